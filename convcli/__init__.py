@@ -1,0 +1,81 @@
+"""Filter images with convolution kernels, and do the arithmetic of convolutions.
+
+The names below are loaded when they are first used, so `import convcli` by itself is quick.
+
+Arrays are (C, H, W) or (N, C, H, W) in `conv2d` and the pools, as in CNN frameworks, and (H, W) or
+(H, W, C) in `filter2d`, as in imaging. All correlate, as every CNN framework does.
+
+Examples
+--------
+>>> import convcli
+>>> convcli.output_size(224, 3, stride=2, padding=1)
+112
+>>> convcli.filter2d([[1.0, 2.0, 4.0]], convcli.load_kernel("sobel-x"))
+array([[ 4., 12.,  8.]])
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from convcli.arithmetic.sizes import output_size
+    from convcli.engine.backward import conv2d_backward, conv_transpose2d
+    from convcli.engine.columns import col2im, im2col
+    from convcli.engine.convolution import conv2d
+    from convcli.engine.filtering import filter2d
+    from convcli.engine.naive import conv2d_naive
+    from convcli.engine.padding import pad2d
+    from convcli.engine.pooling import avg_pool2d, max_pool2d
+    from convcli.errors import ConvError
+    from convcli.kernels.kernel import Kernel
+    from convcli.kernels.spec import load_kernel
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "ConvError",
+    "Kernel",
+    "avg_pool2d",
+    "col2im",
+    "conv2d",
+    "conv2d_backward",
+    "conv2d_naive",
+    "conv_transpose2d",
+    "filter2d",
+    "im2col",
+    "load_kernel",
+    "max_pool2d",
+    "output_size",
+    "pad2d",
+]
+
+_HOMES = {
+    "ConvError": "errors",
+    "Kernel": "kernels.kernel",
+    "avg_pool2d": "engine.pooling",
+    "col2im": "engine.columns",
+    "conv2d": "engine.convolution",
+    "conv2d_backward": "engine.backward",
+    "conv2d_naive": "engine.naive",
+    "conv_transpose2d": "engine.backward",
+    "filter2d": "engine.filtering",
+    "im2col": "engine.columns",
+    "load_kernel": "kernels.spec",
+    "max_pool2d": "engine.pooling",
+    "output_size": "arithmetic.sizes",
+    "pad2d": "engine.padding",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'convcli' has no attribute {name!r}")
+    found = getattr(import_module(f"convcli.{_HOMES[name]}"), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

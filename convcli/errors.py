@@ -1,0 +1,99 @@
+"""The family of errors, and the exit code that each one means.
+
+::
+
+    ConvError                       whatever convcli refuses or fails at       exit 1
+    ├── ArgumentError (ValueError)  a value given to a command or a function   exit 2
+    │   ├── NotationError           a size, padding or layer that reads wrong  exit 2
+    │   ├── ShapeError              shapes that do not fit; an empty output    exit 2
+    │   ├── LimitError              a number beyond what is allowed            exit 2
+    │   └── KernelError             an unknown kernel, or a bad parameter      exit 2
+    └── FileError                   a file or what is in it: `PATH: cause`     exit 1
+        ├── GridError               a file of numbers
+        ├── ImageError              a picture
+        ├── KernelFileError         a kernel's file (a KernelError, too)
+        └── OutputError             what was to be written
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+
+class ConvError(Exception):
+    """Whatever convcli refuses or fails at."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class ArgumentError(ConvError, ValueError):
+    """A value that a command or a function cannot use."""
+
+    exit_code = 2
+
+
+class NotationError(ArgumentError):
+    """A size, a padding or a layer that does not read as one."""
+
+
+class ShapeError(ArgumentError):
+    """Shapes that do not fit each other, or an output that would be empty."""
+
+
+class LimitError(ArgumentError):
+    """A number beyond what is allowed."""
+
+
+class KernelError(ArgumentError):
+    """An unknown kernel, or a parameter that it cannot have."""
+
+
+class FileError(ConvError):
+    """A file, or what is in it.
+
+    Parameters
+    ----------
+    path : str
+        The file's name, as the user gave it.
+    cause : str
+        What is wrong with it, and what to do.
+    """
+
+    exit_code = 1
+
+    def __init__(self, path: str, cause: str) -> None:
+        super().__init__(path, cause)
+        self.path = path
+        self.cause = cause
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.cause}"
+
+
+class GridError(FileError):
+    """A file of numbers that cannot be read as a grid."""
+
+
+class ImageError(FileError):
+    """A picture that cannot be read."""
+
+
+class KernelFileError(FileError, KernelError):
+    """A kernel's file that does not hold a kernel."""
+
+
+class OutputError(FileError):
+    """A result that cannot be written."""
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """Ask whether a known word was meant; empty where none is near.
+
+    >>> suggestion("cnov", ["conv", "relu"])
+    "; did you mean 'conv'?"
+    """
+    from difflib import get_close_matches
+
+    found = get_close_matches(word, list(known), n=1)
+    return f"; did you mean {found[0]!r}?" if found else ""
