@@ -1,0 +1,1 @@
+"""Exact numbers: sizes, layers and their cost, with the standard library alone."""

@@ -1,0 +1,302 @@
+"""One window operation: a convolution, a pool, or a transposed convolution.
+
+Sources of the formulas: V. Dumoulin and F. Visin, "A guide to convolution arithmetic for deep
+learning" (2016); the rules of ceil pooling and of `same` are those of PyTorch, ONNX and TensorFlow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from convcli.arithmetic.arguments import (
+    NO_PADDING,
+    PaddingLike,
+    Pair,
+    Sides,
+    as_number,
+    as_padding,
+    as_pair,
+    as_sides_of_axis,
+)
+from convcli.errors import ArgumentError, ShapeError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Axis:
+    """One window operation along one axis, with every number known.
+
+    Parameters
+    ----------
+    size : int
+        Input positions along the axis.
+    kernel, stride, dilation : int
+        The window's taps, its step, and the distance between its taps.
+    before, after : int
+        Padding on the near and on the far side.
+    ceil_mode : bool
+        Round the output size up (pools).
+    transposed : bool
+        A transposed convolution.
+    output_padding : int
+        Positions added to the far side of a transposed convolution's output.
+
+    Examples
+    --------
+    >>> Axis(size=224, kernel=7, stride=2, before=3, after=3).output
+    112
+    """
+
+    size: int
+    kernel: int
+    stride: int = 1
+    before: int = 0
+    after: int = 0
+    dilation: int = 1
+    ceil_mode: bool = False
+    transposed: bool = False
+    output_padding: int = 0
+
+    @property
+    def effective_kernel(self) -> int:
+        """The positions that the window spans: `d(k - 1) + 1`."""
+        return effective_kernel(self.kernel, self.dilation)
+
+    @property
+    def slack(self) -> int:
+        """How far the window can move over the padded input: `i + p - d(k - 1) - 1`."""
+        return self.size + self.before + self.after - self.effective_kernel
+
+    @property
+    def output(self) -> int:
+        """Output positions along the axis; below 1 where no window fits."""
+        if self.transposed:
+            return (
+                (self.size - 1) * self.stride
+                - (self.before + self.after)
+                + self.effective_kernel
+                + self.output_padding
+            )
+        if not self.ceil_mode:
+            return self.slack // self.stride + 1
+        rounded_up = (self.slack + self.stride - 1) // self.stride + 1
+        # The last window must start inside the input or the padding before it.
+        starts_beyond = (rounded_up - 1) * self.stride >= self.size + self.before
+        return rounded_up - starts_beyond
+
+    @property
+    def dropped(self) -> int:
+        """Positions at the far end of the padded input that no window reaches."""
+        if self.transposed:
+            return 0
+        return max(self.slack - (self.output - 1) * self.stride, 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """The geometry of a window operation over two axes, before the input's size is known.
+
+    Parameters
+    ----------
+    kernel, stride, dilation : (int, int)
+        Height and width.
+    padding : "valid", "same", "same-lower", "full" or ((top, bottom), (left, right))
+        A name stands for numbers that depend on the input's size.
+    ceil_mode, transposed, output_padding
+        As in `Axis`.
+
+    Examples
+    --------
+    >>> Window(kernel=(3, 3), stride=(2, 2), padding="same").output((224, 224))
+    (112, 112)
+    """
+
+    kernel: Pair
+    stride: Pair = (1, 1)
+    padding: str | Sides = NO_PADDING
+    dilation: Pair = (1, 1)
+    ceil_mode: bool = False
+    transposed: bool = False
+    output_padding: Pair = (0, 0)
+
+    def __post_init__(self) -> None:
+        for extra, step, gap in zip(self.output_padding, self.stride, self.dilation, strict=True):
+            # Beyond these, some outputs would be the same zero whatever the input is.
+            if extra and not (self.transposed and extra < max(step, gap)):
+                raise ArgumentError(
+                    f"output padding {extra} must be below the stride or the dilation "
+                    f"of a transposed convolution (here {step} and {gap})"
+                )
+
+    def axes(self, size: Pair) -> tuple[Axis, Axis]:
+        """Both axes over an input of (height, width), the padding worked out."""
+        return self._axis(0, size[0]), self._axis(1, size[1])
+
+    def sides(self, size: Pair) -> Sides:
+        """The padding as ((top, bottom), (left, right)) over an input of (height, width)."""
+        rows, columns = self.axes(size)
+        return (rows.before, rows.after), (columns.before, columns.after)
+
+    def output(self, size: Pair) -> Pair:
+        """The output's (height, width).
+
+        Raises
+        ------
+        ShapeError
+            Where no window fits, with the formula that failed.
+        """
+        rows, columns = self.axes(size)
+        for axis, side in ((rows, "height"), (columns, "width")):
+            if axis.output < 1:
+                raise ShapeError(
+                    f"the output would be empty: {side} {formula(axis)} = {axis.output}"
+                )
+        return rows.output, columns.output
+
+    def dropped(self, size: Pair) -> Pair:
+        """Rows and columns of the padded input, at its far ends, that no window reaches."""
+        rows, columns = self.axes(size)
+        return rows.dropped, columns.dropped
+
+    def _axis(self, index: int, size: int) -> Axis:
+        kernel, stride, dilation = self.kernel[index], self.stride[index], self.dilation[index]
+        bare = Axis(
+            size=size,
+            kernel=kernel,
+            stride=stride,
+            dilation=dilation,
+            ceil_mode=self.ceil_mode,
+            transposed=self.transposed,
+            output_padding=self.output_padding[index],
+        )
+        if isinstance(self.padding, str):
+            before, after = _named_padding(self.padding, bare)
+        else:
+            before, after = self.padding[index]
+        return replace(bare, before=before, after=after)
+
+
+def window(
+    kernel: int | Sequence[int],
+    *,
+    stride: int | Sequence[int] = 1,
+    padding: PaddingLike = 0,
+    dilation: int | Sequence[int] = 1,
+    ceil_mode: bool = False,
+    transposed: bool = False,
+    output_padding: int | Sequence[int] = 0,
+) -> Window:
+    """Make a `Window` out of what people write: numbers, pairs and names, each checked.
+
+    Raises
+    ------
+    ArgumentError
+        For a kernel, stride or dilation below 1, a padding below 0, or an output padding that
+        a transposed convolution cannot have.
+
+    Examples
+    --------
+    >>> window(3, stride=2, padding=1).output((5, 6))
+    (3, 3)
+    """
+    return Window(
+        kernel=as_pair(kernel, "kernel size"),
+        stride=as_pair(stride, "stride"),
+        padding=as_padding(padding),
+        dilation=as_pair(dilation, "dilation"),
+        ceil_mode=ceil_mode,
+        transposed=transposed,
+        output_padding=as_pair(output_padding, "output padding", least=0),
+    )
+
+
+def effective_kernel(kernel: int, dilation: int = 1) -> int:
+    """Positions that a dilated window spans: `d(k - 1) + 1`.
+
+    >>> effective_kernel(3, dilation=2)
+    5
+    """
+    return dilation * (kernel - 1) + 1
+
+
+def output_size(
+    size: int,
+    kernel: int,
+    *,
+    stride: int = 1,
+    padding: PaddingLike = 0,
+    dilation: int = 1,
+    ceil_mode: bool = False,
+) -> int:
+    """Output positions of a window operation along one axis: `floor((i + p - d(k-1) - 1)/s) + 1`.
+
+    Parameters
+    ----------
+    size, kernel, stride, dilation : int
+        Numbers along the axis; any size, exact.
+    padding : int, (before, after), "valid", "same", "same-lower" or "full"
+        One number pads both sides.
+    ceil_mode : bool
+        Round up, as a pool may; the last window must start inside the input or the padding
+        before it.
+
+    Raises
+    ------
+    ArgumentError
+        For numbers that no window can have; `ShapeError` where the output would be empty.
+
+    Examples
+    --------
+    >>> output_size(224, 7, stride=2, padding=3)
+    112
+    >>> output_size(224, 3, stride=2, padding=(0, 1))
+    112
+    >>> output_size(12, 1, stride=2, ceil_mode=True)
+    6
+    """
+    sides = as_sides_of_axis(padding)
+    over_both = window(
+        kernel,
+        stride=stride,
+        padding=sides if isinstance(sides, str) else (sides, sides),
+        dilation=dilation,
+        ceil_mode=ceil_mode,
+    )
+    side = as_number(size, "size", least=1)
+    return over_both.output((side, side))[0]
+
+
+def formula(axis: Axis) -> str:
+    """The axis's formula with its numbers put in.
+
+    >>> formula(Axis(size=224, kernel=3, stride=2, before=1, after=1))
+    'floor((224 + 1 + 1 - 1*(3 - 1) - 1) / 2) + 1'
+    """
+    reach = f"{axis.dilation}*({axis.kernel} - 1)"
+    if axis.transposed:
+        return (
+            f"({axis.size} - 1)*{axis.stride} - {axis.before} - {axis.after} "
+            f"+ {reach} + {axis.output_padding} + 1"
+        )
+    rounding = "ceil" if axis.ceil_mode else "floor"
+    padded = f"{axis.size} + {axis.before} + {axis.after}"
+    return f"{rounding}(({padded} - {reach} - 1) / {axis.stride}) + 1"
+
+
+def _named_padding(name: str, axis: Axis) -> Pair:
+    if name == "valid":
+        return 0, 0
+    if name == "full":
+        return axis.effective_kernel - 1, axis.effective_kernel - 1
+    # `same` promises ceil(i / s) outputs, and its mirror, a transposed one, i * s.
+    if axis.transposed:
+        total = axis.output - axis.size * axis.stride
+    else:
+        total = max((-(-axis.size // axis.stride) - 1) * axis.stride - axis.slack, 0)
+    if total < 0:
+        raise ShapeError(
+            f"same padding needs a kernel that spans the stride {axis.stride}, "
+            f"not {axis.effective_kernel}"
+        )
+    fewer, more = total // 2, total - total // 2
+    return (more, fewer) if name == "same-lower" else (fewer, more)
