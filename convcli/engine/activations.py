@@ -1,0 +1,45 @@
+"""Activations: one function of each value. float32 stays float32."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from convcli.engine.arrays import Array
+
+LEAK = 0.01  # the slope of leaky-relu below zero, as in PyTorch
+
+
+def relu(x: Array) -> Array:
+    """`max(x, 0)`."""
+    return np.maximum(x, 0)
+
+
+def leaky_relu(x: Array) -> Array:
+    """`x` above zero, `0.01·x` below.
+
+    >>> leaky_relu(np.array([-100.0, 2.0]))
+    array([-1.,  2.])
+    """
+    return np.where(x > 0, x, x * np.asarray(LEAK, x.dtype))
+
+
+def sigmoid(x: Array) -> Array:
+    """`1 / (1 + exp(-x))`, written with tanh so that nothing overflows.
+
+    >>> sigmoid(np.array([-1e4, 0.0, 1e4]))
+    array([0. , 0.5, 1. ])
+    """
+    half = np.asarray(0.5, x.dtype)
+    result: Array = half * (1 + np.tanh(half * x))
+    return result
+
+
+ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
+    "relu": relu,
+    "leaky-relu": leaky_relu,
+    "abs": np.abs,
+    "sigmoid": sigmoid,
+    "tanh": np.tanh,
+}

@@ -1,0 +1,167 @@
+"""col2im put to use: gradients of a convolution, and the transposed convolution."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from convcli.arithmetic.arguments import PaddingLike, as_number
+from convcli.arithmetic.sizes import Window, effective_kernel, window
+from convcli.engine.arrays import Array, as_batch, as_bias, as_filters, as_real, like_batch
+from convcli.engine.columns import as_columns, empty_target, overlap_add
+from convcli.engine.padding import pad2d
+from convcli.engine.tiles import COLUMNS_BYTES, needed, spans
+from convcli.errors import ShapeError
+
+
+def conv2d_backward(
+    grad: ArrayLike,
+    x: ArrayLike,
+    weight: ArrayLike,
+    *,
+    stride: int | Sequence[int] = 1,
+    padding: PaddingLike = 0,
+    dilation: int | Sequence[int] = 1,
+    groups: int = 1,
+) -> tuple[Array, Array, Array]:
+    """The gradients of `conv2d` (with zero padding) for a gradient of its output.
+
+    Parameters
+    ----------
+    grad : array_like, (C_out, oh, ow) or (N, C_out, oh, ow)
+    x : array_like, (C_in, H, W) or (N, C_in, H, W)
+    weight : array_like, (C_out, C_in / groups, kh, kw)
+    stride, padding, dilation, groups
+        As they were given to `conv2d`.
+
+    Returns
+    -------
+    dx, dweight, dbias : ndarray
+        With the shapes of `x`, `weight` and `(C_out,)`. With `y = W @ columns(x)` they are
+        `col2im(Wᵀ @ grad)`, `grad @ columnsᵀ` and the sum of `grad`.
+
+    Raises
+    ------
+    ShapeError
+        For shapes that do not fit each other.
+
+    Examples
+    --------
+    >>> dx, dweight, dbias = conv2d_backward([[[1.0, 1.0]]], [[[1.0, 2.0, 3.0]]], [[[[5.0, 7.0]]]])
+    >>> dx.tolist(), dweight.tolist(), dbias.tolist()
+    ([[[5.0, 12.0, 7.0]]], [[[[3.0, 5.0]]]], [2.0])
+    """
+    array = as_real(x, "x")
+    images = as_batch(array)
+    n, c_in, *size = images.shape
+    filters = as_filters(weight, c_in, groups).astype(images.dtype, copy=False)
+    shape = window(filters.shape[-2:], stride=stride, padding=padding, dilation=dilation)
+    oh, ow = shape.output((size[0], size[1]))
+    slopes = as_batch(as_real(grad, "grad"), "grad").astype(images.dtype, copy=False)
+    if slopes.shape != (n, len(filters), oh, ow):
+        raise ShapeError(f"grad must have the shape {(n, len(filters), oh, ow)}")
+    grouped = slopes.reshape(n, groups, -1, oh * ow)  # (N, G, C_out/G, L)
+    matrix = filters.reshape(groups, len(filters) // groups, -1)  # (G, C_out/G, C_in/G·kh·kw)
+
+    sides = shape.sides((size[0], size[1]))
+    columns = as_columns(pad2d(images, sides), shape)  # (N, C_in·kh·kw, L)
+    columns = columns.reshape(n, groups, -1, oh * ow)  # (N, G, C_in/G·kh·kw, L)
+    dweight = (grouped @ columns.swapaxes(-1, -2)).sum(axis=0).reshape(filters.shape)
+    windows = (matrix.swapaxes(-1, -2) @ grouped).reshape(n, c_in, *shape.kernel, oh, ow)
+    (top, bottom), (left, right) = sides
+    end = (top + size[0] + bottom, left + size[1] + right)
+    padded = empty_target((n, c_in), shape, (oh, ow), end, images.dtype)
+    overlap_add(padded, windows, shape)
+    dx = padded[:, :, top : top + size[0], left : left + size[1]]
+    return like_batch(dx, array), dweight, slopes.sum(axis=(0, 2, 3))
+
+
+def conv_transpose2d(
+    x: ArrayLike,
+    weight: ArrayLike,
+    bias: ArrayLike | None = None,
+    *,
+    stride: int | Sequence[int] = 1,
+    padding: PaddingLike = 0,
+    output_padding: int | Sequence[int] = 0,
+    dilation: int | Sequence[int] = 1,
+    groups: int = 1,
+) -> Array:
+    """Transposed convolution: every input value paints the kernel into the output.
+
+    Parameters
+    ----------
+    x : array_like, (C_in, H, W) or (N, C_in, H, W)
+    weight : array_like, (C_in, C_out / groups, kh, kw)
+        Laid out as for the convolution whose transpose this is.
+    bias : array_like, (C_out,), optional
+    stride, padding, dilation, groups
+        Of that convolution: the stride spreads the input out, the padding is cut off the output.
+        "same" gives an output of `size * stride`.
+    output_padding : int or (int, int)
+        Rows and columns added at the bottom and on the right; below the stride or the dilation.
+
+    Returns
+    -------
+    ndarray, (C_out, oh, ow) or (N, C_out, oh, ow)
+        `oh = (H - 1)·s - p_top - p_bottom + d(kh - 1) + output_padding + 1`.
+
+    Raises
+    ------
+    ShapeError, ArgumentError
+        As in `conv2d`.
+
+    Examples
+    --------
+    >>> conv_transpose2d([[[1.0, 2.0]]], [[[[1.0, 1.0, 1.0]]]], stride=(1, 2))
+    array([[[1., 1., 3., 2., 2.]]])
+    """
+    array = as_real(x, "x")
+    images = as_batch(array)
+    c_in = images.shape[1]
+    count = as_number(groups, "groups", least=1)
+    weights = as_real(weight, "weight").astype(images.dtype, copy=False)
+    if weights.ndim != 4 or 0 in weights.shape or len(weights) != c_in or c_in % count:
+        raise ShapeError(
+            f"weight must be (C_in, C_out / groups, kh, kw), with the {c_in} channels of the input "
+            f"in {count} groups, not {weights.shape}"
+        )
+    c_out = count * weights.shape[1]
+    shape = window(
+        weights.shape[-2:],
+        stride=stride,
+        padding=padding,
+        dilation=dilation,
+        transposed=True,
+        output_padding=output_padding,
+    )
+    maps = _painted(images, weights.reshape(count, c_in // count, -1), shape)
+    if bias is not None:
+        maps += as_bias(bias, c_out).astype(maps.dtype)[:, np.newaxis, np.newaxis]
+    return like_batch(maps, array)
+
+
+def _painted(images: Array, weights: Array, shape: Window) -> Array:
+    """Columns by a product, col2im band by band: (N, C_in, H, W) -> (N, C_out, oh, ow).
+
+    `weights` are (G, C_in/G, C_out/G·kh·kw).
+    """
+    n, _, *size = images.shape
+    taps = shape.kernel[0] * shape.kernel[1]
+    c_out = len(weights) * weights.shape[2] // taps
+    oh, ow = shape.output((size[0], size[1]))
+    (top, _), (left, _) = shape.sides((size[0], size[1]))
+    padded = empty_target(
+        (n, c_out), shape, (size[0], size[1]), (top + oh, left + ow), images.dtype
+    )
+    extent = effective_kernel(shape.kernel[0], shape.dilation[0])
+    one_row = n * c_out * taps * size[1] * images.itemsize  # bytes of the columns of one input row
+    for rows in spans(size[0], COLUMNS_BYTES // one_row):
+        band = images[:, :, rows]
+        grouped = band.reshape(n, len(weights), weights.shape[1], -1)  # (N, G, C_in/G, L)
+        windows = weights.swapaxes(-1, -2) @ grouped  # (N, G, C_out/G·kh·kw, L)
+        windows = windows.reshape(n, c_out, *shape.kernel, *band.shape[2:])
+        overlap_add(padded[:, :, needed(rows, shape.stride[0], extent)], windows, shape)
+    return padded[:, :, top : top + oh, left : left + ow]

@@ -1,0 +1,87 @@
+"""The nested loops: the ground truth that every other method is held to.
+
+Slow on purpose. It pads by asking, for each position, where its value comes from, so it shares
+neither the padding nor the columns with `conv2d`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import product
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from convcli.arithmetic.arguments import PADDING_MODES, PaddingLike
+from convcli.arithmetic.sizes import window
+from convcli.engine.arrays import Array, as_batch, as_bias, as_filters, as_real, like_batch
+from convcli.errors import ArgumentError
+
+
+def conv2d_naive(
+    x: ArrayLike,
+    weight: ArrayLike,
+    bias: ArrayLike | None = None,
+    *,
+    stride: int | Sequence[int] = 1,
+    padding: PaddingLike = 0,
+    dilation: int | Sequence[int] = 1,
+    groups: int = 1,
+    padding_mode: str = "zero",
+) -> Array:
+    """Convolve with nothing but loops: the same result as `conv2d`, number by number.
+
+    Parameters, shapes and errors are those of `conv2d`. Sums are kept in double precision.
+
+    Examples
+    --------
+    >>> conv2d_naive([[[1, 2, 4]]], [[[[1, -1]]]])
+    array([[[-1., -2.]]], dtype=float32)
+    """
+    array = as_real(x, "x")
+    images = as_batch(array)
+    n, c_in, height, width = images.shape
+    filters = as_filters(weight, c_in, groups)
+    c_out, depth, kh, kw = filters.shape
+    shape = window((kh, kw), stride=stride, padding=padding, dilation=dilation)
+    output = shape.output((height, width))
+    (top, _), (left, _) = shape.sides((height, width))
+    offsets = np.zeros(c_out) if bias is None else as_bias(bias, c_out)
+
+    values, weights = images.tolist(), filters.tolist()
+    maps = np.empty((n, c_out, *output), array.dtype)
+    for image, o, i, j in product(range(n), range(c_out), range(output[0]), range(output[1])):
+        first_channel = o // (c_out // groups) * depth
+        total = float(offsets[o])
+        for u, v in product(range(kh), range(kw)):
+            row = source(i * shape.stride[0] + u * shape.dilation[0] - top, height, padding_mode)
+            column = source(j * shape.stride[1] + v * shape.dilation[1] - left, width, padding_mode)
+            if row is None or column is None:
+                continue
+            for c in range(depth):
+                value = values[image][first_channel + c][row][column]
+                total += weights[o][c][u][v] * value
+        maps[image, o, i, j] = total
+    return like_batch(maps, array)
+
+
+def source(position: int, size: int, mode: str) -> int | None:
+    """Where a position, maybe beyond the border, takes its value from; None where it is zero.
+
+    >>> [source(position, 3, "reflect") for position in range(-2, 5)]
+    [2, 1, 0, 1, 2, 1, 0]
+    """
+    if mode == "zero":
+        return position if 0 <= position < size else None
+    if mode == "replicate":
+        return min(max(position, 0), size - 1)
+    if mode == "circular":
+        return position % size
+    if mode == "symmetric":
+        place = position % (2 * size)
+        return min(place, 2 * size - 1 - place)
+    if mode == "reflect":
+        period = max(2 * size - 2, 1)
+        place = position % period
+        return min(place, period - place) if size > 1 else 0
+    raise ArgumentError(f"padding mode {mode!r} is none of {', '.join(PADDING_MODES)}")
