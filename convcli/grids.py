@@ -1,0 +1,253 @@
+"""Numbers from text, JSON and `.npy`: the one reader of them, made for hostile files.
+
+Text holds one row a line, columns separated by commas or spaces; `#` starts a comment.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from pathlib import Path
+from typing import Any, BinaryIO, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convcli.errors import GridError
+from convcli.files import opened, remaining
+
+Grid: TypeAlias = NDArray[Any]
+
+TEXT_SUFFIXES = (".csv", ".txt")
+SUFFIXES = (*TEXT_SUFFIXES, ".npy")
+TEXT_BYTES = 64 << 20
+NPY_MAGIC = b"\x93NUMPY"
+
+_NUMERIC = re.compile(r"[0-9eE+\-.,\s]*\Z")
+_MOST_AXES = 4
+
+
+def is_grid(path: str) -> bool:
+    """Whether a name is that of a grid of numbers.
+
+    >>> is_grid("letter_a.csv"), is_grid("cat.jpg")
+    (True, False)
+    """
+    return Path(path).suffix.lower() in SUFFIXES
+
+
+def read_grid(path: str, most_values: int) -> Grid:
+    """Read a grid from a `.csv`, `.txt` or `.npy` file.
+
+    Parameters
+    ----------
+    path : str
+    most_values : int
+        How many numbers it may hold; more are refused by the file's header or size.
+
+    Returns
+    -------
+    ndarray
+        (H, W) of float64 from text; as they are from `.npy`, which may have any number of axes.
+
+    Raises
+    ------
+    FileError
+        With the line and the word at fault, or why the file cannot be opened.
+    """
+    is_npy = Path(path).suffix.lower() == ".npy"
+    # A value takes at most 8 bytes in .npy; the header is small.
+    with opened(path, most_values * 8 + (1 << 16) if is_npy else TEXT_BYTES) as stream:
+        return load_grid(stream, path, most_values)
+
+
+def load_grid(stream: BinaryIO, name: str, most_values: int) -> Grid:
+    """Read a grid from an open stream: `.npy` where it starts as one, else text."""
+    if starts_as_npy(stream):
+        return load_npy(stream, name, most_values)
+    content = stream.read(TEXT_BYTES + 1)
+    if len(content) > TEXT_BYTES:
+        raise GridError(name, f"goes on beyond {TEXT_BYTES:,} bytes, the most that is read as text")
+    grid = parse_text(content, name)
+    if grid.size > most_values:
+        raise GridError(name, f"holds {grid.size:,} numbers; the most is {most_values:,}")
+    return grid
+
+
+def starts_as_npy(stream: BinaryIO) -> bool:
+    """Whether a stream's next bytes are those that a `.npy` array starts with."""
+    start = stream.read(len(NPY_MAGIC))
+    stream.seek(-len(start), 1)
+    return start == NPY_MAGIC
+
+
+def parse_text(content: bytes, name: str) -> Grid:
+    """Read rows of numbers, one row a line."""
+    return rows_of_numbers(decode(content, name).splitlines(), name)
+
+
+def decode(content: bytes, name: str) -> str:
+    """Take bytes as UTF-8 text, with or without a byte-order mark."""
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise GridError(name, "is not text; a grid of numbers was expected") from None
+
+
+def rows_of_numbers(lines: list[str], name: str) -> Grid:
+    """Read one row of numbers a line: (H, W) of float64.
+
+    >>> rows_of_numbers(["1, 2", "3 4  # a comment"], "sums.txt")
+    array([[1., 2.],
+           [3., 4.]])
+    """
+    rows: list[NDArray[np.float64]] = []
+    for place, line in enumerate(lines, start=1):
+        words = _words(line.partition("#")[0], place, name)
+        if not words:
+            continue
+        rows.append(np.array([_number(word, place, name) for word in words]))
+        if len(rows[-1]) != len(rows[0]):
+            raise GridError(
+                name, f"line {place} has {len(rows[-1])} numbers, the first row has {len(rows[0])}"
+            )
+    if not rows:
+        raise GridError(name, "holds no numbers")
+    return np.stack(rows)
+
+
+def parse_json(content: bytes, name: str) -> Any:
+    """Read JSON, strictly: no NaN, no infinity, no key twice, no bottomless nesting."""
+    try:
+        return json.loads(
+            decode(content, name),
+            parse_constant=lambda word: _refuse(name, f"{word} is not a number that can be used"),
+            object_pairs_hook=lambda pairs: _without_doubles(pairs, name),
+        )
+    except RecursionError:
+        raise GridError(name, "is nested too deeply") from None
+    except json.JSONDecodeError as error:
+        raise GridError(
+            name, f"is not JSON: {error.msg} at line {error.lineno}, column {error.colno}"
+        ) from None
+    except ValueError:  # an integer of more digits than Python reads
+        raise GridError(name, "holds a number with too many digits") from None
+
+
+def nested_numbers(value: Any, name: str) -> Grid:
+    """Take nested lists of numbers as an array of float64.
+
+    >>> nested_numbers([[1, 2], [3, 4]], "sums.json")
+    array([[1., 2.],
+           [3., 4.]])
+    """
+    shape = []
+    probe = value
+    while isinstance(probe, list):
+        shape.append(len(probe))
+        if not probe or len(shape) > _MOST_AXES:
+            raise GridError(name, "has an empty list" if not probe else "is nested too deeply")
+        probe = probe[0]
+    if not shape:
+        raise GridError(name, f"must be nested lists of numbers, not {_short(value)}")
+    flat: list[float] = []
+    _flatten(value, shape, flat, name)
+    return np.array(flat).reshape(shape)
+
+
+def finite_number(value: Any, what: str, name: str) -> float:
+    """Take a number of a JSON document, and nothing that only looks like one."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise GridError(name, f"{what} must be a number, not {_short(value)}")
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise GridError(name, f"{what} is too large")
+    return number
+
+
+def load_npy(stream: BinaryIO, name: str, most_values: int) -> Grid:
+    """Read a `.npy` array; what its header says is checked before any memory is taken."""
+    try:
+        version = np.lib.format.read_magic(stream)
+        read = {
+            (1, 0): np.lib.format.read_array_header_1_0,
+            (2, 0): np.lib.format.read_array_header_2_0,
+        }.get(version)
+        if read is None:
+            raise GridError(name, f"is of .npy version {version}, which is not read")
+        shape, _, dtype = read(stream)
+    except (ValueError, EOFError) as error:
+        raise GridError(name, f"is not a .npy array: {str(error).splitlines()[0]}") from None
+    count = math.prod(shape)
+    if dtype.kind not in "buif" or dtype.itemsize > 8:
+        raise GridError(name, f"holds {dtype}, not real numbers of up to 64 bits")
+    if count == 0:
+        raise GridError(name, f"is empty: its shape is {shape}")
+    if count > most_values:
+        raise GridError(name, f"holds {count:,} numbers; the most is {most_values:,}")
+    if remaining(stream) < count * dtype.itemsize:
+        raise GridError(name, f"is cut short: its header says {shape} of {dtype}")
+    stream.seek(0)
+    array: Grid = np.load(stream, allow_pickle=False)
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise GridError(name, "holds NaN or infinity, which no filter can use")
+    return array
+
+
+def _words(text: str, place: int, name: str) -> list[str]:
+    if not _NUMERIC.match(text):
+        wrong = next(word for word in re.split(r"[,\s]+", text) if not _NUMERIC.match(word))
+        raise GridError(name, f"line {place}: {_short(wrong)} is not a number")
+    if "," not in text:
+        return text.split()
+    cells = [cell.strip() for cell in text.split(",")]
+    if "" in cells:
+        raise GridError(name, f"line {place} has an empty cell")
+    return [word for cell in cells for word in cell.split()]
+
+
+def _number(word: str, place: int, name: str) -> float:
+    try:
+        number = float(word)
+    except ValueError:
+        raise GridError(name, f"line {place}: {_short(word)} is not a number") from None
+    if not math.isfinite(number):
+        raise GridError(name, f"line {place}: {_short(word)} is too large")
+    return number
+
+
+def _flatten(value: Any, shape: list[int], flat: list[float], name: str) -> None:
+    """Append the numbers of nested lists, each of which must have the length that its axis has."""
+    if not shape:
+        if isinstance(value, list):
+            raise GridError(name, "is ragged: a list stands where others have a number")
+        flat.append(finite_number(value, "every weight", name))
+        return
+    if not isinstance(value, list) or len(value) != shape[0]:
+        found = len(value) if isinstance(value, list) else "no"
+        raise GridError(name, f"is ragged: a row has {found} entries, the first has {shape[0]}")
+    for entry in value:
+        _flatten(entry, shape[1:], flat, name)
+
+
+def _without_doubles(pairs: list[tuple[str, Any]], name: str) -> dict[str, Any]:
+    seen: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in seen:
+            raise GridError(name, f"has the key {_short(key)} twice")
+        seen[key] = value
+    return seen
+
+
+def _refuse(name: str, cause: str) -> None:
+    raise GridError(name, cause)
+
+
+def _short(value: Any) -> str:
+    """A value for a message: never longer than a line's end."""
+    text = repr(value)
+    return text if len(text) <= 40 else text[:37] + "..."
