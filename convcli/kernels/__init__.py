@@ -1,0 +1,1 @@
+"""Kernels: the named bank, the ones with parameters, inline ones and kernel files."""

@@ -1,0 +1,124 @@
+"""Kernel files: text, CSV, JSON, `.npy` and the `.mat` of vips."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from convcli.arithmetic.arguments import Pair
+from convcli.errors import ArgumentError, FileError, KernelFileError
+from convcli.files import opened
+from convcli.grids import (
+    TEXT_BYTES,
+    decode,
+    finite_number,
+    load_npy,
+    nested_numbers,
+    parse_json,
+    parse_text,
+    rows_of_numbers,
+)
+from convcli.kernels.kernel import Kernel
+
+MOST_WEIGHTS = 1 << 24
+_KEYS = ("kernel", "origin", "scale", "bias")
+
+
+def read_kernel(path: str) -> Kernel:
+    """Read a kernel from a file; its suffix says the format.
+
+    Raises
+    ------
+    KernelFileError
+        With what is wrong with the file.
+    """
+    suffix = Path(path).suffix.lower()
+    try:
+        read = _READERS.get(suffix)
+        if read is None:
+            known = ", ".join(_READERS)
+            raise KernelFileError(path, f"is no kernel file: its suffix must be one of {known}")
+        with opened(path, TEXT_BYTES) as stream:
+            return read(stream, path)
+    except KernelFileError:
+        raise
+    except FileError as error:
+        raise KernelFileError(error.path, error.cause) from error
+    except ArgumentError as error:
+        raise KernelFileError(path, str(error)) from error
+
+
+def _read_text(stream: BinaryIO, path: str) -> Kernel:
+    return Kernel(Path(path).stem, parse_text(stream.read(), path), source=path)
+
+
+def _read_npy(stream: BinaryIO, path: str) -> Kernel:
+    matrix = load_npy(stream, path, MOST_WEIGHTS).astype(np.float64)
+    return Kernel(Path(path).stem, matrix, source=path)
+
+
+def _read_json(stream: BinaryIO, path: str) -> Kernel:
+    """Nested lists, or an object with `kernel`, and maybe `origin`, `scale` (a factor), `bias`."""
+    document = parse_json(stream.read(), path)
+    if not isinstance(document, dict):
+        document = {"kernel": document}
+    unknown = sorted(set(document) - set(_KEYS))
+    if unknown or "kernel" not in document:
+        raise KernelFileError(
+            path, f"has the keys {sorted(document)}; known are {', '.join(_KEYS)}"
+        )
+    matrix = nested_numbers(document["kernel"], path)
+    scale = finite_number(document.get("scale", 1), "scale", path)
+    if scale == 0:
+        raise KernelFileError(path, "its scale of 0 makes every weight zero")
+    kernel = Kernel(
+        Path(path).stem,
+        matrix * scale,
+        bias=finite_number(document.get("bias", 0), "bias", path),
+        source=path,
+    )
+    if "origin" not in document:
+        return kernel
+    origin = _origin(document["origin"], kernel.size, path)
+    return Kernel(kernel.name, kernel.matrix, origin, kernel.bias, source=path)
+
+
+def _read_vips(stream: BinaryIO, path: str) -> Kernel:
+    """`width height [scale offset]`, then the rows; the scale divides, the offset is added."""
+    lines = [line for line in decode(stream.read(), path).splitlines() if line.strip()]
+    if not lines:
+        raise KernelFileError(path, "is empty")
+    header = rows_of_numbers(lines[:1], path)[0].tolist()
+    if len(header) not in (2, 4):
+        raise KernelFileError(path, "line 1 must be: width height [scale offset]")
+    scale, offset = header[2:] or (1.0, 0.0)
+    if scale == 0:
+        raise KernelFileError(path, "its scale of 0 cannot divide")
+    matrix = rows_of_numbers(lines[1:], path)
+    if [matrix.shape[1], matrix.shape[0]] != header[:2]:
+        raise KernelFileError(
+            path,
+            f"line 1 says {header[0]:g} columns and {header[1]:g} rows; "
+            f"it has {matrix.shape[1]} and {matrix.shape[0]}",
+        )
+    return Kernel(Path(path).stem, matrix / scale, bias=offset, source=path)
+
+
+def _origin(value: Any, size: Pair, path: str) -> Pair:
+    is_pair = isinstance(value, list) and len(value) == 2 and all(type(one) is int for one in value)
+    if not is_pair or not all(0 <= one < side for one, side in zip(value, size, strict=True)):
+        raise KernelFileError(path, f"origin must be [row, col] within {size[0]}x{size[1]}")
+    return value[0], value[1]
+
+
+_READERS: dict[str, Callable[[BinaryIO, str], Kernel]] = {
+    ".txt": _read_text,
+    ".csv": _read_text,
+    ".json": _read_json,
+    ".npy": _read_npy,
+    ".mat": _read_vips,
+}
+SUFFIXES = tuple(_READERS)
