@@ -1,0 +1,1 @@
+"""Pictures: files to arrays of values, and arrays of values to files."""

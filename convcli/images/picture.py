@@ -1,0 +1,74 @@
+"""Picture: the values of one input, in the input's own units."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from convcli.arithmetic.arguments import Pair
+
+Values = NDArray[Any]
+
+LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as Pillow and OpenCV have it
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """The values of one input.
+
+    Parameters
+    ----------
+    values : ndarray, (H, W, C)
+        In the input's own units; grey is one channel.
+    depth : int, optional
+        8 or 16: the bits of a value, where 0 is black and `2**depth - 1` is white. None for a grid
+        of numbers and for float images.
+    notes : tuple of str
+        What reading did that the user would want to know.
+    """
+
+    values: Values
+    depth: int | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def size(self) -> Pair:
+        """(height, width)."""
+        return self.values.shape[0], self.values.shape[1]
+
+
+def to_gray(values: Values) -> Values:
+    """Luma of a colour picture, (H, W, 3) -> (H, W, 1), not rounded; the mean of other channels.
+
+    >>> to_gray(np.array([[[0, 0, 250]]], np.uint8))
+    array([[[28.5]]], dtype=float32)
+    """
+    channels = values.shape[2]
+    if channels == 1:
+        return values
+    kind = np.float32 if values.dtype.itemsize < 4 else np.float64
+    weights = LUMA if channels == 3 else (1 / channels,) * channels
+    gray = np.zeros(values.shape[:2], kind)
+    for channel, weight in enumerate(weights):
+        gray += values[:, :, channel] * kind(weight)
+    return gray[:, :, np.newaxis]
+
+
+def resized(values: Values, size: Pair) -> Values:
+    """Resample to (height, width): bicubic, with the span of a larger kernel where it shrinks.
+
+    Results are not rounded, and kept within the least and the largest value of the input.
+    """
+    channels = [
+        np.asarray(
+            Image.fromarray(np.ascontiguousarray(values[:, :, channel], np.float32)).resize(
+                (size[1], size[0]), Image.Resampling.BICUBIC
+            )
+        )
+        for channel in range(values.shape[2])
+    ]
+    return np.stack(channels, axis=2).clip(float(values.min()), float(values.max()))
