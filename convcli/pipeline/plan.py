@@ -1,0 +1,220 @@
+"""Options -> a plan: every kernel loaded, every layer known, every number within its limit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from convcli.arithmetic.arguments import Pair
+from convcli.arithmetic.layers import CONVOLUTIONS, POOLS, Layer
+from convcli.arithmetic.network import INPUT, sources
+from convcli.arithmetic.notation import format_layer
+from convcli.arithmetic.shapes import Shape, output_shape, with_kernel
+from convcli.engine.filtering import check_method, choose_method
+from convcli.errors import ArgumentError, LimitError, ShapeError
+from convcli.images.reading import MAX_PIXELS
+from convcli.kernels.kernel import Kernel, check_sides
+from convcli.kernels.spec import file_of, load_kernel
+
+MOST_STEP = 65_536  # padding, stride and dilation
+COMBINATIONS = ("sum", "mean", "max", "magnitude")
+NOT_FOR_IMAGES = ("bn", "linear", "flatten", "dropout")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One layer of a plan, its kernel loaded.
+
+    Parameters
+    ----------
+    layer : Layer
+        The size of its window known.
+    kernel : Kernel, optional
+        The weights of a convolution.
+    flip : bool
+        Turn the kernel by 180°: true convolution.
+    """
+
+    layer: Layer
+    kernel: Kernel | None = None
+    flip: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What is to be done to each input.
+
+    Parameters
+    ----------
+    gray : bool
+        Make it grey first.
+    resize : (height, width), optional
+        Resample it first.
+    kernels : tuple of Step
+        Each makes a feature map of its own.
+    combine : str, optional
+        How these become one: a name of `COMBINATIONS`.
+    layers : tuple of Step
+        What every map goes through then, in order.
+    value_range : str, optional
+        The range policy of pictures; what suits the input where left out.
+    method : str
+        How convolutions are computed.
+    max_pixels : int
+        The most that an input, a padded map and an output may have.
+    """
+
+    gray: bool = False
+    resize: Pair | None = None
+    kernels: tuple[Step, ...] = ()
+    combine: str | None = None
+    layers: tuple[Step, ...] = ()
+    value_range: str | None = None
+    method: str = "auto"
+    max_pixels: int = MAX_PIXELS
+
+    @property
+    def squashes(self) -> bool:
+        """Whether a sigmoid or a tanh leaves values that fill little of a pixel's range."""
+        return any(step.layer.op in ("sigmoid", "tanh") for step in self.layers)
+
+    @property
+    def methods(self) -> str | None:
+        """How its convolutions are computed, `+` between different ways; None without any."""
+        used = [
+            choose_method(step.kernel) if self.method == "auto" else self.method
+            for step in (*self.kernels, *self.layers)
+            if step.kernel is not None
+        ]
+        return "+".join(dict.fromkeys(used)) or None
+
+
+def load_kernels(specs: Sequence[str]) -> list[Kernel]:
+    """Load kernels by their SPECs; what can be wrong as typed is found before a file is opened."""
+    by_spec = {spec: load_kernel(spec) for spec in sorted(set(specs), key=_is_file)}
+    return [by_spec[spec] for spec in specs]
+
+
+def layer_steps(layers: Iterable[Layer], *, method: str) -> tuple[Step, ...]:
+    """Check a stack of layers for use on images, and load its kernels.
+
+    Raises
+    ------
+    ArgumentError
+        For layers that mean nothing for an image, and for numbers beyond their limits.
+    """
+    stack = tuple(layers)
+    for layer in stack:
+        if layer.op in NOT_FOR_IMAGES:
+            raise ArgumentError(f"layer {format_layer(layer)!r} has no meaning for an image")
+        if layer.op in CONVOLUTIONS and layer.spec is None:
+            raise ArgumentError(
+                f"layer {format_layer(layer)!r} has no weights; give it some with kernel=SPEC"
+            )
+        check_limits(layer)
+    sources(stack)  # raises where a name leads nowhere
+    kernels = iter(load_kernels([layer.spec for layer in stack if layer.spec is not None]))
+    return tuple(
+        Step(layer=layer) if layer.spec is None else convolution(layer, next(kernels), method)
+        for layer in stack
+    )
+
+
+def convolution(layer: Layer, kernel: Kernel, method: str, *, flip: bool = False) -> Step:
+    """Join a convolution with its kernel, which must be one that the method can take."""
+    check_method(method, kernel)
+    return Step(layer=with_kernel(layer, kernel.matrix.shape), kernel=kernel, flip=flip)
+
+
+def check_limits(layer: Layer) -> None:
+    """Hold typed numbers to their limits, by arithmetic alone.
+
+    Raises
+    ------
+    LimitError
+        With the number and the most that it may be.
+    """
+    if layer.kernel is not None:
+        check_sides(layer.kernel)
+    margins = () if layer.margin is None else (layer.margin,)
+    sides = margins if isinstance(layer.padding, str) else (*layer.padding, *margins)
+    typed = {"stride": (layer.stride,), "dilation": (layer.dilation,), "padding": sides}
+    for what, pairs in typed.items():
+        largest = max((max(pair) for pair in pairs), default=0)
+        if largest > MOST_STEP:
+            raise LimitError(f"{what} {largest} is too large: the most is {MOST_STEP}")
+    if layer.op == "adaptiveavgpool" and layer.size is not None and max(layer.size) > MOST_STEP:
+        raise LimitError(f"an output of {layer.size[0]}x{layer.size[1]} is too large")
+
+
+def check_sizes(plan: Plan, shape: Shape) -> None:
+    """Walk the plan's shapes from an input of (C, H, W), before any of it is computed.
+
+    Raises
+    ------
+    ShapeError
+        Where a layer cannot take its input, or would give an empty output.
+    LimitError
+        Where a padded map or an output has more pixels than allowed.
+    """
+    starts = [_checked(step, [shape], plan.max_pixels) for step in plan.kernels] or [shape]
+    if plan.combine is not None and len(set(starts)) > 1:
+        found = " and ".join("x".join(map(str, start)) for start in dict.fromkeys(starts))
+        raise ShapeError(f"--combine needs maps of one shape, not {found}")
+    for start in starts:
+        shapes = {INPUT: start}
+        for place, inputs in enumerate(sources([step.layer for step in plan.layers])):
+            given = [shapes[source] for source in inputs]
+            shapes[place] = _checked(plan.layers[place], given, plan.max_pixels)
+
+
+def placed(step: Step, size: Pair) -> Layer:
+    """The layer with its kernel's origin turned into padding, where a file sets one off centre.
+
+    `same` then pads so that the origin, not the centre, meets every stride-th pixel.
+    """
+    layer, kernel = step.layer, step.kernel
+    named_same = layer.padding in ("same", "same-lower") and layer.op == "conv"
+    if kernel is None or kernel.origin == kernel.centre or not named_same:
+        return layer
+    sides = []
+    for axis, at in zip(
+        replace(layer, padding="valid").window.axes(size), kernel.origin, strict=True
+    ):
+        taps_before = axis.kernel - 1 - at if step.flip else at
+        before = taps_before * axis.dilation
+        last = (
+            -(-axis.size // axis.stride) - 1
+        ) * axis.stride  # the last pixel that the origin meets
+        sides.append((before, max(last + axis.effective_kernel - axis.size - before, 0)))
+    return replace(layer, padding=(sides[0], sides[1]))
+
+
+def _checked(step: Step, inputs: Sequence[Shape], max_pixels: int) -> Shape:
+    layer = step.layer
+    try:
+        shape = output_shape(layer, inputs)
+    except ShapeError as error:
+        found = " and ".join("x".join(map(str, one)) for one in inputs)
+        raise ShapeError(f"{_title(step)} on {found}: {error}") from None
+    areas = {"output": shape[1] * shape[2]}
+    if layer.op in (*POOLS, "conv"):
+        rows, columns = layer.window.axes((inputs[0][1], inputs[0][2]))
+        areas["padded input"] = (rows.size + rows.before + rows.after) * (
+            columns.size + columns.before + columns.after
+        )
+    for what, area in areas.items():
+        if area > max_pixels:
+            raise LimitError(
+                f"{_title(step)}: the {what} would have {area:,} pixels, "
+                f"and --max-pixels allows {max_pixels:,}"
+            )
+    return shape
+
+
+def _is_file(spec: str) -> bool:
+    return file_of(spec) is not None
+
+
+def _title(step: Step) -> str:
+    return f"kernel {step.kernel.name}" if step.kernel else f"layer {format_layer(step.layer)}"
