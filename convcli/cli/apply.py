@@ -1,0 +1,185 @@
+"""`convcli apply`: filter images or grids of numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from convcli.arithmetic.layers import ACTIVATIONS
+from convcli.cli.options import (
+    dilation_option,
+    json_option,
+    padding_mode_option,
+    padding_option,
+    stride_option,
+)
+from convcli.cli.output import emit, json_text, numbers_text, say, visible
+from convcli.cli.recipe import Recipe, check_recipe, make_plan, make_target
+from convcli.cli.types import FINITE, LAYER, PADDING, POOL, SIZE, WIDTH_X_HEIGHT, number
+from convcli.engine.filtering import METHODS
+from convcli.errors import ConvError
+from convcli.files import make_folder
+from convcli.images.ranges import POLICIES
+from convcli.images.reading import MAX_PIXELS
+from convcli.pipeline.names import Target, check_target
+from convcli.pipeline.plan import COMBINATIONS, Plan
+from convcli.pipeline.results import Written
+from convcli.pipeline.run import Outcome, process
+
+
+@click.command(no_args_is_help=True)
+@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...", type=click.Path())
+@click.option(
+    "-k",
+    "--k",
+    "--kernel",
+    "kernel",
+    multiple=True,
+    metavar="SPEC",
+    help="A name, name:parameter, rows of numbers, or a file; several make several maps.",
+)
+@padding_option(
+    PADDING,
+    default="same",
+    show_default=True,
+    help="same, same-lower, valid, full, N, HxW or T.B.L.R.",
+)
+@padding_mode_option("replicate")
+@stride_option(
+    SIZE,
+    default="1",
+    show_default=True,
+    help="Step of the window. With 2 and `same`, an even side is sampled at pixels "
+    "1, 3, 5..., an odd one at 0, 2, 4...",
+)
+@dilation_option(SIZE, default="1", show_default=True, help="Distance between the weights.")
+@click.option(
+    "--flip",
+    is_flag=True,
+    help="True convolution: the kernel turned by 180 degrees. Otherwise correlation, as CNNs do.",
+)
+@click.option(
+    "--bias",
+    type=FINITE,
+    default="0",
+    show_default=True,
+    help="Added to every sum, in the input's units.",
+)
+@click.option("--normalize", is_flag=True, help="Divide each kernel by the sum of its weights.")
+@click.option(
+    "--combine", type=click.Choice(COMBINATIONS), help="Make one map of several kernels' maps."
+)
+@click.option("--activation", type=click.Choice(ACTIVATIONS), help="After the kernels.")
+@click.option("--pool", type=POOL, help="After the activation: max:K[,s=,p=,ceil] or avg:...")
+@click.option(
+    "-l",
+    "--layer",
+    type=LAYER,
+    multiple=True,
+    help="One more layer, like conv:kernel=blur,s=2 or maxpool:2; repeat for a stack.",
+)
+@click.option("--gray", is_flag=True, help="Make colour pictures grey first.")
+@click.option("--resize", type=WIDTH_X_HEIGHT, help="Resample first; width, then height.")
+@click.option(
+    "--range",
+    "value_range",
+    type=click.Choice(POLICIES),
+    help="How values become pixels: cut off, sizes, stretched, or zero at mid-grey. "
+    "Pictures are clamped, numbers and squashed values rescaled, if left out.",
+)
+@click.option(
+    "-o",
+    "--output",
+    metavar="PATH",
+    help="A file (.png .jpg .webp .tif .npy .csv) or - for standard output; {stem} and "
+    "{kernel} stand for names.",
+)
+@click.option("--output-dir", metavar="DIR", help="Where to write; made if missing.")
+@click.option(
+    "-f", "--force", is_flag=True, help="Replace existing files; an input is never replaced."
+)
+@click.option(
+    "--print",
+    "print_numbers",
+    is_flag=True,
+    help="Print the map as numbers; without -o nothing else is written.",
+)
+@click.option(
+    "--method",
+    type=click.Choice(METHODS),
+    default="auto",
+    show_default=True,
+    help="How to compute convolutions.",
+)
+@click.option(
+    "--max-pixels",
+    type=number("N", least=1),
+    default=str(MAX_PIXELS),
+    show_default=True,
+    help="The most pixels that a picture may have.",
+)
+@json_option("One JSON object a line: what was written, or what went wrong.")
+@click.option("-q", "--quiet", is_flag=True, help="No warnings.")
+@click.pass_context
+def apply(context: click.Context, /, inputs: tuple[str, ...], **options: Any) -> None:
+    """Filter images or grids of numbers with kernels.
+
+    INPUT is a picture, a grid of numbers (.csv, .txt, .npy), or - for standard input. Each result
+    goes to STEM.KERNEL.png in this folder unless told otherwise. With zero padding the border
+    itself is an edge: an edge kernel answers there.
+
+    \b
+    convcli apply cat.jpg --kernel sharpen
+    convcli apply cat.jpg -k sobel-x -k sobel-y --combine magnitude -o edges.png
+    cat cat.jpg | convcli apply - -k gaussian:2 -o - > soft.png
+    """
+    recipe = Recipe(**options)
+    check_recipe(recipe, [name for name in options if _is_typed(context, name)], inputs)
+    plan, labels = make_plan(recipe)
+    target = make_target(recipe, labels, inputs)
+    check_target(target, inputs)
+    if recipe.output_dir is not None:
+        make_folder(recipe.output_dir)
+    failures = [source for source in inputs if not _filter(source, plan, target, recipe)]
+    if failures and len(inputs) > 1:
+        say(f"{len(failures)} of {len(inputs)} inputs failed")
+    context.exit(1 if failures else 0)
+
+
+def _filter(source: str, plan: Plan, target: Target, recipe: Recipe) -> bool:
+    """Filter one input and tell what became of it; False where it failed."""
+    try:
+        outcome = process(source, plan, target)
+    except ConvError as error:
+        say(str(error))
+        if recipe.as_json:
+            emit(json_text({"input": visible(source), "error": visible(str(error))}))
+        return False
+    if not recipe.quiet:
+        for note in outcome.notes:
+            say(f"{source}: {note}")
+    if recipe.print_numbers:
+        emit(numbers_text(dict(zip(target.labels, outcome.maps, strict=True))))
+    if recipe.as_json:
+        for written in outcome.written:
+            emit(json_text(_document(outcome, written, plan)))
+    return True
+
+
+def _document(outcome: Outcome, written: Written, plan: Plan) -> dict[str, Any]:
+    """What became of one input, for JSON."""
+    return {
+        "input": visible(outcome.source),
+        "output": visible(written.path),
+        "shape": written.shape,
+        "method": plan.methods,
+        "range": written.policy,
+        "clipped": written.clipped,
+        "seconds": round(outcome.seconds, 6),
+    }
+
+
+def _is_typed(context: click.Context, name: str) -> bool:
+    return context.get_parameter_source(name) is not ParameterSource.DEFAULT

@@ -1,0 +1,109 @@
+"""All commands, each loaded when it is called, and the one boundary for errors."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from importlib import import_module
+from typing import NoReturn
+
+import click
+
+from convcli.cli.output import say
+from convcli.errors import ConvError, suggestion
+
+COMMANDS = {
+    "apply": "Filter images or grids of numbers with kernels.",
+    "kernels": "List the kernels, or show one.",
+    "shape": "The arithmetic of a convolution or a pool.",
+}
+INTERRUPTED, TERMINATED, BROKEN_PIPE = (128 + number for number in (2, 15, 13))
+
+
+class Commands(click.Group):
+    """Commands that are imported when they are called, under one boundary for errors."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
+        """Name the commands."""
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the module of a command."""
+        if cmd_name not in COMMANDS:
+            hint = suggestion(cmd_name, COMMANDS) or f"; there are {', '.join(sorted(COMMANDS))}"
+            ctx.fail(f"no command {cmd_name!r}{hint}")
+        module = import_module(f"convcli.cli.{cmd_name}")
+        command: click.Command = getattr(module, cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """List the commands without importing any of them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(sorted(COMMANDS.items()))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run a command, and turn whatever it raises into one line and an exit code."""
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        try:
+            code = convcli.main(list(arguments), prog_name="convcli", standalone_mode=False)
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()
+    except BrokenPipeError:
+        _abandon_stdout()
+        return BROKEN_PIPE
+    except (KeyboardInterrupt, click.Abort):
+        return INTERRUPTED
+    except (click.ClickException, ConvError, OSError) as error:
+        if "--debug" in arguments[:1]:
+            raise
+        return _report(error)
+    return code if isinstance(code, int) else 0
+
+
+def _report(error: Exception) -> int:
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        click.echo(error.format_message(), err=True)
+        return error.exit_code
+    if isinstance(error, click.ClickException):
+        say(" ".join(error.format_message().split()))
+        return error.exit_code
+    if isinstance(error, ConvError):
+        say(str(error))
+        return error.exit_code
+    _abandon_stdout()
+    say(f"standard output: {error}")
+    return 1
+
+
+def _abandon_stdout() -> None:
+    """Let nothing more be written: the interpreter would try once again at its end."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+def _terminate(*_: object) -> NoReturn:
+    # An exception lets temporary files be removed on the way out.
+    sys.exit(TERMINATED)
+
+
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    subcommand_metavar="COMMAND [ARGS]...",
+)
+@click.version_option(package_name="convcli")
+@click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
+def convcli() -> None:
+    """Filter images with convolution kernels, and do the arithmetic of convolutions.
+
+    \b
+    convcli apply cat.jpg --kernel sharpen
+    convcli shape --h 224 --k 3 --p 1 --s 2
+    convcli kernels sobel-x
+    """

@@ -1,0 +1,105 @@
+"""`convcli kernels`: the bank, or one kernel."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from convcli.cli.options import json_option
+from convcli.cli.output import emit, json_text, table
+from convcli.kernels.bank import bank
+from convcli.kernels.kernel import Kernel
+from convcli.kernels.parametric import FAMILIES
+from convcli.kernels.spec import load_kernel
+
+
+@click.command(no_args_is_help=False)
+@click.argument("spec", required=False)
+@json_option("One JSON object; for the whole bank, a list of them.")
+def kernels(spec: str | None, *, as_json: bool) -> None:
+    """List the kernels, or show one: a name, one with parameters, rows of numbers, or a file.
+
+    All are shown as they are applied: by correlation, not turned.
+
+    \b
+    convcli kernels
+    convcli kernels gaussian:1.5
+    """
+    if spec is not None:
+        kernel = load_kernel(spec)
+        emit(json_text(as_document(kernel)) if as_json else described(kernel))
+        return
+    emit(json_text([as_document(kernel) for kernel in everything()]) if as_json else listed())
+
+
+def everything() -> list[Kernel]:
+    """The bank, and an example of each family with parameters."""
+    return [*bank().values(), *(load_kernel(family.example) for family in FAMILIES.values())]
+
+
+def listed() -> str:
+    """The bank, and the families with parameters, as two tables."""
+    rows = [
+        [kernel.name, size_text(kernel), f"{kernel.sum:.6g}", str(kernel.rank), kernel.about]
+        for kernel in bank().values()
+    ]
+    families = [[family.form, family.example, family.about] for family in FAMILIES.values()]
+    return "\n\n".join(
+        [
+            table(
+                ["name", "size", "sum", "rank", "what it does"], rows, left=["name", "what it does"]
+            ),
+            table(
+                ["with parameters", "example", "what it does"],
+                families,
+                left=["with parameters", "example", "what it does"],
+            ),
+        ]
+    )
+
+
+def described(kernel: Kernel) -> str:
+    """One kernel: its matrix, and what there is to know about it."""
+    facts = [f"{kernel.name}: {size_text(kernel)}, sum {kernel.sum:.10g}"]
+    if kernel.rank is not None:
+        facts.append("rank 1, separable" if kernel.rank == 1 else f"rank {kernel.rank}")
+    if kernel.origin != kernel.centre:
+        facts.append(f"origin at row {kernel.origin[0]}, column {kernel.origin[1]}")
+    if kernel.bias:
+        facts.append(f"bias {kernel.bias:.10g}")
+    lines = [", ".join(facts)]
+    lines += [f"{what}: {text}" for what, text in _words(kernel) if text]
+    return "\n".join(lines) + "\n\n" + matrix_text(kernel)
+
+
+def matrix_text(kernel: Kernel) -> str:
+    """The weights in columns; planes of a kernel of more axes one below the other."""
+    height, width = kernel.size
+    planes = kernel.matrix.reshape(-1, height, width)
+    cells = [[[f"{weight:.6g}" for weight in row] for row in plane] for plane in planes]
+    wide = max(len(cell) for plane in cells for row in plane for cell in row)
+    blocks = ["\n".join("  ".join(c.rjust(wide) for c in row) for row in plane) for plane in cells]
+    return "\n\n".join(blocks)
+
+
+def as_document(kernel: Kernel) -> dict[str, Any]:
+    """One kernel for JSON."""
+    return {
+        "name": kernel.name,
+        "matrix": kernel.matrix.tolist(),
+        "origin": list(kernel.origin),
+        "sum": kernel.sum,
+        "rank": kernel.rank,
+        "about": kernel.about,
+        "source": kernel.source,
+    }
+
+
+def size_text(kernel: Kernel) -> str:
+    """Its shape, like 3x3."""
+    return "x".join(map(str, kernel.matrix.shape))
+
+
+def _words(kernel: Kernel) -> tuple[tuple[str, str], ...]:
+    return ("about", kernel.about), ("source", kernel.source)

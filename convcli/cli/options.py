@@ -1,0 +1,49 @@
+"""Options that several commands share: each declared once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeAlias, TypeVar
+
+import click
+
+from convcli.arithmetic.arguments import PADDING_MODES
+from convcli.cli.types import PADDING, SIZE, Parsed, sweep
+
+Decorator: TypeAlias = Callable[[Callable[..., Any]], Callable[..., Any]]
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def json_option(text: str) -> Decorator:
+    """`--json`, with what it prints."""
+    return click.option("--json", "as_json", is_flag=True, help=text)
+
+
+def stride_option(kind: Parsed, **settings: Any) -> Decorator:
+    """`-s`, of one size or of a sweep."""
+    return click.option("-s", "--s", "--stride", "stride", type=kind, **settings)
+
+
+def padding_option(kind: Parsed, **settings: Any) -> Decorator:
+    """`-p`, of one padding or of a sweep."""
+    return click.option("-p", "--p", "--padding", "padding", type=kind, **settings)
+
+
+def dilation_option(kind: Parsed, **settings: Any) -> Decorator:
+    """`-d`, of one size or of a sweep."""
+    return click.option("-d", "--d", "--dilation", "dilation", type=kind, **settings)
+
+
+def padding_mode_option(default: str) -> Decorator:
+    """`--padding-mode`, with a command's own default."""
+    return click.option(
+        "--padding-mode",
+        type=click.Choice(PADDING_MODES),
+        default=default,
+        show_default=True,
+        help="What stands beyond the border.",
+    )
+
+
+SIZES = sweep(SIZE)
+PADDINGS = sweep(PADDING)

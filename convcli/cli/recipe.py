@@ -1,0 +1,170 @@
+"""What was typed to `apply` -> a plan and a target, or a usage error."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import click
+
+from convcli.arithmetic.arguments import Pair, Sides
+from convcli.arithmetic.layers import Layer
+from convcli.errors import KernelError, KernelFileError
+from convcli.files import STDIN, STDOUT
+from convcli.images.formats import format_of
+from convcli.kernels.kernel import Kernel
+from convcli.kernels.spec import file_of
+from convcli.pipeline.names import TEMPLATE, Target, distinct, slug
+from convcli.pipeline.plan import Plan, Step, check_limits, convolution, layer_steps, load_kernels
+
+# These say how a kernel filters, and would have no effect without one.
+OF_KERNELS = (
+    "stride", "padding", "dilation", "padding_mode", "flip", "bias", "normalize", "combine"
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """The options of `apply`, as they were typed."""
+
+    kernel: tuple[str, ...]
+    stride: Pair
+    padding: str | Sides
+    dilation: Pair
+    padding_mode: str
+    flip: bool
+    bias: float
+    normalize: bool
+    combine: str | None
+    activation: str | None
+    pool: Layer | None
+    layer: tuple[Layer, ...]
+    gray: bool
+    resize: Pair | None
+    value_range: str | None
+    method: str
+    max_pixels: int
+    output: str | None
+    output_dir: str | None
+    force: bool
+    print_numbers: bool
+    as_json: bool
+    quiet: bool
+
+    @property
+    def stack(self) -> tuple[Layer, ...]:
+        """What every map goes through: activation, pool, layers."""
+        activation = () if self.activation is None else (Layer(op=self.activation),)
+        pool = () if self.pool is None else (self.pool,)
+        return (*activation, *pool, *self.layer)
+
+    @property
+    def template(self) -> str | None:
+        """Where results go, as a target's template."""
+        if self.output is not None:
+            return self.output
+        if self.output_dir is not None:
+            return str(Path(self.output_dir) / TEMPLATE)
+        return None if self.print_numbers else TEMPLATE
+
+
+def check_recipe(recipe: Recipe, typed: Collection[str], inputs: Sequence[str]) -> None:
+    """Refuse options that contradict each other, or would have no effect."""
+    if not recipe.kernel:
+        for name in OF_KERNELS:
+            if name in typed:
+                raise click.UsageError(f"--{name.replace('_', '-')} goes with --kernel")
+        if not (recipe.stack or recipe.gray or recipe.resize):
+            raise click.UsageError("nothing to do: give --kernel, like --kernel sharpen")
+    if recipe.output is not None and recipe.output_dir is not None:
+        raise click.UsageError("--output and --output-dir exclude each other")
+    claims = [
+        name
+        for name, claimed in (
+            ("-o -", _goes_to_stdout(recipe, inputs)),
+            ("--print", recipe.print_numbers),
+            ("--json", recipe.as_json),
+        )
+        if claimed
+    ]
+    if len(claims) > 1:
+        raise click.UsageError(f"only one of {' and '.join(claims)} can have standard output")
+    if recipe.value_range is not None and not _makes_pictures(recipe):
+        raise click.UsageError("--range goes with a picture: numbers are written as they are")
+    if inputs.count(STDIN) > 1:
+        raise click.UsageError("standard input can be read once: give - once")
+
+
+def make_plan(recipe: Recipe) -> tuple[Plan, tuple[str, ...]]:
+    """The plan, and a label for each feature map that it makes.
+
+    Raises
+    ------
+    ArgumentError
+        For what cannot be done as typed.
+    KernelFileError
+        For a kernel's file.
+    """
+    base = Layer(
+        op="conv",
+        stride=recipe.stride,
+        padding=recipe.padding,
+        dilation=recipe.dilation,
+        mode=recipe.padding_mode,
+    )
+    check_limits(base)
+    layers = layer_steps(recipe.stack, method=recipe.method)
+    kernels = load_kernels(recipe.kernel)
+    plan = Plan(
+        gray=recipe.gray,
+        resize=recipe.resize,
+        kernels=tuple(
+            _step(recipe, base, kernel, spec)
+            for kernel, spec in zip(kernels, recipe.kernel, strict=True)
+        ),
+        combine=recipe.combine,
+        layers=layers,
+        value_range=recipe.value_range,
+        method=recipe.method,
+        max_pixels=recipe.max_pixels,
+    )
+    if not kernels:
+        return plan, ("filtered",)
+    if recipe.combine is not None:
+        return plan, ("combined",)
+    return plan, distinct([slug(kernel.name) for kernel in kernels])
+
+
+def make_target(recipe: Recipe, labels: tuple[str, ...], inputs: Sequence[str]) -> Target:
+    """Where the results go, and what must not be replaced."""
+    specs = (*recipe.kernel, *(layer.spec for layer in recipe.layer if layer.spec is not None))
+    kernel_files = (path for path in map(file_of, specs) if path is not None)
+    template = STDOUT if _goes_to_stdout(recipe, inputs) else recipe.template
+    return Target(template, labels, recipe.force, (*inputs, *kernel_files))
+
+
+def _step(recipe: Recipe, base: Layer, kernel: Kernel, spec: str) -> Step:
+    """One kernel as a convolution, normalized and biased as typed."""
+    if recipe.normalize:
+        try:
+            kernel = kernel.normalized()
+        except KernelError as error:
+            path = file_of(spec)
+            if path is None:
+                raise
+            raise KernelFileError(path, str(error)) from error
+    biased = replace(kernel, bias=kernel.bias + recipe.bias)
+    return convolution(replace(base, spec=spec), biased, recipe.method, flip=recipe.flip)
+
+
+def _goes_to_stdout(recipe: Recipe, inputs: Sequence[str]) -> bool:
+    if recipe.output is not None:
+        return recipe.output == STDOUT
+    elsewhere = recipe.output_dir is not None or recipe.print_numbers or recipe.as_json
+    return STDIN in inputs and not elsewhere
+
+
+def _makes_pictures(recipe: Recipe) -> bool:
+    template = recipe.template
+    return template is not None and (template == STDOUT or format_of(template) is not None)

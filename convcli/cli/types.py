@@ -1,0 +1,86 @@
+"""Parameter types: what is typed -> values, by the one notation; a fault is a usage error."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from convcli.arithmetic.arguments import Pair
+from convcli.arithmetic.layers import Layer
+from convcli.arithmetic.notation import parse_layer, parse_number, parse_padding, parse_size
+from convcli.errors import ArgumentError
+
+
+class Parsed(click.ParamType[Any]):
+    """Text read by a function of the notation.
+
+    Parameters
+    ----------
+    name : str
+        What the help shows for the value.
+    read : callable
+        Takes the text; raises `ArgumentError` for what it cannot read.
+    """
+
+    def __init__(self, name: str, read: Callable[[str], Any]) -> None:
+        self.name = name
+        self._read = read
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:  # noqa: ARG002
+        """Show the name as it is."""
+        return self.name
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read the text; let through what is read already."""
+        if not isinstance(value, str):
+            return value
+        try:
+            return self._read(value)
+        except ArgumentError as error:
+            self.fail(str(error), param, ctx)
+
+
+def sweep(item: Parsed) -> Parsed:
+    """Several values, separated by commas: `3,5,7`."""
+    return Parsed(f"{item.name}[,...]", lambda text: tuple(map(item._read, text.split(","))))  # noqa: SLF001
+
+
+def number(name: str, *, least: int = 0) -> Parsed:
+    """A whole number."""
+    return Parsed(name, lambda text: parse_number(text, "it", least=least))
+
+
+def _width_and_height(text: str) -> Pair:
+    width, height = parse_size(text, "it")
+    if "x" not in text:
+        raise ArgumentError(f"it must be WxH, like 640x480, not {text!r}")
+    return height, width
+
+
+def _finite(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise ArgumentError(f"{text!r} is not a number")
+    return value
+
+
+def _pool(text: str) -> Layer:
+    kind, colon, rest = text.partition(":")
+    if kind not in ("max", "avg"):
+        raise ArgumentError(f"it must be max:K or avg:K, like max:2, not {text!r}")
+    return parse_layer(f"{kind}pool{colon}{rest}")
+
+
+SIZE = Parsed("N|HxW", lambda text: parse_size(text, "it"))
+EXTRA = Parsed("N|HxW", lambda text: parse_size(text, "it", least=0))
+PADDING = Parsed("P", lambda text: parse_padding(text, "it"))
+LAYER = Parsed("LAYER", parse_layer)
+POOL = Parsed("max:K|avg:K", _pool)
+WIDTH_X_HEIGHT = Parsed("WxH", _width_and_height)
+FINITE = Parsed("X", _finite)
