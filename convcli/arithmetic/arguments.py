@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, TypeAlias, get_args
+from operator import index
+from typing import Literal, SupportsIndex, TypeAlias, cast, get_args
 
 from convcli.errors import ArgumentError
 
@@ -20,9 +21,12 @@ PADDING_MODES: tuple[str, ...] = get_args(PaddingMode)
 
 def as_number(value: object, what: str, *, least: int) -> int:
     """Take an integer (NumPy's too), refuse anything else and whatever is below `least`."""
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
+    try:
+        number = index(cast("SupportsIndex", value))
+    except TypeError:
+        raise ArgumentError(f"{what} must be a whole number, not {value!r}") from None
+    if isinstance(value, bool):
         raise ArgumentError(f"{what} must be a whole number, not {value!r}")
-    number = int(value.__index__())
     if number < least:
         raise ArgumentError(f"{what} must be at least {least}, not {number}")
     return number

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from convcli.engine.arrays import Array
+from convcli.engine.arrays import Array, as_real
 
 LEAK = 0.01  # the slope of leaky-relu below zero, as in PyTorch
 
@@ -22,7 +22,8 @@ def leaky_relu(x: Array) -> Array:
     >>> leaky_relu(np.array([-100.0, 2.0]))
     array([-1.,  2.])
     """
-    return np.where(x > 0, x, x * np.asarray(LEAK, x.dtype))
+    values = as_real(x, "x")
+    return np.where(values > 0, values, values * np.asarray(LEAK, values.dtype))
 
 
 def sigmoid(x: Array) -> Array:
@@ -31,8 +32,9 @@ def sigmoid(x: Array) -> Array:
     >>> sigmoid(np.array([-1e4, 0.0, 1e4]))
     array([0. , 0.5, 1. ])
     """
-    half = np.asarray(0.5, x.dtype)
-    result: Array = half * (1 + np.tanh(half * x))
+    values = as_real(x, "x")
+    half = np.asarray(0.5, values.dtype)
+    result: Array = half * (1 + np.tanh(half * values))
     return result
 
 

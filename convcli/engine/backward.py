@@ -11,6 +11,7 @@ from convcli.arithmetic.arguments import PaddingLike, as_number
 from convcli.arithmetic.sizes import Window, effective_kernel, window
 from convcli.engine.arrays import Array, as_batch, as_bias, as_filters, as_real, like_batch
 from convcli.engine.columns import as_columns, empty_target, overlap_add
+from convcli.engine.convolution import positions
 from convcli.engine.padding import pad2d
 from convcli.engine.tiles import COLUMNS_BYTES, needed, spans
 from convcli.errors import ShapeError
@@ -62,20 +63,21 @@ def conv2d_backward(
     slopes = as_batch(as_real(grad, "grad"), "grad").astype(images.dtype, copy=False)
     if slopes.shape != (n, len(filters), oh, ow):
         raise ShapeError(f"grad must have the shape {(n, len(filters), oh, ow)}")
-    grouped = slopes.reshape(n, groups, -1, oh * ow)  # (N, G, C_out/G, L)
-    matrix = filters.reshape(groups, len(filters) // groups, -1)  # (G, C_out/G, C_in/G·kh·kw)
-
     sides = shape.sides((size[0], size[1]))
-    columns = as_columns(pad2d(images, sides), shape)  # (N, C_in·kh·kw, L)
-    columns = columns.reshape(n, groups, -1, oh * ow)  # (N, G, C_in/G·kh·kw, L)
-    dweight = (grouped @ columns.swapaxes(-1, -2)).sum(axis=0).reshape(filters.shape)
-    windows = (matrix.swapaxes(-1, -2) @ grouped).reshape(n, c_in, *shape.kernel, oh, ow)
-    (top, bottom), (left, right) = sides
-    end = (top + size[0] + bottom, left + size[1] + right)
-    padded = empty_target((n, c_in), shape, (oh, ow), end, images.dtype)
-    overlap_add(padded, windows, shape)
-    dx = padded[:, :, top : top + size[0], left : left + size[1]]
-    return like_batch(dx, array), dweight, slopes.sum(axis=(0, 2, 3))
+    padded = pad2d(images, sides)  # (N, C_in, H + p, W + p)
+    weights = filters.reshape(groups, len(filters) // groups, -1)  # (G, C_out/G, C_in/G·kh·kw)
+    dpadded, dweights = np.zeros_like(padded), np.zeros_like(weights)
+    for image, rows, columns, seen in positions(padded, shape, (oh, ow)):
+        slope = slopes[image, :, rows, columns]  # (C_out, rows, columns)
+        flat = slope.reshape(*weights.shape[:2], -1)  # (G, C_out/G, L)
+        laid = as_columns(padded[seen], shape).reshape(groups, -1, flat.shape[2])
+        dweights += flat @ laid.swapaxes(1, 2)
+        windows = weights.swapaxes(1, 2) @ flat  # (G, C_in/G·kh·kw, L)
+        windows = windows.reshape(1, c_in, *shape.kernel, *slope.shape[1:])
+        overlap_add(dpadded[seen], windows, shape)
+    (top, _), (left, _) = sides
+    dx = dpadded[:, :, top : top + size[0], left : left + size[1]]
+    return like_batch(dx, array), dweights.reshape(filters.shape), slopes.sum(axis=(0, 2, 3))
 
 
 def conv_transpose2d(
@@ -157,10 +159,11 @@ def _painted(images: Array, weights: Array, shape: Window) -> Array:
         (n, c_out), shape, (size[0], size[1]), (top + oh, left + ow), images.dtype
     )
     extent = effective_kernel(shape.kernel[0], shape.dilation[0])
-    one_row = n * c_out * taps * size[1] * images.itemsize  # bytes of the columns of one input row
+    one_row = max(n, 1) * c_out * taps * size[1] * images.itemsize  # bytes of its columns
     for rows in spans(size[0], COLUMNS_BYTES // one_row):
         band = images[:, :, rows]
-        grouped = band.reshape(n, len(weights), weights.shape[1], -1)  # (N, G, C_in/G, L)
+        length = band.shape[2] * band.shape[3]
+        grouped = band.reshape(n, *weights.shape[:2], length)  # (N, G, C_in/G, L)
         windows = weights.swapaxes(-1, -2) @ grouped  # (N, G, C_out/G·kh·kw, L)
         windows = windows.reshape(n, c_out, *shape.kernel, *band.shape[2:])
         overlap_add(padded[:, :, needed(rows, shape.stride[0], extent)], windows, shape)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike
 
-from convcli.arithmetic.arguments import PaddingLike, Pair
+from convcli.arithmetic.arguments import PaddingLike, Pair, as_number
 from convcli.arithmetic.sizes import Window, effective_kernel, window
 from convcli.engine.arrays import Array, as_batch, as_numbers, like_batch
 from convcli.engine.padding import pad2d
@@ -62,7 +62,9 @@ def im2col(
     shape = window(kernel_size, stride=stride, padding=padding, dilation=dilation)
     shape.output(images.shape[-2:])  # raises where no window fits
     padded = pad2d(images, shape.sides(images.shape[-2:]))
-    return like_batch(as_columns(padded, shape), array)
+    laid = as_columns(padded, shape)
+    # One row of windows side by side may be a view of what it was made of.
+    return like_batch(laid if laid.flags.writeable else laid.copy(), array)
 
 
 def as_columns(padded: Array, shape: Window) -> Array:
@@ -116,7 +118,7 @@ def col2im(
     made = window(kernel_size, stride=stride, padding=padding, dilation=dilation)
     if len(shape) not in (3, 4):
         raise ShapeError(f"shape must be (C, H, W) or (N, C, H, W), not {tuple(shape)}")
-    *batch, c, height, width = shape
+    *batch, c, height, width = (as_number(side, "shape", least=1) for side in shape)
     oh, ow = made.output((height, width))
     expected = (*batch, c * made.kernel[0] * made.kernel[1], oh * ow)
     if matrix.shape != expected:

@@ -96,20 +96,24 @@ def convolve(images: Array, filters: Array, shape: Window, groups: int, mode: st
     padded = pad2d(images, shape.sides(size), mode)  # (N, C_in, H + p, W + p)
     weights = filters.reshape(groups, len(filters) // groups, -1)  # (G, C_out/G, C_in/G·kh·kw)
     maps = np.empty((len(images), len(filters), oh, ow), images.dtype)
-    for n, rows, columns, seen in _tiles(padded, shape, (oh, ow)):
-        laid = as_columns(seen, shape)  # (1, C_in·kh·kw, L)
-        laid = laid.reshape(groups, -1, laid.shape[-1])  # (G, C_in/G·kh·kw, L)
-        product = weights @ laid  # (G, C_out/G, L)
+    for n, rows, columns, seen in positions(padded, shape, (oh, ow)):
+        laid = as_columns(padded[seen], shape)[0]  # (C_in·kh·kw, L)
+        product = weights @ laid.reshape(groups, -1, laid.shape[1])  # (G, C_out/G, L)
         maps[n, :, rows, columns] = product.reshape(maps[n, :, rows, columns].shape)
     return maps
 
 
-def _tiles(padded: Array, shape: Window, output: Pair) -> Iterator[tuple[int, slice, slice, Array]]:
-    """Cut the output into tiles whose columns stay small: image, rows, columns, what they see."""
+def positions(
+    padded: Array, shape: Window, output: Pair
+) -> Iterator[tuple[int, slice, slice, tuple[slice, ...]]]:
+    """Cut the output into tiles whose columns stay small.
+
+    Yields the image, the output's rows and columns, and the index of what they see in `padded`.
+    """
     height, width = map(effective_kernel, shape.kernel, shape.dilation)
     one_column = padded.shape[1] * shape.kernel[0] * shape.kernel[1] * padded.itemsize  # bytes
-    for n, image in enumerate(padded):
+    for n in range(len(padded)):
         for rows, columns in tiles(*output, COLUMNS_BYTES // one_column):
             seen_rows = needed(rows, shape.stride[0], height)
             seen_columns = needed(columns, shape.stride[1], width)
-            yield n, rows, columns, image[np.newaxis, :, seen_rows, seen_columns]
+            yield n, rows, columns, (slice(n, n + 1), slice(None), seen_rows, seen_columns)

@@ -95,11 +95,12 @@ def filter2d(
     pixels, weights = as_numbers(image, "image"), as_numbers(kernel, "kernel").astype(np.float64)
     _check_axes(pixels, weights)
     default = pixels.dtype if pixels.dtype.kind in "uif" else np.dtype(np.float32)
-    result_type = default if out_dtype is None else np.dtype(out_dtype)
+    result_type = default if out_dtype is None else _as_real_type(out_dtype)
+    offset = float(as_numbers(bias, "bias"))
     if flip:
         weights = weights[..., ::-1, ::-1]
     check_method(method, weights)
-    correlate = _correlation(method, weights)
+    correlate = _correlation(method, weights, pixels)
     shape = window(weights.shape[-2:], stride=stride, padding=padding, dilation=dilation)
 
     cube = np.atleast_3d(pixels)  # (H, W, C)
@@ -107,8 +108,8 @@ def filter2d(
     maps = np.empty((*shape.output(cube.shape[:2]), channels), result_type)
     for rows, band in _padded_bands(cube, shape, padding_mode):
         sums = correlate(band, weights, replace(shape, padding=NO_PADDING))  # (rows, ow, channels)
-        if bias:
-            sums += np.asarray(bias, sums.dtype)
+        if offset:
+            sums += np.asarray(offset, sums.dtype)
         maps[rows] = as_type(sums, result_type)
     has_channels = {2: pixels.ndim == 3, 3: False, 4: True}[weights.ndim]
     return maps if has_channels else maps[:, :, 0]
@@ -164,10 +165,25 @@ def _check_axes(pixels: Array, weights: Array) -> None:
         )
 
 
-def _correlation(method: str, weights: Array) -> Correlate:
+def _correlation(method: str, weights: Array, pixels: Array) -> Correlate:
+    """The function that a method names."""
     if weights.ndim > 2:
         return partial(by_layer, method=method)
-    return _CORRELATE[choose_method(weights) if method == "auto" else method]
+    if method == "auto":
+        method = choose_method(weights)
+        if method == "fft" and not np.isfinite(pixels).all():
+            method = "im2col"  # a spectrum would spread one NaN over all of a band
+    return _CORRELATE[method]
+
+
+def _as_real_type(dtype: DTypeLike) -> np.dtype[Any]:
+    try:
+        found = np.dtype(dtype)
+    except TypeError:
+        raise ArgumentError(f"out_dtype {dtype!r} is no type of numbers") from None
+    if found.kind not in "uif":
+        raise ArgumentError(f"out_dtype must be a type of real numbers, not {found}")
+    return found
 
 
 def _padded_bands(pixels: Array, shape: Window, mode: str) -> Iterator[tuple[slice, Array]]:
@@ -199,12 +215,22 @@ def _gather(pixels: Array, rows: Array, columns: Array, left: int) -> Array:
 
 
 def sum_type(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    """The type that sums are kept in: float32 where its 24 bits hold the values, else float64."""
-    return np.result_type(dtype, np.float32) if dtype.itemsize <= 4 else np.dtype(np.float64)
+    """The type that sums are kept in: float32 for its own values and for 8 bits, else float64.
+
+    Of 24 bits, 8 are the value's and 16 are left for the fractions of a sum.
+    """
+    fits = dtype.itemsize == 1 or (dtype.kind == "f" and dtype.itemsize <= 4)
+    return np.dtype(np.float32 if fits else np.float64)
 
 
 def as_type(values: Array, dtype: np.dtype[Any]) -> Array:
-    """Turn sums into the type of the result: integers rounded half to even, and clamped."""
+    """Turn sums into the type of the result: integers rounded half to even, and clamped.
+
+    Raises
+    ------
+    ArgumentError
+        For sums that are NaN, which no integer is.
+    """
     if dtype.kind not in "iu":
         return values.astype(dtype, copy=False)
     bounds = np.iinfo(dtype)
@@ -212,4 +238,6 @@ def as_type(values: Array, dtype: np.dtype[Any]) -> Array:
     if int(highest) > bounds.max:  # 64-bit bounds lie between two floats
         highest = np.nextafter(highest, 0)
     rounded: Array = np.rint(values)
+    if np.isnan(rounded.sum()) and np.isnan(rounded).any():
+        raise ArgumentError(f"a sum is NaN, which {dtype} cannot hold; give out_dtype=float")
     return np.clip(rounded, bounds.min, highest).astype(dtype)

@@ -83,5 +83,5 @@ def source(position: int, size: int, mode: str) -> int | None:
     if mode == "reflect":
         period = max(2 * size - 2, 1)
         place = position % period
-        return min(place, period - place) if size > 1 else 0
+        return min(place, period - place)
     raise ArgumentError(f"padding mode {mode!r} is none of {', '.join(PADDING_MODES)}")

@@ -47,7 +47,10 @@ def pad2d(x: ArrayLike, padding: PaddingLike, mode: str = "zero") -> Array:
     array([[3, 2, 1, 2, 3, 2, 1]])
     """
     array = as_numbers(x, "x")
-    sides = NO_PADDING if padding == "valid" else as_padding(padding)
+    numpys = numpy_mode(mode)
+    sides = as_padding(padding)
+    if sides == "valid":
+        sides = NO_PADDING
     if isinstance(sides, str):
         raise ArgumentError(f"padding {sides!r} depends on a kernel: give it in numbers")
     if array.ndim < 2 or 0 in array.shape[-2:]:
@@ -55,7 +58,7 @@ def pad2d(x: ArrayLike, padding: PaddingLike, mode: str = "zero") -> Array:
     if sides == NO_PADDING:
         return array
     leading = [(0, 0)] * (array.ndim - 2)
-    return np.pad(array, [*leading, *sides], mode=numpy_mode(mode))
+    return np.pad(array, [*leading, *sides], mode=numpys)
 
 
 def padded_positions(size: int, before: int, after: int, mode: str) -> NDArray[np.intp]:

@@ -1,0 +1,273 @@
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from oracles import MODES, PADDING_NAMES, pairs
+
+from convcli.arithmetic.layers import OPERATIONS, Layer
+from convcli.arithmetic.notation import (
+    format_layer,
+    format_padding,
+    format_size,
+    parse_layer,
+    parse_number,
+    parse_padding,
+    parse_size,
+)
+from convcli.errors import NotationError
+
+# ---- random layers -----------------------------------------------------------------------------
+
+sizes = pairs(1, 12)
+paddings = st.one_of(st.sampled_from(PADDING_NAMES), st.tuples(pairs(0, 5), pairs(0, 5)))
+names = st.from_regex(r"[A-Za-z_][A-Za-z0-9_.\-]{0,6}", fullmatch=True).filter(
+    lambda name: name != "input"
+)
+specs = st.sampled_from(["sharpen", "gaussian:1.5", "motion:9:45", "@kernels/a=b.txt", "x.npy"])
+several = st.lists(st.one_of(names, st.just("input")), min_size=2, max_size=4).map(tuple)
+one_or_none = st.one_of(st.just(()), st.tuples(st.one_of(names, st.just("input"))))
+
+FIELDS: dict[str, st.SearchStrategy[Any]] = {
+    "k": sizes,
+    "s": sizes,
+    "p": paddings,
+    "d": sizes,
+    "g": st.one_of(st.none(), st.just("depthwise"), st.integers(1, 512)),
+    "op": pairs(0, 3),
+    "c": st.one_of(st.none(), st.integers(1, 4096)),
+    "mode": st.sampled_from(MODES),
+    "name": st.one_of(st.none(), names),
+    "from": one_or_none,
+}
+FIELD_OF_KEY = {
+    "k": "kernel",
+    "s": "stride",
+    "p": "padding",
+    "d": "dilation",
+    "g": "groups",
+    "op": "output_padding",
+    "c": "channels",
+    "mode": "mode",
+    "name": "name",
+    "from": "sources",
+}
+FIELD_OF_FLAG = {"ceil": "ceil", "nobias": "bias", "nopad": "count_padding"}
+
+
+@st.composite
+def layers(draw: st.DrawFn) -> Layer:
+    """Any layer that the notation can say, of any operation."""
+    op = draw(st.sampled_from(sorted(OPERATIONS)))
+    operation = OPERATIONS[op]
+    fields = {FIELD_OF_KEY[key]: draw(FIELDS[key]) for key in operation.keys if key in FIELDS}
+    for flag in operation.flags:
+        fields[FIELD_OF_FLAG[flag]] = draw(st.booleans())
+    if "kernel" in operation.keys and draw(st.booleans()):
+        fields |= {"kernel": None, "spec": draw(specs)}
+    if op == "tconv":
+        below = [max(pair) for pair in zip(fields["stride"], fields["dilation"], strict=True)]
+        extra = fields["output_padding"]
+        fields["output_padding"] = tuple(
+            min(number, most - 1) for number, most in zip(extra, below, strict=True)
+        )
+    if op == "linear":
+        fields["channels"] = draw(st.integers(1, 4096))
+    if op == "adaptiveavgpool":
+        fields["size"] = draw(sizes)
+    if op == "crop":
+        fields |= draw(st.one_of(st.builds(dict, margin=pairs(0, 9)), st.builds(dict, like=names)))
+    if op in ("add", "concat"):
+        fields["sources"] = draw(several)
+    return Layer(op=op, **fields)
+
+
+@given(layers())
+def test_what_is_written_reads_back_as_the_same_layer(layer: Layer) -> None:
+    assert parse_layer(format_layer(layer)) == layer
+
+
+@given(layers())
+def test_writing_says_nothing_twice_and_nothing_that_goes_without_saying(layer: Layer) -> None:
+    text = format_layer(layer)
+    items = text.partition(":")[2].split(",") if ":" in text else []
+    keys = [item.partition("=")[0] for item in items]
+    assert len(set(keys)) == len(keys)
+    for dropped in range(1, len(items)):
+        fewer = items[:dropped] + items[dropped + 1 :]
+        try:
+            without = parse_layer(f"{layer.op}:{','.join(fewer)}")
+        except NotationError:
+            continue
+        assert without != layer
+
+
+@pytest.mark.parametrize("op", sorted(OPERATIONS))
+def test_every_operation_can_be_written(op: str) -> None:
+    own = {"k": ":3", "c": ":10", "size": ":7", "margin": ":2", None: ""}[OPERATIONS[op].own]
+    text = f"{op}:from=a+b" if op in ("add", "concat") else op + own
+    assert format_layer(parse_layer(text)) == text
+
+
+# ---- what the notation means -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "layer"),
+    [
+        (
+            "conv:3,s=2,p=1,c=64",
+            Layer(op="conv", kernel=(3, 3), stride=(2, 2), padding=((1, 1), (1, 1)), channels=64),
+        ),
+        ("conv:3x5,d=2,g=8", Layer(op="conv", kernel=(3, 5), dilation=(2, 2), groups=8)),
+        ("conv:3,g=depthwise", Layer(op="conv", kernel=(3, 3), groups="depthwise")),
+        ("conv:kernel=gaussian:1.5", Layer(op="conv", spec="gaussian:1.5", padding="same")),
+        (
+            "conv:kernel=blur,p=0,mode=reflect",
+            Layer(op="conv", spec="blur", mode="reflect"),
+        ),
+        (
+            "tconv:4,s=2,p=1,op=0,c=8",
+            Layer(op="tconv", kernel=(4, 4), stride=(2, 2), padding=((1, 1), (1, 1)), channels=8),
+        ),
+        ("maxpool:2", Layer(op="maxpool", kernel=(2, 2), stride=(2, 2))),
+        ("maxpool:2x3", Layer(op="maxpool", kernel=(2, 3), stride=(2, 3))),
+        ("maxpool:2,s=1", Layer(op="maxpool", kernel=(2, 2))),
+        (
+            "avgpool:3,s=2,p=1,ceil,nopad",
+            Layer(
+                op="avgpool",
+                kernel=(3, 3),
+                stride=(2, 2),
+                padding=((1, 1), (1, 1)),
+                ceil=True,
+                count_padding=False,
+            ),
+        ),
+        ("adaptiveavgpool:7", Layer(op="adaptiveavgpool", size=(7, 7))),
+        ("linear:1000,nobias", Layer(op="linear", channels=1000, bias=False)),
+        ("crop:2", Layer(op="crop", margin=(2, 2))),
+        ("crop:like=a", Layer(op="crop", like="a")),
+        ("add:from=a+b", Layer(op="add", sources=("a", "b"))),
+        ("concat:from=a+input,name=c", Layer(op="concat", sources=("a", "input"), name="c")),
+        ("relu:name=r,from=input", Layer(op="relu", name="r", sources=("input",))),
+        ("conv:s=2,k=3", Layer(op="conv", kernel=(3, 3), stride=(2, 2))),
+        (" conv: 3 , s=2 ", Layer(op="conv", kernel=(3, 3), stride=(2, 2))),
+        ("conv:3,p=same-lower", Layer(op="conv", kernel=(3, 3), padding="same-lower")),
+        ("conv:3,p=0.1.2.3", Layer(op="conv", kernel=(3, 3), padding=((0, 1), (2, 3)))),
+    ],
+)
+def test_a_notation_means_its_layer(text: str, layer: Layer) -> None:
+    assert parse_layer(text) == layer
+
+
+def test_the_size_of_a_real_kernel_is_not_written() -> None:
+    layer = parse_layer("conv:kernel=blur")
+    assert format_layer(replace(layer, kernel=(3, 3))) == "conv:kernel=blur"
+
+
+@given(pairs(0, 10**6))
+def test_sizes_read_back(size: tuple[int, int]) -> None:
+    assert parse_size(format_size(size), least=0) == size
+
+
+@given(paddings)
+def test_paddings_read_back(padding: Any) -> None:
+    assert parse_padding(format_padding(padding)) == padding
+
+
+def test_equal_sides_are_written_short() -> None:
+    assert format_size((3, 3)) == "3"
+    assert format_padding(((1, 1), (1, 1))) == "1"
+    assert format_padding(((1, 1), (2, 2))) == "1x2"
+    assert format_padding(((1, 1), (2, 3))) == "1.1.2.3"
+
+
+# ---- refusals: the item at fault, and what may stand there -------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "faults"),
+    [
+        ("cnov:3", ["no operation 'cnov'", "did you mean 'conv'?"]),
+        ("", ["no operation ''"]),
+        ("xyzzy", ["no operation 'xyzzy'"]),
+        ("conv", ["conv needs a window size", "conv:3"]),
+        ("conv:s=2", ["conv needs a window size"]),
+        ("conv:", ["k must be N or HxW", "''"]),
+        ("conv:3x", ["k must be N or HxW", "'3x'"]),
+        ("conv:3x3x3", ["k must be N or HxW", "'3x3x3'"]),
+        ("conv:0", ["k must be at least 1, not 0"]),
+        ("conv:-1", ["k must be N or HxW", "'-1'"]),
+        ("conv:3.5", ["k must be N or HxW", "'3.5'"]),
+        ("conv:٣", ["k must be N or HxW"]),
+        ("conv:3,s=0", ["s must be at least 1, not 0"]),
+        ("conv:3,s=two", ["s must be N or HxW (like 3 or 3x5)", "'two'"]),
+        ("conv:3,d=1x0", ["d must be at least 1, not 0"]),
+        ("conv:3,p=some", ["p must be N, HxW, T.B.L.R or one of valid, same", "'some'"]),
+        ("conv:3,p=1.2.3", ["p must be", "'1.2.3'"]),
+        ("conv:3,p=1.2.x.4", ["p must be a whole number of at least 0", "'x'"]),
+        ("conv:3,p=-1", ["p must be", "'-1'"]),
+        ("conv:3,c=0", ["c must be at least 1, not 0"]),
+        ("conv:3,c=1.5", ["c must be a whole number of at least 1", "'1.5'"]),
+        ("conv:3,g=wide", ["g must be a whole number of at least 1", "'wide'"]),
+        ("conv:3,mode=mirror", ["mode must be one of zero, reflect, replicate", "'mirror'"]),
+        ("conv:3,q=1", ["'q=1' is not known to conv", "takes k=, kernel=, s=, p=", "nobias"]),
+        ("conv:3,ceil", ["'ceil' is not known to conv"]),
+        ("conv:3,5", ["'5' is not known to conv"]),
+        ("conv:3,", ["'' is not known to conv"]),
+        ("conv:3,k=5", ["'k=5' says again"]),
+        ("conv:3,s=1,s=2", ["'s=2' says again"]),
+        ("avgpool:2,ceil,ceil", ["'ceil' says again"]),
+        ("conv:3,kernel=blur", ["k and kernel= exclude each other"]),
+        ("conv:kernel=", ["kernel= needs a name", "kernel=gaussian:1.5"]),
+        ("maxpool:2,nopad", ["'nopad' is not known to maxpool", "ceil"]),
+        ("maxpool:2,kernel=blur", ["'kernel=blur' is not known to maxpool"]),
+        ("relu:3", ["'3' is not known to relu", "name=, from="]),
+        ("tconv:3,op=1", ["1 must be below the stride or the dilation"]),
+        ("tconv:3,s=2x3,op=2", ["2 must be below the stride or the dilation"]),
+        ("tconv:3,mode=reflect", ["'mode=reflect' is not known to tconv"]),
+        ("linear", ["linear needs its number of outputs", "linear:1000"]),
+        ("adaptiveavgpool", ["needs its output size", "adaptiveavgpool:7"]),
+        ("adaptiveavgpool:size=7", ["'size=7' is not known to adaptiveavgpool"]),
+        ("crop", ["crop:2", "like=NAME"]),
+        ("crop:2,like=a", ["crop:2", "like=NAME"]),
+        ("add", ["add joins two layers or more", "add:from=a+b"]),
+        ("concat:from=a", ["concat joins two layers or more"]),
+        ("relu:from=a+b", ["relu takes one input", "add or concat"]),
+        ("relu:name=1st", ["a name starts with a letter", "'1st'"]),
+        ("relu:name=input", ["is not 'input'"]),
+        ("add:from=a+", ["a name starts with a letter", "''"]),
+        ("conv:" + "9" * 5000, ["k has too many digits (5000)"]),
+    ],
+)
+def test_a_layer_that_reads_wrong_is_named_with_its_fault(text: str, faults: list[str]) -> None:
+    with pytest.raises(NotationError) as refusal:
+        parse_layer(text)
+    message = str(refusal.value)
+    assert message.startswith(f"layer {text!r}: ")
+    for fault in faults:
+        assert fault in message
+
+
+@given(st.text(alphabet="conv:3x,=spdgk.+- ²é\n", max_size=20))
+def test_any_other_text_is_refused_and_nothing_worse(text: str) -> None:
+    for prefix in ("", "conv:", "avgpool:2,", "add:from="):
+        try:
+            layer = parse_layer(prefix + text)
+        except NotationError:
+            continue
+        assert parse_layer(format_layer(layer)) == layer
+
+
+@pytest.mark.parametrize("text", ["", "x", "3x", "x3", " 3", "3 ", "+3", "1e3", "3\n", "\uff13"])
+def test_a_size_is_digits_alone(text: str) -> None:
+    with pytest.raises(NotationError, match=r"^the side must be N or HxW"):
+        parse_size(text, "the side")
+
+
+def test_a_number_is_digits_alone() -> None:
+    assert parse_number("007", "c") == 7
+    with pytest.raises(NotationError, match=r"^c must be a whole number of at least 0, not '1_0'$"):
+        parse_number("1_0", "c")

@@ -1,0 +1,63 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from numpy.testing import assert_allclose, assert_array_equal
+from oracles import reals, seeds
+
+from convcli.engine.activations import ACTIVATIONS, leaky_relu, sigmoid
+
+TORCH_NAMES = {
+    "relu": "relu",
+    "leaky-relu": "leaky_relu",
+    "abs": "abs",
+    "sigmoid": "sigmoid",
+    "tanh": "tanh",
+}
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_activations_are_torchs(name: str, dtype: type) -> None:
+    torch = pytest.importorskip("torch")
+    x = np.concatenate([np.linspace(-30, 30, 601), [-1e4, 1e4, 0.0]]).astype(dtype)
+    owner = torch.nn.functional if name == "leaky-relu" else torch
+    expected = getattr(owner, TORCH_NAMES[name])(torch.from_numpy(x)).numpy()
+    assert_allclose(ACTIVATIONS[name](x), expected, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_floats_stay_and_so_does_the_shape(name: str, dtype: type) -> None:
+    x = reals(1, 2, 3, 4).astype(dtype)
+    result = ACTIVATIONS[name](x)
+    assert result.dtype == dtype
+    assert result.shape == x.shape
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_nothing_overflows_and_the_input_is_left_alone(name: str) -> None:
+    x = np.array([-np.inf, -1e30, 0, 1e30, np.inf], np.float32)
+    copy = x.copy()
+    assert not np.isnan(ACTIVATIONS[name](x)).any()
+    assert_array_equal(x, copy)
+
+
+@given(seeds)
+def test_rectifying_is_doing_nothing_to_the_positive(seed: int) -> None:
+    x = reals(seed, 20)
+    assert_allclose(ACTIVATIONS["relu"](x) - ACTIVATIONS["relu"](-x), x)
+    assert_allclose(ACTIVATIONS["relu"](x) + ACTIVATIONS["relu"](-x), ACTIVATIONS["abs"](x))
+    assert_allclose(leaky_relu(x), np.where(x > 0, x, 0.01 * x))
+
+
+@given(seeds)
+def test_a_sigmoid_is_symmetric_about_a_half(seed: int) -> None:
+    x = 5 * reals(seed, 20)
+    assert_allclose(sigmoid(x) + sigmoid(-x), np.ones(20))
+    assert_allclose(sigmoid(x), 1 / (1 + np.exp(-x)), atol=1e-15)
+
+
+@pytest.mark.parametrize("name", ["leaky-relu", "sigmoid"])
+def test_whole_numbers_are_numbers_too(name: str) -> None:
+    whole = np.array([-100, 0, 3])
+    assert_allclose(ACTIVATIONS[name](whole), ACTIVATIONS[name](whole.astype(float)))

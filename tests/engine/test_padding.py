@@ -1,0 +1,139 @@
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+from oracles import MODES, SCIPY_MODES, pad, pairs, pixels, seeds, source, whole_numbers
+from scipy import ndimage
+
+from convcli.engine.padding import pad2d, padded_positions
+from convcli.errors import ArgumentError, ShapeError
+
+modes = st.sampled_from(MODES)
+
+
+@given(seeds, pairs(1, 5), st.tuples(pairs(0, 12), pairs(0, 12)), modes)
+def test_what_stands_beyond_the_border_comes_from_inside(
+    seed: int, size: tuple[int, int], sides: Any, mode: str
+) -> None:
+    x = whole_numbers(seed, *size)
+    assert_array_equal(pad2d(x, sides, mode), pad(x, sides, mode))
+
+
+@given(st.integers(1, 6), pairs(0, 15), modes)
+def test_positions_tell_where_each_padded_value_comes_from(
+    size: int, sides: tuple[int, int], mode: str
+) -> None:
+    before, after = sides
+    expected = [source(place, size, mode) for place in range(-before, size + after)]
+    positions = padded_positions(size, before, after, mode)
+    assert positions.tolist() == [-1 if place is None else place for place in expected]
+
+
+@given(seeds, st.integers(0, 3), pairs(0, 3), modes)
+def test_only_the_last_two_axes_are_padded(
+    seed: int, leading: int, padding: tuple[int, int], mode: str
+) -> None:
+    x = whole_numbers(seed, *(2, 3, 1)[:leading], 3, 2)
+    padded = pad2d(x, padding, mode)
+    assert padded.shape == (*x.shape[:-2], 3 + 2 * padding[0], 2 + 2 * padding[1])
+    for index in np.ndindex(x.shape[:-2]):
+        assert_array_equal(padded[index], pad2d(x[index], padding, mode))
+
+
+@pytest.mark.parametrize(
+    ("mode", "row"),
+    [
+        ("zero", [0, 0, 1, 2, 3, 0, 0]),
+        ("reflect", [3, 2, 1, 2, 3, 2, 1]),
+        ("replicate", [1, 1, 1, 2, 3, 3, 3]),
+        ("circular", [2, 3, 1, 2, 3, 1, 2]),
+        ("symmetric", [2, 1, 1, 2, 3, 3, 2]),
+    ],
+)
+def test_the_five_modes(mode: str, row: list[int]) -> None:
+    assert_array_equal(pad2d([[1, 2, 3]], (0, 2), mode), [row])
+    assert_array_equal(pad2d([[1], [2], [3]], (2, 0), mode), np.transpose([row]))
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_modes_are_those_of_scipy(mode: str) -> None:
+    x = whole_numbers(1, 4, 5)
+    delta = np.zeros((7, 9))
+    delta[0, 0] = 1  # the value three rows up and four columns to the left
+    moved = ndimage.correlate(x, delta, mode=SCIPY_MODES[mode])
+    assert_allclose(moved, pad2d(x, ((3, 0), (4, 0)), mode)[:4, :5])
+
+
+def test_every_form_of_padding() -> None:
+    x = np.ones((3, 4))
+    assert pad2d(x, 1).shape == (5, 6)
+    assert pad2d(x, (1, 2)).shape == (5, 8)
+    assert pad2d(x, ((0, 1), (2, 3))).shape == (4, 9)
+    assert pad2d(x, "valid").shape == (3, 4)
+    assert_array_equal(pad2d(x, ((1, 0), (0, 0)))[0], np.zeros(4))
+    assert_array_equal(pad2d(x, ((0, 1), (0, 0)))[-1], np.zeros(4))
+    assert_array_equal(pad2d(x, ((0, 0), (1, 0)))[:, 0], np.zeros(3))
+    assert_array_equal(pad2d(x, ((0, 0), (0, 1)))[:, -1], np.zeros(3))
+
+
+@pytest.mark.parametrize(
+    "dtype", [np.bool_, np.uint8, np.int16, np.float16, np.float32, np.float64]
+)
+@pytest.mark.parametrize("mode", MODES)
+def test_padding_keeps_the_type(dtype: Any, mode: str) -> None:
+    assert pad2d(np.ones((2, 2), dtype), 3, mode).dtype == dtype
+
+
+@pytest.mark.parametrize("mode", ["reflect", "replicate", "circular", "symmetric"])
+def test_padding_brings_no_new_values(mode: str) -> None:
+    x = pixels(3, 3, 4)
+    assert set(pad2d(x, 11, mode).flat) <= set(x.flat)
+
+
+def test_an_unknown_mode_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(ArgumentError, match="'mirror' is none of zero, reflect, replicate, circ"):
+        pad2d([[1]], 1, "mirror")
+    with pytest.raises(ArgumentError, match="'mirror' is none of"):
+        padded_positions(1, 1, 1, "mirror")
+
+
+def test_an_unknown_mode_is_refused_where_nothing_is_padded() -> None:
+    with pytest.raises(ArgumentError, match="'mirror' is none of"):
+        pad2d([[1]], 0, "mirror")
+
+
+@pytest.mark.parametrize("name", ["same", "same-lower", "full"])
+def test_a_padding_that_depends_on_a_kernel_is_refused(name: str) -> None:
+    with pytest.raises(ArgumentError, match=f"'{name}' depends on a kernel: give it in numbers"):
+        pad2d([[1]], name)
+
+
+@pytest.mark.parametrize(
+    ("padding", "message"),
+    [
+        (-1, "padding must be at least 0, not -1"),
+        (1.5, "padding must be a whole number, not 1.5"),
+        ("some", "padding 'some' is none of"),
+        ((1, 2, 3), r"padding must be N, .*\(1, 2, 3\)"),
+        (((0, 1), (0, -2)), "padding must be at least 0, not -2"),
+    ],
+)
+def test_a_wrong_padding_is_refused_by_its_value(padding: Any, message: str) -> None:
+    with pytest.raises(ArgumentError, match=message):
+        pad2d([[1]], padding)
+
+
+@pytest.mark.parametrize("shape", [(), (3,), (0, 3), (2, 3, 0)])
+def test_there_must_be_something_to_pad(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ShapeError) as refusal:
+        pad2d(np.zeros(shape), 1)
+    assert str(shape) in str(refusal.value)
+
+
+@pytest.mark.parametrize("x", [[["a"]], [[1], [2, 3]], [[1j]], [[None]]])
+def test_only_real_numbers_are_padded(x: Any) -> None:
+    with pytest.raises(ArgumentError, match=r"^x "):
+        pad2d(x, 1)
