@@ -20,6 +20,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from convcli.arithmetic.network import Walk, walk
     from convcli.arithmetic.sizes import output_size
     from convcli.engine.backward import conv2d_backward, conv_transpose2d
     from convcli.engine.columns import col2im, im2col
@@ -37,6 +38,7 @@ __version__ = "0.1.0"
 __all__ = [
     "ConvError",
     "Kernel",
+    "Walk",
     "avg_pool2d",
     "col2im",
     "conv2d",
@@ -49,11 +51,13 @@ __all__ = [
     "max_pool2d",
     "output_size",
     "pad2d",
+    "walk",
 ]
 
 _HOMES = {
     "ConvError": "errors",
     "Kernel": "kernels.kernel",
+    "Walk": "arithmetic.network",
     "avg_pool2d": "engine.pooling",
     "col2im": "engine.columns",
     "conv2d": "engine.convolution",
@@ -66,6 +70,7 @@ _HOMES = {
     "max_pool2d": "engine.pooling",
     "output_size": "arithmetic.sizes",
     "pad2d": "engine.padding",
+    "walk": "arithmetic.network",
 }
 
 

@@ -1,4 +1,4 @@
-"""One layer over one input: everything that can be said of it, and how each number comes about."""
+"""One layer over one input: everything that can be said of it."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from convcli.arithmetic.arguments import Pair, Sides
 from convcli.arithmetic.cost import macs, parameters
-from convcli.arithmetic.layers import CONVOLUTIONS, Layer
-from convcli.arithmetic.shapes import output_channels, output_shape, resolved_groups
-from convcli.arithmetic.sizes import Axis, formula
+from convcli.arithmetic.layers import Layer
+from convcli.arithmetic.shapes import output_shape
+from convcli.arithmetic.sizes import Axis
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,45 +76,3 @@ def measure(layer: Layer, size: Pair, channels: int | None = None) -> Measured:
         params=params,
         macs=products,
     )
-
-
-def size_formula(axis: Axis) -> str:
-    """The formula of an output size, in letters.
-
-    >>> size_formula(Axis(size=5, kernel=3))
-    'floor((i + before + after - d*(k - 1) - 1) / s) + 1'
-    """
-    if axis.transposed:
-        return "(i - 1)*s - before - after + d*(k - 1) + op + 1"
-    rounding = "ceil" if axis.ceil_mode else "floor"
-    return f"{rounding}((i + before + after - d*(k - 1) - 1) / s) + 1"
-
-
-def size_working(axis: Axis) -> str:
-    """The formula with its numbers put in, and the result.
-
-    >>> size_working(Axis(size=32, kernel=3, stride=2, before=1, after=1))
-    'floor((32 + 1 + 1 - 1*(3 - 1) - 1) / 2) + 1 = 16'
-    """
-    if axis.ceil_mode:
-        rounded_up = -(-axis.slack // axis.stride) + 1
-        if rounded_up != axis.output:
-            reason = "less 1: the last window would start in the padding"
-            return f"{formula(axis)} = {rounded_up}, {reason} = {axis.output}"
-    return f"{formula(axis)} = {axis.output}"
-
-
-def cost_workings(measured: Measured) -> dict[str, str]:
-    """How a convolution's parameters and MACs come about, where its channels are known."""
-    layer, channels = measured.layer, measured.channels
-    if channels is None or layer.op not in CONVOLUTIONS:
-        return {}
-    maps = output_channels(layer, channels)
-    height, width = layer.window.kernel
-    weights = f"{maps}*({channels}/{resolved_groups(layer, channels)})*{height}*{width}"
-    rows, columns = measured.size if layer.op == "tconv" else measured.output
-    bias = f" + {maps}" if layer.bias else ""
-    return {
-        "params": f"{weights}{bias} = {measured.params:,}",
-        "MACs": f"{weights} * {rows}*{columns} = {measured.macs:,}",
-    }

@@ -80,6 +80,11 @@ from convcli.pipeline.run import Outcome, process
     multiple=True,
     help="One more layer, like conv:kernel=blur,s=2 or maxpool:2; repeat for a stack.",
 )
+@click.option(
+    "--net",
+    metavar="FILE",
+    help="A network file, in place of kernels and layers; - is standard input.",
+)
 @click.option("--gray", is_flag=True, help="Make colour pictures grey first.")
 @click.option("--resize", type=WIDTH_X_HEIGHT, help="Resample first; width, then height.")
 @click.option(
@@ -138,7 +143,7 @@ def apply(context: click.Context, /, inputs: tuple[str, ...], **options: Any) ->
     recipe = Recipe(**options)
     check_recipe(recipe, [name for name in options if _is_typed(context, name)], inputs)
     plan, labels = make_plan(recipe)
-    target = make_target(recipe, labels, inputs)
+    target = make_target(recipe, plan, labels, inputs)
     check_target(target, inputs)
     if recipe.output_dir is not None:
         make_folder(recipe.output_dir)

@@ -17,8 +17,10 @@ from convcli.errors import ConvError, suggestion
 
 COMMANDS = {
     "apply": "Filter images or grids of numbers with kernels.",
+    "design": "Design a stack of layers for a budget.",
     "kernels": "List the kernels, or show one.",
-    "shape": "The arithmetic of a convolution or a pool.",
+    "solve": "Find the convolutions that take one size to another.",
+    "shape": "The arithmetic of a convolution, a pool, a stack or a network.",
 }
 INTERRUPTED, TERMINATED, BROKEN_PIPE = (128 + number for number in (2, 15, 13))
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeAlias, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
 
 import click
 
@@ -11,12 +11,30 @@ from convcli.arithmetic.arguments import PADDING_MODES
 from convcli.cli.types import PADDING, SIZE, Parsed, sweep
 
 Decorator: TypeAlias = Callable[[Callable[..., Any]], Callable[..., Any]]
-Command = TypeVar("Command", bound=Callable[..., Any])
+
+FORMATS = ("table", "json", "csv", "markdown")
 
 
 def json_option(text: str) -> Decorator:
     """`--json`, with what it prints."""
     return click.option("--json", "as_json", is_flag=True, help=text)
+
+
+def format_option(choices: Sequence[str]) -> Decorator:
+    """`--format`, the first choice being what is printed without it."""
+    return click.option(
+        "--format",
+        "form",
+        type=click.Choice(choices),
+        help=f"Of the output; {choices[0]} if left out.",
+    )
+
+
+def chosen_format(form: str | None, *, as_json: bool, default: str) -> str:
+    """What `--format` and `--json`, which is short for one of its values, say together."""
+    if as_json and form not in (None, "json"):
+        raise click.UsageError(f"--json and --format {form} exclude each other")
+    return "json" if as_json else form or default
 
 
 def stride_option(kind: Parsed, **settings: Any) -> Decorator:

@@ -69,7 +69,11 @@ def _columns(plane: Any) -> str:
 
 
 def table(
-    headings: Sequence[str], rows: Sequence[Sequence[str]], *, left: Sequence[str] = ()
+    headings: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    left: Sequence[str] = (),
+    total: bool = False,
 ) -> str:
     """Lay out a table: as wide as the terminal at most, or, in a pipe, as wide as it is.
 
@@ -79,6 +83,8 @@ def table(
     rows : sequence of sequences of str
     left : sequence of str
         The headings of columns that are words, set flush left; numbers are set flush right.
+    total : bool
+        Rule off the last row.
     """
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
@@ -92,7 +98,9 @@ def table(
         laid.add_column(
             Text(heading), justify="left" if heading in left else "right", overflow="fold"
         )
-    for row in rows:
+    for place, row in enumerate(rows):
+        if total and place == len(rows) - 1:
+            laid.add_section()
         laid.add_row(*(Text(visible(cell)) for cell in row))
     with console.capture() as captured:
         console.print(laid)

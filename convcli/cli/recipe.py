@@ -10,7 +10,8 @@ import click
 
 from convcli.arithmetic.arguments import Pair, Sides
 from convcli.arithmetic.layers import Layer
-from convcli.errors import KernelError, KernelFileError
+from convcli.cli.networks import is_network_file, load_network
+from convcli.errors import ArgumentError, FileError, KernelError, KernelFileError
 from convcli.files import STDIN, STDOUT
 from convcli.images.formats import format_of
 from convcli.kernels.kernel import Kernel
@@ -18,6 +19,7 @@ from convcli.kernels.spec import file_of
 from convcli.pipeline.names import TEMPLATE, Target, distinct, slug
 from convcli.pipeline.plan import Plan, Step, check_limits, convolution, layer_steps, load_kernels
 
+OTHER_THAN_NET = ("kernel", "activation", "pool", "layer")
 # These say how a kernel filters, and would have no effect without one.
 OF_KERNELS = (
     "stride", "padding", "dilation", "padding_mode", "flip", "bias", "normalize", "combine"
@@ -40,6 +42,7 @@ class Recipe:
     activation: str | None
     pool: Layer | None
     layer: tuple[Layer, ...]
+    net: str | None
     gray: bool
     resize: Pair | None
     value_range: str | None
@@ -71,29 +74,36 @@ class Recipe:
 
 def check_recipe(recipe: Recipe, typed: Collection[str], inputs: Sequence[str]) -> None:
     """Refuse options that contradict each other, or would have no effect."""
-    if not recipe.kernel:
-        for name in OF_KERNELS:
-            if name in typed:
-                raise click.UsageError(f"--{name.replace('_', '-')} goes with --kernel")
-        if not (recipe.stack or recipe.gray or recipe.resize):
-            raise click.UsageError("nothing to do: give --kernel, like --kernel sharpen")
+    _check_work(recipe, typed)
     if recipe.output is not None and recipe.output_dir is not None:
         raise click.UsageError("--output and --output-dir exclude each other")
-    claims = [
-        name
-        for name, claimed in (
-            ("-o -", _goes_to_stdout(recipe, inputs)),
-            ("--print", recipe.print_numbers),
-            ("--json", recipe.as_json),
-        )
-        if claimed
-    ]
-    if len(claims) > 1:
-        raise click.UsageError(f"only one of {' and '.join(claims)} can have standard output")
+    claims = {
+        "-o -": _goes_to_stdout(recipe, inputs),
+        "--print": recipe.print_numbers,
+        "--json": recipe.as_json,
+    }
+    claimants = [name for name, claimed in claims.items() if claimed]
+    if len(claimants) > 1:
+        raise click.UsageError(f"only one of {' and '.join(claimants)} can have standard output")
     if recipe.value_range is not None and not _makes_pictures(recipe):
         raise click.UsageError("--range goes with a picture: numbers are written as they are")
-    if inputs.count(STDIN) > 1:
+    if (*inputs, recipe.net).count(STDIN) > 1:
         raise click.UsageError("standard input can be read once: give - once")
+
+
+def _check_work(recipe: Recipe, typed: Collection[str]) -> None:
+    """Refuse a recipe with nothing to do, or with options that nothing would take up."""
+    if recipe.net is not None:
+        for name in OTHER_THAN_NET:
+            if name in typed:
+                raise click.UsageError(f"--net and --{name} exclude each other")
+    if recipe.kernel:
+        return
+    for name in OF_KERNELS:
+        if name in typed:
+            raise click.UsageError(f"--{name.replace('_', '-')} goes with --kernel")
+    if not (recipe.net or recipe.stack or recipe.gray or recipe.resize):
+        raise click.UsageError("nothing to do: give --kernel, like --kernel sharpen")
 
 
 def make_plan(recipe: Recipe) -> tuple[Plan, tuple[str, ...]]:
@@ -114,7 +124,7 @@ def make_plan(recipe: Recipe) -> tuple[Plan, tuple[str, ...]]:
         mode=recipe.padding_mode,
     )
     check_limits(base)
-    layers = layer_steps(recipe.stack, method=recipe.method)
+    layers = _layers(recipe)
     kernels = load_kernels(recipe.kernel)
     plan = Plan(
         gray=recipe.gray,
@@ -136,12 +146,28 @@ def make_plan(recipe: Recipe) -> tuple[Plan, tuple[str, ...]]:
     return plan, distinct([slug(kernel.name) for kernel in kernels])
 
 
-def make_target(recipe: Recipe, labels: tuple[str, ...], inputs: Sequence[str]) -> Target:
+def _layers(recipe: Recipe) -> tuple[Step, ...]:
+    """The steps of the typed stack, or of the network file."""
+    if recipe.net is None:
+        return layer_steps(recipe.stack, method=recipe.method)
+    found = load_network(recipe.net)
+    try:
+        return layer_steps(found.layers, method=recipe.method)
+    except FileError:
+        raise
+    except ArgumentError as error:
+        if not is_network_file(recipe.net):
+            raise
+        raise FileError(recipe.net.removeprefix("@"), str(error)) from error
+
+
+def make_target(
+    recipe: Recipe, plan: Plan, labels: tuple[str, ...], inputs: Sequence[str]
+) -> Target:
     """Where the results go, and what must not be replaced."""
-    specs = (*recipe.kernel, *(layer.spec for layer in recipe.layer if layer.spec is not None))
-    kernel_files = (path for path in map(file_of, specs) if path is not None)
+    net_file = () if recipe.net is None else (recipe.net.removeprefix("@"),)
     template = STDOUT if _goes_to_stdout(recipe, inputs) else recipe.template
-    return Target(template, labels, recipe.force, (*inputs, *kernel_files))
+    return Target(template, labels, recipe.force, (*inputs, *net_file, *plan.kernel_files))
 
 
 def _step(recipe: Recipe, base: Layer, kernel: Kernel, spec: str) -> Step:

@@ -3,45 +3,36 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from dataclasses import replace
-from itertools import product
 from typing import Any
 
 import click
 
-from convcli.arithmetic.arguments import Pair
-from convcli.arithmetic.layers import POOLS, Layer
-from convcli.arithmetic.measure import Measured, cost_workings, measure, size_formula, size_working
-from convcli.arithmetic.notation import format_padding, format_size, parse_layer
+from convcli.arithmetic.explanation import explained
+from convcli.arithmetic.frameworks import FRAMEWORKS
+from convcli.arithmetic.layers import Layer
+from convcli.arithmetic.network import Walk, walk
+from convcli.arithmetic.notation import parse_layer
+from convcli.arithmetic.shapes import Shape
+from convcli.cli import single, walks
+from convcli.cli.networks import Network, is_network_file, load_network, sized
 from convcli.cli.options import (
+    FORMATS,
     PADDINGS,
     SIZES,
+    chosen_format,
     dilation_option,
+    format_option,
     json_option,
     padding_option,
     stride_option,
 )
-from convcli.cli.output import comma_separated, emit, json_text, markdown, table
-from convcli.cli.types import EXTRA, Parsed, number, sweep
-from convcli.errors import ArgumentError
+from convcli.cli.output import emit, say
+from convcli.cli.types import EXTRA, LAYER, SHAPE, Parsed, number, sweep
+from convcli.errors import ArgumentError, FileError
 
-FORMATS = ("table", "json", "csv", "markdown")
 NUMBERS = sweep(number("N", least=1))
 
 
-SWEPT = (
-    "height",
-    "width",
-    "c_in",
-    "kernel",
-    "stride",
-    "padding",
-    "dilation",
-    "groups",
-    "channels",
-    "output_padding",
-)
 _NEEDS = {
     "ceil": "pool",  # a convolution rounds down
     "output_padding": "transposed",
@@ -58,7 +49,16 @@ def _pool(text: str) -> Layer:
 
 
 @click.command()
-@click.option("--h", "height", type=NUMBERS, required=True, help="Height of the input.")
+@click.argument("layers", nargs=-1, type=LAYER, metavar="[LAYER]...")
+@click.option("--input", "input_shape", type=SHAPE, help="Of a stack or a network.")
+@click.option("--net", metavar="NAME|FILE|-", help="A well-known network, or a file of layers.")
+@click.option(
+    "--framework",
+    type=click.Choice(tuple(FRAMEWORKS)),
+    help="Whose rules must hold where they differ: in same padding with a stride, and in ceil.",
+)
+@click.option("--explain", is_flag=True, help="Every figure with its formula.")
+@click.option("--h", "height", type=NUMBERS, help="Height of one layer's input.")
 @click.option("--w", "width", type=NUMBERS, help="Width of the input; as the height if left out.")
 @click.option("-k", "--k", "--kernel", "kernel", type=SIZES, help="Size of the window.")
 @stride_option(SIZES, help="Step of the window; 1, and of a pool its size, if left out.")
@@ -82,61 +82,77 @@ def _pool(text: str) -> Layer:
     type=sweep(EXTRA),
     help="Added to a transposed convolution's output.",
 )
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(FORMATS),
-    default="table",
-    show_default=True,
-    help="Of the output.",
-)
+@format_option(FORMATS)
 @json_option("Short for --format json.")
-def shape(*, as_json: bool, form: str, **options: Any) -> None:
-    """The arithmetic of a convolution or a pool, with its numbers put in.
+def shape(
+    *,
+    layers: tuple[Layer, ...],
+    input_shape: Shape | None,
+    net: str | None,
+    framework: str | None,
+    explain: bool,
+    as_json: bool,
+    form: str | None,
+    **options: Any,
+) -> None:
+    """The arithmetic of a convolution or a pool, of a stack of LAYERs, or of a network.
 
-    Values separated by commas are swept: a row for every combination.
+    One layer is shown with its numbers put into the formula; values separated by commas are swept,
+    a row for every combination. A stack or a network is walked through, a row for every layer.
+    MACs count the products of convolutions and linear layers, without biases.
 
     \b
     convcli shape --h 224 --k 3 --p 1 --s 2
     convcli shape --h 224 --k 3,5,7 --s 1,2 --p same --c-in 3 --c-out 64
-    convcli shape --h 112 --pool max:3,s=2,p=1,ceil
+    convcli shape --input 3x224x224 conv:7,s=2,p=3,c=64 maxpool:3,s=2,p=1
+    convcli shape --net resnet18
     """
     sys.set_int_max_str_digits(0)  # exact for any integer that can be typed
-    if as_json and form not in ("table", "json"):
-        raise click.UsageError(f"--json and --format {form} exclude each other")
+    layout = chosen_format(form, as_json=as_json, default=FORMATS[0])
+    if explain and layout != "table":
+        raise click.UsageError("--explain is text: it goes without --json and --format")
+    if layers or net is not None or input_shape is not None:
+        _refuse(options, "a stack or a network")
+        walked = walk_of(layers, net, input_shape, framework)
+        emit(explained(walked) if explain else walks.LAYOUTS[layout](walked))
+        for note in walked.notes:
+            say(note)
+        return
     _check(options)
-    found = measured(options)
-    emit(_LAYOUTS["json" if as_json else form](found))
+    if framework is not None:
+        raise click.UsageError("--framework goes with a stack or a network")
+    found = single.measured(options)
+    emit(single.explained_all(found) if explain else single.LAYOUTS[layout](found))
 
 
-def measured(options: dict[str, Any]) -> list[Measured]:
-    """Work out every combination of the swept values."""
-    base = _base(options)
-    swept = {name: options[name] for name in SWEPT if options[name] is not None}
-    found = []
-    for values in product(*swept.values()):
-        chosen = dict(zip(swept, values, strict=True))
-        height = chosen.pop("height")
-        size = (height, chosen.pop("width", height))
-        channels = chosen.pop("c_in", None)
-        layer = replace(base, **chosen)
-        if base.op in POOLS and options["kernel"] and not options["stride"]:
-            layer = replace(layer, stride=chosen["kernel"])
-        found.append(measure(layer, size, channels))
-    return found
-
-
-def _base(options: dict[str, Any]) -> Layer:
-    """The layer that the swept values are put into."""
-    if options["pool"] is not None:
-        pool: Layer = options["pool"]
-        return replace(pool, ceil=pool.ceil or options["ceil"])
-    return Layer(op="tconv" if options["transposed"] else "conv")
+def walk_of(
+    layers: tuple[Layer, ...], net: str | None, input_shape: Shape | None, framework: str | None
+) -> Walk:
+    """Walk through what was typed: layers, or a network by its name."""
+    if layers and net is not None:
+        raise click.UsageError("--net and LAYERs exclude each other")
+    if net is None:
+        if not layers:
+            raise click.UsageError("--input goes with LAYERs or --net")
+        found = Network("stack", None, layers)
+    else:
+        found = load_network(net)
+    shape = input_shape or found.shape
+    if shape is None:
+        raise click.UsageError("the input's shape is missing: give --input CxHxW")
+    try:
+        return walk(sized(found.layers), shape, name=found.name, framework=framework)
+    except ArgumentError as error:
+        if net is None or not is_network_file(net):
+            raise
+        raise FileError(net.removeprefix("@"), str(error)) from error
 
 
 def _check(options: dict[str, Any]) -> None:
-    """Refuse options that contradict each other, or would have no effect."""
-    given = [name for name, value in options.items() if value not in (None, False)]
+    """Refuse options of one layer that contradict each other, or would have no effect."""
+    given = _given(options)
+    if "height" not in given:
+        raise click.UsageError("give the input's height, like --h 224, or a stack or --net")
     for name, other in _NEEDS.items():
         if name in given and other not in given:
             raise click.UsageError(f"{_typed(name)} goes with {_typed(other)}")
@@ -152,92 +168,16 @@ def _check(options: dict[str, Any]) -> None:
         raise click.UsageError("the window's size is missing: give --k 3, or --pool max:2")
 
 
+def _refuse(options: dict[str, Any], other: str) -> None:
+    for name in _given(options):
+        raise click.UsageError(f"{_typed(name)} is of one layer; it does not go with {other}")
+
+
+def _given(options: dict[str, Any]) -> list[str]:
+    return [name for name, value in options.items() if value not in (None, False)]
+
+
 def _typed(name: str) -> str:
     """How an option is spelt."""
-    return "--" + {"channels": "c-out"}.get(name, name).replace("_", "-")
-
-
-def as_document(one: Measured) -> dict[str, Any]:
-    """One operation for JSON."""
-    layer = one.layer
-    document: dict[str, Any] = {
-        "op": layer.op,
-        "input": one.size,
-        "kernel": layer.kernel,
-        "stride": layer.stride,
-        "padding": one.padding,
-        "dilation": layer.dilation,
-        "output": one.output,
-        "dropped": one.dropped,
-    }
-    if layer.op == "tconv":
-        document["output_padding"] = layer.output_padding
-    if one.channels is not None:
-        document |= {"params": one.params, "macs": one.macs}
-    return document
-
-
-def as_rows(found: list[Measured]) -> tuple[list[str], list[list[str]]]:
-    """Headings and a row for every operation."""
-    headings = ["op", "input", "kernel", "stride", "padding", "dilation", "output", "dropped"]
-    costs = any(one.channels is not None for one in found)
-    rows = [
-        [
-            one.layer.op,
-            _by(one.size),
-            _by(one.layer.window.kernel),
-            format_size(one.layer.stride),
-            format_padding(one.padding),
-            format_size(one.layer.dilation),
-            _by(one.output),
-            format_size(one.dropped),
-            *([str(one.params), str(one.macs)] if costs else []),
-        ]
-        for one in found
-    ]
-    return headings + (["params", "macs"] if costs else []), rows
-
-
-def explained(one: Measured) -> str:
-    """One operation as one would write it down: the formula, the numbers put in, the result."""
-    layer = one.layer
-    rows, columns = one.axes
-    settings = [f"stride {format_size(layer.stride)}", f"padding {format_padding(one.padding)}"]
-    if layer.dilation != (1, 1):
-        settings.append(f"dilation {format_size(layer.dilation)}")
-    if layer.output_padding != (0, 0):
-        settings.append(f"output padding {format_size(layer.output_padding)}")
-    title = f"{layer.op} {_by(layer.window.kernel)}, {', '.join(settings)}"
-    lines = {
-        "output": size_formula(rows),
-        "height": size_working(rows),
-        "width": size_working(columns),
-    }
-    if any(one.dropped):
-        rows_and_columns = f"rows: {one.dropped[0]}, columns: {one.dropped[1]}"
-        lines["dropped"] = f"{rows_and_columns}, at the far ends of the padded input"
-    lines |= cost_workings(one)
-    body = "\n".join(f"  {name:<8}{text}" for name, text in lines.items())
-    counted = "\n  (MACs: products of the convolution; no biases)" if one.channels else ""
-    return f"{title}: {_by(one.size)} -> {_by(one.output)}\n{body}{counted}"
-
-
-def _as_json(found: list[Measured]) -> str:
-    documents = [as_document(one) for one in found]
-    return json_text(documents if len(documents) > 1 else documents[0])
-
-
-def _as_table(found: list[Measured]) -> str:
-    return explained(found[0]) if len(found) == 1 else table(*as_rows(found), left=["op"])
-
-
-def _by(size: Pair) -> str:
-    return f"{size[0]}x{size[1]}"
-
-
-_LAYOUTS: dict[str, Callable[[list[Measured]], str]] = {
-    "table": _as_table,
-    "json": _as_json,
-    "csv": lambda found: comma_separated(*as_rows(found)),
-    "markdown": lambda found: markdown(*as_rows(found)),
-}
+    spelt = {"channels": "c-out", "height": "h", "width": "w"}.get(name, name)
+    return "--" + spelt.replace("_", "-")

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import click
 
 from convcli.arithmetic.arguments import Pair
 from convcli.arithmetic.layers import Layer
+from convcli.arithmetic.netfile import parse_shape
 from convcli.arithmetic.notation import parse_layer, parse_number, parse_padding, parse_size
 from convcli.errors import ArgumentError
+
+_AMOUNT = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,9})?)([kKmMgG]?)\Z")
+_FACTORS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
 
 
 class Parsed(click.ParamType[Any]):
@@ -70,6 +76,26 @@ def _finite(text: str) -> float:
     return value
 
 
+def _range(text: str, *, least: int) -> range:
+    first, dots, last = text.partition("..")
+    start = parse_number(first, "it", least=least)
+    stop = parse_number(last, "its end", least=start) if dots else start
+    return range(start, stop + 1)
+
+
+def _amount(text: str) -> int:
+    """Read a count that may end in k, M or G.
+
+    >>> _amount("1.5M")
+    1500000
+    """
+    found = _AMOUNT.match(text)
+    amount = Decimal(found[1]) * _FACTORS[found[2].lower()] if found else Decimal(0)
+    if amount < 1 or amount != amount.to_integral_value():
+        raise ArgumentError(f"it must be a whole count of at least 1, like 100k, not {text!r}")
+    return int(amount)
+
+
 def _pool(text: str) -> Layer:
     kind, colon, rest = text.partition(":")
     if kind not in ("max", "avg"):
@@ -81,6 +107,10 @@ SIZE = Parsed("N|HxW", lambda text: parse_size(text, "it"))
 EXTRA = Parsed("N|HxW", lambda text: parse_size(text, "it", least=0))
 PADDING = Parsed("P", lambda text: parse_padding(text, "it"))
 LAYER = Parsed("LAYER", parse_layer)
+SHAPE = Parsed("CxHxW", parse_shape)
 POOL = Parsed("max:K|avg:K", _pool)
 WIDTH_X_HEIGHT = Parsed("WxH", _width_and_height)
 FINITE = Parsed("X", _finite)
+STEPS = Parsed("N|A..B", lambda text: _range(text, least=1))
+COUNTS = Parsed("N|A..B", lambda text: _range(text, least=0))
+AMOUNT = Parsed("N", _amount)

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 from convcli.arithmetic.arguments import Pair
 from convcli.arithmetic.layers import CONVOLUTIONS, POOLS, Layer
-from convcli.arithmetic.network import INPUT, sources
 from convcli.arithmetic.notation import format_layer
 from convcli.arithmetic.shapes import Shape, output_shape, with_kernel
+from convcli.arithmetic.wiring import INPUT, sources
 from convcli.engine.filtering import check_method, choose_method
 from convcli.errors import ArgumentError, LimitError, ShapeError
 from convcli.images.reading import MAX_PIXELS
@@ -72,6 +72,12 @@ class Plan:
     value_range: str | None = None
     method: str = "auto"
     max_pixels: int = MAX_PIXELS
+
+    @property
+    def kernel_files(self) -> tuple[str, ...]:
+        """The files that its kernels come from."""
+        specs = (step.layer.spec for step in (*self.kernels, *self.layers))
+        return tuple(path for spec in specs if spec is not None and (path := file_of(spec)))
 
     @property
     def squashes(self) -> bool:

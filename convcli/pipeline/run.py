@@ -7,7 +7,7 @@ from time import perf_counter
 
 import numpy as np
 
-from convcli.arithmetic.network import INPUT, sources
+from convcli.arithmetic.wiring import INPUT, sources
 from convcli.engine.arrays import Array
 from convcli.engine.filtering import sum_type
 from convcli.errors import ArgumentError, FileError

@@ -1,0 +1,66 @@
+"""Where the rules of PyTorch, TensorFlow and ONNX differ, and what then holds.
+
+- `same` with a stride above 1 is TensorFlow's SAME and ONNX's SAME_UPPER; PyTorch refuses it.
+- `same-lower` is ONNX's alone.
+- Pools that round up are those of PyTorch and ONNX; TensorFlow has none.
+"""
+
+from __future__ import annotations
+
+from convcli.arithmetic.layers import POOLS, Layer
+from convcli.arithmetic.notation import format_padding
+from convcli.arithmetic.shapes import Shape
+from convcli.errors import ArgumentError
+
+FRAMEWORKS = {"torch": "PyTorch", "tf": "TensorFlow", "onnx": "ONNX"}
+
+
+def refusal(layer: Layer, framework: str) -> str | None:
+    """Why a framework does not have a layer; None where it does."""
+    name = FRAMEWORKS[framework]
+    if framework == "torch" and layer.padding == "same" and max(layer.stride) > 1:
+        return f"{name} has no same padding at a stride above 1"
+    if framework != "onnx" and layer.padding == "same-lower":
+        return f"{name} has no same-lower padding"
+    if framework == "tf" and layer.ceil and layer.op in POOLS:
+        return f"{name} has no pools that round up"
+    return None
+
+
+def check_rules(layer: Layer, framework: str) -> None:
+    """Hold a layer to a framework's rules.
+
+    Raises
+    ------
+    ArgumentError
+        For a layer that the framework does not have, with what to write instead.
+    """
+    if framework not in FRAMEWORKS:
+        raise ArgumentError(f"framework {framework!r} is none of {', '.join(FRAMEWORKS)}")
+    reason = refusal(layer, framework)
+    if reason is not None:
+        instead = "leave ceil out, or pad more" if layer.ceil else "give the padding in numbers"
+        raise ArgumentError(f"{reason}; {instead}")
+
+
+def differences(layer: Layer, shape: Shape, framework: str | None) -> tuple[str, ...]:
+    """Where else the layer's result would be different, for an input of `shape`."""
+    notes = []
+    for other in FRAMEWORKS:
+        reason = refusal(layer, other) if other != framework else None
+        instead = None if reason is None else _instead(layer, shape)
+        if instead is not None:
+            notes.append(f"{reason}; {instead}")
+    return tuple(notes)
+
+
+def _instead(layer: Layer, shape: Shape) -> str | None:
+    """What would have to be written there, or come out there; None where it is the same."""
+    size = (shape[1], shape[2])
+    if isinstance(layer.padding, str):
+        return f"there it is p={format_padding(layer.window.sides(size))}"
+    height, width = layer.window.output(size)
+    rows, columns = (axis.slack // axis.stride + 1 for axis in layer.window.axes(size))
+    if (rows, columns) == (height, width):
+        return None
+    return f"rounding down gives {rows}x{columns} there instead of {height}x{width}"

@@ -1,0 +1,192 @@
+"""What the outputs of a map see of the network's input, along one axis.
+
+Receptive field, jump, start and effective padding as in A. Araujo, W. Norris and J. Sim,
+"Computing Receptive Fields of Convolutional Neural Networks" (Distill, 2019), with intervals kept
+for every phase: after a transposed convolution, neighbouring outputs do not see alike.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TypeAlias
+
+from convcli.arithmetic.sizes import Axis
+from convcli.errors import LimitError, ShapeError
+
+Interval: TypeAlias = tuple[int, int] | None  # (first, last) input position; None sees nothing
+
+MOST_PHASES = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What each output of a map sees, along one axis.
+
+    Output `q·len(phases) + r` sees `phases[r]` moved on by `q·step` input positions.
+
+    Parameters
+    ----------
+    phases : tuple of (first, last) or None
+        Input positions; those below 0 or beyond the input's end are padding.
+    step : int
+        How far the input moves on while the outputs go through all phases.
+    start : Fraction
+        Where output 0 is centred.
+    aligned : bool
+        False where a join's branches are centred differently.
+
+    Examples
+    --------
+    >>> seen = Sight.of_input().through(Axis(size=224, kernel=7, stride=2, before=3, after=3))
+    >>> seen.receptive_field, seen.jump, seen.start
+    (7, Fraction(2, 1), Fraction(0, 1))
+    """
+
+    phases: tuple[Interval, ...]
+    step: int
+    start: Fraction
+    aligned: bool = True
+
+    @classmethod
+    def of_input(cls) -> Sight:
+        """The input itself: every position sees itself."""
+        return cls(((0, 0),), 1, Fraction(0))
+
+    @property
+    def jump(self) -> Fraction:
+        """Input positions from one output to the next."""
+        return Fraction(self.step, len(self.phases))
+
+    @property
+    def receptive_field(self) -> int:
+        """Input positions that an output sees: of the phase that sees most."""
+        return max((seen[1] - seen[0] + 1 for seen in self.phases if seen is not None), default=0)
+
+    @property
+    def effective_padding(self) -> Fraction:
+        """How far output 0 sees beyond the input: `(rf - 1)/2 - start`."""
+        return Fraction(self.receptive_field - 1, 2) - self.start
+
+    def at(self, output: int) -> Interval:
+        """What one output sees."""
+        turns, phase = divmod(output, len(self.phases))
+        seen = self.phases[phase]
+        if seen is None:
+            return None
+        return seen[0] + turns * self.step, seen[1] + turns * self.step
+
+    def through(self, axis: Axis) -> Sight:
+        """What the outputs of a window operation over this map see."""
+        return self._transposed(axis) if axis.transposed else self._convolved(axis)
+
+    def cropped(self, before: int) -> Sight:
+        """What is seen once so many positions are cut off the near side."""
+        return Sight(
+            tuple(self.at(before + phase) for phase in range(len(self.phases))),
+            self.step,
+            self.start + before * self.jump,
+            self.aligned,
+        )
+
+    def pooled(self, size: int, parts: int) -> Sight:
+        """What `parts` means over the whole map see, as adaptive and global pools take them."""
+        if parts > MOST_PHASES:
+            raise LimitError(f"a pool to {parts} positions is too large: the most is {MOST_PHASES}")
+        windows = [range(i * size // parts, -(-(i + 1) * size // parts)) for i in range(parts)]
+        phases = tuple(hull(self.at(place) for place in (seen[0], seen[-1])) for seen in windows)
+        jump = self.jump * Fraction(size, parts)
+        middle = Fraction(windows[0][-1], 2)
+        # Parts of unequal size: one turn through all of them goes over the whole map.
+        return Sight(phases, math.ceil(jump * parts), self.start + middle * self.jump, self.aligned)
+
+    def coverage(self, size: int, outputs: int) -> int:
+        """The most positions of an input of `size` that any of so many outputs sees.
+
+        Less than the receptive field where that reaches beyond the input on both sides.
+        """
+        best = 0
+        for phase, seen in enumerate(self.phases):
+            if seen is None or phase >= outputs:
+                continue
+            last_turn = (outputs - 1 - phase) // len(self.phases)
+            # The overlap grows until the last position seen meets the input's end, then shrinks.
+            for bound in (-seen[0], size - 1 - seen[1]):
+                for turn in (bound // self.step, bound // self.step + 1):
+                    moved = min(max(turn, 0), last_turn) * self.step
+                    first, last = max(seen[0] + moved, 0), min(seen[1] + moved, size - 1)
+                    best = max(best, last - first + 1)
+        return best
+
+    def _convolved(self, axis: Axis) -> Sight:
+        """A window at v meets v·s - p + d·t; where all of them see alike, its ends tell."""
+        count = len(self.phases) // math.gcd(len(self.phases), axis.stride)
+        ends = (0, axis.effective_kernel - 1)
+        taps = ends if len(self.phases) == 1 else _taps(axis)
+        phases = tuple(
+            hull(self.at(v * axis.stride - axis.before + tap) for tap in taps) for v in range(count)
+        )
+        centre = Fraction(axis.effective_kernel - 1, 2) - axis.before
+        step = self.jump * axis.stride * count
+        return Sight(phases, int(step), self.start + centre * self.jump, self.aligned)
+
+    def _transposed(self, axis: Axis) -> Sight:
+        """Output v meets position i where v + p - i·s is one of the taps 0, d, 2d..."""
+        count = len(self.phases) * axis.stride
+        if count > MOST_PHASES:
+            raise LimitError(f"upsampling by more than {MOST_PHASES} in all is not followed")
+        phases = tuple(
+            hull(
+                self.at((v + axis.before - tap) // axis.stride)
+                for tap in _taps(axis)
+                if (v + axis.before - tap) % axis.stride == 0
+            )
+            for v in range(count)
+        )
+        jump = self.jump / axis.stride
+        centre = axis.before - Fraction(axis.effective_kernel - 1, 2)
+        return Sight(phases, self.step, self.start + centre * jump, self.aligned)
+
+
+def joined(branches: Sequence[Sight]) -> Sight:
+    """What the outputs of a join see: the union of what the branches see.
+
+    Raises
+    ------
+    ShapeError
+        Where the branches' jumps differ, so that their outputs drift apart.
+    """
+    jumps = {branch.jump for branch in branches}
+    if len(jumps) > 1:
+        found = " and ".join(map(str, sorted(jumps)))
+        raise ShapeError(f"its branches have different jumps, {found}: their outputs drift apart")
+    count = math.lcm(*(len(branch.phases) for branch in branches))
+    if count > MOST_PHASES:
+        raise LimitError(f"upsampling by more than {MOST_PHASES} in all is not followed")
+    phases = tuple(hull(branch.at(v) for branch in branches) for v in range(count))
+    union = Sight(phases, int(branches[0].jump * count), branches[0].start)
+    starts = {branch.start for branch in branches}
+    aligned = len(starts) == 1 and all(branch.aligned for branch in branches)
+    if len(starts) > 1:
+        padding = max(branch.effective_padding for branch in branches)
+        start = Fraction(union.receptive_field - 1, 2) - padding
+        return Sight(phases, union.step, start, aligned=False)
+    return Sight(phases, union.step, union.start, aligned)
+
+
+def hull(intervals: Iterable[Interval]) -> Interval:
+    """The interval from the least to the last position of several.
+
+    >>> hull([(2, 3), None, (0, 1)])
+    (0, 3)
+    """
+    seen = [interval for interval in intervals if interval is not None]
+    if not seen:
+        return None
+    return min(first for first, _ in seen), max(last for _, last in seen)
+
+
+def _taps(axis: Axis) -> range:
+    return range(0, axis.effective_kernel, axis.dilation)
