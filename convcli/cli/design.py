@@ -1,0 +1,95 @@
+"""`convcli design`: a stack of layers for a budget."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from convcli.arithmetic import design as designing
+from convcli.arithmetic.blocks import BLOCKS
+from convcli.arithmetic.netfile import format_network, format_shape
+from convcli.arithmetic.network import Walk
+from convcli.arithmetic.notation import format_layer, format_size
+from convcli.arithmetic.shapes import Shape
+from convcli.arithmetic.skeleton import Budget
+from convcli.arithmetic.torch_code import torch_code
+from convcli.cli.options import chosen_format, format_option, json_option
+from convcli.cli.output import emit, json_text
+from convcli.cli.types import AMOUNT, SHAPE, SIZE, number
+
+FORMATS = ("network", "json", "torch")
+
+
+@click.command()
+@click.option("--input", "shape", type=SHAPE, required=True, help="Of the stack.")
+@click.option(
+    "--params", type=AMOUNT, required=True, help="The most parameters, like 100k or 1.5M."
+)
+@click.option(
+    "--rf", "field", type=number("N", least=1), required=True, help="The receptive field to reach."
+)
+@click.option("--out", "output", type=SIZE, help="The size to end at.")
+@click.option("--macs", type=AMOUNT, help="The most multiply-accumulates.")
+@click.option("--width", type=number("N", least=1), help="Channels of the first maps.")
+@click.option(
+    "--block",
+    type=click.Choice(tuple(BLOCKS)),
+    default="plain",
+    show_default=True,
+    help="What the stack is made of.",
+)
+@format_option(FORMATS)
+@json_option("Short for --format json.")
+def design(*, shape: Shape, block: str, form: str | None, as_json: bool, **bounds: Any) -> None:
+    """Design a stack of layers for a budget.
+
+    What it prints is a network file: `convcli shape --net -` audits it. It takes the fewest layers
+    that use 99 % of the parameters; where none do, the most parameters. Maps are halved by stride 2
+    and their channels doubled.
+
+    \b
+    convcli design --input 3x224x224 --params 100k --rf 64 --out 14
+    convcli design --input 3x32x32 --params 1M --rf 32 --block separable --format torch
+    """
+    budget = Budget(**bounds)
+    found = designing.design(shape, budget, block=block)
+    emit(_LAYOUTS[chosen_format(form, as_json=as_json, default=FORMATS[0])](found, budget))
+
+
+def as_document(found: Walk, budget: Budget) -> dict[str, Any]:
+    """A design for JSON."""
+    return {
+        "layers": [format_layer(walked.layer) for walked in found.layers],
+        "params": found.params,
+        "macs": found.macs,
+        "receptive_field": found.layers[-1].receptive_field,
+        "output": found.output,
+        "budget": {
+            "params": budget.params,
+            "rf": budget.field,
+            "macs": budget.macs,
+            "out": budget.output,
+            "width": budget.width,
+        },
+    }
+
+
+def as_network(found: Walk, budget: Budget) -> str:
+    """A design as a network file, with what it reaches as comments."""
+    field = format_size(found.layers[-1].receptive_field)
+    share = found.params / budget.params
+    return (
+        f"# {found.params:,} of {budget.params:,} parameters ({share:.1%}), {found.macs:,} MACs\n"
+        f"# receptive field {field} ({budget.field} asked), output {format_shape(found.output)}\n"
+        f"# chosen: {designing.OBJECTIVE}\n"
+        + format_network(found.input, [walked.layer for walked in found.layers])
+    )
+
+
+_LAYOUTS: dict[str, Callable[[Walk, Budget], str]] = {
+    "network": as_network,
+    "json": lambda found, budget: json_text(as_document(found, budget)),
+    "torch": lambda found, _: torch_code(found),
+}

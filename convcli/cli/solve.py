@@ -1,0 +1,91 @@
+"""`convcli solve`: which window operations take one size to another."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from convcli.arithmetic import search
+from convcli.arithmetic.arguments import Pair
+from convcli.cli.options import (
+    FORMATS,
+    chosen_format,
+    dilation_option,
+    format_option,
+    json_option,
+    padding_option,
+    stride_option,
+)
+from convcli.cli.output import emit
+from convcli.cli.single import LISTS
+from convcli.cli.types import COUNTS, SIZE, STEPS, number
+from convcli.errors import ConvError
+
+
+@click.command()
+@click.option("--h", "height", type=number("N", least=1), required=True, help="Input height.")
+@click.option("--w", "width", type=number("N", least=1), help="Width; as the height if left out.")
+@click.option("--out", "output", type=SIZE, required=True, help="The size to get.")
+@click.option(
+    "-k",
+    "--k",
+    "--kernel",
+    "kernel",
+    type=STEPS,
+    default="1..11",
+    show_default=True,
+    help="Kernel sizes to try.",
+)
+@stride_option(STEPS, default="1..8", show_default=True, help="Strides to try.")
+@padding_option(COUNTS, help="Paddings to try; up to half the kernel if left out.")
+@dilation_option(STEPS, default="1", show_default=True, help="Dilations to try.")
+@click.option("--transposed", is_flag=True, help="Transposed convolutions.")
+@click.option(
+    "--output-padding",
+    type=COUNTS,
+    help="Output paddings to try; all that the stride allows if left out.",
+)
+@click.option("--exact", is_flag=True, help="Only where no row or column is dropped.")
+@format_option(FORMATS)
+@json_option("Short for --format json: a list.")
+def solve(
+    *,
+    height: int,
+    width: int | None,
+    output: Pair,
+    form: str | None,
+    as_json: bool,
+    **settings: Any,
+) -> None:
+    """Find the convolutions that take a size to another, best first.
+
+    Best is what an engineer would pick: no gaps and nothing left over, an odd kernel padded by half
+    of it or not at all, no dilation, a small kernel and stride. Ranges are A..B, both ends tried.
+
+    \b
+    convcli solve --h 224 --out 112
+    convcli solve --h 28 --out 224 --transposed --s 2..8
+    """
+    sys.set_int_max_str_digits(0)  # exact for any integer that can be typed
+    size = (height, height if width is None else width)
+    rules = {name: settings.pop(name) for name in ("transposed", "exact")}
+    if settings["output_padding"] is not None and not rules["transposed"]:
+        raise click.UsageError("--output-padding goes with --transposed")
+    ranges = search.Ranges(**settings)
+    found = search.solve(size, output, ranges, **rules)
+    if not found:
+        raise ConvError(_nothing(size, output, ranges, rules))
+    emit(LISTS[chosen_format(form, as_json=as_json, default=FORMATS[0])](found))
+
+
+def _nothing(size: Pair, output: Pair, ranges: search.Ranges, rules: dict[str, bool]) -> str:
+    """No answer is an answer: what can be reached instead."""
+    words = []
+    for side, length, wanted in zip(("height", "width"), size, output, strict=True):
+        near = search.nearest_outputs(length, wanted, ranges, **rules)
+        if wanted not in near:
+            text = " and ".join(map(str, near)) or "none"
+            words.append(f"{side} {wanted} cannot be reached from {length}; nearest: {text}")
+    return f"nothing in these ranges: {'; '.join(words)}"
