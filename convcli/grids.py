@@ -26,6 +26,7 @@ NPY_MAGIC = b"\x93NUMPY"
 
 _NUMERIC = re.compile(r"[0-9eE+\-.,\s]*\Z")
 _MOST_AXES = 4
+MOST_DIGITS = 400  # of a whole number in JSON: more are beyond any float
 
 
 def is_grid(path: str) -> bool:
@@ -122,6 +123,7 @@ def parse_json(content: bytes, name: str) -> Any:
     try:
         return json.loads(
             decode(content, name),
+            parse_int=lambda word: _integer(word, name),
             parse_constant=lambda word: _refuse(name, f"{word} is not a number that can be used"),
             object_pairs_hook=lambda pairs: _without_doubles(pairs, name),
         )
@@ -131,8 +133,6 @@ def parse_json(content: bytes, name: str) -> Any:
         raise GridError(
             name, f"is not JSON: {error.msg} at line {error.lineno}, column {error.colno}"
         ) from None
-    except ValueError:  # an integer of more digits than Python reads
-        raise GridError(name, "holds a number with too many digits") from None
 
 
 def nested_numbers(value: Any, name: str) -> Grid:
@@ -232,6 +232,12 @@ def _flatten(value: Any, shape: list[int], flat: list[float], name: str) -> None
         raise GridError(name, f"is ragged: a row has {found} entries, the first has {shape[0]}")
     for entry in value:
         _flatten(entry, shape[1:], flat, name)
+
+
+def _integer(word: str, name: str) -> int:
+    if len(word) > MOST_DIGITS:
+        raise GridError(name, f"holds a number of {len(word):,} digits")
+    return int(word)
 
 
 def _without_doubles(pairs: list[tuple[str, Any]], name: str) -> dict[str, Any]:

@@ -17,6 +17,8 @@ from convcli.arithmetic.arguments import PADDING_MODES, PADDING_NAMES, Pair, Sid
 from convcli.arithmetic.layers import OPERATIONS, POOLS, Layer, Operation
 from convcli.errors import ArgumentError, NotationError, suggestion
 
+MOST_DIGITS = 1 << 17  # as long as a word on the command line can be; reading more takes too long
+
 _DIGITS = re.compile(r"[0-9]+\Z")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.\-]*\Z")
 
@@ -30,9 +32,11 @@ def parse_number(text: str, what: str, *, least: int = 0) -> int:
     if not _DIGITS.match(text):
         raise NotationError(f"{what} must be a whole number of at least {least}, not {text!r}")
     try:
-        number = int(text)
-    except ValueError:
-        raise NotationError(f"{what} has too many digits ({len(text)})") from None
+        number = int(text[:MOST_DIGITS])
+    except ValueError:  # the interpreter's own limit, which the commands that count lift
+        number = -1
+    if number < 0 or len(text) > MOST_DIGITS:
+        raise NotationError(f"{what} has too many digits ({len(text):,})")
     if number < least:
         raise NotationError(f"{what} must be at least {least}, not {number}")
     return number

@@ -12,6 +12,7 @@ from typing import NoReturn
 
 import click
 
+from convcli import __version__
 from convcli.cli.output import say
 from convcli.errors import ConvError, suggestion
 
@@ -99,7 +100,7 @@ def _terminate(*_: object) -> NoReturn:
     context_settings={"help_option_names": ["-h", "--help"]},
     subcommand_metavar="COMMAND [ARGS]...",
 )
-@click.version_option(package_name="convcli")
+@click.version_option(__version__)
 @click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
 def convcli() -> None:
     """Filter images with convolution kernels, and do the arithmetic of convolutions.

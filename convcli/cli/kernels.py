@@ -64,7 +64,7 @@ def described(kernel: Kernel) -> str:
     facts = [f"{kernel.name}: {size_text(kernel)}, sum {kernel.sum:.10g}"]
     if kernel.rank is not None:
         facts.append("rank 1, separable" if kernel.rank == 1 else f"rank {kernel.rank}")
-    if kernel.origin != kernel.centre:
+    if kernel.origin is not None:
         facts.append(f"origin at row {kernel.origin[0]}, column {kernel.origin[1]}")
     if kernel.bias:
         facts.append(f"bias {kernel.bias:.10g}")
@@ -88,7 +88,7 @@ def as_document(kernel: Kernel) -> dict[str, Any]:
     return {
         "name": kernel.name,
         "matrix": kernel.matrix.tolist(),
-        "origin": list(kernel.origin),
+        "origin": kernel.anchor,
         "sum": kernel.sum,
         "rank": kernel.rank,
         "about": kernel.about,

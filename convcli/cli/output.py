@@ -92,7 +92,9 @@ def table(
     from rich.text import Text
 
     on_terminal = sys.stdout is not None and sys.stdout.isatty()
-    console = Console(width=None if on_terminal else 100_000, highlight=False)
+    console = Console(
+        width=None if on_terminal else 100_000, highlight=False, force_terminal=on_terminal
+    )
     laid = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
     for heading in headings:
         laid.add_column(

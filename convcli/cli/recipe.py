@@ -75,6 +75,11 @@ class Recipe:
 def check_recipe(recipe: Recipe, typed: Collection[str], inputs: Sequence[str]) -> None:
     """Refuse options that contradict each other, or would have no effect."""
     _check_work(recipe, typed)
+    if recipe.resize is not None and recipe.resize[0] * recipe.resize[1] > recipe.max_pixels:
+        pixels = recipe.resize[0] * recipe.resize[1]
+        raise click.UsageError(
+            f"--resize would make {pixels:,} pixels, and --max-pixels allows {recipe.max_pixels:,}"
+        )
     if recipe.output is not None and recipe.output_dir is not None:
         raise click.UsageError("--output and --output-dir exclude each other")
     claims = {
@@ -97,6 +102,9 @@ def _check_work(recipe: Recipe, typed: Collection[str]) -> None:
         for name in OTHER_THAN_NET:
             if name in typed:
                 raise click.UsageError(f"--net and --{name} exclude each other")
+    convolves = recipe.kernel or recipe.net or any(layer.spec for layer in recipe.layer)
+    if "method" in typed and not convolves:
+        raise click.UsageError("--method goes with a convolution, which there is none of")
     if recipe.kernel:
         return
     for name in OF_KERNELS:

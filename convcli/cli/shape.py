@@ -30,6 +30,8 @@ from convcli.cli.output import emit, say
 from convcli.cli.types import EXTRA, LAYER, SHAPE, Parsed, number, sweep
 from convcli.errors import ArgumentError, FileError
 
+sys.set_int_max_str_digits(0)  # before anything is parsed: exact for any integer that can be typed
+
 NUMBERS = sweep(number("N", least=1))
 
 
@@ -107,7 +109,6 @@ def shape(
     convcli shape --input 3x224x224 conv:7,s=2,p=3,c=64 maxpool:3,s=2,p=1
     convcli shape --net resnet18
     """
-    sys.set_int_max_str_digits(0)  # exact for any integer that can be typed
     layout = chosen_format(form, as_json=as_json, default=FORMATS[0])
     if explain and layout != "table":
         raise click.UsageError("--explain is text: it goes without --json and --format")

@@ -23,6 +23,8 @@ from convcli.cli.single import LISTS
 from convcli.cli.types import COUNTS, SIZE, STEPS, number
 from convcli.errors import ConvError
 
+sys.set_int_max_str_digits(0)  # before anything is parsed: exact for any integer that can be typed
+
 
 @click.command()
 @click.option("--h", "height", type=number("N", least=1), required=True, help="Input height.")
@@ -68,7 +70,6 @@ def solve(
     convcli solve --h 224 --out 112
     convcli solve --h 28 --out 224 --transposed --s 2..8
     """
-    sys.set_int_max_str_digits(0)  # exact for any integer that can be typed
     size = (height, height if width is None else width)
     rules = {name: settings.pop(name) for name in ("transposed", "exact")}
     if settings["output_padding"] is not None and not rules["transposed"]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
+from convcli.errors import ArgumentError
 from convcli.images.picture import Values
 
 POLICIES = ("clamp", "abs", "rescale", "offset")
@@ -73,11 +75,13 @@ def to_pixels(values: Values, policy: str, depth: int) -> Ranged:
 
 def _rescaled(values: Values, white: int) -> Ranged:
     least, largest = float(values.min()), float(values.max())
+    if not math.isfinite(largest - least):
+        raise ArgumentError(f"values of {least:.6g}..{largest:.6g} cannot be rescaled; try clamp")
     if least == largest:
         # Neither black nor white: a flat map has no least and no largest part.
         pixels = _integers(np.full(values.shape, (white + 1) // 2), white)
         return Ranged(pixels, "rescale", note=f"every value is {least:.6g}; drawn as mid-grey")
-    stretched = (values.astype(np.float64, copy=False) - least) * (white / (largest - least))
+    stretched = (values.astype(np.float64, copy=False) - least) / (largest - least) * white
     note = f"rescaled {least:.6g}..{largest:.6g} to 0..{white}"
     return Ranged(_integers(np.rint(stretched), white), "rescale", note=note)
 

@@ -75,7 +75,7 @@ def _decoded(stream: BinaryIO, path: str, max_pixels: int) -> Picture:
                 image = _open(stream, path, max_pixels)
             notes = tuple(_notes(image))
             image.load()
-            return _from_image(ImageOps.exif_transpose(image), path, notes)
+            return _from_image(ImageOps.exif_transpose(image), image.format, path, notes)
     except FileError:
         raise
     except UnidentifiedImageError:
@@ -111,10 +111,10 @@ def _notes(image: Image.Image) -> list[str]:
     return notes
 
 
-def _from_image(image: Image.Image, path: str, notes: tuple[str, ...]) -> Picture:
+def _from_image(image: Image.Image, kind: str | None, path: str, notes: tuple[str, ...]) -> Picture:
     """Every mode of Pillow's as grey or RGB values, never a palette's indices."""
     mode = image.mode
-    if mode.startswith("I;16") or (mode == "I" and image.format in ("PNG", "PPM")):
+    if mode.startswith("I;16") or (mode == "I" and kind in ("PNG", "PPM")):
         return Picture(_channels(np.asarray(image).astype(np.uint16)), 16, notes)
     if mode in ("I", "F"):
         values = _channels(np.asarray(image))

@@ -95,7 +95,7 @@ def _sharpening() -> list[Kernel]:
             "sharpens by what a blur took away",
             'Wikipedia, "Kernel (image processing)"',
         ),
-        _named("emboss", EMBOSS, "relief, lit from the bottom right", SETOSA),
+        _named("emboss", EMBOSS, "relief, lit from the top left", SETOSA),
     ]
 
 

@@ -41,7 +41,7 @@ def read_kernel(path: str) -> Kernel:
         if read is None:
             known = ", ".join(_READERS)
             raise KernelFileError(path, f"is no kernel file: its suffix must be one of {known}")
-        with opened(path, TEXT_BYTES) as stream:
+        with opened(path, TEXT_BYTES) as stream, np.errstate(over="ignore", invalid="ignore"):
             return read(stream, path)
     except KernelFileError:
         raise

@@ -14,6 +14,7 @@ from convcli.errors import KernelError, LimitError
 
 MOST_SIDE = 1001
 ZERO_SUM = 1e-12  # relative to the sum of the weights' sizes
+RANK_TOLERANCE = 1e-12  # relative to the largest singular value: rounding, no more
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,8 +29,7 @@ class Kernel:
         Two axes filter each channel by itself, three sum over the channels into one map, four are
         a layer's weights. A file's scale is folded in.
     origin : (row, column), optional
-        The weight that lies on the pixel being computed; `((kh - 1) // 2, (kw - 1) // 2)` where
-        left out.
+        The weight that lies on the pixel being computed; see `anchor`.
     bias : float
         Added to every sum, in the image's units.
     about, source : str
@@ -38,7 +38,7 @@ class Kernel:
     Examples
     --------
     >>> kernel = Kernel("mine", np.array([[1.0, 2.0, 1.0]]))
-    >>> kernel.size, kernel.origin, kernel.sum, kernel.rank
+    >>> kernel.size, kernel.anchor, kernel.sum, kernel.rank
     ((1, 3), (0, 1), 4.0, 1)
     >>> np.asarray(kernel)
     array([[1., 2., 1.]])
@@ -46,7 +46,7 @@ class Kernel:
 
     name: str
     matrix: NDArray[np.float64]
-    origin: Pair = (-1, -1)
+    origin: Pair | None = None
     bias: float = 0.0
     about: str = ""
     source: str = ""
@@ -57,9 +57,9 @@ class Kernel:
         object.__setattr__(self, "matrix", matrix)
         if matrix.ndim not in (2, 3, 4) or 0 in matrix.shape:
             raise KernelError(f"a kernel has two, three or four axes, not the shape {matrix.shape}")
+        if not np.isfinite(matrix).all():
+            raise KernelError("its weights must be finite numbers")
         check_sides(self.size)
-        if self.origin == (-1, -1):
-            object.__setattr__(self, "origin", self.centre)
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
         return np.array(self.matrix, dtype, copy=copy)
@@ -70,9 +70,9 @@ class Kernel:
         return self.matrix.shape[-2], self.matrix.shape[-1]
 
     @property
-    def centre(self) -> Pair:
-        """Where the origin lies unless a file says otherwise."""
-        return (self.size[0] - 1) // 2, (self.size[1] - 1) // 2
+    def anchor(self) -> Pair:
+        """The origin, or `((kh - 1) // 2, (kw - 1) // 2)` where none is given."""
+        return self.origin or ((self.size[0] - 1) // 2, (self.size[1] - 1) // 2)
 
     @property
     def sum(self) -> float:
@@ -82,7 +82,9 @@ class Kernel:
     @property
     def rank(self) -> int | None:
         """The matrix's rank, 1 for a separable kernel; None for more than two axes."""
-        return int(np.linalg.matrix_rank(self.matrix)) if self.matrix.ndim == 2 else None
+        if self.matrix.ndim != 2:
+            return None
+        return int(np.linalg.matrix_rank(self.matrix, rtol=RANK_TOLERANCE))
 
     def normalized(self) -> Kernel:
         """The kernel divided by the sum of its weights, so that flat areas keep their value.

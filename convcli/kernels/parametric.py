@@ -199,6 +199,8 @@ def _trimmed(matrix: Matrix) -> Matrix:
 
 def _without_sum(matrix: Matrix) -> Matrix:
     """Make the weights sum to zero, exactly: the centre takes what is left."""
+    if not matrix.any():
+        return matrix
     scale = _QUANTUM * 2.0 ** math.ceil(math.log2(np.abs(matrix).max()))
     weights = np.rint((matrix - matrix.mean()) / scale) * scale
     weights[len(weights) // 2, weights.shape[1] // 2] -= weights.sum()

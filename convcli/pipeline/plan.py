@@ -149,6 +149,8 @@ def check_limits(layer: Layer) -> None:
         largest = max((max(pair) for pair in pairs), default=0)
         if largest > MOST_STEP:
             raise LimitError(f"{what} {largest} is too large: the most is {MOST_STEP}")
+    if layer.channels is not None and layer.channels > MOST_STEP:
+        raise LimitError(f"c={layer.channels} is too large: the most is {MOST_STEP}")
     if layer.op == "adaptiveavgpool" and layer.size is not None and max(layer.size) > MOST_STEP:
         raise LimitError(f"an output of {layer.size[0]}x{layer.size[1]} is too large")
 
@@ -175,23 +177,20 @@ def check_sizes(plan: Plan, shape: Shape) -> None:
 
 
 def placed(step: Step, size: Pair) -> Layer:
-    """The layer with its kernel's origin turned into padding, where a file sets one off centre.
+    """The layer with its kernel's origin turned into padding, where a file sets one.
 
-    `same` then pads so that the origin, not the centre, meets every stride-th pixel.
+    `same` then pads so that the origin meets every stride-th pixel.
     """
     layer, kernel = step.layer, step.kernel
     named_same = layer.padding in ("same", "same-lower") and layer.op == "conv"
-    if kernel is None or kernel.origin == kernel.centre or not named_same:
+    if kernel is None or kernel.origin is None or not named_same:
         return layer
     sides = []
-    for axis, at in zip(
-        replace(layer, padding="valid").window.axes(size), kernel.origin, strict=True
-    ):
+    axes = replace(layer, padding="valid").window.axes(size)
+    for axis, at in zip(axes, kernel.origin, strict=True):
         taps_before = axis.kernel - 1 - at if step.flip else at
         before = taps_before * axis.dilation
-        last = (
-            -(-axis.size // axis.stride) - 1
-        ) * axis.stride  # the last pixel that the origin meets
+        last = (-(-axis.size // axis.stride) - 1) * axis.stride  # the last pixel that it meets
         sides.append((before, max(last + axis.effective_kernel - axis.size - before, 0)))
     return replace(layer, padding=(sides[0], sides[1]))
 

@@ -59,7 +59,10 @@ def process(source: str, plan: Plan, target: Target) -> Outcome:
             check_output(path, force=target.force, inputs=target.protected)
     try:
         picture = read_input(source, max_pixels=plan.max_pixels)
-        maps = filter_picture(picture, plan)
+        with np.errstate(over="ignore", invalid="ignore"):
+            maps = filter_picture(picture, plan)
+        if any(np.isnan(one.min()) for one in maps):
+            raise ArgumentError("a sum is no number: infinite values met with opposite signs")
         policy = plan.value_range or default_range(picture, plan)
         written = write_maps(source, maps, target, policy, picture.depth or 8)
     except ArgumentError as error:

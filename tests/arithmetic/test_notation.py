@@ -239,7 +239,7 @@ def test_equal_sides_are_written_short() -> None:
         ("relu:name=1st", ["a name starts with a letter", "'1st'"]),
         ("relu:name=input", ["is not 'input'"]),
         ("add:from=a+", ["a name starts with a letter", "''"]),
-        ("conv:" + "9" * 5000, ["k has too many digits (5000)"]),
+        ("conv:" + "9" * 200_000, ["k has too many digits (200,000)"]),
     ],
 )
 def test_a_layer_that_reads_wrong_is_named_with_its_fault(text: str, faults: list[str]) -> None:

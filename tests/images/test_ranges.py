@@ -1,0 +1,120 @@
+"""Values to pixels: four policies, one rounding."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+
+from convcli.images.picture import resized, to_gray
+from convcli.images.ranges import POLICIES, to_pixels
+from convcli.images.writing import fitting
+
+VALUES = np.array([-300.0, -128.5, -0.5, 0.5, 1.5, 127.0, 254.5, 255.5, 1000.0])
+
+
+def test_clamp_cuts_off_and_rounds_half_to_even() -> None:
+    ranged = to_pixels(VALUES, "clamp", 8)
+    np.testing.assert_array_equal(ranged.pixels, [0, 0, 0, 0, 2, 127, 254, 255, 255])
+    assert ranged.clipped == 4 / 9  # -0.5 rounds to 0, 255.5 to 256
+
+
+def test_abs_takes_sizes() -> None:
+    ranged = to_pixels(VALUES, "abs", 8)
+    np.testing.assert_array_equal(ranged.pixels, [255, 128, 0, 0, 2, 127, 254, 255, 255])
+
+
+def test_offset_puts_zero_at_mid_grey() -> None:
+    ranged = to_pixels(VALUES, "offset", 8)
+    np.testing.assert_array_equal(ranged.pixels, [0, 0, 128, 128, 130, 255, 255, 255, 255])
+    assert to_pixels(np.array([-32768.0, 0, 32767]), "offset", 16).pixels.tolist() == [
+        0,
+        32768,
+        65535,
+    ]
+
+
+def test_rescale_stretches_from_the_least_to_the_largest() -> None:
+    ranged = to_pixels(np.array([-2.0, 0.0, 2.0, 6.0]), "rescale", 8)
+    np.testing.assert_array_equal(ranged.pixels, [0, 64, 128, 255])
+    assert ranged.note == "rescaled -2..6 to 0..255"
+    assert ranged.clipped == 0
+
+
+@pytest.mark.parametrize(("depth", "grey"), [(8, 128), (16, 32768)])
+def test_a_flat_map_is_rescaled_to_mid_grey(depth: int, grey: int) -> None:
+    ranged = to_pixels(np.full((2, 2), 7.5), "rescale", depth)
+    assert (ranged.pixels == grey).all()
+    assert "7.5" in (ranged.note or "")
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "named"),
+    [(-128, 127, "offset"), (-129, 127, "rescale"), (-128, 128, "rescale"), (0, 256, "rescale")],
+)
+def test_the_policy_that_would_keep_everything_is_named(
+    low: float, high: float, named: str
+) -> None:
+    ranged = to_pixels(np.array([low, 5.0, high], float), "clamp", 8)
+    assert f"--range {named} would keep them" in (ranged.note or "")
+    assert to_pixels(np.array([low, 5.0, high], float), named, 8).clipped == 0
+
+
+@example(np.array([0.0, 1e-309]), "rescale", 8)
+@given(
+    arrays(np.float64, array_shapes(max_dims=3), elements=st.floats(-1e6, 1e6)),
+    st.sampled_from(POLICIES),
+    st.sampled_from([8, 16]),
+)
+def test_pixels_always_lie_in_their_range_and_keep_their_order(
+    values: Any, policy: str, depth: int
+) -> None:
+    ranged = to_pixels(values, policy, depth)
+    assert ranged.pixels.dtype == {8: np.uint8, 16: np.uint16}[depth]
+    assert ranged.pixels.shape == values.shape
+    assert 0 <= ranged.clipped <= 1
+    measure = np.abs(values) if policy == "abs" else values
+    order = np.argsort(measure, axis=None)
+    assert (np.diff(ranged.pixels.flat[order].astype(int)) >= 0).all()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int32, np.float64])
+def test_the_grey_of_equal_channels_is_their_value(dtype: Any) -> None:
+    values = np.stack([np.arange(200).astype(dtype).reshape(10, 20)] * 3, axis=2)
+    np.testing.assert_allclose(to_gray(values)[..., 0], values[..., 0], rtol=1e-6)
+
+
+def test_the_grey_of_two_channels_is_their_mean() -> None:
+    np.testing.assert_allclose(to_gray(np.array([[[1.0, 4.0]]])), [[[2.5]]])
+
+
+def test_grey_stays_as_it_is() -> None:
+    values = np.array([[[3]], [[200]]], np.uint8)
+    assert to_gray(values) is values
+
+
+def test_resizing_goes_to_height_and_width_and_invents_no_extremes() -> None:
+    values = np.zeros((8, 8, 2))
+    values[:, 4:] = 100
+    large = resized(values, (16, 24))
+    assert large.shape == (16, 24, 2)
+    assert (large.min(), large.max()) == (0, 100)
+    np.testing.assert_allclose(resized(np.full((5, 7, 1), 42.0), (3, 2)), 42)
+
+
+@pytest.mark.parametrize(
+    ("shape", "image_format", "fits"),
+    [((2, 2, 1), "PNG", True), ((2, 2, 1), "TIFF", True), ((2, 2, 3), "PNG", False),
+     ((2, 2, 1), "JPEG", False), ((2, 2, 1), "WEBP", False)],
+)  # fmt: skip
+def test_sixteen_bits_are_reduced_where_a_format_cannot_hold_them(
+    shape: tuple[int, ...], image_format: str, fits: bool
+) -> None:
+    pixels, note = fitting(np.full(shape, 200 * 257, np.uint16), image_format)
+    assert (pixels.dtype == np.uint16) == fits
+    assert (note is None) == fits
+    assert set(pixels.flat) == {200 * 257 if fits else 200}

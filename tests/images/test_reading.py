@@ -1,0 +1,255 @@
+"""Files to values: every mode of a picture has one meaning."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from convcli.errors import FileError, GridError, ImageError
+from convcli.images.reading import read_input
+
+Array = NDArray[Any]
+
+
+def noise(*shape: int, seed: int = 0, dtype: Any = np.uint8) -> Array:
+    return np.random.default_rng(seed).integers(0, np.iinfo(dtype).max + 1, shape, dtype)
+
+
+def saved(folder: Path, image: Image.Image, name: str = "in.png", **options: Any) -> str:
+    image.save(folder / name, **options)
+    return str(folder / name)
+
+
+@pytest.mark.parametrize("shape", [(3, 4), (3, 4, 3), (1, 1), (1, 9), (9, 1, 3)])
+@pytest.mark.parametrize("name", ["in.png", "in.tif", "in.bmp", "in.webp"])
+def test_grey_and_colours_are_read_as_they_are(
+    tmp_path: Path, shape: tuple[int, ...], name: str
+) -> None:
+    values = noise(*shape)
+    options = {"lossless": True} if name == "in.webp" else {}
+    picture = read_input(saved(tmp_path, Image.fromarray(values), name, **options))
+    expected = values if name != "in.webp" or len(shape) == 3 else np.stack([values] * 3, axis=2)
+    np.testing.assert_array_equal(picture.values, np.atleast_3d(expected))
+    assert (picture.depth, picture.notes) == (8, ())
+    assert picture.size == shape[:2]
+
+
+def test_a_bit_is_black_or_white(tmp_path: Path) -> None:
+    bits = np.array([[True, False, True], [False, False, True]])
+    for name in ("in.png", "in.tif", "in.pbm"):
+        picture = read_input(saved(tmp_path, Image.fromarray(bits), name))
+        np.testing.assert_array_equal(picture.values[..., 0], np.where(bits, 255, 0))
+        assert picture.depth == 8
+
+
+def test_a_palette_is_its_colours_and_not_their_numbers(tmp_path: Path) -> None:
+    image = Image.fromarray(np.array([[0, 1], [2, 1]], np.uint8)).convert("P")
+    image.putpalette([250, 0, 0, 0, 240, 0, 0, 0, 230])
+    for name in ("in.png", "in.gif"):
+        values = read_input(saved(tmp_path, image, name)).values
+        expected = [[[250, 0, 0], [0, 240, 0]], [[0, 0, 230], [0, 240, 0]]]
+        np.testing.assert_array_equal(values, expected)
+
+
+def test_a_transparent_palette_is_laid_on_white(tmp_path: Path) -> None:
+    image = Image.fromarray(np.array([[0, 1]], np.uint8)).convert("P")
+    image.putpalette([250, 0, 0, 0, 240, 0])
+    picture = read_input(saved(tmp_path, image, transparency=0))
+    np.testing.assert_array_equal(picture.values, [[[255, 255, 255], [0, 240, 0]]])
+    assert len(picture.notes) == 1
+
+
+def test_a_transparent_palette_in_a_tiff_of_mode_pa_never_shows_its_indices(
+    tmp_path: Path,
+) -> None:
+    image = Image.fromarray(np.array([[0, 1]], np.uint8)).convert("P")
+    image.putpalette([250, 0, 0, 0, 240, 0])
+    path = saved(tmp_path, image.convert("PA").convert("RGBA"), "in.tif")
+    np.testing.assert_array_equal(read_input(path).values, [[[250, 0, 0], [0, 240, 0]]])
+
+
+@pytest.mark.parametrize("name", ["in.png", "in.tif", "in.webp"])
+def test_hidden_colours_of_transparent_pixels_do_not_show(tmp_path: Path, name: str) -> None:
+    pixels = np.array([[[10, 20, 30, 255], [200, 0, 0, 0], [0, 100, 200, 128]]], np.uint8)
+    options = {"lossless": True, "exact": True} if name == "in.webp" else {}
+    picture = read_input(saved(tmp_path, Image.fromarray(pixels), name, **options))
+    alpha = pixels[..., 3:] / 255
+    expected = pixels[..., :3] * alpha + 255 * (1 - alpha)
+    np.testing.assert_allclose(picture.values, expected, atol=1)
+    np.testing.assert_array_equal(picture.values[0, :2], [[10, 20, 30], [255, 255, 255]])
+    assert "white" in picture.notes[0]
+
+
+def test_transparent_grey_stays_grey(tmp_path: Path) -> None:
+    pixels = np.array([[[40, 255], [40, 0], [100, 51]]], np.uint8)
+    picture = read_input(saved(tmp_path, Image.fromarray(pixels, "LA")))
+    np.testing.assert_allclose(picture.values, [[[40], [255], [100 * 0.2 + 255 * 0.8]]], atol=1)
+
+
+def test_cmyk_and_ycbcr_become_rgb(tmp_path: Path) -> None:
+    colours = np.full((16, 16, 3), (200, 120, 40), np.uint8)
+    rgb = Image.fromarray(colours)
+    cmyk = read_input(saved(tmp_path, rgb.convert("CMYK"), "in.tif"))
+    np.testing.assert_allclose(cmyk.values, colours, atol=1)
+    ycbcr = read_input(saved(tmp_path, rgb.convert("YCbCr"), "in.tif"))
+    np.testing.assert_allclose(ycbcr.values, colours, atol=3)
+    jpeg = read_input(saved(tmp_path, rgb.convert("CMYK"), "in.jpg", quality=95))
+    np.testing.assert_allclose(jpeg.values, colours, atol=4)
+
+
+@pytest.mark.parametrize("name", ["in.png", "in.tif", "in.pgm"])
+def test_sixteen_bits_keep_their_values(tmp_path: Path, name: str) -> None:
+    values = noise(4, 5, dtype=np.uint16)
+    picture = read_input(saved(tmp_path, Image.fromarray(values), name))
+    np.testing.assert_array_equal(picture.values[..., 0], values)
+    assert (picture.values.dtype, picture.depth) == (np.uint16, 16)
+
+
+def test_floats_and_long_integers_are_numbers_without_a_black_and_a_white(tmp_path: Path) -> None:
+    for values in (
+        np.array([[-1.5, 0.0], [3e6, 1e-3]], np.float32),
+        np.array([[-70_000, 0], [1, 2**30]], np.int32),
+    ):
+        picture = read_input(saved(tmp_path, Image.fromarray(values), "in.tif"))
+        np.testing.assert_array_equal(picture.values[..., 0], values)
+        assert picture.depth is None
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_float_picture_with_nan_or_infinity_is_refused(tmp_path: Path, value: float) -> None:
+    path = saved(tmp_path, Image.fromarray(np.array([[1, value]], np.float32)), "in.tif")
+    with pytest.raises(ImageError, match="NaN or infinity"):
+        read_input(path)
+
+
+@pytest.mark.parametrize(
+    ("orientation", "turn"),
+    [
+        (1, lambda a: a),
+        (2, lambda a: a[:, ::-1]),
+        (3, lambda a: a[::-1, ::-1]),
+        (6, lambda a: np.rot90(a, -1)),
+        (8, np.rot90),
+    ],
+)
+def test_a_picture_stands_upright_as_its_camera_noted(
+    tmp_path: Path, orientation: int, turn: Callable[[Array], Array]
+) -> None:
+    values = noise(3, 5, 3)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    picture = read_input(saved(tmp_path, Image.fromarray(values), exif=exif))
+    np.testing.assert_array_equal(picture.values, turn(values))
+
+
+def test_the_content_and_not_the_name_says_the_format(tmp_path: Path) -> None:
+    values = np.full((8, 8), 77, np.uint8)
+    path = saved(tmp_path, Image.fromarray(values), "in.jpg")
+    Path(path).rename(tmp_path / "photo.png")
+    np.testing.assert_array_equal(read_input(f"{tmp_path}/photo.png").values[..., 0], values)
+
+
+def test_of_an_animation_the_first_frame_is_read_and_the_user_told(tmp_path: Path) -> None:
+    first, second = (Image.fromarray(np.full((4, 4), value, np.uint8)) for value in (10, 200))
+    path = saved(tmp_path, first, "in.gif", save_all=True, append_images=[second])
+    picture = read_input(path)
+    assert set(picture.values.flat) == {10}
+    assert "several frames" in picture.notes[0]
+
+
+def test_more_pixels_than_allowed_are_refused_by_the_header(tmp_path: Path) -> None:
+    path = saved(tmp_path, Image.fromarray(noise(10, 10)))
+    Path(path).write_bytes(Path(path).read_bytes()[:60])  # nothing to decode
+    with pytest.raises(ImageError, match="10x10 = 100 pixels"):
+        read_input(path, max_pixels=99)
+
+
+@pytest.mark.parametrize("format_name", ["EPS", "PDF", "ICNS", "TGA"])
+def test_formats_that_nobody_asked_for_are_never_decoded(tmp_path: Path, format_name: str) -> None:
+    stream = io.BytesIO()
+    Image.fromarray(noise(16, 16, 3)).save(stream, format_name)
+    (tmp_path / "in.png").write_bytes(stream.getvalue())
+    with pytest.raises(ImageError, match="no picture of a kind that is read"):
+        read_input(f"{tmp_path}/in.png")
+
+
+def test_what_is_no_picture_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "empty.png").touch()
+    (tmp_path / "text.png").write_text("hello")
+    for name in ("empty.png", "text.png", "absent.png", "."):
+        with pytest.raises(FileError):
+            read_input(f"{tmp_path}/{name}")
+
+
+@pytest.mark.parametrize("name", ["in.png", "in.jpg"])
+def test_a_picture_cut_short_is_refused(tmp_path: Path, name: str) -> None:
+    path = Path(saved(tmp_path, Image.fromarray(noise(40, 40, 3)), name))
+    path.write_bytes(path.read_bytes()[:-400])
+    with pytest.raises(ImageError):
+        read_input(str(path))
+
+
+def test_a_png_with_a_wrong_checksum_is_refused(tmp_path: Path) -> None:
+    path = Path(saved(tmp_path, Image.fromarray(noise(8, 8))))
+    content = bytearray(path.read_bytes())
+    content[content.index(b"IDAT") - 5 + 20] ^= 1
+    path.write_bytes(bytes(content))
+    with pytest.raises(ImageError):
+        read_input(str(path))
+
+
+# ---- grids -------------------------------------------------------------------------------------
+
+
+def test_a_grid_is_read_from_text_and_from_npy(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("1,2.5\n-3,4e2\n")
+    (tmp_path / "a.txt").write_text("# numbers\n1 2.5\n\n-3   4e2 # more\n")
+    np.save(tmp_path / "a.npy", [[1, 2.5], [-3, 400]])
+    for suffix in ("csv", "txt", "npy"):
+        picture = read_input(f"{tmp_path}/a.{suffix}")
+        np.testing.assert_array_equal(picture.values[..., 0], [[1, 2.5], [-3, 400]])
+        assert (picture.depth, picture.notes) == (None, ())
+
+
+@pytest.mark.parametrize("dtype", ["u1", "<i2", ">f4", "<f8", "?"])
+@pytest.mark.parametrize("shape", [(2, 3), (2, 3, 1), (2, 3, 5)])
+def test_an_npy_keeps_its_type_and_its_channels(
+    tmp_path: Path, dtype: str, shape: tuple[int, ...]
+) -> None:
+    array = noise(*shape).astype(dtype)
+    np.save(tmp_path / "a.npy", array)
+    values = read_input(f"{tmp_path}/a.npy").values
+    np.testing.assert_array_equal(values, np.atleast_3d(array))
+    assert values.dtype == array.dtype.newbyteorder("=")
+
+
+@pytest.mark.parametrize("shape", [(), (3,), (1, 2, 3, 4), (0, 3)])
+def test_a_grid_has_two_or_three_axes(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    np.save(tmp_path / "a.npy", np.zeros(shape))
+    with pytest.raises(GridError):
+        read_input(f"{tmp_path}/a.npy")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("", "no numbers"),
+        ("1,2\n3\n", "line 2 has 1 numbers, the first row has 2"),
+        ("1,two\n", "line 1: 'two' is not a number"),
+        ("1,nan\n", "line 1: 'nan' is not a number"),
+        ("1,0x10\n", "line 1"),
+        ("1,1_000\n", "line 1"),
+        ("1,1e999\n", "too large"),
+    ],
+)
+def test_a_bad_grid_is_refused_by_line_and_word(tmp_path: Path, content: str, words: str) -> None:
+    (tmp_path / "a.csv").write_text(content)
+    with pytest.raises(GridError, match=words):
+        read_input(f"{tmp_path}/a.csv")

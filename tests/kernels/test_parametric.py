@@ -1,0 +1,243 @@
+"""Kernels with parameters, held to their definitions."""
+
+from __future__ import annotations
+
+import math
+from contextlib import suppress
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from convcli import load_kernel
+from convcli.errors import ArgumentError, KernelError, LimitError
+
+Matrix = NDArray[np.float64]
+
+
+def matrix(spec: str) -> Matrix:
+    return load_kernel(spec).matrix
+
+
+def centre(weights: Matrix) -> tuple[float, float]:
+    """Row and column of the centre of gravity."""
+    rows, columns = np.indices(weights.shape)
+    return (
+        float((rows * weights).sum() / weights.sum()),
+        float((columns * weights).sum() / weights.sum()),
+    )
+
+
+@pytest.mark.parametrize(("size", "shape"), [("1", (1, 1)), ("4", (4, 4)), ("2x5", (2, 5))])
+def test_ones_add_up_and_a_box_is_their_mean(size: str, shape: tuple[int, int]) -> None:
+    np.testing.assert_array_equal(matrix(f"ones:{size}"), np.ones(shape))
+    np.testing.assert_allclose(matrix(f"box:{size}"), np.full(shape, 1 / math.prod(shape)))
+
+
+@pytest.mark.parametrize("sigma", [0.3, 0.8, 1, 1.5, 2.4, 10])
+def test_a_gaussian_is_sampled_to_three_sigma_and_sums_to_one(sigma: float) -> None:
+    weights = matrix(f"gaussian:{sigma}")
+    radius = math.ceil(3 * sigma)
+    assert weights.shape == (2 * radius + 1,) * 2
+    assert weights.sum() == pytest.approx(1, abs=1e-14)
+    for row in range(2 * radius + 1):
+        for column in range(2 * radius + 1):
+            squared = (row - radius) ** 2 + (column - radius) ** 2
+            expected = weights[radius, radius] * math.exp(-squared / (2 * sigma**2))
+            assert weights[row, column] == pytest.approx(expected, rel=1e-10)
+
+
+@pytest.mark.parametrize("sigma", [0.5, 1.4, 2, 3.3])
+def test_a_laplacian_of_a_gaussian_sums_to_exactly_zero(sigma: float) -> None:
+    kernel = load_kernel(f"log:{sigma}")
+    radius = math.ceil(4 * sigma)
+    assert kernel.size == (2 * radius + 1,) * 2
+    assert kernel.sum == 0
+    assert float(kernel.matrix.sum()) == 0
+    for turned in (kernel.matrix.T, kernel.matrix[::-1], kernel.matrix[:, ::-1]):
+        np.testing.assert_array_equal(kernel.matrix, turned)
+    assert kernel.matrix[radius, radius] == kernel.matrix.max() > 0
+
+
+@pytest.mark.parametrize("sigma", [1.4, 2, 3.3])
+def test_a_laplacian_of_a_gaussian_is_minus_scipy_s(sigma: float) -> None:
+    weights = matrix(f"log:{sigma}")
+    impulse = np.zeros(weights.shape)
+    impulse[len(weights) // 2, len(weights) // 2] = 1
+    expected = -ndimage.gaussian_laplace(impulse, sigma, mode="constant", truncate=9)
+    np.testing.assert_allclose(weights, expected, atol=0.03 * weights.max())
+
+
+@pytest.mark.parametrize(("first", "second"), [(1, 1.6), (2, 1), (0.5, 4)])
+def test_a_difference_of_gaussians_has_the_size_of_the_larger(first: float, second: float) -> None:
+    kernel = load_kernel(f"dog:{first}:{second}")
+    small, large = (matrix(f"gaussian:{sigma}") for sigma in sorted((first, second)))
+    assert kernel.matrix.shape == large.shape
+    margin = (len(large) - len(small)) // 2
+    sign = 1 if first < second else -1
+    np.testing.assert_allclose(kernel.matrix, sign * (np.pad(small, margin) - large), atol=1e-12)
+    assert kernel.sum == 0
+
+
+@pytest.mark.parametrize("spec", ["dog:1:1", "gabor:1"])
+def test_what_is_nothing_everywhere_is_zeros_or_refused(spec: str) -> None:
+    with suppress(KernelError):
+        np.testing.assert_allclose(matrix(spec), 0, atol=1e-12)
+
+
+def test_motion_along_the_rows_is_a_row_of_equal_weights() -> None:
+    np.testing.assert_allclose(matrix("motion:9"), np.full((1, 9), 1 / 9))
+    np.testing.assert_allclose(matrix("motion:9:0"), np.full((1, 9), 1 / 9))
+    np.testing.assert_allclose(matrix("motion:9:180"), np.full((1, 9), 1 / 9))
+    np.testing.assert_allclose(matrix("motion:9:90"), np.full((9, 1), 1 / 9))
+    np.testing.assert_array_equal(matrix("motion:1"), [[1]])
+
+
+@pytest.mark.parametrize("length", [2, 5, 9.5, 21])
+@pytest.mark.parametrize("angle", [-30, 10, 45, 100, 300])
+def test_motion_is_a_mean_around_its_centre(length: float, angle: float) -> None:
+    weights = matrix(f"motion:{length}:{angle}")
+    assert weights.sum() == pytest.approx(1)
+    assert weights.min() >= 0
+    np.testing.assert_allclose(weights, weights[::-1, ::-1], atol=1e-12)
+    assert all(side % 2 for side in weights.shape)
+    np.testing.assert_allclose(weights, matrix(f"motion:{length}:{angle + 180}"), atol=1e-9)
+
+
+def test_motion_turns_counter_clockwise_as_seen_on_the_screen() -> None:
+    weights = matrix("motion:9:30")
+    rows, columns = np.indices(weights.shape)
+    up = len(weights) // 2 - rows
+    right = columns - weights.shape[1] // 2
+    tilt = 0.5 * math.atan2(2 * (weights * up * right).sum(), (weights * (right**2 - up**2)).sum())
+    assert math.degrees(tilt) == pytest.approx(30, abs=2)
+
+
+@pytest.mark.parametrize(("sigma", "amount"), [(1, 1), (2, 1.5), (0.6, -0.5)])
+def test_unsharp_adds_what_a_blur_takes_away(sigma: float, amount: float) -> None:
+    blurred = matrix(f"gaussian:{sigma}")
+    identity = np.zeros_like(blurred)
+    identity[len(blurred) // 2, len(blurred) // 2] = 1
+    expected = identity + amount * (identity - blurred)
+    np.testing.assert_allclose(matrix(f"unsharp:{sigma}:{amount}"), expected, atol=1e-15)
+    assert matrix(f"unsharp:{sigma}:{amount}").sum() == pytest.approx(1)
+
+
+def test_unsharp_without_an_amount_is_once() -> None:
+    np.testing.assert_array_equal(matrix("unsharp:1.5"), matrix("unsharp:1.5:1"))
+
+
+@pytest.mark.parametrize("amount", [0, 0.25, 1, 3, -1])
+def test_sharpen_scales_the_four_neighbours(amount: float) -> None:
+    expected = [[0, -amount, 0], [-amount, 1 + 4 * amount, -amount], [0, -amount, 0]]
+    np.testing.assert_allclose(matrix(f"sharpen:{amount}"), expected)
+
+
+@pytest.mark.parametrize("radius", [0.5, 1, 2.5, 3, 7])
+def test_a_disk_is_a_round_mean(radius: float) -> None:
+    weights = matrix(f"disk:{radius}")
+    assert weights.sum() == pytest.approx(1)
+    np.testing.assert_allclose(weights, weights.T)
+    np.testing.assert_allclose(weights, weights[::-1])
+    rows, columns = np.indices(weights.shape) - len(weights) // 2
+    away = np.hypot(rows, columns)
+    assert np.ptp(weights[away <= radius - 0.5]) < 1e-15  # flat inside
+    assert not weights[away >= radius + 0.5].any()  # nothing outside
+    assert 1 / weights.max() == pytest.approx(math.pi * radius**2, rel=0.35 / radius)
+
+
+@pytest.mark.parametrize("angle", [0, 30, 90, 135])
+def test_a_gabor_kernel_answers_to_stripes_of_its_width_and_direction(angle: float) -> None:
+    weights = matrix(f"gabor:6:{angle}")
+    assert weights.sum() == 0
+    radius = len(weights) // 2
+    rows, columns = np.indices(weights.shape) - radius
+    answers = {}
+    for direction in range(0, 180, 15):
+        for width in (3, 4, 6, 9, 14):
+            turn = math.radians(direction)
+            along = columns * math.cos(turn) - rows * math.sin(turn)
+            answers[direction, width] = float((weights * np.cos(2 * np.pi * along / width)).sum())
+    assert max(answers, key=lambda stripes: answers[stripes]) == (angle, 6)
+
+
+def test_a_gabor_kernel_without_an_angle_waves_along_the_rows() -> None:
+    np.testing.assert_array_equal(matrix("gabor:6"), matrix("gabor:6:0"))
+
+
+def test_sobel_turns_counter_clockwise() -> None:
+    np.testing.assert_array_equal(matrix("sobel:0"), [[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]])
+    np.testing.assert_array_equal(matrix("sobel:90"), [[1, 2, 1], [0, 0, 0], [-1, -2, -1]])
+    np.testing.assert_array_equal(matrix("sobel:180"), [[1, 0, -1], [2, 0, -2], [1, 0, -1]])
+    np.testing.assert_array_equal(matrix("sobel:-90"), matrix("sobel:270"))
+    half = math.sqrt(0.5)
+    expected = half * (matrix("sobel:0") + matrix("sobel:90"))
+    np.testing.assert_allclose(matrix("sobel:45"), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("angle", [0, 37, 90, 200])
+def test_a_slope_in_the_direction_of_a_sobel_gives_8_and_across_it_nothing(angle: float) -> None:
+    weights = matrix(f"sobel:{angle}")
+    rows, columns = np.indices((3, 3)) - 1
+    turn = math.radians(angle)
+    along = columns * math.cos(turn) - rows * math.sin(turn)
+    across = -columns * math.sin(turn) - rows * math.cos(turn)
+    assert (weights * along).sum() == pytest.approx(8)
+    assert (weights * across).sum() == pytest.approx(0, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    "spec", ["gaussian:1.5", "disk:3", "motion:9:45", "box:5", "unsharp:2:1.5"]
+)
+def test_means_balance_on_their_centre(spec: str) -> None:
+    weights = matrix(spec)
+    middle = ((weights.shape[0] - 1) / 2, (weights.shape[1] - 1) / 2)
+    assert centre(weights) == pytest.approx(middle)
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        ("gaussian", "gaussian:SIGMA"),
+        ("gaussian:", "sigma"),
+        ("gaussian:1:2", "gaussian:SIGMA"),
+        ("gaussian:0", "sigma"),
+        ("gaussian:-1", "sigma"),
+        ("gaussian:nan", "sigma"),
+        ("gaussian:inf", "sigma"),
+        ("gaussian:1e400", "sigma"),
+        ("gaussian:1_0", "sigma"),
+        ("gaussian:\u0661", "sigma"),
+        ("ones:0", "ones:0"),
+        ("ones:2.5", "ones:2.5"),
+        ("box:3x", "box:3x"),
+        ("dog:1", "dog:S1:S2"),
+        ("motion:0.5", "length"),
+        ("motion:9:east", "angle"),
+        ("disk:0", "radius"),
+        ("gabor:0.5", "wavelength"),
+        ("sobel:", "angle"),
+        ("sharpen:much", "amount"),
+    ],
+)
+def test_parameters_that_a_family_cannot_have(spec: str, words: str) -> None:
+    with pytest.raises(ArgumentError, match=words):
+        load_kernel(spec)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        *("ones:100000", "box:1002", "ones:1x1002", "gaussian:1e6", "gaussian:167", "log:1e300"),
+        *("dog:1:1e9", "motion:1e9", "unsharp:1e9:1", "disk:1e12", "gabor:1e15"),
+    ],
+)
+def test_a_kernel_of_more_than_1001_a_side_is_refused_by_arithmetic(spec: str) -> None:
+    with pytest.raises(LimitError, match="1001"):
+        load_kernel(spec)
+
+
+@pytest.mark.parametrize("spec", ["ones:1001x1", "gaussian:166"])
+def test_1001_a_side_is_allowed(spec: str) -> None:
+    assert max(load_kernel(spec).size) <= 1001
