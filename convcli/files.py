@@ -4,44 +4,51 @@ from __future__ import annotations
 
 import io
 import os
+import secrets
 import stat
 import sys
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TextIO
 
 from convcli.errors import FileError, OutputError
 
 STDIN = "-"
 STDOUT = "-"
-_CHUNK = 1 << 20
+STREAM_BYTES = 512 << 20  # of what cannot seek, and has to be held in memory
+_CHUNK, _START = 1 << 20, 16
 
 
 @contextmanager
-def opened(path: str, most_bytes: int) -> Iterator[BinaryIO]:
+def opened(
+    path: str, most_bytes: int, most_held: Callable[[bytes], int] | None = None
+) -> Iterator[BinaryIO]:
     """Open an input as a stream that can be read again from its start; `-` is standard input.
 
     Parameters
     ----------
     path : str
     most_bytes : int
-        A larger file is refused by its size; of a pipe or a device no more than this is read.
+        A larger file is refused by its size.
+    most_held : callable, optional
+        Of a pipe or a device, which has to be held in memory: says by its first bytes how much of
+        it may be, or refuses it. Where left out, `most_bytes`.
 
     Raises
     ------
     FileError
         With the cause in the system's words, for whatever cannot be opened.
     """
+    hold = most_held or (lambda _: most_bytes)
     try:
         if path == STDIN:
-            yield _captured(_standard_input(), path, most_bytes)
+            yield _captured(_standard_input(), path, hold)
             return
         with Path(path).open("rb") as stream:
             status = os.fstat(stream.fileno())
             if not stat.S_ISREG(status.st_mode):
-                yield _captured(stream, path, most_bytes)
+                yield _captured(stream, path, hold)
                 return
             if status.st_size > most_bytes:
                 raise FileError(path, _too_large(status.st_size, most_bytes))
@@ -77,6 +84,8 @@ def check_output(path: str, *, force: bool, inputs: Sequence[str]) -> None:
     """
     target = Path(path)
     try:
+        with suppress(FileNotFoundError):
+            target.stat()  # raises for what exists() calls missing: a loop of links, say
         folder = Path(os.path.realpath(path)).parent
         if not folder.is_dir():
             raise OutputError(
@@ -114,31 +123,64 @@ def replacing(path: str) -> Iterator[BinaryIO]:
         With the cause in the system's words.
     """
     if path == STDOUT:
-        with _standard_output() as held:
-            yield held
+        held = io.BytesIO()
+        yield held
+        write_stdout(held.getvalue())
         return
     target = Path(os.path.realpath(path))
     try:
         if target.exists() and not _is_regular(target):
+            held = io.BytesIO()  # a pipe cannot seek, and some formats want to
+            yield held
             with target.open("wb") as device:
-                yield device
+                device.write(held.getvalue())
             return
-        handle, temporary = tempfile.mkstemp(prefix=".convcli-", dir=target.parent)
+        temporary = target.with_name(f".convcli-{secrets.token_hex(8)}")
         try:
-            with os.fdopen(handle, "wb") as stream:
+            with temporary.open("xb") as stream:
                 yield stream
                 stream.flush()
                 os.fsync(stream.fileno())
-            Path(temporary).chmod(_mode_for(target))
-            Path(temporary).replace(target)
+            if target.exists():
+                temporary.chmod(stat.S_IMODE(target.stat().st_mode))
+            temporary.replace(target)
         except BaseException:
             with suppress(OSError):
-                Path(temporary).unlink()
+                temporary.unlink()
             raise
     except BrokenPipeError:
         raise
     except OSError as error:
         raise OutputError(path, _cause(error)) from error
+
+
+def write_stdout(content: bytes) -> None:
+    """Write to standard output, all of it.
+
+    Raises
+    ------
+    OutputError
+        Where it is closed or full. `BrokenPipeError` where nobody reads it any more.
+    """
+    if sys.stdout is None:
+        raise OutputError("standard output", "is closed")
+    try:
+        sys.stdout.flush()
+        rest = memoryview(content)
+        while rest:  # an unbuffered stream may take only a part
+            rest = rest[sys.stdout.buffer.write(rest) or 0 :]
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        abandon(sys.stdout)
+        raise OutputError("standard output", _cause(error)) from error
+
+
+def abandon(stream: TextIO) -> None:
+    """Let nothing more be written to a stream: the interpreter would try once again at its end."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _standard_input() -> BinaryIO:
@@ -147,28 +189,15 @@ def _standard_input() -> BinaryIO:
     return sys.stdin.buffer
 
 
-@contextmanager
-def _standard_output() -> Iterator[BinaryIO]:
-    if sys.stdout is None:
-        raise OutputError(STDOUT, "standard output is closed")
-    held = io.BytesIO()
-    yield held
-    try:
-        sys.stdout.buffer.write(held.getbuffer())
-        sys.stdout.buffer.flush()
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise OutputError(STDOUT, _cause(error)) from error
-
-
-def _captured(stream: BinaryIO, path: str, most_bytes: int) -> BinaryIO:
+def _captured(stream: BinaryIO, path: str, most_held: Callable[[bytes], int]) -> BinaryIO:
     """Hold what cannot seek in memory, up to a limit, so that an endless stream ends."""
-    held = io.BytesIO()
+    held = io.BytesIO(stream.read(_START))
+    most = most_held(held.getvalue())
+    held.seek(0, os.SEEK_END)
     while chunk := stream.read(_CHUNK):
         held.write(chunk)
-        if held.tell() > most_bytes:
-            raise FileError(path, f"goes on beyond {most_bytes:,} bytes, the most that is read")
+        if held.tell() > most:
+            raise FileError(path, f"goes on beyond {most:,} bytes, the most that is read of it")
     held.seek(0)
     return held
 
@@ -191,12 +220,3 @@ def _is_same(one: Path, other: str) -> bool:
 
 def _is_regular(path: Path) -> bool:
     return stat.S_ISREG(path.stat().st_mode)
-
-
-def _mode_for(target: Path) -> int:
-    """The permissions of the file to be replaced, or those that a new file would get."""
-    with suppress(OSError):
-        return stat.S_IMODE(target.stat().st_mode)
-    mask = os.umask(0)
-    os.umask(mask)
-    return 0o666 & ~mask

@@ -5,6 +5,8 @@ Text holds one row a line, columns separated by commas or spaces; `#` starts a c
 
 from __future__ import annotations
 
+import io
+import itertools
 import json
 import math
 import re
@@ -15,16 +17,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convcli.errors import GridError
-from convcli.files import opened, remaining
+from convcli.files import STREAM_BYTES, opened, remaining
 
 Grid: TypeAlias = NDArray[Any]
 
 TEXT_SUFFIXES = (".csv", ".txt")
 SUFFIXES = (*TEXT_SUFFIXES, ".npy")
-TEXT_BYTES = 64 << 20
+TEXT_BYTES = 16 << 20  # larger grids are for .npy
+MOST_LINES = 100_000  # that are looked through for the first fault
 NPY_MAGIC = b"\x93NUMPY"
 
 _NUMERIC = re.compile(r"[0-9eE+\-.,\s]*\Z")
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\Z")
+_COMMENT = re.compile(r"#[^\n]*")
+_EMPTY_CELL = re.compile(r"^[ \t]*,|,[ \t]*(?:,|$)", re.MULTILINE)
 _MOST_AXES = 4
 MOST_DIGITS = 400  # of a whole number in JSON: more are beyond any float
 
@@ -59,18 +65,25 @@ def read_grid(path: str, most_values: int) -> Grid:
     """
     is_npy = Path(path).suffix.lower() == ".npy"
     # A value takes at most 8 bytes in .npy; the header is small.
-    with opened(path, most_values * 8 + (1 << 16) if is_npy else TEXT_BYTES) as stream:
+    most_bytes = most_values * 8 + (1 << 16) if is_npy else TEXT_BYTES
+    with opened(path, most_bytes, lambda start: _most_held(start, path, is_npy)) as stream:
         return load_grid(stream, path, most_values)
+
+
+def _most_held(start: bytes, path: str, is_npy: bool) -> int:
+    """How much of an input that cannot seek may be held, by how it starts."""
+    if is_npy and not start.startswith(NPY_MAGIC):
+        raise GridError(path, "is not a .npy array")
+    return STREAM_BYTES if is_npy else TEXT_BYTES
 
 
 def load_grid(stream: BinaryIO, name: str, most_values: int) -> Grid:
     """Read a grid from an open stream: `.npy` where it starts as one, else text."""
     if starts_as_npy(stream):
         return load_npy(stream, name, most_values)
-    content = stream.read(TEXT_BYTES + 1)
-    if len(content) > TEXT_BYTES:
-        raise GridError(name, f"goes on beyond {TEXT_BYTES:,} bytes, the most that is read as text")
-    grid = parse_text(content, name)
+    if remaining(stream) > TEXT_BYTES:
+        raise GridError(name, f"has more than the {TEXT_BYTES:,} bytes that are read as text")
+    grid = parse_text(stream.read(), name)
     if grid.size > most_values:
         raise GridError(name, f"holds {grid.size:,} numbers; the most is {most_values:,}")
     return grid
@@ -84,8 +97,13 @@ def starts_as_npy(stream: BinaryIO) -> bool:
 
 
 def parse_text(content: bytes, name: str) -> Grid:
-    """Read rows of numbers, one row a line."""
-    return rows_of_numbers(decode(content, name).splitlines(), name)
+    r"""Read rows of numbers, one row a line: (H, W) of float64.
+
+    >>> parse_text(b"1, 2\n3 4  # a comment\n", "sums.txt")
+    array([[1., 2.],
+           [3., 4.]])
+    """
+    return rows_of_numbers(decode(content, name), name)
 
 
 def decode(content: bytes, name: str) -> str:
@@ -96,26 +114,48 @@ def decode(content: bytes, name: str) -> str:
         raise GridError(name, "is not text; a grid of numbers was expected") from None
 
 
-def rows_of_numbers(lines: list[str], name: str) -> Grid:
-    """Read one row of numbers a line: (H, W) of float64.
+def rows_of_numbers(text: str, name: str) -> Grid:
+    """Read one row of numbers a line.
 
-    >>> rows_of_numbers(["1, 2", "3 4  # a comment"], "sums.txt")
-    array([[1., 2.],
-           [3., 4.]])
+    Raises
+    ------
+    GridError
+        With the line at fault.
     """
-    rows: list[NDArray[np.float64]] = []
-    for place, line in enumerate(lines, start=1):
-        words = _words(line.partition("#")[0], place, name)
-        if not words:
-            continue
-        rows.append(np.array([_number(word, place, name) for word in words]))
-        if len(rows[-1]) != len(rows[0]):
-            raise GridError(
-                name, f"line {place} has {len(rows[-1])} numbers, the first row has {len(rows[0])}"
-            )
-    if not rows:
+    bare = _COMMENT.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+    if not bare.strip():
         raise GridError(name, "holds no numbers")
-    return np.stack(rows)
+    if not _NUMERIC.match(bare) or _EMPTY_CELL.search(bare):
+        raise GridError(name, _first_fault(bare))
+    try:
+        grid = np.loadtxt(io.StringIO(bare.replace(",", " ")), ndmin=2, comments=None)
+    except ValueError as error:
+        raise GridError(name, _first_fault(bare) or str(error)) from None
+    if not np.isfinite(grid).all():
+        raise GridError(name, _first_fault(bare) or "holds a number that is too large")
+    return grid
+
+
+def _first_fault(text: str) -> str:
+    """What is wrong with the first line that is, as far as it is worth looking."""
+    length = None
+    for place, line in enumerate(itertools.islice(io.StringIO(text), MOST_LINES), start=1):
+        cells = [cell.strip() for cell in line.split(",")]
+        words = [word for cell in cells for word in cell.split()]
+        if not words and len(cells) == 1:
+            continue
+        if "" in cells:
+            return f"line {place} has an empty cell"
+        wrong = next((word for word in words if not _NUMBER.match(word)), None)
+        if wrong is not None:
+            return f"line {place}: {_short(wrong)} is not a number"
+        huge = next((word for word in words if not math.isfinite(float(word))), None)
+        if huge is not None:
+            return f"line {place}: {_short(huge)} is too large"
+        length = length or len(words)
+        if len(words) != length:
+            return f"line {place} has {len(words)} numbers, the first row has {length}"
+    return f"is not a grid of numbers beyond line {MOST_LINES:,}"
 
 
 def parse_json(content: bytes, name: str) -> Any:
@@ -171,17 +211,7 @@ def finite_number(value: Any, what: str, name: str) -> float:
 
 def load_npy(stream: BinaryIO, name: str, most_values: int) -> Grid:
     """Read a `.npy` array; what its header says is checked before any memory is taken."""
-    try:
-        version = np.lib.format.read_magic(stream)
-        read = {
-            (1, 0): np.lib.format.read_array_header_1_0,
-            (2, 0): np.lib.format.read_array_header_2_0,
-        }.get(version)
-        if read is None:
-            raise GridError(name, f"is of .npy version {version}, which is not read")
-        shape, _, dtype = read(stream)
-    except (ValueError, EOFError) as error:
-        raise GridError(name, f"is not a .npy array: {str(error).splitlines()[0]}") from None
+    shape, dtype = _npy_header(stream, name)
     count = math.prod(shape)
     if dtype.kind not in "buif" or dtype.itemsize > 8:
         raise GridError(name, f"holds {dtype}, not real numbers of up to 64 bits")
@@ -198,26 +228,23 @@ def load_npy(stream: BinaryIO, name: str, most_values: int) -> Grid:
     return array
 
 
-def _words(text: str, place: int, name: str) -> list[str]:
-    if not _NUMERIC.match(text):
-        wrong = next(word for word in re.split(r"[,\s]+", text) if not _NUMERIC.match(word))
-        raise GridError(name, f"line {place}: {_short(wrong)} is not a number")
-    if "," not in text:
-        return text.split()
-    cells = [cell.strip() for cell in text.split(",")]
-    if "" in cells:
-        raise GridError(name, f"line {place} has an empty cell")
-    return [word for cell in cells for word in cell.split()]
-
-
-def _number(word: str, place: int, name: str) -> float:
+def _npy_header(stream: BinaryIO, name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """What a `.npy` header says of its array."""
+    readers = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }
     try:
-        number = float(word)
-    except ValueError:
-        raise GridError(name, f"line {place}: {_short(word)} is not a number") from None
-    if not math.isfinite(number):
-        raise GridError(name, f"line {place}: {_short(word)} is too large")
-    return number
+        version = np.lib.format.read_magic(stream)
+        if version not in readers:
+            raise GridError(name, f"is of .npy version {version}, which is not read")
+        shape, _, dtype = readers[version](stream)
+    except GridError:
+        raise
+    except Exception as error:  # noqa: BLE001  # a header is Python text: all can go wrong with it
+        words = str(error).splitlines() or [type(error).__name__]
+        raise GridError(name, f"is not a .npy array: {_short(words[0])}") from None
+    return shape, dtype
 
 
 def _flatten(value: Any, shape: list[int], flat: list[float], name: str) -> None:

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,6 +21,7 @@ from convcli.errors import ArgumentError, NotationError, suggestion
 MOST_DIGITS = 1 << 17  # as long as a word on the command line can be; reading more takes too long
 
 _DIGITS = re.compile(r"[0-9]+\Z")
+_REAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\Z")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.\-]*\Z")
 
 
@@ -40,6 +42,17 @@ def parse_number(text: str, what: str, *, least: int = 0) -> int:
     if number < least:
         raise NotationError(f"{what} must be at least {least}, not {number}")
     return number
+
+
+def parse_real(text: str, what: str) -> float:
+    """Read a real number.
+
+    >>> parse_real("-1.5e-3", "bias")
+    -0.0015
+    """
+    if not _REAL.match(text) or not math.isfinite(float(text)):
+        raise NotationError(f"{what} must be a number, and {text!r} is not a number")
+    return float(text)
 
 
 def parse_size(text: str, what: str = "size", *, least: int = 1) -> Pair:

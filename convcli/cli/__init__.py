@@ -7,6 +7,12 @@ def main() -> None:
     """Run the command line."""
     import sys
 
-    from convcli.cli.group import run
-
-    sys.exit(run(sys.argv[1:]))
+    try:
+        from convcli.cli.group import INTERRUPTED, run
+    except KeyboardInterrupt:  # while it is still starting
+        sys.exit(130)
+    try:
+        code = run(sys.argv[1:])
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    sys.exit(code)

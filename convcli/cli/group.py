@@ -6,7 +6,6 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from importlib import import_module
 from typing import NoReturn
 
@@ -14,7 +13,8 @@ import click
 
 from convcli import __version__
 from convcli.cli.output import say
-from convcli.errors import ConvError, suggestion
+from convcli.errors import ConvError, OutputError, suggestion
+from convcli.files import abandon
 
 COMMANDS = {
     "apply": "Filter images or grids of numbers with kernels.",
@@ -23,6 +23,7 @@ COMMANDS = {
     "solve": "Find the convolutions that take one size to another.",
     "shape": "The arithmetic of a convolution, a pool, a stack or a network.",
 }
+HELPS = {"-h", "--help", "--version"}
 INTERRUPTED, TERMINATED, BROKEN_PIPE = (128 + number for number in (2, 15, 13))
 
 
@@ -52,13 +53,13 @@ def run(arguments: Sequence[str]) -> int:
     """Run a command, and turn whatever it raises into one line and an exit code."""
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        try:
-            code = convcli.main(list(arguments), prog_name="convcli", standalone_mode=False)
-        finally:
-            if sys.stdout is not None:
-                sys.stdout.flush()
+        code = _invoke(arguments)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        elif HELPS.intersection(arguments):
+            raise OutputError("standard output", "is closed")
     except BrokenPipeError:
-        _abandon_stdout()
+        abandon(sys.stdout)
         return BROKEN_PIPE
     except (KeyboardInterrupt, click.Abort):
         return INTERRUPTED
@@ -66,28 +67,33 @@ def run(arguments: Sequence[str]) -> int:
         if "--debug" in arguments[:1]:
             raise
         return _report(error)
-    return code if isinstance(code, int) else 0
+    return code
+
+
+def _invoke(arguments: Sequence[str]) -> int:
+    """Run a command without the library's own boundary, which knows no exit code of a pipe."""
+    if "_CONVCLI_COMPLETE" in os.environ:
+        convcli.main(list(arguments), prog_name="convcli")
+    try:
+        with convcli.make_context("convcli", list(arguments)) as context:
+            convcli.invoke(context)
+    except click.exceptions.Exit as leaving:
+        return leaving.exit_code
+    return 0
 
 
 def _report(error: Exception) -> int:
+    """Tell what went wrong, and give the exit code that it means."""
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         click.echo(error.format_message(), err=True)
-        return error.exit_code
-    if isinstance(error, click.ClickException):
+    elif isinstance(error, click.ClickException):
         say(" ".join(error.format_message().split()))
-        return error.exit_code
-    if isinstance(error, ConvError):
+    elif isinstance(error, ConvError):
         say(str(error))
-        return error.exit_code
-    _abandon_stdout()
-    say(f"standard output: {error}")
-    return 1
-
-
-def _abandon_stdout() -> None:
-    """Let nothing more be written: the interpreter would try once again at its end."""
-    with suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    else:  # what the commands write goes through a boundary of its own: this is help, or a bug
+        abandon(sys.stdout)
+        say(f"standard output: {getattr(error, 'strerror', None) or error}")
+    return getattr(error, "exit_code", 1)
 
 
 def _terminate(*_: object) -> NoReturn:

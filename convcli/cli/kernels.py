@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from convcli.cli.options import json_option
-from convcli.cli.output import emit, json_text, table
+from convcli.cli.output import emit, json_text, table, visible
 from convcli.kernels.bank import bank
 from convcli.kernels.kernel import Kernel
 from convcli.kernels.parametric import FAMILIES
@@ -61,7 +61,7 @@ def listed() -> str:
 
 def described(kernel: Kernel) -> str:
     """One kernel: its matrix, and what there is to know about it."""
-    facts = [f"{kernel.name}: {size_text(kernel)}, sum {kernel.sum:.10g}"]
+    facts = [f"{visible(kernel.name)}: {size_text(kernel)}, sum {kernel.sum:.10g}"]
     if kernel.rank is not None:
         facts.append("rank 1, separable" if kernel.rank == 1 else f"rank {kernel.rank}")
     if kernel.origin is not None:
@@ -69,7 +69,7 @@ def described(kernel: Kernel) -> str:
     if kernel.bias:
         facts.append(f"bias {kernel.bias:.10g}")
     lines = [", ".join(facts)]
-    lines += [f"{what}: {text}" for what, text in _words(kernel) if text]
+    lines += [f"{what}: {visible(text)}" for what, text in _words(kernel) if text]
     return "\n".join(lines) + "\n\n" + matrix_text(kernel)
 
 

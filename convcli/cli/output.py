@@ -7,20 +7,16 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from convcli.errors import OutputError
+from convcli.files import abandon, write_stdout
+
+MOST_MESSAGE = 2000  # characters
 
 
 def emit(text: str) -> None:
-    """Print data.
-
-    Raises
-    ------
-    OutputError
-        Where standard output is closed.
-    """
-    if sys.stdout is None:
-        raise OutputError("standard output", "is closed")
-    sys.stdout.write(text if text.endswith("\n") else text + "\n")
+    """Print data; what the terminal's encoding does not have is escaped."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    line = text if text.endswith("\n") else text + "\n"
+    write_stdout(line.encode(encoding, "backslashreplace"))
 
 
 def json_text(document: Any) -> str:
@@ -30,9 +26,20 @@ def json_text(document: Any) -> str:
 
 def say(message: str) -> None:
     """Print a message, on one line whatever is in it; without a standard error, to nobody."""
-    if sys.stderr is not None:
-        sys.stderr.write(f"convcli: {visible(message)}\n")
+    if sys.stderr is None:
+        return
+    try:
+        sys.stderr.write(f"convcli: {shortened(visible(message))}\n")
         sys.stderr.flush()
+    except OSError:
+        abandon(sys.stderr)
+
+
+def shortened(message: str) -> str:
+    """Cut the middle out of what nobody would read to its end."""
+    if len(message) <= MOST_MESSAGE:
+        return message
+    return f"{message[: MOST_MESSAGE // 2]} ... {message[-MOST_MESSAGE // 4 :]}"
 
 
 def visible(text: str) -> str:

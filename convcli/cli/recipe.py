@@ -19,6 +19,7 @@ from convcli.kernels.spec import file_of
 from convcli.pipeline.names import TEMPLATE, Target, distinct, slug
 from convcli.pipeline.plan import Plan, Step, check_limits, convolution, layer_steps, load_kernels
 
+FIGURE_SUFFIXES = (".png", ".svg")
 OTHER_THAN_NET = ("kernel", "activation", "pool", "layer")
 # These say how a kernel filters, and would have no effect without one.
 OF_KERNELS = (
@@ -51,6 +52,7 @@ class Recipe:
     output: str | None
     output_dir: str | None
     force: bool
+    figure: str | None
     print_numbers: bool
     as_json: bool
     quiet: bool
@@ -69,7 +71,7 @@ class Recipe:
             return self.output
         if self.output_dir is not None:
             return str(Path(self.output_dir) / TEMPLATE)
-        return None if self.print_numbers else TEMPLATE
+        return None if self.print_numbers or self.figure is not None else TEMPLATE
 
 
 def check_recipe(recipe: Recipe, typed: Collection[str], inputs: Sequence[str]) -> None:
@@ -92,8 +94,28 @@ def check_recipe(recipe: Recipe, typed: Collection[str], inputs: Sequence[str]) 
         raise click.UsageError(f"only one of {' and '.join(claimants)} can have standard output")
     if recipe.value_range is not None and not _makes_pictures(recipe):
         raise click.UsageError("--range goes with a picture: numbers are written as they are")
+    _check_figure(recipe, inputs)
     if (*inputs, recipe.net).count(STDIN) > 1:
         raise click.UsageError("standard input can be read once: give - once")
+
+
+def figure_path(template: str, source: str) -> str:
+    """Where the figure of an input goes."""
+    stem = "stdin" if source == STDIN else Path(source).stem
+    return template.replace("{stem}", stem)
+
+
+def _check_figure(recipe: Recipe, inputs: Sequence[str]) -> None:
+    if recipe.figure is None:
+        return
+    if Path(recipe.figure).suffix.lower() not in FIGURE_SUFFIXES:
+        known = " or ".join(FIGURE_SUFFIXES)
+        raise click.UsageError(f"--figure {recipe.figure!r} must end in {known}")
+    paths = [figure_path(recipe.figure, source) for source in inputs]
+    if len(set(paths)) < len(paths):
+        raise click.UsageError("--figure is one file for several inputs; put {stem} in its name")
+    if recipe.figure == recipe.output:
+        raise click.UsageError("--figure and --output are the same file")
 
 
 def _check_work(recipe: Recipe, typed: Collection[str]) -> None:
@@ -131,7 +153,7 @@ def make_plan(recipe: Recipe) -> tuple[Plan, tuple[str, ...]]:
         dilation=recipe.dilation,
         mode=recipe.padding_mode,
     )
-    check_limits(base)
+    check_limits(base, recipe.max_pixels)
     layers = _layers(recipe)
     kernels = load_kernels(recipe.kernel)
     plan = Plan(
@@ -157,10 +179,10 @@ def make_plan(recipe: Recipe) -> tuple[Plan, tuple[str, ...]]:
 def _layers(recipe: Recipe) -> tuple[Step, ...]:
     """The steps of the typed stack, or of the network file."""
     if recipe.net is None:
-        return layer_steps(recipe.stack, method=recipe.method)
+        return layer_steps(recipe.stack, method=recipe.method, max_pixels=recipe.max_pixels)
     found = load_network(recipe.net)
     try:
-        return layer_steps(found.layers, method=recipe.method)
+        return layer_steps(found.layers, method=recipe.method, max_pixels=recipe.max_pixels)
     except FileError:
         raise
     except ArgumentError as error:
@@ -186,7 +208,7 @@ def _step(recipe: Recipe, base: Layer, kernel: Kernel, spec: str) -> Step:
         except KernelError as error:
             path = file_of(spec)
             if path is None:
-                raise
+                raise KernelError(f"kernel {spec!r}: {error}") from None
             raise KernelFileError(path, str(error)) from error
     biased = replace(kernel, bias=kernel.bias + recipe.bias)
     return convolution(replace(base, spec=spec), biased, recipe.method, flip=recipe.flip)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import product
@@ -21,17 +22,23 @@ from convcli.arithmetic.network import walk
 from convcli.arithmetic.notation import format_padding, format_size
 from convcli.arithmetic.shapes import output_channels
 from convcli.cli.output import comma_separated, json_text, markdown, table
+from convcli.errors import LimitError
 
 SWEPT = (
     "height", "width", "c_in", "kernel", "stride", "padding", "dilation", "groups", "channels",
     "output_padding",
 )  # fmt: skip
 
+MOST_ROWS = 10_000  # of a sweep
+
 
 def measured(options: dict[str, Any]) -> list[Measured]:
     """Work out every combination of the swept values."""
     base = _base(options)
     swept = {name: options[name] for name in SWEPT if options[name] is not None}
+    count = math.prod(map(len, swept.values()))
+    if count > MOST_ROWS:
+        raise LimitError(f"this sweep has {count:,} rows; the most is {MOST_ROWS:,}: narrow it")
     found = []
     for values in product(*swept.values()):
         chosen = dict(zip(swept, values, strict=True))

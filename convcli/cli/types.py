@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable
 from decimal import Decimal
@@ -13,7 +12,13 @@ import click
 from convcli.arithmetic.arguments import Pair
 from convcli.arithmetic.layers import Layer
 from convcli.arithmetic.netfile import parse_shape
-from convcli.arithmetic.notation import parse_layer, parse_number, parse_padding, parse_size
+from convcli.arithmetic.notation import (
+    parse_layer,
+    parse_number,
+    parse_padding,
+    parse_real,
+    parse_size,
+)
 from convcli.errors import ArgumentError
 
 _AMOUNT = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,9})?)([kKmMgG]?)\Z")
@@ -66,16 +71,6 @@ def _width_and_height(text: str) -> Pair:
     return height, width
 
 
-def _finite(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise ArgumentError(f"{text!r} is not a number")
-    return value
-
-
 def _range(text: str, *, least: int) -> range:
     first, dots, last = text.partition("..")
     start = parse_number(first, "it", least=least)
@@ -110,7 +105,7 @@ LAYER = Parsed("LAYER", parse_layer)
 SHAPE = Parsed("CxHxW", parse_shape)
 POOL = Parsed("max:K|avg:K", _pool)
 WIDTH_X_HEIGHT = Parsed("WxH", _width_and_height)
-FINITE = Parsed("X", _finite)
+FINITE = Parsed("X", lambda text: parse_real(text, "it"))
 STEPS = Parsed("N|A..B", lambda text: _range(text, least=1))
 COUNTS = Parsed("N|A..B", lambda text: _range(text, least=0))
 AMOUNT = Parsed("N", _amount)

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import warnings
-from typing import BinaryIO
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from convcli.errors import FileError, GridError, ImageError
-from convcli.files import STDIN, opened
-from convcli.grids import is_grid, load_grid, read_grid
+from convcli.files import STDIN, STREAM_BYTES, opened
+from convcli.grids import NPY_MAGIC, TEXT_BYTES, is_grid, load_grid, read_grid
 from convcli.images.formats import READ
 from convcli.images.picture import Picture, Values
+from convcli.images.quiet import quiet_decoders
 
 MAX_PIXELS = 180_000_000
 PICTURE_BYTES = 2 << 30  # a picture file on disk
-STREAM_BYTES = 512 << 20  # from a pipe, which has to be held in memory
+MOST_SMALL_READS = 300_000  # a decoder that takes more bytes one by one is lost in junk
 
 _SIGNATURES = (
     b"\x89PNG",
@@ -47,7 +48,7 @@ def read_input(path: str, *, max_pixels: int = MAX_PIXELS) -> Picture:
     """
     if is_grid(path):
         return _from_grid(read_grid(path, max_pixels), path)
-    with opened(path, STREAM_BYTES if path == STDIN else PICTURE_BYTES) as stream:
+    with opened(path, PICTURE_BYTES, lambda start: _most_held(start, path)) as stream:
         start = stream.read(4)
         stream.seek(0)
         if not start:
@@ -55,6 +56,15 @@ def read_input(path: str, *, max_pixels: int = MAX_PIXELS) -> Picture:
         if path == STDIN and not start.startswith(_SIGNATURES):
             return _from_grid(load_grid(stream, path, max_pixels), path)
         return _decoded(stream, path, max_pixels)
+
+
+def _most_held(start: bytes, path: str) -> int:
+    """How much of an input that cannot seek may be held, by how it starts."""
+    if start.startswith(_SIGNATURES):
+        return STREAM_BYTES
+    if path != STDIN and start:
+        raise ImageError(path, _not_a_picture())
+    return STREAM_BYTES if start.startswith(NPY_MAGIC) else TEXT_BYTES
 
 
 def _from_grid(grid: Values, path: str) -> Picture:
@@ -66,7 +76,7 @@ def _from_grid(grid: Values, path: str) -> Picture:
 
 def _decoded(stream: BinaryIO, path: str, max_pixels: int) -> Picture:
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), quiet_decoders():
             warnings.simplefilter("ignore")
             image = _open(stream, path, max_pixels)
             if image.format == "PNG":
@@ -79,8 +89,7 @@ def _decoded(stream: BinaryIO, path: str, max_pixels: int) -> Picture:
     except FileError:
         raise
     except UnidentifiedImageError:
-        known = ", ".join(READ)
-        raise ImageError(path, f"is no picture of a kind that is read ({known})") from None
+        raise ImageError(path, _not_a_picture()) from None
     except Exception as error:  # decoders raise whatever a broken file makes them
         words = str(error).splitlines() or [type(error).__name__]
         raise ImageError(path, f"cannot be decoded: {words[0]}") from error
@@ -89,7 +98,7 @@ def _decoded(stream: BinaryIO, path: str, max_pixels: int) -> Picture:
 def _open(stream: BinaryIO, path: str, max_pixels: int) -> Image.Image:
     """Read the header alone, and refuse more pixels than are allowed."""
     Image.MAX_IMAGE_PIXELS = None  # the limit is ours
-    image = Image.open(stream, formats=READ)
+    image = Image.open(cast("BinaryIO", _Impatient(stream)), formats=READ)
     width, height = image.size
     if width * height > max_pixels:
         raise ImageError(
@@ -98,6 +107,29 @@ def _open(stream: BinaryIO, path: str, max_pixels: int) -> Image.Image:
             f"and --max-pixels allows {max_pixels:,}",
         )
     return image
+
+
+class _Impatient:
+    """A stream that gives up where a decoder looks through junk byte by byte."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._small_reads = 0
+
+    def read(self, size: int = -1) -> bytes:
+        """Read as the stream does."""
+        if 0 <= size <= 2:
+            self._small_reads += 1
+            if self._small_reads > MOST_SMALL_READS:
+                raise ValueError("what follows its start is junk")
+        return self._stream.read(size)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def _not_a_picture() -> str:
+    return f"is no picture of a kind that is read ({', '.join(READ)})"
 
 
 def _notes(image: Image.Image) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -35,4 +36,9 @@ def write_picture(stream: BinaryIO, pixels: Values, image_format: str) -> None:
     """Encode (H, W, 1) or (H, W, 3) pixels that the format can hold."""
     plane = pixels[:, :, 0] if pixels.shape[2] == 1 else pixels
     image = Image.fromarray(np.ascontiguousarray(plane))
+    if image_format == "TIFF":  # its library writes to the file past Python, and past its errors
+        held = io.BytesIO()
+        image.save(held, image_format, **_OPTIONS[image_format])
+        stream.write(held.getvalue())
+        return
     image.save(stream, image_format, **_OPTIONS.get(image_format, {}))

@@ -88,16 +88,17 @@ def _read_json(stream: BinaryIO, path: str) -> Kernel:
 
 def _read_vips(stream: BinaryIO, path: str) -> Kernel:
     """`width height [scale offset]`, then the rows; the scale divides, the offset is added."""
-    lines = [line for line in decode(stream.read(), path).splitlines() if line.strip()]
-    if not lines:
+    text = decode(stream.read(), path).lstrip()
+    if not text:
         raise KernelFileError(path, "is empty")
-    header = rows_of_numbers(lines[:1], path)[0].tolist()
+    first, _, rows = text.partition("\n")
+    header = rows_of_numbers(first, path)[0].tolist()
     if len(header) not in (2, 4):
         raise KernelFileError(path, "line 1 must be: width height [scale offset]")
     scale, offset = header[2:] or (1.0, 0.0)
     if scale == 0:
         raise KernelFileError(path, "its scale of 0 cannot divide")
-    matrix = rows_of_numbers(lines[1:], path)
+    matrix = rows_of_numbers(rows, path)
     if [matrix.shape[1], matrix.shape[0]] != header[:2]:
         raise KernelFileError(
             path,

@@ -57,8 +57,9 @@ class Kernel:
         object.__setattr__(self, "matrix", matrix)
         if matrix.ndim not in (2, 3, 4) or 0 in matrix.shape:
             raise KernelError(f"a kernel has two, three or four axes, not the shape {matrix.shape}")
-        if not np.isfinite(matrix).all():
-            raise KernelError("its weights must be finite numbers")
+        with np.errstate(over="ignore", invalid="ignore"):
+            if not np.isfinite(np.abs(matrix).sum()):
+                raise KernelError("its weights are too large to be summed")
         check_sides(self.size)
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
@@ -96,7 +97,7 @@ class Kernel:
         """
         total = self.sum
         if abs(total) <= ZERO_SUM * float(np.abs(self.matrix).sum()):
-            raise KernelError(f"{self.name}: its weights sum to zero, so it cannot be normalized")
+            raise KernelError("its weights sum to zero, so it cannot be normalized")
         return replace(self, matrix=self.matrix / total)
 
 

@@ -7,21 +7,19 @@ here though rows grow downwards.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from convcli.arithmetic.notation import parse_size
+from convcli.arithmetic.notation import parse_real, parse_size
 from convcli.errors import ArgumentError, KernelError
 from convcli.kernels.bank import IDENTITY, SHARPEN, SOBEL_X
 from convcli.kernels.kernel import Kernel, check_sides
 
 Matrix = NDArray[np.float64]
 
-_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\Z")
 _QUANTUM = 2.0**-48  # weights that must sum to exactly zero are whole multiples of this
 GABOR_BANDWIDTH = 0.56  # sigma over wavelength that lets one octave through
 
@@ -73,10 +71,11 @@ def make_kernel(spec: str) -> Kernel | None:
     if not family.least <= len(parameters) <= family.most:
         raise KernelError(f"kernel {spec!r}: it is written {family.form}, like {family.example}")
     try:
-        matrix = family.make(*parameters)
+        with np.errstate(over="ignore", invalid="ignore"):
+            matrix = family.make(*parameters)
+        return Kernel(spec, matrix, about=family.about, source=family.source)
     except ArgumentError as error:
         raise type(error)(f"kernel {spec!r}: {error}") from None
-    return Kernel(spec, matrix, about=family.about, source=family.source)
 
 
 def ones(size: str) -> Matrix:
@@ -200,7 +199,7 @@ def _trimmed(matrix: Matrix) -> Matrix:
 def _without_sum(matrix: Matrix) -> Matrix:
     """Make the weights sum to zero, exactly: the centre takes what is left."""
     if not matrix.any():
-        return matrix
+        raise KernelError("all its weights would be zero")
     scale = _QUANTUM * 2.0 ** math.ceil(math.log2(np.abs(matrix).max()))
     weights = np.rint((matrix - matrix.mean()) / scale) * scale
     weights[len(weights) // 2, weights.shape[1] // 2] -= weights.sum()
@@ -214,9 +213,7 @@ def _direction(degrees: float) -> tuple[float, float]:
 
 
 def _number(text: str, what: str) -> float:
-    if not _NUMBER.match(text) or not math.isfinite(float(text)):
-        raise KernelError(f"{what} must be a number, not {text!r}")
-    return float(text)
+    return parse_real(text, what)
 
 
 def _positive(text: str, what: str, *, least: float = 0.1) -> float:

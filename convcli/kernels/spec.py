@@ -13,6 +13,7 @@ from convcli.kernels.kernel import Kernel
 from convcli.kernels.parametric import FAMILIES, make_kernel
 
 INLINE_NAME = "custom"
+REFUSED = (".npz",)  # files that are taken for kernels, to say that they are none
 _INLINE = re.compile(r"[0-9eE+\-.,;\s]+\Z")
 _SIZE = re.compile(r"[0-9]+(x[0-9]+)?\Z")
 
@@ -67,9 +68,9 @@ def file_of(spec: str) -> str | None:
     >>> file_of("@mine"), file_of("mine.csv"), file_of("gaussian:1.5")
     ('mine', 'mine.csv', None)
     """
-    if spec.startswith("@"):
+    if spec.startswith("@") and len(spec) > 1:
         return spec[1:]
-    return spec if Path(spec).suffix.lower() in SUFFIXES else None
+    return spec if Path(spec).suffix.lower() in (*SUFFIXES, *REFUSED) else None
 
 
 def kernel_shape(spec: str) -> tuple[int, ...]:
@@ -82,9 +83,8 @@ def kernel_shape(spec: str) -> tuple[int, ...]:
 
 
 def _inline(text: str) -> Kernel:
-    rows = [row for row in re.split(r"[;\n]", text) if row.strip()]
     try:
-        matrix = rows_of_numbers(rows, "inline kernel")
+        matrix = rows_of_numbers(re.sub(r"\s*;\s*", "\n", text), "inline kernel")
     except GridError as error:
         raise KernelError(f"kernel {text!r}: {error.cause.replace('line', 'row')}") from None
     try:

@@ -101,7 +101,9 @@ def load_kernels(specs: Sequence[str]) -> list[Kernel]:
     return [by_spec[spec] for spec in specs]
 
 
-def layer_steps(layers: Iterable[Layer], *, method: str) -> tuple[Step, ...]:
+def layer_steps(
+    layers: Iterable[Layer], *, method: str, max_pixels: int = MAX_PIXELS
+) -> tuple[Step, ...]:
     """Check a stack of layers for use on images, and load its kernels.
 
     Raises
@@ -117,7 +119,7 @@ def layer_steps(layers: Iterable[Layer], *, method: str) -> tuple[Step, ...]:
             raise ArgumentError(
                 f"layer {format_layer(layer)!r} has no weights; give it some with kernel=SPEC"
             )
-        check_limits(layer)
+        check_limits(layer, max_pixels)
     sources(stack)  # raises where a name leads nowhere
     kernels = iter(load_kernels([layer.spec for layer in stack if layer.spec is not None]))
     return tuple(
@@ -129,10 +131,12 @@ def layer_steps(layers: Iterable[Layer], *, method: str) -> tuple[Step, ...]:
 def convolution(layer: Layer, kernel: Kernel, method: str, *, flip: bool = False) -> Step:
     """Join a convolution with its kernel, which must be one that the method can take."""
     check_method(method, kernel)
-    return Step(layer=with_kernel(layer, kernel.matrix.shape), kernel=kernel, flip=flip)
+    sized = with_kernel(layer, kernel.matrix.shape)
+    _ = sized.window  # raises for an output padding that it cannot have
+    return Step(layer=sized, kernel=kernel, flip=flip)
 
 
-def check_limits(layer: Layer) -> None:
+def check_limits(layer: Layer, max_pixels: int = MAX_PIXELS) -> None:
     """Hold typed numbers to their limits, by arithmetic alone.
 
     Raises
@@ -151,8 +155,11 @@ def check_limits(layer: Layer) -> None:
             raise LimitError(f"{what} {largest} is too large: the most is {MOST_STEP}")
     if layer.channels is not None and layer.channels > MOST_STEP:
         raise LimitError(f"c={layer.channels} is too large: the most is {MOST_STEP}")
-    if layer.op == "adaptiveavgpool" and layer.size is not None and max(layer.size) > MOST_STEP:
-        raise LimitError(f"an output of {layer.size[0]}x{layer.size[1]} is too large")
+    if layer.size is not None and layer.size[0] * layer.size[1] > max_pixels:
+        raise LimitError(
+            f"an output of {layer.size[0]}x{layer.size[1]} is too large: "
+            f"--max-pixels allows {max_pixels:,}"
+        )
 
 
 def check_sizes(plan: Plan, shape: Shape) -> None:
@@ -202,17 +209,18 @@ def _checked(step: Step, inputs: Sequence[Shape], max_pixels: int) -> Shape:
     except ShapeError as error:
         found = " and ".join("x".join(map(str, one)) for one in inputs)
         raise ShapeError(f"{_title(step)} on {found}: {error}") from None
-    areas = {"output": shape[1] * shape[2]}
+    areas = {"output": (shape[1] * shape[2], max_pixels)}
     if layer.op in (*POOLS, "conv"):
         rows, columns = layer.window.axes((inputs[0][1], inputs[0][2]))
-        areas["padded input"] = (rows.size + rows.before + rows.after) * (
-            columns.size + columns.before + columns.after
-        )
-    for what, area in areas.items():
-        if area > max_pixels:
+        height = rows.size + rows.before + rows.after
+        width = columns.size + columns.before + columns.after
+        # A small limit is for pictures, not for the padding that they need.
+        areas["padded input"] = (height * width, max(max_pixels, MAX_PIXELS))
+    for what, (area, most) in areas.items():
+        if area > most:
             raise LimitError(
                 f"{_title(step)}: the {what} would have {area:,} pixels, "
-                f"and --max-pixels allows {max_pixels:,}"
+                f"and --max-pixels allows {most:,}"
             )
     return shape
 

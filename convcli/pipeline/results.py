@@ -15,6 +15,8 @@ from convcli.images.ranges import to_pixels
 from convcli.images.writing import fitting, write_picture
 from convcli.pipeline.names import NUMBER_SUFFIXES, Target, format_name
 
+MOST_FILES = 1024  # of one map, a channel each
+
 
 @dataclass(frozen=True, slots=True)
 class Written:
@@ -88,7 +90,7 @@ def _files(maps: Sequence[Array], target: Target) -> Iterator[tuple[str, Array]]
         channels = values.shape[2]
         if kind == ".npy" or channels == 1 or (channels == 3 and kind not in NUMBER_SUFFIXES):
             yield label, values
-        elif target.is_named:
+        elif target.is_named and channels <= MOST_FILES:
             for channel in range(channels):
                 yield f"{label}-{channel}", values[:, :, channel : channel + 1]
         else:

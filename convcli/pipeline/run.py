@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from time import perf_counter
+from typing import TypeAlias
 
 import numpy as np
 
+from convcli.arithmetic.notation import format_layer
 from convcli.arithmetic.wiring import INPUT, sources
 from convcli.engine.arrays import Array
 from convcli.engine.filtering import sum_type
@@ -14,10 +18,32 @@ from convcli.errors import ArgumentError, FileError
 from convcli.files import STDOUT, check_output
 from convcli.images.picture import Picture, resized, to_gray
 from convcli.images.reading import read_input
+from convcli.kernels.kernel import Kernel
 from convcli.pipeline.names import Target
 from convcli.pipeline.operations import apply_step, combined, convolved
-from convcli.pipeline.plan import Plan, Step, check_sizes
+from convcli.pipeline.plan import Plan, check_sizes
 from convcli.pipeline.results import Written, write_maps
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One step on the way of an input, and the map that it made.
+
+    Parameters
+    ----------
+    title : str
+        The kernel's name, how kernels were combined, or the layer in the notation.
+    values : ndarray, (H, W, C)
+    kernel : Kernel, optional
+        What it was filtered with.
+    """
+
+    title: str
+    values: Array
+    kernel: Kernel | None = None
+
+
+Watch: TypeAlias = Callable[[int, Stage], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +54,8 @@ class Outcome:
     ----------
     source : str
         The input.
+    picture : Picture
+        What was read.
     maps : tuple of ndarray, (H, W, C)
         Its feature maps, in the input's own units.
     written : tuple of Written
@@ -39,14 +67,15 @@ class Outcome:
     """
 
     source: str
+    picture: Picture
     maps: tuple[Array, ...]
     written: tuple[Written, ...]
     notes: tuple[str, ...]
     seconds: float
 
 
-def process(source: str, plan: Plan, target: Target) -> Outcome:
-    """Read one input, filter it, write what comes out.
+def process(source: str, plan: Plan, target: Target, watch: Watch | None = None) -> Outcome:
+    """Read one input, filter it, write what comes out; `watch` is told of every stage.
 
     Raises
     ------
@@ -60,9 +89,8 @@ def process(source: str, plan: Plan, target: Target) -> Outcome:
     try:
         picture = read_input(source, max_pixels=plan.max_pixels)
         with np.errstate(over="ignore", invalid="ignore"):
-            maps = filter_picture(picture, plan)
-        if any(np.isnan(one.min()) for one in maps):
-            raise ArgumentError("a sum is no number: infinite values met with opposite signs")
+            maps = filter_picture(picture, plan, watch)
+        _check_numbers(maps, plan)
         policy = plan.value_range or default_range(picture, plan)
         written = write_maps(source, maps, target, policy, picture.depth or 8)
     except ArgumentError as error:
@@ -70,7 +98,16 @@ def process(source: str, plan: Plan, target: Target) -> Outcome:
     except MemoryError as error:
         raise FileError(source, "there is not enough memory for it") from error
     notes = (*picture.notes, *(note for one in written for note in one.notes))
-    return Outcome(source, tuple(maps), tuple(written), notes, perf_counter() - started)
+    return Outcome(source, picture, tuple(maps), tuple(written), notes, perf_counter() - started)
+
+
+def _check_numbers(maps: Sequence[Array], plan: Plan) -> None:
+    """Refuse what is no number; -inf is a maximum of padding alone, and stays."""
+    has_maxima = any(step.layer.op == "maxpool" for step in plan.layers)
+    for one in maps:
+        least, largest = one.min(), one.max()
+        if np.isnan(least) or np.isposinf(largest) or (np.isneginf(least) and not has_maxima):
+            raise ArgumentError("a sum is beyond what floating point holds")
 
 
 def default_range(picture: Picture, plan: Plan) -> str:
@@ -78,30 +115,55 @@ def default_range(picture: Picture, plan: Plan) -> str:
     return "clamp" if picture.depth is not None and not plan.squashes else "rescale"
 
 
-def filter_picture(picture: Picture, plan: Plan) -> list[Array]:
-    """The feature maps of a picture, (H, W, C) each: one for each kernel, or one of them all."""
+def filter_picture(picture: Picture, plan: Plan, watch: Watch | None = None) -> list[Array]:
+    """The feature maps of a picture, (H, W, C) each: one for each kernel, or one of them all.
+
+    Parameters
+    ----------
+    picture : Picture
+    plan : Plan
+    watch : callable, optional
+        Is told the number of the map and the stage that it has come to, after every step; kernels
+        that are combined count as maps, too.
+    """
+    tell = watch or (lambda *_: None)
+    values = prepared(picture, plan)
+    check_sizes(plan, (values.shape[2], *values.shape[:2]))
+    maps = []
+    for number, step in enumerate(plan.kernels):
+        maps.append(convolved(step, values, plan.method))
+        tell(number, Stage(step.kernel.name if step.kernel else "", maps[-1], step.kernel))
+    if not maps:
+        maps = [values.astype(sum_type(values.dtype))]
+    first = 0
+    if plan.combine is not None:
+        first, maps = len(maps), [combined(maps, plan.combine)]
+        tell(first, Stage(plan.combine, maps[0]))
+    return [
+        run_stack(plan, one, partial(tell, number)) for number, one in enumerate(maps, start=first)
+    ]
+
+
+def prepared(picture: Picture, plan: Plan) -> Array:
+    """The picture's values, grey and resampled where the plan says so."""
     values = picture.values
     if plan.gray:
         values = to_gray(values)
     if plan.resize is not None:
         values = resized(values, plan.resize)
-    check_sizes(plan, (values.shape[2], *values.shape[:2]))
-    maps = [convolved(step, values, plan.method) for step in plan.kernels]
-    if not maps:
-        maps = [values.astype(sum_type(values.dtype))]
-    if plan.combine is not None:
-        maps = [combined(maps, plan.combine)]
-    return [run_stack(plan.layers, one, plan.method) for one in maps]
+    return values
 
 
-def run_stack(steps: tuple[Step, ...], values: Array, method: str) -> Array:
-    """Send a map through layers; a layer's output is let go after its last use."""
-    inputs_of = sources([step.layer for step in steps])
+def run_stack(plan: Plan, values: Array, tell: Callable[[Stage], None]) -> Array:
+    """Send a map through a plan's layers; a layer's output is let go after its last use."""
+    layers = [step.layer for step in plan.layers]
+    inputs_of = sources(layers)
     last_use = {place: user for user, places in enumerate(inputs_of) for place in places}
     outputs = {INPUT: values}
-    for user, (step, places) in enumerate(zip(steps, inputs_of, strict=True)):
-        outputs[user] = apply_step(step, [outputs[place] for place in places], method)
+    for user, (step, places) in enumerate(zip(plan.layers, inputs_of, strict=True)):
+        outputs[user] = apply_step(step, [outputs[place] for place in places], plan.method)
+        tell(Stage(format_layer(step.layer), outputs[user], step.kernel))
         for place in set(places):
             if last_use[place] == user:
                 del outputs[place]
-    return np.ascontiguousarray(outputs[len(steps) - 1])
+    return np.ascontiguousarray(outputs[len(layers) - 1])

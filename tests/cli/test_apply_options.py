@@ -978,9 +978,10 @@ def test_more_pixels_than_allowed_are_refused(tmp_path: Path) -> None:
     refused = here("apply", "in.png", "-k", "blur", "--max-pixels", "99", cwd=tmp_path)
     assert refused.code == 1
     assert "--max-pixels" in refused.stderr
-    padded = here("apply", "in.png", "-k", "blur", "--max-pixels", "110", cwd=tmp_path)
-    assert (padded.code, list(tmp_path.glob("*.blur.png"))) == (1, [])
-    assert here("apply", "in.png", "-k", "blur", "--max-pixels", "144", cwd=tmp_path).code == 0
+    grown = ("apply", "in.png", "-k", "blur", "-p", "2", "--max-pixels")
+    assert here(*grown, "110", cwd=tmp_path).code == 1
+    assert list(tmp_path.glob("*.blur.png")) == []
+    assert here(*grown, "144", cwd=tmp_path).code == 0
 
 
 def test_resizing_to_more_pixels_than_allowed_is_refused_as_typed(tmp_path: Path) -> None:
