@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
@@ -16,18 +15,18 @@ from convcli.cli.options import (
     padding_option,
     stride_option,
 )
-from convcli.cli.output import emit, json_text, numbers_text, say
-from convcli.cli.recipe import Recipe, check_recipe, figure_path, make_plan, make_target
+from convcli.cli.outcomes import draw, tell
+from convcli.cli.output import emit, json_text, say
+from convcli.cli.recipe import Recipe, check_recipe, make_plan, make_target
 from convcli.cli.types import FINITE, LAYER, PADDING, POOL, SIZE, WIDTH_X_HEIGHT, number
 from convcli.engine.filtering import METHODS
 from convcli.errors import ConvError
-from convcli.files import check_output, make_folder, replacing
+from convcli.files import make_folder
 from convcli.images.ranges import POLICIES
 from convcli.images.reading import MAX_PIXELS
 from convcli.pipeline.names import Target, check_target
 from convcli.pipeline.plan import COMBINATIONS, Plan
-from convcli.pipeline.results import Written
-from convcli.pipeline.run import Outcome, Stage, Watch, prepared, process
+from convcli.pipeline.run import process
 
 
 @click.command(no_args_is_help=True)
@@ -112,6 +111,9 @@ from convcli.pipeline.run import Outcome, Stage, Watch, prepared, process
     help="Draw input, kernels and maps side by side: .png or .svg. Without -o, nothing else.",
 )
 @click.option(
+    "--preview", is_flag=True, help="Show before and after in the terminal; nothing in a pipe."
+)
+@click.option(
     "--print",
     "print_numbers",
     is_flag=True,
@@ -161,68 +163,17 @@ def apply(context: click.Context, /, inputs: tuple[str, ...], **options: Any) ->
 
 def _filter(source: str, plan: Plan, target: Target, recipe: Recipe) -> bool:
     """Filter one input and tell what became of it; False where it failed."""
-    ways: dict[int, list[Stage]] = {}
-    watch = None if recipe.figure is None else _gathering(ways)
     try:
-        if recipe.figure is not None:
-            figure = figure_path(recipe.figure, source)
-            check_output(figure, force=recipe.force, inputs=target.protected)
-        outcome = process(source, plan, target, watch)
-        if recipe.figure is not None:
-            _draw(figure, outcome, plan, ways)
+        outcome = (
+            draw(source, plan, target, recipe) if recipe.figure else process(source, plan, target)
+        )
     except ConvError as error:
         say(str(error))
         if recipe.as_json:
             emit(json_text({"input": source, "error": str(error)}))
         return False
-    if not recipe.quiet:
-        for note in outcome.notes:
-            say(f"{source}: {note}")
-    if recipe.print_numbers:
-        emit(numbers_text(dict(zip(target.labels, outcome.maps, strict=True))))
-    if recipe.as_json:
-        for written in outcome.written:
-            emit(json_text(_document(outcome, written, plan)))
+    tell(outcome, plan, target, recipe)
     return True
-
-
-def _gathering(ways: dict[int, list[Stage]]) -> Watch:
-    """Gather the stages of every map, in their order."""
-    return lambda number, stage: ways.setdefault(number, []).append(stage)
-
-
-def _draw(path: str, outcome: Outcome, plan: Plan, ways: dict[int, list[Stage]]) -> None:
-    from convcli.pictures.stages import stages_figure
-
-    depth = outcome.picture.depth
-    drawn = stages_figure(
-        Path(outcome.source).name,
-        prepared(outcome.picture, plan),
-        [
-            [
-                (stage.title, stage.values, None if stage.kernel is None else stage.kernel.matrix)
-                for stage in way
-            ]
-            for way in ways.values()
-        ],
-        white=None if depth is None else 2.0**depth - 1,
-        suffix=Path(path).suffix.lower(),
-    )
-    with replacing(path) as stream:
-        stream.write(drawn)
-
-
-def _document(outcome: Outcome, written: Written, plan: Plan) -> dict[str, Any]:
-    """What became of one input, for JSON."""
-    return {
-        "input": outcome.source,
-        "output": written.path,
-        "shape": written.shape,
-        "method": plan.methods,
-        "range": written.policy,
-        "clipped": written.clipped,
-        "seconds": round(outcome.seconds, 6),
-    }
 
 
 def _is_typed(context: click.Context, name: str) -> bool:

@@ -53,6 +53,7 @@ class Recipe:
     output_dir: str | None
     force: bool
     figure: str | None
+    preview: bool
     print_numbers: bool
     as_json: bool
     quiet: bool
@@ -71,7 +72,8 @@ class Recipe:
             return self.output
         if self.output_dir is not None:
             return str(Path(self.output_dir) / TEMPLATE)
-        return None if self.print_numbers or self.figure is not None else TEMPLATE
+        instead = self.print_numbers or self.preview or self.figure is not None
+        return None if instead else TEMPLATE
 
 
 def check_recipe(recipe: Recipe, typed: Collection[str], inputs: Sequence[str]) -> None:
@@ -92,7 +94,7 @@ def check_recipe(recipe: Recipe, typed: Collection[str], inputs: Sequence[str]) 
     claimants = [name for name, claimed in claims.items() if claimed]
     if len(claimants) > 1:
         raise click.UsageError(f"only one of {' and '.join(claimants)} can have standard output")
-    if recipe.value_range is not None and not _makes_pictures(recipe):
+    if recipe.value_range is not None and not (_makes_pictures(recipe) or recipe.preview):
         raise click.UsageError("--range goes with a picture: numbers are written as they are")
     _check_figure(recipe, inputs)
     if (*inputs, recipe.net).count(STDIN) > 1:

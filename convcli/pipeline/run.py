@@ -17,6 +17,7 @@ from convcli.engine.filtering import sum_type
 from convcli.errors import ArgumentError, FileError
 from convcli.files import STDOUT, check_output
 from convcli.images.picture import Picture, resized, to_gray
+from convcli.images.ranges import to_pixels
 from convcli.images.reading import read_input
 from convcli.kernels.kernel import Kernel
 from convcli.pipeline.names import Target
@@ -99,6 +100,15 @@ def process(source: str, plan: Plan, target: Target, watch: Watch | None = None)
         raise FileError(source, "there is not enough memory for it") from error
     notes = (*picture.notes, *(note for one in written for note in one.notes))
     return Outcome(source, picture, tuple(maps), tuple(written), notes, perf_counter() - started)
+
+
+def shown(picture: Picture, values: Array, plan: Plan) -> Array:
+    """A map as 8-bit pixels to look at, (h, w) or (h, w, 3), by the range that it would get."""
+    depth = picture.depth or 8
+    policy = plan.value_range or default_range(picture, plan)
+    pixels = to_pixels(values, policy, depth).pixels
+    eight = pixels if depth == 8 else (pixels // 257).astype(np.uint8)
+    return eight if eight.shape[2] == 3 else eight[:, :, 0]
 
 
 def _check_numbers(maps: Sequence[Array], plan: Plan) -> None:

@@ -1,0 +1,235 @@
+"""Panels: grids of numbers, kernels as heat maps, feature maps with their scale."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convcli.pictures.canvas import Box, Canvas, text_width
+from convcli.pictures.theme import (
+    CELL,
+    LEAST_CELL,
+    LINE,
+    TEXT,
+    TITLE,
+    Colour,
+    Theme,
+    as_gray,
+    diverging,
+    gray_of,
+    ink_on,
+)
+
+Values = NDArray[Any]
+
+MOST_CELLS = 32  # a side of a grid that still shows its numbers
+MOST_WEIGHTS = 7  # a side of a kernel that does: its numbers are longer
+MAP_SIDE = 240  # the longer side of a picture in a panel
+MOST_PLANES = 16  # channels that are drawn side by side
+
+
+class Panel(Protocol):
+    """A part of a sheet: it knows its size and draws itself."""
+
+    @property
+    def size(self) -> tuple[float, float]:
+        """Its width and height, title and caption included."""
+
+    def draw(self, canvas: Canvas, left: float, top: float, theme: Theme) -> None:
+        """Draw it with its top left corner there."""
+
+
+@dataclass(frozen=True)
+class Framed:
+    """A body between a title and captions, each centred."""
+
+    title: str
+    captions: Sequence[str] = field(default=())
+
+    @property
+    def body(self) -> tuple[float, float]:
+        """The body's width and height."""
+        raise NotImplementedError
+
+    def draw_body(self, canvas: Canvas, left: float, top: float, theme: Theme) -> None:
+        """Draw the body with its top left corner there."""
+        raise NotImplementedError
+
+    @property
+    def size(self) -> tuple[float, float]:
+        """Width and height, title and captions included."""
+        words = [text_width(self.title, TITLE), *(text_width(one, TEXT) for one in self.captions)]
+        return (
+            math.ceil(max(self.body[0], *words)),
+            LINE * 1.5 + self.body[1] + LINE * len(self.captions) + 6,
+        )
+
+    def draw(self, canvas: Canvas, left: float, top: float, theme: Theme) -> None:
+        """Draw title, body and captions."""
+        width = self.size[0]
+        middle = left + width / 2
+        canvas.text((middle, top + LINE / 2), self.title, size=TITLE, colour=theme.ink)
+        self.draw_body(canvas, left + (width - self.body[0]) // 2, top + LINE * 1.5, theme)
+        below = top + LINE * 1.5 + self.body[1] + 6
+        for line, words in enumerate(self.captions):
+            at = (middle, below + LINE * (line + 0.5))
+            canvas.text(at, words, size=TEXT, colour=theme.faint)
+
+
+@dataclass(frozen=True)
+class Cells(Framed):
+    """A grid of numbers in cells, each with its own colour.
+
+    Parameters
+    ----------
+    texts : sequence of rows of str
+        Empty where nothing is written.
+    colours : sequence of rows of Colour
+    """
+
+    texts: Sequence[Sequence[str]] = field(default=())
+    colours: Sequence[Sequence[Colour]] = field(default=())
+
+    @property
+    def cell(self) -> int:
+        """The side of a cell: as large as its longest number needs."""
+        longest = max((text_width(word, TEXT) for row in self.texts for word in row), default=0)
+        if longest == 0:
+            return max(LEAST_CELL, min(CELL, MAP_SIDE // max(len(self.colours), 1)))
+        return max(CELL, math.ceil(longest) + 8)
+
+    @property
+    def body(self) -> tuple[float, float]:
+        """The grid's width and height."""
+        return self.cell * len(self.colours[0]), self.cell * len(self.colours)
+
+    def draw_body(self, canvas: Canvas, left: float, top: float, theme: Theme) -> None:
+        """Draw the cells."""
+        for row, (words, colours) in enumerate(zip(self.texts, self.colours, strict=True)):
+            for column, (word, colour) in enumerate(zip(words, colours, strict=True)):
+                box = (left + column * self.cell, top + row * self.cell, self.cell, self.cell)
+                draw_cell(canvas, box, colour, word, theme)
+
+
+@dataclass(frozen=True)
+class Mosaic(Framed):
+    """Pictures side by side, scaled to fit: the channels of one map."""
+
+    planes: Sequence[Values] = field(default=())
+
+    @property
+    def columns(self) -> int:
+        """Pictures in a row."""
+        return math.ceil(math.sqrt(len(self.planes)))
+
+    @property
+    def tile(self) -> tuple[float, float]:
+        """The width and height of one picture."""
+        height, width = self.planes[0].shape[:2]
+        scale = MAP_SIDE / max(height, width) / self.columns
+        return max(width * scale, 2), max(height * scale, 2)
+
+    @property
+    def body(self) -> tuple[float, float]:
+        """The width and height of all."""
+        rows = -(-len(self.planes) // self.columns)
+        return self.tile[0] * self.columns, self.tile[1] * rows
+
+    def draw_body(self, canvas: Canvas, left: float, top: float, theme: Theme) -> None:
+        """Draw the pictures."""
+        wide, high = self.tile
+        for place, pixels in enumerate(self.planes):
+            row, column = divmod(place, self.columns)
+            box = (left + column * wide, top + row * high, wide, high)
+            canvas.picture(box, pixels)
+            canvas.rectangle(box, outline=theme.faint)
+
+
+def draw_cell(canvas: Canvas, box: Box, colour: Colour, word: str, theme: Theme) -> None:
+    """One cell: a filled box with a number."""
+    canvas.rectangle(box, fill=colour, outline=theme.faint)
+    if word:
+        middle = (box[0] + box[2] / 2, box[1] + box[3] / 2)
+        canvas.text(middle, word, size=TEXT, colour=ink_on(colour))
+
+
+def map_panel(
+    title: str, values: Values, *, black: float | None = None, white: float | None = None
+) -> Panel:
+    """A feature map, (H, W, C): a small grid with its numbers, anything larger as a picture.
+
+    Parameters
+    ----------
+    title : str
+    values : ndarray, (H, W, C)
+    black, white : float, optional
+        The scale; the least and the largest value where left out.
+    """
+    finite = values[np.isfinite(values)]
+    low = float(finite.min()) if black is None else black
+    high = float(finite.max()) if white is None else white
+    captions = [shape_text(values.shape), f"black {low:.6g}, white {high:.6g}"]
+    if values.shape[2] == 1 and max(values.shape) <= MOST_CELLS:
+        plane = values[:, :, 0]
+        colours = [[gray_of(float(value), low, high) for value in row] for row in plane]
+        return Cells(title, captions, number_texts(plane), colours)
+    levels = as_gray(values, low, high)
+    if values.shape[2] == 3:
+        return Mosaic(title, captions, [levels])
+    shown = min(values.shape[2], MOST_PLANES)
+    if shown < values.shape[2]:
+        captions.append(f"the first {shown} channels")
+    return Mosaic(title, captions, [levels[:, :, channel] for channel in range(shown)])
+
+
+def kernel_panel(title: str, matrix: Values, theme: Theme) -> Panel:
+    """A kernel as a heat map: zero is neutral; small ones with their numbers.
+
+    Parameters
+    ----------
+    matrix : ndarray, (kh, kw), (C, kh, kw) or (C_out, C, kh, kw)
+    """
+    largest = float(np.abs(matrix).max())
+    captions = [shape_text(matrix.shape), f"{-largest:.4g} to {largest:.4g}, 0 neutral"]
+    planes = matrix.reshape(-1, *matrix.shape[-2:])
+    if len(planes) == 1 and max(planes[0].shape) <= MOST_WEIGHTS:
+        plane = planes[0]
+        colours = [[diverging(theme, float(weight), largest) for weight in row] for row in plane]
+        return Cells(title, captions, number_texts(plane), colours)
+    shown = planes[:MOST_PLANES]
+    if len(shown) < len(planes):
+        captions.append(f"the first {len(shown)} planes")
+    return Mosaic(title, captions, [heat(plane, largest, theme) for plane in shown])
+
+
+def heat(plane: Values, largest: float, theme: Theme) -> Values:
+    """Weights as colours, (kh, kw) -> (kh, kw, 3)."""
+    return np.array(
+        [[diverging(theme, float(weight), largest) for weight in row] for row in plane], np.uint8
+    )
+
+
+def number_texts(plane: Values) -> list[list[str]]:
+    """Numbers as they are written in cells: as few digits as tell them apart."""
+    return [[number_text(float(value)) for value in row] for row in plane]
+
+
+def number_text(value: float) -> str:
+    """One number for a cell, three digits where it is no whole one.
+
+    >>> number_text(3.0), number_text(0.0625), number_text(-1234567.0)
+    ('3', '0.0625', '-1.23e+06')
+    """
+    is_short = math.isfinite(value) and value == int(value) and abs(value) < 100_000
+    return f"{int(value)}" if is_short else f"{value:.3g}"
+
+
+def shape_text(shape: Sequence[int]) -> str:
+    """A shape, a single channel left out; Pillow's own font has no multiplication sign."""
+    sizes = shape[:-1] if len(shape) == 3 and shape[2] == 1 else shape
+    return "x".join(map(str, sizes))

@@ -1,0 +1,122 @@
+"""Every colour and measure of the drawings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Colour: TypeAlias = tuple[int, int, int]
+
+# Measures, in pixels
+CELL = 34  # a cell with a number in it
+LEAST_CELL = 14
+GAP = 28  # between panels
+MARGIN = 20  # around a sheet
+TITLE, TEXT = 15, 12  # sizes of type
+LINE = 18  # from one line of type to the next
+
+
+@dataclass(frozen=True, slots=True)
+class Theme:
+    """The colours of one look.
+
+    Parameters
+    ----------
+    page, ink, faint : Colour
+        The background, text, and what stands back: outlines and padding.
+    cell, output : Colour
+        An input's cell, and an output's.
+    window, current : Colour
+        The cells under the window, and the output being computed.
+    blank : Colour
+        An output that is still to come.
+    negative, zero, positive : Colour
+        The ends and the middle of the scale for weights.
+    """
+
+    page: Colour
+    ink: Colour
+    faint: Colour
+    cell: Colour
+    output: Colour
+    window: Colour
+    current: Colour
+    blank: Colour
+    negative: Colour
+    zero: Colour
+    positive: Colour
+
+    @property
+    def window_on_padding(self) -> Colour:
+        """The window's colour where it lies on padding or a gap: paler than on the input."""
+        return mixed(self.window, self.page, 0.5)
+
+
+LIGHT = Theme(
+    page=(255, 255, 255),
+    ink=(33, 37, 41),
+    faint=(134, 142, 150),
+    cell=(208, 226, 246),
+    output=(200, 236, 222),
+    window=(245, 176, 98),
+    current=(60, 179, 128),
+    blank=(244, 246, 248),
+    negative=(33, 102, 172),
+    zero=(247, 247, 247),
+    positive=(178, 24, 43),
+)
+DARK = Theme(
+    page=(24, 27, 31),
+    ink=(233, 236, 239),
+    faint=(120, 128, 138),
+    cell=(44, 72, 104),
+    output=(34, 84, 66),
+    window=(196, 120, 40),
+    current=(46, 160, 110),
+    blank=(38, 43, 49),
+    negative=(67, 147, 215),
+    zero=(58, 63, 69),
+    positive=(214, 76, 84),
+)
+THEMES = {"light": LIGHT, "dark": DARK}
+
+
+def mixed(one: Colour, other: Colour, share: float) -> Colour:
+    """A colour that lies `share` of the way from one to another.
+
+    >>> mixed((0, 0, 0), (200, 100, 0), 0.5)
+    (100, 50, 0)
+    """
+    red, green, blue = (round(a + (b - a) * share) for a, b in zip(one, other, strict=True))
+    return red, green, blue
+
+
+def diverging(theme: Theme, value: float, largest: float) -> Colour:
+    """The colour of a weight: zero is neutral, `-largest` and `largest` are the ends."""
+    if largest == 0 or value == 0:
+        return theme.zero
+    end = theme.positive if value > 0 else theme.negative
+    return mixed(theme.zero, end, min(abs(value) / largest, 1.0))
+
+
+def gray_of(value: float, black: float, white: float) -> Colour:
+    """The grey of a value on a scale."""
+    share = 0.5 if white <= black else min(max((value - black) / (white - black), 0.0), 1.0)
+    level = round(255 * share)
+    return level, level, level
+
+
+def ink_on(colour: Colour) -> Colour:
+    """Black or white, whichever reads better on a colour (its luma decides)."""
+    red, green, blue = colour
+    return (0, 0, 0) if 0.299 * red + 0.587 * green + 0.114 * blue > 140 else (255, 255, 255)
+
+
+def as_gray(values: NDArray[np.float64], black: float, white: float) -> NDArray[np.uint8]:
+    """Values as grey levels, `black` at 0 and `white` at 255; mid-grey where they are one."""
+    if white <= black:
+        return np.full(values.shape, 128, np.uint8)
+    return np.clip(np.rint((values - black) * (255 / (white - black))), 0, 255).astype(np.uint8)
