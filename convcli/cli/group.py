@@ -18,7 +18,9 @@ from convcli.files import abandon
 
 COMMANDS = {
     "apply": "Filter images or grids of numbers with kernels.",
+    "animate": "Draw the kernel sliding, as a GIF, an APNG or frames.",
     "design": "Design a stack of layers for a budget.",
+    "explain": "Show the products and the sum behind one output.",
     "kernels": "List the kernels, or show one.",
     "solve": "Find the convolutions that take one size to another.",
     "shape": "The arithmetic of a convolution, a pool, a stack or a network.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import click
@@ -12,6 +13,8 @@ from convcli.kernels.bank import bank
 from convcli.kernels.kernel import Kernel
 from convcli.kernels.parametric import FAMILIES
 from convcli.kernels.spec import load_kernel
+
+MOST_COLUMNS = 15  # of a kernel whose cells still fit side by side
 
 
 @click.command(no_args_is_help=False)
@@ -28,7 +31,7 @@ def kernels(spec: str | None, *, as_json: bool) -> None:
     """
     if spec is not None:
         kernel = load_kernel(spec)
-        emit(json_text(as_document(kernel)) if as_json else described(kernel))
+        emit(json_text(as_document(kernel)) if as_json else described(kernel, sys.stdout))
         return
     emit(json_text([as_document(kernel) for kernel in everything()]) if as_json else listed())
 
@@ -59,8 +62,8 @@ def listed() -> str:
     )
 
 
-def described(kernel: Kernel) -> str:
-    """One kernel: its matrix, and what there is to know about it."""
+def described(kernel: Kernel, stream: Any) -> str:
+    """One kernel: its matrix, as coloured cells on a terminal, and what there is to know of it."""
     facts = [f"{visible(kernel.name)}: {size_text(kernel)}, sum {kernel.sum:.10g}"]
     if kernel.rank is not None:
         facts.append("rank 1, separable" if kernel.rank == 1 else f"rank {kernel.rank}")
@@ -70,7 +73,16 @@ def described(kernel: Kernel) -> str:
         facts.append(f"bias {kernel.bias:.10g}")
     lines = [", ".join(facts)]
     lines += [f"{what}: {visible(text)}" for what, text in _words(kernel) if text]
-    return "\n".join(lines) + "\n\n" + matrix_text(kernel)
+    return "\n".join(lines) + "\n\n" + (_cells(kernel, stream) or matrix_text(kernel))
+
+
+def _cells(kernel: Kernel, stream: Any) -> str | None:
+    """The weights as coloured cells, where there is a terminal that shows them."""
+    from convcli.pictures.preview import coloured_cells, has_colours, true_colour
+
+    if kernel.matrix.ndim != 2 or kernel.size[1] > MOST_COLUMNS or not has_colours(stream):
+        return None
+    return coloured_cells(kernel.matrix, all_colours=true_colour())
 
 
 def matrix_text(kernel: Kernel) -> str:

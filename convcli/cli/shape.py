@@ -27,6 +27,7 @@ from convcli.cli.options import (
     stride_option,
 )
 from convcli.cli.output import emit, say
+from convcli.cli.sight import draw_sight
 from convcli.cli.types import EXTRA, LAYER, SHAPE, Parsed, number, sweep
 from convcli.errors import ArgumentError, FileError
 
@@ -59,6 +60,13 @@ def _pool(text: str) -> Layer:
     type=click.Choice(tuple(FRAMEWORKS)),
     help="Whose rules must hold where they differ: in same padding with a stride, and in ceil.",
 )
+@click.option(
+    "--figure",
+    metavar="PATH",
+    help="Draw what one output of the last map sees, layer by layer: .png or .svg.",
+)
+@click.option("--image", metavar="PATH", help="A picture to draw it on, with --figure.")
+@click.option("-f", "--force", is_flag=True, help="Replace an existing figure.")
 @click.option("--explain", is_flag=True, help="Every figure with its formula.")
 @click.option("--h", "height", type=NUMBERS, help="Height of one layer's input.")
 @click.option("--w", "width", type=NUMBERS, help="Width of the input; as the height if left out.")
@@ -92,6 +100,9 @@ def shape(
     input_shape: Shape | None,
     net: str | None,
     framework: str | None,
+    figure: str | None,
+    image: str | None,
+    force: bool,
     explain: bool,
     as_json: bool,
     form: str | None,
@@ -112,16 +123,20 @@ def shape(
     layout = chosen_format(form, as_json=as_json, default=FORMATS[0])
     if explain and layout != "table":
         raise click.UsageError("--explain is text: it goes without --json and --format")
+    _check_figure(figure, image, force=force)
     if layers or net is not None or input_shape is not None:
         _refuse(options, "a stack or a network")
         walked = walk_of(layers, net, input_shape, framework)
+        if figure is not None:
+            draw_sight(walked, figure, image, force=force)
         emit(explained(walked) if explain else walks.LAYOUTS[layout](walked))
         for note in walked.notes:
             say(note)
         return
     _check(options)
-    if framework is not None:
-        raise click.UsageError("--framework goes with a stack or a network")
+    for name, value in (("framework", framework), ("figure", figure)):
+        if value is not None:
+            raise click.UsageError(f"--{name} goes with a stack or a network")
     found = single.measured(options)
     emit(single.explained_all(found) if explain else single.LAYOUTS[layout](found))
 
@@ -167,6 +182,13 @@ def _check(options: dict[str, Any]) -> None:
             raise click.UsageError(f"{_typed(name)} and --pool exclude each other here")
     if "kernel" not in given and (options["pool"] is None or options["pool"].kernel is None):
         raise click.UsageError("the window's size is missing: give --k 3, or --pool max:2")
+
+
+def _check_figure(figure: str | None, image: str | None, *, force: bool) -> None:
+    if figure is None and (image is not None or force):
+        raise click.UsageError(f"--{'image' if image else 'force'} goes with --figure")
+    if figure is not None and not figure.lower().endswith((".png", ".svg")):
+        raise click.UsageError(f"--figure {figure!r} must end in .png or .svg")
 
 
 def _refuse(options: dict[str, Any], other: str) -> None:

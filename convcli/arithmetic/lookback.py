@@ -1,0 +1,87 @@
+"""Back from one output: which positions of every map before it, and of the input, it sees."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from convcli.arithmetic.arguments import Pair
+from convcli.arithmetic.layers import CONVOLUTIONS, POOLS
+from convcli.arithmetic.network import ENDS_OF_MAPS, Walk, Walked
+from convcli.arithmetic.shapes import crop_sides
+from convcli.arithmetic.sight import Interval, hull
+from convcli.arithmetic.sizes import Axis
+
+Area: TypeAlias = tuple[Interval, Interval]  # (first, last) row, (first, last) column
+
+
+def look_back(walk: Walk, place: int, at: Pair) -> dict[int, Area]:
+    """The areas that one output of a map sees, for every map on its way and for the input.
+
+    Parameters
+    ----------
+    walk : Walk
+    place : int
+        The layer whose output it is.
+    at : (row, column)
+
+    Returns
+    -------
+    dict
+        By the layer's place; `INPUT` (-1) is the network's input. What lies below 0 or beyond a
+        map's end is padding.
+
+    Examples
+    --------
+    >>> from convcli.arithmetic.network import walk
+    >>> found = look_back(walk(["conv:3,p=1", "maxpool:2"], (1, 8, 8)), 1, (0, 0))
+    >>> found[INPUT]
+    ((-1, 2), (-1, 2))
+    """
+    seen: dict[int, Area] = {place: ((at[0], at[0]), (at[1], at[1]))}
+    for user in range(place, -1, -1):
+        if user not in seen:
+            continue
+        walked = walk.layers[user]
+        sources = walked.places[:1] if walked.layer.op == "crop" else walked.places
+        for source in sources:
+            rows, columns = _before(walked, seen[user])
+            known = seen.get(source, (None, None))
+            seen[source] = (hull((known[0], rows)), hull((known[1], columns)))
+    return seen
+
+
+def _before(walked: Walked, area: Area) -> Area:
+    """The area of a layer's input that an area of its output sees."""
+    layer, shape = walked.layer, walked.inputs[0]
+    if layer.op in (*CONVOLUTIONS, *POOLS):
+        along_rows, along_columns = layer.window.axes((shape[1], shape[2]))
+        return _under(along_rows, area[0]), _under(along_columns, area[1])
+    if layer.op == "crop":
+        (top, _), (left, _) = crop_sides(layer, walked.inputs)
+        return _moved(area[0], top), _moved(area[1], left)
+    if layer.op in ENDS_OF_MAPS and len(shape) == 3:
+        parts = layer.size or (1, 1)
+        return _parts(area[0], shape[1], parts[0]), _parts(area[1], shape[2], parts[1])
+    return area
+
+
+def _under(axis: Axis, interval: Interval) -> Interval:
+    if interval is None:
+        return None
+    first, last = interval
+    if not axis.transposed:
+        start = first * axis.stride - axis.before
+        return start, last * axis.stride - axis.before + axis.effective_kernel - 1
+    low = -(-(first + axis.before - axis.effective_kernel + 1) // axis.stride)
+    high = (last + axis.before) // axis.stride
+    return (low, high) if low <= high else None
+
+
+def _moved(interval: Interval, by: int) -> Interval:
+    return None if interval is None else (interval[0] + by, interval[1] + by)
+
+
+def _parts(interval: Interval, size: int, parts: int) -> Interval:
+    if interval is None:
+        return None
+    return interval[0] * size // parts, -(-(interval[1] + 1) * size // parts) - 1

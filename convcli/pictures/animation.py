@@ -1,0 +1,181 @@
+"""Animations: the kernel sliding over its padded input, frame by frame."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from PIL import Image
+
+from convcli.arithmetic.arguments import Pair
+from convcli.pictures.canvas import Box, Canvas, Raster, text_width
+from convcli.pictures.panels import draw_cell
+from convcli.pictures.scene import Scene, Step
+from convcli.pictures.theme import CELL, GAP, LIGHT, LINE, MARGIN, TEXT, TITLE, Colour, Theme
+
+LEAST_WIDTH = 320  # of a frame: room for words
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How an animation looks.
+
+    Parameters
+    ----------
+    theme : Theme
+    cell : int
+        The side of a cell, in pixels.
+    """
+
+    theme: Theme = LIGHT
+    cell: int = CELL
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where everything stands in a frame."""
+
+    size: Pair  # width, height
+    left_grid: tuple[float, float]
+    right_grid: tuple[float, float]
+    words_top: float
+    cell: int
+
+
+def frames(scene: Scene, look: Look | None = None) -> Iterator[Image.Image]:
+    """Draw a scene, a picture for each output."""
+    chosen = look or Look()
+    layout = lay_out(scene, chosen)
+    for number in range(len(scene.steps)):
+        yield draw_frame(scene, number, layout, chosen.theme)
+
+
+def lay_out(scene: Scene, look: Look) -> Layout:
+    """Measure a scene: every frame has the same size, with room for the longest words."""
+    texts = [word for row in scene.texts for word in row] + [step.result for step in scene.steps]
+    cell = max(look.cell, math.ceil(max(text_width(word, TEXT) for word in texts)) + 8)
+    rows, columns = len(scene.kinds), len(scene.kinds[0])
+    grids = cell * (columns + scene.output[1]) + 2 * GAP
+    width = math.ceil(max(grids, LEAST_WIDTH, text_width(scene.title, TITLE))) + 2 * MARGIN
+    lines = max(len(wrapped(step.words, width - 2 * MARGIN)) for step in scene.steps)
+    high = cell * max(rows, scene.output[0])
+    top = MARGIN + LINE * 1.5
+    left = (width - grids) / 2
+    return Layout(
+        size=(width, math.ceil(top + high + LINE * (lines + 0.5) + MARGIN)),
+        left_grid=(left, top + (high - cell * rows) // 2),
+        right_grid=(left + cell * columns + 2 * GAP, top + (high - cell * scene.output[0]) // 2),
+        words_top=top + high + LINE * 0.5,
+        cell=cell,
+    )
+
+
+def draw_frame(scene: Scene, number: int, layout: Layout, theme: Theme) -> Image.Image:
+    """Draw one output being computed; those before it are there already."""
+    canvas = Raster(*layout.size, theme.page)
+    step = scene.steps[number]
+    middle = layout.size[0] / 2
+    canvas.text((middle, MARGIN + LINE / 2), scene.title, size=TITLE, colour=theme.ink)
+    _draw_input(canvas, scene, step, layout, theme)
+    _draw_output(canvas, scene, number, layout, theme)
+    for line, words in enumerate(wrapped(step.words, layout.size[0] - 2 * MARGIN)):
+        at = (middle, layout.words_top + LINE * (line + 0.5))
+        canvas.text(at, words, size=TEXT, colour=theme.ink)
+    return canvas.image
+
+
+def wrapped(words: str, width: float) -> list[str]:
+    """Break words into lines that fit a width, between words.
+
+    >>> wrapped("", 100)
+    []
+    """
+    lines: list[str] = []
+    for word in words.split():
+        if lines and text_width(f"{lines[-1]} {word}", TEXT) <= width:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(word)
+    return lines
+
+
+def save_animation(
+    stream: BinaryIO, pictures: Iterator[Image.Image], kind: str, *, fps: float, loop: int
+) -> None:
+    """Write frames as a GIF or an animated PNG.
+
+    Parameters
+    ----------
+    kind : {"GIF", "PNG"}
+    fps : float
+        Frames a second.
+    loop : int
+        How often it plays; 0 is for ever.
+    """
+    milliseconds = max(round(1000 / fps), 20)
+    first, *others = _with_one_palette(list(pictures))
+    options = {"disposal": 1} if kind == "GIF" else {}
+    first.save(
+        stream,
+        kind,
+        save_all=True,
+        append_images=others,
+        duration=milliseconds,
+        loop=loop,
+        optimize=True,
+        **options,
+    )
+
+
+def _with_one_palette(pictures: list[Image.Image]) -> list[Image.Image]:
+    """Flat colours and the shades of type: one palette holds those of all frames."""
+    first, last = pictures[0], pictures[-1]
+    both = Image.new("RGB", (first.width, 2 * first.height))
+    both.paste(first, (0, 0))
+    both.paste(last, (0, first.height))
+    palette = both.quantize(64)
+    return [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures]
+
+
+def _draw_input(canvas: Canvas, scene: Scene, step: Step, layout: Layout, theme: Theme) -> None:
+    """Draw the padded input, the window's taps shaded and the window outlined."""
+    shaded = set(step.taps)
+    for row, kinds in enumerate(scene.kinds):
+        for column, kind in enumerate(kinds):
+            box = _cell(layout.left_grid, row, column, layout.cell)
+            colour = theme.cell if kind == "input" else theme.page
+            if (row, column) in shaded:
+                colour = theme.window if kind == "input" else theme.window_on_padding
+            word = scene.texts[row][column]
+            if kind == "input":
+                draw_cell(canvas, box, colour, word, theme)
+            else:
+                canvas.rectangle(box, fill=colour)
+                canvas.rectangle(box, outline=theme.faint, dashed=True)
+                _write(canvas, box, word, theme.faint if colour == theme.page else theme.ink)
+    left, top, side, _ = _cell(layout.left_grid, *step.corner, layout.cell)
+    outline = (left, top, side * step.extent[1], side * step.extent[0])
+    canvas.rectangle(outline, outline=theme.ink, width=2)
+
+
+def _draw_output(canvas: Canvas, scene: Scene, number: int, layout: Layout, theme: Theme) -> None:
+    """Draw the output as far as it is computed."""
+    for place, step in enumerate(scene.steps):
+        box = _cell(layout.right_grid, *step.at, layout.cell)
+        done = place <= number
+        colour = theme.output if done else theme.blank
+        if place == number:
+            colour = theme.current
+        draw_cell(canvas, box, colour, step.result if done else "", theme)
+
+
+def _cell(corner: tuple[float, float], row: int, column: int, side: int) -> Box:
+    return (corner[0] + column * side, corner[1] + row * side, side, side)
+
+
+def _write(canvas: Canvas, box: Box, word: str, colour: Colour) -> None:
+    if word:
+        middle = (box[0] + box[2] / 2, box[1] + box[3] / 2)
+        canvas.text(middle, word, size=TEXT, colour=colour)
