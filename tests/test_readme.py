@@ -6,14 +6,38 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
-from readme_blocks import CONSOLE, HELP, README, console, printed, workplace
+from PIL import Image
+from readme_blocks import CONSOLE, HELP, README, ROOT, console, printed, workplace
 
 from convcli.cli.group import COMMANDS
 
 TEXT = README.read_text(encoding="utf-8")
 BLOCKS = CONSOLE.findall(TEXT)
 HELPS = {found[1]: found[3] for found in HELP.finditer(TEXT)}
+
+
+PICTURES = sorted((ROOT / "samples" / "pictures").iterdir())
+
+
+def test_the_pictures_are_small() -> None:
+    assert sum(path.stat().st_size for path in PICTURES) <= 300_000
+
+
+@pytest.mark.parametrize("path", PICTURES, ids=lambda path: path.name)
+def test_a_picture_is_what_its_command_draws(path: Path, folder: Path) -> None:
+    (block,) = [block for block in BLOCKS if path.name in block]
+    console(block, folder)
+    with Image.open(path) as kept, Image.open(folder / "samples" / "pictures" / path.name) as made:
+        assert getattr(made, "n_frames", 1) == getattr(kept, "n_frames", 1)
+        for frame in range(getattr(made, "n_frames", 1)):
+            kept.seek(frame)
+            made.seek(frame)
+            # Another font or decoder moves a few pixels, and may move an edge.
+            assert np.allclose(made.size, kept.size, atol=8)
+            small = [np.asarray(one.convert("L").resize((64, 64)), float) for one in (kept, made)]
+            assert np.abs(small[0] - small[1]).mean() < 6
 
 
 @pytest.fixture(scope="module")
