@@ -95,6 +95,10 @@ from convcli.pipeline.run import process
     "Pictures are clamped, numbers and squashed values rescaled, if left out.",
 )
 @click.option(
+    "--linear", is_flag=True, help="Filter in linear light: right for blurring photographs."
+)
+@click.option("--strip", is_flag=True, help="Leave out EXIF, colour profile, resolution and text.")
+@click.option(
     "-o",
     "--output",
     metavar="PATH",

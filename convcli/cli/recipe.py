@@ -47,6 +47,8 @@ class Recipe:
     gray: bool
     resize: Pair | None
     value_range: str | None
+    linear: bool
+    strip: bool
     method: str
     max_pixels: int
     output: str | None
@@ -168,6 +170,8 @@ def make_plan(recipe: Recipe) -> tuple[Plan, tuple[str, ...]]:
         combine=recipe.combine,
         layers=layers,
         value_range=recipe.value_range,
+        linear=recipe.linear,
+        strip=recipe.strip,
         method=recipe.method,
         max_pixels=recipe.max_pixels,
     )

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from convcli.arithmetic.arguments import Pair
+from convcli.images.metadata import NO_METADATA, Metadata
 
 Values = NDArray[Any]
 
@@ -23,22 +24,33 @@ class Picture:
     Parameters
     ----------
     values : ndarray, (H, W, C)
-        In the input's own units; grey is one channel.
+        In the input's own units; grey is one channel. Alpha is not among them.
     depth : int, optional
         8 or 16: the bits of a value, where 0 is black and `2**depth - 1` is white. None for a grid
         of numbers and for float images.
+    alpha : ndarray, (H, W, 1), optional
+        How opaque each pixel is, on the scale of the values; None where all are.
+    metadata : Metadata
+        What belongs to it beside its pixels.
     notes : tuple of str
         What reading did that the user would want to know.
     """
 
     values: Values
     depth: int | None = None
+    alpha: Values | None = None
+    metadata: Metadata = NO_METADATA
     notes: tuple[str, ...] = ()
 
     @property
     def size(self) -> Pair:
         """(height, width)."""
         return self.values.shape[0], self.values.shape[1]
+
+    @property
+    def white(self) -> float:
+        """The value of white; 255 where the values have none of their own."""
+        return 2.0 ** (self.depth or 8) - 1
 
 
 def to_gray(values: Values) -> Values:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import warnings
 from typing import Any, BinaryIO, cast
 
-import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from convcli.errors import FileError, GridError, ImageError
 from convcli.files import STDIN, STREAM_BYTES, opened
 from convcli.grids import NPY_MAGIC, TEXT_BYTES, is_grid, load_grid, read_grid
+from convcli.images.deep import can_hold, read_deep
 from convcli.images.formats import READ
+from convcli.images.metadata import ORIENTATION, collected
+from convcli.images.modes import from_image, is_deep, some_alpha, turned_upright
 from convcli.images.picture import Picture, Values
 from convcli.images.quiet import quiet_decoders
 
@@ -71,7 +73,7 @@ def _from_grid(grid: Values, path: str) -> Picture:
     if grid.ndim not in (2, 3):
         raise GridError(path, f"must be (H, W) or (H, W, C), not {grid.shape}")
     native = grid.astype(grid.dtype.newbyteorder("="), copy=False)
-    return Picture(native if grid.ndim == 3 else native[:, :, np.newaxis])
+    return Picture(native if grid.ndim == 3 else native.reshape(*native.shape, 1))
 
 
 def _decoded(stream: BinaryIO, path: str, max_pixels: int) -> Picture:
@@ -83,9 +85,8 @@ def _decoded(stream: BinaryIO, path: str, max_pixels: int) -> Picture:
                 image.verify()  # every chunk's checksum, which decoding alone does not look at
                 stream.seek(0)
                 image = _open(stream, path, max_pixels)
-            notes = tuple(_notes(image))
-            image.load()
-            return _from_image(ImageOps.exif_transpose(image), image.format, path, notes)
+            picture = _deep(image, stream) if is_deep(image) else None
+            return picture or from_image(image, path)
     except FileError:
         raise
     except UnidentifiedImageError:
@@ -93,6 +94,17 @@ def _decoded(stream: BinaryIO, path: str, max_pixels: int) -> Picture:
     except Exception as error:  # decoders raise whatever a broken file makes them
         words = str(error).splitlines() or [type(error).__name__]
         raise ImageError(path, f"cannot be decoded: {words[0]}") from error
+
+
+def _deep(image: Image.Image, stream: BinaryIO) -> Picture | None:
+    """A picture with 16-bit colours, where they can be read."""
+    kind = image.format or ""
+    if not can_hold(kind):
+        return None
+    metadata, orientation = collected(image), image.getexif().get(ORIENTATION, 1)
+    pixels = turned_upright(read_deep(stream, kind), orientation)
+    alpha = pixels[:, :, 3:] if pixels.shape[2] == 4 else None
+    return Picture(pixels[:, :, :3], 16, some_alpha(alpha), metadata)
 
 
 def _open(stream: BinaryIO, path: str, max_pixels: int) -> Image.Image:
@@ -130,43 +142,3 @@ class _Impatient:
 
 def _not_a_picture() -> str:
     return f"is no picture of a kind that is read ({', '.join(READ)})"
-
-
-def _notes(image: Image.Image) -> list[str]:
-    notes = []
-    if getattr(image, "is_animated", False):
-        notes.append("holds several frames; the first is filtered")
-    if image.mode in ("RGB", "RGBA") and "16" in str(getattr(image, "tile", "")):
-        notes.append("holds 16-bit colours, which are read as 8-bit ones")
-    if image.has_transparency_data:
-        notes.append("is transparent in places; it is laid on white")
-    return notes
-
-
-def _from_image(image: Image.Image, kind: str | None, path: str, notes: tuple[str, ...]) -> Picture:
-    """Every mode of Pillow's as grey or RGB values, never a palette's indices."""
-    mode = image.mode
-    if mode.startswith("I;16") or (mode == "I" and kind in ("PNG", "PPM")):
-        return Picture(_channels(np.asarray(image).astype(np.uint16)), 16, notes)
-    if mode in ("I", "F"):
-        values = _channels(np.asarray(image))
-        if not np.isfinite(values).all():
-            raise ImageError(path, "holds NaN or infinity, which no filter can use")
-        return Picture(values, None, notes)
-    if image.has_transparency_data:
-        image = _on_white(image)
-    elif mode not in ("L", "RGB"):
-        image = image.convert("L" if mode == "1" else "RGB")
-    return Picture(_channels(np.asarray(image)), 8, notes)
-
-
-def _on_white(image: Image.Image) -> Image.Image:
-    """Composite over white: the hidden colour of transparent pixels never shows."""
-    layered = image.convert("RGBA")
-    paper = Image.new("RGBA", image.size, "white")
-    flat = Image.alpha_composite(paper, layered).convert("RGB")
-    return flat.convert("L") if image.mode in ("L", "LA", "La", "1") else flat
-
-
-def _channels(values: Values) -> Values:
-    return values if values.ndim == 3 else values[:, :, np.newaxis]

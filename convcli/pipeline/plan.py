@@ -58,6 +58,10 @@ class Plan:
         What every map goes through then, in order.
     value_range : str, optional
         The range policy of pictures; what suits the input where left out.
+    linear : bool
+        Filter in linear light, for pictures whose values are sRGB.
+    strip : bool
+        Leave out what belongs to a picture beside its pixels.
     method : str
         How convolutions are computed.
     max_pixels : int
@@ -70,6 +74,8 @@ class Plan:
     combine: str | None = None
     layers: tuple[Step, ...] = ()
     value_range: str | None = None
+    linear: bool = False
+    strip: bool = False
     method: str = "auto"
     max_pixels: int = MAX_PIXELS
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from convcli.engine.arrays import Array
 from convcli.errors import ShapeError
 from convcli.files import check_output, replacing
+from convcli.images.picture import Picture
 from convcli.images.ranges import to_pixels
 from convcli.images.writing import fitting, write_picture
 from convcli.pipeline.names import NUMBER_SUFFIXES, Target, format_name
@@ -43,7 +44,7 @@ class Written:
 
 
 def write_maps(
-    source: str, maps: Sequence[Array], target: Target, policy: str, depth: int
+    source: str, results: Sequence[Picture], target: Target, policy: str
 ) -> list[Written]:
     """Write every map of an input where the target says.
 
@@ -51,12 +52,11 @@ def write_maps(
     ----------
     source : str
         The input's name.
-    maps : sequence of ndarray, (H, W, C)
+    results : sequence of Picture
+        The maps, (H, W, C) each, with their alpha and what belongs to the input.
     target : Target
     policy : str
         The range policy of pictures.
-    depth : {8, 16}
-        The bits of their values.
 
     Raises
     ------
@@ -68,31 +68,32 @@ def write_maps(
     if target.template is None:
         return []
     written = []
-    for label, values in _files(maps, target):
+    for label, result in _files(results, target):
         path = target.path(source, label)
         if label not in target.labels:  # a name that was not known before the input was read
             check_output(path, force=target.force, inputs=target.protected)
-        written.append(_write(path, values, policy, depth))
+        written.append(_write(path, result, policy))
     return written
 
 
-def _files(maps: Sequence[Array], target: Target) -> Iterator[tuple[str, Array]]:
+def _files(results: Sequence[Picture], target: Target) -> Iterator[tuple[str, Picture]]:
     """What goes into each file: a map, all of them, or where a format holds no more, a channel."""
     if target.is_stacked:
-        if len({one.shape[:2] for one in maps}) > 1:
+        if len({one.size for one in results}) > 1:
             raise ShapeError(
                 "maps of different sizes do not fit one .npy; put {kernel} in its name"
             )
-        yield target.labels[0], np.concatenate(maps, axis=2)
+        yield target.labels[0], Picture(np.concatenate([one.values for one in results], axis=2))
         return
     kind = format_name(target.template or "")
-    for label, values in zip(target.labels, maps, strict=True):
-        channels = values.shape[2]
+    for label, result in zip(target.labels, results, strict=True):
+        channels = result.values.shape[2]
         if kind == ".npy" or channels == 1 or (channels == 3 and kind not in NUMBER_SUFFIXES):
-            yield label, values
+            yield label, result
         elif target.is_named and channels <= MOST_FILES:
             for channel in range(channels):
-                yield f"{label}-{channel}", values[:, :, channel : channel + 1]
+                plane = result.values[:, :, channel : channel + 1]
+                yield f"{label}-{channel}", replace(result, values=plane)
         else:
             raise ShapeError(
                 f"its {channels} channels do not fit one {kind}; put {{kernel}} in the output's "
@@ -100,18 +101,20 @@ def _files(maps: Sequence[Array], target: Target) -> Iterator[tuple[str, Array]]
             )
 
 
-def _write(path: str, values: Array, policy: str, depth: int) -> Written:
+def _write(path: str, result: Picture, policy: str) -> Written:
     kind = format_name(path)
     if kind in NUMBER_SUFFIXES:
-        numbers = squeezed(values)
+        numbers = squeezed(result.values)
         with replacing(path) as stream:
             _write_npy(stream, numbers) if kind == ".npy" else _write_csv(stream, numbers)
         return Written(path, numbers.shape)
-    ranged = to_pixels(values, policy, depth)
-    pixels, note = fitting(ranged.pixels, kind)
+    depth = result.depth or 8
+    ranged = to_pixels(result.values, policy, depth)
+    alpha = None if result.alpha is None else to_pixels(result.alpha, "clamp", depth).pixels
+    pixels, notes = fitting(ranged.pixels, alpha, kind)
     with replacing(path) as stream:
-        write_picture(stream, pixels, kind)
-    notes = tuple(one for one in (ranged.note, note) if one is not None)
+        write_picture(stream, pixels, kind, result.metadata)
+    notes = (*(() if ranged.note is None else (ranged.note,)), *notes)
     return Written(path, squeezed(pixels).shape, ranged.policy, ranged.clipped, notes)
 
 

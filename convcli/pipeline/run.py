@@ -16,11 +16,15 @@ from convcli.engine.arrays import Array
 from convcli.engine.filtering import sum_type
 from convcli.errors import ArgumentError, FileError
 from convcli.files import STDOUT, check_output
+from convcli.images.alpha import divided, premultiplied
+from convcli.images.light import from_linear, to_linear
+from convcli.images.metadata import NO_METADATA
 from convcli.images.picture import Picture, resized, to_gray
 from convcli.images.ranges import to_pixels
 from convcli.images.reading import read_input
 from convcli.kernels.kernel import Kernel
 from convcli.pipeline.names import Target
+from convcli.pipeline.opacity import alpha_plan, keeps_proportion, without_bias
 from convcli.pipeline.operations import apply_step, combined, convolved
 from convcli.pipeline.plan import Plan, check_sizes
 from convcli.pipeline.results import Written, write_maps
@@ -90,10 +94,11 @@ def process(source: str, plan: Plan, target: Target, watch: Watch | None = None)
     try:
         picture = read_input(source, max_pixels=plan.max_pixels)
         with np.errstate(over="ignore", invalid="ignore"):
-            maps = filter_picture(picture, plan, watch)
+            alphas = filter_alpha(picture, plan)
+            maps = filter_picture(picture, plan, watch, alphas)
         _check_numbers(maps, plan)
         policy = plan.value_range or default_range(picture, plan)
-        written = write_maps(source, maps, target, policy, picture.depth or 8)
+        written = write_maps(source, results_of(picture, plan, maps, alphas), target, policy)
     except ArgumentError as error:
         raise FileError(source, str(error)) from error
     except MemoryError as error:
@@ -125,7 +130,12 @@ def default_range(picture: Picture, plan: Plan) -> str:
     return "clamp" if picture.depth is not None and not plan.squashes else "rescale"
 
 
-def filter_picture(picture: Picture, plan: Plan, watch: Watch | None = None) -> list[Array]:
+def filter_picture(
+    picture: Picture,
+    plan: Plan,
+    watch: Watch | None = None,
+    alphas: Sequence[Array | None] | None = None,
+) -> list[Array]:
     """The feature maps of a picture, (H, W, C) each: one for each kernel, or one of them all.
 
     Parameters
@@ -135,9 +145,34 @@ def filter_picture(picture: Picture, plan: Plan, watch: Watch | None = None) -> 
     watch : callable, optional
         Is told the number of the map and the stage that it has come to, after every step; kernels
         that are combined count as maps, too.
+    alphas : sequence of ndarray or None, optional
+        What `filter_alpha` found; worked out where left out.
     """
-    tell = watch or (lambda *_: None)
+    opacities = filter_alpha(picture, plan) if alphas is None else alphas
     values = prepared(picture, plan)
+    if picture.alpha is None or not keeps_proportion(plan):
+        maps = filtered(values, plan, watch)
+    else:
+        bare, owed = without_bias(plan)
+        maps = [
+            one if alpha is None else divided(one, alpha, picture.white) + one.dtype.type(bias)
+            for one, alpha, bias in zip(filtered(values, bare, watch), opacities, owed, strict=True)
+        ]
+    return [from_linear(one, picture.white) for one in maps] if plan.linear else maps
+
+
+def filter_alpha(picture: Picture, plan: Plan) -> list[Array | None]:
+    """How opaque every feature map is, (H, W, 1) each; None for an opaque picture."""
+    if picture.alpha is None:
+        return [None] * max(1 if plan.combine else len(plan.kernels), 1)
+    own = alpha_plan(plan)
+    maps = filtered(prepared(Picture(picture.alpha), own), own)
+    return [one.clip(0, picture.white) for one in maps]
+
+
+def filtered(values: Array, plan: Plan, watch: Watch | None = None) -> list[Array]:
+    """Send values through a plan: every kernel, their combination, the layers."""
+    tell = watch or (lambda *_: None)
     check_sizes(plan, (values.shape[2], *values.shape[:2]))
     maps = []
     for number, step in enumerate(plan.kernels):
@@ -154,9 +189,28 @@ def filter_picture(picture: Picture, plan: Plan, watch: Watch | None = None) -> 
     ]
 
 
+def results_of(
+    picture: Picture, plan: Plan, maps: Sequence[Array], alphas: Sequence[Array | None]
+) -> list[Picture]:
+    """The feature maps as pictures again, with what belongs to the input."""
+    metadata = NO_METADATA if plan.strip else picture.metadata
+    return [
+        Picture(one, picture.depth, alpha, metadata)
+        for one, alpha in zip(maps, alphas, strict=True)
+    ]
+
+
 def prepared(picture: Picture, plan: Plan) -> Array:
-    """The picture's values, grey and resampled where the plan says so."""
+    """The values to filter: in linear light and under their alpha, grey, resampled, as planned."""
     values = picture.values
+    if plan.linear:
+        if picture.depth is None:
+            raise ArgumentError(
+                "--linear goes with pictures of 8 or 16 bits, whose values are sRGB"
+            )
+        values = to_linear(values, picture.white)
+    if picture.alpha is not None:
+        values = premultiplied(values, picture.alpha, picture.white)
     if plan.gray:
         values = to_gray(values)
     if plan.resize is not None:

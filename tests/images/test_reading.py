@@ -58,12 +58,13 @@ def test_a_palette_is_its_colours_and_not_their_numbers(tmp_path: Path) -> None:
         np.testing.assert_array_equal(values, expected)
 
 
-def test_a_transparent_palette_is_laid_on_white(tmp_path: Path) -> None:
+def test_a_transparent_palette_gives_colours_and_their_alpha(tmp_path: Path) -> None:
     image = Image.fromarray(np.array([[0, 1]], np.uint8)).convert("P")
     image.putpalette([250, 0, 0, 0, 240, 0])
     picture = read_input(saved(tmp_path, image, transparency=0))
-    np.testing.assert_array_equal(picture.values, [[[255, 255, 255], [0, 240, 0]]])
-    assert len(picture.notes) == 1
+    np.testing.assert_array_equal(picture.values[0, 1], [0, 240, 0])
+    assert picture.alpha is not None
+    np.testing.assert_array_equal(picture.alpha[..., 0], [[0, 255]])
 
 
 def test_a_transparent_palette_in_a_tiff_of_mode_pa_never_shows_its_indices(
@@ -76,21 +77,26 @@ def test_a_transparent_palette_in_a_tiff_of_mode_pa_never_shows_its_indices(
 
 
 @pytest.mark.parametrize("name", ["in.png", "in.tif", "in.webp"])
-def test_hidden_colours_of_transparent_pixels_do_not_show(tmp_path: Path, name: str) -> None:
+def test_alpha_is_read_beside_the_colours(tmp_path: Path, name: str) -> None:
     pixels = np.array([[[10, 20, 30, 255], [200, 0, 0, 0], [0, 100, 200, 128]]], np.uint8)
     options = {"lossless": True, "exact": True} if name == "in.webp" else {}
     picture = read_input(saved(tmp_path, Image.fromarray(pixels), name, **options))
-    alpha = pixels[..., 3:] / 255
-    expected = pixels[..., :3] * alpha + 255 * (1 - alpha)
-    np.testing.assert_allclose(picture.values, expected, atol=1)
-    np.testing.assert_array_equal(picture.values[0, :2], [[10, 20, 30], [255, 255, 255]])
-    assert "white" in picture.notes[0]
+    assert picture.alpha is not None
+    np.testing.assert_array_equal(picture.values, pixels[..., :3])
+    np.testing.assert_array_equal(picture.alpha, pixels[..., 3:])
+
+
+def test_an_alpha_that_is_opaque_everywhere_is_none(tmp_path: Path) -> None:
+    pixels = np.full((2, 3, 4), 255, np.uint8)
+    assert read_input(saved(tmp_path, Image.fromarray(pixels))).alpha is None
 
 
 def test_transparent_grey_stays_grey(tmp_path: Path) -> None:
     pixels = np.array([[[40, 255], [40, 0], [100, 51]]], np.uint8)
     picture = read_input(saved(tmp_path, Image.fromarray(pixels, "LA")))
-    np.testing.assert_allclose(picture.values, [[[40], [255], [100 * 0.2 + 255 * 0.8]]], atol=1)
+    assert picture.alpha is not None
+    np.testing.assert_array_equal(picture.values[..., 0], [[40, 40, 100]])
+    np.testing.assert_array_equal(picture.alpha[..., 0], [[255, 0, 51]])
 
 
 def test_cmyk_and_ycbcr_become_rgb(tmp_path: Path) -> None:
