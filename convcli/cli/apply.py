@@ -97,6 +97,11 @@ from convcli.pipeline.run import process
 @click.option(
     "--linear", is_flag=True, help="Filter in linear light: right for blurring photographs."
 )
+@click.option(
+    "--frame",
+    type=number("N"),
+    help="Which frame of an animation or page to take, from 0; all if left out.",
+)
 @click.option("--strip", is_flag=True, help="Leave out EXIF, colour profile, resolution and text.")
 @click.option(
     "-o",

@@ -47,6 +47,7 @@ class Recipe:
     gray: bool
     resize: Pair | None
     value_range: str | None
+    frame: int | None
     linear: bool
     strip: bool
     method: str
@@ -170,6 +171,7 @@ def make_plan(recipe: Recipe) -> tuple[Plan, tuple[str, ...]]:
         combine=recipe.combine,
         layers=layers,
         value_range=recipe.value_range,
+        frame=recipe.frame,
         linear=recipe.linear,
         strip=recipe.strip,
         method=recipe.method,

@@ -12,6 +12,7 @@ WRITTEN = {
     ".webp": "WEBP",
     ".tif": "TIFF",
     ".tiff": "TIFF",
+    ".gif": "GIF",
 }
 SIXTEEN_BIT = ("PNG", "TIFF")  # formats that hold a grey picture of 16 bits
 

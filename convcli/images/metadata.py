@@ -31,6 +31,8 @@ class Metadata:
         Pixels an inch, across and down.
     text : dict
         Comments by their names.
+    duration : int
+        Milliseconds that a frame stands; 0 where it does not say.
     """
 
     exif: bytes = b""
@@ -38,6 +40,7 @@ class Metadata:
     colours: str = "RGB"
     dpi: tuple[float, float] | None = None
     text: dict[str, str] = field(default_factory=dict)
+    duration: int = 0
 
 
 NO_METADATA = Metadata()
@@ -62,6 +65,7 @@ def collected(image: Image.Image) -> Metadata:
         colours="L" if image.mode in ("1", "L", "LA") or image.mode.startswith("I") else "RGB",
         dpi=(float(dpi[0]), float(dpi[1])) if dpi else None,
         text=text,
+        duration=round(image.info.get("duration") or 0),
     )
 
 

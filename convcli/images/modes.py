@@ -14,16 +14,16 @@ from convcli.images.picture import Picture, Values
 
 
 def from_image(image: Image.Image, path: str) -> Picture:
-    """The values of an opened picture: its first frame, upright.
+    """The values of an opened picture's current frame, upright.
 
     Raises
     ------
     ImageError
         For values that no filter can use. Whatever a broken file makes a decoder raise passes.
     """
+    image.load()
     metadata, kind = collected(image), image.format
     notes = tuple(_notes(image))
-    image.load()
     upright = ImageOps.exif_transpose(image)
     mode = upright.mode
     if mode.startswith("I;16") or (mode == "I" and kind in ("PNG", "PPM")):
@@ -75,8 +75,6 @@ def turned_upright(pixels: Values, orientation: int) -> Values:
 
 def _notes(image: Image.Image) -> list[str]:
     notes = []
-    if getattr(image, "is_animated", False):
-        notes.append("holds several frames; the first is filtered")
     if is_deep(image):
         notes.append(f"holds 16-bit colours, read as 8-bit ones; {EXTRA} keeps them")
     return notes

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, BinaryIO, cast
 
 from PIL import Image, UnidentifiedImageError
@@ -11,6 +13,7 @@ from convcli.errors import FileError, GridError, ImageError
 from convcli.files import STDIN, STREAM_BYTES, opened
 from convcli.grids import NPY_MAGIC, TEXT_BYTES, is_grid, load_grid, read_grid
 from convcli.images.deep import can_hold, read_deep
+from convcli.images.film import Film
 from convcli.images.formats import READ
 from convcli.images.metadata import ORIENTATION, collected
 from convcli.images.modes import from_image, is_deep, some_alpha, turned_upright
@@ -19,6 +22,7 @@ from convcli.images.quiet import quiet_decoders
 
 MAX_PIXELS = 180_000_000
 PICTURE_BYTES = 2 << 30  # a picture file on disk
+MOST_FRAMES = 10_000
 MOST_SMALL_READS = 300_000  # a decoder that takes more bytes one by one is lost in junk
 
 _SIGNATURES = (
@@ -33,7 +37,7 @@ _SIGNATURES = (
 )  # fmt: skip
 
 
-def read_input(path: str, *, max_pixels: int = MAX_PIXELS) -> Picture:
+def read_input(path: str, *, max_pixels: int = MAX_PIXELS, frame: int = 0) -> Picture:
     """Read a picture or a grid of numbers; `-` is standard input, which may be either.
 
     Parameters
@@ -42,22 +46,38 @@ def read_input(path: str, *, max_pixels: int = MAX_PIXELS) -> Picture:
         `.csv`, `.txt` and `.npy` are grids; anything else is a picture, whatever its suffix.
     max_pixels : int
         A larger picture is refused by its header.
+    frame : int
+        Which frame of an animation, which page, counted from 0.
 
     Raises
     ------
     FileError
         An `ImageError` or a `GridError`, with the cause.
     """
+    with opened_film(path, max_pixels=max_pixels) as film:
+        return film.frame(frame)
+
+
+@contextmanager
+def opened_film(path: str, *, max_pixels: int = MAX_PIXELS) -> Iterator[Film]:
+    """Open an input whose frames are read one by one; most have one.
+
+    Parameters and errors are those of `read_input`.
+    """
     if is_grid(path):
-        return _from_grid(read_grid(path, max_pixels), path)
+        grid = read_grid(path, max_pixels)
+        yield Film(path, 1, lambda _: _from_grid(grid, path))
+        return
     with opened(path, PICTURE_BYTES, lambda start: _most_held(start, path)) as stream:
         start = stream.read(4)
         stream.seek(0)
         if not start:
             raise ImageError(path, "is empty")
         if path == STDIN and not start.startswith(_SIGNATURES):
-            return _from_grid(load_grid(stream, path, max_pixels), path)
-        return _decoded(stream, path, max_pixels)
+            numbers = load_grid(stream, path, max_pixels)
+            yield Film(path, 1, lambda _: _from_grid(numbers, path))
+            return
+        yield _film(stream, path, max_pixels)
 
 
 def _most_held(start: bytes, path: str) -> int:
@@ -76,17 +96,38 @@ def _from_grid(grid: Values, path: str) -> Picture:
     return Picture(native if grid.ndim == 3 else native.reshape(*native.shape, 1))
 
 
-def _decoded(stream: BinaryIO, path: str, max_pixels: int) -> Picture:
+def _film(stream: BinaryIO, path: str, max_pixels: int) -> Film:
+    """A picture's frames, of which none is decoded yet."""
+    with _decoding(path):
+        image = _open(stream, path, max_pixels)
+        if image.format == "PNG":
+            image.verify()  # every chunk's checksum, which decoding alone does not look at
+            stream.seek(0)
+            image = _open(stream, path, max_pixels)
+        count = getattr(image, "n_frames", 1)
+        if count > MOST_FRAMES:
+            raise ImageError(path, f"has {count:,} frames; the most is {MOST_FRAMES:,}")
+
+    def decode(number: int) -> Picture:
+        with _decoding(path):
+            image.seek(number)
+            width, height = image.size  # a page's own
+            if width * height > max_pixels:
+                raise ImageError(path, f"page {number} has {width * height:,} pixels")
+            deep = _deep(image, stream) if count == 1 and is_deep(image) else None
+            return deep or from_image(image, path)
+
+    kind = image.format or ""
+    return Film(path, count, decode, kind, image.info.get("loop"))
+
+
+@contextmanager
+def _decoding(path: str) -> Iterator[None]:
+    """Whatever a broken file makes a decoder raise, as one line with the file's name."""
     try:
         with warnings.catch_warnings(), quiet_decoders():
             warnings.simplefilter("ignore")
-            image = _open(stream, path, max_pixels)
-            if image.format == "PNG":
-                image.verify()  # every chunk's checksum, which decoding alone does not look at
-                stream.seek(0)
-                image = _open(stream, path, max_pixels)
-            picture = _deep(image, stream) if is_deep(image) else None
-            return picture or from_image(image, path)
+            yield
     except FileError:
         raise
     except UnidentifiedImageError:

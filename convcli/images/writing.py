@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -10,6 +11,7 @@ from PIL import Image
 
 from convcli.images.alpha import on_white
 from convcli.images.deep import EXTRA, can_hold, write_deep
+from convcli.images.film import MILLISECONDS
 from convcli.images.formats import SIXTEEN_BIT
 from convcli.images.metadata import NO_METADATA, Metadata, save_options
 from convcli.images.picture import Values
@@ -42,6 +44,12 @@ def fitting(
     if alpha is not None and image_format in WITHOUT_ALPHA:
         pixels, alpha = on_white(pixels, alpha), None
         notes.append(f"{image_format} has no transparency; the picture is laid on white")
+    if alpha is not None and image_format == "GIF":
+        half = np.iinfo(alpha.dtype).max // 2
+        shown = np.where(alpha > half, np.iinfo(alpha.dtype).max, 0).astype(alpha.dtype)
+        if not np.array_equal(shown, alpha):
+            notes.append("GIF shows a pixel or does not: half transparency is lost")
+        alpha = shown
     joined = pixels if alpha is None else np.concatenate([pixels, alpha], axis=2)
     is_plain_gray = image_format in SIXTEEN_BIT and joined.shape[2] == 1
     if joined.dtype == np.uint8 or is_plain_gray or can_hold(image_format):
@@ -67,3 +75,38 @@ def write_picture(
         stream.write(held.getvalue())
         return
     image.save(stream, image_format, **options)
+
+
+def write_film(
+    stream: BinaryIO,
+    frames: Sequence[tuple[Values, Metadata]],
+    image_format: str,
+    loop: int | None,
+) -> None:
+    """Encode frames, each (H, W, C) of uint8, with how long each of them stands.
+
+    Parameters
+    ----------
+    frames : sequence of (pixels, metadata)
+    image_format : str
+        One of `MOVING`.
+    loop : int, optional
+        How often it plays, 0 being for ever; once where left out.
+    """
+    images = [Image.fromarray(pixels.squeeze()) for pixels, _ in frames]
+    metadata = frames[0][1]
+    options = _OPTIONS.get(image_format, {}) | save_options(
+        metadata, image_format, frames[0][0].shape[2]
+    )
+    if image_format != "TIFF":  # whose pages do not move
+        options["duration"] = [one.duration or MILLISECONDS for _, one in frames]
+        if loop is not None or image_format != "GIF":
+            options["loop"] = 1 if loop is None else loop
+    # Each frame stands by itself, on nothing.
+    if image_format == "GIF":
+        options["disposal"] = 2
+    if image_format == "WEBP":  # whose encoder may lose the alpha of what is not a key frame
+        options |= {"kmin": 1, "kmax": 1}
+    held = io.BytesIO()
+    images[0].save(held, image_format, save_all=True, append_images=images[1:], **options)
+    stream.write(held.getvalue())

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 from convcli.errors import ArgumentError
 from convcli.files import STDIN, STDOUT
+from convcli.images.film import MOVING
 from convcli.images.formats import WRITTEN, format_of
 
 TEMPLATE = "{stem}.{kernel}.png"
@@ -47,6 +50,11 @@ class Target:
         return self.template is not None and _suffix(self.template) == ".npy" and not self.is_named
 
     @property
+    def holds_frames(self) -> bool:
+        """Whether an output can hold several frames."""
+        return self.template is not None and format_name(self.template) in MOVING
+
+    @property
     def is_named(self) -> bool:
         """Whether each map has a file of its own."""
         return self.template is not None and "{kernel}" in self.template
@@ -59,8 +67,7 @@ class Target:
 
     def path(self, source: str, label: str) -> str:
         """The file that one map of an input goes to."""
-        stem = "stdin" if source == STDIN else Path(source).stem
-        words = {"stem": stem, "kernel": label}
+        words = {"stem": _stem(source), "kernel": label}
         return _PLACES.sub(lambda place: words[place[1]], self.template or "")
 
 
@@ -83,16 +90,89 @@ def check_target(target: Target, sources: Sequence[str]) -> None:
             f"output {template!r} is one file for {len(target.labels)} kernels; put {{kernel}} in "
             "its name, or give --combine"
         )
-    taken: dict[str, str] = {}
-    for source in sources:
+    taken: dict[str, tuple[int, str]] = {}
+    for number, source in enumerate(sources):
         for path in target.paths(source):
             place = path if path == STDOUT else os.path.realpath(path)
-            other = taken.setdefault(place, source)
-            if other != source or sources.count(source) > 1:
-                raise ArgumentError(
-                    f"{other} and {source} would both be written to {path}; "
-                    "put {stem} in the output's name, or filter them one by one"
-                )
+            first, other = taken.setdefault(place, (number, source))
+            if first != number:
+                raise ArgumentError(_collision(target, other, source, path))
+
+
+def _collision(target: Target, one: str, other: str, path: str) -> str:
+    """Two inputs for one output, and what helps."""
+    if one == other:
+        return f"{one} is given twice, for one {path}; give it once"
+    if "{stem}" not in (target.template or ""):
+        advice = "put {stem} in the output's name"
+    elif _stem(one) == _stem(other):
+        advice = "their names are alike: filter them apart, with another --output-dir each"
+    else:
+        advice = "give the output another name"
+    return f"{one} and {other} would both be written to {path}; {advice}"
+
+
+class Guard:
+    """The inputs that each input's outputs must not replace: few, of however many there are.
+
+    Looking at all of them for each would take hours for a folder of a hundred thousand.
+
+    Parameters
+    ----------
+    target : Target
+    sources : sequence of str
+        The inputs.
+    others : sequence of str
+        What is written beside the target.
+    """
+
+    def __init__(self, target: Target, sources: Sequence[str], others: Sequence[str] = ()) -> None:
+        self._target = target
+        files = [source for source in sources if source != STDIN]
+        outputs = chain(others, *map(target.paths, sources))
+        folders = {os.path.realpath(Path(path).parent) for path in outputs}
+        self._inputs = {os.path.realpath(source): source for source in files}
+        self._inputs |= _links(folders, files)
+        unforeseen = _channel_names(target)
+        self._unforeseen = tuple(
+            source for name, source in self._inputs.items() if unforeseen.search(name)
+        )
+
+    def target(self, source: str, *others: str) -> Target:
+        """The target of one input, which writes others as well."""
+        paths = [os.path.realpath(path) for path in (*self._target.paths(source), *others)]
+        met = (self._inputs[path] for path in paths if path in self._inputs)
+        protected = (*self._target.protected, source, *met, *self._unforeseen)
+        return replace(self._target, protected=tuple(dict.fromkeys(protected)))
+
+
+def _links(folders: Iterable[str], files: Iterable[str]) -> dict[str, str]:
+    """What is in folders, and is one of the files, by whatever name."""
+    found: dict[str, str] = {}
+    known: dict[tuple[int, int], str] = {}
+    for path in files:
+        with suppress(OSError, ValueError):
+            status = Path(path).stat()
+            known[status.st_dev, status.st_ino] = path
+    for folder in folders:
+        with suppress(OSError, ValueError), os.scandir(folder) as entries:
+            for entry in entries:
+                with suppress(OSError):
+                    status = entry.stat()
+                    if (status.st_dev, status.st_ino) in known:
+                        found[entry.path] = known[status.st_dev, status.st_ino]
+    return found
+
+
+def _channel_names(target: Target) -> re.Pattern[str]:
+    """The names of files that hold a channel of a map, of which nobody knows before it is made."""
+    if not target.is_named:
+        return re.compile(r"(?!)")  # none
+    labels = "|".join(map(re.escape, target.labels))
+    words = {"stem": ".*", "kernel": rf"(?:{labels})-\d+"}
+    parts = _PLACES.split(Path(target.template or "").name)
+    name = "".join(words[one] if place % 2 else re.escape(one) for place, one in enumerate(parts))
+    return re.compile(rf"(?:^|[/\\]){name}$", re.DOTALL)
 
 
 def format_name(path: str) -> str:
@@ -123,6 +203,10 @@ def distinct(slugs: Sequence[str]) -> tuple[str, ...]:
             label = f"{one}-{count}"
         found.append(label)
     return tuple(found)
+
+
+def _stem(source: str) -> str:
+    return "stdin" if source == STDIN else Path(source).stem
 
 
 def _suffix(path: str) -> str:

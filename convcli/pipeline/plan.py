@@ -58,6 +58,8 @@ class Plan:
         What every map goes through then, in order.
     value_range : str, optional
         The range policy of pictures; what suits the input where left out.
+    frame : int, optional
+        Which frame or page to filter, from 0; all, where the output can hold them, if left out.
     linear : bool
         Filter in linear light, for pictures whose values are sRGB.
     strip : bool
@@ -74,6 +76,7 @@ class Plan:
     combine: str | None = None
     layers: tuple[Step, ...] = ()
     value_range: str | None = None
+    frame: int | None = None
     linear: bool = False
     strip: bool = False
     method: str = "auto"

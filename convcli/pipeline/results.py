@@ -11,9 +11,9 @@ import numpy as np
 from convcli.engine.arrays import Array
 from convcli.errors import ShapeError
 from convcli.files import check_output, replacing
-from convcli.images.picture import Picture
+from convcli.images.picture import Picture, Values
 from convcli.images.ranges import to_pixels
-from convcli.images.writing import fitting, write_picture
+from convcli.images.writing import fitting, write_film, write_picture
 from convcli.pipeline.names import NUMBER_SUFFIXES, Target, format_name
 
 MOST_FILES = 1024  # of one map, a channel each
@@ -76,6 +76,36 @@ def write_maps(
     return written
 
 
+def write_films(
+    source: str,
+    frames: Sequence[Sequence[Picture]],
+    target: Target,
+    policy: str,
+    loop: int | None,
+) -> list[Written]:
+    """Write the maps of every frame of an input, a film for each kernel.
+
+    Parameters are those of `write_maps`, with the maps of each frame; `loop` is how often it plays.
+    """
+    written = []
+    for place, label in enumerate(target.labels):
+        path = target.path(source, label)
+        kind = format_name(path)
+        shots, outcomes = [], []
+        for maps in frames:
+            result = maps[place]
+            if result.values.shape[2] not in (1, 3):
+                raise ShapeError(f"a film of {result.values.shape[2]} channels is no picture")
+            pixels, outcome = _pixels(path, result, policy, depth=8)
+            shots.append((pixels, result.metadata))
+            outcomes.append(outcome)
+        with replacing(path) as stream:
+            write_film(stream, shots, kind, loop)
+        worst = max(outcomes, key=lambda one: one.clipped)
+        written.append(replace(worst, shape=(len(shots), *worst.shape)))
+    return written
+
+
 def _files(results: Sequence[Picture], target: Target) -> Iterator[tuple[str, Picture]]:
     """What goes into each file: a map, all of them, or where a format holds no more, a channel."""
     if target.is_stacked:
@@ -108,14 +138,19 @@ def _write(path: str, result: Picture, policy: str) -> Written:
         with replacing(path) as stream:
             _write_npy(stream, numbers) if kind == ".npy" else _write_csv(stream, numbers)
         return Written(path, numbers.shape)
-    depth = result.depth or 8
-    ranged = to_pixels(result.values, policy, depth)
-    alpha = None if result.alpha is None else to_pixels(result.alpha, "clamp", depth).pixels
-    pixels, notes = fitting(ranged.pixels, alpha, kind)
+    pixels, written = _pixels(path, result, policy, result.depth or 8)
     with replacing(path) as stream:
         write_picture(stream, pixels, kind, result.metadata)
+    return written
+
+
+def _pixels(path: str, result: Picture, policy: str, depth: int) -> tuple[Values, Written]:
+    """A map and its alpha as pixels that the path's format can hold, and what became of them."""
+    ranged = to_pixels(result.values, policy, depth)
+    alpha = None if result.alpha is None else to_pixels(result.alpha, "clamp", depth).pixels
+    pixels, notes = fitting(ranged.pixels, alpha, format_name(path))
     notes = (*(() if ranged.note is None else (ranged.note,)), *notes)
-    return Written(path, squeezed(pixels).shape, ranged.policy, ranged.clipped, notes)
+    return pixels, Written(path, squeezed(pixels).shape, ranged.policy, ranged.clipped, notes)
 
 
 def _write_npy(stream: BinaryIO, numbers: Array) -> None:

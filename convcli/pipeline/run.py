@@ -17,17 +17,18 @@ from convcli.engine.filtering import sum_type
 from convcli.errors import ArgumentError, FileError
 from convcli.files import STDOUT, check_output
 from convcli.images.alpha import divided, premultiplied
+from convcli.images.film import Film
 from convcli.images.light import from_linear, to_linear
 from convcli.images.metadata import NO_METADATA
 from convcli.images.picture import Picture, resized, to_gray
 from convcli.images.ranges import to_pixels
-from convcli.images.reading import read_input
+from convcli.images.reading import opened_film
 from convcli.kernels.kernel import Kernel
 from convcli.pipeline.names import Target
 from convcli.pipeline.opacity import alpha_plan, keeps_proportion, without_bias
 from convcli.pipeline.operations import apply_step, combined, convolved
 from convcli.pipeline.plan import Plan, check_sizes
-from convcli.pipeline.results import Written, write_maps
+from convcli.pipeline.results import Written, write_films, write_maps
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,22 +89,25 @@ def process(source: str, plan: Plan, target: Target, watch: Watch | None = None)
         Whatever went wrong, with the file that it went wrong with.
     """
     started = perf_counter()
+    notes: tuple[str, ...] = ()
     for path in target.paths(source):
         if path != STDOUT:
             check_output(path, force=target.force, inputs=target.protected)
     try:
-        picture = read_input(source, max_pixels=plan.max_pixels)
-        with np.errstate(over="ignore", invalid="ignore"):
-            alphas = filter_alpha(picture, plan)
-            maps = filter_picture(picture, plan, watch, alphas)
-        _check_numbers(maps, plan)
-        policy = plan.value_range or default_range(picture, plan)
-        written = write_maps(source, results_of(picture, plan, maps, alphas), target, policy)
+        with opened_film(source, max_pixels=plan.max_pixels) as film:
+            picture = film.frame(plan.frame or 0)
+            policy = plan.value_range or default_range(picture, plan)
+            if film.count > 1 and plan.frame is None and target.holds_frames and watch is None:
+                maps, written = _filmed(source, film, plan, target, policy)
+            else:
+                maps, results = _filtered_picture(picture, plan, watch)
+                written = write_maps(source, results, target, policy)
+                notes = _frame_notes(film, plan)
     except ArgumentError as error:
         raise FileError(source, str(error)) from error
     except MemoryError as error:
         raise FileError(source, "there is not enough memory for it") from error
-    notes = (*picture.notes, *(note for one in written for note in one.notes))
+    notes = (*picture.notes, *notes, *(note for one in written for note in one.notes))
     return Outcome(source, picture, tuple(maps), tuple(written), notes, perf_counter() - started)
 
 
@@ -123,6 +127,36 @@ def _check_numbers(maps: Sequence[Array], plan: Plan) -> None:
         least, largest = one.min(), one.max()
         if np.isnan(least) or np.isposinf(largest) or (np.isneginf(least) and not has_maxima):
             raise ArgumentError("a sum is beyond what floating point holds")
+
+
+def _filtered_picture(
+    picture: Picture, plan: Plan, watch: Watch | None = None
+) -> tuple[list[Array], list[Picture]]:
+    """The feature maps of a picture, and the same with their alpha and what belongs to it."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        alphas = filter_alpha(picture, plan)
+        maps = filter_picture(picture, plan, watch, alphas)
+    _check_numbers(maps, plan)
+    return maps, results_of(picture, plan, maps, alphas)
+
+
+def _filmed(
+    source: str, film: Film, plan: Plan, target: Target, policy: str
+) -> tuple[list[Array], list[Written]]:
+    """Filter every frame by itself; the maps of the first stand for all."""
+    first: list[Array] = []
+    frames: list[list[Picture]] = []
+    for number in range(film.count):
+        maps, results = _filtered_picture(film.frame(number), plan)
+        first = first or maps
+        frames.append(results)
+    return first, write_films(source, frames, target, policy, film.loop)
+
+
+def _frame_notes(film: Film, plan: Plan) -> tuple[str, ...]:
+    if film.count == 1 or plan.frame is not None:
+        return ()
+    return (f"holds {film.count} frames; the first is filtered, and --frame N takes another",)
 
 
 def default_range(picture: Picture, plan: Plan) -> str:
