@@ -15,7 +15,7 @@ from convcli.arithmetic.blocks import BLOCKS, Cost, Unit, cost
 from convcli.arithmetic.layers import Layer
 from convcli.arithmetic.network import Walk, walk
 from convcli.arithmetic.shapes import Shape
-from convcli.arithmetic.skeleton import Budget, Weigh, cheapest
+from convcli.arithmetic.skeleton import EVERY, USUAL, Budget, Weigh, cheapest
 from convcli.errors import ArgumentError, ConvError
 
 ENOUGH = 0.99  # of the budget: a stack that uses so much is not made deeper
@@ -105,22 +105,29 @@ def _skeletons(shape: Shape, budget: Budget, block: str) -> set[tuple[Unit, ...]
     bounds: list[tuple[str, int, Weigh]] = [("parameters", budget.params, lambda one: one.params)]
     if budget.macs is not None:
         bounds.append(("MACs", budget.macs, lambda one: one.macs))
-    skeletons = set()
-    for what, most, weigh in bounds:
-        found = cheapest(block, shape, budget, weigh)
-        if found is None:
-            raise InfeasibleError(
-                f"size: no 3x3 windows of stride 1 to 3 take {shape[1]}x{shape[2]} "
-                f"to {'x'.join(map(str, budget.output or ()))}"
-            )
-        least, units = found
-        if least > most:
-            raise InfeasibleError(
-                f"{what}: the cheapest stack of {block} units that does it has {len(units)} of "
-                f"them and needs {least:,} {what}, {least - most:,} over the budget of {most:,}"
-            )
-        skeletons.add(units)
-    return skeletons
+    return {
+        _within(what, most, shape, budget, block=block, weigh=weigh) for what, most, weigh in bounds
+    }
+
+
+def _within(
+    what: str, most: int, shape: Shape, budget: Budget, *, block: str, weigh: Weigh
+) -> tuple[Unit, ...]:
+    """The cheapest units, if the bound allows them: the usual ones, or else any."""
+    for units in (USUAL, EVERY):
+        found = cheapest(block, shape, budget, weigh, units)
+        if found is not None and found[0] <= most:
+            return found[1]
+    if found is None:
+        raise InfeasibleError(
+            f"size: no 3x3 windows of stride 1 to 3 take {shape[1]}x{shape[2]} "
+            f"to {'x'.join(map(str, budget.output or ()))}"
+        )
+    raise InfeasibleError(
+        f"{what}: the cheapest stack of {block} units (3x3, stride 1 to 3) that does it has "
+        f"{len(found[1])} of them and needs {found[0]:,} {what}, "
+        f"{found[0] - most:,} over the budget of {most:,}"
+    )
 
 
 def _deepened(units: tuple[Unit, ...], more: int) -> tuple[Unit, ...]:

@@ -34,7 +34,7 @@ def look_back(walk: Walk, place: int, at: Pair) -> dict[int, Area]:
     --------
     >>> from convcli.arithmetic.network import walk
     >>> found = look_back(walk(["conv:3,p=1", "maxpool:2"], (1, 8, 8)), 1, (0, 0))
-    >>> found[INPUT]
+    >>> found[-1]
     ((-1, 2), (-1, 2))
     """
     seen: dict[int, Area] = {place: ((at[0], at[0]), (at[1], at[1]))}

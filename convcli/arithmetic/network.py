@@ -199,7 +199,8 @@ class _Walker:
             if self._framework is not None:
                 check_rules(layer, self._framework)
             output = output_shape(layer, inputs)
-            sights = _seen(layer, inputs, [self._sights(place) for place in places])
+            seen = [self._sights(place) for place in places]
+            sights = _seen(layer, inputs, seen)
             params = parameters(layer, inputs[0])
         except ArgumentError as error:
             found = " and ".join("x".join(map(str, shape)) for shape in inputs)
@@ -219,7 +220,7 @@ class _Walker:
                 params=params,
                 macs=macs(layer, inputs[0], output),
                 is_map=layer.op not in ENDS_OF_MAPS and all(map(self._is_map, places)),
-                notes=(*_alignment(sights, layer), *differences(layer, inputs[0], self._framework)),
+                notes=(*_alignment(layer, seen), *differences(layer, inputs[0], self._framework)),
             )
         )
 
@@ -256,7 +257,9 @@ def _seen(layer: Layer, inputs: Sequence[Shape], before: Sequence[Sights]) -> Si
         return joined([sights[0] for sights in before]), joined([sights[1] for sights in before])
     if layer.op in (*CONVOLUTIONS, *POOLS):
         along_rows, along_columns = layer.window.axes((shape[1], shape[2]))
-        return rows.through(along_rows), columns.through(along_columns)
+        down = rows.through(along_rows)
+        alike = rows == columns and along_rows == along_columns
+        return down, down if alike else columns.through(along_columns)
     if layer.op == "crop":
         (top, _), (left, _) = crop_sides(layer, inputs)
         return rows.cropped(top), columns.cropped(left)
@@ -272,7 +275,13 @@ def _dropped(layer: Layer, shape: Shape) -> Pair:
     return layer.window.dropped((shape[1], shape[2]))
 
 
-def _alignment(sights: Sights, layer: Layer) -> tuple[str, ...]:
-    if layer.op not in JOINS or all(sight.aligned for sight in sights):
+def _alignment(layer: Layer, branches: Sequence[Sights]) -> tuple[str, ...]:
+    """Whether a join's branches are centred on different pixels."""
+    if layer.op not in JOINS:
         return ()
-    return ("its branches are not aligned: their outputs are centred on different pixels",)
+    for side, axis in enumerate(("rows", "columns")):
+        starts = sorted({branch[side].start for branch in branches})
+        if len(starts) > 1:
+            found = " and ".join(map(str, starts))
+            return (f"its branches are not aligned: their first {axis} are centred on {found}",)
+    return ()

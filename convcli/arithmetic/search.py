@@ -12,7 +12,7 @@ from convcli.arithmetic.measure import Measured, measure
 from convcli.arithmetic.sizes import Axis, effective_kernel
 from convcli.errors import LimitError
 
-MOST_TRIED = 200_000  # combinations of two axes, and of kernel, stride and dilation along one
+MOST_TRIED = 400_000  # settings along one axis, and pairs of them for two
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ def solve(
     ((3, 3), (2, 2), ((1, 1), (1, 1)))
     """
     tried = ranges or Ranges()
-    _check(tried)
+    _check(tried, transposed)
     along = [
         [
             axis
@@ -143,17 +143,26 @@ def _extras(tried: Ranges, stride: int, dilation: int, transposed: bool) -> rang
     return range(tried.output_padding.start, min(tried.output_padding.stop, allowed.stop))
 
 
-def _check(tried: Ranges) -> None:
+def _check(tried: Ranges, transposed: bool) -> None:
     """Refuse ranges that would take too long, by arithmetic alone."""
-    paddings = (
-        max(tried.kernel) * max(tried.dilation) if tried.padding is None else len(tried.padding)
-    )
-    extras = max(tried.stride) if tried.output_padding is None else len(tried.output_padding)
-    count = len(tried.kernel) * len(tried.stride) * len(tried.dilation) * paddings * extras
+    count = _length(tried.kernel) * _length(tried.stride) * _length(tried.dilation)
+    if tried.padding is not None:
+        count *= _length(tried.padding)
+    else:  # about half the effective kernel, on the average
+        largest = effective_kernel(tried.kernel.stop - 1, tried.dilation.stop - 1)
+        count *= max(largest // 4, 1)
+    if transposed:
+        extras = tried.output_padding or range(max(tried.stride.stop, tried.dilation.stop) - 1)
+        count *= max(_length(extras), 1)
     if count > MOST_TRIED:
         raise LimitError(
-            f"these ranges hold up to {count:,} settings; the most is {MOST_TRIED:,}: narrow them"
+            f"these ranges hold about {count:,} settings; the most is {MOST_TRIED:,}: narrow them"
         )
+
+
+def _length(numbers: range) -> int:
+    """How many numbers a range holds: `len` knows no more than an index does."""
+    return max(numbers.stop - numbers.start, 0)
 
 
 def _every_pair(rows: list[Axis], columns: list[Axis]) -> list[tuple[Axis, Axis]]:

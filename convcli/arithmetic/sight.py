@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import chain
 from typing import TypeAlias
 
 from convcli.arithmetic.sizes import Axis
@@ -18,7 +19,8 @@ from convcli.errors import LimitError, ShapeError
 
 Interval: TypeAlias = tuple[int, int] | None  # (first, last) input position; None sees nothing
 
-MOST_PHASES = 1 << 16
+MOST_PHASES = 1 << 12
+MOST_LOOKS = 1 << 23  # at single outputs, to work out what all phases see
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,7 @@ class Sight:
         if parts > MOST_PHASES:
             raise LimitError(f"a pool to {parts} positions is too large: the most is {MOST_PHASES}")
         windows = [range(i * size // parts, -(-(i + 1) * size // parts)) for i in range(parts)]
-        phases = tuple(hull(self.at(place) for place in (seen[0], seen[-1])) for seen in windows)
+        phases = tuple(self._seen_from(window) for window in windows)
         jump = self.jump * Fraction(size, parts)
         middle = Fraction(windows[0][-1], 2)
         # Parts of unequal size: one turn through all of them goes over the whole map.
@@ -120,13 +122,27 @@ class Sight:
                     best = max(best, last - first + 1)
         return best
 
+    def _seen_from(self, places: range) -> Interval:
+        """What several outputs see together.
+
+        After a turn through all phases everything has moved on, so only those near the ends count.
+        """
+        turn = len(self.phases) * places.step
+        last = places.stop - 1 - (places.stop - 1 - places.start) % places.step
+        if last - places.start <= 2 * turn:
+            return hull(map(self.at, places))
+        near = range(places.start, places.start + turn, places.step)
+        far = range(last, last - turn, -places.step)
+        return hull(map(self.at, chain(near, far)))
+
     def _convolved(self, axis: Axis) -> Sight:
-        """A window at v meets v·s - p + d·t; where all of them see alike, its ends tell."""
+        """A window at v meets the positions v·s - p + d·t."""
         count = len(self.phases) // math.gcd(len(self.phases), axis.stride)
-        ends = (0, axis.effective_kernel - 1)
-        taps = ends if len(self.phases) == 1 else _taps(axis)
+        _check_phases(count, min(axis.kernel, 2 * len(self.phases)))
+        starts = (v * axis.stride - axis.before for v in range(count))
         phases = tuple(
-            hull(self.at(v * axis.stride - axis.before + tap) for tap in taps) for v in range(count)
+            self._seen_from(range(start, start + axis.effective_kernel, axis.dilation))
+            for start in starts
         )
         centre = Fraction(axis.effective_kernel - 1, 2) - axis.before
         step = self.jump * axis.stride * count
@@ -135,19 +151,29 @@ class Sight:
     def _transposed(self, axis: Axis) -> Sight:
         """Output v meets position i where v + p - i·s is one of the taps 0, d, 2d..."""
         count = len(self.phases) * axis.stride
-        if count > MOST_PHASES:
-            raise LimitError(f"upsampling by more than {MOST_PHASES} in all is not followed")
-        phases = tuple(
-            hull(
-                self.at((v + axis.before - tap) // axis.stride)
-                for tap in _taps(axis)
-                if (v + axis.before - tap) % axis.stride == 0
-            )
-            for v in range(count)
-        )
+        _check_phases(count, min(axis.effective_kernel // axis.stride, 2 * len(self.phases)))
+        phases = tuple(self._seen_from(_painters(axis, v)) for v in range(count))
         jump = self.jump / axis.stride
         centre = axis.before - Fraction(axis.effective_kernel - 1, 2)
         return Sight(phases, self.step, self.start + centre * jump, self.aligned)
+
+
+def _check_phases(count: int, looks: int = 1) -> None:
+    if count > MOST_PHASES or count * looks > MOST_LOOKS:
+        raise LimitError(f"upsampling by more than {MOST_PHASES} in all is not followed")
+
+
+def _painters(axis: Axis, v: int) -> range:
+    """The inputs of a transposed convolution that paint its output v: v + p = i·s + d·t."""
+    place = v + axis.before
+    common = math.gcd(axis.stride, axis.dilation)
+    if place % common:
+        return range(0)
+    period = axis.dilation // common
+    first = place // common * pow(axis.stride // common, -1, period) if period > 1 else 0
+    lowest = -(-(place - axis.effective_kernel + 1) // axis.stride)
+    start = lowest + (first - lowest) % period
+    return range(start, place // axis.stride + 1, period)
 
 
 def joined(branches: Sequence[Sight]) -> Sight:
@@ -163,8 +189,7 @@ def joined(branches: Sequence[Sight]) -> Sight:
         found = " and ".join(map(str, sorted(jumps)))
         raise ShapeError(f"its branches have different jumps, {found}: their outputs drift apart")
     count = math.lcm(*(len(branch.phases) for branch in branches))
-    if count > MOST_PHASES:
-        raise LimitError(f"upsampling by more than {MOST_PHASES} in all is not followed")
+    _check_phases(count)
     phases = tuple(hull(branch.at(v) for branch in branches) for v in range(count))
     union = Sight(phases, int(branches[0].jump * count), branches[0].start)
     starts = {branch.start for branch in branches}
@@ -186,7 +211,3 @@ def hull(intervals: Iterable[Interval]) -> Interval:
     if not seen:
         return None
     return min(first for first, _ in seen), max(last for _, last in seen)
-
-
-def _taps(axis: Axis) -> range:
-    return range(0, axis.effective_kernel, axis.dilation)

@@ -12,9 +12,9 @@ from convcli.arithmetic.blocks import Cost, Unit, cost
 from convcli.arithmetic.shapes import Shape
 from convcli.errors import LimitError
 
-# Halving as it is mostly done; and whatever else 3x3 windows do, for sizes that halving misses.
+# Halving as it is mostly done; and whatever else 3x3 windows do, where that is not enough.
 USUAL = (Unit(stride=1), Unit(stride=2))
-UNUSUAL = (*USUAL, Unit(stride=1, padding=0), Unit(stride=2, padding=0), Unit(stride=3))
+EVERY = tuple(Unit(stride=stride, padding=padding) for stride in (1, 2, 3) for padding in (1, 0))
 LEAST_MAP = 4  # how small a map may get where no size was asked for
 MOST_FIELD = 16_384
 MOST_STATES = 400_000
@@ -30,6 +30,7 @@ class State:
     jump: int
     field: int
     channels: int
+    begun: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +63,7 @@ class Budget:
 
 
 def cheapest(
-    block: str, shape: Shape, budget: Budget, weigh: Weigh
+    block: str, shape: Shape, budget: Budget, weigh: Weigh, units: Sequence[Unit]
 ) -> tuple[int, tuple[Unit, ...]] | None:
     """The least cost of any stack that reaches a budget's receptive field and size, and its units.
 
@@ -80,6 +81,8 @@ def cheapest(
         Without a size to end at, any from 4x4 on will do (or the input's own, if it is smaller).
     weigh : callable
         What of a unit's cost counts.
+    units : sequence of Unit
+        `USUAL` or `EVERY`.
 
     Raises
     ------
@@ -90,23 +93,14 @@ def cheapest(
         raise LimitError(
             f"a receptive field of {budget.field} is too large: the most is {MOST_FIELD}"
         )
-    found = _search(block, shape, budget, weigh, USUAL)
-    if found is None and budget.output is not None:
-        found = _search(block, shape, budget, weigh, UNUSUAL)
-    return found
-
-
-def _search(
-    block: str, shape: Shape, budget: Budget, weigh: Weigh, units: Sequence[Unit]
-) -> tuple[int, tuple[Unit, ...]] | None:
-    start = State((shape[1], shape[2]), 1, 1, shape[0])
+    start = State((shape[1], shape[2]), 1, 1, shape[0], begun=False)
     best: dict[State, int] = {start: 0}
     came_from: dict[State, tuple[State, Unit]] = {}
     queue = [(0, start)]
     while queue:
         spent, state = heapq.heappop(queue)
         arrived = budget.output in (None, state.size) and state.field >= budget.field
-        if arrived and state != start:
+        if arrived and state.begun:
             return spent, _units_to(state, came_from)
         for unit, follower in _steps(state, units, budget, start):
             price = cost(block, unit, (state.channels, *state.size), follower.channels)
@@ -131,7 +125,7 @@ def _steps(
         seen = min(state.field + 2 * state.jump, budget.field)
         channels = 1
         if budget.width is not None:
-            channels = budget.width if state == start else state.channels * unit.stride
+            channels = state.channels * unit.stride if state.begun else budget.width
         yield unit, State(size, state.jump * unit.stride, seen, channels)
 
 

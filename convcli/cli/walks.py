@@ -13,6 +13,7 @@ from convcli.arithmetic.notation import format_layer, format_size
 from convcli.cli.output import comma_separated, json_text, markdown, table
 
 WORDS = ("name", "layer")
+MOST_FLOAT = 10**300
 HEADINGS = [
     *WORDS, "output", "rf", "jump", "start", "padding", "dropped", "params", "MACs", "bytes"
 ]  # fmt: skip
@@ -100,7 +101,14 @@ def _field(walked: Walked) -> str:
 
 
 def _numbers(values: Sequence[Fraction]) -> list[int | float]:
-    return [int(value) if value.denominator == 1 else float(value) for value in values]
+    return [_number(value) for value in values]
+
+
+def _number(value: Fraction) -> int | float:
+    """A fraction as a JSON number; beyond what a float holds, where halves are lost, an integer."""
+    if value.denominator == 1 or abs(value) > MOST_FLOAT:
+        return int(value)
+    return float(value)
 
 
 def _pair(values: Sequence[Fraction]) -> str:

@@ -115,7 +115,7 @@ def test_fractions_are_numbers() -> None:
 def test_fractions_of_any_size_are_numbers() -> None:
     side = "1" + "0" * 400
     found = document("--input", "1x5x5", f"conv:2,p={side}")
-    assert found["layers"][0]["output"] == [2 * int(side) + 4] * 2
+    assert found["layers"][0]["output"] == [1, *[2 * int(side) + 4] * 2]
 
 
 @settings(max_examples=100)
@@ -158,9 +158,8 @@ def test_another_input_than_the_network_s_own() -> None:
     found = document("--net", "resnet18", "--input", "3x64x96")
     assert found["input"] == [3, 64, 96]
     assert found["total"]["params"] == 11_689_512
-    assert "on 3x20x20" in refused(2, "--net", "alexnet", "--input", "3x20x20").replace(
-        "64x4x4", "3x20x20"
-    )
+    said = refused(2, "--net", "alexnet", "--input", "3x20x20")
+    assert said.startswith("convcli: layer 6 (maxpool:3,s=2) on 192x1x1: the output would be empty")
 
 
 @pytest.mark.parametrize("name", sorted(ZOO))
@@ -206,7 +205,7 @@ def test_a_table_has_a_row_for_every_layer_and_the_totals() -> None:
     assert words[1][:4] == ["conv1", "conv:7,s=2,p=3,c=64", "64x112x112", "7"]
     assert words[3][0] == "total"
     assert words[3][-3:] == ["9472", "118013952", str(4 * 64 * (112 * 112 + 56 * 56))]
-    assert lines[-2].startswith("─")
+    assert not lines[-2].strip("─ ")  # ruled off
 
 
 def test_csv_and_markdown_say_the_same() -> None:
@@ -278,7 +277,7 @@ def test_a_framework_s_rules_hold() -> None:
         (("--input", "0x8x8", "relu"), "at least 1"),
         (("--input", "1x8x8", "conv:kernel=nokernel"), "nokernel"),
         (("--input", "1x4x4", "add:from=a+input"), "no layer before it is named 'a'"),
-        ((*("--input", "1x2x2"), *["tconv:2,s=2"] * 2000), "upsampling by more than 65536"),
+        ((*("--input", "1x2x2"), *["tconv:2,s=2"] * 2000), "upsampling by more than 4096"),
     ],
 )
 def test_what_cannot_be_is_a_usage_error(options: tuple[str, ...], words: str) -> None:
