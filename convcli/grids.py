@@ -9,7 +9,10 @@ import io
 import itertools
 import json
 import math
+import mmap
 import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
@@ -87,6 +90,30 @@ def load_grid(stream: BinaryIO, name: str, most_values: int) -> Grid:
     if grid.size > most_values:
         raise GridError(name, f"holds {grid.size:,} numbers; the most is {most_values:,}")
     return grid
+
+
+@contextmanager
+def mapped_npy(path: str, most_values: int) -> Iterator[tuple[Grid, Callable[[], None]]]:
+    """Map a `.npy` file into memory, to be read as it is used.
+
+    Yields
+    ------
+    array, release
+        Calling `release` lets go of what was read so far, so that a file larger than the memory
+        can be gone through.
+
+    Raises
+    ------
+    FileError
+        As `read_grid`; its numbers are not looked at, so they may be NaN.
+    """
+    with opened(path, most_values * 8 + (1 << 16)) as stream:
+        shape, dtype, is_fortran = _checked_npy(stream, path, most_values)
+        # Closed with the last array that looks into it: it cannot be closed under one.
+        held = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+        flat = np.frombuffer(held, dtype, math.prod(shape), stream.tell())
+        array = flat.reshape(shape, order="F" if is_fortran else "C")
+        yield array, lambda: held.madvise(mmap.MADV_DONTNEED)
 
 
 def starts_as_npy(stream: BinaryIO) -> bool:
@@ -211,7 +238,19 @@ def finite_number(value: Any, what: str, name: str) -> float:
 
 def load_npy(stream: BinaryIO, name: str, most_values: int) -> Grid:
     """Read a `.npy` array; what its header says is checked before any memory is taken."""
-    shape, dtype = _npy_header(stream, name)
+    _checked_npy(stream, name, most_values)
+    stream.seek(0)
+    array: Grid = np.load(stream, allow_pickle=False)
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise GridError(name, "holds NaN or infinity, which no filter can use")
+    return array
+
+
+def _checked_npy(
+    stream: BinaryIO, name: str, most_values: int
+) -> tuple[tuple[int, ...], np.dtype[Any], bool]:
+    """Hold a `.npy` header to what it may say; the stream then stands at the first number."""
+    shape, dtype, is_fortran = _npy_header(stream, name)
     count = math.prod(shape)
     if dtype.kind not in "buif" or dtype.itemsize > 8:
         raise GridError(name, f"holds {dtype}, not real numbers of up to 64 bits")
@@ -221,14 +260,10 @@ def load_npy(stream: BinaryIO, name: str, most_values: int) -> Grid:
         raise GridError(name, f"holds {count:,} numbers; the most is {most_values:,}")
     if remaining(stream) < count * dtype.itemsize:
         raise GridError(name, f"is cut short: its header says {shape} of {dtype}")
-    stream.seek(0)
-    array: Grid = np.load(stream, allow_pickle=False)
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise GridError(name, "holds NaN or infinity, which no filter can use")
-    return array
+    return shape, dtype, is_fortran
 
 
-def _npy_header(stream: BinaryIO, name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
+def _npy_header(stream: BinaryIO, name: str) -> tuple[tuple[int, ...], np.dtype[Any], bool]:
     """What a `.npy` header says of its array."""
     readers = {
         (1, 0): np.lib.format.read_array_header_1_0,
@@ -238,13 +273,13 @@ def _npy_header(stream: BinaryIO, name: str) -> tuple[tuple[int, ...], np.dtype[
         version = np.lib.format.read_magic(stream)
         if version not in readers:
             raise GridError(name, f"is of .npy version {version}, which is not read")
-        shape, _, dtype = readers[version](stream)
+        shape, is_fortran, dtype = readers[version](stream)
     except GridError:
         raise
     except Exception as error:  # noqa: BLE001  # a header is Python text: all can go wrong with it
         words = str(error).splitlines() or [type(error).__name__]
         raise GridError(name, f"is not a .npy array: {_short(words[0])}") from None
-    return shape, dtype
+    return shape, dtype, is_fortran
 
 
 def _flatten(value: Any, shape: list[int], flat: list[float], name: str) -> None:

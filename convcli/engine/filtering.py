@@ -7,7 +7,7 @@ Values go the way of `conv2d` (pad, columns, matmul, reshape), a few rows at a t
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -92,6 +92,63 @@ def filter2d(
     >>> filter2d(np.array([[0, 100, 255]], np.uint8), [[-1, 0, 1]])
     array([[100, 255, 155]], dtype=uint8)
     """
+    bands = filter_bands(
+        image,
+        kernel,
+        bias=bias,
+        stride=stride,
+        padding=padding,
+        padding_mode=padding_mode,
+        dilation=dilation,
+        flip=flip,
+        method=method,
+        out_dtype=out_dtype,
+    )
+    maps = np.empty(bands.shape, bands.dtype)
+    for rows, band in bands.parts:
+        maps[rows] = band
+    return maps
+
+
+@dataclass(frozen=True, slots=True)
+class Bands:
+    """A filtered image that comes in bands of rows, each made when it is asked for.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of the whole.
+    dtype : dtype
+    parts : iterator of (slice, ndarray)
+        The rows, from the top, and their values.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    parts: Iterator[tuple[slice, Array]]
+
+
+def filter_bands(
+    image: ArrayLike,
+    kernel: ArrayLike,
+    *,
+    bias: float = 0.0,
+    stride: int | Sequence[int] = 1,
+    padding: PaddingLike = "same",
+    padding_mode: str = "replicate",
+    dilation: int | Sequence[int] = 1,
+    flip: bool = False,
+    method: str = "auto",
+    out_dtype: DTypeLike | None = None,
+) -> Bands:
+    """As `filter2d`, a band of rows at a time: for images that do not fit the memory.
+
+    Examples
+    --------
+    >>> bands = filter_bands(np.ones((4, 4)), np.ones((3, 3)), padding="valid")
+    >>> bands.shape, [band.tolist() for _, band in bands.parts]
+    ((2, 2), [[[9.0, 9.0], [9.0, 9.0]]])
+    """
     pixels, weights = as_numbers(image, "image"), as_numbers(kernel, "kernel").astype(np.float64)
     _check_axes(pixels, weights)
     default = pixels.dtype if pixels.dtype.kind in "uif" else np.dtype(np.float32)
@@ -100,19 +157,23 @@ def filter2d(
     if flip:
         weights = weights[..., ::-1, ::-1]
     check_method(method, weights)
-    correlate = _correlation(method, weights, pixels)
     shape = window(weights.shape[-2:], stride=stride, padding=padding, dilation=dilation)
-
     cube = np.atleast_3d(pixels)  # (H, W, C)
-    channels = {2: cube.shape[2], 3: 1, 4: len(weights)}[weights.ndim]
-    maps = np.empty((*shape.output(cube.shape[:2]), channels), result_type)
-    for rows, band in _padded_bands(cube, shape, padding_mode):
-        sums = correlate(band, weights, replace(shape, padding=NO_PADDING))  # (rows, ow, channels)
-        if offset:
-            sums += np.asarray(offset, sums.dtype)
-        maps[rows] = as_type(sums, result_type)
+    numpy_mode(padding_mode)  # refuse an unknown one before any work
+    size = shape.output(cube.shape[:2])
     has_channels = {2: pixels.ndim == 3, 3: False, 4: True}[weights.ndim]
-    return maps if has_channels else maps[:, :, 0]
+    channels = {2: cube.shape[2], 3: 1, 4: len(weights)}[weights.ndim]
+
+    def parts() -> Iterator[tuple[slice, Array]]:
+        correlate = _correlation(method, weights, pixels)
+        for rows, band in _padded_bands(cube, shape, padding_mode):
+            sums = correlate(band, weights, replace(shape, padding=NO_PADDING))  # (rows, ow, C)
+            if offset:
+                sums += np.asarray(offset, sums.dtype)
+            made = as_type(sums, result_type)
+            yield rows, made if has_channels else made[:, :, 0]
+
+    return Bands((*size, channels) if has_channels else size, result_type, parts())
 
 
 def check_method(method: str, kernel: ArrayLike) -> None:
@@ -188,7 +249,6 @@ def _as_real_type(dtype: DTypeLike) -> np.dtype[Any]:
 
 def _padded_bands(pixels: Array, shape: Window, mode: str) -> Iterator[tuple[slice, Array]]:
     """Cut the output into bands of rows: which rows, and the padded input that they see."""
-    numpy_mode(mode)  # refuse an unknown one before any work
     height, width, channels = pixels.shape
     oh, ow = shape.output((height, width))
     (top, bottom), (left, right) = shape.sides((height, width))

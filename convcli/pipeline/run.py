@@ -29,6 +29,7 @@ from convcli.pipeline.opacity import alpha_plan, keeps_proportion, without_bias
 from convcli.pipeline.operations import apply_step, combined, convolved
 from convcli.pipeline.plan import Plan, check_sizes
 from convcli.pipeline.results import Written, write_films, write_maps
+from convcli.pipeline.streaming import can_stream, stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +94,8 @@ def process(source: str, plan: Plan, target: Target, watch: Watch | None = None)
     for path in target.paths(source):
         if path != STDOUT:
             check_output(path, force=target.force, inputs=target.protected)
+    if watch is None and can_stream(source, plan, target):
+        return _streamed(source, plan, target, started)
     try:
         with opened_film(source, max_pixels=plan.max_pixels) as film:
             picture = film.frame(plan.frame or 0)
@@ -127,6 +130,16 @@ def _check_numbers(maps: Sequence[Array], plan: Plan) -> None:
         least, largest = one.min(), one.max()
         if np.isnan(least) or np.isposinf(largest) or (np.isneginf(least) and not has_maxima):
             raise ArgumentError("a sum is beyond what floating point holds")
+
+
+def _streamed(source: str, plan: Plan, target: Target, started: float) -> Outcome:
+    """A grid too large to be held: its outcome has the file alone."""
+    try:
+        written = stream(source, plan, target)
+    except ArgumentError as error:
+        raise FileError(source, str(error)) from error
+    nothing = Picture(np.zeros((1, 1, 1), np.float32))
+    return Outcome(source, nothing, (), (written,), (), perf_counter() - started)
 
 
 def _filtered_picture(

@@ -1,0 +1,94 @@
+"""Grids that go from file to file in bands come out as those that are read whole."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from command import here
+from numpy.typing import NDArray
+
+from convcli.pipeline import streaming
+
+Array = NDArray[Any]
+
+
+@pytest.fixture
+def every_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streaming, "LARGE", 0)
+
+
+def grid(folder: Path, values: Array) -> Array:
+    np.save(folder / "in.npy", values)
+    return values
+
+
+@pytest.mark.usefixtures("every_size")
+@pytest.mark.parametrize("kind", [np.float32, np.float64, np.uint8, np.int16, ">f4"])
+@pytest.mark.parametrize("mode", ["zero", "reflect", "replicate", "circular", "symmetric"])
+def test_bands_give_what_the_whole_gives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: Any, mode: str
+) -> None:
+    values = grid(tmp_path, (np.random.default_rng(0).random((70, 50, 2)) * 100).astype(kind))
+    options = ("-k", "gaussian:1", "--bias", "3", "--padding-mode", mode, "-s", "2")
+    assert here("apply", "in.npy", *options, "-o", "banded.npy", cwd=tmp_path).code == 0
+    monkeypatch.setattr(streaming, "LARGE", 1 << 40)
+    assert here("apply", "in.npy", *options, "-o", "whole.npy", cwd=tmp_path).code == 0
+    banded, whole = np.load(tmp_path / "banded.npy"), np.load(tmp_path / "whole.npy")
+    assert banded.dtype == whole.dtype
+    np.testing.assert_array_equal(banded, whole)
+    assert banded.shape == (35, 25, 2)
+    assert values.shape == (70, 50, 2)
+
+
+@pytest.mark.usefixtures("every_size")
+def test_columns_first_is_read_as_it_is_meant(tmp_path: Path) -> None:
+    values = np.asfortranarray(np.arange(30.0).reshape(5, 6))
+    grid(tmp_path, values)
+    assert here("apply", "in.npy", "-k", "identity", "-o", "out.npy", cwd=tmp_path).code == 0
+    np.testing.assert_array_equal(np.load(tmp_path / "out.npy"), values)
+
+
+@pytest.mark.usefixtures("every_size")
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_what_is_no_number_is_refused_and_nothing_is_left(tmp_path: Path, value: float) -> None:
+    values = np.ones((40, 40))
+    values[30, 20] = value
+    grid(tmp_path, values)
+    done = here("apply", "in.npy", "-k", "blur", "-o", "out.npy", cwd=tmp_path)
+    assert done.code == 1
+    assert done.stderr.startswith("convcli: in.npy: holds NaN or infinity")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.npy"]
+
+
+LIMITED = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_DATA, (300 << 20,) * 2)
+from convcli.cli import main
+main()
+"""
+
+
+def test_a_grid_larger_than_the_memory_allowed_goes_through(tmp_path: Path) -> None:
+    side = 9_000  # 324 MB of float32 come out
+    large = np.lib.format.open_memmap(
+        tmp_path / "in.npy", mode="w+", dtype=np.uint8, shape=(side, side)
+    )
+    large[::997] = 7  # the rest of the file is a hole
+    del large
+    arguments = ("apply", "in.npy", "-k", "box:3", "-o", "out.npy")
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED, *arguments],
+        cwd=tmp_path,
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    found = np.load(tmp_path / "out.npy", mmap_mode="r")
+    assert (found.shape, found.dtype) == ((side, side), np.float32)
+    np.testing.assert_allclose(found[996, :5], 7 / 3, rtol=1e-6)
