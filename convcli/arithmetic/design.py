@@ -8,7 +8,7 @@ one percent of it, they are deepened, too.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate, product
 
 from convcli.arithmetic.blocks import BLOCKS, Cost, Unit, cost
@@ -95,39 +95,57 @@ def design(shape: Shape, budget: Budget, *, block: str = "plain") -> Walk:
             best = stack
         if best is not None and best.cost.params >= ENOUGH * budget.params:
             break
-    if best is None:
-        raise InfeasibleError("each budget can be kept by itself, but no stack was found for both")
+    if best is None:  # impossible: the skeletons keep the budgets as they are
+        raise InfeasibleError("no stack was found for these budgets")
     return walk(best.layers(), shape, name=block)
 
 
 def _skeletons(shape: Shape, budget: Budget, block: str) -> set[tuple[Unit, ...]]:
     """The cheapest units in parameters and in MACs, once it is sure that each bound can be kept."""
-    bounds: list[tuple[str, int, Weigh]] = [("parameters", budget.params, lambda one: one.params)]
+    skeletons = {_within("parameters", budget.params, shape, budget, block=block)}
     if budget.macs is not None:
-        bounds.append(("MACs", budget.macs, lambda one: one.macs))
-    return {
-        _within(what, most, shape, budget, block=block, weigh=weigh) for what, most, weigh in bounds
-    }
+        skeletons.add(_within("MACs", budget.macs, shape, budget, block=block))
+        skeletons.add(_within_both(shape, budget, block))
+    return skeletons
 
 
-def _within(
-    what: str, most: int, shape: Shape, budget: Budget, *, block: str, weigh: Weigh
-) -> tuple[Unit, ...]:
-    """The cheapest units, if the bound allows them: the usual ones, or else any."""
+def _within(what: str, most: int, shape: Shape, budget: Budget, *, block: str) -> tuple[Unit, ...]:
+    """The cheapest units, if one bound allows them: the usual ones, or else any."""
     for units in (USUAL, EVERY):
-        found = cheapest(block, shape, budget, weigh, units)
-        if found is not None and found[0] <= most:
+        found = cheapest(block, shape, replace(budget, macs=None), _WEIGHTS[what], units)
+        if found is not None and found[0][0] <= most:
             return found[1]
     if found is None:
         raise InfeasibleError(
-            f"size: no 3x3 windows of stride 1 to 3 take {shape[1]}x{shape[2]} "
-            f"to {'x'.join(map(str, budget.output or ()))}"
+            f"size: no 3x3 windows of stride 1 to 3 and padding 0 or 1 take "
+            f"{shape[1]}x{shape[2]} to {'x'.join(map(str, budget.output or ()))}"
         )
+    (least, _), units = found
     raise InfeasibleError(
-        f"{what}: the cheapest stack of {block} units (3x3, stride 1 to 3) that does it has "
-        f"{len(found[1])} of them and needs {found[0]:,} {what}, "
-        f"{found[0] - most:,} over the budget of {most:,}"
+        f"{what}: the cheapest stack of {block} units (3x3, stride 1 to 3, padding 0 or 1) that "
+        f"does it has {len(units)} of them and needs {least:,} {what}, "
+        f"{least - most:,} over the budget of {most:,}"
     )
+
+
+def _within_both(shape: Shape, budget: Budget, block: str) -> tuple[Unit, ...]:
+    """Units that keep both budgets at once."""
+    for units in (USUAL, EVERY):
+        found = cheapest(block, shape, budget, lambda one: (one.params, one.macs), units)
+        if found is not None and found[0][0] <= budget.params:
+            return found[1]
+    needs = "more" if found is None else f"{found[0][0]:,}"
+    raise InfeasibleError(
+        f"parameters and MACs: each budget can be kept by itself, but within {budget.macs:,} MACs "
+        f"the cheapest stack of {block} units needs {needs} parameters, and {budget.params:,} "
+        "are allowed"
+    )
+
+
+_WEIGHTS: dict[str, Weigh] = {
+    "parameters": lambda one: (one.params, 0),
+    "MACs": lambda one: (one.macs, 0),
+}
 
 
 def _deepened(units: tuple[Unit, ...], more: int) -> tuple[Unit, ...]:

@@ -187,7 +187,7 @@ def _rank(axes: tuple[Axis, Axis]) -> tuple[int, ...]:
 def _rank_of_axis(axis: Axis) -> tuple[int, ...]:
     return (
         axis.stride > axis.effective_kernel,  # positions between windows that nothing sees
-        max(axis.dropped - axis.after, 0) > 0,  # input positions left over, not padding alone
+        max(axis.dropped - axis.after, 0),  # input positions left over, not padding alone
         # Uneven overlaps of a transposed convolution show as a chequerboard.
         axis.kernel % axis.stride > 0 if axis.transposed else axis.kernel % 2 == 0,
         axis.output_padding,

@@ -19,8 +19,9 @@ from convcli.errors import LimitError, ShapeError
 
 Interval: TypeAlias = tuple[int, int] | None  # (first, last) input position; None sees nothing
 
-MOST_PHASES = 1 << 12
-MOST_LOOKS = 1 << 23  # at single outputs, to work out what all phases see
+MOST_PHASES = 512  # of a transposed convolution: so far are its outputs told apart
+MOST_PARTS = 1 << 16  # of an adaptive pool
+MOST_LOOKS = 1 << 20  # at single outputs, to work out what all phases see
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +96,13 @@ class Sight:
 
     def pooled(self, size: int, parts: int) -> Sight:
         """What `parts` means over the whole map see, as adaptive and global pools take them."""
-        if parts > MOST_PHASES:
-            raise LimitError(f"a pool to {parts} positions is too large: the most is {MOST_PHASES}")
+        if size % parts == 0:  # windows side by side
+            side = size // parts
+            return self.through(Axis(size=size, kernel=side, stride=side))
+        if parts > MOST_PARTS:
+            raise LimitError(
+                f"a pool to {parts} uneven parts is too large: the most is {MOST_PARTS}"
+            )
         windows = [range(i * size // parts, -(-(i + 1) * size // parts)) for i in range(parts)]
         phases = tuple(self._seen_from(window) for window in windows)
         jump = self.jump * Fraction(size, parts)
@@ -151,7 +157,8 @@ class Sight:
     def _transposed(self, axis: Axis) -> Sight:
         """Output v meets position i where v + p - i·s is one of the taps 0, d, 2d..."""
         count = len(self.phases) * axis.stride
-        _check_phases(count, min(axis.effective_kernel // axis.stride, 2 * len(self.phases)))
+        if count > MOST_PHASES:
+            raise LimitError(f"upsampling by more than {MOST_PHASES} in all is not followed")
         phases = tuple(self._seen_from(_painters(axis, v)) for v in range(count))
         jump = self.jump / axis.stride
         centre = axis.before - Fraction(axis.effective_kernel - 1, 2)
@@ -159,8 +166,8 @@ class Sight:
 
 
 def _check_phases(count: int, looks: int = 1) -> None:
-    if count > MOST_PHASES or count * looks > MOST_LOOKS:
-        raise LimitError(f"upsampling by more than {MOST_PHASES} in all is not followed")
+    if count > max(MOST_PHASES, MOST_LOOKS // looks):
+        raise LimitError("its outputs see in too many different ways to be told apart")
 
 
 def _painters(axis: Axis, v: int) -> range:

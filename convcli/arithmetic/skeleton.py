@@ -19,7 +19,8 @@ LEAST_MAP = 4  # how small a map may get where no size was asked for
 MOST_FIELD = 16_384
 MOST_STATES = 400_000
 
-Weigh: TypeAlias = Callable[[Cost], int]
+Label: TypeAlias = tuple[int, int]  # what counts, and what counts beside it
+Weigh: TypeAlias = Callable[[Cost], Label]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -64,12 +65,12 @@ class Budget:
 
 def cheapest(
     block: str, shape: Shape, budget: Budget, weigh: Weigh, units: Sequence[Unit]
-) -> tuple[int, tuple[Unit, ...]] | None:
+) -> tuple[Label, tuple[Unit, ...]] | None:
     """The least cost of any stack that reaches a budget's receptive field and size, and its units.
 
-    Its maps have one channel, or, where a width is asked for, that many, more by each stride: no
-    stack of these units is cheaper. The search is exhaustive (Dijkstra's), so None is a proof that
-    no stack of them reaches the size.
+    Its maps have one channel, or, where a width is asked for, that many, doubled by each stride
+    above 1: no stack of these units is cheaper. The search is exhaustive (Dijkstra's, with the
+    Pareto front of both costs for every state), so None is a proof that there is no such stack.
 
     Parameters
     ----------
@@ -80,7 +81,8 @@ def cheapest(
     budget : Budget
         Without a size to end at, any from 4x4 on will do (or the input's own, if it is smaller).
     weigh : callable
-        What of a unit's cost counts.
+        What of a cost counts, and what counts beside it: the least of the first is found for which
+        the second keeps its limit.
     units : sequence of Unit
         `USUAL` or `EVERY`.
 
@@ -94,22 +96,26 @@ def cheapest(
             f"a receptive field of {budget.field} is too large: the most is {MOST_FIELD}"
         )
     start = State((shape[1], shape[2]), 1, 1, shape[0], begun=False)
-    best: dict[State, int] = {start: 0}
-    came_from: dict[State, tuple[State, Unit]] = {}
-    queue = [(0, start)]
+    queue: list[tuple[Label, State]] = [((0, 0), start)]
+    least: dict[State, int] = {}  # of the second cost, among what was cheaper in the first
+    came_from: dict[tuple[Label, State], tuple[Label, State, Unit]] = {}
     while queue:
-        spent, state = heapq.heappop(queue)
+        label, state = heapq.heappop(queue)
+        if state in least and label[1] >= least[state]:
+            continue
+        least[state] = label[1]
         arrived = budget.output in (None, state.size) and state.field >= budget.field
         if arrived and state.begun:
-            return spent, _units_to(state, came_from)
+            return label, _units_to((label, state), came_from)
         for unit, follower in _steps(state, units, budget, start):
-            price = cost(block, unit, (state.channels, *state.size), follower.channels)
-            total = spent + weigh(price)
-            if total < best.get(follower, total + 1):
-                best[follower] = total
-                came_from[follower] = (state, unit)
+            price = weigh(cost(block, unit, (state.channels, *state.size), follower.channels))
+            total = (label[0] + price[0], label[1] + price[1])
+            if budget.macs is not None and total[1] > budget.macs:
+                continue
+            if follower not in least or total[1] < least[follower]:
+                came_from.setdefault((total, follower), (label, state, unit))
                 heapq.heappush(queue, (total, follower))
-        if len(best) > MOST_STATES:
+        if len(came_from) > MOST_STATES:
             raise LimitError("this size and receptive field leave too many stacks to search")
     return None
 
@@ -125,13 +131,18 @@ def _steps(
         seen = min(state.field + 2 * state.jump, budget.field)
         channels = 1
         if budget.width is not None:
-            channels = state.channels * unit.stride if state.begun else budget.width
+            doubled = state.channels * (2 if unit.stride > 1 else 1)
+            channels = doubled if state.begun else budget.width
         yield unit, State(size, state.jump * unit.stride, seen, channels)
 
 
-def _units_to(state: State, came_from: dict[State, tuple[State, Unit]]) -> tuple[Unit, ...]:
+def _units_to(
+    place: tuple[Label, State],
+    came_from: dict[tuple[Label, State], tuple[Label, State, Unit]],
+) -> tuple[Unit, ...]:
     units = []
-    while state in came_from:
-        state, unit = came_from[state]
+    while place in came_from:
+        label, state, unit = came_from[place]
         units.append(unit)
+        place = (label, state)
     return tuple(reversed(units))

@@ -82,6 +82,21 @@ def test_nearly_all_of_the_budget_is_used_and_at_once(params: int) -> None:
         assert found.params >= 0.9 * params, (block, field, output)
 
 
+@pytest.mark.parametrize("params", [3_000, 70_000, 10**6, 4 * 10**7])
+def test_one_channel_more_at_the_end_would_be_too_much(params: int) -> None:
+    found = design(IMAGENET, Budget(params=params, field=64, output=(14, 14)))
+    texts = [format_layer(one.layer) for one in found.layers]
+    widest = f",c={found.output[0]}"
+    wider = [text.replace(widest, f",c={found.output[0] + 1}") for text in texts]
+    assert walk(wider, IMAGENET).params > params
+
+
+@pytest.mark.parametrize("params", [10**6, 2 * 10**6, 5 * 10**6])
+def test_what_is_left_of_the_budget_goes_into_the_stages(params: int) -> None:
+    found = design(IMAGENET, Budget(params=params, field=64, output=(14, 14)))
+    assert found.params >= 0.999 * params
+
+
 @pytest.mark.parametrize("block", sorted(BLOCKS))
 @pytest.mark.parametrize("macs", [10**8, 10**9])
 def test_products_are_kept_where_they_bind(block: str, macs: int) -> None:
@@ -291,7 +306,34 @@ def test_a_refusal_names_the_bound_and_by_how_much_it_fails() -> None:
     assert said is not None
     assert said.startswith("MACs: ")
     said = refused((3, 8, 8), Budget(params=10**5, field=3, output=(9, 9)), "plain")
-    assert said == "size: no 3x3 windows of stride 1 to 3 take 8x8 to 9x9"
+    assert said == "size: no 3x3 windows of stride 1 to 3 and padding 0 or 1 take 8x8 to 9x9"
+
+
+@pytest.mark.parametrize(
+    ("block", "shape", "budget"),
+    [
+        ("separable", (3, 17, 17), Budget(params=70, field=22, macs=2400)),
+        ("bottleneck", (1, 19, 17), Budget(params=56, field=22, macs=1755)),
+    ],
+)
+def test_both_budgets_are_kept_where_some_stack_keeps_both(
+    block: str, shape: Shape, budget: Budget
+) -> None:
+    assert [one for one in small_stacks(block, shape, ANY, 4) if fits(one, shape, budget)]
+    assert refused(shape, budget, block) is None
+
+
+def test_channels_double_where_a_map_is_cut_to_a_third_too() -> None:
+    units = [(3, 1, 3), (3, 0, 6), (1, 1, 6)]  # stride, padding, channels
+    texts = [
+        text
+        for s, p, c in units
+        for text in (f"conv:3,s={s},p={p},g=depthwise", "relu", f"conv:1,c={c}", "relu")
+    ]
+    found, shape = walk(texts, (3, 21, 21)), (3, 21, 21)
+    budget = Budget(params=198, field=23, output=(2, 2), width=3)
+    check(found, budget)
+    assert refused(shape, budget, "separable") is None
 
 
 @pytest.mark.parametrize("width", [1, 4])

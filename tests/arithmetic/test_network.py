@@ -252,7 +252,8 @@ def test_layers_are_named_by_their_operation_and_a_number() -> None:
 def test_a_layer_takes_the_one_before_or_those_that_it_names() -> None:
     texts = ["conv:1,name=a", "relu:from=input", "add:from=a+input", "crop:like=a,from=input"]
     assert sources([parse_layer(text) for text in texts]) == [(INPUT,), (INPUT,), (0, -1), (-1, 0)]
-    assert sources([parse_layer("relu:name=a"), parse_layer("crop:like=a")]) == [(-1,), (0, 0)]
+    texts = ["relu:name=a", "relu", "crop:like=a"]  # the map that is cropped comes first
+    assert sources([parse_layer(text) for text in texts]) == [(INPUT,), (0,), (1, 0)]
 
 
 @pytest.mark.parametrize(
