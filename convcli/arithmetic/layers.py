@@ -93,6 +93,11 @@ class Layer:
         The layer to whose size `crop` cuts.
     ceil, bias, count_padding : bool
         Round a pool's size up; have a bias; count padding in an average's divisor.
+    origin : (row, column), optional
+        Of a real kernel, where its file sets one.
+    kernel_channels : int, optional
+        The input channels (of a group) that a real kernel sums over; None where it filters each by
+        itself.
     name : str, optional
         The name under which other layers take this one's output.
     sources : tuple of str
@@ -115,6 +120,8 @@ class Layer:
     ceil: bool = False
     bias: bool = True
     count_padding: bool = True
+    origin: Pair | None = None
+    kernel_channels: int | None = None
     name: str | None = None
     sources: tuple[str, ...] = ()
 
@@ -137,4 +144,5 @@ class Layer:
             ceil_mode=self.ceil,
             transposed=self.op == "tconv",
             output_padding=self.output_padding,
+            origin=self.origin,
         )

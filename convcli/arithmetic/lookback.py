@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TypeAlias
 
 from convcli.arithmetic.arguments import Pair
 from convcli.arithmetic.layers import CONVOLUTIONS, POOLS
 from convcli.arithmetic.network import ENDS_OF_MAPS, Walk, Walked
 from convcli.arithmetic.shapes import crop_sides
-from convcli.arithmetic.sight import Interval, hull
+from convcli.arithmetic.sight import Interval, hull, painters
 from convcli.arithmetic.sizes import Axis
 
 Area: TypeAlias = tuple[Interval, Interval]  # (first, last) row, (first, last) column
@@ -72,9 +73,12 @@ def _under(axis: Axis, interval: Interval) -> Interval:
     if not axis.transposed:
         start = first * axis.stride - axis.before
         return start, last * axis.stride - axis.before + axis.effective_kernel - 1
-    low = -(-(first + axis.before - axis.effective_kernel + 1) // axis.stride)
-    high = (last + axis.before) // axis.stride
-    return (low, high) if low <= high else None
+    # After stride times dilation outputs the pattern of who paints whom has come round.
+    turn = axis.stride * axis.dilation
+    near = range(first, min(first + turn, last + 1))
+    far = range(max(last - turn + 1, first), last + 1)
+    found = [seen for v in chain(near, far) if (seen := painters(axis, v))]
+    return (min(seen[0] for seen in found), max(seen[-1] for seen in found)) if found else None
 
 
 def _moved(interval: Interval, by: int) -> Interval:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TypeAlias
 
-from convcli.arithmetic.arguments import Pair
+from convcli.arithmetic.arguments import Pair, as_number
 from convcli.arithmetic.cost import macs, parameters
 from convcli.arithmetic.frameworks import check_rules, differences
 from convcli.arithmetic.layers import CONVOLUTIONS, JOINS, POOLS, Layer
@@ -172,15 +172,16 @@ def walk(
     >>> found.output, found.params, found.layers[-1].receptive_field
     ((64, 56, 56), 9472, (11, 11))
     """
-    if len(input_shape) != 3 or min(input_shape) < 1:
-        raise ShapeError(f"the input must be CxHxW, each at least 1, not {input_shape}")
+    if len(input_shape) != 3:
+        raise ShapeError(f"the input must be (C, H, W), not {tuple(input_shape)}")
+    shape = tuple(as_number(side, "the input's side", least=1) for side in input_shape)
     if not layers:
         raise ArgumentError("a network has one layer at least")
     stack = [parse_layer(layer) if isinstance(layer, str) else layer for layer in layers]
-    walker = _Walker(tuple(input_shape), framework)
+    walker = _Walker(shape, framework)
     for layer, places in zip(stack, sources(stack), strict=True):
         walker.step(layer, places)
-    return Walk(name, tuple(input_shape), tuple(walker.walked))
+    return Walk(name, shape, tuple(walker.walked))
 
 
 class _Walker:

@@ -42,6 +42,9 @@ def output_shape(layer: Layer, inputs: Sequence[Shape]) -> Shape:
 def output_channels(layer: Layer, channels: int) -> int:
     """How many maps a convolution makes of so many, its groups checked."""
     groups = resolved_groups(layer, channels)
+    summed = layer.kernel_channels
+    if summed is not None and summed * groups != channels:
+        raise ShapeError(f"the kernel sums over {summed * groups} channels; the map has {channels}")
     out = channels if layer.channels is None else layer.channels
     if channels % groups or out % groups:
         raise ShapeError(
@@ -66,11 +69,12 @@ def with_kernel(layer: Layer, kernel_shape: Shape) -> Layer:
     sized = replace(layer, kernel=(kernel_shape[-2], kernel_shape[-1]))
     if len(kernel_shape) == 2:
         return replace(sized, groups="depthwise") if layer.groups is None else sized
-    axis = 1 if layer.op == "tconv" else 0
-    channels = 1 if len(kernel_shape) == 3 else kernel_shape[axis]
+    outputs, summed = (1, 0) if layer.op == "tconv" else (0, 1)
+    channels = 1 if len(kernel_shape) == 3 else kernel_shape[outputs]
+    depth = kernel_shape[0] if len(kernel_shape) == 3 else kernel_shape[summed]
     if layer.channels not in (None, channels):
         raise ShapeError(f"c={layer.channels}, but the kernel makes {channels} channels")
-    return replace(sized, channels=channels)
+    return replace(sized, channels=channels, kernel_channels=depth)
 
 
 def crop_sides(layer: Layer, inputs: Sequence[Shape]) -> Sides:

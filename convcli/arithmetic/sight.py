@@ -159,7 +159,7 @@ class Sight:
         count = len(self.phases) * axis.stride
         if count > MOST_PHASES:
             raise LimitError(f"upsampling by more than {MOST_PHASES} in all is not followed")
-        phases = tuple(self._seen_from(_painters(axis, v)) for v in range(count))
+        phases = tuple(self._seen_from(painters(axis, v)) for v in range(count))
         jump = self.jump / axis.stride
         centre = axis.before - Fraction(axis.effective_kernel - 1, 2)
         return Sight(phases, self.step, self.start + centre * jump, self.aligned)
@@ -170,7 +170,7 @@ def _check_phases(count: int, looks: int = 1) -> None:
         raise LimitError("its outputs see in too many different ways to be told apart")
 
 
-def _painters(axis: Axis, v: int) -> range:
+def painters(axis: Axis, v: int) -> range:
     """The inputs of a transposed convolution that paint its output v: v + p = i·s + d·t."""
     place = v + axis.before
     common = math.gcd(axis.stride, axis.dilation)

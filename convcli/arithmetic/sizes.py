@@ -104,6 +104,8 @@ class Window:
         A name stands for numbers that depend on the input's size.
     ceil_mode, transposed, output_padding
         As in `Axis`.
+    origin : (row, column), optional
+        The tap that `same` puts on every stride-th position; the middle one where left out.
 
     Examples
     --------
@@ -118,6 +120,7 @@ class Window:
     ceil_mode: bool = False
     transposed: bool = False
     output_padding: Pair = (0, 0)
+    origin: Pair | None = None
 
     def __post_init__(self) -> None:
         for extra, step, gap in zip(self.output_padding, self.stride, self.dilation, strict=True):
@@ -170,7 +173,8 @@ class Window:
             output_padding=self.output_padding[index],
         )
         if isinstance(self.padding, str):
-            before, after = _named_padding(self.padding, bare)
+            tap = None if self.origin is None else self.origin[index]
+            before, after = _named_padding(self.padding, bare, tap)
         else:
             before, after = self.padding[index]
         return replace(bare, before=before, after=after)
@@ -283,11 +287,15 @@ def formula(axis: Axis) -> str:
     return f"{rounding}(({padded} - {reach} - 1) / {axis.stride}) + 1"
 
 
-def _named_padding(name: str, axis: Axis) -> Pair:
+def _named_padding(name: str, axis: Axis, origin: int | None) -> Pair:
     if name == "valid":
         return 0, 0
     if name == "full":
         return axis.effective_kernel - 1, axis.effective_kernel - 1
+    if origin is not None and not axis.transposed:
+        before = origin * axis.dilation
+        last = (-(-axis.size // axis.stride) - 1) * axis.stride  # the last position that it meets
+        return before, max(last + axis.effective_kernel - axis.size - before, 0)
     # `same` promises ceil(i / s) outputs, and its mirror, a transposed one, i * s.
     if axis.transposed:
         total = axis.output - axis.size * axis.stride

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,14 +12,21 @@ import numpy as np
 
 from convcli.arithmetic.arguments import Pair, Sides
 from convcli.arithmetic.layers import Layer
-from convcli.arithmetic.notation import format_padding, format_size, parse_size
+from convcli.arithmetic.notation import (
+    format_padding,
+    format_size,
+    parse_number,
+    parse_real,
+    parse_size,
+)
 from convcli.cli.options import (
     dilation_option,
     padding_mode_option,
     padding_option,
+    refuse_typed,
     stride_option,
 )
-from convcli.cli.types import EXTRA, PADDING, POOL, SIZE, number
+from convcli.cli.types import EXTRA, PADDING, POOL, SIZE, Parsed, number
 from convcli.engine.backward import conv_transpose2d
 from convcli.engine.filtering import filter2d
 from convcli.engine.padding import pad2d
@@ -32,11 +39,33 @@ from convcli.kernels.spec import load_kernel
 from convcli.pictures.animation import Look, frames, save_animation
 from convcli.pictures.scene import Numbers, Scene, input_cell, make_scene, padded_size
 from convcli.pictures.theme import CELL, THEMES
-from convcli.pipeline.plan import check_limits
+from convcli.pipeline.plan import check_limits, turned_origin
 
 MOST_FRAMES = 400
 MOST_CELLS = 64  # a side of a grid that can still be drawn
+OF_KERNELS = ("padding", "stride", "dilation", "flip", "transposed", "output_padding")
+OF_NUMBERS = ("flip", "padding_mode")
+MOST_PIXELS = 1_000_000_000  # of all frames together
+MOST_LOOPS = 65_535  # a GIF counts no further
 KINDS = {".gif": "GIF", ".png": "PNG", ".apng": "PNG"}
+
+
+def _fps(text: str) -> float:
+    found = parse_real(text, "it")
+    if not 0.05 <= found <= 50:
+        raise ArgumentError(f"it must be from 0.05 to 50, not {text}")
+    return found
+
+
+def _loops(text: str) -> int:
+    found = parse_number(text, "it")
+    if found > MOST_LOOPS:
+        raise ArgumentError(f"it must be at most {MOST_LOOPS}, not {found}")
+    return found
+
+
+FPS = Parsed("X", _fps)
+LOOPS = Parsed("N", _loops)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,14 +118,14 @@ class Typed:
 @click.option("--frames", "folder", metavar="DIR", help="Numbered PNGs instead; made if missing.")
 @click.option(
     "--fps",
-    type=click.FloatRange(0.05, 50),
-    default=2.0,
+    type=FPS,
+    default="2",
     show_default=True,
     help="Frames a second.",
 )
 @click.option(
     "--loop",
-    type=number("N"),
+    type=LOOPS,
     default="0",
     show_default=True,
     help="How often it plays; 0 is for ever.",
@@ -132,7 +161,8 @@ def animate(**options: Any) -> None:
     typed = Typed(**options)
     _check(typed)
     scene = _from_sizes(typed) if typed.source is None else _from_numbers(typed, typed.source)
-    look = Look(THEMES[typed.theme], min(typed.cell, 400))
+    look = Look(THEMES[typed.theme], typed.cell)
+    _check_pixels(scene, look)
     if typed.folder is not None:
         _write_frames(scene, look, typed)
         return
@@ -140,11 +170,17 @@ def animate(**options: Any) -> None:
     check_output(path, force=typed.force, inputs=[typed.source] if typed.source else [])
     with replacing(path) as stream:
         kind = KINDS[Path(path).suffix.lower()]
-        save_animation(stream, frames(scene, look), kind, fps=typed.fps, loop=typed.loop)
+        save_animation(stream, scene, look, kind, fps=typed.fps, loop=typed.loop)
 
 
 def _check(typed: Typed) -> None:
     """Refuse options that contradict each other, or would have no effect."""
+    if typed.pool is not None:
+        refuse_typed(
+            OF_KERNELS, "is of a kernel, and --pool has settings of its own: max:3,s=2,p=1"
+        )
+    if typed.source is None:
+        refuse_typed(OF_NUMBERS, "needs numbers: give INPUT")
     if (typed.output is None) == (typed.folder is None):
         raise click.UsageError("give either -o, like -o conv.gif, or --frames DIR")
     if typed.output is not None and Path(typed.output).suffix.lower() not in KINDS:
@@ -155,8 +191,6 @@ def _check(typed: Typed) -> None:
         raise click.UsageError("--w goes with --h: INPUT has its own width")
     if (typed.kernel is None) == (typed.pool is None):
         raise click.UsageError("give either --kernel, like --k 3, or --pool, like --pool max:2")
-    if typed.pool is not None and (typed.transposed or typed.flip):
-        raise click.UsageError("--pool has no kernel that could be transposed or flipped")
     if typed.output_padding != (0, 0) and not typed.transposed:
         raise click.UsageError("--output-padding goes with --transposed")
 
@@ -191,6 +225,8 @@ def _from_numbers(typed: Typed, source: str) -> Scene:
     if loaded is not None and loaded.matrix.ndim != 2:
         raise ArgumentError(f"kernel {typed.kernel!r} has {loaded.matrix.ndim} axes; two can slide")
     layer = _layer(typed, None if loaded is None else loaded.size)
+    if loaded is not None:
+        layer = replace(layer, origin=turned_origin(loaded, flip=typed.flip))
     plane = to_gray(read_input(source).values)[:, :, 0].astype(np.float64)
     size = (plane.shape[0], plane.shape[1])
     try:
@@ -223,12 +259,23 @@ def _check_size(layer: Layer, size: Pair, most: int) -> None:
         )
 
 
+def _check_pixels(scene: Scene, look: Look) -> None:
+    """Refuse frames that would not fit the memory, by arithmetic alone."""
+    rows, columns = len(scene.kinds) + 2, len(scene.kinds[0]) + scene.output[1] + 2
+    pixels = rows * columns * look.cell**2
+    if pixels * len(scene.steps) > MOST_PIXELS:
+        raise LimitError(
+            f"{len(scene.steps)} frames of about {pixels:,} pixels are too many: the most is "
+            f"{MOST_PIXELS:,} in all; give a smaller --size"
+        )
+
+
 def _numbers(plane: Any, layer: Layer, weights: Any, bias: float) -> Numbers:
     """The numbers of every cell: the padded input's and the outputs', from the engine."""
     window, size = layer.window, (plane.shape[0], plane.shape[1])
     if layer.op == "conv":
         results = filter2d(
-            plane, weights, bias=bias, stride=layer.stride, padding=layer.padding,
+            plane, weights, bias=bias, stride=layer.stride, padding=window.sides(size),
             padding_mode=layer.mode, dilation=layer.dilation,
         )  # fmt: skip
         return Numbers(pad2d(plane, window.sides(size), layer.mode), results, weights, bias)
@@ -247,13 +294,19 @@ def _numbers(plane: Any, layer: Layer, weights: Any, bias: float) -> Numbers:
         plane[np.newaxis], window.kernel, stride=layer.stride, padding=layer.padding,
         dilation=layer.dilation, ceil_mode=layer.ceil,
     )[0]  # fmt: skip
-    return Numbers(_spread(plane, layer, -np.inf if layer.op == "maxpool" else 0.0), pooled)
+    if layer.op == "maxpool":
+        return Numbers(_spread(plane, layer, -np.inf), pooled)
+    counts = 0.0 if layer.count_padding else np.nan
+    return Numbers(_spread(plane, layer, counts, beyond=np.nan), pooled)
 
 
-def _spread(plane: Any, layer: Layer, elsewhere: float) -> Any:
-    """The input in its cells, another value in all the others."""
+def _spread(plane: Any, layer: Layer, elsewhere: float, beyond: float | None = None) -> Any:
+    """The input in its cells, another value in all the others; `beyond` past the padding."""
     axes = layer.window.axes((plane.shape[0], plane.shape[1]))
     cells = np.full([padded_size(axis) for axis in axes], elsewhere)
+    if beyond is not None:
+        rows, columns = (axis.before + axis.size + axis.after for axis in axes)
+        cells[rows:] = cells[:, columns:] = beyond
     for row in range(cells.shape[0]):
         for column in range(cells.shape[1]):
             inside = input_cell(axes[0], row), input_cell(axes[1], column)

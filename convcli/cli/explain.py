@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from typing import Any
 
 import click
@@ -15,6 +17,7 @@ from convcli.cli.options import (
     json_option,
     padding_mode_option,
     padding_option,
+    refuse_typed,
     stride_option,
 )
 from convcli.cli.output import emit, json_text
@@ -27,8 +30,9 @@ from convcli.images.picture import to_gray
 from convcli.images.reading import read_input
 from convcli.kernels.spec import load_kernel
 from convcli.pictures.matrices import laid_out, traced
-from convcli.pipeline.plan import Step, check_limits, convolution, placed
+from convcli.pipeline.plan import Step, check_limits, convolution
 
+OF_KERNELS = ("padding", "padding_mode", "stride", "dilation", "flip", "bias")
 MOST_COLUMNS = 64  # of a columns matrix that is still read
 
 
@@ -81,16 +85,20 @@ def explain(source: str, *, kernel: str | None, as_json: bool, **options: Any) -
     values = to_gray(values) if options["gray"] else values
     try:
         if options["as_columns"] and step is not None:
-            emit(_product(values, step, options))
+            emit(_product(values, step, options, as_json=as_json))
             return
         traces = _traces(values, layer, step, options)
     except ArgumentError as error:
         raise FileError(source, str(error)) from error
-    emit(json_text(_documents(traces)) if as_json else "\n\n".join(map(traced, traces)))
+    emit(json_text(_documents(traces)) if as_json else _text(traces))
 
 
 def _check(kernel: str | None, options: dict[str, Any]) -> None:
     pool: Layer | None = options["pool"]
+    if pool is not None:
+        refuse_typed(
+            OF_KERNELS, "is of a kernel, and --pool has settings of its own: max:3,s=2,p=1"
+        )
     if (kernel is None) == (pool is None):
         raise click.UsageError(
             "give either --kernel, like -k sobel-x, or --pool, like --pool max:2"
@@ -125,12 +133,11 @@ def _traces(values: Any, layer: Layer, step: Step | None, options: dict[str, Any
             counted = layer.count_padding
             traces += trace_pool(values, at, layer.window, op=layer.op, count_include_pad=counted)
             continue
-        where = placed(step, values.shape[:2])
         traces += trace_convolution(
             values,
             step.kernel,
             at,
-            where.window,
+            step.layer.window,
             padding_mode=layer.mode,
             bias=step.kernel.bias + options["bias"],
             flip=options["flip"],
@@ -138,13 +145,16 @@ def _traces(values: Any, layer: Layer, step: Step | None, options: dict[str, Any
     return traces
 
 
-def _product(values: Any, step: Step, options: dict[str, Any]) -> str:
+def _product(values: Any, step: Step, options: dict[str, Any], *, as_json: bool) -> str:
     """The columns matrix, the flattened kernel and their product, as im2col has them."""
-    layer, kernel = placed(step, values.shape[:2]), step.kernel
+    layer, kernel = step.layer, step.kernel
     assert kernel is not None  # noqa: S101  # a convolution's step has one
     planes = values.transpose(2, 0, 1).astype(np.float64)
-    if kernel.matrix.ndim == 2:
-        planes = planes[:1]
+    if kernel.matrix.ndim == 2 and len(planes) > 1:
+        raise ArgumentError(
+            f"it has {len(planes)} channels, each of which is filtered by itself; show one with "
+            "--gray"
+        )
     padded = pad2d(planes, layer.window.sides(values.shape[:2]), layer.mode)
     matrix = im2col(padded, kernel.size, stride=layer.stride, dilation=layer.dilation)
     if matrix.shape[1] > MOST_COLUMNS:
@@ -154,7 +164,18 @@ def _product(values: Any, step: Step, options: dict[str, Any]) -> str:
         )
     turned = kernel.matrix[..., ::-1, ::-1] if options["flip"] else kernel.matrix
     weights = turned.reshape(len(turned) if turned.ndim == 4 else 1, -1)
-    return laid_out(matrix, weights, weights @ matrix + kernel.bias + options["bias"])
+    product = weights @ matrix + kernel.bias + options["bias"]
+    if as_json:
+        found = {"weights": weights, "columns": matrix, "product": product}
+        return json_text({name: numbers.tolist() for name, numbers in found.items()})
+    return laid_out(matrix, weights, product)
+
+
+def _text(traces: list[Trace]) -> str:
+    several = any(trace.channel > 0 for trace in traces)
+    on_terminal = sys.stdout is not None and sys.stdout.isatty()
+    width = shutil.get_terminal_size().columns if on_terminal else None
+    return "\n\n".join(traced(one, told_apart=several, width=width) for one in traces)
 
 
 def _documents(traces: list[Trace]) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from convcli.arithmetic.layers import Layer
@@ -74,6 +74,7 @@ def sized(layers: Sequence[Layer]) -> list[Layer]:
 
 def _with_size(layer: Layer, spec: str) -> Layer:
     # Kernels need NumPy, which a network without any should not have to load.
-    from convcli.kernels.spec import kernel_shape
+    from convcli.kernels.spec import load_kernel
 
-    return with_kernel(layer, kernel_shape(spec))
+    kernel = load_kernel(spec)
+    return replace(with_kernel(layer, kernel.matrix.shape), origin=kernel.origin)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import click
+from click.core import ParameterSource
 
 from convcli.arithmetic.arguments import PADDING_MODES
 from convcli.cli.types import PADDING, SIZE, Parsed, sweep
@@ -13,6 +14,14 @@ from convcli.cli.types import PADDING, SIZE, Parsed, sweep
 Decorator: TypeAlias = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 FORMATS = ("table", "json", "csv", "markdown")
+
+
+def refuse_typed(names: Sequence[str], why: str) -> None:
+    """Refuse options of the running command that were typed, though they would have no effect."""
+    context = click.get_current_context()
+    for name in names:
+        if context.get_parameter_source(name) is not ParameterSource.DEFAULT:
+            raise click.UsageError(f"--{name.replace('_', '-')} {why}")
 
 
 def json_option(text: str) -> Decorator:

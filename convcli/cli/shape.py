@@ -158,6 +158,8 @@ def walk_of(
         raise click.UsageError("the input's shape is missing: give --input CxHxW")
     try:
         return walk(sized(found.layers), shape, name=found.name, framework=framework)
+    except FileError:
+        raise
     except ArgumentError as error:
         if net is None or not is_network_file(net):
             raise

@@ -28,7 +28,9 @@ def as_document(walk: Walk) -> dict[str, Any]:
         "bytes": walk.bytes,
         "output": walk.output,
     }
-    if last is not None:
+    if last is None:  # the input itself is the last map
+        total |= {"receptive_field": [1, 1], "jump": [1, 1], "effective_padding": [0, 0]}
+    else:
         total |= {
             "receptive_field": last.receptive_field,
             "jump": _numbers(last.jump),

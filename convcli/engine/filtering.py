@@ -62,7 +62,8 @@ def filter2d(
     image : array_like, (H, W) or (H, W, C)
     kernel : array_like, (kh, kw), (C, kh, kw) or (C_out, C, kh, kw)
         Two axes filter each channel by itself. Three sum over the channels into one map; four are
-        a layer's weights and give C_out maps.
+        a layer's weights and give C_out maps. Of a `Kernel` these are the weights alone: pass its
+        bias on as `bias`, and its origin as `padding`.
     bias : float
         Added to every sum, in the image's units.
     stride, dilation : int or (int, int)

@@ -26,15 +26,15 @@ class Film:
         Gives one of them by its number, from 0.
     kind : str
         The input's format; empty for numbers.
-    loop : int, optional
-        How often it plays, 0 being for ever; None where it does not say.
+    loop : int
+        How often it plays, 0 being for ever.
     """
 
     path: str
     count: int
     decode: Callable[[int], Picture]
     kind: str = ""
-    loop: int | None = None
+    loop: int = 1
 
     def frame(self, number: int) -> Picture:
         """One frame.

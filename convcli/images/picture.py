@@ -75,12 +75,17 @@ def resized(values: Values, size: Pair) -> Values:
 
     Results are not rounded, and kept within the least and the largest value of the input.
     """
-    channels = [
-        np.asarray(
-            Image.fromarray(np.ascontiguousarray(values[:, :, channel], np.float32)).resize(
-                (size[1], size[0]), Image.Resampling.BICUBIC
-            )
-        )
-        for channel in range(values.shape[2])
-    ]
+    channels = [_resampled(values[:, :, channel], size) for channel in range(values.shape[2])]
     return np.stack(channels, axis=2).clip(float(values.min()), float(values.max()))
+
+
+def _resampled(plane: Values, size: Pair) -> Values:
+    """One channel; the part of each number that float32 does not hold is resampled by itself."""
+    near = np.ascontiguousarray(plane, np.float32)
+    whole = np.asarray(Image.fromarray(near).resize(size[::-1], Image.Resampling.BICUBIC))
+    if plane.dtype.itemsize <= 2 or plane.dtype == np.float32:
+        return whole
+    rest = np.ascontiguousarray(plane - near.astype(np.float64), np.float32)
+    return whole + np.asarray(
+        Image.fromarray(rest).resize(size[::-1], Image.Resampling.BICUBIC), np.float64
+    )

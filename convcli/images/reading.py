@@ -118,7 +118,15 @@ def _film(stream: BinaryIO, path: str, max_pixels: int) -> Film:
             return deep or from_image(image, path)
 
     kind = image.format or ""
-    return Film(path, count, decode, kind, image.info.get("loop"))
+    return Film(path, count, decode, kind, _plays(image))
+
+
+def _plays(image: Image.Image) -> int:
+    """How often an animation plays, 0 being for ever; a GIF counts what follows the first time."""
+    loop = image.info.get("loop")
+    if loop is None:
+        return 1
+    return int(loop) + 1 if image.format == "GIF" and loop else int(loop)
 
 
 @contextmanager

@@ -81,7 +81,7 @@ def write_film(
     stream: BinaryIO,
     frames: Sequence[tuple[Values, Metadata]],
     image_format: str,
-    loop: int | None,
+    loop: int,
 ) -> None:
     """Encode frames, each (H, W, C) of uint8, with how long each of them stands.
 
@@ -90,8 +90,8 @@ def write_film(
     frames : sequence of (pixels, metadata)
     image_format : str
         One of `MOVING`.
-    loop : int, optional
-        How often it plays, 0 being for ever; once where left out.
+    loop : int
+        How often it plays, 0 being for ever.
     """
     images = [Image.fromarray(pixels.squeeze()) for pixels, _ in frames]
     metadata = frames[0][1]
@@ -100,8 +100,10 @@ def write_film(
     )
     if image_format != "TIFF":  # whose pages do not move
         options["duration"] = [one.duration or MILLISECONDS for _, one in frames]
-        if loop is not None or image_format != "GIF":
-            options["loop"] = 1 if loop is None else loop
+        if image_format != "GIF":
+            options["loop"] = loop
+        elif loop != 1:  # it counts what follows the first play
+            options["loop"] = max(loop - 1, 0)
     # Each frame stands by itself, on nothing.
     if image_format == "GIF":
         options["disposal"] = 2

@@ -28,7 +28,7 @@ _KEYS = ("kernel", "origin", "scale", "bias")
 
 
 def read_kernel(path: str) -> Kernel:
-    """Read a kernel from a file; its suffix says the format.
+    """Read a kernel from a file; its suffix says the format, and any other one is text.
 
     Raises
     ------
@@ -37,12 +37,10 @@ def read_kernel(path: str) -> Kernel:
     """
     suffix = Path(path).suffix.lower()
     try:
-        read = _READERS.get(suffix)
-        if read is None:
-            known = ", ".join(_READERS)
-            raise KernelFileError(path, f"is no kernel file: its suffix must be one of {known}")
         with opened(path, TEXT_BYTES) as stream, np.errstate(over="ignore", invalid="ignore"):
-            return read(stream, path)
+            if suffix == ".npz":
+                raise KernelFileError(path, "is an archive; save its array as .npy")
+            return _READERS.get(suffix, _read_text)(stream, path)
     except KernelFileError:
         raise
     except FileError as error:

@@ -52,15 +52,23 @@ class Kernel:
     source: str = ""
 
     def __post_init__(self) -> None:
-        matrix = np.array(self.matrix, np.float64)
+        try:
+            matrix = np.array(self.matrix, np.float64)
+        except (TypeError, ValueError) as error:
+            raise KernelError(f"its weights are no array of numbers: {error}") from None
         matrix.flags.writeable = False
         object.__setattr__(self, "matrix", matrix)
         if matrix.ndim not in (2, 3, 4) or 0 in matrix.shape:
             raise KernelError(f"a kernel has two, three or four axes, not the shape {matrix.shape}")
         with np.errstate(over="ignore", invalid="ignore"):
             if not np.isfinite(np.abs(matrix).sum()):
-                raise KernelError("its weights are too large to be summed")
+                raise KernelError("its weights are no finite numbers, or too large to be summed")
         check_sides(self.size)
+        inside = (0 <= at < side for at, side in zip(self.anchor, self.size, strict=True))
+        if not all(inside):
+            raise KernelError(
+                f"its origin {self.anchor} lies outside {self.size[0]}x{self.size[1]}"
+            )
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
         return np.array(self.matrix, dtype, copy=copy)

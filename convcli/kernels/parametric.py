@@ -139,7 +139,7 @@ def disk(radius: str) -> Matrix:
     """The mean of a disk, its rim weighted by about how much of a pixel it covers."""
     reach = _positive(radius, "the radius")
     x, y = _positions(_radius(reach))
-    weights = np.clip(reach + 0.5 - np.hypot(x, y), 0, 1)
+    weights = _trimmed(np.clip(reach + 0.5 - np.hypot(x, y), 0, 1))
     return _averaging(weights)
 
 
@@ -208,8 +208,14 @@ def _without_sum(matrix: Matrix) -> Matrix:
 
 def _direction(degrees: float) -> tuple[float, float]:
     """Cosine and sine, exact where they are -1, 0 or 1."""
-    angle = math.radians(degrees % 360)
-    return round(math.cos(angle), 15) + 0.0, round(math.sin(angle), 15) + 0.0
+    quarter, rest = divmod(degrees % 360, 90)
+    angle = math.radians(rest)
+    cosine, sine = math.cos(angle), math.sin(angle)
+    if rest == 45:  # where both are the same number, and not only nearly
+        sine = cosine
+    for _ in range(int(quarter)):
+        cosine, sine = -sine, cosine
+    return cosine + 0.0, sine + 0.0
 
 
 def _number(text: str, what: str) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -18,7 +19,7 @@ _INLINE = re.compile(r"[0-9eE+\-.,;\s]+\Z")
 _SIZE = re.compile(r"[0-9]+(x[0-9]+)?\Z")
 
 
-def load_kernel(spec: str) -> Kernel:
+def load_kernel(spec: str | os.PathLike[str]) -> Kernel:
     """Find or read the kernel that a SPEC names.
 
     Parameters
@@ -41,8 +42,9 @@ def load_kernel(spec: str) -> Kernel:
     array([[1., 2.],
            [3., 4.]])
     """
-    text = spec.strip()
-    path = file_of(spec)
+    typed = os.fspath(spec)
+    text = typed.strip()
+    path = file_of(typed)
     if path is not None:
         return read_kernel(path)
     name = text.lower().replace("_", "-")
@@ -51,7 +53,8 @@ def load_kernel(spec: str) -> Kernel:
         return found
     if _SIZE.match(text):
         raise KernelError(
-            f"kernel {spec!r} is a size, not weights; try box:{text}, a mean, or ones:{text}, a sum"
+            f"kernel {typed!r} is a size, not weights; "
+            f"try box:{text}, a mean, or ones:{text}, a sum"
         )
     if _INLINE.match(text) and any(sign.isdigit() for sign in text):
         return _inline(text)
@@ -59,7 +62,7 @@ def load_kernel(spec: str) -> Kernel:
     made = make_kernel(name)
     if made is not None:
         return made
-    raise KernelError(_unknown(spec, name))
+    raise KernelError(_unknown(typed, name))
 
 
 def file_of(spec: str) -> str | None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import math
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import Any, BinaryIO, cast
 
+import numpy as np
 from PIL import Image
 
 from convcli.arithmetic.arguments import Pair
 from convcli.pictures.canvas import Box, Canvas, Raster, text_width
-from convcli.pictures.panels import draw_cell
+from convcli.pictures.panels import Values, draw_cell
 from convcli.pictures.scene import Scene, Step
 from convcli.pictures.theme import CELL, GAP, LIGHT, LINE, MARGIN, TEXT, TITLE, Colour, Theme
 
@@ -102,9 +105,15 @@ def wrapped(words: str, width: float) -> list[str]:
 
 
 def save_animation(
-    stream: BinaryIO, pictures: Iterator[Image.Image], kind: str, *, fps: float, loop: int
+    stream: BinaryIO,
+    scene: Scene,
+    look: Look,
+    kind: str,
+    *,
+    fps: float,
+    loop: int,
 ) -> None:
-    """Write frames as a GIF or an animated PNG.
+    """Write a scene as a GIF or an animated PNG.
 
     Parameters
     ----------
@@ -114,29 +123,47 @@ def save_animation(
     loop : int
         How often it plays; 0 is for ever.
     """
-    milliseconds = max(round(1000 / fps), 20)
-    first, *others = _with_one_palette(list(pictures))
-    options = {"disposal": 1} if kind == "GIF" else {}
-    first.save(
-        stream,
-        kind,
-        save_all=True,
-        append_images=others,
-        duration=milliseconds,
-        loop=loop,
-        optimize=True,
-        **options,
-    )
+    options: dict[str, Any] = {"duration": max(round(1000 / fps), 20)}
+    if kind == "PNG":
+        options["loop"] = loop
+    else:
+        options["disposal"] = 1
+        if loop != 1:  # a GIF counts what follows the first play
+            options["loop"] = max(loop - 1, 0)
+    palette = _palette(scene, look)
+    first, *others = (_indexed(picture, palette) for picture in frames(scene, look))
+    held = io.BytesIO()
+    first.save(held, kind, save_all=True, append_images=others, optimize=True, **options)
+    stream.write(held.getvalue())
 
 
-def _with_one_palette(pictures: list[Image.Image]) -> list[Image.Image]:
-    """Flat colours and the shades of type: one palette holds those of all frames."""
-    first, last = pictures[0], pictures[-1]
-    both = Image.new("RGB", (first.width, 2 * first.height))
-    both.paste(first, (0, 0))
-    both.paste(last, (0, first.height))
-    palette = both.quantize(64)
-    return [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures]
+def _palette(scene: Scene, look: Look) -> Values:
+    """One palette for all frames, (n, 3): the theme's colours, and the most frequent of some."""
+    layout = lay_out(scene, look)
+    count = len(scene.steps)
+    seen: Counter[tuple[int, ...]] = Counter()
+    for number in sorted({place * (count - 1) // 15 for place in range(16)}):
+        picture = draw_frame(scene, number, layout, look.theme)
+        for times, colour in picture.getcolors(picture.width * picture.height) or []:
+            seen[cast("tuple[int, ...]", colour)] += times
+    theme = look.theme
+    flat = [theme.page, theme.ink, theme.faint, theme.cell, theme.output, theme.window,
+            theme.window_on_padding, theme.current, theme.blank]  # fmt: skip
+    chosen = dict.fromkeys([*flat, *(colour for colour, _ in seen.most_common())])
+    return np.array(list(chosen)[:256], np.uint8)
+
+
+def _indexed(picture: Image.Image, palette: Values) -> Image.Image:
+    """A picture in the colours of a palette, each pixel in the nearest."""
+    parts = np.asarray(picture).astype(np.int64)
+    codes = (parts[..., 0] << 16) + (parts[..., 1] << 8) + parts[..., 2]
+    colours, places = np.unique(codes, return_inverse=True)
+    split = np.stack([colours >> 16, colours >> 8 & 255, colours & 255], axis=1)
+    far = ((split[:, np.newaxis] - palette.astype(np.int64)) ** 2).sum(axis=2)
+    nearest = far.argmin(axis=1).astype(np.uint8)
+    indexed = Image.fromarray(nearest[places].reshape(codes.shape))
+    indexed.putpalette(palette.tobytes())
+    return indexed
 
 
 def _draw_input(canvas: Canvas, scene: Scene, step: Step, layout: Layout, theme: Theme) -> None:

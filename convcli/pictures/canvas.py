@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from functools import cache
+from functools import cache, lru_cache
 from html import escape
 from typing import Any, Protocol, TypeAlias
 
@@ -61,7 +61,10 @@ class Raster:
     ) -> None:
         """Draw a box."""
         left, top, right, bottom = _corners(box)
-        self._draw.rectangle((left, top, right, bottom), fill, None if dashed else outline, width)
+        if fill is not None or not dashed:  # with neither, Pillow draws its own default
+            self._draw.rectangle(
+                (left, top, right, bottom), fill, None if dashed else outline, width
+            )
         if dashed and outline is not None:
             for x in range(left, right, 2 * DASH):
                 for y in (top, bottom):
@@ -75,7 +78,7 @@ class Raster:
     ) -> None:
         """Write words."""
         where = {"start": "lm", "middle": "mm", "end": "rm"}[anchor]
-        self._draw.text(at, words, colour, _font(size), anchor=where)
+        self._draw.text(at, printable(words), colour, _font(size), anchor=where)
 
     def picture(self, box: Box, pixels: NDArray[Any]) -> None:
         """Scale pixels into a box."""
@@ -115,7 +118,7 @@ class Vector:
         """Write words."""
         self._parts.append(
             f'<text x="{at[0]:g}" y="{at[1]:g}" font-size="{size}" fill="{_hex(colour)}" '
-            f'text-anchor="{anchor}" dominant-baseline="central">{escape(words)}</text>'
+            f'text-anchor="{anchor}" dominant-baseline="central">{escape(printable(words))}</text>'
         )
 
     def picture(self, box: Box, pixels: NDArray[Any]) -> None:
@@ -139,6 +142,12 @@ class Vector:
         return "\n".join([head, *self._parts, "</svg>\n"]).encode()
 
 
+def printable(words: str) -> str:
+    """Words without what no font can show and no XML can hold."""
+    return "".join(sign if sign.isprintable() else "?" for sign in words)
+
+
+@lru_cache(maxsize=4096)
 def text_width(words: str, size: int) -> float:
     """How wide words are, in Pillow's own font."""
     return float(_font(size).getlength(words))

@@ -7,10 +7,12 @@ import math
 from collections.abc import Sequence
 from itertools import zip_longest
 
+from convcli.errors import LimitError
 from convcli.pictures.canvas import Canvas, Raster, Vector
 from convcli.pictures.panels import Panel
 from convcli.pictures.theme import GAP, LIGHT, MARGIN, Theme
 
+MOST_PIXELS = 64_000_000  # of a sheet
 SUFFIXES = (".png", ".svg")
 
 
@@ -46,6 +48,8 @@ def _extents(rows: Sequence[Sequence[Panel]]) -> tuple[list[float], list[float]]
 def sheet(rows: Sequence[Sequence[Panel]], suffix: str, theme: Theme = LIGHT) -> bytes:
     """A sheet of rows of panels as the bytes of a PNG or an SVG file."""
     width, height = sheet_size(rows)
+    if width * height > MOST_PIXELS:
+        raise LimitError(f"the picture would be {width}x{height} pixels, which is too large")
     if suffix == ".svg":
         vector = Vector(width, height, theme.page)
         draw_rows(vector, rows, theme)

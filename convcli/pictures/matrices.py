@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from itertools import zip_longest
 from typing import Any
@@ -31,8 +32,12 @@ def columns(plane: Values, marked: Values | None = None) -> list[str]:
     return ["  ".join(word.rjust(wide) for word in row) for row in words]
 
 
-def side_by_side(blocks: Sequence[tuple[str, Sequence[str]]], signs: Sequence[str]) -> str:
+def side_by_side(
+    blocks: Sequence[tuple[str, Sequence[str]]], signs: Sequence[str], width: int | None = None
+) -> str:
     """Titled blocks of lines beside each other, a sign between them at half height.
+
+    Where they are wider than `width` they stand one below the other.
 
     >>> print(side_by_side([("a", ["1", "2", "3"]), ("b", ["4"])], ["+"]))
     a   b
@@ -40,6 +45,13 @@ def side_by_side(blocks: Sequence[tuple[str, Sequence[str]]], signs: Sequence[st
     2 +
     3
     """
+    wides = [max(len(title), *map(len, lines)) for title, lines in blocks]
+    if width is not None and sum(wides) + sum(len(sign) + 2 for sign in signs) > width:
+        heads = ["", *(f"{sign} " for sign in signs)]
+        titled = [f"{head}{title}" for head, (title, _) in zip(heads, blocks, strict=True)]
+        return _one_by_one(
+            [(one, list(lines)) for one, (_, lines) in zip(titled, blocks, strict=True)]
+        )
     height = max(len(lines) for _, lines in blocks)
     parts: list[list[str]] = []
     for place, (title, lines) in enumerate(blocks):
@@ -52,9 +64,14 @@ def side_by_side(blocks: Sequence[tuple[str, Sequence[str]]], signs: Sequence[st
     return "\n".join("".join(row).rstrip() for row in zip_longest(*parts, fillvalue=""))
 
 
-def traced(trace: Trace) -> str:
-    """A trace as one would write it down: window, kernel, products, and the sum."""
-    head = f"Y[{trace.at[0]},{trace.at[1]}]"
+def traced(trace: Trace, *, told_apart: bool = False, width: int | None = None) -> str:
+    """A trace as one would write it down: window, kernel, products, and the sum.
+
+    With `told_apart` the output's channel stands beside its row and column; nothing is wider than
+    `width`, as far as its numbers allow.
+    """
+    channel = f",{trace.channel}" if told_apart else ""
+    head = f"Y[{trace.at[0]},{trace.at[1]}{channel}]"
     if trace.op == "maxpool":
         blocks = [_window_block(trace, channel) for channel in range(len(trace.window))]
         return f"{head} = max({trace.slice_text}) = {number(trace.value)}\n\n{_one_by_one(blocks)}"
@@ -76,12 +93,16 @@ def traced(trace: Trace) -> str:
                 ("products", columns(trace.products[channel])),
             ],
             ["*", "="],
+            width,
         )
         for channel in range(len(trace.window))
     ]
     bias = f" + {number(trace.bias)}" if trace.bias else ""
     head += f" = sum(W * {trace.slice_text}){bias} = {number(trace.value)}"
-    return "\n\n".join([head, *planes, f"{_sum(trace)}{bias} = {number(trace.value)}"])
+    total = f"{_sum(trace)}{bias} = {number(trace.value)}"
+    if width is not None:
+        total = textwrap.fill(total, width, break_long_words=False, break_on_hyphens=False)
+    return "\n\n".join([head, *planes, total])
 
 
 def laid_out(columns_matrix: Values, weights: Values, product: Values) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -95,7 +96,7 @@ class Cells(Framed):
     texts: Sequence[Sequence[str]] = field(default=())
     colours: Sequence[Sequence[Colour]] = field(default=())
 
-    @property
+    @cached_property
     def cell(self) -> int:
         """The side of a cell: as large as its longest number needs."""
         longest = max((text_width(word, TEXT) for row in self.texts for word in row), default=0)
@@ -121,17 +122,19 @@ class Mosaic(Framed):
     """Pictures side by side, scaled to fit: the channels of one map."""
 
     planes: Sequence[Values] = field(default=())
+    in_a_row: int = 0
 
     @property
     def columns(self) -> int:
-        """Pictures in a row."""
-        return math.ceil(math.sqrt(len(self.planes)))
+        """Pictures in a row; as many as rows, unless it was said."""
+        return self.in_a_row or math.ceil(math.sqrt(len(self.planes)))
 
     @property
     def tile(self) -> tuple[float, float]:
         """The width and height of one picture."""
         height, width = self.planes[0].shape[:2]
-        scale = MAP_SIDE / max(height, width) / self.columns
+        rows = -(-len(self.planes) // self.columns)
+        scale = MAP_SIDE / max(height * rows, width * self.columns)
         return max(width * scale, 2), max(height * scale, 2)
 
     @property
@@ -204,7 +207,9 @@ def kernel_panel(title: str, matrix: Values, theme: Theme) -> Panel:
     shown = planes[:MOST_PLANES]
     if len(shown) < len(planes):
         captions.append(f"the first {len(shown)} planes")
-    return Mosaic(title, captions, [heat(plane, largest, theme) for plane in shown])
+    # Of a layer's weights, a row for each output and a column for each input.
+    in_a_row = matrix.shape[1] if matrix.ndim == 4 and len(shown) == len(planes) else 0
+    return Mosaic(title, captions, [heat(plane, largest, theme) for plane in shown], in_a_row)
 
 
 def heat(plane: Values, largest: float, theme: Theme) -> Values:
@@ -220,13 +225,16 @@ def number_texts(plane: Values) -> list[list[str]]:
 
 
 def number_text(value: float) -> str:
-    """One number for a cell, three digits where it is no whole one.
+    """One number for a cell, four or five digits where it is no whole one.
 
     >>> number_text(3.0), number_text(0.0625), number_text(-1234567.0)
-    ('3', '0.0625', '-1.23e+06')
+    ('3', '0.0625', '-1.2346e+06')
     """
-    is_short = math.isfinite(value) and value == int(value) and abs(value) < 100_000
-    return f"{int(value)}" if is_short else f"{value:.3g}"
+    if not math.isfinite(value):
+        return f"{value:g}"
+    if value == int(value) and abs(value) < 100_000:
+        return f"{int(value)}"
+    return f"{value:.{5 if abs(value) >= 1 else 4}g}"
 
 
 def shape_text(shape: Sequence[int]) -> str:

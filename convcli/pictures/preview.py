@@ -15,6 +15,7 @@ from convcli.pictures.theme import LIGHT, Colour, ink_on
 Values = NDArray[Any]
 
 HALF_BLOCK = "▀"  # its ink is the upper pixel, its background the lower one
+MOST_LINES = 60
 RESET = "\x1b[0m"
 
 
@@ -40,6 +41,9 @@ def side_by_side_preview(pictures: list[Values], columns: int, *, all_colours: b
         True colour; otherwise the nearest of 256.
     """
     wide = max((columns - 2 * (len(pictures) - 1)) // len(pictures), 2)
+    # A tall one is narrowed, so that it does not scroll away.
+    tallest = max(one.shape[0] / one.shape[1] for one in pictures)
+    wide = max(min(wide, int(2 * MOST_LINES / tallest)), 1)
     blocks = [half_blocks(_fitted(one, wide), all_colours=all_colours) for one in pictures]
     height = max(map(len, blocks))
     widths = [_fitted(one, wide).shape[1] for one in pictures]
@@ -86,7 +90,7 @@ def _fitted(pixels: Values, wide: int) -> Values:
     """Pixels as (h, w, 3), no wider than so many columns, their height even."""
     image = Image.fromarray(np.ascontiguousarray(pixels)).convert("RGB")
     width = min(wide, max(image.width, 8))
-    height = max(2 * round(image.height * width / image.width / 2), 2)
+    height = min(max(2 * round(image.height * width / image.width / 2), 2), 2 * MOST_LINES)
     kind = Image.Resampling.BOX if width < image.width else Image.Resampling.NEAREST
     return np.asarray(image.resize((width, height), kind))
 

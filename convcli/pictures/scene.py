@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -75,6 +76,7 @@ class Numbers:
     ----------
     padded : ndarray
         The padded input, of `padded_size`; of a transposed convolution spread out, zeros between.
+        NaN where nothing counts: an average passes it over.
     results : ndarray, (oh, ow)
     kernel : ndarray, (kh, kw), optional
         The weights as they are applied; None for a pool.
@@ -108,7 +110,7 @@ def make_scene(
     )
     texts = tuple(
         tuple(
-            "" if numbers is None else number_text(float(numbers.padded[row, column]))
+            "" if numbers is None else _cell_text(float(numbers.padded[row, column]))
             for column in range(len(kinds[0]))
         )
         for row in range(len(kinds))
@@ -180,12 +182,16 @@ def _step(at: Pair, axes: tuple[Axis, Axis], op: str, numbers: Numbers | None) -
     return Step(at, taps, (top, left), extent, result, f"{words} = {result}")
 
 
+def _cell_text(value: float) -> str:
+    return "" if math.isnan(value) else number_text(value)
+
+
 def _words(op: str, seen: Sequence[float], numbers: Numbers) -> str:
     """What is computed, in words."""
     if op == "maxpool":
         return f"max({', '.join(map(number_text, seen))})"
     if numbers.kernel is None:
-        return f"mean({', '.join(map(number_text, seen))})"
+        return f"mean({', '.join(number_text(value) for value in seen if not math.isnan(value))})"
     terms = [
         f"{number_text(value)}·{_bracketed(float(weight))}"
         for value, weight in zip(seen, np.ravel(numbers.kernel), strict=True)

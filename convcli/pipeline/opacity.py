@@ -73,7 +73,7 @@ def _alpha_step(step: Step) -> Step:
         plane = np.zeros(step.kernel.size)
         plane[step.kernel.anchor] = 1.0
     weights = Kernel("alpha", plane / plane.sum(), step.kernel.origin)
-    sized = replace(layer, channels=None, groups="depthwise")
+    sized = replace(layer, channels=None, groups="depthwise", kernel_channels=None)
     return Step(layer=sized, kernel=weights, flip=step.flip)
 
 

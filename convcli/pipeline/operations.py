@@ -17,7 +17,7 @@ from convcli.engine.convolution import conv2d
 from convcli.engine.filtering import filter2d, sum_type
 from convcli.engine.pooling import avg_pool2d, max_pool2d
 from convcli.kernels.kernel import Kernel
-from convcli.pipeline.plan import Step, placed
+from convcli.pipeline.plan import Step
 
 
 def apply_step(step: Step, inputs: Sequence[Array], method: str) -> Array:
@@ -43,17 +43,19 @@ def apply_step(step: Step, inputs: Sequence[Array], method: str) -> Array:
 
 def convolved(step: Step, values: Array, method: str) -> Array:
     """A kernel over a map: sums in floating point, in the image's own units."""
-    layer = placed(step, (values.shape[0], values.shape[1]))
+    layer = step.layer
+    sides = layer.window.sides((values.shape[0], values.shape[1]))
     weights, groups = _weights(step, values.shape[2])
     if groups > 1:
         maps: Array = conv2d(
             values.transpose(2, 0, 1),
             weights[..., ::-1, ::-1] if step.flip else weights,
             stride=layer.stride,
-            padding=layer.padding,
+            padding=sides,
             dilation=layer.dilation,
             groups=groups,
             padding_mode=layer.mode,
+            method="naive" if method == "naive" else "auto",
         ).transpose(1, 2, 0)
         return np.asarray(maps + np.asarray(_bias(step), maps.dtype))
     filtered = filter2d(
@@ -61,7 +63,7 @@ def convolved(step: Step, values: Array, method: str) -> Array:
         weights,
         bias=_bias(step),
         stride=layer.stride,
-        padding=layer.padding,
+        padding=sides,
         padding_mode=layer.mode,
         dilation=layer.dilation,
         flip=step.flip,

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from convcli.arithmetic.arguments import Pair
-from convcli.arithmetic.layers import CONVOLUTIONS, POOLS, Layer
+from convcli.arithmetic.layers import CONVOLUTIONS, JOINS, POOLS, Layer
+from convcli.arithmetic.network import walk
 from convcli.arithmetic.notation import format_layer
 from convcli.arithmetic.shapes import Shape, output_shape, with_kernel
 from convcli.arithmetic.wiring import INPUT, sources
@@ -99,7 +100,7 @@ class Plan:
         used = [
             choose_method(step.kernel) if self.method == "auto" else self.method
             for step in (*self.kernels, *self.layers)
-            if step.kernel is not None
+            if step.kernel is not None and step.layer.op == "conv"
         ]
         return "+".join(dict.fromkeys(used)) or None
 
@@ -139,10 +140,20 @@ def layer_steps(
 
 def convolution(layer: Layer, kernel: Kernel, method: str, *, flip: bool = False) -> Step:
     """Join a convolution with its kernel, which must be one that the method can take."""
-    check_method(method, kernel)
-    sized = with_kernel(layer, kernel.matrix.shape)
+    if layer.op == "conv":
+        check_method(method, kernel)
+    sized = replace(
+        with_kernel(layer, kernel.matrix.shape), origin=turned_origin(kernel, flip=flip)
+    )
     _ = sized.window  # raises for an output padding that it cannot have
     return Step(layer=sized, kernel=kernel, flip=flip)
+
+
+def turned_origin(kernel: Kernel, *, flip: bool) -> Pair | None:
+    """Where a kernel's origin lies once it is turned as it will be applied."""
+    if kernel.origin is None or not flip:
+        return kernel.origin
+    return kernel.size[0] - 1 - kernel.origin[0], kernel.size[1] - 1 - kernel.origin[1]
 
 
 def check_limits(layer: Layer, max_pixels: int = MAX_PIXELS) -> None:
@@ -190,25 +201,8 @@ def check_sizes(plan: Plan, shape: Shape) -> None:
         for place, inputs in enumerate(sources([step.layer for step in plan.layers])):
             given = [shapes[source] for source in inputs]
             shapes[place] = _checked(plan.layers[place], given, plan.max_pixels)
-
-
-def placed(step: Step, size: Pair) -> Layer:
-    """The layer with its kernel's origin turned into padding, where a file sets one.
-
-    `same` then pads so that the origin meets every stride-th pixel.
-    """
-    layer, kernel = step.layer, step.kernel
-    named_same = layer.padding in ("same", "same-lower") and layer.op == "conv"
-    if kernel is None or kernel.origin is None or not named_same:
-        return layer
-    sides = []
-    axes = replace(layer, padding="valid").window.axes(size)
-    for axis, at in zip(axes, kernel.origin, strict=True):
-        taps_before = axis.kernel - 1 - at if step.flip else at
-        before = taps_before * axis.dilation
-        last = (-(-axis.size // axis.stride) - 1) * axis.stride  # the last pixel that it meets
-        sides.append((before, max(last + axis.effective_kernel - axis.size - before, 0)))
-    return replace(layer, padding=(sides[0], sides[1]))
+        if any(step.layer.op in JOINS for step in plan.layers):
+            walk([step.layer for step in plan.layers], start)  # whose joins must agree, too
 
 
 def _checked(step: Step, inputs: Sequence[Shape], max_pixels: int) -> Shape:

@@ -10,7 +10,7 @@ import numpy as np
 
 from convcli.engine.arrays import Array
 from convcli.errors import ShapeError
-from convcli.files import check_output, replacing
+from convcli.files import STDOUT, check_output, replacing
 from convcli.images.picture import Picture, Values
 from convcli.images.ranges import to_pixels
 from convcli.images.writing import fitting, write_film, write_picture
@@ -67,9 +67,11 @@ def write_maps(
     """
     if target.template is None:
         return []
-    written = []
+    written: list[Written] = []
     for label, result in _files(results, target):
         path = target.path(source, label)
+        if path != STDOUT and any(one.path == path for one in written):
+            raise ShapeError(f"two maps would both be written to {path}; filter them one by one")
         if label not in target.labels:  # a name that was not known before the input was read
             check_output(path, force=target.force, inputs=target.protected)
         written.append(_write(path, result, policy))
@@ -81,7 +83,7 @@ def write_films(
     frames: Sequence[Sequence[Picture]],
     target: Target,
     policy: str,
-    loop: int | None,
+    loop: int,
 ) -> list[Written]:
     """Write the maps of every frame of an input, a film for each kernel.
 

@@ -13,7 +13,7 @@ from convcli.files import replacing
 from convcli.grids import mapped_npy
 from convcli.kernels.kernel import Kernel
 from convcli.pipeline.names import Target, format_name
-from convcli.pipeline.plan import Plan, check_sizes, placed
+from convcli.pipeline.plan import Plan, check_sizes
 from convcli.pipeline.results import Written
 
 LARGE = 64 << 20  # bytes of a file: a smaller one is read whole
@@ -47,13 +47,13 @@ def stream(source: str, plan: Plan, target: Target) -> Written:
             raise GridError(source, f"must be (H, W) or (H, W, C), not {grid.shape}")
         channels = 1 if grid.ndim == 2 else grid.shape[2]
         check_sizes(plan, (channels, grid.shape[0], grid.shape[1]))
-        layer = placed(step, (grid.shape[0], grid.shape[1]))
+        layer = step.layer
         bands = filter_bands(
             grid,
             kernel,
             bias=kernel.bias,
             stride=layer.stride,
-            padding=layer.padding,
+            padding=layer.window.sides((grid.shape[0], grid.shape[1])),
             padding_mode=layer.mode,
             dilation=layer.dilation,
             flip=step.flip,

@@ -745,7 +745,7 @@ def test_standard_input_into_a_folder_is_named_stdin(tmp_path: Path) -> None:
     assert (tmp_path / "d" / "stdin.identity.png").exists()
 
 
-@pytest.mark.parametrize("name", ["out.gif", "out.xyz", "out", ".png.gz"])
+@pytest.mark.parametrize("name", ["out.bmp", "out.xyz", "out", ".png.gz"])
 def test_an_unknown_output_suffix_is_a_usage_error(tmp_path: Path, name: str) -> None:
     assert ".png" in usage(tmp_path, "absent.png", "-k", "blur", "-o", name)
 

@@ -89,9 +89,11 @@ def test_an_at_sign_names_a_file_whatever_it_is_called(tmp_path: Path) -> None:
         np.testing.assert_array_equal(load_kernel(f"@{path}").matrix, [[1, 2], [3, 4]])
 
 
-def test_an_at_sign_does_not_make_a_kernel_of_any_file(tmp_path: Path) -> None:
-    with pytest.raises(KernelFileError, match="suffix"):
-        load_kernel(f"@{written(tmp_path, 'blur', '1 2')}")
+def test_an_at_sign_reads_an_unknown_suffix_as_text(tmp_path: Path) -> None:
+    kernel = load_kernel(f"@{written(tmp_path, 'blur', '1 2')}")
+    np.testing.assert_array_equal(kernel.matrix, [[1, 2]])
+    with pytest.raises(KernelFileError, match="no such file"):
+        load_kernel(f"@{tmp_path / 'absent'}")
 
 
 @pytest.mark.parametrize(

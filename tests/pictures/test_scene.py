@@ -1,0 +1,167 @@
+"""Scenes: what each cell is, what each step lights up, and what it says in words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from numpy.testing import assert_allclose
+from numpy.typing import NDArray
+from oracles import Geometry, geometries, pad, reals, seeds, span
+
+from convcli.arithmetic.sizes import Axis, window
+from convcli.engine.filtering import filter2d
+from convcli.pictures.scene import Numbers, Scene, input_cell, make_scene, padded_size
+
+
+def laid(geometry: Geometry) -> Scene:
+    return make_scene("", geometry.size, window(geometry.kernel, **geometry.settings))
+
+
+def evaluated(words: str) -> float:
+    """The sum of products, worked out."""
+    return float(eval(words.replace("·", "*")))
+
+
+@settings(max_examples=150)
+@given(geometries())
+def test_cells_are_the_input_with_its_padding_around_it(geometry: Geometry) -> None:
+    kinds = np.array(laid(geometry).kinds)
+    marks = pad(np.ones(geometry.size), geometry.sides, "zero")
+    assert kinds.shape == marks.shape
+    assert np.array_equal(kinds == "input", marks == 1)
+    assert set(kinds[marks == 0].tolist()) <= {"padding"}
+
+
+@settings(max_examples=150)
+@given(geometries())
+def test_every_output_has_its_step_and_every_step_its_window(geometry: Geometry) -> None:
+    scene = laid(geometry)
+    assert scene.output == geometry.output
+    assert [step.at for step in scene.steps] == list(np.ndindex(scene.output))
+    for step in scene.steps:
+        corner = tuple(at * gap for at, gap in zip(step.at, geometry.stride, strict=True))
+        assert step.corner == corner
+        taps = [
+            (corner[0] + u * geometry.dilation[0], corner[1] + v * geometry.dilation[1])
+            for u, v in np.ndindex(geometry.kernel)
+        ]
+        assert list(step.taps) == taps
+        assert step.extent == tuple(map(span, geometry.kernel, geometry.dilation))
+        assert max(row for row, _ in taps) < len(scene.kinds)
+        assert max(column for _, column in taps) < len(scene.kinds[0])
+
+
+@settings(max_examples=60)
+@given(geometries(largest_kernel=3), seeds)
+def test_the_words_of_a_step_evaluate_to_its_result(geometry: Geometry, seed: int) -> None:
+    plane, kernel = reals(seed, *geometry.size), reals(seed + 1, *geometry.kernel)
+    padded = pad(plane, geometry.sides, "zero")
+    results = filter2d(plane, kernel, padding_mode="zero", bias=1.5, **geometry.settings)
+    scene = make_scene(
+        "", geometry.size, window(geometry.kernel, **geometry.settings),
+        numbers=Numbers(padded, results, kernel, 1.5),
+    )  # fmt: skip
+    for step in scene.steps:
+        words, _, result = step.words.rpartition(" = ")
+        assert result == step.result
+        # Every number is drawn with three digits.
+        assert_allclose(float(result), results[step.at], rtol=6e-3)
+        assert_allclose(evaluated(words), results[step.at], rtol=0.02, atol=0.2)
+
+
+def test_whole_numbers_are_drawn_as_they_are() -> None:
+    plane = np.arange(-6.0, 6).reshape(3, 4)
+    kernel = np.array([[1.0, -2], [0, 3]])
+    results = filter2d(plane, kernel, padding="valid")
+    scene = make_scene("", (3, 4), window(2), numbers=Numbers(plane, results, kernel))
+    assert scene.texts[0] == ("-6", "-5", "-4", "-3")
+    assert scene.steps[0].words == "-6·1 + -5·(-2) + -2·0 + -1·3 = 1"
+    for step in scene.steps:
+        assert evaluated(step.words.rpartition(" = ")[0]) == results[step.at] == float(step.result)
+
+
+def test_pools_say_what_they_compare_and_what_they_divide() -> None:
+    plane = np.array([[1.0, 2], [3, 4]])
+    for op, result, words in (
+        ("maxpool", 4.0, "max(1, 2, 3, 4) = 4"),
+        ("avgpool", 2.5, "mean(1, 2, 3, 4) = 2.5"),
+    ):
+        numbers = Numbers(plane, np.array([[result]]))
+        (step,) = make_scene("", (2, 2), window(2), op=op, numbers=numbers).steps
+        assert step.words == words
+
+
+def test_without_numbers_nothing_is_written() -> None:
+    scene = make_scene("", (4, 4), window(3))
+    assert {text for row in scene.texts for text in row} == {""}
+    assert {(step.result, step.words) for step in scene.steps} == {("", "")}
+
+
+def test_a_ceil_pool_reaches_beyond_the_padding() -> None:
+    scene = make_scene("", (4, 4), window(3, stride=2, ceil_mode=True), op="maxpool")
+    assert [row[0] for row in scene.kinds] == ["input"] * 4 + ["beyond"]
+
+
+# ---- transposed --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [1, 2, 4])
+@pytest.mark.parametrize("kernel", [1, 2, 3, 4])
+@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize("dilation", [1, 2])
+def test_a_transposed_axis_is_spread_out_with_zeros_between(
+    size: int, kernel: int, stride: int, dilation: int
+) -> None:
+    reach = span(kernel, dilation)
+    for before in range(reach):
+        for extra in range(max(stride, dilation)):
+            axis = Axis(
+                size=size, kernel=kernel, stride=stride, dilation=dilation, before=before,
+                after=before, transposed=True, output_padding=extra,
+            )  # fmt: skip
+            if axis.output < 1:
+                continue
+            cells = [input_cell(axis, place) for place in range(padded_size(axis))]
+            assert spread_convolution(cells, axis) == painted(axis)
+
+
+def spread_convolution(cells: list[int | None], axis: Axis) -> list[set[tuple[int, int]]]:
+    """What a convolution of stride 1 over the cells joins: inputs with taps, turned."""
+    return [
+        {
+            (cells[at + tap * axis.dilation], axis.kernel - 1 - tap)
+            for tap in range(axis.kernel)
+            if cells[at + tap * axis.dilation] is not None
+        }
+        for at in range(axis.output)
+    ]  # type: ignore[return-value]
+
+
+def painted(axis: Axis) -> list[set[tuple[int, int]]]:
+    """What painting the kernel for every input joins: the definition."""
+    canvas: list[set[tuple[int, int]]] = [set() for _ in range(axis.output)]
+    for place in range(axis.size):
+        for tap in range(axis.kernel):
+            at = place * axis.stride + tap * axis.dilation - axis.before
+            if 0 <= at < axis.output:
+                canvas[at].add((place, tap))
+    return canvas
+
+
+def test_between_inputs_are_gaps_and_around_them_padding() -> None:
+    shape = window(3, stride=2, padding=1, transposed=True)
+    kinds = make_scene("", (3, 3), shape, op="tconv").kinds
+    expected: list[Any] = ["padding", "input", "gap", "input", "gap", "input", "padding"]
+    assert list(kinds[1]) == expected
+    assert list(kinds[2]) == ["padding", *["gap"] * 5, "padding"]
+    assert set(kinds[0]) == {"padding"}
+
+
+@pytest.mark.parametrize("padding", [3, 4])
+def test_padding_beyond_the_kernel_cuts_a_transposed_input_off(padding: int) -> None:
+    axis = Axis(size=5, kernel=3, before=padding, after=padding, transposed=True)
+    cells: NDArray[Any] = np.array([input_cell(axis, at) for at in range(padded_size(axis))])
+    assert cells.tolist() == list(range(padding - 2, 5 - padding + 2))

@@ -1,0 +1,178 @@
+"""A Dask cluster does the same work: a real scheduler and two workers, one of them killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from command import COMMAND, convcli
+from PIL import Image
+
+pytest.importorskip("distributed")
+
+PATIENCE = 60.0  # for what must happen at all
+FILES = 24
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port = found.getsockname()[1]
+    assert isinstance(port, int)
+    return port
+
+
+@contextmanager
+def running(module: str, *arguments: str, cwd: Path) -> Iterator[subprocess.Popen[bytes]]:
+    with subprocess.Popen(
+        [sys.executable, "-m", f"distributed.cli.{module}", *arguments, "--no-dashboard"],
+        cwd=cwd,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def is_listening(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), 1).close()
+    except OSError:
+        return False
+    return True
+
+
+@pytest.fixture
+def scheduler(tmp_path: Path) -> Iterator[str]:
+    port = free_port()
+    folder = tmp_path / "scheduler"
+    folder.mkdir()
+    with running("dask_scheduler", "--host", "127.0.0.1", "--port", str(port), cwd=folder):
+        deadline = time.monotonic() + PATIENCE
+        while not is_listening(port):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        yield f"tcp://127.0.0.1:{port}"
+
+
+@pytest.fixture
+def workers(scheduler: str, tmp_path: Path) -> Iterator[list[subprocess.Popen[bytes]]]:
+    """Two workers of one thread each, which are somewhere else."""
+    folder = tmp_path / "worker"
+    folder.mkdir()
+    options = ("--no-nanny", "--nthreads", "1", "--host", "127.0.0.1")
+    with (
+        running("dask_worker", scheduler, *options, cwd=folder) as one,
+        running("dask_worker", scheduler, *options, cwd=folder) as two,
+    ):
+        from distributed import Client
+
+        client = Client(scheduler, set_as_default=False)  # type: ignore[no-untyped-call]
+        client.wait_for_workers(2, timeout=PATIENCE)
+        client.close()
+        yield [one, two]
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    random = np.random.default_rng(0)
+    folder = tmp_path / "place"
+    folder.mkdir()
+    for number in range(FILES):
+        pixels = random.integers(0, 256, (240, 320), np.uint8)
+        Image.fromarray(pixels).save(folder / f"p{number:02}.png")
+    return folder
+
+
+@pytest.mark.usefixtures("workers")
+def test_a_cluster_does_what_is_done_here(place: Path, scheduler: str) -> None:
+    (place / "p01.png").write_bytes(b"bad")
+    (place / "old").mkdir()
+    inputs = ("./p00.png", "p01.png", str(place / "p02.png"), "gone.png")
+    arguments = ("apply", *inputs, "-k", "blur", "-k", "sobel-x", "--json")
+    here = convcli(*arguments, "--output-dir", "here", cwd=place)
+    there = convcli(*arguments, "--output-dir", "there", "--scheduler", scheduler, cwd=place)
+    assert there.code == here.code == 1
+    assert there.stderr == here.stderr
+    found, expected = (
+        [json.loads(line) | {"seconds": 0} for line in text.splitlines()]
+        for text in (there.text.replace("there/", "here/"), here.text)
+    )
+    assert found == expected
+    written = sorted(path.name for path in (place / "here").iterdir())
+    assert sorted(path.name for path in (place / "there").iterdir()) == written
+    for name in written:
+        assert (place / "there" / name).read_bytes() == (place / "here" / name).read_bytes()
+    again = convcli(*arguments, "--output-dir", "there", "--scheduler", scheduler, cwd=place)
+    assert again.stderr.count("exists already") == 2
+
+
+def test_every_file_comes_out_once_though_a_worker_is_killed(
+    place: Path, scheduler: str, workers: list[subprocess.Popen[bytes]]
+) -> None:
+    inputs = [f"p{number:02}.png" for number in range(FILES)]
+    arguments = ("apply", *inputs, "-k", "ones:3", "--method", "naive", "-q", "--json")
+    with subprocess.Popen(
+        [*COMMAND, *arguments, "--output-dir", "out", "--scheduler", scheduler],
+        cwd=place,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as command:
+        deadline = time.monotonic() + PATIENCE
+        while len(list(place.glob("out/p*"))) < FILES // 4:
+            assert command.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        workers[0].kill()
+        assert len(list(place.glob("out/p*"))) < FILES
+        stdout, stderr = command.communicate(timeout=PATIENCE)
+    assert (command.returncode, stderr) == (0, b"")
+    assert [json.loads(line)["input"] for line in stdout.splitlines()] == inputs
+    assert {json.loads(line)["output"] for line in stdout.splitlines()} == {
+        f"out/p{number:02}.ones-3.png" for number in range(FILES)
+    }
+    assert len(list(place.glob("out/p*.png"))) == FILES
+
+
+def test_a_scheduler_without_workers_says_so(place: Path, scheduler: str) -> None:
+    done = convcli("apply", "p00.png", "-k", "blur", "--scheduler", scheduler, cwd=place)
+    assert (done.code, done.stdout, done.stderr.count("\n")) == (1, b"", 1)
+    assert "has no workers" in done.stderr
+
+
+def test_nobody_there_is_one_line(place: Path) -> None:
+    start = time.monotonic()
+    address = f"tcp://127.0.0.1:{free_port()}"
+    done = convcli("apply", "p00.png", "-k", "blur", "--scheduler", address, cwd=place)
+    assert (done.code, done.stdout, done.stderr.count("\n")) == (1, b"", 1)
+    assert f"{address}: no Dask scheduler answers there" in done.stderr
+    assert time.monotonic() - start < 15
+
+
+@pytest.mark.parametrize("address", ["nonsense", "ftp://a:1", "tcp://a", "a:99999", ""])
+def test_no_address_is_a_usage_error(place: Path, address: str) -> None:
+    done = convcli("apply", "p00.png", "-k", "blur", "--scheduler", address, cwd=place)
+    assert (done.code, done.stdout, done.stderr.count("\n")) == (2, b"", 1)
+    assert "is no address, like tcp://" in done.stderr
+
+
+def test_without_the_extra_it_is_named(place: Path) -> None:
+    (place / "distributed.py").write_text("raise ImportError('not installed')")
+    done = convcli(
+        *("apply", "p00.png", "-k", "blur", "--scheduler", "tcp://127.0.0.1:1"),
+        cwd=place,
+        PYTHONPATH=os.pathsep.join([str(place), os.environ.get("PYTHONPATH", "")]),
+    )
+    assert (done.code, done.stdout, done.stderr.count("\n")) == (2, b"", 1)
+    assert "pip install 'convcli[cluster]'" in done.stderr
