@@ -347,7 +347,7 @@ INPUTS = (
 
 KERNELS = (
     fails("convcli: gone.csv: no such file", "apply", "a.png", "-k", "gone.csv", *TO_OLD),
-    fails("is no kernel file", "apply", "a.png", "-k", "@gone", *TO_OLD),
+    fails("gone: no such file", "apply", "a.png", "-k", "@gone", *TO_OLD),
     on_kernel("folder.csv", folder, "is a directory"),
     on_kernel("ragged.csv", b"1,2\n3\n", "line 2 has 1 numbers, the first row has 2"),
     on_kernel("ragged.json", b"[[1, 2], [3]]", "is ragged"),
@@ -407,7 +407,7 @@ KERNELS = (
     on_kernel("minuses.npy", raw_npy(b"-" * 9000 + b"1"), "is not a .npy array"),
     on_kernel("zip.npy", zip_bomb, "is not a .npy array"),
     fails(
-        "convcli: bomb.npz: is no kernel file",
+        "convcli: bomb.npz: is an archive",
         *("apply", "a.png", "-k", "@bomb.npz", *TO_OLD),
         files={"bomb.npz": zip_bomb},
     ),

@@ -130,7 +130,7 @@ def test_the_crew_goes_when_nobody_listens_any_more() -> None:
 
     found = run_all(str, range(100), hire, workers=2, failed=failed)
     next(found)
-    found.close()  # type: ignore[attr-defined]
+    found.close()
     assert gone == [True]
 
 

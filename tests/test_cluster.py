@@ -78,7 +78,7 @@ def workers(scheduler: str, tmp_path: Path) -> Iterator[list[subprocess.Popen[by
     ):
         from distributed import Client
 
-        client = Client(scheduler, set_as_default=False)  # type: ignore[no-untyped-call]
+        client = Client(scheduler, set_as_default=False)
         client.wait_for_workers(2, timeout=PATIENCE)
         client.close()
         yield [one, two]

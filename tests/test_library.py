@@ -13,7 +13,7 @@ import pytest
 
 import convcli
 
-# design.md, section 4; `walk` is the next issue's
+# The names that are promised.
 PROMISED = {
     *("conv2d", "conv2d_naive", "conv2d_backward", "conv_transpose2d", "max_pool2d", "avg_pool2d"),
     *("im2col", "col2im", "pad2d", "filter2d", "load_kernel", "output_size"),

@@ -138,7 +138,13 @@ class Typed:
     show_default=True,
     help="The side of a cell, in pixels; larger where numbers need it.",
 )
-@click.option("--theme", type=click.Choice(tuple(THEMES)), default="light", show_default=True)
+@click.option(
+    "--theme",
+    type=click.Choice(tuple(THEMES)),
+    default="light",
+    show_default=True,
+    help="The colours.",
+)
 @click.option(
     "--max-frames",
     type=number("N", least=1),

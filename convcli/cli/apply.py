@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from contextlib import closing
 from typing import Any
 
 import click
 from click.core import ParameterSource
 
 from convcli.arithmetic.layers import ACTIVATIONS
+from convcli.batch import in_order
+from convcli.cli.many import finished, kind, make_jobs, summarize
 from convcli.cli.options import (
     dilation_option,
     json_option,
@@ -15,18 +19,16 @@ from convcli.cli.options import (
     padding_option,
     stride_option,
 )
-from convcli.cli.outcomes import draw, tell
-from convcli.cli.output import emit, json_text, say
+from convcli.cli.outcomes import has_something_to_tell, tell
+from convcli.cli.progress import Progress
 from convcli.cli.recipe import Recipe, check_recipe, make_plan, make_target
 from convcli.cli.types import FINITE, LAYER, PADDING, POOL, SIZE, WIDTH_X_HEIGHT, number
 from convcli.engine.filtering import METHODS
-from convcli.errors import ConvError
 from convcli.files import make_folder
 from convcli.images.ranges import POLICIES
 from convcli.images.reading import MAX_PIXELS
-from convcli.pipeline.names import Target, check_target
-from convcli.pipeline.plan import COMBINATIONS, Plan
-from convcli.pipeline.run import process
+from convcli.pipeline.names import check_target
+from convcli.pipeline.plan import COMBINATIONS
 
 
 @click.command(no_args_is_help=True)
@@ -112,7 +114,17 @@ from convcli.pipeline.run import process
 )
 @click.option("--output-dir", metavar="DIR", help="Where to write; made if missing.")
 @click.option(
+    "--name",
+    metavar="TEMPLATE",
+    help="What to call the files there, or in this folder, like {stem}.{kernel}.png, the default.",
+)
+@click.option(
     "-f", "--force", is_flag=True, help="Replace existing files; an input is never replaced."
+)
+@click.option(
+    "--skip-existing",
+    is_flag=True,
+    help="Leave out inputs whose results are there: go on where a run was broken off.",
 )
 @click.option(
     "--figure",
@@ -142,15 +154,28 @@ from convcli.pipeline.run import process
     show_default=True,
     help="The most pixels that a picture may have.",
 )
+@click.option(
+    "-j",
+    "--jobs",
+    type=number("N", least=1),
+    default="1",
+    show_default=True,
+    help="Processes that work side by side.",
+)
+@click.option(
+    "--scheduler",
+    metavar="ADDRESS",
+    help="Work on a Dask cluster instead; files are read and written where its workers are.",
+)
 @json_option("One JSON object a line: what was written, or what went wrong.")
-@click.option("-q", "--quiet", is_flag=True, help="No warnings.")
+@click.option("-q", "--quiet", is_flag=True, help="No warnings, no progress.")
 @click.pass_context
 def apply(context: click.Context, /, inputs: tuple[str, ...], **options: Any) -> None:
     """Filter images or grids of numbers with kernels.
 
     INPUT is a picture, a grid of numbers (.csv, .txt, .npy), or - for standard input. Each result
     goes to STEM.KERNEL.png in this folder unless told otherwise. With zero padding the border
-    itself is an edge: an edge kernel answers there.
+    itself is an edge: an edge kernel answers there. Of several inputs, a bad one stops no other.
 
     \b
     convcli apply cat.jpg --kernel sharpen
@@ -162,27 +187,21 @@ def apply(context: click.Context, /, inputs: tuple[str, ...], **options: Any) ->
     plan, labels = make_plan(recipe)
     target = make_target(recipe, plan, labels, inputs)
     check_target(target, inputs)
-    if recipe.output_dir is not None:
+    if recipe.output_dir is not None and recipe.scheduler is None:
         make_folder(recipe.output_dir)
-    failures = [source for source in inputs if not _filter(source, plan, target, recipe)]
-    if failures and len(inputs) > 1:
-        say(f"{len(failures)} of {len(inputs)} inputs failed")
-    context.exit(1 if failures else 0)
-
-
-def _filter(source: str, plan: Plan, target: Target, recipe: Recipe) -> bool:
-    """Filter one input and tell what became of it; False where it failed."""
-    try:
-        outcome = (
-            draw(source, plan, target, recipe) if recipe.figure else process(source, plan, target)
-        )
-    except ConvError as error:
-        say(str(error))
-        if recipe.as_json:
-            emit(json_text({"input": source, "error": str(error)}))
-        return False
-    tell(outcome, plan, target, recipe)
-    return True
+    counts: Counter[str] = Counter()
+    jobs = make_jobs(recipe, plan, target, inputs)
+    with (
+        Progress(len(inputs), quiet=recipe.quiet) as progress,
+        closing(finished(jobs, recipe, inputs)) as reports,
+    ):
+        for report in in_order(progress.counted(reports)):
+            counts[kind(report)] += 1
+            if has_something_to_tell(report, recipe):
+                with progress.aside():
+                    tell(report, plan, recipe)
+    summarize(counts, recipe)
+    context.exit(1 if counts["failed"] else 0)
 
 
 def _is_typed(context: click.Context, name: str) -> bool:

@@ -19,6 +19,7 @@ from convcli.kernels.spec import file_of
 from convcli.pipeline.names import TEMPLATE, Target, distinct, slug
 from convcli.pipeline.plan import Plan, Step, check_limits, convolution, layer_steps, load_kernels
 
+SEPARATORS = ("/", "\\")
 FIGURE_SUFFIXES = (".png", ".svg")
 OTHER_THAN_NET = ("kernel", "activation", "pool", "layer")
 # These say how a kernel filters, and would have no effect without one.
@@ -54,10 +55,14 @@ class Recipe:
     max_pixels: int
     output: str | None
     output_dir: str | None
+    name: str | None
     force: bool
+    skip_existing: bool
     figure: str | None
     preview: bool
     print_numbers: bool
+    jobs: int
+    scheduler: str | None
     as_json: bool
     quiet: bool
 
@@ -74,9 +79,15 @@ class Recipe:
         if self.output is not None:
             return self.output
         if self.output_dir is not None:
-            return str(Path(self.output_dir) / TEMPLATE)
+            return str(Path(self.output_dir) / (self.name or TEMPLATE))
+        if self.name is not None:
+            return self.name
         instead = self.print_numbers or self.preview or self.figure is not None
         return None if instead else TEMPLATE
+
+    def workers(self, inputs: Sequence[str]) -> int:
+        """How many processes there are to be: no more than there is work for."""
+        return min(self.jobs, len(inputs))
 
 
 def check_recipe(recipe: Recipe, typed: Collection[str], inputs: Sequence[str]) -> None:
@@ -100,6 +111,8 @@ def check_recipe(recipe: Recipe, typed: Collection[str], inputs: Sequence[str]) 
     if recipe.value_range is not None and not (_makes_pictures(recipe) or recipe.preview):
         raise click.UsageError("--range goes with a picture: numbers are written as they are")
     _check_figure(recipe, inputs)
+    _check_names(recipe, inputs)
+    _check_workers(recipe, typed, inputs)
     if (*inputs, recipe.net).count(STDIN) > 1:
         raise click.UsageError("standard input can be read once: give - once")
 
@@ -118,9 +131,46 @@ def _check_figure(recipe: Recipe, inputs: Sequence[str]) -> None:
         raise click.UsageError(f"--figure {recipe.figure!r} must end in {known}")
     paths = [figure_path(recipe.figure, source) for source in inputs]
     if len(set(paths)) < len(paths):
-        raise click.UsageError("--figure is one file for several inputs; put {stem} in its name")
+        advice = "put {stem} in its name" if "{stem}" not in recipe.figure else "draw them apart"
+        raise click.UsageError(
+            f"--figure {recipe.figure!r} is one file for several inputs; {advice}"
+        )
     if recipe.figure == recipe.output:
         raise click.UsageError("--figure and --output are the same file")
+
+
+def _check_names(recipe: Recipe, inputs: Sequence[str]) -> None:
+    if recipe.name is not None:
+        if recipe.output is not None:
+            raise click.UsageError("--output and --name exclude each other")
+        if recipe.name in ("", STDOUT) or any(sign in recipe.name for sign in SEPARATORS):
+            raise click.UsageError(
+                f"--name {recipe.name!r} must be a file's name; --output-dir says where it goes"
+            )
+    if recipe.skip_existing:
+        if recipe.force:
+            raise click.UsageError("--force and --skip-existing exclude each other")
+        writes = recipe.template is not None or recipe.figure is not None
+        if not writes or _goes_to_stdout(recipe, inputs):
+            raise click.UsageError("--skip-existing goes with files, and none are to be written")
+        if recipe.print_numbers or recipe.preview:
+            raise click.UsageError(
+                "--skip-existing leaves inputs unread: it does not go with --print or --preview"
+            )
+
+
+def _check_workers(recipe: Recipe, typed: Collection[str], inputs: Sequence[str]) -> None:
+    """Refuse what other processes cannot do: read our streams, or hand back maps to show."""
+    if recipe.scheduler is not None and "jobs" in typed:
+        raise click.UsageError("--jobs and --scheduler exclude each other")
+    if recipe.scheduler is None and recipe.workers(inputs) == 1:
+        return
+    option = "--jobs" if recipe.scheduler is None else "--scheduler"
+    if STDIN in inputs or _goes_to_stdout(recipe, inputs):
+        raise click.UsageError(f"{option} works on files: - does not go with it")
+    for name, shows in {"--print": recipe.print_numbers, "--preview": recipe.preview}.items():
+        if shows:
+            raise click.UsageError(f"{option} and {name} exclude each other: leave out {option}")
 
 
 def _check_work(recipe: Recipe, typed: Collection[str]) -> None:
@@ -202,10 +252,10 @@ def _layers(recipe: Recipe) -> tuple[Step, ...]:
 def make_target(
     recipe: Recipe, plan: Plan, labels: tuple[str, ...], inputs: Sequence[str]
 ) -> Target:
-    """Where the results go, and what must not be replaced."""
+    """Where the results go, and what must not be replaced beside the inputs."""
     net_file = () if recipe.net is None else (recipe.net.removeprefix("@"),)
     template = STDOUT if _goes_to_stdout(recipe, inputs) else recipe.template
-    return Target(template, labels, recipe.force, (*inputs, *net_file, *plan.kernel_files))
+    return Target(template, labels, recipe.force, (*net_file, *plan.kernel_files))
 
 
 def _step(recipe: Recipe, base: Layer, kernel: Kernel, spec: str) -> Step:
@@ -225,7 +275,8 @@ def _step(recipe: Recipe, base: Layer, kernel: Kernel, spec: str) -> Step:
 def _goes_to_stdout(recipe: Recipe, inputs: Sequence[str]) -> bool:
     if recipe.output is not None:
         return recipe.output == STDOUT
-    elsewhere = recipe.output_dir is not None or recipe.print_numbers or recipe.as_json
+    is_named = recipe.output_dir is not None or recipe.name is not None
+    elsewhere = is_named or recipe.print_numbers or recipe.as_json
     return STDIN in inputs and not elsewhere
 
 

@@ -106,7 +106,9 @@ def _collision(target: Target, one: str, other: str, path: str) -> str:
     if "{stem}" not in (target.template or ""):
         advice = "put {stem} in the output's name"
     elif _stem(one) == _stem(other):
-        advice = "their names are alike: filter them apart, with another --output-dir each"
+        advice = (
+            f"both have the {{stem}} {_stem(one)!r}: filter them apart, with an --output-dir each"
+        )
     else:
         advice = "give the output another name"
     return f"{one} and {other} would both be written to {path}; {advice}"

@@ -17,7 +17,7 @@ from convcli.cli import group
 
 COMMANDS = ("apply", "kernels", "shape")
 ALL = sorted(group.COMMANDS)
-# The options of design.md, section 3.
+# The options that are promised.
 OPTIONS = {
     "apply": {
         *("-k", "--k", "--kernel", "-p", "--p", "--padding", "--padding-mode", "-s", "--s"),
@@ -25,17 +25,18 @@ OPTIONS = {
         *("--bias", "--normalize", "--range", "--gray", "--resize", "-l", "--layer", "--net"),
         *("-o", "--output", "--output-dir", "-f", "--force", "--figure", "--print", "--method"),
         *("-j", "--jobs", "--scheduler", "--max-pixels", "--dry-run", "--json", "-q", "--quiet"),
-        *("-v", "--verbose"),
+        *("-v", "--verbose", "--linear", "--strip", "--frame", "--preview", "--name"),
+        "--skip-existing",
     },
     "kernels": {"--json"},
     "shape": {
         *("--h", "--w", "-k", "--k", "--kernel", "-s", "--s", "--stride", "-p", "--p"),
         *("--padding", "-d", "--d", "--dilation", "--c-in", "--c-out", "--groups", "--pool"),
         *("--ceil", "--transposed", "--output-padding", "--input", "--net", "--format", "--json"),
-        *("--explain", "--framework"),  # of the issue on walks
+        *("--explain", "--framework", "--figure", "--image", "-f", "--force"),
     },
 }
-BUILT = {  # what issue 2 asks for
+BUILT = {  # what has to be there
     "apply": {
         *("--kernel", "--padding", "--padding-mode", "--stride", "--dilation", "--pool"),
         *("--activation", "--combine", "--flip", "--bias", "--normalize", "--range", "--gray"),

@@ -1,8 +1,8 @@
 """Pictures look as they did when somebody last looked at them, but for fonts and smoothing.
 
-They are compared at a quarter of their size, which is how `golden/` keeps them. After a change that
-is meant to be seen, `PYTHONPATH=tests python tests/pictures/test_golden.py FOLDER` draws them all at full size to be
-looked at, and puts the quarters into `golden/`.
+They are compared at a quarter of their size, which is how `golden/` keeps them. After a change
+that is meant to be seen, `PYTHONPATH=tests python tests/pictures/test_golden.py FOLDER` draws them
+all at full size to be looked at, and puts the quarters into `golden/`.
 """
 
 from __future__ import annotations

@@ -1,0 +1,143 @@
+"""A Dask cluster as workers, by the extra `cluster`."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from concurrent.futures import BrokenExecutor, Executor, Future, InvalidStateError
+from contextlib import contextmanager, suppress
+from threading import Event, Thread
+from typing import Any, TypeVar
+
+import click
+
+import convcli
+from convcli.errors import FileError
+
+Result = TypeVar("Result")
+
+PATIENCE = 4  # seconds for a scheduler to answer, and for a worker to be there
+EXTRA = "--scheduler needs Dask: pip install 'convcli[cluster]'"
+
+
+@contextmanager
+def cluster(address: str) -> Iterator[tuple[Executor, int]]:
+    """Connect to a scheduler: an executor, and the number of threads behind it.
+
+    Raises
+    ------
+    FileError
+        Where no scheduler answers, it has no workers, or these have no convcli like this one.
+    """
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise click.UsageError(EXTRA) from error
+    _check_address(address)
+    # What it logs of lost connections comes out as errors of their files.
+    logging.getLogger("distributed").setLevel(logging.CRITICAL + 1)
+    try:
+        connect: Any = Client  # which has no types
+        client = connect(address, timeout=PATIENCE, set_as_default=False)
+    except OSError as error:
+        raise FileError(address, f"no Dask scheduler answers there ({_line(error)})") from error
+    try:
+        _check_workers(client, address)
+        with _Scheduled(client, address) as executor:
+            yield executor, sum(client.nthreads().values())
+    finally:
+        client.close(timeout=0.5)
+
+
+class _Scheduled(Executor):
+    """A client's executor, whose futures don't outlive the scheduler: Dask's own wait for ever.
+
+    Raises
+    ------
+    BrokenExecutor
+        From `submit`, and from what was submitted, where the scheduler is gone.
+    """
+
+    def __init__(self, client: Any, address: str) -> None:
+        self._client, self._inner = client, client.get_executor(pure=False)
+        self._gone = BrokenExecutor(f"the scheduler at {address} is gone")
+        self._pending: set[Future[Any]] = set()
+        self._is_gone, self._over = False, Event()
+        Thread(target=self._watch, daemon=True).start()
+
+    def submit(
+        self, work: Callable[..., Result], /, *arguments: Any, **settings: Any
+    ) -> Future[Result]:
+        """Send work to the cluster."""
+        if self._is_gone:
+            raise self._gone
+        try:
+            future: Future[Result] = self._inner.submit(work, *arguments, **settings)
+        except Exception as error:
+            raise self._gone from error
+        self._pending.add(future)
+        future.add_done_callback(self._pending.discard)
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: ARG002
+        """Cancel what no worker has begun."""
+        self._over.set()
+        if not self._is_gone:
+            self._inner.shutdown(wait=False)
+
+    def _watch(self) -> None:
+        seconds = 0
+        while seconds < PATIENCE:
+            if self._over.wait(1):
+                return
+            seconds = 0 if self._client.status == "running" else seconds + 1
+        self._is_gone = True
+        for future in self._pending.copy():
+            with suppress(InvalidStateError):
+                future.set_exception(self._gone)
+
+
+def _check_address(address: str) -> None:
+    """Refuse what is no address: the client itself would wait for it."""
+    from distributed.comm.addressing import parse_address, parse_host_port
+    from distributed.comm.registry import get_backend
+
+    try:
+        scheme, location = parse_address(address)
+        get_backend(scheme)
+        host, port = parse_host_port(location)
+        if not (host and 0 < port < 65_536):
+            raise ValueError("it needs a host and a port")
+    except (ValueError, ImportError) as error:
+        raise click.UsageError(
+            f"--scheduler {address!r} is no address, like tcp://127.0.0.1:8786 ({_line(error)})"
+        ) from error
+
+
+def _check_workers(client: Any, address: str) -> None:
+    """Have workers, and the same convcli on all of them."""
+    from distributed import TimeoutError as NoWorkers
+
+    try:
+        client.wait_for_workers(1, timeout=PATIENCE)
+        versions = client.run(_version)
+    except NoWorkers as error:
+        raise FileError(address, "the scheduler has no workers; start some: dask worker") from error
+    except Exception as error:
+        raise FileError(
+            address, f"its workers need convcli, as it is here ({_line(error)})"
+        ) from error
+    for worker, version in versions.items():
+        if version != convcli.__version__:
+            raise FileError(
+                worker,
+                f"has convcli {version}, and this is {convcli.__version__}: install the same",
+            )
+
+
+def _version() -> str:
+    return convcli.__version__
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split())
