@@ -53,6 +53,8 @@ def opened(
             if status.st_size > most_bytes:
                 raise FileError(path, _too_large(status.st_size, most_bytes))
             yield stream
+    except BrokenPipeError:  # of what is written meanwhile
+        raise
     except (OSError, ValueError) as error:  # ValueError: a name with a NUL in it
         if isinstance(error, FileError):
             raise

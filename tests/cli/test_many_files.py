@@ -190,6 +190,21 @@ def test_workers_need_no_streams(closing: str, place: Path) -> None:
     assert {"p0.blur.png", "p1.blur.png"} <= set(names(place))
 
 
+@needs_proc
+def test_no_pipe_takes_the_place_of_a_closed_stream(place: Path) -> None:
+    (place / "look.py").write_text(
+        "import os\n"
+        "from convcli.cli.workers import local_workers\n"
+        "if __name__ == '__main__':\n"
+        "    with local_workers(1) as workers:\n"
+        "        workers.submit(os.getpid).result()\n"
+        "        found = [os.readlink(f'/proc/self/fd/{number}') for number in range(3)]\n"
+        "    assert found == ['/dev/null'] * 3, found\n"
+    )
+    line = 'exec "$0" look.py <&- >&- 2>&-'
+    subprocess.run(["/bin/sh", "-c", line, sys.executable], cwd=place, check=True, timeout=PATIENCE)
+
+
 def test_names_come_from_find_as_they_are(place: Path) -> None:
     odd = place / "odd"
     odd.mkdir()
@@ -338,6 +353,19 @@ def test_a_signal_ends_all_and_keeps_what_is_finished(number: signal.Signals, pl
     assert seconds < 1.5
     wait_for(lambda: all(map(is_gone, workers)))
     assert names(place / "o") == ["p0.ones-9.png"]
+
+
+@pytest.mark.parametrize("number", CODES, ids=lambda number: number.name)
+def test_a_worker_that_writes_leaves_no_temporary_file(number: signal.Signals, place: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (4000, 4000), np.uint8)
+    np.save(place / "large.npy", noise)
+    arguments = ("large.npy", "p0.png", "-k", "identity", "--output-dir", "o", "-j", "2")
+    with started(*arguments, cwd=place) as one:
+        wait_for(lambda: list(place.glob("o/p0.*")) and list(place.glob("o/.*")))
+        one.send_signal(number)
+        _, stderr = one.communicate(timeout=PATIENCE)
+    assert (one.returncode, stderr) == (CODES[number], b"")
+    assert names(place / "o") == ["p0.identity.png"]
 
 
 @needs_proc
