@@ -19,6 +19,7 @@ from typing import Any, BinaryIO, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from convcli.arithmetic.notation import REAL
 from convcli.errors import GridError
 from convcli.files import STREAM_BYTES, opened, remaining
 
@@ -31,7 +32,6 @@ MOST_LINES = 100_000  # that are looked through for the first fault
 NPY_MAGIC = b"\x93NUMPY"
 
 _NUMERIC = re.compile(r"[0-9eE+\-.,\s]*\Z")
-_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\Z")
 _COMMENT = re.compile(r"#[^\n]*")
 _EMPTY_CELL = re.compile(r"^[ \t]*,|,[ \t]*(?:,|$)", re.MULTILINE)
 _MOST_AXES = 4
@@ -173,7 +173,7 @@ def _first_fault(text: str) -> str:
             continue
         if "" in cells:
             return f"line {place} has an empty cell"
-        wrong = next((word for word in words if not _NUMBER.match(word)), None)
+        wrong = next((word for word in words if not REAL.match(word)), None)
         if wrong is not None:
             return f"line {place}: {_short(wrong)} is not a number"
         huge = next((word for word in words if not math.isfinite(float(word))), None)

@@ -9,10 +9,9 @@ from collections.abc import Mapping, Sequence
 
 from convcli.arithmetic.cost import macs, parameters
 from convcli.arithmetic.layers import CONVOLUTIONS, JOINS, POOLS, Layer
-from convcli.arithmetic.netfile import format_shape
 from convcli.arithmetic.network import FLOAT_BYTES, Walk, Walked
 from convcli.arithmetic.notation import format_layer
-from convcli.arithmetic.shapes import Shape, resolved_groups
+from convcli.arithmetic.shapes import Shape, format_shape, resolved_groups
 from convcli.arithmetic.sight import Sight
 from convcli.arithmetic.sizes import Axis, formula
 from convcli.arithmetic.wiring import INPUT

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from convcli.arithmetic.layers import Layer
 from convcli.arithmetic.notation import format_layer, parse_layer, parse_number
-from convcli.arithmetic.shapes import Shape
+from convcli.arithmetic.shapes import Shape, format_shape
 from convcli.errors import ArgumentError, NotationError
 
 INPUT_WORD = "input"
@@ -70,8 +70,3 @@ def parse_shape(text: str) -> Shape:
         parse_number(part, name, least=1) for part, name in zip(parts, names, strict=True)
     )
     return channels, height, width
-
-
-def format_shape(shape: Shape) -> str:
-    """Write a shape as `CxHxW`, or `N` once flat."""
-    return "x".join(map(str, shape))

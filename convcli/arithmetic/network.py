@@ -13,7 +13,7 @@ from convcli.arithmetic.cost import macs, parameters
 from convcli.arithmetic.frameworks import check_rules, differences
 from convcli.arithmetic.layers import CONVOLUTIONS, JOINS, POOLS, Layer
 from convcli.arithmetic.notation import format_layer, parse_layer
-from convcli.arithmetic.shapes import Shape, crop_sides, output_shape
+from convcli.arithmetic.shapes import Shape, crop_sides, format_shapes, output_shape
 from convcli.arithmetic.sight import Sight, joined
 from convcli.arithmetic.wiring import INPUT, sources
 from convcli.errors import ArgumentError, ShapeError
@@ -204,10 +204,8 @@ class _Walker:
             sights = _seen(layer, inputs, seen)
             params = parameters(layer, inputs[0])
         except ArgumentError as error:
-            found = " and ".join("x".join(map(str, shape)) for shape in inputs)
-            raise type(error)(
-                f"layer {len(self.walked) + 1} ({format_layer(layer)}) on {found}: {error}"
-            ) from None
+            where = f"layer {len(self.walked) + 1} ({format_layer(layer)})"
+            raise type(error)(f"{where} on {format_shapes(inputs)}: {error}") from None
         self.walked.append(
             Walked(
                 name=self._name(layer),

@@ -21,7 +21,7 @@ from convcli.errors import ArgumentError, NotationError, suggestion
 MOST_DIGITS = 1 << 17  # as long as a word on the command line can be; reading more takes too long
 
 _DIGITS = re.compile(r"[0-9]+\Z")
-_REAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\Z")
+REAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\Z")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.\-]*\Z")
 
 
@@ -50,7 +50,7 @@ def parse_real(text: str, what: str) -> float:
     >>> parse_real("-1.5e-3", "bias")
     -0.0015
     """
-    if not _REAL.match(text) or not math.isfinite(float(text)):
+    if not REAL.match(text) or not math.isfinite(float(text)):
         raise NotationError(f"{what} must be a number, and {text!r} is not a number")
     return float(text)
 

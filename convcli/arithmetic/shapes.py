@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
@@ -35,7 +35,7 @@ def output_shape(layer: Layer, inputs: Sequence[Shape]) -> Shape:
     (64, 112, 112)
     """
     if layer.op not in ANY_SHAPE and any(len(shape) != 3 for shape in inputs):
-        raise ShapeError(f"{layer.op} needs a map of (C, H, W), not {_list(inputs)}")
+        raise ShapeError(f"{layer.op} needs a map of (C, H, W), not {format_shapes(inputs)}")
     return _RULES[layer.op](layer, inputs)
 
 
@@ -110,19 +110,21 @@ def _cropped(layer: Layer, inputs: Sequence[Shape]) -> Shape:
 
 def _linear(layer: Layer, inputs: Sequence[Shape]) -> Shape:
     if len(inputs[0]) != 1:
-        raise ShapeError(f"linear needs a flat input, not {_text(inputs[0])}; flatten it first")
+        raise ShapeError(
+            f"linear needs a flat input, not {format_shape(inputs[0])}; flatten it first"
+        )
     return (layer.channels or 0,)
 
 
 def _added(_: Layer, inputs: Sequence[Shape]) -> Shape:
     if len(set(inputs)) > 1:
-        raise ShapeError(f"add needs inputs of one shape, not {_list(inputs)}")
+        raise ShapeError(f"add needs inputs of one shape, not {format_shapes(inputs)}")
     return inputs[0]
 
 
 def _concatenated(_: Layer, inputs: Sequence[Shape]) -> Shape:
     if len({shape[1:] for shape in inputs}) > 1:
-        raise ShapeError(f"concat needs inputs of one size, not {_list(inputs)}")
+        raise ShapeError(f"concat needs inputs of one size, not {format_shapes(inputs)}")
     return (sum(shape[0] for shape in inputs), *inputs[0][1:])
 
 
@@ -130,12 +132,18 @@ def _unchanged(_: Layer, inputs: Sequence[Shape]) -> Shape:
     return inputs[0]
 
 
-def _text(shape: Shape) -> str:
+def format_shape(shape: Shape) -> str:
+    """Write a shape as `CxHxW`, or `N` once flat.
+
+    >>> format_shape((3, 224, 224))
+    '3x224x224'
+    """
     return "x".join(map(str, shape))
 
 
-def _list(inputs: Sequence[Shape]) -> str:
-    return " and ".join(_text(shape) for shape in inputs)
+def format_shapes(shapes: Iterable[Shape]) -> str:
+    """Write several shapes, for a message."""
+    return " and ".join(map(format_shape, shapes))
 
 
 ANY_SHAPE = (*ACTIVATIONS, "bn", "dropout", "flatten", "linear", "add", "concat")

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from convcli.arithmetic.arguments import Pair
-from convcli.arithmetic.netfile import format_shape
 from convcli.arithmetic.network import Walk, Walked
-from convcli.arithmetic.shapes import resolved_groups
+from convcli.arithmetic.shapes import format_shape, resolved_groups
 from convcli.errors import ArgumentError
 
 INDENT = "    "

@@ -9,10 +9,10 @@ import click
 
 from convcli.arithmetic import design as designing
 from convcli.arithmetic.blocks import BLOCKS
-from convcli.arithmetic.netfile import format_network, format_shape
+from convcli.arithmetic.netfile import format_network
 from convcli.arithmetic.network import Walk
 from convcli.arithmetic.notation import format_layer, format_size
-from convcli.arithmetic.shapes import Shape
+from convcli.arithmetic.shapes import Shape, format_shape
 from convcli.arithmetic.skeleton import Budget
 from convcli.arithmetic.torch_code import torch_code
 from convcli.cli.options import chosen_format, format_option, json_option

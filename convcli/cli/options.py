@@ -13,6 +13,7 @@ from convcli.cli.types import PADDING, SIZE, Parsed, sweep
 
 Decorator: TypeAlias = Callable[[Callable[..., Any]], Callable[..., Any]]
 
+FIGURE_SUFFIXES = (".png", ".svg")
 FORMATS = ("table", "json", "csv", "markdown")
 
 

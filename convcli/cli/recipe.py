@@ -11,6 +11,7 @@ import click
 from convcli.arithmetic.arguments import Pair, Sides
 from convcli.arithmetic.layers import Layer
 from convcli.cli.networks import is_network_file, load_network
+from convcli.cli.options import FIGURE_SUFFIXES
 from convcli.errors import ArgumentError, FileError, KernelError, KernelFileError
 from convcli.files import STDIN, STDOUT
 from convcli.images.formats import format_of
@@ -20,7 +21,6 @@ from convcli.pipeline.names import TEMPLATE, Target, distinct, slug
 from convcli.pipeline.plan import Plan, Step, check_limits, convolution, layer_steps, load_kernels
 
 SEPARATORS = ("/", "\\")
-FIGURE_SUFFIXES = (".png", ".svg")
 OTHER_THAN_NET = ("kernel", "activation", "pool", "layer")
 # These say how a kernel filters, and would have no effect without one.
 OF_KERNELS = (

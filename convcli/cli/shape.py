@@ -16,6 +16,7 @@ from convcli.arithmetic.shapes import Shape
 from convcli.cli import single, walks
 from convcli.cli.networks import Network, is_network_file, load_network, sized
 from convcli.cli.options import (
+    FIGURE_SUFFIXES,
     FORMATS,
     PADDINGS,
     SIZES,
@@ -189,7 +190,7 @@ def _check(options: dict[str, Any]) -> None:
 def _check_figure(figure: str | None, image: str | None, *, force: bool) -> None:
     if figure is None and (image is not None or force):
         raise click.UsageError(f"--{'image' if image else 'force'} goes with --figure")
-    if figure is not None and not figure.lower().endswith((".png", ".svg")):
+    if figure is not None and not figure.lower().endswith(FIGURE_SUFFIXES):
         raise click.UsageError(f"--figure {figure!r} must end in .png or .svg")
 
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
-from convcli.arithmetic.netfile import format_shape
 from convcli.arithmetic.network import Walk, Walked
 from convcli.arithmetic.notation import format_layer, format_size
+from convcli.arithmetic.shapes import format_shape
 from convcli.cli.output import comma_separated, json_text, markdown, table
 
 WORDS = ("name", "layer")

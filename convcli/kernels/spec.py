@@ -97,10 +97,7 @@ def _inline(text: str) -> Kernel:
 
 
 def _unknown(spec: str, name: str) -> str:
-    head, colon, _ = name.partition(":")
-    if not colon and head in FAMILIES:
-        family = FAMILIES[head]
-        return f"kernel {spec!r} needs a parameter: {family.form}, like {family.example}"
+    head = name.partition(":")[0]
     if Path(spec).suffix or "/" in spec:
         return (
             f"unknown kernel {spec!r}; a kernel file ends in {', '.join(SUFFIXES)}, "

@@ -13,7 +13,6 @@ from convcli.pictures.panels import Panel
 from convcli.pictures.theme import GAP, LIGHT, MARGIN, Theme
 
 MOST_PIXELS = 64_000_000  # of a sheet
-SUFFIXES = (".png", ".svg")
 
 
 def draw_rows(canvas: Canvas, rows: Sequence[Sequence[Panel]], theme: Theme) -> None:

@@ -9,7 +9,7 @@ from convcli.arithmetic.arguments import Pair
 from convcli.arithmetic.layers import CONVOLUTIONS, JOINS, POOLS, Layer
 from convcli.arithmetic.network import walk
 from convcli.arithmetic.notation import format_layer
-from convcli.arithmetic.shapes import Shape, output_shape, with_kernel
+from convcli.arithmetic.shapes import Shape, format_shapes, output_shape, with_kernel
 from convcli.arithmetic.wiring import INPUT, sources
 from convcli.engine.filtering import check_method, choose_method
 from convcli.errors import ArgumentError, LimitError, ShapeError
@@ -194,7 +194,7 @@ def check_sizes(plan: Plan, shape: Shape) -> None:
     """
     starts = [_checked(step, [shape], plan.max_pixels) for step in plan.kernels] or [shape]
     if plan.combine is not None and len(set(starts)) > 1:
-        found = " and ".join("x".join(map(str, start)) for start in dict.fromkeys(starts))
+        found = format_shapes(dict.fromkeys(starts))
         raise ShapeError(f"--combine needs maps of one shape, not {found}")
     for start in starts:
         shapes = {INPUT: start}
@@ -210,8 +210,7 @@ def _checked(step: Step, inputs: Sequence[Shape], max_pixels: int) -> Shape:
     try:
         shape = output_shape(layer, inputs)
     except ShapeError as error:
-        found = " and ".join("x".join(map(str, one)) for one in inputs)
-        raise ShapeError(f"{_title(step)} on {found}: {error}") from None
+        raise ShapeError(f"{_title(step)} on {format_shapes(inputs)}: {error}") from None
     areas = {"output": (shape[1] * shape[2], max_pixels)}
     if layer.op in (*POOLS, "conv"):
         rows, columns = layer.window.axes((inputs[0][1], inputs[0][2]))

@@ -101,7 +101,8 @@ def process(source: str, plan: Plan, target: Target, watch: Watch | None = None)
             picture = film.frame(plan.frame or 0)
             policy = plan.value_range or default_range(picture, plan)
             if film.count > 1 and plan.frame is None and target.holds_frames and watch is None:
-                maps, written = _filmed(source, film, plan, target, policy)
+                maps, frames = _filmed(picture, film, plan)
+                written = write_films(source, frames, target, policy, film.loop)
             else:
                 maps, results = _filtered_picture(picture, plan, watch)
                 written = write_maps(source, results, target, policy)
@@ -153,17 +154,11 @@ def _filtered_picture(
     return maps, results_of(picture, plan, maps, alphas)
 
 
-def _filmed(
-    source: str, film: Film, plan: Plan, target: Target, policy: str
-) -> tuple[list[Array], list[Written]]:
-    """Filter every frame by itself; the maps of the first stand for all."""
-    first: list[Array] = []
-    frames: list[list[Picture]] = []
-    for number in range(film.count):
-        maps, results = _filtered_picture(film.frame(number), plan)
-        first = first or maps
-        frames.append(results)
-    return first, write_films(source, frames, target, policy, film.loop)
+def _filmed(first: Picture, film: Film, plan: Plan) -> tuple[list[Array], list[list[Picture]]]:
+    """Filter every frame by itself, of which the first is read already; its maps stand for all."""
+    maps, results = _filtered_picture(first, plan)
+    others = (film.frame(number) for number in range(1, film.count))
+    return maps, [results, *(_filtered_picture(frame, plan)[1] for frame in others)]
 
 
 def _frame_notes(film: Film, plan: Plan) -> tuple[str, ...]:
