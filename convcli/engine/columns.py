@@ -6,18 +6,20 @@ Each column of the matrix is one window laid flat, so a convolution becomes one 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import product
 from types import EllipsisType
 from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
+from numpy.lib.stride_tricks import as_strided
 from numpy.typing import ArrayLike
 
 from convcli.arithmetic.arguments import PaddingLike, Pair, as_number
 from convcli.arithmetic.sizes import Window, effective_kernel, window
 from convcli.engine.arrays import Array, as_batch, as_numbers, like_batch
 from convcli.engine.padding import pad2d
+from convcli.engine.scratch import Scratch
 from convcli.errors import ShapeError
 
 
@@ -67,19 +69,57 @@ def im2col(
     return like_batch(laid if laid.flags.writeable else laid.copy(), array)
 
 
+def windows(padded: Array, shape: Window) -> Array:
+    """View the windows of an array that is padded already: (..., kh, kw, oh, ow)."""
+    *leading, height, width = padded.shape
+    *steps, down, across = padded.strides
+    (kh, kw), (sh, sw), (dh, dw) = shape.kernel, shape.stride, shape.dilation
+    oh = (height - effective_kernel(kh, dh)) // sh + 1
+    ow = (width - effective_kernel(kw, dw)) // sw + 1
+    return as_strided(
+        padded,
+        (*leading, kh, kw, oh, ow),
+        (*steps, dh * down, dw * across, sh * down, sw * across),
+        writeable=False,
+    )
+
+
 def as_columns(padded: Array, shape: Window) -> Array:
     """Lay the windows of an array that is padded already flat: (N, C·kh·kw, oh·ow)."""
-    height, width = map(effective_kernel, shape.kernel, shape.dilation)
-    windows = sliding_window_view(padded, (height, width), axis=(-2, -1))
-    windows = windows[
-        ...,
-        :: shape.stride[0],
-        :: shape.stride[1],
-        :: shape.dilation[0],
-        :: shape.dilation[1],
-    ]  # (N, C, oh, ow, kh, kw)
-    n, c, oh, ow, kh, kw = windows.shape
-    return windows.transpose(0, 1, 4, 5, 2, 3).reshape(n, c * kh * kw, oh * ow)
+    laid = windows(padded, shape)
+    n, c, kh, kw, oh, ow = laid.shape
+    return laid.reshape(n, c * kh * kw, oh * ow)
+
+
+def lay_windows(padded: Array, shape: Window, scratch: Scratch) -> Array:
+    """Lay windows flat in scratch memory: (G, C, ...) -> (G, C·kh·kw, oh·ow)."""
+    if shape.kernel == shape.stride == (1, 1):
+        return padded.reshape(*padded.shape[:2], -1)
+    taken = windows(padded, shape)
+    laid = scratch("columns", taken.shape, padded.dtype)
+    np.copyto(laid, taken)
+    groups, c, kh, kw, oh, ow = taken.shape
+    return laid.reshape(groups, c * kh * kw, oh * ow)
+
+
+def lay_rows(padded: Array, shape: Window, scratch: Scratch) -> Array:
+    """Lay each row of an array flat, once: (G, C, ...) -> (G, oh, kh·C·kw, ow).
+
+    A row's columns are C·kw rows of `ow` values. One row's stand above the next one's, so those of
+    a window's kh rows are already a matrix, and that of the next window begins inside it.
+    """
+    along = replace(shape, kernel=(1, shape.kernel[1]), stride=(1, shape.stride[1]))
+    taken = windows(padded, along)[:, :, 0].transpose(0, 3, 1, 2, 4)  # (G, rows, C, kw, ow)
+    laid = scratch("columns", taken.shape, padded.dtype)
+    np.copyto(laid, taken)
+    groups, rows, c, kw, ow = taken.shape
+    kh, step = shape.kernel[0], shape.stride[0]
+    group, row, _, column, value = laid.strides
+    return as_strided(
+        laid,
+        (groups, (rows - kh) // step + 1, kh * c * kw, ow),
+        (group, step * row, column, value),
+    )
 
 
 def col2im(
@@ -148,9 +188,15 @@ def empty_target(
 def overlap_add(padded: Array, windows: Array, shape: Window) -> None:
     """Add (N, C, kh, kw, oh, ow) windows into a padded (N, C, ...) array where they were taken.
 
-    The one loop is over the window's taps: each adds a whole plane at once.
+    The one loop is over the window's taps, each of which adds a whole plane at once; over the
+    positions, where there are fewer of them.
     """
     *_, kh, kw, oh, ow = windows.shape
+    if oh * ow < kh * kw:
+        turned = Window(kernel=(oh, ow), stride=shape.dilation, dilation=shape.stride)
+        for i, j in product(range(oh), range(ow)):
+            padded[tap(i, j, turned, (kh, kw))] += windows[..., i, j]
+        return
     for u, v in product(range(kh), range(kw)):
         padded[tap(u, v, shape, (oh, ow))] += windows[:, :, u, v]
 

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import product
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from convcli.arithmetic.arguments import PaddingLike, Pair, Sides
+from convcli.arithmetic.arguments import PaddingLike
 from convcli.arithmetic.sizes import Axis, Window, window
 from convcli.engine.arrays import Array, as_batch, as_numbers, as_real, like_batch
-from convcli.engine.columns import tap
+from convcli.engine.layer import within
+from convcli.engine.scratch import Scratch
+from convcli.engine.tiles import spans
+from convcli.threads import share
+
+_PART_BYTES = 1 << 20  # what the rows of one part may take once they are combined
 
 
 def max_pool2d(
@@ -57,11 +63,7 @@ def max_pool2d(
     images = as_batch(array)
     shape = _pool_window(kernel_size, stride, padding, dilation, ceil_mode)
     lowest = -np.inf if array.dtype.kind == "f" else _lowest(array)
-    padded, output = _padded(images, shape, lowest)
-    taps = (padded[tap(u, v, shape, output)] for u, v in _taps(shape))
-    largest = next(taps).copy()
-    for values in taps:
-        np.maximum(largest, values, out=largest)
+    largest = _pooled(images, shape, np.maximum, lowest)
     return like_batch(largest, array)
 
 
@@ -104,13 +106,9 @@ def avg_pool2d(
     array = as_real(x, "x")
     images = as_batch(array)
     shape = _pool_window(kernel_size, stride, padding, dilation, ceil_mode)
-    padded, output = _padded(images, shape, 0)
-    taps = (padded[tap(u, v, shape, output)] for u, v in _taps(shape))
-    total = next(taps).copy()
-    for values in taps:
-        total += values
     rows, columns = (_counts(axis, count_include_pad) for axis in shape.axes(images.shape[-2:]))
-    return like_batch(total / np.maximum(np.outer(rows, columns), 1).astype(total.dtype), array)
+    counts = np.maximum(np.outer(rows, columns), 1).astype(images.dtype)
+    return like_batch(_pooled(images, shape, np.add, 0, counts), array)
 
 
 def _pool_window(
@@ -129,20 +127,119 @@ def _pool_window(
     )
 
 
-def _padded(images: Array, shape: Window, value: float) -> tuple[Array, Pair]:
-    """Pad with `value` as far as the last windows reach; also the output's size."""
-    size = images.shape[-2:]
-    output = shape.output(size)
-    sides: Sides = tuple(  # type: ignore[assignment]  # two axes, two pairs
-        (axis.before, max(axis.after, _reach(axis) - axis.before - axis.size))
-        for axis in shape.axes(size)
-    )
-    return np.pad(images, ((0, 0), (0, 0), *sides), constant_values=value), output
+def _pooled(
+    images: Array,
+    shape: Window,
+    combine: np.ufunc,
+    beyond: float,
+    divisors: Array | None = None,
+) -> Array:
+    """Combine the rows of every window, then what is left of its columns: kh + kw instead of kh·kw.
+
+    Parameters
+    ----------
+    images : ndarray, (N, C, H, W)
+    shape : Window
+    combine : ufunc
+        Of two values.
+    beyond : float
+        What stands beyond the border.
+    divisors : ndarray, (oh, ow), optional
+
+    Returns
+    -------
+    ndarray, (N, C, oh, ow)
+    """
+    rows, columns = shape.axes(images.shape[-2:])
+    oh, ow = shape.output(images.shape[-2:])
+    pooled = np.empty((*images.shape[:2], oh, ow), images.dtype)
+
+    def hire() -> Callable[[_Part], None]:
+        scratch = Scratch()
+
+        def work(part: _Part) -> None:
+            image, planes, outputs = part
+            source, target = images[image, planes], pooled[image, planes, outputs]
+            narrowed = scratch("rows", (*target.shape[:2], columns.size), images.dtype)
+            asked = range(outputs.start, outputs.stop)
+            _combine_rows(source, _taken(asked, rows), combine, beyond, narrowed)
+            sideways = _taken(range(ow), columns), combine, beyond, target.swapaxes(1, 2)
+            _combine_rows(narrowed.swapaxes(1, 2), *sideways)
+            if divisors is not None:
+                target /= divisors[outputs]
+
+        return work
+
+    share(hire, _parts(pooled.shape, columns.size * images.itemsize))
+    return pooled
 
 
-def _reach(axis: Axis) -> int:
-    """Where the last window ends, counted from the start of the padded input."""
-    return (axis.output - 1) * axis.stride + axis.effective_kernel
+_Part: TypeAlias = tuple[int, slice, slice]  # an image, planes of it, rows of the output
+
+
+def _parts(output: tuple[int, ...], row_bytes: int) -> list[_Part]:
+    """Cut the output into groups of planes, and planes that are large into rows."""
+    images, planes, oh, _ = output
+    rows = min(max(_PART_BYTES // row_bytes, 1), oh)
+    groups = spans(planes, _PART_BYTES // (row_bytes * rows))
+    return list(product(range(images), groups, spans(oh, rows)))
+
+
+def _combine_rows(
+    source: Array, taken: list[range], combine: np.ufunc, beyond: float, target: Array
+) -> None:
+    """Combine, for each row of the target, the rows of the source that its taps take."""
+    found = [within(rows, source.shape[1]) for rows in taken]
+    count = target.shape[1]
+    # The first tap is the last to come inside, the last one the first to leave.
+    first = found[0][0].start
+    stop = max(found[-1][0].stop, first)
+    if first < stop:
+        inner = [rows[first:stop] for rows in taken]
+        if source.shape[1] == count * taken[0].step and _stacked(source) and _stacked(target):
+            # All planes as one: what comes out wrong at the seams is an edge, and comes next.
+            further = count * (len(target) - 1)
+            inner = [range(one.start, one.stop + further * one.step, one.step) for one in inner]
+            _combine(
+                [source.reshape(-1, source.shape[2])[_slice(one)] for one in inner],
+                combine,
+                target.reshape(-1, target.shape[2])[first : further + stop],
+            )
+        else:
+            _combine([source[:, _slice(one)] for one in inner], combine, target[:, first:stop])
+    for edge in (slice(0, first), slice(stop, count)):
+        target[:, edge] = beyond
+        for (inside, _), rows in zip(found, taken, strict=True):
+            start, end = max(inside.start, edge.start), min(inside.stop, edge.stop)
+            if start < end:
+                part = target[:, start:end]
+                combine(part, source[:, _slice(rows[start:end])], out=part)
+
+
+def _stacked(planes: Array) -> bool:
+    """Whether the rows of all planes follow one another evenly."""
+    return bool(planes.strides[0] == planes.shape[1] * planes.strides[1])
+
+
+def _slice(positions: range) -> slice:
+    return slice(positions.start, positions.stop, positions.step)
+
+
+def _combine(values: list[Array], combine: np.ufunc, target: Array) -> None:
+    first, *rest = values
+    if not rest:
+        target[...] = first
+        return
+    combine(first, rest[0], out=target)
+    for others in rest[1:]:
+        combine(target, others, out=target)
+
+
+def _taken(outputs: range, axis: Axis) -> list[range]:
+    """The input's positions that each tap meets, for these outputs."""
+    shifts = (tap * axis.dilation - axis.before for tap in range(axis.kernel))
+    step = axis.stride
+    return [range(outputs.start * step + by, outputs.stop * step + by, step) for by in shifts]
 
 
 def _counts(axis: Axis, count_include_pad: bool) -> Array:
@@ -154,10 +251,6 @@ def _counts(axis: Axis, count_include_pad: bool) -> Array:
         first, end = -axis.before, axis.size + axis.after
     counted: Array = ((positions >= first) & (positions < end)).sum(axis=1)
     return counted
-
-
-def _taps(shape: Window) -> product[Pair]:
-    return product(range(shape.kernel[0]), range(shape.kernel[1]))
 
 
 def _lowest(array: Array) -> int:

@@ -21,7 +21,7 @@ from oracles import (
     whole_numbers,
 )
 
-from convcli.engine.correlating import separate
+from convcli.engine.factors import separate
 from convcli.engine.filtering import METHODS, choose_method, filter2d
 from convcli.errors import ArgumentError, ShapeError
 

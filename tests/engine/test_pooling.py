@@ -8,8 +8,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 from oracles import Geometry, count_windows, geometries, onnx_run, reals, seeds, whole_numbers
 
 from convcli.arithmetic.sizes import window
+from convcli.engine import pooling
 from convcli.engine.pooling import avg_pool2d, max_pool2d
 from convcli.errors import ArgumentError, ShapeError
+from convcli.threads import set_threads
 
 POOLS = (max_pool2d, avg_pool2d)
 batches = st.sampled_from([(), (1,), (2,)])
@@ -70,6 +72,40 @@ def test_pools_are_what_one_sees_by_looking(
     assert_allclose(
         mean, pool_by_looking(x, geometry, ceil=ceil, mean=True, count_padding=count_padding)
     )
+
+
+@given(geometry=geometries(), seed=seeds, ceil=st.booleans(), cut=st.integers(1, 400))
+def test_pools_in_parts_of_any_size_lose_nothing(
+    *, geometry: Geometry, seed: int, ceil: bool, cut: int
+) -> None:
+    x = reals(seed, 2, 3, *geometry.size).astype(np.float32)
+    asked = {**geometry.settings, "ceil_mode": ceil}
+    try:
+        window(geometry.kernel, **asked).output(geometry.size)
+    except ShapeError:
+        return
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pooling, "_PART_BYTES", cut)
+        largest = max_pool2d(x, geometry.kernel, **asked)
+        mean = avg_pool2d(x, geometry.kernel, **asked)
+    exact = pool_by_looking(x.astype(np.float64), geometry, ceil=ceil, mean=False)
+    assert_array_equal(largest, exact)
+    assert largest.dtype == mean.dtype == np.float32
+    exact = pool_by_looking(x.astype(np.float64), geometry, ceil=ceil, mean=True)
+    assert_allclose(mean, exact, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [(3, 20, 40, 33), (2, 300, 400)])
+@pytest.mark.parametrize("pool", POOLS)
+def test_threads_change_no_bit(pool: Any, size: tuple[int, ...]) -> None:
+    x = reals(1, *size).astype(np.float32)
+    alone = pool(x, 3, stride=2, padding=1)
+    set_threads(3)
+    try:
+        for _ in range(3):
+            assert_array_equal(pool(x, 3, stride=2, padding=1), alone)
+    finally:
+        set_threads(1)
 
 
 # ---- the frameworks ----------------------------------------------------------------------------

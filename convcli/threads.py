@@ -1,0 +1,168 @@
+"""Threads: how many work side by side, and BLAS kept from adding its own to them."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import copy_context
+from functools import cache
+from pathlib import Path
+from threading import Lock, Thread
+from typing import Any, TypeAlias, TypeVar
+
+import numpy as np
+
+from convcli.arithmetic.arguments import as_number
+
+Item = TypeVar("Item")
+Work: TypeAlias = Callable[[Item], object]
+
+_count = 1
+_lock = Lock()
+_sharing = 0  # calls of `share` that keep BLAS to one thread now
+_blas_before = 1  # what it had before the first of them
+
+
+def set_threads(count: int) -> None:
+    """Let filters and layers compute in so many threads; at first it is one.
+
+    Parameters
+    ----------
+    count : int
+        At least 1. More than there are cores is slower, not faster.
+
+    Raises
+    ------
+    ArgumentError
+        For anything but a whole number from 1 on.
+
+    Examples
+    --------
+    >>> set_threads(1)
+    >>> threads()
+    1
+    """
+    global _count  # noqa: PLW0603  # one number for the whole process, as BLAS libraries have it
+    _count = as_number(count, "threads", least=1)
+
+
+def threads() -> int:
+    """How many threads filters and layers compute in."""
+    return _count
+
+
+def cores() -> int:
+    """How many cores this process may use.
+
+    >>> cores() >= 1
+    True
+    """
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def share(hire: Callable[[], Work[Item]], items: Iterable[Item]) -> None:
+    """Have every item done, by as many workers as there are threads; items are taken in turn.
+
+    Parameters
+    ----------
+    hire : callable
+        Gives a worker: a function of one item, with whatever memory of its own it keeps from one
+        item to the next. It is called once in each thread.
+    items : iterable
+
+    Raises
+    ------
+    Exception
+        The first that any worker raised; what has not been begun by then never is.
+
+    Examples
+    --------
+    >>> squares = [0] * 4
+    >>> def hire():
+    ...     return lambda number: squares.__setitem__(number, number**2)
+    >>> share(hire, range(4))
+    >>> squares
+    [0, 1, 4, 9]
+    """
+    waiting = list(items)
+    helpers = min(_count, len(waiting)) - 1
+    # BLAS would cut products up by threads of its own, and sums would differ in their last bits.
+    with _blas_alone():
+        if helpers > 0:
+            _share_out(hire, iter(waiting), helpers)
+            return
+        work = hire()
+        for item in waiting:
+            work(item)
+
+
+def _share_out(hire: Callable[[], Work[Item]], turn: Iterator[Item], helpers: int) -> None:
+    """Let this thread and so many others take items in turn: one next() is atomic."""
+    failures: list[BaseException] = []
+
+    def labour() -> None:
+        try:
+            work = hire()
+            for item in turn:
+                if failures:
+                    return
+                work(item)
+        except BaseException as error:  # noqa: BLE001  # raised again where `share` was called
+            failures.append(error)
+
+    # Each in a copy of the caller's context, where NumPy keeps what is to be done about overflows.
+    crew = [Thread(target=copy_context().run, args=(labour,), daemon=True) for _ in range(helpers)]
+    for one in crew:
+        one.start()
+    labour()
+    if failures and not isinstance(failures[0], Exception):
+        raise failures[0]  # a signal: the others are left to end with the process
+    for one in crew:
+        one.join()
+    if failures:
+        raise failures[0]
+
+
+@contextmanager
+def _blas_alone() -> Iterator[None]:
+    """Keep NumPy's BLAS to one thread, where it can be told: two times two is two too many."""
+    global _sharing, _blas_before  # noqa: PLW0603  # callers may share from threads of their own
+    blas = _openblas()
+    if blas is None:
+        yield
+        return
+    tell, ask = blas
+    with _lock:
+        if _sharing == 0:
+            _blas_before = ask()
+            tell(1)
+        _sharing += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _sharing -= 1
+            if _sharing == 0:
+                tell(_blas_before)
+
+
+@cache
+def _openblas() -> tuple[Callable[[int], Any], Callable[[], int]] | None:
+    """How to set and to read the threads of the OpenBLAS that comes with NumPy's wheels."""
+    home = Path(np.__file__).parent
+    folders = (home.parent / "numpy.libs", home / ".dylibs")
+    for path in (one for folder in folders for one in folder.glob("*openblas*")):
+        try:
+            library = ctypes.CDLL(str(path))
+        except OSError:
+            continue
+        for suffix in ("64_", ""):
+            tell = getattr(library, f"scipy_openblas_set_num_threads{suffix}", None)
+            ask = getattr(library, f"scipy_openblas_get_num_threads{suffix}", None)
+            if tell is not None and ask is not None:
+                return tell, ask
+    return None

@@ -1,0 +1,232 @@
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+from oracles import (
+    Geometry,
+    filter_channels,
+    geometries,
+    pixels,
+    reals,
+    scipy_correlate,
+    seeds,
+)
+
+from convcli.arithmetic.sizes import Window
+from convcli.engine.banded import Layout, banded_weights, layout
+from convcli.engine.correlating import Task
+from convcli.engine.factors import separate
+from convcli.engine.filtering import choose_method, filter2d, prepare_filter
+from convcli.engine.planner import candidates
+from convcli.engine.spectrum import fast_length, tile_lengths
+from convcli.kernels.bank import bank
+from convcli.kernels.spec import load_kernel
+
+SPECS = [
+    "box:7", "ones:9", "gaussian:1.5", "gaussian:4", "log:1.4", "dog:1:1.6", "motion:9:45",
+    "unsharp:2:1.5", "sharpen:0.3", "disk:3", "gabor:6:30", "sobel:30",
+]  # fmt: skip
+PICTURE = pixels(7, 120, 90, 3)
+
+
+def task_of(kernel: Any, size: tuple[int, int] = (3000, 4000), dtype: Any = np.uint8) -> Task:
+    shape = Window(kernel=np.shape(kernel))
+    return Task(np.asarray(kernel, float), shape, np.dtype(dtype), size, 3)
+
+
+# ---- every way gives the same numbers ----------------------------------------------------------
+
+
+@pytest.mark.parametrize("spec", [*bank(), *SPECS])
+def test_all_methods_agree_for_every_kernel(spec: str) -> None:
+    kernel = load_kernel(spec).matrix
+    planes = np.moveaxis(PICTURE, 2, 0)
+    exact = np.stack([scipy_correlate(plane, kernel, "replicate") for plane in planes], axis=-1)
+    largest = 255 * np.abs(kernel).sum()
+    methods = ["auto", "im2col", "fft", *(["separable"] if separate(kernel) else [])]
+    for method in methods:
+        sums = filter2d(PICTURE, kernel, method=method, out_dtype=np.float64)
+        assert_allclose(sums, exact, atol=2e-6 * largest, err_msg=method)
+        levels = filter2d(PICTURE, kernel, method=method)
+        # What is off by a millionth may fall to either side of a half.
+        assert np.abs(levels - exact.clip(0, 255)).max() <= 0.5 + 2e-6 * largest
+
+
+@given(
+    geometries(largest_kernel=6),
+    seeds,
+    st.sampled_from([1, 2, 3, 5]),
+    st.sampled_from([np.uint8, np.uint16, np.float32, np.float64]),
+    st.sampled_from(["dense", "rank 1", "whole", "box"]),
+)
+@settings(max_examples=400)
+def test_every_candidate_computes_the_window(
+    geometry: Geometry, seed: int, channels: int, dtype: Any, kind: str
+) -> None:
+    kh, kw = geometry.kernel
+    kernel = {
+        "dense": reals(seed, kh, kw),
+        "rank 1": np.outer(1 + reals(seed, kh) ** 2, reals(seed + 1, kw)),
+        "whole": np.rint(3 * reals(seed, kh, kw)),
+        "box": np.full((kh, kw), 1 / (kh * kw)),
+    }[kind]
+    extent = [gap * (side - 1) + 1 for side, gap in zip((kh, kw), geometry.dilation, strict=True)]
+    size = extent[0] + seed % 17, extent[1] + seed % 29
+    image = pixels(seed, *size, channels).astype(dtype)
+    shape = Window(kernel=(kh, kw), stride=geometry.stride, dilation=geometry.dilation)
+    exact = filter_channels(image, kernel, stride=geometry.stride, dilation=geometry.dilation)
+    task = Task(kernel, shape, np.dtype(dtype), size, channels)
+    for candidate in candidates(task):
+        recipe = candidate.recipe()
+        correlate = recipe.hire()
+        for first in range(0, len(exact), recipe.rows):
+            rows = exact[first : first + recipe.rows]
+            seen = first * shape.stride[0], (len(rows) - 1) * shape.stride[0] + extent[0]
+            band = image[seen[0] : sum(seen)].astype(recipe.samples)
+            sums = correlate(band)
+            assert sums.dtype == recipe.sums
+            assert_allclose(sums, rows, rtol=1e-5, atol=2e-3, err_msg=candidate.choice.reason)
+
+
+@pytest.mark.parametrize(("side", "channels"), [(31, 1), (31, 3), (63, 4), (101, 1), (101, 3)])
+def test_large_kernels_go_through_the_spectrum_tile_by_tile(side: int, channels: int) -> None:
+    image, kernel = pixels(1, 110, 600, channels), reals(2, side, side)
+    assert prepare_filter(image, kernel).choice.method == "fft"
+    planes = np.moveaxis(image, 2, 0).astype(float)
+    exact = np.stack([scipy_correlate(plane, kernel, "reflect") for plane in planes], axis=-1)
+    result = filter2d(image, kernel, padding_mode="reflect", out_dtype=np.float64)
+    assert_allclose(result, exact, atol=1e-6 * np.abs(exact).max())
+
+
+@pytest.mark.parametrize("wide", [13, 25])
+@pytest.mark.parametrize("channels", [3, 5])
+@pytest.mark.parametrize(("stride", "dilation"), [((1, 1), (1, 1)), ((2, 3), (1, 1)), (2, (3, 2))])
+@pytest.mark.parametrize("dtype", [np.uint8, np.float64])
+def test_factors_go_with_any_step(
+    wide: int, channels: int, stride: Any, dilation: Any, dtype: Any
+) -> None:
+    image = pixels(1, 19, 83, channels)
+    kernel = np.outer(1 + reals(1, 3) ** 2, 1 + reals(2, wide) ** 2)
+    kernel /= kernel.sum()
+    steps = {
+        name: (step, step) if isinstance(step, int) else step
+        for name, step in (("stride", stride), ("dilation", dilation))
+    }
+    exact = filter_channels(image, kernel, **steps)
+    result = filter2d(
+        image, kernel, padding="valid", stride=stride, dilation=dilation, method="separable",
+        out_dtype=dtype,
+    )  # fmt: skip
+    assert_allclose(result, exact, atol=0.501 if dtype is np.uint8 else 1e-3)
+
+
+# ---- what is chosen, and why -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kernel", "method", "reason"),
+    [
+        (reals(1, 3, 3), "im2col", "9 taps, in bands"),
+        (reals(1, 31, 31), "fft", "961 taps cost more than three transforms"),
+        ("gaussian:2", "separable", "rank 1, 2×13 taps instead of 169"),
+        (np.outer(reals(1, 9), reals(2, 13)), "separable", "rank 1, 9 + 13 taps instead of 117"),
+        ("box:15", "separable", "exact in uint16: 10 passes instead of 225 taps"),
+        ("sobel-x", "separable", "exact in int16: 3 passes instead of 6 taps"),
+        ("sharpen", "im2col", "exact in int16: 5 passes instead of 5 taps"),
+        ("identity", "im2col", "exact in int16: 0 passes instead of 1 taps"),
+        (np.zeros((3, 3)), "im2col", "0 taps, in bands"),
+        (reals(1, 3, 3, 3), "im2col", "9 taps in each of 3 channels; "),
+    ],
+)
+def test_the_choice_says_why(kernel: Any, method: str, reason: str) -> None:
+    weights = load_kernel(kernel).matrix if isinstance(kernel, str) else kernel
+    choice = prepare_filter(np.zeros((3000, 400, 3), np.uint8), weights).choice
+    assert choice.method == method
+    assert choice.reason.startswith(reason)
+
+
+def test_what_was_asked_for_is_done() -> None:
+    for method in ("im2col", "separable", "fft", "naive"):
+        choice = prepare_filter(np.zeros((9, 9)), np.ones((3, 3)), method=method).choice
+        assert (choice.method, choice.reason) == (method, "asked for")
+
+
+def test_the_short_form_agrees_with_the_plan_for_a_picture() -> None:
+    image = np.broadcast_to(np.uint8(0), (3000, 4000, 3))
+    for name, kernel in bank().items():
+        chosen = prepare_filter(image, kernel.matrix, padding="valid").choice.method
+        assert choose_method(kernel.matrix) == chosen, name
+
+
+def test_the_spectrum_takes_over_once_and_its_cost_stays_flat() -> None:
+    sides = range(3, 64, 2)
+    chosen = [choose_method(reals(side, side, side)) for side in sides]
+    assert chosen == sorted(chosen, key=["im2col", "fft"].index)
+    assert set(chosen) == {"im2col", "fft"}
+    first = sides[chosen.index("fft")]
+    costs = {
+        side: min(one.cost for one in candidates(task_of(reals(side, side, side))))
+        for side in (first, 2 * first, 4 * first)
+    }
+    assert 9 < first < 15
+    assert costs[2 * first] < 1.25 * costs[first]
+    assert costs[4 * first] < 1.5 * costs[first]
+
+
+def test_of_rank_one_the_factors_are_taken_until_the_spectrum_is_cheaper() -> None:
+    chosen = [
+        choose_method(np.outer(1 + reals(1, side) ** 2, reals(2, side))) for side in (5, 9, 31, 201)
+    ]
+    assert chosen == ["separable", "separable", "separable", "fft"]
+
+
+def test_floats_are_never_summed_in_integers() -> None:
+    box = np.full((9, 9), 1 / 81)
+    for dtype in (np.float32, np.int32):
+        image = np.zeros((90, 90, 3), dtype)
+        assert prepare_filter(image, box).choice.reason == "rank 1, 2×9 taps instead of 81"
+
+
+# ---- the layouts -------------------------------------------------------------------------------
+
+
+@given(seeds, st.integers(1, 5), st.integers(1, 5), st.integers(1, 3), st.integers(1, 4))
+def test_banded_weights_hold_every_weight_once_for_each_row(
+    seed: int, kh: int, kw: int, unrolled: int, stacked: int
+) -> None:
+    kernel = 1 + reals(seed, kh, kw) ** 2
+    plan = Layout(unrolled, -(-kw // unrolled), stacked)
+    weights = banded_weights(kernel, plan)
+    assert weights.shape == (plan.shifts * stacked, (stacked + kh - 1) * unrolled)
+    assert np.count_nonzero(weights) == stacked * kernel.size
+    blocks = weights.reshape(plan.shifts, stacked, -1, unrolled)
+    for row in range(stacked):
+        taps = np.concatenate(list(blocks[:, row, row : row + kh]), axis=1)
+        assert_array_equal(taps[:, :kw], kernel)
+
+
+@given(st.integers(1, 40), st.integers(1, 40))
+def test_a_layout_covers_every_column_and_no_more(kh: int, kw: int) -> None:
+    plan = layout((kh, kw))
+    assert kw <= plan.unrolled * plan.shifts < kw + plan.unrolled
+
+
+@given(st.integers(1, 5000), st.integers(0, 3000), st.integers(1, 4096))
+def test_a_transform_is_longer_than_what_it_wraps(outputs: int, reach: int, most: int) -> None:
+    length = fast_length(outputs, reach, most)
+    assert length > reach
+    assert length % 2 == 0
+    assert length <= max(2 * max(most, reach + 1), 4)
+
+
+def test_tiles_stay_small_until_the_kernel_asks_for_more() -> None:
+    lengths, step = tile_lengths(task_of(reals(1, 31, 31)))
+    assert lengths[0] <= 256
+    assert lengths[1] <= 1024
+    assert step == 3
+    lengths, step = tile_lengths(task_of(reals(1, 501, 501)))
+    assert lengths[0] * lengths[1] < 1 << 22
+    assert step == 1

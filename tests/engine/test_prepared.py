@@ -1,0 +1,197 @@
+import tracemalloc
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from oracles import MODES, filter_channels, pixels, reals, whole_numbers
+
+from convcli.engine.filtering import filter2d, filter_bands, prepare_filter
+from convcli.kernels.spec import load_kernel
+from convcli.threads import set_threads, share
+
+GAUSSIAN = load_kernel("gaussian:2").matrix
+BOX = load_kernel("box:15").matrix
+KERNELS = {
+    "banded": reals(1, 5, 7),
+    "fft": reals(2, 21, 19),
+    "rank 1": GAUSSIAN,
+    "exact": load_kernel("sharpen").matrix,
+    "exact, scaled": BOX,
+    "layer": reals(3, 2, 3, 3, 3),
+}
+MB = 1 << 20
+
+
+def alone(work: Callable[[int], None], count: int) -> None:
+    """Do something while BLAS is kept to one thread: with more, it cuts its products otherwise."""
+    set_threads(2)
+    share(lambda: lambda item: item and work(item), [count, 0])
+
+
+@pytest.fixture(autouse=True)
+def _one_thread_again() -> Iterator[None]:
+    yield
+    set_threads(1)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("name", KERNELS)
+def test_threads_change_no_bit(name: str, dtype: Any) -> None:
+    image = (pixels(1, 1000, 700, 3, dtype=np.uint16) % 256).astype(dtype)
+    results = []
+
+    def compute(count: int) -> None:
+        set_threads(count)
+        results.append(filter2d(image, KERNELS[name], out_dtype=np.float64))
+        bands = filter_bands(image, KERNELS[name], out_dtype=np.float64)
+        results.append(np.concatenate([band for _, band in bands.parts]))
+
+    for count in (1, 2, 3):
+        alone(compute, count)
+    for result in results[1:]:
+        assert_array_equal(result, results[0])
+
+
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("name", KERNELS)
+def test_every_row_is_given_once_and_may_be_overwritten(name: str, count: int) -> None:
+    set_threads(count)
+    image = pixels(1, 700, 500, 3)
+    prepared = prepare_filter(image, KERNELS[name])
+    seen = np.zeros(prepared.shape[0], int)
+    result = np.empty(prepared.shape)
+
+    def take(rows: slice, sums: Any) -> None:
+        assert sums.dtype == prepared.sums
+        assert sums.shape == (rows.stop - rows.start, *prepared.shape[1:])
+        seen[rows] += 1
+        result[rows] = sums
+        sums[:] = 77
+
+    prepared.run(take)
+    assert_array_equal(seen, np.ones(len(seen)))
+    assert_array_equal(result, filter2d(image, KERNELS[name], out_dtype=np.float64))
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_some_rows_are_those_of_the_whole(name: str) -> None:
+    image = pixels(1, 500, 400, 3)
+    prepared = prepare_filter(image, KERNELS[name], stride=(2, 1))
+    whole, part = np.empty(prepared.shape), np.zeros(prepared.shape)
+    prepared.run(whole.__setitem__)
+    prepared.run(part.__setitem__, slice(37, 191))
+    assert_allclose(part[37:191], whole[37:191], atol=1e-6 * np.abs(whole).max())
+    assert not part[:37].any()
+    assert not part[191:].any()
+
+
+def test_bands_come_from_the_top_and_leave_no_row_out() -> None:
+    set_threads(2)
+    image = pixels(1, 1500, 700, 3)
+    bands = filter_bands(image, GAUSSIAN)
+    rows = [rows for rows, _ in bands.parts]
+    assert len(rows) > 1
+    assert [one.start for one in rows] == [0, *(one.stop for one in rows[:-1])]
+    assert rows[-1].stop == 1500
+
+
+def test_what_take_raises_is_raised() -> None:
+    prepared = prepare_filter(pixels(1, 900, 700, 3), GAUSSIAN)
+
+    def refuse(rows: slice, _: Any) -> None:
+        raise RuntimeError(f"no room for {rows.start}")
+
+    for count in (1, 2):
+        set_threads(count)
+        with pytest.raises(RuntimeError, match="no room for"):
+            prepared.run(refuse)
+
+
+# ---- values that are not finite -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("method", ["auto", "im2col", "fft", "separable"])
+@pytest.mark.parametrize("kernel", [GAUSSIAN, np.outer(reals(3, 21), reals(4, 21)), reals(4, 5, 5)])
+def test_one_wrong_value_reaches_only_what_sees_it(kernel: Any, method: str, wrong: float) -> None:
+    if method == "separable" and len(kernel) == 5:
+        pytest.skip("not separable")
+    image = reals(1, 90, 80)
+    clean = filter2d(image, kernel, method=method)
+    image[40, 50] = wrong
+    result = filter2d(image, kernel, method=method)
+    reach = len(kernel) // 2
+    around = slice(40 - reach, 41 + reach), slice(50 - reach, 51 + reach)
+    assert not np.isfinite(result[around]).any()
+    result[around] = clean[around]
+    assert_allclose(result, clean, atol=1e-9)
+
+
+def test_a_weight_of_zero_does_not_see_a_wrong_value() -> None:
+    image = reals(1, 9, 9)
+    image[4, 4] = np.nan
+    result = filter2d(image, [[1.5, 0, 0.3], [0, 0, 0], [0.2, 0, 1]])
+    assert np.isnan(result).sum() == 4
+    assert np.isfinite(result[4, 4])
+
+
+def test_a_layer_keeps_a_wrong_value_in_its_place() -> None:
+    image = reals(1, 56, 56, 64).astype(np.float32)
+    weights = reals(2, 64, 64, 3, 3)
+    assert prepare_filter(image, weights).choice.method == "winograd"
+    image[20, 20, 3] = np.nan
+    result = filter2d(image, weights)
+    assert np.isnan(result[19:22, 19:22]).all()
+    assert np.isnan(result).sum() == 9 * 64
+
+
+def test_sums_that_are_nan_are_no_integers() -> None:
+    with pytest.raises(Exception, match="a sum is NaN, which uint8 cannot hold"):
+        filter2d(np.array([[1.0, np.nan]]), [[1.0]], out_dtype=np.uint8)
+    with (
+        pytest.raises(Exception, match="a sum is NaN, which uint8 cannot hold"),
+        np.errstate(over="ignore", invalid="ignore"),
+    ):
+        filter2d(np.full((1, 2), 255, np.uint8), [[3e38, -3e38]], method="im2col")
+
+
+# ---- padding and memory -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("name", ["banded", "fft", "rank 1", "exact", "exact, scaled"])
+@pytest.mark.parametrize("size", [(1, 9), (9, 1), (2, 3), (30, 20)])
+def test_every_way_pads_images_smaller_than_the_kernel(
+    name: str, mode: str, size: tuple[int, int]
+) -> None:
+    image, kernel = pixels(1, *size), KERNELS[name]
+    sides = tuple((side // 2, side // 2) for side in kernel.shape)
+    result = filter2d(image, kernel, padding_mode=mode, out_dtype=np.float64)
+    exact = filter_channels(image, kernel, mode=mode, sides=sides)
+    assert_allclose(result, exact, atol=2e-3)
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_memory_beyond_the_result_does_not_grow_with_the_image(name: str) -> None:
+    peaks = []
+    for height in (1200, 3600):
+        image = np.full((height, 600, 3), 100, np.uint8)
+        tracemalloc.start()
+        try:
+            result = filter2d(image, KERNELS[name])
+            peaks.append(tracemalloc.get_traced_memory()[1] - result.nbytes)
+        finally:
+            tracemalloc.stop()
+    assert peaks[1] < peaks[0] + MB
+    assert peaks[1] < 64 * MB
+
+
+def test_an_image_may_lie_anywhere_in_memory() -> None:
+    image = whole_numbers(1, 40, 60, 3)
+    for kernel in (GAUSSIAN, BOX, reals(1, 3, 3), reals(1, 21, 21)):
+        expected = filter2d(image[::-1, ::2, ::-1].copy(), kernel)
+        assert_array_equal(filter2d(image[::-1, ::2, ::-1], kernel), expected)
+        swapped = image[::-1, ::2, ::-1].astype(">f8")
+        assert_array_equal(filter2d(swapped, kernel), expected)
