@@ -1,0 +1,1 @@
+"""How fast convcli is beside other tools, measured on the spot: `python tests/benchmarks`."""
