@@ -269,6 +269,7 @@ INPUTS = (
     on_input("cut.jpg", GOOD_JPEG[: len(GOOD_JPEG) // 2], "cannot be decoded: image file is trunc"),
     on_input("header-crc.png", flipped(GOOD_PNG, HEADER_CRC), ""),
     on_input("data-crc.png", flipped(GOOD_PNG, DATA_CRC), "cannot be decoded"),
+    on_input("end-crc.png", flipped(GOOD_PNG, len(GOOD_PNG) - 1), "bad last chunk"),
     on_input("eps.png", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\nshowpage\n", UNKNOWN),
     on_input("pdf.png", b"%PDF-1.4\n1 0 obj\n<<>>\nendobj\n", UNKNOWN),
     on_input("fits.png", FITS + b"END".ljust(80), UNKNOWN),
@@ -318,6 +319,11 @@ INPUTS = (
     # A sum beyond what its type holds is no result.
     fails("convcli: a.png: ", "apply", "a.png", "-k", "1e39", *TO_OLD),
     fails("convcli: a.png: ", "apply", "a.png", "-k", "blur", "--bias", "1e300", *TO_OLD),
+    fails(
+        "convcli: a.png: ",
+        *("apply", "a.png", "-k", "far.csv", *TO_OLD),
+        files={"far.csv": b"1,2,1\n2,4,2\n1,2,-1e39\n"},
+    ),
     fails(
         "convcli: wide.csv: ",
         *("apply", "wide.csv", "-k", "1 1 1", *TO_OLD),

@@ -1,0 +1,123 @@
+"""What is tried: for each kind of input, a command with something damaged in it."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Callable, Mapping
+
+from fuzzing.mutation import garbled, spoiled
+from fuzzing.seeds import KERNEL_ARRAYS, KERNEL_TEXTS, KINDS, LAYERS, NETWORKS, pictures
+from fuzzing.trial import Trial
+from hostile_cases import png
+
+NOT_FOR_IMAGES = re.compile(r"^(t?conv:(?!kernel)|bn|linear|flatten|dropout)", re.MULTILINE)
+GOOD = png(8, 6)
+GOOD_KERNEL = b"1 2 1\n"
+LAYERS_OF_IMAGES = tuple(one for one in LAYERS if not NOT_FOR_IMAGES.search(one))
+NETWORKS_OF_IMAGES = tuple(one for one in NETWORKS if not NOT_FOR_IMAGES.search(one))
+LIMIT = ("--max-pixels", "1000000")  # so that the memory allowed for a picture is little
+INPUT = "damaged"
+OUTPUTS = (".png", ".png", ".jpg", ".webp", ".tif", ".gif", ".npy")
+WORK = (
+    ("-k", "identity"),
+    ("-k", "blur"),
+    ("-k", "sobel-x", "-k", "sobel-y", "--combine", "magnitude"),
+    ("-k", "blur", "--linear"),
+    ("-k", "blur", "--gray"),
+    ("-k", "identity", "--frame", "0"),
+    ("-k", "identity", "--frame", "1"),
+    ("-k", "ones:2", "-p", "valid", "-s", "2"),
+    ("--resize", "5x4"),
+    ("-l", "maxpool:2"),
+)
+
+
+def picture(kind: str, luck: random.Random) -> Trial:
+    seeds = pictures(kind)
+    content = spoiled(luck.choice(seeds), seeds, luck)
+    work = luck.choice(WORK)
+    output = f"out{luck.choice(OUTPUTS)}"
+    if luck.random() < 0.05:
+        arguments = ("apply", INPUT, *work, *LIMIT, "-q", "--print")
+    elif luck.random() < 0.05:
+        arguments = ("apply", "-", *work, *LIMIT, "-q", "-o", output)
+        return Trial(arguments, {INPUT: content}, stdin=INPUT)
+    else:
+        arguments = ("apply", INPUT, *work, *LIMIT, "-o", output)
+    return Trial(arguments, {INPUT: content})
+
+
+def kernel(luck: random.Random) -> Trial:
+    suffix = luck.choice((*KERNEL_TEXTS, ".npy"))
+    if suffix == ".npy":
+        content = spoiled(luck.choice(KERNEL_ARRAYS), KERNEL_ARRAYS, luck)
+    else:
+        content = _text(KERNEL_TEXTS[suffix], luck)
+    name = f"{INPUT}{suffix}"
+    arguments: tuple[str, ...] = ("apply", "good.png", "-k", name, "-o", "out.png", *LIMIT)
+    choice = luck.randrange(6)
+    if choice == 0:
+        arguments += ("--normalize",)
+    elif choice == 1:
+        arguments = ("kernels", name)
+    elif choice == 2:
+        arguments = ("kernels", name, "--json")
+    elif choice == 3 and suffix in (".csv", ".txt", ".npy"):
+        arguments = ("apply", name, "-k", "blur", "-o", "out.csv", *LIMIT)
+    return Trial(arguments, {name: content, "good.png": GOOD})
+
+
+def notation(luck: random.Random) -> Trial:
+    """Layers as they are typed; a NUL cannot be."""
+    is_shape = luck.random() < 0.5
+    seeds = LAYERS if is_shape else LAYERS_OF_IMAGES
+    chosen = luck.choices(seeds, k=luck.choice((1, 1, 2, 3, 6)))
+    spoil = luck.randrange(len(chosen))
+    chosen[spoil] = garbled(chosen[spoil], LAYERS, luck).replace("\0", "")
+    if is_shape:
+        size = "3x32x32" if luck.random() < 0.8 else garbled("3x32x32", LAYERS, luck)
+        size = size.replace("\0", "")
+        how = luck.choice(((), (), ("--json",), ("--format", "csv"), ("--explain",)))
+        arguments = ("shape", "--input", size, *how, "--", *chosen)
+    else:
+        layers = [word for layer in chosen for word in ("-l", layer)]
+        arguments = ("apply", "good.png", *layers, "-o", "out.png", *LIMIT)
+    return Trial(tuple(map(_typed, arguments)), {"good.png": GOOD, "k.csv": GOOD_KERNEL})
+
+
+def network(luck: random.Random) -> Trial:
+    name = f"{INPUT}.net"
+    choice = luck.randrange(3)
+    seeds = NETWORKS_OF_IMAGES if choice == 0 else NETWORKS
+    files = {name: _text(seeds, luck), "good.png": GOOD, "k.csv": GOOD_KERNEL}
+    if choice == 0:
+        return Trial(("apply", "good.png", "--net", name, "-o", "out.png", *LIMIT), files)
+    if choice == 1:
+        return Trial(("shape", "--net", "-", "--input", "3x32x32"), files, stdin=name)
+    how = luck.choice(((), ("--json",), ("--explain",), ("--framework", "tf")))
+    return Trial(("shape", "--net", name, "--input", "3x32x32", *how), files)
+
+
+def _text(seeds: tuple[str, ...], luck: random.Random) -> bytes:
+    content = garbled(luck.choice(seeds), seeds, luck).encode("utf-8", "surrogatepass")
+    if luck.random() < 0.2:
+        content = spoiled(content or b"\0", [seed.encode() for seed in seeds], luck)
+    return content
+
+
+def _typed(word: str) -> str:
+    """A word as it arrives from a shell: a lone surrogate is a byte that is no UTF-8."""
+    return word.encode("utf-8", "surrogatepass").decode("utf-8", "surrogateescape")
+
+
+def _pictures(kind: str) -> Callable[[random.Random], Trial]:
+    return lambda luck: picture(kind, luck)
+
+
+TRIALS: Mapping[str, Callable[[random.Random], Trial]] = {
+    **{kind: _pictures(kind) for kind in KINDS},
+    "kernel": kernel,
+    "notation": notation,
+    "network": network,
+}
