@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from convcli.errors import ConvError
     from convcli.kernels.kernel import Kernel
     from convcli.kernels.spec import load_kernel
+    from convcli.threads import set_threads
 
 __version__ = "0.1.0"
 
@@ -51,6 +52,7 @@ __all__ = [
     "max_pool2d",
     "output_size",
     "pad2d",
+    "set_threads",
     "walk",
 ]
 
@@ -70,6 +72,7 @@ _HOMES = {
     "max_pool2d": "engine.pooling",
     "output_size": "arithmetic.sizes",
     "pad2d": "engine.padding",
+    "set_threads": "threads",
     "walk": "arithmetic.network",
 }
 

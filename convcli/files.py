@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import io
 import os
-import secrets
 import stat
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from pathlib import Path
-from typing import BinaryIO, TextIO
+from typing import TYPE_CHECKING, BinaryIO, TextIO
 
 from convcli.errors import FileError, OutputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 STDIN = "-"
 STDOUT = "-"
@@ -45,7 +46,7 @@ def opened(
         if path == STDIN:
             yield _captured(_standard_input(), path, hold)
             return
-        with Path(path).open("rb") as stream:
+        with _path(path).open("rb") as stream:
             status = os.fstat(stream.fileno())
             if not stat.S_ISREG(status.st_mode):
                 yield _captured(stream, path, hold)
@@ -84,11 +85,11 @@ def check_output(path: str, *, force: bool, inputs: Sequence[str]) -> None:
         For an input's own file (by whatever name), an existing file without `force`, a folder,
         and a folder that is missing.
     """
-    target = Path(path)
+    target = _path(path)
     try:
         with suppress(FileNotFoundError):
             target.stat()  # raises for what exists() calls missing: a loop of links, say
-        folder = Path(os.path.realpath(path)).parent
+        folder = _path(os.path.realpath(path)).parent
         if not folder.is_dir():
             raise OutputError(
                 path, f"the folder {folder} does not exist; make it, or name it with --output-dir"
@@ -106,7 +107,7 @@ def check_output(path: str, *, force: bool, inputs: Sequence[str]) -> None:
 def make_folder(path: str) -> None:
     """Make a folder, and those that it lies in, unless it is there."""
     try:
-        Path(path).mkdir(parents=True, exist_ok=True)
+        _path(path).mkdir(parents=True, exist_ok=True)
     except (OSError, ValueError) as error:
         raise OutputError(path, _cause(error)) from error
 
@@ -129,7 +130,7 @@ def replacing(path: str) -> Iterator[BinaryIO]:
         yield held
         write_stdout(held.getvalue())
         return
-    target = Path(os.path.realpath(path))
+    target = _path(os.path.realpath(path))
     try:
         if target.exists() and not _is_regular(target):
             held = io.BytesIO()  # a pipe cannot seek, and some formats want to
@@ -137,7 +138,7 @@ def replacing(path: str) -> Iterator[BinaryIO]:
             with target.open("wb") as device:
                 device.write(held.getvalue())
             return
-        temporary = target.with_name(f".convcli-{secrets.token_hex(8)}")
+        temporary = target.with_name(f".convcli-{os.getpid()}-{os.urandom(8).hex()}")
         try:
             with temporary.open("xb") as stream:
                 yield stream
@@ -154,6 +155,13 @@ def replacing(path: str) -> Iterator[BinaryIO]:
         raise
     except OSError as error:
         raise OutputError(path, _cause(error)) from error
+
+
+def remove_unfinished(folder: str, process: int) -> None:
+    """Remove the temporary files in a folder that a process of this machine left when it died."""
+    with suppress(OSError):
+        for temporary in _path(folder).glob(f".convcli-{process}-*"):
+            temporary.unlink()
 
 
 def write_stdout(content: bytes) -> None:
@@ -183,6 +191,12 @@ def abandon(stream: TextIO) -> None:
     """Let nothing more be written to a stream: the interpreter would try once again at its end."""
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _path(name: str) -> Path:
+    from pathlib import Path  # which a command that only prints need not load
+
+    return Path(name)
 
 
 def _standard_input() -> BinaryIO:

@@ -5,16 +5,21 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from itertools import compress
+from itertools import compress, takewhile
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from convcli.errors import ConvError, FileError, OutputError
 from convcli.files import STDIN, check_output, make_folder, replacing
+from convcli.pipeline.memory import check_memory
 from convcli.pipeline.names import Target
 from convcli.pipeline.plan import Plan
+from convcli.pipeline.rehearsal import Rehearsal, rehearse
 from convcli.pipeline.results import Written
-from convcli.pipeline.run import Outcome, Stage, prepared, process
+from convcli.pipeline.run import Outcome, process
+
+if TYPE_CHECKING:
+    from convcli.pipeline.maps import Stage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +116,8 @@ class Report:
         Why it failed: `PATH: cause`.
     text : str
         What is to be printed of its maps.
+    rehearsals : tuple of Rehearsal
+        What its header said of the work; of several parts, where some results were there.
     """
 
     source: str
@@ -120,6 +127,7 @@ class Report:
     seconds: float = 0.0
     error: str | None = None
     text: str = ""
+    rehearsals: tuple[Rehearsal, ...] = ()
 
 
 Render: TypeAlias = Callable[[Outcome, Job], str]
@@ -136,13 +144,12 @@ def perform(job: Job, render: Render | None = None) -> Report:
     """
     placed = job.located()
     parts = missing_parts(placed) if job.skip_existing else [placed]
-    written = {path for part in parts for path in part.target.paths(part.source)}
-    paths = placed.target.paths(job.source) if job.skip_existing else []
-    skipped = tuple(job.as_typed(path) for path in paths if path not in written)
+    there = files_there(placed) if job.skip_existing else []
+    skipped = tuple(job.as_typed(path) for files in there for path in files)
     try:
         if placed.output_dir is not None:
             make_folder(placed.output_dir)
-        outcomes = [(_outcome(part), part) for part in parts]
+        outcomes = [(_outcome(part, keeps_maps=render is not None), part) for part in parts]
     except FileError as error:
         return Report(job.source, error=f"{job.as_typed(error.path)}: {error.cause}")
     except ConvError as error:
@@ -158,19 +165,51 @@ def perform(job: Job, render: Render | None = None) -> Report:
         tuple(note for outcome, _ in outcomes for note in outcome.notes),
         sum(outcome.seconds for outcome, _ in outcomes),
         text="".join(render(outcome, part) for outcome, part in outcomes) if render else "",
+        rehearsals=tuple(outcome.rehearsal for outcome, _ in outcomes if outcome.rehearsal),
     )
+
+
+def try_out(job: Job) -> Report:
+    """Find out what a job would come to, from its input's header; nothing is written."""
+    parts = missing_parts(job) if job.skip_existing else [job]
+    there = files_there(job) if job.skip_existing else []
+    skipped = tuple(path for files in there for path in files)
+    found: list[Rehearsal] = []
+    is_new = job.output_dir is not None and not os.path.lexists(job.output_dir)
+    try:
+        for part in parts:
+            if part.figure is not None:
+                check_output(part.figure, force=job.target.force, inputs=job.target.protected)
+            found.append(rehearse(part.source, part.plan, part.target, is_folder_new=is_new))
+            check_memory(found[-1].memory, part.plan, part.source)
+    except ConvError as error:
+        return Report(job.source, skipped=skipped, error=str(error), rehearsals=tuple(found))
+    return Report(job.source, skipped=skipped, rehearsals=tuple(found))
+
+
+def files_there(job: Job) -> list[list[str]]:
+    """What is there of each map of a job: its file, or those of its channels, two at least.
+
+    Channel 0 is written last: where it is, all are.
+    """
+    found = []
+    for label, path in zip(job.target.labels, job.target.paths(job.source), strict=False):
+        channels = takewhile(job.is_there, job.target.channel_paths(job.source, label))
+        files = [path] if job.is_there(path) else list(channels)
+        found.append(files if files == [path] or len(files) > 1 else [])
+    return found
 
 
 def missing_parts(job: Job) -> list[Job]:
     """What is left to do of a job, some of whose outputs may be there: the maps, the figure."""
-    target, plan = job.target, job.plan
-    is_missing = [not job.is_there(path) for path in target.paths(job.source)]
+    target, plan = replace(job.target, keeps=job.is_there), job.plan
+    is_missing = [not files for files in files_there(job)]
     needs_figure = job.figure is not None and not job.is_there(job.figure)
     if all(is_missing) and needs_figure == (job.figure is not None):
-        return [job]
+        return [replace(job, target=target)]
     parts = []
     if any(is_missing):
-        some = replace(job, figure=None)
+        some = replace(job, figure=None, target=target)
         if not all(is_missing):  # then there are several, of a kernel each
             some = replace(
                 some,
@@ -183,20 +222,21 @@ def missing_parts(job: Job) -> list[Job]:
     return parts
 
 
-def _outcome(job: Job) -> Outcome:
+def _outcome(job: Job, *, keeps_maps: bool) -> Outcome:
     """Filter one input; a second attempt replaces what the first one wrote."""
     try:
-        return _made(job)
+        return _made(job, keeps_maps=keeps_maps)
     except OutputError as error:
         if not job.has_written(error.path):
             raise
-    return _made(replace(job, target=replace(job.target, force=True)))
+    again = replace(job, target=replace(job.target, force=True))
+    return _made(again, keeps_maps=keeps_maps)
 
 
-def _made(job: Job) -> Outcome:
+def _made(job: Job, *, keeps_maps: bool) -> Outcome:
     """Filter one input, and draw the way that it went where there is to be a figure."""
     if job.figure is None:
-        return process(job.path, job.plan, job.target)
+        return process(job.path, job.plan, job.target, keeps_maps=keeps_maps)
     check_output(job.figure, force=job.target.force, inputs=job.target.protected)
     ways: dict[int, list[Stage]] = {}
     outcome = process(
@@ -214,6 +254,7 @@ def _made(job: Job) -> Outcome:
 def _figure(outcome: Outcome, job: Job, ways: Iterable[list[Stage]]) -> bytes:
     """The picture of input, kernels and maps."""
     from convcli.pictures.stages import stages_figure
+    from convcli.pipeline.maps import prepared
 
     depth = outcome.picture.depth
     return stages_figure(

@@ -7,10 +7,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from convcli.arithmetic.layers import POOLS, Layer
 from convcli.arithmetic.notation import format_padding
-from convcli.arithmetic.shapes import Shape
 from convcli.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from convcli.arithmetic.shapes import Shape
 
 FRAMEWORKS = {"torch": "PyTorch", "tf": "TensorFlow", "onnx": "ONNX"}
 

@@ -6,14 +6,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from convcli.arithmetic.arguments import NO_PADDING, Pair, Sides
 from convcli.arithmetic.sizes import Window
 from convcli.errors import ArgumentError
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
+class Operation(NamedTuple):
     """What an operation of the notation takes.
 
     Parameters

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from convcli.arithmetic.arguments import Pair, Sides
-from convcli.arithmetic.cost import macs, parameters
 from convcli.arithmetic.layers import Layer
-from convcli.arithmetic.shapes import output_shape
 from convcli.arithmetic.sizes import Axis
 
 
-@dataclass(frozen=True, slots=True)
-class Measured:
+class Measured(NamedTuple):
     """One window operation over one input.
 
     Parameters
@@ -63,6 +60,9 @@ def measure(layer: Layer, size: Pair, channels: int | None = None) -> Measured:
     output = window.output(size)
     params = products = None
     if channels is not None:
+        from convcli.arithmetic.cost import macs, parameters
+        from convcli.arithmetic.shapes import output_shape
+
         shape = (channels, *size)
         params = parameters(layer, shape)
         products = macs(layer, shape, output_shape(layer, [shape]))

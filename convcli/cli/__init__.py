@@ -5,8 +5,10 @@ from __future__ import annotations
 
 def main() -> None:
     """Run the command line."""
+    import gc
     import sys
 
+    gc.disable()  # what is being loaded stays: looking through it for garbage takes a while
     try:
         from convcli.cli.group import INTERRUPTED, run
     except KeyboardInterrupt:  # while it is still starting
@@ -15,4 +17,5 @@ def main() -> None:
         code = run(sys.argv[1:])
     except KeyboardInterrupt:
         code = INTERRUPTED
+    gc.freeze()  # nor is there any to be looked for at the end
     sys.exit(code)

@@ -10,8 +10,8 @@ import click
 from click.core import ParameterSource
 
 from convcli.arithmetic.layers import ACTIVATIONS
-from convcli.batch import in_order
-from convcli.cli.many import finished, kind, make_jobs, summarize
+from convcli.cli.checks import check_recipe
+from convcli.cli.many import finished, in_turn, kind, make_jobs, summarize
 from convcli.cli.options import (
     dilation_option,
     json_option,
@@ -20,15 +20,17 @@ from convcli.cli.options import (
     stride_option,
 )
 from convcli.cli.outcomes import has_something_to_tell, tell
+from convcli.cli.planning import make_plan, make_target
 from convcli.cli.progress import Progress
-from convcli.cli.recipe import Recipe, check_recipe, make_plan, make_target
-from convcli.cli.types import FINITE, LAYER, PADDING, POOL, SIZE, WIDTH_X_HEIGHT, number
+from convcli.cli.recipe import Recipe
+from convcli.cli.types import FINITE, LAYER, MEMORY, PADDING, POOL, SIZE, WIDTH_X_HEIGHT, number
 from convcli.engine.filtering import METHODS
 from convcli.files import make_folder
 from convcli.images.ranges import POLICIES
 from convcli.images.reading import MAX_PIXELS
 from convcli.pipeline.names import check_target
 from convcli.pipeline.plan import COMBINATIONS
+from convcli.threads import cores, set_threads
 
 
 @click.command(no_args_is_help=True)
@@ -167,8 +169,36 @@ from convcli.pipeline.plan import COMBINATIONS
     metavar="ADDRESS",
     help="Work on a Dask cluster instead; files are read and written where its workers are.",
 )
+@click.option(
+    "--threads",
+    type=number("N", least=1),
+    envvar="CONVCLI_THREADS",
+    show_envvar=True,
+    help="Threads that compute side by side; as many as there are cores if left out. Each of "
+    "several --jobs has one.",
+)
+@click.option(
+    "--max-memory",
+    type=MEMORY,
+    help="The most bytes to take, like 500M or 2G, shared by the --jobs; three quarters of the "
+    "machine's memory if left out.",
+)
+@click.option(
+    "--png-level",
+    type=number("0..9"),
+    help="How hard PNG is compressed, as zlib has it; runs alone, which suit photographs, if left "
+    "out.",
+)
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Show shapes, methods, memory and outputs by the headers alone; write nothing.",
+)
 @json_option("One JSON object a line: what was written, or what went wrong.")
 @click.option("-q", "--quiet", is_flag=True, help="No warnings, no progress.")
+@click.option(
+    "-v", "--verbose", is_flag=True, help="Say how each input was filtered, and in which time."
+)
 @click.pass_context
 def apply(context: click.Context, /, inputs: tuple[str, ...], **options: Any) -> None:
     """Filter images or grids of numbers with kernels.
@@ -184,25 +214,27 @@ def apply(context: click.Context, /, inputs: tuple[str, ...], **options: Any) ->
     """
     recipe = Recipe(**options)
     check_recipe(recipe, [name for name in options if _is_typed(context, name)], inputs)
-    plan, labels = make_plan(recipe)
+    plan, labels = make_plan(recipe, inputs)
     target = make_target(recipe, plan, labels, inputs)
     check_target(target, inputs)
-    if recipe.output_dir is not None and recipe.scheduler is None:
+    if recipe.output_dir is not None and recipe.scheduler is None and not recipe.dry_run:
         make_folder(recipe.output_dir)
+    if recipe.workers(inputs) == 1:
+        set_threads(recipe.threads or cores())
     counts: Counter[str] = Counter()
     jobs = make_jobs(recipe, plan, target, inputs)
     with (
         Progress(len(inputs), quiet=recipe.quiet) as progress,
         closing(finished(jobs, recipe, inputs)) as reports,
     ):
-        for report in in_order(progress.counted(reports)):
+        for report in in_turn(progress.counted(reports), recipe, inputs):
             counts[kind(report)] += 1
             if has_something_to_tell(report, recipe):
                 with progress.aside():
-                    tell(report, plan, recipe)
+                    tell(report, recipe)
     summarize(counts, recipe)
     context.exit(1 if counts["failed"] else 0)
 
 
 def _is_typed(context: click.Context, name: str) -> bool:
-    return context.get_parameter_source(name) is not ParameterSource.DEFAULT
+    return context.get_parameter_source(name) is ParameterSource.COMMANDLINE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -12,6 +13,7 @@ from typing import NoReturn
 import click
 
 from convcli import __version__
+from convcli.cli.blas import hold_blas
 from convcli.cli.output import say
 from convcli.errors import ConvError, OutputError, suggestion
 from convcli.files import abandon
@@ -43,6 +45,9 @@ class Commands(click.Group):
             ctx.fail(f"no command {cmd_name!r}{hint}")
         module = import_module(f"convcli.cli.{cmd_name}")
         command: click.Command = getattr(module, cmd_name)
+        if not gc.isenabled():  # `main` has no garbage looked for while it starts
+            gc.freeze()
+            gc.enable()
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
@@ -54,6 +59,7 @@ class Commands(click.Group):
 def run(arguments: Sequence[str]) -> int:
     """Run a command, and turn whatever it raises into one line and an exit code."""
     signal.signal(signal.SIGTERM, _terminate)
+    hold_blas()
     try:
         code = _invoke(arguments)
         if sys.stdout is not None:

@@ -9,6 +9,7 @@ import click
 
 from convcli.cli.options import json_option
 from convcli.cli.output import emit, json_text, table, visible
+from convcli.engine.planner import choose
 from convcli.kernels.bank import bank
 from convcli.kernels.kernel import Kernel
 from convcli.kernels.parametric import FAMILIES
@@ -73,6 +74,8 @@ def described(kernel: Kernel, stream: Any) -> str:
         facts.append(f"bias {kernel.bias:.10g}")
     lines = [", ".join(facts)]
     lines += [f"{what}: {visible(text)}" for what, text in _words(kernel) if text]
+    choice = choose(kernel)
+    lines.append(f"over a photograph: {choice.method}, {choice.reason}")
     return "\n".join(lines) + "\n\n" + (_cells(kernel, stream) or matrix_text(kernel))
 
 

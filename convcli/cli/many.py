@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from concurrent.futures import BrokenExecutor
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from convcli.batch import run_all
 from convcli.cli.output import say
 from convcli.cli.recipe import Recipe, figure_path
-from convcli.jobs import Job, Report, perform
+from convcli.jobs import Job, Report, perform, try_out
 from convcli.pipeline.names import Guard, Target
 from convcli.pipeline.plan import Plan
 
@@ -34,7 +34,7 @@ def make_jobs(recipe: Recipe, plan: Plan, target: Target, inputs: Sequence[str])
             skip_existing=recipe.skip_existing,
             since=since,
             folder=str(Path.cwd()) if is_elsewhere else "",
-            output_dir=recipe.output_dir if is_elsewhere else None,
+            output_dir=recipe.output_dir if is_elsewhere or recipe.dry_run else None,
         )
 
 
@@ -47,7 +47,11 @@ def finished(
     process does the work itself.
     """
     workers = recipe.workers(inputs)
-    if recipe.scheduler is not None:
+    if recipe.dry_run:
+        for place, job in enumerate(jobs):
+            yield place, try_out(job)
+    elif recipe.scheduler is not None:
+        from convcli.batch import run_all
         from convcli.cli.cluster import cluster
 
         with cluster(recipe.scheduler) as (executor, threads):
@@ -55,16 +59,30 @@ def finished(
                 perform, jobs, lambda _: nullcontext(executor), workers=threads, failed=_failed
             )
     elif workers > 1:
+        from convcli.batch import run_all
         from convcli.cli.workers import local_workers
 
-        yield from run_all(perform, jobs, local_workers, workers=workers, failed=_failed)
+        folders: set[str] = set()
+        hire = partial(local_workers, folders=folders)
+        known = _noting_folders(jobs, folders)
+        yield from run_all(perform, known, hire, workers=workers, failed=_failed)
     else:
         from convcli.cli.outcomes import render
 
         shows = recipe.print_numbers or recipe.preview
-        show = partial(render, recipe=recipe) if shows else None
-        for place, job in enumerate(jobs):
-            yield place, perform(job, show)
+        show = partial(render, recipe=recipe, names_input=len(inputs) > 1) if shows else None
+        yield from enumerate(_apart(perform(job, show) for job in jobs))
+
+
+def in_turn(
+    reports: Iterable[tuple[int, Report]], recipe: Recipe, inputs: Sequence[str]
+) -> Iterator[Report]:
+    """Put reports into the order of their inputs, in which this process alone makes them anyway."""
+    if recipe.scheduler is None and recipe.workers(inputs) == 1:
+        return (report for _, report in reports)
+    from convcli.batch import in_order
+
+    return in_order(reports)
 
 
 def summarize(counts: Counter[str], recipe: Recipe) -> None:
@@ -80,11 +98,30 @@ def kind(report: Report) -> str:
     """What a report counts as: failed, skipped, done."""
     if report.error is not None:
         return "failed"
-    return "skipped" if report.skipped and not report.written else "done"
+    return "skipped" if report.skipped and not (report.written or report.rehearsals) else "done"
+
+
+def _apart(reports: Iterable[Report]) -> Iterator[Report]:
+    """Put a blank line between what is printed of several inputs."""
+    is_first = True
+    for report in reports:
+        yield report if is_first or not report.text else replace(report, text=f"\n{report.text}")
+        is_first = is_first and not report.text
+
+
+def _noting_folders(jobs: Iterable[Job], folders: set[str]) -> Iterator[Job]:
+    """Pass jobs on, and note the folders that they write to."""
+    for job in jobs:
+        figures = () if job.figure is None else (job.figure,)
+        for path in (*job.target.paths(job.source), *figures):
+            folders.add(str(Path(os.path.realpath(path)).parent))
+        yield job
 
 
 def _failed(job: Job, error: Exception) -> Report:
     """The report of a job that brought its worker down, or that no worker could do."""
+    from concurrent.futures import BrokenExecutor
+
     cause = str(error)
     if not isinstance(error, BrokenExecutor):
         cause = f"its worker failed ({type(error).__name__}: {' '.join(cause.split())})"

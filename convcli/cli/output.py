@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -21,6 +20,8 @@ def emit(text: str) -> None:
 
 def json_text(document: Any) -> str:
     """One JSON document: ASCII, on one line, never NaN."""
+    import json
+
     return json.dumps(document, allow_nan=False)
 
 

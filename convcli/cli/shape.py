@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from convcli.arithmetic.explanation import explained
 from convcli.arithmetic.frameworks import FRAMEWORKS
 from convcli.arithmetic.layers import Layer
-from convcli.arithmetic.network import Walk, walk
 from convcli.arithmetic.notation import parse_layer
-from convcli.arithmetic.shapes import Shape
-from convcli.cli import single, walks
-from convcli.cli.networks import Network, is_network_file, load_network, sized
+from convcli.cli import single
 from convcli.cli.options import (
     FIGURE_SUFFIXES,
     FORMATS,
@@ -28,9 +24,12 @@ from convcli.cli.options import (
     stride_option,
 )
 from convcli.cli.output import emit, say
-from convcli.cli.sight import draw_sight
 from convcli.cli.types import EXTRA, LAYER, SHAPE, Parsed, number, sweep
 from convcli.errors import ArgumentError, FileError
+
+if TYPE_CHECKING:
+    from convcli.arithmetic.network import Walk
+    from convcli.arithmetic.shapes import Shape
 
 sys.set_int_max_str_digits(0)  # before anything is parsed: exact for any integer that can be typed
 
@@ -129,8 +128,10 @@ def shape(
         _refuse(options, "a stack or a network")
         walked = walk_of(layers, net, input_shape, framework)
         if figure is not None:
+            from convcli.cli.sight import draw_sight
+
             draw_sight(walked, figure, image, force=force)
-        emit(explained(walked) if explain else walks.LAYOUTS[layout](walked))
+        emit(_laid_out(walked, "explained" if explain else layout))
         for note in walked.notes:
             say(note)
         return
@@ -146,6 +147,9 @@ def walk_of(
     layers: tuple[Layer, ...], net: str | None, input_shape: Shape | None, framework: str | None
 ) -> Walk:
     """Walk through what was typed: layers, or a network by its name."""
+    from convcli.arithmetic.network import walk
+    from convcli.cli.networks import Network, is_network_file, load_network, sized
+
     if layers and net is not None:
         raise click.UsageError("--net and LAYERs exclude each other")
     if net is None:
@@ -165,6 +169,17 @@ def walk_of(
         if net is None or not is_network_file(net):
             raise
         raise FileError(net.removeprefix("@"), str(error)) from error
+
+
+def _laid_out(walked: Walk, layout: str) -> str:
+    """A walk in one of the formats, or with the formula of every figure."""
+    if layout == "explained":
+        from convcli.arithmetic.explanation import explained
+
+        return explained(walked)
+    from convcli.cli.walks import LAYOUTS
+
+    return LAYOUTS[layout](walked)
 
 
 def _check(options: dict[str, Any]) -> None:

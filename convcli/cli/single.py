@@ -9,18 +9,9 @@ from itertools import product
 from typing import Any
 
 from convcli.arithmetic.arguments import Pair
-from convcli.arithmetic.explanation import (
-    aligned,
-    cost_workings,
-    explained,
-    size_formula,
-    size_working,
-)
 from convcli.arithmetic.layers import CONVOLUTIONS, POOLS, Layer
 from convcli.arithmetic.measure import Measured, measure
-from convcli.arithmetic.network import walk
 from convcli.arithmetic.notation import format_padding, format_size
-from convcli.arithmetic.shapes import output_channels
 from convcli.cli.output import comma_separated, json_text, markdown, table
 from convcli.errors import LimitError
 
@@ -106,6 +97,8 @@ def as_rows(found: list[Measured]) -> tuple[list[str], list[list[str]]]:
 
 def written_out(one: Measured) -> str:
     """One operation as one would write it down: the formula, the numbers put in, the result."""
+    from convcli.arithmetic.explanation import aligned, size_formula, size_working
+
     layer = one.layer
     rows, columns = one.axes
     settings = [f"stride {format_size(layer.stride)}", f"padding {format_padding(one.padding)}"]
@@ -123,6 +116,9 @@ def written_out(one: Measured) -> str:
         rows_and_columns = f"rows: {one.dropped[0]}, columns: {one.dropped[1]}"
         lines["dropped"] = f"{rows_and_columns}, at the far ends of the padded input"
     if one.channels is not None:
+        from convcli.arithmetic.explanation import cost_workings
+        from convcli.arithmetic.shapes import output_channels
+
         maps = output_channels(layer, one.channels) if layer.op in CONVOLUTIONS else one.channels
         lines |= cost_workings(layer, (one.channels, *one.size), (maps, *one.output))
     counted = "\n   (MACs: products of the convolution; no biases)" if "MACs" in lines else ""
@@ -131,6 +127,9 @@ def written_out(one: Measured) -> str:
 
 def explained_all(found: list[Measured]) -> str:
     """Each operation as a walk of one layer: its receptive field, too."""
+    from convcli.arithmetic.explanation import explained
+    from convcli.arithmetic.network import walk
+
     return "\n\n".join(
         explained(walk([one.layer], (one.channels or 1, *one.size)), costs=one.channels is not None)
         for one in found

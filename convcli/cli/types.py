@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from convcli.arithmetic.arguments import Pair
 from convcli.arithmetic.layers import Layer
-from convcli.arithmetic.netfile import parse_shape
 from convcli.arithmetic.notation import (
     parse_layer,
     parse_number,
@@ -21,7 +19,10 @@ from convcli.arithmetic.notation import (
 )
 from convcli.errors import ArgumentError
 
-_AMOUNT = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,9})?)([kKmMgG]?)\Z")
+if TYPE_CHECKING:
+    from convcli.arithmetic.shapes import Shape
+
+_AMOUNT = r"([0-9]{1,18}(?:\.[0-9]{1,9})?)([kKmMgG]?)"
 _FACTORS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
 
 
@@ -84,11 +85,19 @@ def _amount(text: str) -> int:
     >>> _amount("1.5M")
     1500000
     """
-    found = _AMOUNT.match(text)
+    from decimal import Decimal
+
+    found = re.fullmatch(_AMOUNT, text)
     amount = Decimal(found[1]) * _FACTORS[found[2].lower()] if found else Decimal(0)
     if amount < 1 or amount != amount.to_integral_value():
         raise ArgumentError(f"it must be a whole count of at least 1, like 100k, not {text!r}")
     return int(amount)
+
+
+def _shape(text: str) -> Shape:
+    from convcli.arithmetic.netfile import parse_shape
+
+    return parse_shape(text)
 
 
 def _pool(text: str) -> Layer:
@@ -102,10 +111,11 @@ SIZE = Parsed("N|HxW", lambda text: parse_size(text, "it"))
 EXTRA = Parsed("N|HxW", lambda text: parse_size(text, "it", least=0))
 PADDING = Parsed("P", lambda text: parse_padding(text, "it"))
 LAYER = Parsed("LAYER", parse_layer)
-SHAPE = Parsed("CxHxW", parse_shape)
+SHAPE = Parsed("CxHxW", _shape)
 POOL = Parsed("max:K|avg:K", _pool)
 WIDTH_X_HEIGHT = Parsed("WxH", _width_and_height)
 FINITE = Parsed("X", lambda text: parse_real(text, "it"))
 STEPS = Parsed("N|A..B", lambda text: _range(text, least=1))
 COUNTS = Parsed("N|A..B", lambda text: _range(text, least=0))
 AMOUNT = Parsed("N", _amount)
+MEMORY = Parsed("N[k|M|G]", _amount)

@@ -6,32 +6,35 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import active_children, get_context, parent_process
 from multiprocessing.process import BaseProcess
 from time import monotonic, sleep
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
+
+from convcli.cli.blas import ONE_THREAD
+from convcli.files import remove_unfinished
 
 Result = TypeVar("Result")
 
+_at_work = threading.Event()  # in a worker
+
 TERMINATED = 143
 GRACE = 0.6  # seconds for a worker to remove its temporary file
-# Read when NumPy is loaded, and never again: they must be there before a worker starts.
-THREADS = (
-    "OPENBLAS_NUM_THREADS",
-    "OMP_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "BLIS_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
-    "NUMEXPR_NUM_THREADS",
-)
 
 
 @contextmanager
-def local_workers(number: int) -> Iterator[ProcessPoolExecutor]:
+def local_workers(number: int, folders: Collection[str] = ()) -> Iterator[ProcessPoolExecutor]:
     """Start processes as they are needed, as many as `number`, and end them all.
+
+    Parameters
+    ----------
+    number : int
+    folders : collection of str
+        Where they write, as it is known at the end: what one of them was writing when it was killed
+        is removed there.
 
     Raises
     ------
@@ -48,6 +51,7 @@ def local_workers(number: int) -> Iterator[ProcessPoolExecutor]:
             raise BrokenExecutor(f"its worker died ({workers.cause_of_death()})") from error
         finally:
             workers.end()
+            workers.clear(folders)
 
 
 class _Workers(ProcessPoolExecutor):
@@ -96,20 +100,38 @@ class _Workers(ProcessPoolExecutor):
                 process.join(max(0.0, deadline - monotonic()))
                 if process.is_alive():
                     process.kill()
+                    process.join(GRACE)
+
+    def clear(self, folders: Collection[str]) -> None:
+        """Remove what those that came to no good end were writing."""
+        for process in self.processes:
+            if process.pid is not None and process.exitcode != 0:
+                for folder in folders:
+                    remove_unfinished(folder, process.pid)
 
 
 def _do(work: Callable[..., Result], *arguments: Any) -> Result:
     """Work, in a worker; the pool itself would take the order to end for a result."""
+    _at_work.set()
     try:
         return work(*arguments)
     except SystemExit:
         os._exit(TERMINATED)
+    finally:
+        _at_work.clear()
 
 
 def _begin() -> None:
     """Set up a worker: it ends when told to, or when there is nobody left to work for."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
+    signal.signal(signal.SIGTERM, _terminate)
     threading.Thread(target=_follow_parent, daemon=True).start()
+
+
+def _terminate(*_: object) -> NoReturn:
+    """End: at work, through what removes temporary files; between, where nothing is left behind."""
+    if _at_work.is_set():
+        sys.exit(TERMINATED)
+    os._exit(TERMINATED)  # an exception would be one of the pool's own, and shown
 
 
 def _follow_parent() -> None:
@@ -135,8 +157,8 @@ def _deaf_to_interrupts() -> Iterator[None]:
 @contextmanager
 def _one_thread_each() -> Iterator[None]:
     """Let processes that start meanwhile compute in one thread."""
-    before = {name: os.environ.get(name) for name in THREADS}
-    os.environ.update(dict.fromkeys(THREADS, "1"))
+    before = {name: os.environ.get(name) for name in ONE_THREAD}
+    os.environ.update(dict.fromkeys(ONE_THREAD, "1"))
     try:
         yield
     finally:

@@ -1,11 +1,13 @@
-"""Colours of 16 bits, which Pillow cannot hold: by imagecodecs and tifffile, where installed."""
+"""What Pillow cannot hold: colours of 16 bits, and of real numbers.
+
+Read and written by imagecodecs and tifffile, where they are installed.
+"""
 
 from __future__ import annotations
 
-import importlib.util
 import io
-import struct
-import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -14,15 +16,15 @@ from convcli.images.metadata import Metadata, save_options
 from convcli.images.picture import Values
 
 EXTRA = "pip install 'convcli[deep]'"
-PNG_HEADER = 8 + 25  # bytes: the signature and the first chunk
-METRES_PER_INCH = 0.0254
 _MODULES = {"PNG": "imagecodecs", "TIFF": "tifffile"}
 
 
 def can_hold(image_format: str) -> bool:
-    """Whether a format's 16-bit colours can be read and written here."""
+    """Whether a format's 16-bit colours can be read here; those of PNG can always be written."""
+    from importlib.util import find_spec
+
     module = _MODULES.get(image_format)
-    return module is not None and importlib.util.find_spec(module) is not None
+    return module is not None and find_spec(module) is not None
 
 
 def read_deep(stream: BinaryIO, image_format: str) -> Values:
@@ -42,14 +44,30 @@ def read_deep(stream: BinaryIO, image_format: str) -> Values:
     return pixels
 
 
-def write_deep(stream: BinaryIO, pixels: Values, image_format: str, metadata: Metadata) -> None:
-    """Encode (H, W, C) of uint16, or of float32 for TIFF; C may hold alpha, last."""
-    if image_format == "PNG":
-        import imagecodecs
+@contextmanager
+def opened_floats(
+    stream: BinaryIO,
+) -> Iterator[tuple[tuple[int, ...], np.dtype[Any], Callable[[], Values]]]:
+    """Open a TIFF of real numbers that Pillow does not know: shape, type, and how to read.
 
-        encoded = bytes(imagecodecs.png_encode(pixels))
-        stream.write(_with_chunks(encoded, _chunks(metadata, pixels)))
-        return
+    Raises
+    ------
+    ValueError
+        For any other TIFF.
+    """
+    import tifffile
+
+    stream.seek(0)
+    with tifffile.TiffFile(stream) as file:
+        page = file.pages.first
+        if page.dtype is None or page.dtype.kind != "f" or page.axes not in ("YX", "YXS"):
+            raise ValueError("it holds neither a picture nor a map of real numbers")
+        kind = page.dtype.newbyteorder("=")
+        yield page.shape, kind, lambda: np.asarray(page.asarray(), kind)
+
+
+def write_deep(stream: BinaryIO, pixels: Values, metadata: Metadata) -> None:
+    """Encode (H, W, C) of uint16 or float32 as TIFF; C may hold alpha, last."""
     import tifffile
 
     held = io.BytesIO()
@@ -63,28 +81,3 @@ def write_deep(stream: BinaryIO, pixels: Values, image_format: str, metadata: Me
         resolutionunit="INCH" if metadata.dpi else None,
     )
     stream.write(held.getvalue())
-
-
-def _chunks(metadata: Metadata, pixels: Values) -> list[tuple[bytes, bytes]]:
-    """The metadata as chunks of a PNG file (PNG specification, third edition, section 11.3)."""
-    options = save_options(metadata, "PNG", pixels.shape[2])
-    chunks = []
-    if "icc_profile" in options:
-        chunks.append((b"iCCP", b"ICC\0\0" + zlib.compress(options["icc_profile"])))
-    if "dpi" in options:
-        across, down = (round(dots / METRES_PER_INCH) for dots in options["dpi"])
-        chunks.append((b"pHYs", struct.pack(">IIB", across, down, 1)))
-    if "exif" in options:
-        chunks.append((b"eXIf", options["exif"].removeprefix(b"Exif\0\0")))
-    for name, words in metadata.text.items():
-        chunks.append((b"iTXt", name.encode("latin-1", "replace") + bytes(5) + words.encode()))
-    return chunks
-
-
-def _with_chunks(png: bytes, chunks: list[tuple[bytes, bytes]]) -> bytes:
-    """Put chunks right after the header of a PNG file."""
-    made = b"".join(
-        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-        for name, data in chunks
-    )
-    return png[:PNG_HEADER] + made + png[PNG_HEADER:]

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from convcli.errors import ImageError
 from convcli.images.picture import Picture
@@ -11,6 +15,39 @@ from convcli.images.picture import Picture
 # Formats that hold several frames.
 MOVING = ("PNG", "GIF", "WEBP", "TIFF")
 MILLISECONDS = 100  # of a frame that does not say how long it stands
+
+
+class Header(NamedTuple):
+    """What an input says of itself before its pixels are read.
+
+    Parameters
+    ----------
+    shape : (H, W, C)
+        Upright; alpha is not counted.
+    dtype : dtype
+        Of the values, as they will be read.
+    depth : int, optional
+        8 or 16 bits; None for numbers.
+    has_alpha : bool
+    """
+
+    shape: tuple[int, int, int]
+    dtype: np.dtype[Any]
+    depth: int | None = None
+    has_alpha: bool = False
+
+    @classmethod
+    def of(cls, picture: Picture) -> Header:
+        """What the header of a picture that has been read would say."""
+        height, width, channels = picture.values.shape
+        shape = height, width, channels
+        return cls(shape, picture.values.dtype, picture.depth, picture.alpha is not None)
+
+    @property
+    def bytes(self) -> int:
+        """What the values take, alpha among them."""
+        height, width, channels = self.shape
+        return math.prod((height, width, channels + self.has_alpha)) * self.dtype.itemsize
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +60,9 @@ class Film:
     count : int
         How many frames there are.
     decode : callable
-        Gives one of them by its number, from 0.
+        Gives one of them by its number, from 0; of a single one, it lets go of what it holds.
+    header : Header
+        Of the first frame.
     kind : str
         The input's format; empty for numbers.
     loop : int
@@ -33,6 +72,7 @@ class Film:
     path: str
     count: int
     decode: Callable[[int], Picture]
+    header: Header
     kind: str = ""
     loop: int = 1
 

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from PIL import Image, PngImagePlugin
+from PIL import Image
+
+if TYPE_CHECKING:
+    from PIL.PngImagePlugin import PngInfo
 
 ORIENTATION = 0x0112
-# Description, make, model, software, date, artist, copyright, and the blocks of camera and place.
-KEPT_OF_TIFF = (0x010E, 0x010F, 0x0110, 0x0131, 0x0132, 0x013B, 0x8298, 0x8769, 0x8825)
+# Description, make, model, software, date, artist, copyright; the blocks of camera and place.
+WORDS = (0x010E, 0x010F, 0x0110, 0x0131, 0x0132, 0x013B, 0x8298)
+BLOCKS = (0x8769, 0x8825)
 EXIF_FORMATS = ("PNG", "JPEG", "WEBP", "TIFF")
 PROFILE_FORMATS = ("PNG", "JPEG", "WEBP", "TIFF")
 DPI_FORMATS = ("PNG", "JPEG", "TIFF")
+LONGEST = 65_535  # milliseconds of a frame: encoders add up those of frames that are alike
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +53,13 @@ NO_METADATA = Metadata()
 
 def collected(image: Image.Image) -> Metadata:
     """The metadata of an opened picture."""
+    own = image.getexif()
     exif = Image.Exif()  # a copy: the picture's own still has to turn it upright
-    exif.load(image.getexif().tobytes())
-    exif.pop(ORIENTATION, None)
-    if image.format == "TIFF":  # where most tags say how the pixels are laid out
-        for tag in set(exif) - set(KEPT_OF_TIFF):
-            del exif[tag]
+    if own:  # Pillow loads all of TIFF for it
+        exif.load(own.tobytes())
+        exif.pop(ORIENTATION, None)
+    if image.format == "TIFF":
+        _leave_layout_out(exif)
     dpi = image.info.get("dpi")
     text = {name: str(words) for name, words in getattr(image, "text", {}).items()}
     comment = image.info.get("comment")
@@ -65,7 +71,7 @@ def collected(image: Image.Image) -> Metadata:
         colours="L" if image.mode in ("1", "L", "LA") or image.mode.startswith("I") else "RGB",
         dpi=(float(dpi[0]), float(dpi[1])) if dpi else None,
         text=text,
-        duration=round(image.info.get("duration") or 0),
+        duration=min(round(image.info.get("duration") or 0), LONGEST),
     )
 
 
@@ -81,7 +87,7 @@ def save_options(metadata: Metadata, image_format: str, channels: int) -> dict[s
     """
     options: dict[str, Any] = {}
     if metadata.exif and image_format in EXIF_FORMATS:
-        options["exif"] = metadata.exif
+        options |= _tiff_exif(metadata.exif) if image_format == "TIFF" else {"exif": metadata.exif}
     fits = metadata.colours == ("L" if channels < 3 else "RGB")
     if metadata.profile and image_format in PROFILE_FORMATS and fits:
         options["icc_profile"] = metadata.profile
@@ -94,8 +100,30 @@ def save_options(metadata: Metadata, image_format: str, channels: int) -> dict[s
     return options
 
 
-def _png_text(text: dict[str, str]) -> PngImagePlugin.PngInfo:
-    info = PngImagePlugin.PngInfo()
+def _leave_layout_out(exif: Image.Exif) -> None:
+    """Keep no tag but those of words and blocks: in a TIFF, others say how the pixels lie."""
+    for tag in set(exif) - set(WORDS) - set(BLOCKS):
+        del exif[tag]
+    for tag in set(exif).intersection(WORDS):
+        if not isinstance(exif[tag], str):
+            del exif[tag]
+
+
+def _tiff_exif(block: bytes) -> dict[str, Any]:
+    """EXIF for a TIFF, which holds it among its own tags."""
+    exif = Image.Exif()
+    exif.load(block)
+    _leave_layout_out(exif)
+    options: dict[str, Any] = {"exif": exif.tobytes()}
+    if set(exif).intersection(BLOCKS):  # the encoder that compresses cannot write them
+        options["compression"] = "raw"
+    return options
+
+
+def _png_text(text: dict[str, str]) -> PngInfo:
+    from PIL.PngImagePlugin import PngInfo
+
+    info = PngInfo()
     for name, words in text.items():
         info.add_itxt(name, words)
     return info

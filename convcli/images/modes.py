@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
-import io
-
 import numpy as np
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image
 
 from convcli.errors import ImageError
-from convcli.images.deep import EXTRA
-from convcli.images.metadata import collected, without_profile
+from convcli.images.deep import EXTRA, can_hold
+from convcli.images.film import Header
+from convcli.images.metadata import ORIENTATION, collected, without_profile
 from convcli.images.picture import Picture, Values
+
+GRAY_MODES = ("1", "L", "LA", "La")
+STRIP_PIXELS = 1 << 20  # that are handed over at once
+
+
+def header_of(image: Image.Image) -> Header:
+    """What a picture's header says of the values that `from_image` would give."""
+    width, height = image.size
+    # Of a PNG that names none before its pixels, Pillow would decode them to look behind.
+    is_told = image.format != "PNG" or "exif" in image.info
+    orientation = image.getexif().get(ORIENTATION, 1) if is_told else 1
+    size = (width, height) if orientation >= 5 else (height, width)
+    if _is_sixteen(image):
+        return Header((*size, 1), np.dtype(np.uint16), 16)
+    if image.mode in ("I", "F"):
+        return Header((*size, 1), np.dtype(np.int32 if image.mode == "I" else np.float32), None)
+    channels = 1 if image.mode in GRAY_MODES else 3
+    if is_deep(image) and can_hold(image.format or ""):
+        return Header((*size, 3), np.dtype(np.uint16), 16, image.mode == "RGBA")
+    return Header((*size, channels), np.dtype(np.uint8), 8, image.has_transparency_data)
 
 
 def from_image(image: Image.Image, path: str) -> Picture:
@@ -22,28 +41,49 @@ def from_image(image: Image.Image, path: str) -> Picture:
         For values that no filter can use. Whatever a broken file makes a decoder raise passes.
     """
     image.load()
-    metadata, kind = collected(image), image.format
+    metadata, orientation = collected(image), image.getexif().get(ORIENTATION, 1)
     notes = tuple(_notes(image))
-    upright = ImageOps.exif_transpose(image)
-    mode = upright.mode
-    if mode.startswith("I;16") or (mode == "I" and kind in ("PNG", "PPM")):
-        return Picture(_channels(np.asarray(upright).astype(np.uint16)), 16, None, metadata, notes)
-    if mode in ("I", "F"):
-        values = _channels(np.asarray(upright))
+    if _is_sixteen(image):
+        pixels = turned_upright(_pixels(image), orientation).astype(np.uint16, copy=False)
+        return Picture(pixels, 16, None, metadata, notes)
+    if image.mode in ("I", "F"):
+        values = turned_upright(_pixels(image), orientation)
         if not np.isfinite(values).all():
             raise ImageError(path, "holds NaN or infinity, which no filter can use")
         return Picture(values, None, None, metadata, notes)
-    if upright.has_transparency_data:
-        layered = upright.convert("LA" if mode in ("1", "L", "LA", "La") else "RGBA")
-        pixels = np.asarray(layered)
+    if image.has_transparency_data:
+        layered = _as_mode(image, "LA" if image.mode in GRAY_MODES else "RGBA")
+        pixels = turned_upright(_pixels(layered), orientation)
         return Picture(pixels[:, :, :-1], 8, some_alpha(pixels[:, :, -1:]), metadata, notes)
-    if mode == "CMYK" and metadata.profile:
-        converted = _out_of_profile(upright, metadata.profile)
+    if image.mode == "CMYK" and metadata.profile:
+        converted = _out_of_profile(image, metadata.profile)
         if converted is not None:
-            metadata, upright = without_profile(metadata), converted
-    if upright.mode not in ("L", "RGB"):
-        upright = upright.convert("L" if mode == "1" else "RGB")
-    return Picture(_channels(np.asarray(upright)), 8, None, metadata, notes)
+            metadata, image = without_profile(metadata), converted
+    colours = _as_mode(image, "L" if image.mode in GRAY_MODES else "RGB")
+    return Picture(turned_upright(_pixels(colours), orientation), 8, None, metadata, notes)
+
+
+def _is_sixteen(image: Image.Image) -> bool:
+    """Whether a picture is grey with 16 bits."""
+    return image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM"))
+
+
+def _as_mode(image: Image.Image, mode: str) -> Image.Image:
+    return image if image.mode == mode else image.convert(mode)
+
+
+def _pixels(image: Image.Image) -> Values:
+    """(H, W, C), strip by strip: of all at once, Pillow would make one copy more."""
+    width, height = image.size
+    rows = max(STRIP_PIXELS // width, 1)
+    if rows >= height or image.mode not in ("L", "RGB", "RGBA"):
+        whole = np.asarray(image)
+        return whole if whole.ndim == 3 else whole[:, :, np.newaxis]
+    pixels = np.empty((height, width, len(image.getbands())), np.uint8)
+    for top in range(0, height, rows):
+        strip = image.crop((0, top, width, min(top + rows, height)))
+        pixels[top : top + rows] = np.asarray(strip).reshape(-1, width, pixels.shape[2])
+    return pixels
 
 
 def is_deep(image: Image.Image) -> bool:
@@ -82,16 +122,16 @@ def _notes(image: Image.Image) -> list[str]:
 
 def _out_of_profile(image: Image.Image, profile: bytes) -> Image.Image | None:
     """A CMYK picture as sRGB through its own profile; None where that profile is broken."""
+    from io import BytesIO
+
+    from PIL import ImageCms
+
     try:
         return ImageCms.profileToProfile(
             image,
-            ImageCms.ImageCmsProfile(io.BytesIO(profile)),
+            ImageCms.ImageCmsProfile(BytesIO(profile)),
             ImageCms.createProfile("sRGB"),
             outputMode="RGB",
         )
     except (ImageCms.PyCMSError, OSError):
         return None
-
-
-def _channels(values: Values) -> Values:
-    return values if values.ndim == 3 else values[:, :, np.newaxis]

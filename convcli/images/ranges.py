@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,11 +11,12 @@ from convcli.errors import ArgumentError
 from convcli.images.picture import Values
 
 POLICIES = ("clamp", "abs", "rescale", "offset")
+PART_VALUES = 1 << 20  # that are mapped at once: a copy of them is made
+BEYOND = "a sum is beyond what floating point holds"
 WORTH_SAYING = 0.01  # the share of clipped values from which on a warning is given
 
 
-@dataclass(frozen=True, slots=True)
-class Ranged:
+class Ranged(NamedTuple):
     """What a range policy made of a feature map.
 
     Parameters
@@ -54,23 +55,88 @@ def to_pixels(values: Values, policy: str, depth: int) -> Ranged:
     >>> to_pixels(np.array([-4.0, 0.0, 400.0]), "clamp", 8).clipped
     0.6666666666666666
     """
-    white = 2**depth - 1
     if policy == "rescale":
-        return _rescaled(values, white)
-    if policy == "abs":
-        values = np.abs(values)
-    elif policy == "offset":
-        values = values + np.asarray((white + 1) // 2, values.dtype)
-    rounded = np.rint(values)
-    outside = np.count_nonzero(rounded < 0) + np.count_nonzero(rounded > white)
-    clipped = float(outside / values.size)
-    note = None
-    if clipped > WORTH_SAYING:
-        note = (
-            f"{clipped:.1%} of the values lie outside 0..{white} and were clipped; "
-            f"--range {_keeping(values, policy, white)} would keep them"
-        )
-    return Ranged(_integers(rounded, white), policy, clipped, note)
+        return _rescaled(values, 2**depth - 1)
+    ranging = Ranging(values.shape, policy, depth)
+    most = max(PART_VALUES * len(values) // values.size, 1)
+    for start in range(0, len(values), most):
+        rows = slice(start, start + most)
+        ranging.take(rows, values[rows].copy())
+    return ranging.ranged()
+
+
+class Ranging:
+    """Values that become pixels as they come, some rows at a time: by any policy but "rescale".
+
+    Stretching needs the least and the largest value, which are known at the end alone.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of all the values.
+    policy : {"clamp", "abs", "offset"}
+    depth : {8, 16}
+
+    Examples
+    --------
+    >>> ranging = Ranging((2, 1), "clamp", 8)
+    >>> ranging.take(slice(1, 2), np.array([[300.0]]))
+    >>> ranging.take(slice(0, 1), np.array([[0.5]]))
+    >>> ranging.ranged().pixels.tolist(), ranging.ranged().clipped
+    ([[0], [255]], 0.5)
+    """
+
+    def __init__(self, shape: tuple[int, ...], policy: str, depth: int) -> None:
+        self._policy = policy
+        self._white = 2**depth - 1
+        self._pixels: Values = np.empty(shape, np.uint8 if depth == 8 else np.uint16)
+        # Of every part: its least value, its largest, how many did not fit. Threads may add some.
+        self._found: list[tuple[float, float, int]] = []
+
+    def take(self, rows: slice, values: Values) -> None:
+        """Map the values of some rows; they are overwritten on the way.
+
+        Raises
+        ------
+        ArgumentError
+            For values that are beyond what floating point holds.
+        """
+        white, zero = self._white, (self._white + 1) // 2
+        if values.dtype.kind != "f" and self._policy != "clamp":
+            values = values.astype(np.int64)  # whose sizes and shifts all fit
+        if self._policy == "abs":
+            np.abs(values, out=values)
+        elif self._policy == "offset":
+            values += values.dtype.type(zero)
+        if values.dtype.kind == "f":
+            np.rint(values, out=values)
+        least, largest = float(values.min()), float(values.max())
+        if math.isnan(least) or largest == math.inf:
+            raise ArgumentError(BEYOND)
+        below = int(np.count_nonzero(values < 0)) if least < 0 else 0
+        above = int(np.count_nonzero(values > white)) if largest > white else 0
+        np.clip(values, 0, white, out=self._pixels[rows], casting="unsafe")
+        self._found.append((least, largest, below + above))
+
+    @property
+    def least(self) -> float:
+        """The least value so far, on the scale of the pixels."""
+        return min(found[0] for found in self._found)
+
+    def ranged(self) -> Ranged:
+        """What has become of all of them."""
+        largest = max(found[1] for found in self._found)
+        clipped = sum(found[2] for found in self._found) / self._pixels.size
+        note = None
+        if clipped > WORTH_SAYING:
+            zero = (self._white + 1) // 2
+            fits_offset = -zero <= self.least and largest <= self._white - zero
+            keeping = "offset" if self._policy == "clamp" and fits_offset else "rescale"
+            note = (
+                f"{clipped:.1%} of the values lie outside 0..{self._white} and were clipped; "
+                f"--range {keeping} would keep them"
+            )
+        return Ranged(self._pixels, self._policy, clipped, note)
 
 
 def _rescaled(values: Values, white: int) -> Ranged:
@@ -84,13 +150,6 @@ def _rescaled(values: Values, white: int) -> Ranged:
     stretched = (values.astype(np.float64, copy=False) - least) / (largest - least) * white
     note = f"rescaled {least:.6g}..{largest:.6g} to 0..{white}"
     return Ranged(_integers(np.rint(stretched), white), "rescale", note=note)
-
-
-def _keeping(values: Values, policy: str, white: int) -> str:
-    """The policy under which nothing would be clipped."""
-    half = (white + 1) // 2
-    fits_offset = -half <= float(values.min()) and float(values.max()) < white + 1 - half
-    return "offset" if policy == "clamp" and fits_offset else "rescale"
 
 
 def _integers(rounded: Values, white: int) -> Values:

@@ -2,35 +2,37 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any, BinaryIO, cast
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
-from convcli.errors import FileError, GridError, ImageError
+from convcli.errors import GridError, ImageError
 from convcli.files import STDIN, STREAM_BYTES, opened
-from convcli.grids import NPY_MAGIC, TEXT_BYTES, is_grid, load_grid, read_grid
+from convcli.grids.npy import NPY_MAGIC
+from convcli.grids.opening import TEXT_BYTES, OpenGrid, is_grid, open_grid, opened_grid
+from convcli.images.decoders import identified
 from convcli.images.deep import can_hold, read_deep
-from convcli.images.film import Film
-from convcli.images.formats import READ
+from convcli.images.film import Film, Header
 from convcli.images.metadata import ORIENTATION, collected
-from convcli.images.modes import from_image, is_deep, some_alpha, turned_upright
-from convcli.images.picture import Picture, Values
-from convcli.images.quiet import quiet_decoders
+from convcli.images.modes import from_image, header_of, is_deep, some_alpha, turned_upright
+from convcli.images.picture import Picture
+from convcli.images.quiet import decoding, not_a_picture
 
 MAX_PIXELS = 180_000_000
 PICTURE_BYTES = 2 << 30  # a picture file on disk
 MOST_FRAMES = 10_000
+MOST_PLAYS = 65_535  # that every format can say
 MOST_SMALL_READS = 300_000  # a decoder that takes more bytes one by one is lost in junk
 
+_LAST_CHUNK = b"\0\0\0\0IEND\xaeB`\x82"
+_TIFF = (b"II*\0", b"MM\0*")
 _SIGNATURES = (
     b"\x89PNG",
     b"\xff\xd8\xff",
     b"RIFF",
-    b"II*\0",
-    b"MM\0*",
+    *_TIFF,
     b"GIF8",
     b"BM",
     b"P1", b"P2", b"P3", b"P4", b"P5", b"P6", b"Pf", b"PF",
@@ -65,8 +67,8 @@ def opened_film(path: str, *, max_pixels: int = MAX_PIXELS) -> Iterator[Film]:
     Parameters and errors are those of `read_input`.
     """
     if is_grid(path):
-        grid = read_grid(path, max_pixels)
-        yield Film(path, 1, lambda _: _from_grid(grid, path))
+        with opened_grid(path, max_pixels) as grid:
+            yield _still(grid, path)
         return
     with opened(path, PICTURE_BYTES, lambda start: _most_held(start, path)) as stream:
         start = stream.read(4)
@@ -74,9 +76,15 @@ def opened_film(path: str, *, max_pixels: int = MAX_PIXELS) -> Iterator[Film]:
         if not start:
             raise ImageError(path, "is empty")
         if path == STDIN and not start.startswith(_SIGNATURES):
-            numbers = load_grid(stream, path, max_pixels)
-            yield Film(path, 1, lambda _: _from_grid(numbers, path))
+            yield _still(open_grid(stream, path, max_pixels), path)
             return
+        if start.startswith(_TIFF):
+            from convcli.images.floats import float_film, is_beyond_pillow
+
+            if is_beyond_pillow(stream):
+                with float_film(stream, path, max_pixels) as film:
+                    yield film
+                return
         yield _film(stream, path, max_pixels)
 
 
@@ -85,31 +93,46 @@ def _most_held(start: bytes, path: str) -> int:
     if start.startswith(_SIGNATURES):
         return STREAM_BYTES
     if path != STDIN and start:
-        raise ImageError(path, _not_a_picture())
+        raise ImageError(path, not_a_picture())
     return STREAM_BYTES if start.startswith(NPY_MAGIC) else TEXT_BYTES
 
 
-def _from_grid(grid: Values, path: str) -> Picture:
-    if grid.ndim not in (2, 3):
+def _still(grid: OpenGrid, path: str) -> Film:
+    """A grid as a film of one frame."""
+    if len(grid.shape) not in (2, 3):
         raise GridError(path, f"must be (H, W) or (H, W, C), not {grid.shape}")
-    native = grid.astype(grid.dtype.newbyteorder("="), copy=False)
-    return Picture(native if grid.ndim == 3 else native.reshape(*native.shape, 1))
+    height, width, channels = (*grid.shape, 1)[:3]
+    native = grid.dtype.newbyteorder("=")
+
+    def decode(_: int) -> Picture:
+        values = grid.read().astype(native, copy=False)
+        return Picture(values.reshape(height, width, channels))
+
+    return Film(path, 1, decode, Header((height, width, channels), native))
 
 
 def _film(stream: BinaryIO, path: str, max_pixels: int) -> Film:
     """A picture's frames, of which none is decoded yet."""
-    with _decoding(path):
+    with decoding(path):
         image = _open(stream, path, max_pixels)
         if image.format == "PNG":
             image.verify()  # every chunk's checksum, which decoding alone does not look at
+            _check_last_chunk(stream)
             stream.seek(0)
             image = _open(stream, path, max_pixels)
         count = getattr(image, "n_frames", 1)
         if count > MOST_FRAMES:
             raise ImageError(path, f"has {count:,} frames; the most is {MOST_FRAMES:,}")
+        header = header_of(image)
 
     def decode(number: int) -> Picture:
-        with _decoding(path):
+        if count == 1:
+            with closing(image):  # of whose pixels there are copies
+                return decoded(number)
+        return decoded(number)
+
+    def decoded(number: int) -> Picture:
+        with decoding(path):
             image.seek(number)
             width, height = image.size  # a page's own
             if width * height > max_pixels:
@@ -118,7 +141,14 @@ def _film(stream: BinaryIO, path: str, max_pixels: int) -> Film:
             return deep or from_image(image, path)
 
     kind = image.format or ""
-    return Film(path, count, decode, kind, _plays(image))
+    return Film(path, count, decode, header, kind, _plays(image))
+
+
+def _check_last_chunk(stream: BinaryIO) -> None:
+    """What is left of a PNG behind the last chunk's length and name, to which `verify` has read."""
+    stream.seek(-8, 1)
+    if stream.read(len(_LAST_CHUNK)) != _LAST_CHUNK:
+        raise ValueError("broken PNG file (bad last chunk)")
 
 
 def _plays(image: Image.Image) -> int:
@@ -126,23 +156,7 @@ def _plays(image: Image.Image) -> int:
     loop = image.info.get("loop")
     if loop is None:
         return 1
-    return int(loop) + 1 if image.format == "GIF" and loop else int(loop)
-
-
-@contextmanager
-def _decoding(path: str) -> Iterator[None]:
-    """Whatever a broken file makes a decoder raise, as one line with the file's name."""
-    try:
-        with warnings.catch_warnings(), quiet_decoders():
-            warnings.simplefilter("ignore")
-            yield
-    except FileError:
-        raise
-    except UnidentifiedImageError:
-        raise ImageError(path, _not_a_picture()) from None
-    except Exception as error:  # decoders raise whatever a broken file makes them
-        words = str(error).splitlines() or [type(error).__name__]
-        raise ImageError(path, f"cannot be decoded: {words[0]}") from error
+    return min(int(loop) + 1 if image.format == "GIF" and loop else int(loop), MOST_PLAYS)
 
 
 def _deep(image: Image.Image, stream: BinaryIO) -> Picture | None:
@@ -159,7 +173,7 @@ def _deep(image: Image.Image, stream: BinaryIO) -> Picture | None:
 def _open(stream: BinaryIO, path: str, max_pixels: int) -> Image.Image:
     """Read the header alone, and refuse more pixels than are allowed."""
     Image.MAX_IMAGE_PIXELS = None  # the limit is ours
-    image = Image.open(cast("BinaryIO", _Impatient(stream)), formats=READ)
+    image = identified(cast("BinaryIO", _Impatient(stream)))
     width, height = image.size
     if width * height > max_pixels:
         raise ImageError(
@@ -187,7 +201,3 @@ class _Impatient:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
-
-
-def _not_a_picture() -> str:
-    return f"is no picture of a kind that is read ({', '.join(READ)})"

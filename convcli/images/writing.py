@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 from collections.abc import Sequence
 from typing import Any, BinaryIO
 
@@ -10,13 +12,16 @@ import numpy as np
 from PIL import Image
 
 from convcli.images.alpha import on_white
+from convcli.images.decoders import load_plugin
 from convcli.images.deep import EXTRA, can_hold, write_deep
 from convcli.images.film import MILLISECONDS
 from convcli.images.formats import SIXTEEN_BIT
 from convcli.images.metadata import NO_METADATA, Metadata, save_options
 from convcli.images.picture import Values
+from convcli.images.png import Chunk, write_png
 
 WITHOUT_ALPHA = ("JPEG",)
+METRES_PER_INCH = 0.0254
 
 _OPTIONS: dict[str, dict[str, Any]] = {
     "JPEG": {"quality": 95, "subsampling": 0},
@@ -52,7 +57,7 @@ def fitting(
         alpha = shown
     joined = pixels if alpha is None else np.concatenate([pixels, alpha], axis=2)
     is_plain_gray = image_format in SIXTEEN_BIT and joined.shape[2] == 1
-    if joined.dtype == np.uint8 or is_plain_gray or can_hold(image_format):
+    if joined.dtype == np.uint8 or is_plain_gray or image_format == "PNG" or can_hold(image_format):
         return joined, tuple(notes)
     why = "" if image_format not in SIXTEEN_BIT else f"; {EXTRA} keeps them"
     notes.append(f"{image_format} is written with 8 bits a channel, and 16 were there{why}")
@@ -60,15 +65,28 @@ def fitting(
 
 
 def write_picture(
-    stream: BinaryIO, pixels: Values, image_format: str, metadata: Metadata = NO_METADATA
+    stream: BinaryIO,
+    pixels: Values,
+    image_format: str,
+    metadata: Metadata = NO_METADATA,
+    png_level: int | None = None,
 ) -> None:
-    """Encode (H, W, C) pixels that the format can hold: grey or RGB, and maybe alpha, last."""
-    if pixels.dtype == np.uint16 and pixels.shape[2] > 1:
-        write_deep(stream, pixels, image_format, metadata)
+    """Encode (H, W, C) pixels that the format can hold: grey or RGB, and maybe alpha, last.
+
+    `png_level` is zlib's, 0 to 9; where left out, PNG is written as suits photographs.
+    """
+    is_deep = pixels.dtype == np.uint16 and pixels.shape[2] > 1
+    if image_format == "PNG" and (png_level is None or is_deep):
+        write_png(stream, pixels, _chunks(metadata, pixels.shape[2]), png_level)
+        return
+    if is_deep:
+        write_deep(stream, pixels, metadata)
         return
     plane = pixels[:, :, 0] if pixels.shape[2] == 1 else pixels
     image = Image.fromarray(np.ascontiguousarray(plane))
-    options = _OPTIONS.get(image_format, {}) | save_options(metadata, image_format, pixels.shape[2])
+    options = _options(image_format, png_level)
+    options |= save_options(metadata, image_format, pixels.shape[2])
+    load_plugin(image_format)
     if image_format == "TIFF":  # its library writes to the file past Python, and past its errors
         held = io.BytesIO()
         image.save(held, image_format, **options)
@@ -77,11 +95,30 @@ def write_picture(
     image.save(stream, image_format, **options)
 
 
+def holds_floats(image_format: str, channels: int) -> bool:
+    """Whether a format holds real numbers of so many channels, as far as it can be written here."""
+    return image_format == "TIFF" and (channels == 1 or can_hold("TIFF"))
+
+
+def write_floats(stream: BinaryIO, values: Values, metadata: Metadata = NO_METADATA) -> None:
+    """Encode (H, W, C) as a TIFF of float32, values as they are."""
+    numbers = np.ascontiguousarray(values, np.float32)
+    if values.shape[2] > 1:
+        write_deep(stream, numbers, metadata)
+        return
+    held = io.BytesIO()
+    options = _OPTIONS["TIFF"] | save_options(metadata, "TIFF", 1)
+    load_plugin("TIFF")
+    Image.fromarray(numbers[:, :, 0]).save(held, "TIFF", **options)
+    stream.write(held.getvalue())
+
+
 def write_film(
     stream: BinaryIO,
     frames: Sequence[tuple[Values, Metadata]],
     image_format: str,
     loop: int,
+    png_level: int | None = None,
 ) -> None:
     """Encode frames, each (H, W, C) of uint8, with how long each of them stands.
 
@@ -95,9 +132,8 @@ def write_film(
     """
     images = [Image.fromarray(pixels.squeeze()) for pixels, _ in frames]
     metadata = frames[0][1]
-    options = _OPTIONS.get(image_format, {}) | save_options(
-        metadata, image_format, frames[0][0].shape[2]
-    )
+    options = _options(image_format, png_level)
+    options |= save_options(metadata, image_format, frames[0][0].shape[2])
     if image_format != "TIFF":  # whose pages do not move
         options["duration"] = [one.duration or MILLISECONDS for _, one in frames]
         if image_format != "GIF":
@@ -110,5 +146,29 @@ def write_film(
     if image_format == "WEBP":  # whose encoder may lose the alpha of what is not a key frame
         options |= {"kmin": 1, "kmax": 1}
     held = io.BytesIO()
+    load_plugin(image_format)
     images[0].save(held, image_format, save_all=True, append_images=images[1:], **options)
     stream.write(held.getvalue())
+
+
+def _chunks(metadata: Metadata, channels: int) -> list[Chunk]:
+    """The metadata as chunks of a PNG file (PNG specification, third edition, section 11.3)."""
+    options = save_options(metadata, "PNG", channels)
+    chunks = []
+    if "icc_profile" in options:
+        chunks.append((b"iCCP", b"ICC\0\0" + zlib.compress(options["icc_profile"])))
+    if "dpi" in options:
+        across, down = (round(dots / METRES_PER_INCH) for dots in options["dpi"])
+        chunks.append((b"pHYs", struct.pack(">IIB", across, down, 1)))
+    if "exif" in options:
+        chunks.append((b"eXIf", options["exif"].removeprefix(b"Exif\0\0")))
+    for name, words in metadata.text.items():
+        chunks.append((b"iTXt", name.encode("latin-1", "replace") + bytes(5) + words.encode()))
+    return chunks
+
+
+def _options(image_format: str, png_level: int | None) -> dict[str, Any]:
+    """What Pillow's `save` takes for a format."""
+    if image_format == "PNG" and png_level is not None:
+        return {"compress_level": png_level}
+    return dict(_OPTIONS.get(image_format, {}))

@@ -11,16 +11,10 @@ import numpy as np
 from convcli.arithmetic.arguments import Pair
 from convcli.errors import ArgumentError, FileError, KernelFileError
 from convcli.files import opened
-from convcli.grids import (
-    TEXT_BYTES,
-    decode,
-    finite_number,
-    load_npy,
-    nested_numbers,
-    parse_json,
-    parse_text,
-    rows_of_numbers,
-)
+from convcli.grids.nested import finite_number, nested_numbers, parse_json
+from convcli.grids.npy import load_npy
+from convcli.grids.opening import TEXT_BYTES
+from convcli.grids.text import decode, parse_text, rows_of_numbers
 from convcli.kernels.kernel import Kernel
 
 MOST_WEIGHTS = 1 << 24

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +24,7 @@ _QUANTUM = 2.0**-48  # weights that must sum to exactly zero are whole multiples
 GABOR_BANDWIDTH = 0.56  # sigma over wavelength that lets one octave through
 
 
-@dataclass(frozen=True, slots=True)
-class Family:
+class Family(NamedTuple):
     """One kind of kernel with parameters.
 
     Parameters

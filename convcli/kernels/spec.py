@@ -7,13 +7,11 @@ import re
 from pathlib import Path
 
 from convcli.errors import ArgumentError, GridError, KernelError, suggestion
-from convcli.grids import rows_of_numbers
 from convcli.kernels.bank import bank
-from convcli.kernels.files import SUFFIXES, read_kernel
 from convcli.kernels.kernel import Kernel
-from convcli.kernels.parametric import FAMILIES, make_kernel
 
 INLINE_NAME = "custom"
+SUFFIXES = (".txt", ".csv", ".json", ".npy", ".mat")
 REFUSED = (".npz",)  # files that are taken for kernels, to say that they are none
 _INLINE = re.compile(r"[0-9eE+\-.,;\s]+\Z")
 _SIZE = re.compile(r"[0-9]+(x[0-9]+)?\Z")
@@ -46,6 +44,8 @@ def load_kernel(spec: str | os.PathLike[str]) -> Kernel:
     text = typed.strip()
     path = file_of(typed)
     if path is not None:
+        from convcli.kernels.files import read_kernel
+
         return read_kernel(path)
     name = text.lower().replace("_", "-")
     found = bank().get(name)
@@ -58,6 +58,8 @@ def load_kernel(spec: str | os.PathLike[str]) -> Kernel:
         )
     if _INLINE.match(text) and any(sign.isdigit() for sign in text):
         return _inline(text)
+    from convcli.kernels.parametric import make_kernel
+
     # Only the name may be spelt with underscores: a parameter keeps its signs.
     made = make_kernel(name)
     if made is not None:
@@ -86,6 +88,8 @@ def kernel_shape(spec: str) -> tuple[int, ...]:
 
 
 def _inline(text: str) -> Kernel:
+    from convcli.grids.text import rows_of_numbers
+
     try:
         matrix = rows_of_numbers(re.sub(r"\s*;\s*", "\n", text), "inline kernel")
     except GridError as error:
@@ -97,6 +101,8 @@ def _inline(text: str) -> Kernel:
 
 
 def _unknown(spec: str, name: str) -> str:
+    from convcli.kernels.parametric import FAMILIES
+
     head = name.partition(":")[0]
     if Path(spec).suffix or "/" in spec:
         return (

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from itertools import chain
+from itertools import chain, count
 from pathlib import Path
 
 from convcli.errors import ArgumentError
@@ -20,6 +20,10 @@ NUMBER_SUFFIXES = (".npy", ".csv")
 
 _PLACES = re.compile(r"\{(stem|kernel)\}")
 _NOT_IN_SLUGS = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+def _nothing(_: str) -> bool:
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,17 +41,28 @@ class Target:
         Replace what exists.
     protected : tuple of str
         The inputs, kernel files among them, which are never replaced.
+    png_level : int, optional
+        How hard PNG is compressed, 0 to 9, as zlib has it; as suits photographs where left out.
+    keeps : callable
+        Says of the file of a channel that it is to stay as it is, for a run that was broken off.
     """
 
     template: str | None
     labels: tuple[str, ...]
     force: bool = False
     protected: tuple[str, ...] = ()
+    png_level: int | None = None
+    keeps: Callable[[str], bool] = _nothing
 
     @property
     def is_stacked(self) -> bool:
         """Whether all maps go into one file, as its channels."""
         return self.template is not None and _suffix(self.template) == ".npy" and not self.is_named
+
+    @property
+    def draws(self) -> bool:
+        """Whether what is written are pictures."""
+        return self.template is not None and format_name(self.template) not in NUMBER_SUFFIXES
 
     @property
     def holds_frames(self) -> bool:
@@ -69,6 +84,16 @@ class Target:
         """The file that one map of an input goes to."""
         words = {"stem": _stem(source), "kernel": label}
         return _PLACES.sub(lambda place: words[place[1]], self.template or "")
+
+    def channel_paths(self, source: str, label: str) -> Iterator[str]:
+        """The files of a map that goes into several, a channel each: without end, or none.
+
+        There are none where one file holds any map, or where another map has the name of one.
+        """
+        splits = self.is_named and _suffix(self.template or "") != ".npy"
+        if splits and channel_label(label, 0) not in self.labels:
+            for channel in count():
+                yield self.path(source, channel_label(label, channel))
 
 
 def check_target(target: Target, sources: Sequence[str]) -> None:
@@ -175,6 +200,11 @@ def _channel_names(target: Target) -> re.Pattern[str]:
     parts = _PLACES.split(Path(target.template or "").name)
     name = "".join(words[one] if place % 2 else re.escape(one) for place, one in enumerate(parts))
     return re.compile(rf"(?:^|[/\\]){name}$", re.DOTALL)
+
+
+def channel_label(label: str, channel: int) -> str:
+    """What stands for `{kernel}` in the name of a file that holds one channel of a map."""
+    return f"{label}-{channel}"
 
 
 def format_name(path: str) -> str:

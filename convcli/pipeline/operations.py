@@ -12,10 +12,7 @@ from convcli.arithmetic.layers import Layer
 from convcli.arithmetic.shapes import crop_sides, output_channels, resolved_groups
 from convcli.engine.activations import ACTIVATIONS
 from convcli.engine.arrays import Array
-from convcli.engine.backward import conv_transpose2d
-from convcli.engine.convolution import conv2d
-from convcli.engine.filtering import filter2d, sum_type
-from convcli.engine.pooling import avg_pool2d, max_pool2d
+from convcli.engine.filtering import Choice, PreparedFilter, prepare_filter, sum_type
 from convcli.kernels.kernel import Kernel
 from convcli.pipeline.plan import Step
 
@@ -44,37 +41,63 @@ def apply_step(step: Step, inputs: Sequence[Array], method: str) -> Array:
 def convolved(step: Step, values: Array, method: str) -> Array:
     """A kernel over a map: sums in floating point, in the image's own units."""
     layer = step.layer
-    sides = layer.window.sides((values.shape[0], values.shape[1]))
     weights, groups = _weights(step, values.shape[2])
     if groups > 1:
+        from convcli.engine.convolution import conv2d
+
         maps: Array = conv2d(
             values.transpose(2, 0, 1),
             weights[..., ::-1, ::-1] if step.flip else weights,
             stride=layer.stride,
-            padding=sides,
+            padding=layer.window.sides((values.shape[0], values.shape[1])),
             dilation=layer.dilation,
             groups=groups,
             padding_mode=layer.mode,
             method="naive" if method == "naive" else "auto",
         ).transpose(1, 2, 0)
         return np.asarray(maps + np.asarray(_bias(step), maps.dtype))
-    filtered = filter2d(
-        values,
-        weights,
-        bias=_bias(step),
-        stride=layer.stride,
-        padding=sides,
-        padding_mode=layer.mode,
-        dilation=layer.dilation,
-        flip=step.flip,
-        method=method,
-        out_dtype=sum_type(values.dtype),
-    )
-    return np.atleast_3d(filtered)
+    filtering = prepared_filter(step, values, method)
+    sums = np.empty(filtering.shape, sum_type(values.dtype))
+    cube = np.atleast_3d(sums)
+    filtering.run(cube.__setitem__)
+    return cube
+
+
+def prepared_filter(
+    step: Step, values: Array, method: str, *, rounds: bool = False
+) -> PreparedFilter:
+    """A kernel over a map, ready to run; `rounds` where the sums will be rounded anyway."""
+    layer = step.layer
+    with np.errstate(over="ignore", invalid="ignore"):  # of weights that are beyond its type
+        return prepare_filter(
+            values,
+            _weights(step, values.shape[2])[0],
+            bias=_bias(step),
+            stride=layer.stride,
+            padding=layer.window.sides((values.shape[0], values.shape[1])),
+            padding_mode=layer.mode,
+            dilation=layer.dilation,
+            flip=step.flip,
+            method=method,
+            rounds=rounds,
+        )
+
+
+def chosen_method(step: Step, values: Array, method: str) -> tuple[Choice, tuple[int, ...]]:
+    """How a kernel over a map is computed, and the shape of what it gives; nothing is computed."""
+    weights, groups = _weights(step, values.shape[2])
+    if groups == 1:
+        filtering = prepared_filter(step, values, method)
+        return filtering.choice, filtering.shape
+    size = step.layer.window.output((values.shape[0], values.shape[1]))
+    name = "naive" if method == "naive" else "im2col"
+    return Choice(name, f"a layer's weights, in {groups} groups"), (*size, len(weights))
 
 
 def transposed(step: Step, values: Array) -> Array:
     """A transposed convolution over a map."""
+    from convcli.engine.backward import conv_transpose2d
+
     layer, channels = step.layer, values.shape[2]
     weights, groups = _weights(step, channels)
     if weights.ndim == 2:  # each channel by itself
@@ -127,6 +150,8 @@ def _bias(step: Step) -> float:
 
 
 def _pooled(layer: Layer, inputs: Sequence[Array]) -> Array:
+    from convcli.engine.pooling import avg_pool2d, max_pool2d
+
     planes = inputs[0].transpose(2, 0, 1)
     settings: dict[str, Any] = {
         "stride": layer.stride,

@@ -6,13 +6,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from convcli.arithmetic.arguments import Pair
-from convcli.arithmetic.layers import CONVOLUTIONS, JOINS, POOLS, Layer
-from convcli.arithmetic.network import walk
+from convcli.arithmetic.layers import CONVOLUTIONS, Layer
 from convcli.arithmetic.notation import format_layer
-from convcli.arithmetic.shapes import Shape, format_shapes, output_shape, with_kernel
-from convcli.arithmetic.wiring import INPUT, sources
-from convcli.engine.filtering import check_method, choose_method
-from convcli.errors import ArgumentError, LimitError, ShapeError
+from convcli.arithmetic.shapes import with_kernel
+from convcli.arithmetic.wiring import sources
+from convcli.engine.filtering import check_method
+from convcli.errors import ArgumentError, LimitError
 from convcli.images.reading import MAX_PIXELS
 from convcli.kernels.kernel import Kernel, check_sides
 from convcli.kernels.spec import file_of, load_kernel
@@ -69,6 +68,9 @@ class Plan:
         How convolutions are computed.
     max_pixels : int
         The most that an input, a padded map and an output may have.
+    max_memory : int, optional
+        The most bytes that a process may need; three quarters of what its machine has where left
+        out.
     """
 
     gray: bool = False
@@ -82,6 +84,7 @@ class Plan:
     strip: bool = False
     method: str = "auto"
     max_pixels: int = MAX_PIXELS
+    max_memory: int | None = None
 
     @property
     def kernel_files(self) -> tuple[str, ...]:
@@ -93,16 +96,6 @@ class Plan:
     def squashes(self) -> bool:
         """Whether a sigmoid or a tanh leaves values that fill little of a pixel's range."""
         return any(step.layer.op in ("sigmoid", "tanh") for step in self.layers)
-
-    @property
-    def methods(self) -> str | None:
-        """How its convolutions are computed, `+` between different ways; None without any."""
-        used = [
-            choose_method(step.kernel) if self.method == "auto" else self.method
-            for step in (*self.kernels, *self.layers)
-            if step.kernel is not None and step.layer.op == "conv"
-        ]
-        return "+".join(dict.fromkeys(used)) or None
 
 
 def load_kernels(specs: Sequence[str]) -> list[Kernel]:
@@ -182,54 +175,5 @@ def check_limits(layer: Layer, max_pixels: int = MAX_PIXELS) -> None:
         )
 
 
-def check_sizes(plan: Plan, shape: Shape) -> None:
-    """Walk the plan's shapes from an input of (C, H, W), before any of it is computed.
-
-    Raises
-    ------
-    ShapeError
-        Where a layer cannot take its input, or would give an empty output.
-    LimitError
-        Where a padded map or an output has more pixels than allowed.
-    """
-    starts = [_checked(step, [shape], plan.max_pixels) for step in plan.kernels] or [shape]
-    if plan.combine is not None and len(set(starts)) > 1:
-        found = format_shapes(dict.fromkeys(starts))
-        raise ShapeError(f"--combine needs maps of one shape, not {found}")
-    for start in starts:
-        shapes = {INPUT: start}
-        for place, inputs in enumerate(sources([step.layer for step in plan.layers])):
-            given = [shapes[source] for source in inputs]
-            shapes[place] = _checked(plan.layers[place], given, plan.max_pixels)
-        if any(step.layer.op in JOINS for step in plan.layers):
-            walk([step.layer for step in plan.layers], start)  # whose joins must agree, too
-
-
-def _checked(step: Step, inputs: Sequence[Shape], max_pixels: int) -> Shape:
-    layer = step.layer
-    try:
-        shape = output_shape(layer, inputs)
-    except ShapeError as error:
-        raise ShapeError(f"{_title(step)} on {format_shapes(inputs)}: {error}") from None
-    areas = {"output": (shape[1] * shape[2], max_pixels)}
-    if layer.op in (*POOLS, "conv"):
-        rows, columns = layer.window.axes((inputs[0][1], inputs[0][2]))
-        height = rows.size + rows.before + rows.after
-        width = columns.size + columns.before + columns.after
-        # A small limit is for pictures, not for the padding that they need.
-        areas["padded input"] = (height * width, max(max_pixels, MAX_PIXELS))
-    for what, (area, most) in areas.items():
-        if area > most:
-            raise LimitError(
-                f"{_title(step)}: the {what} would have {area:,} pixels, "
-                f"and --max-pixels allows {most:,}"
-            )
-    return shape
-
-
 def _is_file(spec: str) -> bool:
     return file_of(spec) is not None
-
-
-def _title(step: Step) -> str:
-    return f"kernel {step.kernel.name}" if step.kernel else f"layer {format_layer(step.layer)}"

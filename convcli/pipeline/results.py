@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import struct
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
 from convcli.engine.arrays import Array
-from convcli.errors import ShapeError
-from convcli.files import STDOUT, check_output, replacing
+from convcli.errors import OutputError, ShapeError
+from convcli.files import check_output, replacing
+from convcli.images.metadata import Metadata
 from convcli.images.picture import Picture, Values
-from convcli.images.ranges import to_pixels
-from convcli.images.writing import fitting, write_film, write_picture
+from convcli.images.ranges import Ranged, to_pixels
+from convcli.images.writing import fitting, holds_floats, write_film, write_floats, write_picture
 from convcli.pipeline.names import NUMBER_SUFFIXES, Target, format_name
+from convcli.pipeline.plan import Plan
 
 MOST_FILES = 1024  # of one map, a channel each
 
@@ -43,8 +47,46 @@ class Written:
     notes: tuple[str, ...] = ()
 
 
+class Drawn(NamedTuple):
+    """A feature map as pixels.
+
+    Parameters
+    ----------
+    ranged : Ranged
+        Its colours, (H, W, C), and what the range policy made of them.
+    alpha : ndarray, (H, W, 1), optional
+        Of the same type; None where all is opaque.
+    metadata : Metadata
+        What belongs to the input.
+    """
+
+    ranged: Ranged
+    alpha: Values | None
+    metadata: Metadata
+
+
+def chosen_range(plan: Plan, depth: int | None) -> str:
+    """The range policy of an input's maps.
+
+    Left out, it is to clamp what has a black and a white, and to rescale numbers that have neither.
+    """
+    default = "clamp" if depth is not None and not plan.squashes else "rescale"
+    return plan.value_range or default
+
+
+def is_drawable(channels: int) -> bool:
+    """Whether a map of so many channels is one picture, grey or in colour."""
+    return channels in (1, 3)
+
+
+def draw(result: Picture, policy: str, depth: int) -> Drawn:
+    """A feature map and its alpha as pixels of so many bits."""
+    alpha = None if result.alpha is None else to_pixels(result.alpha, "clamp", depth).pixels
+    return Drawn(to_pixels(result.values, policy, depth), alpha, result.metadata)
+
+
 def write_maps(
-    source: str, results: Sequence[Picture], target: Target, policy: str
+    source: str, results: Sequence[Picture], target: Target, policy: str, *, keeps_floats: bool
 ) -> list[Written]:
     """Write every map of an input where the target says.
 
@@ -57,6 +99,8 @@ def write_maps(
     target : Target
     policy : str
         The range policy of pictures.
+    keeps_floats : bool
+        Whether values have no black and white, and stay as they are in a format that holds them.
 
     Raises
     ------
@@ -67,42 +111,50 @@ def write_maps(
     """
     if target.template is None:
         return []
-    written: list[Written] = []
+    files: dict[str, Picture] = {}
     for label, result in _files(results, target):
         path = target.path(source, label)
-        if path != STDOUT and any(one.path == path for one in written):
+        if path in files:
             raise ShapeError(f"two maps would both be written to {path}; filter them one by one")
         if label not in target.labels:  # a name that was not known before the input was read
+            if target.keeps(path):
+                continue
             check_output(path, force=target.force, inputs=target.protected)
-        written.append(_write(path, result, policy))
+        files[path] = result
+    # A map's channel 0 comes last: where it is, a run that was broken off had them all.
+    written = [
+        _write(path, result, policy, target, keeps_floats=keeps_floats)
+        for path, result in reversed(files.items())
+    ]
+    return written[::-1]
+
+
+def write_drawn(source: str, maps: Iterable[Drawn], target: Target) -> list[Written]:
+    """Write maps that are pixels already, each of a kernel of its own."""
+    written = []
+    for label, drawn in zip(target.labels, maps, strict=True):
+        written.append(_write_picture(target.path(source, label), drawn, target))
+        del drawn  # before the next is made
     return written
 
 
 def write_films(
-    source: str,
-    frames: Sequence[Sequence[Picture]],
-    target: Target,
-    policy: str,
-    loop: int,
+    source: str, frames: Sequence[Sequence[Drawn]], target: Target, loop: int
 ) -> list[Written]:
-    """Write the maps of every frame of an input, a film for each kernel.
-
-    Parameters are those of `write_maps`, with the maps of each frame; `loop` is how often it plays.
-    """
+    """Write the maps of every frame of an input, a film for each kernel; `loop` is how often."""
     written = []
     for place, label in enumerate(target.labels):
         path = target.path(source, label)
-        kind = format_name(path)
         shots, outcomes = [], []
         for maps in frames:
-            result = maps[place]
-            if result.values.shape[2] not in (1, 3):
-                raise ShapeError(f"a film of {result.values.shape[2]} channels is no picture")
-            pixels, outcome = _pixels(path, result, policy, depth=8)
-            shots.append((pixels, result.metadata))
+            channels = maps[place].ranged.pixels.shape[2]
+            if not is_drawable(channels):
+                raise ShapeError(f"a film of {channels} channels is no picture")
+            pixels, outcome = _fitted(path, maps[place])
+            shots.append((pixels, maps[place].metadata))
             outcomes.append(outcome)
-        with replacing(path) as stream:
-            write_film(stream, shots, kind, loop)
+        with _encoding(path) as stream:
+            write_film(stream, shots, format_name(path), loop, target.png_level)
         worst = max(outcomes, key=lambda one: one.clipped)
         written.append(replace(worst, shape=(len(shots), *worst.shape)))
     return written
@@ -117,40 +169,70 @@ def _files(results: Sequence[Picture], target: Target) -> Iterator[tuple[str, Pi
             )
         yield target.labels[0], Picture(np.concatenate([one.values for one in results], axis=2))
         return
-    kind = format_name(target.template or "")
     for label, result in zip(target.labels, results, strict=True):
-        channels = result.values.shape[2]
-        if kind == ".npy" or channels == 1 or (channels == 3 and kind not in NUMBER_SUFFIXES):
-            yield label, result
-        elif target.is_named and channels <= MOST_FILES:
-            for channel in range(channels):
-                plane = result.values[:, :, channel : channel + 1]
-                yield f"{label}-{channel}", replace(result, values=plane)
-        else:
-            raise ShapeError(
-                f"its {channels} channels do not fit one {kind}; put {{kernel}} in the output's "
-                "name for a file each, or write .npy"
-            )
+        parts = labels_of(label, result.values.shape[2], target)
+        for channel, part in enumerate(parts):
+            plane = result.values[:, :, channel : channel + 1]
+            yield part, result if len(parts) == 1 else replace(result, values=plane)
 
 
-def _write(path: str, result: Picture, policy: str) -> Written:
+def labels_of(label: str, channels: int, target: Target) -> list[str]:
+    """What stands for `{kernel}` in a map's file, or in a file for each of its channels.
+
+    Raises
+    ------
+    ShapeError
+        Where the channels do not fit one file, and there is no name for several.
+    """
+    kind = format_name(target.template or "")
+    if kind == ".npy" or channels == 1 or (is_drawable(channels) and kind != ".csv"):
+        return [label]
+    if target.is_named and channels <= MOST_FILES:
+        return [f"{label}-{channel}" for channel in range(channels)]
+    raise ShapeError(
+        f"its {channels} channels do not fit one {kind}; put {{kernel}} in the output's "
+        "name for a file each, or write .npy"
+    )
+
+
+def _write(
+    path: str, result: Picture, policy: str, target: Target, *, keeps_floats: bool
+) -> Written:
     kind = format_name(path)
     if kind in NUMBER_SUFFIXES:
         numbers = squeezed(result.values)
         with replacing(path) as stream:
             _write_npy(stream, numbers) if kind == ".npy" else _write_csv(stream, numbers)
         return Written(path, numbers.shape)
-    pixels, written = _pixels(path, result, policy, result.depth or 8)
-    with replacing(path) as stream:
-        write_picture(stream, pixels, kind, result.metadata)
+    if keeps_floats and holds_floats(kind, result.values.shape[2]):
+        with _encoding(path) as stream:
+            write_floats(stream, result.values, result.metadata)
+        return Written(path, squeezed(result.values).shape)
+    return _write_picture(path, draw(result, policy, result.depth or 8), target)
+
+
+def _write_picture(path: str, drawn: Drawn, target: Target) -> Written:
+    pixels, written = _fitted(path, drawn)
+    with _encoding(path) as stream:
+        write_picture(stream, pixels, format_name(path), drawn.metadata, target.png_level)
     return written
 
 
-def _pixels(path: str, result: Picture, policy: str, depth: int) -> tuple[Values, Written]:
-    """A map and its alpha as pixels that the path's format can hold, and what became of them."""
-    ranged = to_pixels(result.values, policy, depth)
-    alpha = None if result.alpha is None else to_pixels(result.alpha, "clamp", depth).pixels
-    pixels, notes = fitting(ranged.pixels, alpha, format_name(path))
+@contextmanager
+def _encoding(path: str) -> Iterator[BinaryIO]:
+    """A file for an encoder, which raises what it likes for what its format cannot hold."""
+    with replacing(path) as stream:
+        try:
+            yield stream
+        except (ValueError, OverflowError, RuntimeError, struct.error) as error:
+            words = str(error).splitlines() or [type(error).__name__]
+            raise OutputError(path, f"cannot be encoded: {words[0]}") from error
+
+
+def _fitted(path: str, drawn: Drawn) -> tuple[Values, Written]:
+    """Pixels that the path's format can hold, and what became of them."""
+    ranged = drawn.ranged
+    pixels, notes = fitting(ranged.pixels, drawn.alpha, format_name(path))
     notes = (*(() if ranged.note is None else (ranged.note,)), *notes)
     return pixels, Written(path, squeezed(pixels).shape, ranged.policy, ranged.clipped, notes)
 

@@ -10,10 +10,11 @@ import numpy as np
 from convcli.engine.filtering import filter_bands, sum_type
 from convcli.errors import GridError
 from convcli.files import replacing
-from convcli.grids import mapped_npy
+from convcli.grids.npy import mapped_npy
 from convcli.kernels.kernel import Kernel
+from convcli.pipeline.course import courses
 from convcli.pipeline.names import Target, format_name
-from convcli.pipeline.plan import Plan, check_sizes
+from convcli.pipeline.plan import Plan
 from convcli.pipeline.results import Written
 
 LARGE = 64 << 20  # bytes of a file: a smaller one is read whole
@@ -46,7 +47,7 @@ def stream(source: str, plan: Plan, target: Target) -> Written:
         if grid.ndim not in (2, 3):
             raise GridError(source, f"must be (H, W) or (H, W, C), not {grid.shape}")
         channels = 1 if grid.ndim == 2 else grid.shape[2]
-        check_sizes(plan, (channels, grid.shape[0], grid.shape[1]))
+        courses(plan, (channels, grid.shape[0], grid.shape[1]))
         layer = step.layer
         bands = filter_bands(
             grid,

@@ -26,7 +26,7 @@ OPTIONS = {
         *("-o", "--output", "--output-dir", "-f", "--force", "--figure", "--print", "--method"),
         *("-j", "--jobs", "--scheduler", "--max-pixels", "--dry-run", "--json", "-q", "--quiet"),
         *("-v", "--verbose", "--linear", "--strip", "--frame", "--preview", "--name"),
-        "--skip-existing",
+        *("--skip-existing", "--threads", "--max-memory", "--png-level"),
     },
     "kernels": {"--json"},
     "shape": {

@@ -163,7 +163,8 @@ def test_one_input_needs_no_worker(place: Path) -> None:
 def test_workers_compute_in_one_thread(place: Path) -> None:
     script = (
         "import os, sys\n"
-        "from convcli.cli.workers import THREADS, local_workers\n"
+        "from convcli.cli.blas import ONE_THREAD as THREADS\n"
+        "from convcli.cli.workers import local_workers\n"
         "if __name__ == '__main__':\n"
         "    before = {name: os.environ.get(name) for name in THREADS}\n"
         "    with local_workers(1) as workers:\n"
@@ -299,6 +300,24 @@ def test_no_input_is_replaced_by_the_output_of_another(
     assert len(names(place / "out")) == 4
 
 
+# Numbers
+
+
+def test_numbers_of_several_inputs_are_told_apart(place: Path) -> None:
+    (place / "a.csv").write_text("1,2\n")
+    (place / "bad.csv").write_text("bad\n")
+    (place / "b\nc.csv").write_text("3,40\n")
+    inputs = ("bad.csv", "a.csv", "gone.csv", "b\nc.csv")
+    done = here("apply", *inputs, "-k", "1.0", "--print", cwd=place)
+    assert done.code == 1
+    assert done.text == "# a.csv\n1 2\n\n# b\\nc.csv\n 3 40\n"
+    both = here("apply", *inputs[1:], "-k", "1.0", "-k", "2.0", "--print", cwd=place)
+    blocks = "# a.csv\n# custom\n1 2\n\n# custom-2\n2 4\n\n# b\\nc.csv\n# custom\n 3 40\n"
+    assert both.text.startswith(blocks)
+    alone = here("apply", "a.csv", "-k", "1.0", "--print", cwd=place)
+    assert alone.text == "1 2\n"
+
+
 # Resuming
 
 
@@ -329,6 +348,92 @@ def test_what_is_half_there_is_completed(place: Path) -> None:
     assert (again.code, again.stderr) == (0, "")
     assert ((place / "p0.sobel-x.png").read_bytes(), (place / "f.svg").read_bytes()) == whole
     assert (place / "p0.blur.png").read_bytes() == b"old"
+
+
+def test_a_map_in_channels_is_there_if_its_channels_are(place: Path) -> None:
+    np.save(place / "deep.npy", np.random.default_rng(0).random((4, 5, 4)))
+    arguments = ("apply", "deep.npy", "p0.png", "-k", "blur", "-k", "sobel-x", "--skip-existing")
+    assert here(*arguments, "-q", cwd=place).code == 0
+    channels = [f"deep.{name}-{number}.png" for name in ("blur", "sobel-x") for number in range(4)]
+    assert {*channels, "p0.blur.png"} <= set(names(place))
+    (place / "deep.npy").write_bytes(b"bad")  # which is not even read
+    again = here(*arguments, "--json", cwd=place)
+    assert again.code == 0, again
+    assert [document["output"] for document in documents(again)][:8] == channels
+    assert all(document["skipped"] for document in documents(again))
+    assert again.stderr.startswith("convcli: 2 of 2 inputs skipped")
+
+
+@pytest.mark.parametrize("broken_off", [1, 2, 3])
+def test_channels_that_a_broken_run_left_are_completed(place: Path, broken_off: int) -> None:
+    np.save(place / "deep.npy", np.random.default_rng(0).random((4, 5, 4)))
+    channels = [place / f"deep.blur-{number}.png" for number in range(4)]
+    resumed = ("apply", "deep.npy", "-k", "blur", "--skip-existing", "--json")
+    assert here(*resumed, cwd=place).code == 0
+    whole = [channel.read_bytes() for channel in channels]
+    for channel in channels[broken_off:]:
+        channel.write_bytes(b"old")
+    for channel in channels[:broken_off]:
+        channel.unlink()
+    done = here(*resumed, cwd=place)
+    assert done.code == 0
+    made = [Path(str(document["output"])).name for document in documents(done)]
+    assert made == [channel.name for channel in channels[:broken_off]]
+    found = [channel.read_bytes() for channel in channels]
+    assert found == [*whole[:broken_off], *[b"old"] * (4 - broken_off)]
+
+
+def test_channel_0_is_written_last(place: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (2000, 1500, 4), np.uint8)
+    np.save(place / "deep.npy", noise)
+    with started("deep.npy", "-k", "identity", "--output-dir", "o", cwd=place) as one:
+        wait_for(lambda: list(place.glob("o/deep.*")))
+        one.kill()
+    assert not (place / "o" / "deep.identity-0.png").exists()
+    assert (place / "o" / "deep.identity-3.png").exists()
+
+
+def test_two_maps_for_one_file_are_refused_before_any_is_written(place: Path) -> None:
+    np.save(place / "edge.npy", np.ones((2, 3, 1, 1)))  # two channels: edge-0 and edge-1
+    np.save(place / "edge-0.npy", np.ones((3, 1, 1)))
+    before = names(place)
+    done = here("apply", "p0.png", "-k", "edge.npy", "-k", "edge-0.npy", cwd=place)
+    assert done.code == 1
+    assert "two maps would both be written to p0.edge-0.png" in done.stderr
+    assert names(place) == before
+
+
+def test_a_channel_that_exists_is_refused_before_any_is_written(place: Path) -> None:
+    np.save(place / "deep.npy", np.zeros((4, 5, 4)))
+    (place / "deep.blur-2.png").write_bytes(b"old")
+    before = names(place)
+    done = here("apply", "deep.npy", "-k", "blur", cwd=place)
+    assert (done.code, "deep.blur-2.png: exists already" in done.stderr) == (1, True)
+    assert names(place) == before
+
+
+def test_one_of_two_maps_in_channels_is_made_again(place: Path) -> None:
+    np.save(place / "deep.npy", np.random.default_rng(0).random((4, 5, 2)))
+    arguments = ("apply", "deep.npy", "-k", "blur", "-k", "sobel-x", "--skip-existing", "--json")
+    whole = [document["output"] for document in documents(here(*arguments, cwd=place))]
+    for channel in range(2):
+        (place / f"deep.blur-{channel}.png").unlink()
+    again = documents(here(*arguments, cwd=place))
+    assert {document["output"]: "skipped" in document for document in again} == {
+        output: "sobel" in str(output) for output in whole
+    }
+
+
+def test_a_map_is_not_there_for_another_with_the_name_of_its_channel(place: Path) -> None:
+    (place / "edge.txt").write_text("1 2 1")
+    (place / "edge-0.txt").write_text("1 0 -1")
+    for number in range(2):  # what another run made of edge-0.txt and edge-1.txt, perhaps
+        (place / f"p0.edge-{number}.npy").write_bytes(b"old")
+    (place / "p0.edge-0.png").write_bytes(b"old")
+    resumed = ("apply", "p0.png", "-k", "edge.txt", "--skip-existing", "-q")
+    assert here(*resumed, "--name", "{stem}.{kernel}.npy", cwd=place).code == 0
+    assert here(*resumed, cwd=place).code == 0
+    assert {"p0.edge.npy", "p0.edge.png"} <= set(names(place))
 
 
 # Signals, and workers that die
@@ -415,6 +520,39 @@ def test_a_file_that_kills_once_is_done_the_second_time(place: Path) -> None:
         _, stderr = one.communicate(timeout=PATIENCE)
     assert (one.returncode, stderr) == (0, b"")
     assert names(place / "o") == [f"{name}.blur.png" for name in ("p0", "p1", "p2", "slow")]
+
+
+@pytest.mark.parametrize("where", ["o", "{stem}.png", "link"])
+def test_a_worker_that_is_killed_while_it_writes_leaves_nothing(where: str, place: Path) -> None:
+    random = np.random.default_rng(0)
+    for number in range(3):
+        np.save(place / f"large{number}.npy", random.integers(0, 255, (2500, 2500), np.uint8))
+    (place / "o").mkdir()
+    foreign = place / "o" / ".convcli-99999999-of-a-process-elsewhere"
+    foreign.touch()
+    inputs = ("large0.npy", "large1.npy", "p0.png", "large2.npy", "p1.png")
+    targets = {
+        "o": ("--output-dir", "o"),
+        "{stem}.png": ("-o", "o/{stem}.identity.png"),
+        "link": ("--output-dir", "link"),
+    }
+    if where == "link":  # whose files are links, too: what they point to is replaced
+        (place / "link").mkdir()
+        for name in inputs:
+            link = place / "link" / f"{Path(name).stem}.identity.png"
+            link.symlink_to(Path("..") / "o" / link.name)
+    options = (*targets[where], "-k", "identity", "--range", "clamp", "-j", "2", "-q")
+    with started(*inputs, *options, cwd=place) as one:
+        wait_for(lambda: len(list(place.glob("o/.convcli-*"))) > 1)
+        (writing, *_) = {*place.glob("o/.convcli-*")} - {foreign}
+        os.kill(int(writing.name.split("-")[1]), signal.SIGKILL)
+        _, stderr = one.communicate(timeout=PATIENCE)
+    assert (one.returncode, stderr) == (0, b"")
+    whole = sorted(f"{Path(name).stem}.identity.png" for name in inputs)
+    assert names(place / "o") == [foreign.name, *whole]
+    for name in whole[:3]:
+        made, given = place / "o" / name, place / f"{name.partition('.')[0]}.npy"
+        np.testing.assert_array_equal(np.asarray(Image.open(made)), np.load(given))
 
 
 def test_a_pipe_that_breaks_ends_all(place: Path) -> None:

@@ -21,8 +21,8 @@ from convcli.arithmetic.shapes import Shape
 from convcli.cli.networks import sized
 from convcli.errors import ArgumentError
 from convcli.images.picture import Picture
+from convcli.pipeline.maps import filter_picture
 from convcli.pipeline.plan import Plan, layer_steps
-from convcli.pipeline.run import filter_picture
 
 KERNELS = ["sharpen", "sobel-x", "roberts-1", "gaussian-5x5", "box:2x5", "ones:4", "gaussian:0.7"]
 POINTWISE = ["relu", "leaky-relu", "abs", "sigmoid", "tanh", "magnitude"]

@@ -15,17 +15,20 @@ from convcli.arithmetic.notation import parse_layer
 from convcli.errors import ArgumentError, KernelError, KernelFileError, LimitError, ShapeError
 from convcli.images.picture import Picture
 from convcli.kernels.kernel import Kernel
+from convcli.pipeline.course import courses
+from convcli.pipeline.maps import filter_picture
+from convcli.pipeline.names import Target
 from convcli.pipeline.operations import convolved
 from convcli.pipeline.plan import (
     Plan,
     Step,
     check_limits,
-    check_sizes,
     convolution,
     layer_steps,
     load_kernels,
 )
-from convcli.pipeline.run import default_range, filter_picture
+from convcli.pipeline.rehearsal import rehearse
+from convcli.pipeline.results import chosen_range
 
 
 def plan(*layers: str, max_pixels: int = 10_000) -> Plan:
@@ -58,12 +61,12 @@ def test_typed_numbers_at_their_limit_are_allowed(layer: str) -> None:
 
 def test_sizes_are_checked_by_arithmetic_before_memory_is_taken() -> None:
     with pytest.raises(LimitError, match="1,000,000,000,000 pixels"):
-        check_sizes(plan("tconv:kernel=ones:1000,s=1000,p=0"), (1, 1000, 1000))
+        courses(plan("tconv:kernel=ones:1000,s=1000,p=0"), (1, 1000, 1000))
     with pytest.raises(LimitError, match="padded input"):
-        check_sizes(plan("conv:kernel=blur,p=60000,s=60000"), (1, 10, 10))
+        courses(plan("conv:kernel=blur,p=60000,s=60000"), (1, 10, 10))
     with pytest.raises(LimitError):
-        check_sizes(plan("adaptiveavgpool:101"), (1, 10, 10))
-    check_sizes(plan("adaptiveavgpool:100"), (1, 10, 10))
+        courses(plan("adaptiveavgpool:101"), (1, 10, 10))
+    courses(plan("adaptiveavgpool:100"), (1, 10, 10))
 
 
 @pytest.mark.parametrize(
@@ -79,7 +82,7 @@ def test_sizes_are_checked_by_arithmetic_before_memory_is_taken() -> None:
 )
 def test_a_layer_that_cannot_take_its_input_is_named(layers: list[str], words: str) -> None:
     with pytest.raises(ShapeError, match=words):
-        check_sizes(plan(*layers), (1, 10, 10))
+        courses(plan(*layers), (1, 10, 10))
 
 
 def test_a_name_that_leads_nowhere_is_found_before_a_file_is_opened() -> None:
@@ -114,12 +117,20 @@ def test_a_kernel_is_read_once_however_often_it_is_named(tmp_path: Path) -> None
         ([], "auto", None),
     ],
 )
-def test_the_plan_says_how_it_computes(
-    kernels: list[str], method: str, expected: str | None
+def test_a_rehearsal_says_how_a_plan_computes(
+    tmp_path: Path, kernels: list[str], method: str, expected: str | None
 ) -> None:
-    layer = parse_layer("conv:kernel=blur")
+    layer = parse_layer("conv:kernel=blur,p=same")
     steps = tuple(convolution(layer, kernel, method) for kernel in load_kernels(kernels))
-    assert Plan(kernels=steps, method=method).methods == expected
+    np.save(tmp_path / "in.npy", np.zeros((300, 400), np.float32))
+    labels = tuple(kernels) or ("filtered",)
+    rehearsal = rehearse(
+        str(tmp_path / "in.npy"),
+        Plan(kernels=steps, method=method),
+        Target(None, labels),
+        is_folder_new=False,
+    )
+    assert rehearsal.methods == expected
 
 
 @pytest.mark.parametrize(
@@ -136,7 +147,7 @@ def test_what_has_a_black_and_a_white_is_clamped(
     depth: int | None, layers: list[str], policy: str
 ) -> None:
     picture = Picture(np.zeros((2, 2, 1)), depth)
-    assert default_range(picture, plan(*layers)) == policy
+    assert chosen_range(plan(*layers), picture.depth) == policy
 
 
 # ---- values ------------------------------------------------------------------------------------

@@ -1,0 +1,20 @@
+"""BLAS kept to one thread: the engine's own threads, or processes, share the cores out."""
+
+from __future__ import annotations
+
+import os
+
+# Read when NumPy is loaded, and never again.
+ONE_THREAD = (
+    "OPENBLAS_NUM_THREADS",
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "BLIS_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+)
+
+
+def hold_blas() -> None:
+    """Keep BLAS to one thread, here and in processes that start from here; before NumPy loads."""
+    for name in ONE_THREAD:
+        os.environ.setdefault(name, "1")

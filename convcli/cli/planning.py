@@ -1,0 +1,100 @@
+"""What was typed to `apply` -> a plan and a target."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from convcli.arithmetic.layers import Layer
+from convcli.cli.recipe import Recipe
+from convcli.errors import ArgumentError, FileError, KernelError, KernelFileError
+from convcli.files import STDOUT
+from convcli.kernels.kernel import Kernel
+from convcli.kernels.spec import file_of
+from convcli.pipeline.names import Target, distinct, slug
+from convcli.pipeline.plan import Plan, Step, check_limits, convolution, layer_steps, load_kernels
+
+
+def make_plan(recipe: Recipe, inputs: Sequence[str]) -> tuple[Plan, tuple[str, ...]]:
+    """The plan, and a label for each feature map that it makes.
+
+    Raises
+    ------
+    ArgumentError
+        For what cannot be done as typed.
+    KernelFileError
+        For a kernel's file.
+    """
+    base = Layer(
+        op="conv",
+        stride=recipe.stride,
+        padding=recipe.padding,
+        dilation=recipe.dilation,
+        mode=recipe.padding_mode,
+    )
+    check_limits(base, recipe.max_pixels)
+    layers = _layers(recipe)
+    kernels = load_kernels(recipe.kernel)
+    plan = Plan(
+        gray=recipe.gray,
+        resize=recipe.resize,
+        kernels=tuple(
+            _step(recipe, base, kernel, spec)
+            for kernel, spec in zip(kernels, recipe.kernel, strict=True)
+        ),
+        combine=recipe.combine,
+        layers=layers,
+        value_range=recipe.value_range,
+        frame=recipe.frame,
+        linear=recipe.linear,
+        strip=recipe.strip,
+        method=recipe.method,
+        max_pixels=recipe.max_pixels,
+        max_memory=recipe.memory_share(inputs),
+    )
+    if not kernels:
+        return plan, ("filtered",)
+    if recipe.combine is not None:
+        return plan, ("combined",)
+    return plan, distinct([slug(kernel.name) for kernel in kernels])
+
+
+def _layers(recipe: Recipe) -> tuple[Step, ...]:
+    """The steps of the typed stack, or of the network file."""
+    if recipe.net is None:
+        return layer_steps(recipe.stack, method=recipe.method, max_pixels=recipe.max_pixels)
+    from convcli.cli.networks import is_network_file, load_network
+
+    found = load_network(recipe.net)
+    try:
+        return layer_steps(found.layers, method=recipe.method, max_pixels=recipe.max_pixels)
+    except FileError:
+        raise
+    except ArgumentError as error:
+        if not is_network_file(recipe.net):
+            raise
+        raise FileError(recipe.net.removeprefix("@"), str(error)) from error
+
+
+def make_target(
+    recipe: Recipe, plan: Plan, labels: tuple[str, ...], inputs: Sequence[str]
+) -> Target:
+    """Where the results go, and what must not be replaced beside the inputs."""
+    net_file = () if recipe.net is None else (recipe.net.removeprefix("@"),)
+    template = STDOUT if recipe.goes_to_stdout(inputs) else recipe.template
+    protected = (*net_file, *plan.kernel_files)
+    return Target(template, labels, recipe.force, protected, recipe.png_level)
+
+
+def _step(recipe: Recipe, base: Layer, kernel: Kernel, spec: str) -> Step:
+    """One kernel as a convolution, normalized and biased as typed."""
+    if recipe.normalize:
+        try:
+            kernel = kernel.normalized()
+        except KernelError as error:
+            path = file_of(spec)
+            if path is None:
+                raise KernelError(f"kernel {spec!r}: {error}") from None
+            raise KernelFileError(path, str(error)) from error
+    biased = replace(kernel, bias=kernel.bias + recipe.bias)
+    return convolution(replace(base, spec=spec), biased, recipe.method, flip=recipe.flip)

@@ -1,0 +1,96 @@
+"""`.npy` -> numbers: its header is held to what it may say before any memory is taken."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from convcli.errors import GridError
+from convcli.files import opened, remaining
+from convcli.grids.text import Grid, short
+
+NPY_MAGIC = b"\x93NUMPY"
+HEADER_BYTES = 1 << 16  # more than any header takes
+
+
+def starts_as_npy(stream: BinaryIO) -> bool:
+    """Whether a stream's next bytes are those that a `.npy` array starts with."""
+    start = stream.read(len(NPY_MAGIC))
+    stream.seek(-len(start), 1)
+    return start == NPY_MAGIC
+
+
+def load_npy(stream: BinaryIO, name: str, most_values: int) -> Grid:
+    """Read a `.npy` array; what its header says is checked before any memory is taken."""
+    checked_npy(stream, name, most_values)
+    stream.seek(0)
+    array: Grid = np.load(stream, allow_pickle=False)
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise GridError(name, "holds NaN or infinity, which no filter can use")
+    return array
+
+
+@contextmanager
+def mapped_npy(path: str, most_values: int) -> Iterator[tuple[Grid, Callable[[], None]]]:
+    """Map a `.npy` file into memory, to be read as it is used.
+
+    Yields
+    ------
+    array, release
+        Calling `release` lets go of what was read so far, so that a file larger than the memory
+        can be gone through.
+
+    Raises
+    ------
+    FileError
+        As `opened_grid`; its numbers are not looked at, so they may be NaN.
+    """
+    with opened(path, most_values * 8 + HEADER_BYTES) as stream:
+        shape, dtype, is_fortran = checked_npy(stream, path, most_values)
+        # Closed with the last array that looks into it: it cannot be closed under one.
+        import mmap
+
+        held = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+        flat = np.frombuffer(held, dtype, math.prod(shape), stream.tell())
+        array = flat.reshape(shape, order="F" if is_fortran else "C")
+        yield array, lambda: held.madvise(mmap.MADV_DONTNEED)
+
+
+def checked_npy(
+    stream: BinaryIO, name: str, most_values: int
+) -> tuple[tuple[int, ...], np.dtype[Any], bool]:
+    """Hold a `.npy` header to what it may say; the stream then stands at the first number."""
+    shape, dtype, is_fortran = _npy_header(stream, name)
+    count = math.prod(shape)
+    if dtype.kind not in "buif" or dtype.itemsize > 8:
+        raise GridError(name, f"holds {dtype}, not real numbers of up to 64 bits")
+    if count == 0:
+        raise GridError(name, f"is empty: its shape is {shape}")
+    if count > most_values:
+        raise GridError(name, f"holds {count:,} numbers; the most is {most_values:,}")
+    if remaining(stream) < count * dtype.itemsize:
+        raise GridError(name, f"is cut short: its header says {shape} of {dtype}")
+    return shape, dtype, is_fortran
+
+
+def _npy_header(stream: BinaryIO, name: str) -> tuple[tuple[int, ...], np.dtype[Any], bool]:
+    """What a `.npy` header says of its array."""
+    readers = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }
+    try:
+        version = np.lib.format.read_magic(stream)
+        if version not in readers:
+            raise GridError(name, f"is of .npy version {version}, which is not read")
+        shape, is_fortran, dtype = readers[version](stream)
+    except GridError:
+        raise
+    except Exception as error:  # noqa: BLE001  # a header is Python text: all can go wrong with it
+        words = str(error).splitlines() or [type(error).__name__]
+        raise GridError(name, f"is not a .npy array: {short(words[0])}") from None
+    return shape, dtype, is_fortran

@@ -1,0 +1,145 @@
+"""Picture -> feature maps: prepared as planned, every kernel, their combination, the layers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+
+from convcli.arithmetic.notation import format_layer
+from convcli.arithmetic.wiring import INPUT, sources
+from convcli.engine.arrays import Array
+from convcli.engine.filtering import sum_type
+from convcli.errors import ArgumentError
+from convcli.images.alpha import divided, premultiplied
+from convcli.images.light import from_linear, to_linear
+from convcli.images.picture import Picture, resized, to_gray
+from convcli.images.ranges import BEYOND
+from convcli.kernels.kernel import Kernel
+from convcli.pipeline.course import courses
+from convcli.pipeline.opacity import alpha_plan, keeps_proportion, without_bias
+from convcli.pipeline.operations import apply_step, combined, convolved
+from convcli.pipeline.plan import Plan
+
+
+class Stage(NamedTuple):
+    """One step on the way of an input, and the map that it made.
+
+    Parameters
+    ----------
+    title : str
+        The kernel's name, how kernels were combined, or the layer in the notation.
+    values : ndarray, (H, W, C)
+    kernel : Kernel, optional
+        What it was filtered with.
+    """
+
+    title: str
+    values: Array
+    kernel: Kernel | None = None
+
+
+Watch: TypeAlias = Callable[[int, Stage], None]
+
+
+def filter_picture(
+    picture: Picture,
+    plan: Plan,
+    watch: Watch | None = None,
+    alphas: Sequence[Array | None] | None = None,
+) -> list[Array]:
+    """The feature maps of a picture, (H, W, C) each: one for each kernel, or one of them all.
+
+    Parameters
+    ----------
+    picture : Picture
+    plan : Plan
+    watch : callable, optional
+        Is told the number of the map and the stage that it has come to, after every step; kernels
+        that are combined count as maps, too.
+    alphas : sequence of ndarray or None, optional
+        What `filter_alpha` found; worked out where left out.
+    """
+    opacities = filter_alpha(picture, plan) if alphas is None else alphas
+    values = prepared(picture, plan)
+    if picture.alpha is None or not keeps_proportion(plan):
+        maps = filtered(values, plan, watch)
+    else:
+        bare, owed = without_bias(plan)
+        maps = [
+            one if alpha is None else divided(one, alpha, picture.white) + one.dtype.type(bias)
+            for one, alpha, bias in zip(filtered(values, bare, watch), opacities, owed, strict=True)
+        ]
+    return [from_linear(one, picture.white) for one in maps] if plan.linear else maps
+
+
+def filter_alpha(picture: Picture, plan: Plan) -> list[Array | None]:
+    """How opaque every feature map is, (H, W, 1) each; None for an opaque picture."""
+    if picture.alpha is None:
+        return [None] * max(1 if plan.combine else len(plan.kernels), 1)
+    own = alpha_plan(plan)
+    maps = filtered(prepared(Picture(picture.alpha), own), own)
+    return [one.clip(0, picture.white) for one in maps]
+
+
+def filtered(values: Array, plan: Plan, watch: Watch | None = None) -> list[Array]:
+    """Send values through a plan: every kernel, their combination, the layers."""
+    tell = watch or (lambda *_: None)
+    courses(plan, (values.shape[2], *values.shape[:2]))
+    maps = []
+    for number, step in enumerate(plan.kernels):
+        maps.append(convolved(step, values, plan.method))
+        tell(number, Stage(step.kernel.name if step.kernel else "", maps[-1], step.kernel))
+    if not maps:
+        maps = [values.astype(sum_type(values.dtype))]
+    first = 0
+    if plan.combine is not None:
+        first, maps = len(maps), [combined(maps, plan.combine)]
+        tell(first, Stage(plan.combine, maps[0]))
+    return [
+        run_stack(plan, one, partial(tell, number)) for number, one in enumerate(maps, start=first)
+    ]
+
+
+def prepared(picture: Picture, plan: Plan) -> Array:
+    """The values to filter: in linear light and under their alpha, grey, resampled, as planned."""
+    values = picture.values
+    if plan.linear:
+        if picture.depth is None:
+            raise ArgumentError(
+                "--linear goes with pictures of 8 or 16 bits, whose values are sRGB"
+            )
+        values = to_linear(values, picture.white)
+    if picture.alpha is not None:
+        values = premultiplied(values, picture.alpha, picture.white)
+    if plan.gray:
+        values = to_gray(values)
+    if plan.resize is not None:
+        values = resized(values, plan.resize)
+    return values
+
+
+def run_stack(plan: Plan, values: Array, tell: Callable[[Stage], None]) -> Array:
+    """Send a map through a plan's layers; a layer's output is let go after its last use."""
+    layers = [step.layer for step in plan.layers]
+    inputs_of = sources(layers)
+    last_use = {place: user for user, places in enumerate(inputs_of) for place in places}
+    outputs = {INPUT: values}
+    for user, (step, places) in enumerate(zip(plan.layers, inputs_of, strict=True)):
+        outputs[user] = apply_step(step, [outputs[place] for place in places], plan.method)
+        tell(Stage(format_layer(step.layer), outputs[user], step.kernel))
+        for place in set(places):
+            if last_use[place] == user:
+                del outputs[place]
+    return np.ascontiguousarray(outputs[len(layers) - 1])
+
+
+def check_numbers(maps: Sequence[Array], plan: Plan) -> None:
+    """Refuse what is no number; -inf is a maximum of padding alone, and stays."""
+    has_maxima = any(step.layer.op == "maxpool" for step in plan.layers)
+    for one in maps:
+        least, largest = one.min(), one.max()
+        if np.isnan(least) or np.isposinf(largest) or (np.isneginf(least) and not has_maxima):
+            raise ArgumentError(BEYOND)

@@ -1,0 +1,174 @@
+"""Memory: about what an input will take, known from its header before its pixels are read."""
+
+from __future__ import annotations
+
+import math
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from convcli.arithmetic.shapes import Shape
+from convcli.arithmetic.wiring import INPUT, sources
+from convcli.engine.filtering import sum_type
+from convcli.errors import FileError
+from convcli.images.film import Film, Header
+from convcli.pipeline.course import Course, courses, planned_input
+from convcli.pipeline.direct import goes_directly
+from convcli.pipeline.names import Target
+from convcli.pipeline.plan import Plan
+from convcli.pipeline.results import chosen_range
+from convcli.pipeline.streaming import can_stream
+from convcli.threads import threads
+
+RESTING = 48 << 20  # bytes: the interpreter, NumPy, Pillow and its codecs
+SCRATCH = 16 << 20  # what each thread keeps for its bands and their columns
+MACHINE_SHARE = 0.75  # of the machine's memory: the most that is taken where nothing is said
+CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
+# How many arrays as large as its result an operation holds at once beside it, input and output.
+TEMPORARIES = {"linear": 4, "under alpha": 2, "rescale": 3, "layer": 2}
+
+
+def needed_memory(film: Film, plan: Plan, target: Target) -> int:
+    """About the most bytes that a process will hold while it filters an input.
+
+    It counts what grows with the input: the values and what decodes them, every map that is still
+    needed, the pixels that are written and what encodes them.
+    """
+    header = film.header
+    fixed = RESTING + threads() * SCRATCH
+    if can_stream(film.path, plan, target):
+        return fixed
+    is_film = film.count > 1 and plan.frame is None and target.holds_frames
+    height, width, channels = header.shape
+    ways = courses(plan, planned_input(plan, (channels, height, width)))
+    outputs = [way.output for way in ways]
+    decoding = header.bytes + _codec(header)
+    if not is_film and goes_directly(header, plan, target):
+        return fixed + max(decoding, _direct(header, plan, outputs))
+    maps, filtering = _filtering(header, plan, ways)
+    drawn = [_drawn(one, header, plan) for one in outputs] if target.draws else [0]
+    if is_film:
+        held = film.count * sum(drawn)
+        return fixed + max(decoding, filtering, held + maps) + held
+    stacked = maps if target.is_stacked else 0
+    return fixed + max(decoding, filtering, header.bytes + maps + max(drawn) + stacked)
+
+
+def check_memory(needed: int, plan: Plan, source: str) -> None:
+    """Refuse an input that would take more memory than the plan allows.
+
+    Raises
+    ------
+    FileError
+        With both figures.
+    """
+    most = default_limit() if plan.max_memory is None else plan.max_memory
+    if most is not None and needed > most:
+        raise FileError(
+            source,
+            f"needs about {format_bytes(needed)} of memory, "
+            f"and --max-memory allows {format_bytes(most)}",
+        )
+
+
+def default_limit() -> int | None:
+    """The most that all processes together take where nothing is said."""
+    machine = machine_memory()
+    return None if machine is None else int(machine * MACHINE_SHARE)
+
+
+def format_bytes(count: int) -> str:
+    """A number of bytes for people.
+
+    >>> format_bytes(81_234_567), format_bytes(12_340_000_000)
+    ('81 MB', '12.3 GB')
+    """
+    return f"{count / 1e9:.1f} GB" if count >= 10**10 else f"{count / 1e6:.0f} MB"
+
+
+def machine_memory() -> int | None:
+    """The bytes of memory that this machine has, or this container; None where it does not say."""
+    found = []
+    with suppress(ValueError, OSError, AttributeError):
+        found.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    with suppress(ValueError, OSError):
+        found.append(int(CGROUP_LIMIT.read_text()))  # "max" is no number
+    return min(found, default=None)
+
+
+def _codec(header: Header) -> int:
+    """What Pillow holds of a picture beside its values: four bytes a pixel of several channels."""
+    height, width, channels = header.shape
+    if header.depth == 8:
+        return height * width * (1 if channels + header.has_alpha == 1 else 4)
+    return 2 * header.bytes
+
+
+def _direct(header: Header, plan: Plan, outputs: list[Shape]) -> int:
+    """Values and pixels side by side; then pixels, and their copy in the encoder."""
+    depth = header.depth or 8
+    gray = math.prod(header.shape[:2]) * sum_type(header.dtype).itemsize if plan.gray else 0
+    values = header.bytes + gray
+    rest = 0 if len(outputs) == 1 else values
+    pixels = [math.prod(one) * depth // 8 for one in outputs]
+    encoders = [_encoder(one, depth) for one in outputs]
+    writing = [rest + size + more for size, more in zip(pixels, encoders, strict=True)]
+    return max(values + max(pixels), *writing)
+
+
+def _filtering(header: Header, plan: Plan, ways: tuple[Course, ...]) -> tuple[int, int]:
+    """The bytes of all maps, and the most that is held while they are made."""
+    kind = sum_type(header.dtype).itemsize
+    height, width, channels = header.shape
+    own = height * width * channels * kind  # the input as floating point
+    area = math.prod(plan.resize or (height, width))
+    changes = plan.linear or header.has_alpha or plan.gray or plan.resize is not None
+    prepared = area * (1 if plan.gray else channels) * kind if changes else 0
+    preparing = own * (plan.linear * TEMPORARIES["linear"] or changes * TEMPORARIES["under alpha"])
+    starts = [math.prod(way.start) * kind for way in ways]
+    outputs = [math.prod(way.output) * kind for way in ways]
+    kernels = sum(starts) if plan.combine is None else starts[0] * (2 * len(plan.kernels) + 1)
+    alphas = sum(math.prod(way.output[1:]) * kind for way in ways) if header.has_alpha else 0
+    held = header.bytes + prepared + alphas
+    stacks = max(
+        sum(outputs[:place]) + sum(starts[place:]) + _stack(plan, way) * kind
+        for place, way in enumerate(ways)
+    )
+    last = max(outputs)
+    ending = sum(outputs) + last * (
+        plan.linear * TEMPORARIES["linear"] or header.has_alpha * TEMPORARIES["under alpha"]
+    )
+    return sum(outputs) + alphas, held + max(preparing, kernels, stacks, ending)
+
+
+def _stack(plan: Plan, way: Course) -> int:
+    """The most values that a map's layers hold at once, beside what it starts with."""
+    inputs_of = sources([step.layer for step in plan.layers])
+    last_use = {place: user for user, places in enumerate(inputs_of) for place in places}
+    alive: dict[int, int] = {}
+    most = 0
+    for user, (places, shape) in enumerate(zip(inputs_of, way.layers, strict=True)):
+        seen = max(alive.get(place, math.prod(way.start)) for place in places)
+        alive[user] = math.prod(shape)
+        working = TEMPORARIES["layer"] * max(seen, alive[user])
+        most = max(most, sum(alive.values()) + working)
+        for place in set(places):
+            if place != INPUT and last_use[place] == user:
+                del alive[place]
+    return most
+
+
+def _drawn(shape: Shape, header: Header, plan: Plan) -> int:
+    """A map as pixels, what encodes them, and what stretching them takes."""
+    depth = header.depth or 8
+    stretching = 0
+    if chosen_range(plan, header.depth) == "rescale":
+        stretching = TEMPORARIES["rescale"] * math.prod(shape) * 8
+    pixels = (math.prod(shape) + header.has_alpha * math.prod(shape[1:])) * depth // 8
+    return max(pixels * (1 + header.has_alpha) + _encoder(shape, depth), pixels + stretching)
+
+
+def _encoder(shape: Shape, depth: int) -> int:
+    """What Pillow holds of the pixels that it writes."""
+    several = 4 if shape[0] > 1 else 1
+    return math.prod(shape[1:]) * several * depth // 8

@@ -1,0 +1,173 @@
+"""Rehearsal: what filtering an input comes to, found from its header alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from convcli.arithmetic.notation import format_layer
+from convcli.arithmetic.shapes import Shape
+from convcli.arithmetic.wiring import INPUT, sources
+from convcli.engine.arrays import Array
+from convcli.engine.filtering import Choice, sum_type
+from convcli.errors import ArgumentError, FileError
+from convcli.files import STDOUT, check_output
+from convcli.images.film import Film, Header
+from convcli.images.reading import opened_film
+from convcli.pipeline.course import Course, courses, planned_input
+from convcli.pipeline.memory import needed_memory
+from convcli.pipeline.names import Target
+from convcli.pipeline.operations import chosen_method
+from convcli.pipeline.plan import Plan, Step
+from convcli.pipeline.results import labels_of
+
+
+class RehearsedStep(NamedTuple):
+    """One step of a map's way.
+
+    Parameters
+    ----------
+    title : str
+        The kernel's name, or the layer in the notation.
+    shape : (H, W) or (H, W, C)
+        Of what it makes.
+    choice : Choice, optional
+        How a convolution is computed, and why.
+    """
+
+    title: str
+    shape: tuple[int, ...]
+    choice: Choice | None = None
+
+
+class Rehearsal(NamedTuple):
+    """What filtering an input comes to.
+
+    Parameters
+    ----------
+    shape : (H, W) or (H, W, C)
+        Of the input; alpha is not counted.
+    kind : str
+        The type of its values.
+    frames : int
+        How many it has.
+    ways : tuple of (str, tuple of RehearsedStep)
+        Of each map its label and its steps.
+    memory : int
+        About how many bytes a process will hold.
+    outputs : tuple of str
+        The files that would be written.
+    """
+
+    shape: tuple[int, ...]
+    kind: str
+    frames: int
+    ways: tuple[tuple[str, tuple[RehearsedStep, ...]], ...]
+    memory: int
+    outputs: tuple[str, ...]
+
+    @property
+    def methods(self) -> str | None:
+        """How the convolutions are computed, `+` between different ways; None without any."""
+        used = [step.choice.method for _, way in self.ways for step in way if step.choice]
+        return "+".join(dict.fromkeys(used)) or None
+
+
+def rehearse(source: str, plan: Plan, target: Target, *, is_folder_new: bool) -> Rehearsal:
+    """Look at an input's header, and at what its outputs would meet: nothing in a new folder.
+
+    Raises
+    ------
+    FileError
+        As `process` would, for what can be known before the pixels are read.
+    """
+    if not is_folder_new:
+        check_outputs(source, target)
+    with opened_film(source, max_pixels=plan.max_pixels) as film:
+        try:
+            return rehearsed(film, plan, target, source)
+        except ArgumentError as error:
+            raise FileError(source, str(error)) from error
+
+
+def check_outputs(source: str, target: Target) -> None:
+    """Refuse outputs that must not be written, as far as their names are known."""
+    for path in target.paths(source):
+        if path != STDOUT:
+            check_output(path, force=target.force, inputs=target.protected)
+
+
+def rehearsed(film: Film, plan: Plan, target: Target, source: str) -> Rehearsal:
+    """What filtering an opened input comes to."""
+    header = film.header
+    height, width, channels = header.shape
+    shape = planned_input(plan, (channels, height, width))
+    standing = _stand_in(header, plan, shape)
+    ways = courses(plan, shape)
+    kernels = [_rehearsed(step, standing, plan) for step in plan.kernels]
+    starts: list[tuple[RehearsedStep, ...]] = [(one,) for one in kernels] or [()]
+    if plan.combine is not None:
+        starts = [(*kernels, RehearsedStep(plan.combine, _rows_first(ways[0].start)))]
+    sums = sum_type(standing.dtype)
+    return Rehearsal(
+        shape=_rows_first((channels, height, width)),
+        kind=header.dtype.name,
+        frames=film.count,
+        ways=tuple(
+            (label, (*start, *_rehearsed_layers(plan, way, sums)))
+            for label, start, way in zip(target.labels, starts, ways, strict=True)
+        ),
+        memory=needed_memory(film, plan, target),
+        outputs=tuple(_outputs(source, target, [way.output[0] for way in ways])),
+    )
+
+
+def _outputs(source: str, target: Target, channels: Sequence[int]) -> Iterator[str]:
+    """The files that maps of so many channels go to."""
+    if target.template is None:
+        return
+    if target.is_stacked:
+        yield target.path(source, target.labels[0])
+        return
+    for label, count in zip(target.labels, channels, strict=True):
+        for part in labels_of(label, count, target):
+            yield target.path(source, part)
+
+
+def _rehearsed(step: Step, standing: Array, plan: Plan) -> RehearsedStep:
+    """A kernel over an input."""
+    choice, shape = chosen_method(step, standing, plan.method)
+    name = step.kernel.name if step.kernel else ""
+    return RehearsedStep(name, shape[:2] if shape[2:] == (1,) else shape, choice)
+
+
+def _rehearsed_layers(plan: Plan, way: Course, kind: np.dtype[np.floating]) -> list[RehearsedStep]:
+    """The layers of a map's way."""
+    shapes = {INPUT: way.start, **dict(enumerate(way.layers))}
+    places = sources([step.layer for step in plan.layers])
+    steps = []
+    for step, inputs, made in zip(plan.layers, places, way.layers, strict=True):
+        choice = None
+        if step.layer.op == "conv":
+            choice, _ = chosen_method(step, _nothing(shapes[inputs[0]], kind), plan.method)
+        steps.append(RehearsedStep(format_layer(step.layer), _rows_first(made), choice))
+    return steps
+
+
+def _stand_in(header: Header, plan: Plan, shape: Shape) -> Array:
+    """An array that has the shape and type of the prepared input, and takes no memory."""
+    is_float = plan.linear or header.has_alpha or plan.gray or plan.resize is not None
+    return _nothing(shape, sum_type(header.dtype) if is_float else header.dtype)
+
+
+def _nothing(shape: Shape, kind: np.dtype[np.generic]) -> Array:
+    channels, height, width = shape
+    return np.broadcast_to(np.zeros((), kind), (height, width, channels))
+
+
+def _rows_first(shape: Shape) -> tuple[int, ...]:
+    """(C, H, W) as arrays of images are laid out: (H, W), or (H, W, C)."""
+    channels, height, width = shape
+    return (height, width) if channels == 1 else (height, width, channels)

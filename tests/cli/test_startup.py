@@ -1,0 +1,163 @@
+"""What a command loads: nothing that it does not use, so that it is quick to start.
+
+Whatever Click, NumPy and Pillow load by themselves is theirs.
+"""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from command import SAMPLES
+from PIL import Image
+
+import convcli
+
+# Runs some code, and tells every module that is loaded then, with the line that asked for it.
+PROBE = """
+import sys
+
+class Watch:
+    asked = {}
+
+    def find_spec(self, name, path=None, target=None):
+        frame = sys._getframe(1)
+        while frame.f_back and "importlib" in frame.f_code.co_filename:
+            frame = frame.f_back
+        self.asked.setdefault(name, f"{frame.f_code.co_filename}:{frame.f_lineno}")
+
+sys.meta_path.insert(0, Watch())
+code, told = sys.argv.pop(1), sys.argv.pop(1)
+try:
+    exec(code)
+except SystemExit as leaving:
+    if leaving.code:
+        raise
+with open(told, "w", encoding="utf-8") as file:
+    file.write(repr({name: Watch.asked.get(name, "the start") for name in sys.modules}))
+"""
+CONSOLE = "from convcli.cli import main; main()"  # what the installed script does
+
+HOME = str(Path(convcli.__file__).parent)
+
+# Of the standard library and of NumPy, what takes a millisecond or more.
+HEAVY = (
+    "asyncio", "bz2", "concurrent", "csv", "ctypes", "decimal", "difflib", "email", "fractions",
+    "hashlib", "hmac", "http", "importlib.metadata", "importlib.resources", "json", "logging",
+    "lzma", "multiprocessing", "pathlib", "random", "secrets", "shutil", "socket", "ssl",
+    "statistics", "subprocess", "tempfile", "unittest", "urllib", "xml", "zipfile",
+    "numpy.ctypeslib", "numpy.f2py", "numpy.fft", "numpy.linalg", "numpy.ma", "numpy.polynomial",
+    "numpy.random", "numpy.testing",
+)  # fmt: skip
+OPENING = (
+    "convcli", "convcli.cli", "convcli.cli.blas", "convcli.cli.group", "convcli.cli.output",
+    "convcli.errors", "convcli.files",
+)  # fmt: skip
+ONE_LAYER = (
+    *OPENING, "convcli.arithmetic", "convcli.arithmetic.arguments", "convcli.arithmetic.frameworks",
+    "convcli.arithmetic.layers", "convcli.arithmetic.measure", "convcli.arithmetic.notation",
+    "convcli.arithmetic.sizes", "convcli.cli.options", "convcli.cli.shape", "convcli.cli.single",
+    "convcli.cli.types",
+)  # fmt: skip
+WITH_COSTS = (*ONE_LAYER, "convcli.arithmetic.cost", "convcli.arithmetic.shapes")
+# What one picture through one kernel has no use for.
+NOT_FOR_A_PICTURE = (
+    "convcli.arithmetic.blocks", "convcli.arithmetic.cost", "convcli.arithmetic.design",
+    "convcli.arithmetic.explanation", "convcli.arithmetic.frameworks",
+    "convcli.arithmetic.lookback", "convcli.arithmetic.measure", "convcli.arithmetic.netfile",
+    "convcli.arithmetic.network", "convcli.arithmetic.search", "convcli.arithmetic.sight",
+    "convcli.arithmetic.skeleton", "convcli.arithmetic.torch_code", "convcli.arithmetic.zoo",
+    "convcli.batch", "convcli.cli.cluster", "convcli.cli.networks", "convcli.cli.rehearsing",
+    "convcli.cli.shape", "convcli.cli.sight", "convcli.cli.single", "convcli.cli.walks",
+    "convcli.cli.workers", "convcli.engine.backward", "convcli.engine.pooling",
+    "convcli.engine.trace", "convcli.images.floats", "convcli.pictures",
+)  # fmt: skip
+
+
+def loaded(code: str, *arguments: str, cwd: Path) -> dict[str, str]:
+    """Every module that is loaded at the end of some code: the line that asked for it."""
+    told = cwd / "told"
+    subprocess.run(
+        [sys.executable, "-c", PROBE, code, str(told), *arguments],
+        cwd=cwd,
+        check=True,
+        stdout=subprocess.DEVNULL,
+        timeout=60,
+    )
+    found: dict[str, str] = ast.literal_eval(told.read_text(encoding="utf-8"))
+    return found
+
+
+def is_among(name: str, rooms: tuple[str, ...]) -> bool:
+    return any(name == room or name.startswith(f"{room}.") for room in rooms)
+
+
+def slow_ones(asked: dict[str, str], packages: tuple[str, ...]) -> set[str]:
+    """What convcli itself asked for that is slow to load, or of a package that is not expected."""
+    known = (*sys.stdlib_module_names, "convcli", *packages)
+    ours = {name for name, line in asked.items() if line.startswith(HOME)}
+    return {name for name in ours if not is_among(name, known) or is_among(name, HEAVY)}
+
+
+def message(names: set[str], asked: dict[str, str]) -> str:
+    return "\n".join(f"{name} is loaded by {asked[name]}" for name in sorted(names))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "own", "slow"),
+    [
+        (["--help"], OPENING, ()),
+        (["--version"], OPENING, ()),
+        (["shape", "--h", "224", "--k", "3", "--json"], ONE_LAYER, ("json",)),
+        (["shape", "--h", "224", "--k", "3", "--c-in", "3", "--json"], WITH_COSTS, ("json",)),
+    ],
+    ids=["help", "version", "shape", "shape with channels"],
+)
+def test_what_only_prints_loads_neither_numpy_nor_pillow_nor_rich(
+    arguments: list[str], own: tuple[str, ...], slow: tuple[str, ...], tmp_path: Path
+) -> None:
+    given = loaded("import click", cwd=tmp_path)
+    asked = loaded(CONSOLE, *arguments, cwd=tmp_path)
+    ours = {name for name in asked if is_among(name, ("convcli",))}
+    extra = (ours | slow_ones(asked, ("click",))) - {*own, *slow, *given}
+    assert not extra, message(extra, asked)
+
+
+def test_a_picture_loads_its_own_decoder_and_the_way_of_one_kernel(tmp_path: Path) -> None:
+    arguments = ["apply", str(SAMPLES / "cat.jpg"), "-k", "sharpen", "-o", "sharp.png", "-q"]
+    given = loaded("import click, numpy, PIL.Image, PIL.JpegImagePlugin", cwd=tmp_path)
+    asked = loaded(CONSOLE, *arguments, cwd=tmp_path)
+    assert (tmp_path / "sharp.png").exists()
+    slow = slow_ones(asked, ("click", "numpy", "PIL")) - {"json", "pathlib"}
+    decoders = {name for name in asked if name.startswith("PIL.") and name.endswith("Plugin")}
+    idle = {name for name in asked if is_among(name, (*NOT_FOR_A_PICTURE, "PIL.ImageCms"))}
+    extra = (slow | decoders | idle) - set(given)
+    assert not extra, message(extra, asked)
+
+
+@pytest.mark.parametrize(
+    ("source", "output"),
+    [("a.webp", "b.tif"), ("a.tif", "b.webp"), ("a.gif", "b.gif"), ("a.bmp", "b.jpg"),
+     ("a.ppm", "b.png")],
+)  # fmt: skip
+def test_no_format_has_pillow_load_all_that_there_are(
+    source: str, output: str, tmp_path: Path
+) -> None:
+    Image.new("RGB", (8, 6)).save(tmp_path / source)
+    asked = loaded(CONSOLE, "apply", source, "-k", "blur", "-o", output, cwd=tmp_path)
+    assert "PIL.IcoImagePlugin" not in asked, message({"PIL.IcoImagePlugin"}, asked)
+
+
+def test_a_command_has_its_garbage_collected(tmp_path: Path) -> None:
+    code = f"""
+import gc
+try:
+    {CONSOLE}
+except SystemExit:
+    assert gc.isenabled()
+"""
+    command = [sys.executable, "-c", code, "shape", "--h", "5", "--k", "3"]
+    subprocess.run(command, cwd=tmp_path, check=True, stdout=subprocess.DEVNULL, timeout=60)

@@ -1,0 +1,89 @@
+"""Memory is known before pixels are read: held to what a process of its own really takes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from convcli.pipeline.memory import format_bytes, machine_memory
+
+HEIGHT, WIDTH = 1500, 2000
+# A process that a larger one starts begins with that one's peak: one that is lean starts it.
+LEAN = """
+import resource, subprocess, sys
+code = subprocess.run(sys.argv[1:], stderr=subprocess.DEVNULL).returncode
+print(code, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024)
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("memory")
+    rng = np.random.default_rng(3)
+    pixels = rng.integers(0, 255, (HEIGHT, WIDTH, 4), np.uint8)
+    Image.fromarray(pixels[:, :, :3]).save(made / "rgb.png", compress_level=1)
+    Image.fromarray(pixels).save(made / "rgba.png", compress_level=1)
+    Image.fromarray(pixels[:, :, 0]).save(made / "gray.png", compress_level=1)
+    np.save(made / "doubles.npy", pixels[:, :, :3].astype(np.float64))
+    return made
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "convcli", "apply", *arguments]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the peak is counted in other units")
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("rgb.png", "-k", "sharpen"),
+        ("rgb.png", "-k", "sharpen", "-k", "box:9", "-k", "emboss"),
+        ("gray.png", "-k", "gaussian:9"),
+        ("rgb.png", "-k", "sobel-x", "--range", "rescale"),
+        ("rgba.png", "-k", "blur"),
+        ("rgb.png", "-k", "blur", "--linear"),
+        ("rgb.png", "-k", "sobel-x", "-k", "sobel-y", "--combine", "magnitude"),
+        ("rgb.png", "-k", "blur", "-l", "maxpool:3,s=1,p=1", "-l", "relu"),
+        ("doubles.npy", "-k", "blur"),
+    ],
+    ids=" ".join,
+)
+def test_the_estimate_is_what_a_process_takes(folder: Path, arguments: tuple[str, ...]) -> None:
+    typed = (*arguments, "--threads", "2", "-f", "-o", "{kernel}.png")
+    dry = subprocess.run(
+        command(*typed, "--dry-run", "--json"), cwd=folder, capture_output=True, check=True
+    )
+    estimated = json.loads(dry.stdout)["memory"]
+    lean = [sys.executable, "-c", LEAN, *command(*typed)]
+    done = subprocess.run(lean, cwd=folder, capture_output=True, check=True, text=True)
+    code, measured = map(int, done.stdout.split())
+    assert code == 0
+    assert 0.9 * measured < estimated < 2 * measured
+
+
+def test_a_map_that_is_clamped_at_once_is_never_held_as_floats(folder: Path) -> None:
+    def estimate(*options: str) -> Any:
+        typed = ("rgb.png", "-k", "sobel-x", "-o", "x.png", "-f", "--dry-run", "--json", *options)
+        done = subprocess.run(command(*typed), cwd=folder, capture_output=True, check=True)
+        return json.loads(done.stdout)["memory"]
+
+    floats = HEIGHT * WIDTH * 3 * 4
+    assert estimate("--range", "rescale") > estimate() + floats
+
+
+def test_bytes_are_written_for_people() -> None:
+    assert [format_bytes(n) for n in (1, 999_499_999, 9_999_000_000, 123_456_000_000)] == [
+        "0 MB", "999 MB", "9999 MB", "123.5 GB",
+    ]  # fmt: skip
+
+
+def test_the_machine_has_some_memory() -> None:
+    found = machine_memory()
+    assert found is None or found > 1 << 28
