@@ -102,5 +102,7 @@ def environment(threads: int, *, is_command: bool) -> dict[str, str]:
     """
     count = str(threads)
     if is_command:
-        return {"VIPS_CONCURRENCY": count, "MAGICK_THREAD_LIMIT": count}
+        # Users have their modules compiled already.
+        compiled = {"PYTHONDONTWRITEBYTECODE": ""}
+        return {"VIPS_CONCURRENCY": count, "MAGICK_THREAD_LIMIT": count, **compiled}
     return {"OMP_WAIT_POLICY": "PASSIVE", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": count}
