@@ -132,7 +132,7 @@ def _additions(task: Task) -> list[Candidate]:
         return []
     passes = len(exact.program.steps)
     method = "separable" if exact.program.is_separable else "im2col"
-    spared = f" instead of {_taps(task)} taps" if passes < _taps(task) else ""
+    spared = f" instead of {_taps(task)} taps" if 0 < passes < _taps(task) else ""
     reason = f"exact in {exact.kind}: {passes} passes{spared}"
     scaling = 0 if exact.is_plain else 2 * task.sums.itemsize
     cost = EXACT * PASS * ((passes + 1) * exact.kind.itemsize + scaling)
