@@ -180,7 +180,13 @@ def try_out(job: Job) -> Report:
         for part in parts:
             if part.figure is not None:
                 check_output(part.figure, force=job.target.force, inputs=job.target.protected)
-            found.append(rehearse(part.source, part.plan, part.target, is_folder_new=is_new))
+            figures = () if part.figure is None else (part.figure,)
+            one = rehearse(
+                *(part.source, part.plan, part.target),
+                is_folder_new=is_new,
+                draws_figure=part.figure is not None,
+            )
+            found.append(one._replace(outputs=(*one.outputs, *figures)))
             check_memory(found[-1].memory, part.plan, part.source)
     except ConvError as error:
         return Report(job.source, skipped=skipped, error=str(error), rehearsals=tuple(found))

@@ -23,7 +23,18 @@ from convcli.cli.outcomes import has_something_to_tell, tell
 from convcli.cli.planning import make_plan, make_target
 from convcli.cli.progress import Progress
 from convcli.cli.recipe import Recipe
-from convcli.cli.types import FINITE, LAYER, MEMORY, PADDING, POOL, SIZE, WIDTH_X_HEIGHT, number
+from convcli.cli.types import (
+    FINITE,
+    LAYER,
+    LEVEL,
+    MEMORY,
+    PADDING,
+    POOL,
+    SIZE,
+    THREADS,
+    WIDTH_X_HEIGHT,
+    number,
+)
 from convcli.engine.filtering import METHODS
 from convcli.files import make_folder
 from convcli.images.ranges import POLICIES
@@ -171,7 +182,7 @@ from convcli.threads import cores, set_threads
 )
 @click.option(
     "--threads",
-    type=number("N", least=1),
+    type=THREADS,
     envvar="CONVCLI_THREADS",
     show_envvar=True,
     help="Threads that compute side by side; as many as there are cores if left out. Each of "
@@ -185,7 +196,7 @@ from convcli.threads import cores, set_threads
 )
 @click.option(
     "--png-level",
-    type=number("0..9"),
+    type=LEVEL,
     help="How hard PNG is compressed, as zlib has it; runs alone, which suit photographs, if left "
     "out.",
 )

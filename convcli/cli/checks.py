@@ -88,11 +88,9 @@ def _check_words(recipe: Recipe) -> None:
     """Refuse options about what is said that contradict each other."""
     if recipe.quiet and recipe.verbose:
         raise click.UsageError("--quiet and --verbose exclude each other")
-    if recipe.png_level is not None:
-        if recipe.png_level > 9:
-            raise click.UsageError(f"--png-level {recipe.png_level} is beyond 9, the hardest")
-        if not recipe.makes_pictures or format_name(recipe.template or STDOUT) != "PNG":
-            raise click.UsageError("--png-level goes with PNG, and none is to be written")
+    is_png = recipe.makes_pictures and format_name(recipe.template or STDOUT) == "PNG"
+    if recipe.png_level is not None and not is_png:
+        raise click.UsageError("--png-level goes with PNG, and none is to be written")
     if recipe.dry_run:
         others = {
             "--print": recipe.print_numbers,

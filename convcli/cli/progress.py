@@ -12,14 +12,17 @@ from datetime import timedelta
 from threading import Event, Lock, Thread
 from typing import Any, Self, TypeVar
 
+from convcli.cli.output import say
+
 Result = TypeVar("Result")
 
 SOON = 1.0  # seconds that are waited through without a word
 EVERY = 0.1  # seconds
+PLAINLY = 10.0  # seconds from one plain line to the next, where there is no terminal
 
 
 class Progress(AbstractContextManager["Progress"]):
-    """A bar on standard error, from one second on, where that is a terminal.
+    """A bar on standard error, from one second on; without a terminal, a line now and then.
 
     Parameters
     ----------
@@ -35,8 +38,9 @@ class Progress(AbstractContextManager["Progress"]):
         self._lock, self._over = Lock(), Event()
         self._bar: Any = None
         self._is_shown = False
-        shows = total > 1 and not quiet and _has_terminal()
-        self._thread = Thread(target=self._keep_up, daemon=True) if shows else None
+        keep_up = self._keep_up if _has_terminal() else self._report
+        shows = total > 1 and not quiet
+        self._thread = Thread(target=keep_up, daemon=True) if shows else None
 
     def __enter__(self) -> Self:
         if self._thread is not None:
@@ -75,6 +79,12 @@ class Progress(AbstractContextManager["Progress"]):
                 self._show()
         with self._lock:
             self._hide()
+
+    def _report(self) -> None:
+        while not self._over.wait(PLAINLY):
+            so_far = pace(self._count, self._total, time.monotonic() - self._begun, None)
+            with self._lock:
+                say(", ".join(filter(None, [f"{self._count} of {self._total} done", so_far])))
 
     def _show(self) -> None:
         if self._is_shown:

@@ -77,11 +77,11 @@ class Recipe(NamedTuple):
 
     def workers(self, inputs: Sequence[str]) -> int:
         """How many processes there are to be: no more than there is work for."""
-        return 1 if self.dry_run else min(self.jobs, len(inputs))
+        return min(self.jobs, len(inputs))
 
     def memory_share(self, inputs: Sequence[str]) -> int | None:
         """What each process may take; None for what suits the machine that it runs on."""
-        processes = min(self.jobs, len(inputs))
+        processes = self.workers(inputs)
         most = self.max_memory
         if most is None and processes > 1:
             most = default_limit()

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from convcli.arithmetic.shapes import Shape
 
 _AMOUNT = r"([0-9]{1,18}(?:\.[0-9]{1,9})?)([kKmMgG]?)"
+_MEMORY = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,9})?)([kmgt]?)(i?)b?\Z", re.IGNORECASE)
+MOST_THREADS = 1024
 _FACTORS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
 
 
@@ -100,6 +102,31 @@ def _shape(text: str) -> Shape:
     return parse_shape(text)
 
 
+def _memory(text: str) -> int:
+    """Read an amount of memory, in bytes: 500M, 1.5G, 2GB, 4GiB.
+
+    >>> _memory("1.5G"), _memory("2MiB")
+    (1500000000, 2097152)
+    """
+    from decimal import Decimal
+
+    found = _MEMORY.match(text)
+    if found is None:
+        raise ArgumentError(f"it must be an amount of memory, like 500M or 2G, not {text!r}")
+    base = 1024 if found[3] else 1000
+    amount = int(Decimal(found[1]) * base ** " kmgt".index(found[2].lower() or " "))
+    if amount < 1:
+        raise ArgumentError(f"it must be some memory, like 500M or 2G, not {text!r}")
+    return amount
+
+
+def _at_most(most: int, text: str, *, least: int) -> int:
+    value = parse_number(text, "it", least=least)
+    if value > most:
+        raise ArgumentError(f"it must be {least} to {most}, not {value}")
+    return value
+
+
 def _pool(text: str) -> Layer:
     kind, colon, rest = text.partition(":")
     if kind not in ("max", "avg"):
@@ -118,4 +145,6 @@ FINITE = Parsed("X", lambda text: parse_real(text, "it"))
 STEPS = Parsed("N|A..B", lambda text: _range(text, least=1))
 COUNTS = Parsed("N|A..B", lambda text: _range(text, least=0))
 AMOUNT = Parsed("N", _amount)
-MEMORY = Parsed("N[k|M|G]", _amount)
+MEMORY = Parsed("N[k|M|G]", _memory)
+LEVEL = Parsed("0..9", lambda text: _at_most(9, text, least=0))
+THREADS = Parsed("N", lambda text: _at_most(MOST_THREADS, text, least=1))

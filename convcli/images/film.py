@@ -84,6 +84,10 @@ class Film:
         ImageError
             Where there is none of that number, or it cannot be decoded.
         """
+        self.check(number)
+        return self.decode(number)
+
+    def check(self, number: int) -> None:
+        """Refuse a frame that is not there."""
         if not 0 <= number < self.count:
             raise ImageError(self.path, f"has no frame {number}: they are 0 to {self.count - 1}")
-        return self.decode(number)

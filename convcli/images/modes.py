@@ -40,9 +40,9 @@ def from_image(image: Image.Image, path: str) -> Picture:
     ImageError
         For values that no filter can use. Whatever a broken file makes a decoder raise passes.
     """
+    notes = tuple(_notes(image))  # of the layout, which is forgotten once it is loaded
     image.load()
     metadata, orientation = collected(image), image.getexif().get(ORIENTATION, 1)
-    notes = tuple(_notes(image))
     if _is_sixteen(image):
         pixels = turned_upright(_pixels(image), orientation).astype(np.uint16, copy=False)
         return Picture(pixels, 16, None, metadata, notes)

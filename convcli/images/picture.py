@@ -75,8 +75,13 @@ def resized(values: Values, size: Pair) -> Values:
 
     Results are not rounded, and kept within the least and the largest value of the input.
     """
-    channels = [_resampled(values[:, :, channel], size) for channel in range(values.shape[2])]
-    return np.stack(channels, axis=2).clip(float(values.min()), float(values.max()))
+    lowest, highest = float(values.min()), float(values.max())
+    first = _resampled(values[:, :, 0], size)
+    made = np.empty((*size, values.shape[2]), first.dtype)
+    made[:, :, 0] = first
+    for channel in range(1, values.shape[2]):
+        made[:, :, channel] = _resampled(values[:, :, channel], size)
+    return np.clip(made, lowest, highest, out=made)
 
 
 def _resampled(plane: Values, size: Pair) -> Values:

@@ -40,8 +40,8 @@ def write_png(
     chunks : sequence of (name, content)
         What stands between the header and the pixels.
     level : int, optional
-        zlib's, 0 to 9. Where left out, only runs are looked for: photographs come out as small as
-        with level 4 to 6, in a third of the time.
+        zlib's, 0 to 9. Where left out, only runs are looked for: a photograph comes out about a
+        tenth larger than with level 6, in a quarter of its time (tests/benchmarks has the rows).
 
     Examples
     --------

@@ -75,16 +75,15 @@ def write_picture(
 
     `png_level` is zlib's, 0 to 9; where left out, PNG is written as suits photographs.
     """
-    is_deep = pixels.dtype == np.uint16 and pixels.shape[2] > 1
-    if image_format == "PNG" and (png_level is None or is_deep):
+    if image_format == "PNG":
         write_png(stream, pixels, _chunks(metadata, pixels.shape[2]), png_level)
         return
-    if is_deep:
+    if pixels.dtype == np.uint16 and pixels.shape[2] > 1:
         write_deep(stream, pixels, metadata)
         return
     plane = pixels[:, :, 0] if pixels.shape[2] == 1 else pixels
     image = Image.fromarray(np.ascontiguousarray(plane))
-    options = _options(image_format, png_level)
+    options = _options(image_format)
     options |= save_options(metadata, image_format, pixels.shape[2])
     load_plugin(image_format)
     if image_format == "TIFF":  # its library writes to the file past Python, and past its errors
@@ -167,7 +166,7 @@ def _chunks(metadata: Metadata, channels: int) -> list[Chunk]:
     return chunks
 
 
-def _options(image_format: str, png_level: int | None) -> dict[str, Any]:
+def _options(image_format: str, png_level: int | None = None) -> dict[str, Any]:
     """What Pillow's `save` takes for a format."""
     if image_format == "PNG" and png_level is not None:
         return {"compress_level": png_level}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import NamedTuple, TypeAlias
 
@@ -88,19 +88,25 @@ def filtered(values: Array, plan: Plan, watch: Watch | None = None) -> list[Arra
     """Send values through a plan: every kernel, their combination, the layers."""
     tell = watch or (lambda *_: None)
     courses(plan, (values.shape[2], *values.shape[:2]))
-    maps = []
-    for number, step in enumerate(plan.kernels):
-        maps.append(convolved(step, values, plan.method))
-        tell(number, Stage(step.kernel.name if step.kernel else "", maps[-1], step.kernel))
-    if not maps:
-        maps = [values.astype(sum_type(values.dtype))]
+    starts: Iterable[Array] = _kernel_maps(values, plan, tell)  # each made when it is taken
     first = 0
     if plan.combine is not None:
-        first, maps = len(maps), [combined(maps, plan.combine)]
-        tell(first, Stage(plan.combine, maps[0]))
+        first, starts = len(plan.kernels), [combined(list(starts), plan.combine)]
+        tell(first, Stage(plan.combine, starts[0]))
     return [
-        run_stack(plan, one, partial(tell, number)) for number, one in enumerate(maps, start=first)
+        run_stack(plan, one, partial(tell, number))
+        for number, one in enumerate(starts, start=first)
     ]
+
+
+def _kernel_maps(values: Array, plan: Plan, tell: Watch) -> Iterator[Array]:
+    """The map of each kernel; without any, the values themselves."""
+    if not plan.kernels:
+        yield values.astype(sum_type(values.dtype))
+    for number, step in enumerate(plan.kernels):
+        made = convolved(step, values, plan.method)
+        tell(number, Stage(step.kernel.name if step.kernel else "", made, step.kernel))
+        yield made
 
 
 def prepared(picture: Picture, plan: Plan) -> Array:

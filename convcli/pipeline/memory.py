@@ -14,7 +14,7 @@ from convcli.errors import FileError
 from convcli.images.film import Film, Header
 from convcli.pipeline.course import Course, courses, planned_input
 from convcli.pipeline.direct import goes_directly
-from convcli.pipeline.names import Target
+from convcli.pipeline.names import Target, format_name
 from convcli.pipeline.plan import Plan
 from convcli.pipeline.results import chosen_range
 from convcli.pipeline.streaming import can_stream
@@ -25,33 +25,57 @@ SCRATCH = 16 << 20  # what each thread keeps for its bands and their columns
 MACHINE_SHARE = 0.75  # of the machine's memory: the most that is taken where nothing is said
 CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 # How many arrays as large as its result an operation holds at once beside it, input and output.
-TEMPORARIES = {"linear": 4, "under alpha": 2, "rescale": 3, "layer": 2}
+TEMPORARIES = {"linear": 5, "under alpha": 3, "rescale": 3, "layer": 1}
+# What Pillow's codecs hold of each pixel beside the picture itself.
+DECODER_BYTES = {"WEBP": 5, "GIF": 8, "TIFF": 3}
+ENCODER_BYTES = {"WEBP": 20, "GIF": 8, "TIFF": 4}
+FIGURE_BYTES = 16  # of each value of a map that is drawn
 
 
-def needed_memory(film: Film, plan: Plan, target: Target) -> int:
+def needed_memory(
+    film: Film, plan: Plan, target: Target, scratch: int, *, draws_figure: bool = False
+) -> int:
     """About the most bytes that a process will hold while it filters an input.
 
     It counts what grows with the input: the values and what decodes them, every map that is still
     needed, the pixels that are written and what encodes them.
+
+    Parameters
+    ----------
+    film : Film
+    plan : Plan
+    target : Target
+    scratch : int
+        Bytes that a thread keeps for its bands.
+    draws_figure : bool
     """
     header = film.header
-    fixed = RESTING + threads() * SCRATCH
+    fixed = RESTING + threads() * max(SCRATCH, scratch)
     if can_stream(film.path, plan, target):
         return fixed
     is_film = film.count > 1 and plan.frame is None and target.holds_frames
     height, width, channels = header.shape
     ways = courses(plan, planned_input(plan, (channels, height, width)))
     outputs = [way.output for way in ways]
-    decoding = header.bytes + _codec(header)
-    if not is_film and goes_directly(header, plan, target):
-        return fixed + max(decoding, _direct(header, plan, outputs))
+    decoding = header.bytes + _codec(header, film.kind)
+    kind = format_name(target.template or "")
+    if not (is_film or draws_figure) and goes_directly(header, plan, target):
+        return fixed + _rounded_up(decoding, _direct(header, plan, outputs, kind))
     maps, filtering = _filtering(header, plan, ways)
-    drawn = [_drawn(one, header, plan) for one in outputs] if target.draws else [0]
+    drawn = [_drawn(one, header, plan, kind) for one in outputs] if target.draws else [0]
+    if draws_figure:  # every stage is kept, and drawn at the end
+        values = [math.prod(one) for way in ways for one in (way.start, *way.layers)]
+        filtering += FIGURE_BYTES * max(values) + sum(values) * sum_type(header.dtype).itemsize
     if is_film:
         held = film.count * sum(drawn)
-        return fixed + max(decoding, filtering, held + maps) + held
+        return fixed + _rounded_up(decoding + held, filtering + held, 2 * held + maps)
     stacked = maps if target.is_stacked else 0
-    return fixed + max(decoding, filtering, header.bytes + maps + max(drawn) + stacked)
+    return fixed + _rounded_up(decoding, filtering, header.bytes + maps + max(drawn) + stacked)
+
+
+def _rounded_up(*stages: int) -> int:
+    """The most that any stage takes, and a tenth for what memory is lost in between."""
+    return max(stages) * 11 // 10
 
 
 def check_memory(needed: int, plan: Plan, source: str) -> None:
@@ -96,22 +120,23 @@ def machine_memory() -> int | None:
     return min(found, default=None)
 
 
-def _codec(header: Header) -> int:
+def _codec(header: Header, kind: str) -> int:
     """What Pillow holds of a picture beside its values: four bytes a pixel of several channels."""
     height, width, channels = header.shape
+    own = DECODER_BYTES.get(kind, 0) * height * width
     if header.depth == 8:
-        return height * width * (1 if channels + header.has_alpha == 1 else 4)
-    return 2 * header.bytes
+        return own + height * width * (1 if channels + header.has_alpha == 1 else 4)
+    return own + 2 * header.bytes
 
 
-def _direct(header: Header, plan: Plan, outputs: list[Shape]) -> int:
+def _direct(header: Header, plan: Plan, outputs: list[Shape], kind: str) -> int:
     """Values and pixels side by side; then pixels, and their copy in the encoder."""
     depth = header.depth or 8
     gray = math.prod(header.shape[:2]) * sum_type(header.dtype).itemsize if plan.gray else 0
     values = header.bytes + gray
     rest = 0 if len(outputs) == 1 else values
     pixels = [math.prod(one) * depth // 8 for one in outputs]
-    encoders = [_encoder(one, depth) for one in outputs]
+    encoders = [_encoder(one, depth, kind) for one in outputs]
     writing = [rest + size + more for size, more in zip(pixels, encoders, strict=True)]
     return max(values + max(pixels), *writing)
 
@@ -127,11 +152,11 @@ def _filtering(header: Header, plan: Plan, ways: tuple[Course, ...]) -> tuple[in
     preparing = own * (plan.linear * TEMPORARIES["linear"] or changes * TEMPORARIES["under alpha"])
     starts = [math.prod(way.start) * kind for way in ways]
     outputs = [math.prod(way.output) * kind for way in ways]
-    kernels = sum(starts) if plan.combine is None else starts[0] * (2 * len(plan.kernels) + 1)
+    kernels = 0 if plan.combine is None else starts[0] * (2 * len(plan.kernels) + 1)
     alphas = sum(math.prod(way.output[1:]) * kind for way in ways) if header.has_alpha else 0
     held = header.bytes + prepared + alphas
     stacks = max(
-        sum(outputs[:place]) + sum(starts[place:]) + _stack(plan, way) * kind
+        sum(outputs[:place]) + starts[place] + _stack(plan, way) * kind
         for place, way in enumerate(ways)
     )
     last = max(outputs)
@@ -158,17 +183,20 @@ def _stack(plan: Plan, way: Course) -> int:
     return most
 
 
-def _drawn(shape: Shape, header: Header, plan: Plan) -> int:
+def _drawn(shape: Shape, header: Header, plan: Plan, kind: str) -> int:
     """A map as pixels, what encodes them, and what stretching them takes."""
     depth = header.depth or 8
     stretching = 0
     if chosen_range(plan, header.depth) == "rescale":
         stretching = TEMPORARIES["rescale"] * math.prod(shape) * 8
     pixels = (math.prod(shape) + header.has_alpha * math.prod(shape[1:])) * depth // 8
-    return max(pixels * (1 + header.has_alpha) + _encoder(shape, depth), pixels + stretching)
+    return max(pixels * (1 + header.has_alpha) + _encoder(shape, depth, kind), pixels + stretching)
 
 
-def _encoder(shape: Shape, depth: int) -> int:
-    """What Pillow holds of the pixels that it writes."""
+def _encoder(shape: Shape, depth: int, kind: str) -> int:
+    """What an encoder holds of the pixels that it writes; that of PNG has some parts at most."""
+    area = math.prod(shape[1:])
+    if kind == "PNG":
+        return 0
     several = 4 if shape[0] > 1 else 1
-    return math.prod(shape[1:]) * several * depth // 8
+    return area * (several * depth // 8 + ENCODER_BYTES.get(kind, 0))

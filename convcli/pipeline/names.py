@@ -18,6 +18,7 @@ from convcli.images.formats import WRITTEN, format_of
 TEMPLATE = "{stem}.{kernel}.png"
 NUMBER_SUFFIXES = (".npy", ".csv")
 
+_ANY_PLACE = re.compile(r"\{\w*\}")
 _PLACES = re.compile(r"\{(stem|kernel)\}")
 _NOT_IN_SLUGS = re.compile(r"[^A-Za-z0-9._-]+")
 
@@ -107,6 +108,9 @@ def check_target(target: Target, sources: Sequence[str]) -> None:
     template = target.template
     if template is None:
         return
+    unknown = _ANY_PLACE.findall(_PLACES.sub("", template))
+    if unknown:
+        raise ArgumentError(f"output {template!r}: {unknown[0]} is neither {{stem}} nor {{kernel}}")
     if template != STDOUT and _suffix(template) not in (*WRITTEN, *NUMBER_SUFFIXES):
         known = ", ".join((*WRITTEN, *NUMBER_SUFFIXES))
         raise ArgumentError(f"output {template!r}: its suffix must be one of {known}")

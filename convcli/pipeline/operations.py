@@ -9,12 +9,18 @@ import numpy as np
 
 from convcli.arithmetic.arguments import Pair
 from convcli.arithmetic.layers import Layer
+from convcli.arithmetic.notation import format_layer
 from convcli.arithmetic.shapes import crop_sides, output_channels, resolved_groups
 from convcli.engine.activations import ACTIVATIONS
 from convcli.engine.arrays import Array
 from convcli.engine.filtering import Choice, PreparedFilter, prepare_filter, sum_type
+from convcli.engine.tiles import COLUMNS_BYTES
+from convcli.errors import ArgumentError
 from convcli.kernels.kernel import Kernel
 from convcli.pipeline.plan import Step
+
+# Copies of a band that a method makes for its columns, products and sums.
+COPIES = {"im2col": 8, "separable": 5, "fft": 2, "sums": 5}
 
 
 def apply_step(step: Step, inputs: Sequence[Array], method: str) -> Array:
@@ -43,6 +49,7 @@ def convolved(step: Step, values: Array, method: str) -> Array:
     layer = step.layer
     weights, groups = _weights(step, values.shape[2])
     if groups > 1:
+        _check_groups(step, method)
         from convcli.engine.convolution import conv2d
 
         maps: Array = conv2d(
@@ -83,15 +90,37 @@ def prepared_filter(
         )
 
 
-def chosen_method(step: Step, values: Array, method: str) -> tuple[Choice, tuple[int, ...]]:
-    """How a kernel over a map is computed, and the shape of what it gives; nothing is computed."""
+def chosen_method(step: Step, values: Array, method: str) -> tuple[Choice, tuple[int, ...], int]:
+    """How a kernel over a map is computed, the shape of the result, and a thread's scratch bytes.
+
+    Nothing is computed.
+    """
     weights, groups = _weights(step, values.shape[2])
     if groups == 1:
         filtering = prepared_filter(step, values, method)
-        return filtering.choice, filtering.shape
+        return filtering.choice, filtering.shape, _scratch_bytes(filtering)
+    _check_groups(step, method)
     size = step.layer.window.output((values.shape[0], values.shape[1]))
     name = "naive" if method == "naive" else "im2col"
-    return Choice(name, f"a layer's weights, in {groups} groups"), (*size, len(weights))
+    shape = *size, len(weights)
+    return Choice(name, f"a layer's weights, in {groups} groups"), shape, 2 * COLUMNS_BYTES
+
+
+def _scratch_bytes(filtering: PreparedFilter) -> int:
+    """About what one thread holds for a band: the band, and copies of it that the method makes."""
+    rows = slice(0, min(filtering.recipe.rows, filtering.padded.output[0]))
+    _, width = filtering.padded.size
+    values = filtering.padded.height(rows) * width * filtering.padded.pixels.shape[2]
+    copies = COPIES.get(filtering.choice.method, 4)
+    return int(values * (filtering.recipe.samples.itemsize + copies * filtering.sums.itemsize))
+
+
+def _check_groups(step: Step, method: str) -> None:
+    if method in ("separable", "fft"):
+        raise ArgumentError(
+            f"method {method!r} filters each channel by itself; "
+            f"layer {format_layer(step.layer)!r} sums over some"
+        )
 
 
 def transposed(step: Step, values: Array) -> Array:

@@ -22,6 +22,7 @@ from convcli.pipeline.names import Target
 from convcli.pipeline.operations import chosen_method
 from convcli.pipeline.plan import Plan, Step
 from convcli.pipeline.results import labels_of
+from convcli.pipeline.streaming import can_stream, unbounded
 
 
 class RehearsedStep(NamedTuple):
@@ -75,7 +76,14 @@ class Rehearsal(NamedTuple):
         return "+".join(dict.fromkeys(used)) or None
 
 
-def rehearse(source: str, plan: Plan, target: Target, *, is_folder_new: bool) -> Rehearsal:
+def rehearse(
+    source: str,
+    plan: Plan,
+    target: Target,
+    *,
+    is_folder_new: bool,
+    draws_figure: bool = False,
+) -> Rehearsal:
     """Look at an input's header, and at what its outputs would meet: nothing in a new folder.
 
     Raises
@@ -85,9 +93,10 @@ def rehearse(source: str, plan: Plan, target: Target, *, is_folder_new: bool) ->
     """
     if not is_folder_new:
         check_outputs(source, target)
+    plan = unbounded(plan) if can_stream(source, plan, target) else plan
     with opened_film(source, max_pixels=plan.max_pixels) as film:
         try:
-            return rehearsed(film, plan, target, source)
+            return rehearsed(film, plan, target, source, draws_figure=draws_figure)
         except ArgumentError as error:
             raise FileError(source, str(error)) from error
 
@@ -99,14 +108,19 @@ def check_outputs(source: str, target: Target) -> None:
             check_output(path, force=target.force, inputs=target.protected)
 
 
-def rehearsed(film: Film, plan: Plan, target: Target, source: str) -> Rehearsal:
+def rehearsed(
+    film: Film, plan: Plan, target: Target, source: str, *, draws_figure: bool = False
+) -> Rehearsal:
     """What filtering an opened input comes to."""
     header = film.header
+    if plan.frame is not None:
+        film.check(plan.frame)
     height, width, channels = header.shape
     shape = planned_input(plan, (channels, height, width))
     standing = _stand_in(header, plan, shape)
     ways = courses(plan, shape)
-    kernels = [_rehearsed(step, standing, plan) for step in plan.kernels]
+    scratch: list[int] = []
+    kernels = [_rehearsed(step, standing, plan, scratch) for step in plan.kernels]
     starts: list[tuple[RehearsedStep, ...]] = [(one,) for one in kernels] or [()]
     if plan.combine is not None:
         starts = [(*kernels, RehearsedStep(plan.combine, _rows_first(ways[0].start)))]
@@ -116,10 +130,12 @@ def rehearsed(film: Film, plan: Plan, target: Target, source: str) -> Rehearsal:
         kind=header.dtype.name,
         frames=film.count,
         ways=tuple(
-            (label, (*start, *_rehearsed_layers(plan, way, sums)))
+            (label, (*start, *_rehearsed_layers(plan, way, sums, scratch)))
             for label, start, way in zip(target.labels, starts, ways, strict=True)
         ),
-        memory=needed_memory(film, plan, target),
+        memory=needed_memory(
+            film, plan, target, max(scratch, default=0), draws_figure=draws_figure
+        ),
         outputs=tuple(_outputs(source, target, [way.output[0] for way in ways])),
     )
 
@@ -136,14 +152,17 @@ def _outputs(source: str, target: Target, channels: Sequence[int]) -> Iterator[s
             yield target.path(source, part)
 
 
-def _rehearsed(step: Step, standing: Array, plan: Plan) -> RehearsedStep:
-    """A kernel over an input."""
-    choice, shape = chosen_method(step, standing, plan.method)
+def _rehearsed(step: Step, standing: Array, plan: Plan, scratch: list[int]) -> RehearsedStep:
+    """A kernel over an input; what a thread needs for it is noted."""
+    choice, shape, held = chosen_method(step, standing, plan.method)
+    scratch.append(held)
     name = step.kernel.name if step.kernel else ""
     return RehearsedStep(name, shape[:2] if shape[2:] == (1,) else shape, choice)
 
 
-def _rehearsed_layers(plan: Plan, way: Course, kind: np.dtype[np.floating]) -> list[RehearsedStep]:
+def _rehearsed_layers(
+    plan: Plan, way: Course, kind: np.dtype[np.floating], scratch: list[int]
+) -> list[RehearsedStep]:
     """The layers of a map's way."""
     shapes = {INPUT: way.start, **dict(enumerate(way.layers))}
     places = sources([step.layer for step in plan.layers])
@@ -151,7 +170,9 @@ def _rehearsed_layers(plan: Plan, way: Course, kind: np.dtype[np.floating]) -> l
     for step, inputs, made in zip(plan.layers, places, way.layers, strict=True):
         choice = None
         if step.layer.op == "conv":
-            choice, _ = chosen_method(step, _nothing(shapes[inputs[0]], kind), plan.method)
+            seen = _nothing(shapes[inputs[0]], kind)
+            choice, _, held = chosen_method(step, seen, plan.method)
+            scratch.append(held)
         steps.append(RehearsedStep(format_layer(step.layer), _rows_first(made), choice))
     return steps
 

@@ -13,6 +13,7 @@ import numpy as np
 from convcli.engine.arrays import Array
 from convcli.errors import OutputError, ShapeError
 from convcli.files import check_output, replacing
+from convcli.images.deep import EXTRA
 from convcli.images.metadata import Metadata
 from convcli.images.picture import Picture, Values
 from convcli.images.ranges import Ranged, to_pixels
@@ -153,6 +154,11 @@ def write_films(
             pixels, outcome = _fitted(path, maps[place])
             shots.append((pixels, maps[place].metadata))
             outcomes.append(outcome)
+        if len({pixels.shape[:2] for pixels, _ in shots}) > 1 and format_name(path) != "TIFF":
+            raise ShapeError(
+                f"its frames differ in size, which {format_name(path)} cannot hold; write .tif, "
+                "or take one with --frame"
+            )
         with _encoding(path) as stream:
             write_film(stream, shots, format_name(path), loop, target.png_level)
         worst = max(outcomes, key=lambda one: one.clipped)
@@ -208,7 +214,11 @@ def _write(
         with _encoding(path) as stream:
             write_floats(stream, result.values, result.metadata)
         return Written(path, squeezed(result.values).shape)
-    return _write_picture(path, draw(result, policy, result.depth or 8), target)
+    written = _write_picture(path, draw(result, policy, result.depth or 8), target)
+    if keeps_floats and kind == "TIFF":
+        note = f"TIFF is written with 8 bits a channel; {EXTRA} keeps real numbers of several"
+        written = replace(written, notes=(*written.notes, note))
+    return written
 
 
 def _write_picture(path: str, drawn: Drawn, target: Target) -> Written:

@@ -30,7 +30,7 @@ from convcli.pipeline.results import (
     write_films,
     write_maps,
 )
-from convcli.pipeline.streaming import can_stream, stream
+from convcli.pipeline.streaming import can_stream, stream, unbounded
 
 if TYPE_CHECKING:
     from convcli.pipeline.maps import Watch
@@ -97,11 +97,13 @@ def process(
     """
     started = perf_counter()
     check_outputs(source, target)
+    streams = watch is None and can_stream(source, plan, target)
+    plan = unbounded(plan) if streams else plan
     try:
         with opened_film(source, max_pixels=plan.max_pixels) as film:
-            rehearsal = rehearsed(film, plan, target, source)
+            rehearsal = rehearsed(film, plan, target, source, draws_figure=watch is not None)
             check_memory(rehearsal.memory, plan, source)
-            if watch is None and can_stream(source, plan, target):
+            if streams:
                 written = (stream(source, plan, target),)
                 made = Outcome(source, Picture(NOTHING), (), written, ())
             else:

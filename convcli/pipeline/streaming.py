@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -11,12 +12,14 @@ from convcli.engine.filtering import filter_bands, sum_type
 from convcli.errors import GridError
 from convcli.files import replacing
 from convcli.grids.npy import mapped_npy
+from convcli.images.reading import MAX_PIXELS
 from convcli.kernels.kernel import Kernel
 from convcli.pipeline.course import courses
 from convcli.pipeline.names import Target, format_name
 from convcli.pipeline.plan import Plan
 from convcli.pipeline.results import Written
 
+ANY_NUMBER = 1 << 62
 LARGE = 64 << 20  # bytes of a file: a smaller one is read whole
 
 
@@ -30,6 +33,11 @@ def can_stream(source: str, plan: Plan, target: Target) -> bool:
     if len(paths) != 1 or format_name(paths[0]) != ".npy":
         return False
     return path.is_file() and path.stat().st_size >= LARGE
+
+
+def unbounded(plan: Plan) -> Plan:
+    """The plan for what goes through in bands: however large, unless a limit was asked for."""
+    return plan if plan.max_pixels != MAX_PIXELS else replace(plan, max_pixels=ANY_NUMBER)
 
 
 def stream(source: str, plan: Plan, target: Target) -> Written:

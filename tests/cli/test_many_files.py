@@ -20,6 +20,8 @@ import pytest
 from command import COMMAND, Finished, convcli, here
 from PIL import Image
 
+from convcli.cli import progress
+
 PATIENCE = 30.0  # for what must happen at all
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 
@@ -543,8 +545,9 @@ def test_a_worker_that_is_killed_while_it_writes_leaves_nothing(where: str, plac
             link.symlink_to(Path("..") / "o" / link.name)
     options = (*targets[where], "-k", "identity", "--range", "clamp", "-j", "2", "-q")
     with started(*inputs, *options, cwd=place) as one:
-        wait_for(lambda: len(list(place.glob("o/.convcli-*"))) > 1)
-        (writing, *_) = {*place.glob("o/.convcli-*")} - {foreign}
+        found: set[Path] = set()
+        wait_for(lambda: found.update({*place.glob("o/.convcli-*")} - {foreign}) or found)
+        writing = found.pop()
         os.kill(int(writing.name.split("-")[1]), signal.SIGKILL)
         _, stderr = one.communicate(timeout=PATIENCE)
     assert (one.returncode, stderr) == (0, b"")
@@ -641,3 +644,21 @@ def test_there_may_be_no_bar(place: Path, options: tuple[str, ...], env: dict[st
     os.mkfifo(place / "slow.png")
     arguments = ("p0.png", "slow.png", "-k", "blur", *options)
     assert on_terminal(*arguments, cwd=place, feed=place / "slow.png", both=False, **env) == ""
+
+
+def test_a_pipe_gets_a_plain_line_now_and_then(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(progress, "PLAINLY", 0.05)
+
+    def slowly() -> Iterator[int]:
+        for number in range(4):
+            time.sleep(0.06)
+            yield number
+
+    with progress.Progress(4, quiet=False) as shown:
+        assert list(shown.counted(slowly())) == [0, 1, 2, 3]
+    lines = capsys.readouterr().err.splitlines()
+    assert lines
+    pattern = re.compile(r"convcli: \d of 4 done(, [\d.]+ files/s, 0:00:\d\d left)?$")
+    assert all(map(pattern.match, lines))

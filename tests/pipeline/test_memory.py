@@ -51,12 +51,18 @@ def command(*arguments: str) -> list[str]:
         ("rgb.png", "-k", "blur", "--linear"),
         ("rgb.png", "-k", "sobel-x", "-k", "sobel-y", "--combine", "magnitude"),
         ("rgb.png", "-k", "blur", "-l", "maxpool:3,s=1,p=1", "-l", "relu"),
+        ("rgb.png", "-k", "box:301"),
+        ("rgb.png", "-k", "blur", "-o", "out.webp"),
+        ("rgb.png", "-k", "blur", "--figure", "drawn.png"),
+        ("rgb.png", "-k", "blur", "--resize", "3000x3000"),
         ("doubles.npy", "-k", "blur"),
     ],
     ids=" ".join,
 )
 def test_the_estimate_is_what_a_process_takes(folder: Path, arguments: tuple[str, ...]) -> None:
-    typed = (*arguments, "--threads", "2", "-f", "-o", "{kernel}.png")
+    goes_there = "-o" in arguments or "--figure" in arguments
+    output = () if goes_there else ("-o", "{kernel}.png")
+    typed = (*arguments, "--threads", "2", "-f", *output)
     dry = subprocess.run(
         command(*typed, "--dry-run", "--json"), cwd=folder, capture_output=True, check=True
     )
