@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from convcli.images.parts import by_parts
 from convcli.images.picture import Values
 
 
@@ -18,8 +19,11 @@ def premultiplied(colours: Values, alpha: Values, white: float) -> Values:
     array([[[100.]]])
     """
     kind = np.dtype(np.float32 if colours.dtype.itemsize == 1 else np.float64)
-    product: Values = colours.astype(kind) * (alpha.astype(kind) / kind.type(white))
-    return product
+    return by_parts(
+        lambda part, share: part.astype(kind) * (share.astype(kind) / kind.type(white)),
+        colours,
+        alpha,
+    )
 
 
 def divided(colours: Values, alpha: Values, white: float) -> Values:
@@ -28,6 +32,10 @@ def divided(colours: Values, alpha: Values, white: float) -> Values:
     >>> divided(np.array([[[100.0]], [[7.0]]]), np.array([[[127.5]], [[0.0]]]), 255.0).ravel()
     array([200.,   0.])
     """
+    return by_parts(lambda part, share: _divided(part, share, white), colours, alpha)
+
+
+def _divided(colours: Values, alpha: Values, white: float) -> Values:
     share = alpha / np.asarray(white, colours.dtype)
     # Less than half a level of alpha is written as none.
     opaque = share > 0.5 / white

@@ -17,6 +17,7 @@ BLOCKS = (0x8769, 0x8825)
 EXIF_FORMATS = ("PNG", "JPEG", "WEBP", "TIFF")
 PROFILE_FORMATS = ("PNG", "JPEG", "WEBP", "TIFF")
 DPI_FORMATS = ("PNG", "JPEG", "TIFF")
+MOST_DPI = 65_535  # that JPEG can say
 LONGEST = 65_535  # milliseconds of a frame: encoders add up those of frames that are alike
 
 
@@ -60,7 +61,7 @@ def collected(image: Image.Image) -> Metadata:
         exif.pop(ORIENTATION, None)
     if image.format == "TIFF":
         _leave_layout_out(exif)
-    dpi = image.info.get("dpi")
+    dpi = _resolution(image.info.get("dpi"))
     text = {name: str(words) for name, words in getattr(image, "text", {}).items()}
     comment = image.info.get("comment")
     if isinstance(comment, bytes):
@@ -69,10 +70,20 @@ def collected(image: Image.Image) -> Metadata:
         exif=exif.tobytes() if exif else b"",
         profile=image.info.get("icc_profile") or b"",
         colours="L" if image.mode in ("1", "L", "LA") or image.mode.startswith("I") else "RGB",
-        dpi=(float(dpi[0]), float(dpi[1])) if dpi else None,
+        dpi=dpi,
         text=text,
         duration=min(round(image.info.get("duration") or 0), LONGEST),
     )
+
+
+def _resolution(dpi: Any) -> tuple[float, float] | None:
+    """Dots an inch, across and down, where they are any that a format can say."""
+    try:
+        across, down = float(dpi[0]), float(dpi[1])
+    except (TypeError, ValueError, IndexError, ZeroDivisionError):
+        return None
+    is_sane = 0 < across < MOST_DPI and 0 < down < MOST_DPI  # false for NaN, too
+    return (across, down) if is_sane else None
 
 
 def without_profile(metadata: Metadata) -> Metadata:

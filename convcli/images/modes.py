@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from PIL import Image
 
@@ -12,6 +14,7 @@ from convcli.images.metadata import ORIENTATION, collected, without_profile
 from convcli.images.picture import Picture, Values
 
 GRAY_MODES = ("1", "L", "LA", "La")
+BITS, SAMPLE_FORMAT, SIGNED = 258, 339, 2  # tags of TIFF, and a value
 STRIP_PIXELS = 1 << 20  # that are handed over at once
 
 
@@ -24,8 +27,9 @@ def header_of(image: Image.Image) -> Header:
     size = (width, height) if orientation >= 5 else (height, width)
     if _is_sixteen(image):
         return Header((*size, 1), np.dtype(np.uint16), 16)
-    if image.mode in ("I", "F"):
-        return Header((*size, 1), np.dtype(np.int32 if image.mode == "I" else np.float32), None)
+    numbers = _kind_of_numbers(image)
+    if numbers is not None:
+        return Header((*size, 1), numbers)
     channels = 1 if image.mode in GRAY_MODES else 3
     if is_deep(image) and can_hold(image.format or ""):
         return Header((*size, 3), np.dtype(np.uint16), 16, image.mode == "RGBA")
@@ -46,8 +50,9 @@ def from_image(image: Image.Image, path: str) -> Picture:
     if _is_sixteen(image):
         pixels = turned_upright(_pixels(image), orientation).astype(np.uint16, copy=False)
         return Picture(pixels, 16, None, metadata, notes)
-    if image.mode in ("I", "F"):
-        values = turned_upright(_pixels(image), orientation)
+    numbers = _kind_of_numbers(image)
+    if numbers is not None:
+        values = turned_upright(_pixels(image).view(numbers), orientation)
         if not np.isfinite(values).all():
             raise ImageError(path, "holds NaN or infinity, which no filter can use")
         return Picture(values, None, None, metadata, notes)
@@ -66,6 +71,18 @@ def from_image(image: Image.Image, path: str) -> Picture:
 def _is_sixteen(image: Image.Image) -> bool:
     """Whether a picture is grey with 16 bits."""
     return image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM"))
+
+
+def _kind_of_numbers(image: Image.Image) -> np.dtype[Any] | None:
+    """The type of values that are no shades; of a TIFF, Pillow passes over whether it has signs."""
+    tags = getattr(image, "tag_v2", {})
+    is_signed = tags.get(SAMPLE_FORMAT, (1,))[0] == SIGNED
+    if image.mode == "L" and is_signed:
+        return np.dtype(np.int8)
+    if image.mode == "I":
+        has_32_bits = tags.get(BITS, (0,))[0] == 32
+        return np.dtype(np.uint32 if has_32_bits and not is_signed else np.int32)
+    return np.dtype(np.float32) if image.mode == "F" else None
 
 
 def _as_mode(image: Image.Image, mode: str) -> Image.Image:

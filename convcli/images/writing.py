@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import Image
 
+from convcli.errors import ArgumentError
 from convcli.images.alpha import on_white
 from convcli.images.decoders import load_plugin
 from convcli.images.deep import EXTRA, can_hold, write_deep
@@ -101,7 +102,10 @@ def holds_floats(image_format: str, channels: int) -> bool:
 
 def write_floats(stream: BinaryIO, values: Values, metadata: Metadata = NO_METADATA) -> None:
     """Encode (H, W, C) as a TIFF of float32, values as they are."""
-    numbers = np.ascontiguousarray(values, np.float32)
+    with np.errstate(over="ignore"):
+        numbers = np.ascontiguousarray(values, np.float32)
+    if not np.isfinite(numbers).all():
+        raise ArgumentError("values are beyond what a TIFF of 32 bits holds; write .npy")
     if values.shape[2] > 1:
         write_deep(stream, numbers, metadata)
         return

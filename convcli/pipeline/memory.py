@@ -18,14 +18,13 @@ from convcli.pipeline.names import Target, format_name
 from convcli.pipeline.plan import Plan
 from convcli.pipeline.results import chosen_range
 from convcli.pipeline.streaming import can_stream
-from convcli.threads import threads
 
 RESTING = 48 << 20  # bytes: the interpreter, NumPy, Pillow and its codecs
-SCRATCH = 16 << 20  # what each thread keeps for its bands and their columns
+SCRATCH = 32 << 20  # what is kept at least for bands and their columns, and parts of a PNG
 MACHINE_SHARE = 0.75  # of the machine's memory: the most that is taken where nothing is said
 CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 # How many arrays as large as its result an operation holds at once beside it, input and output.
-TEMPORARIES = {"linear": 5, "under alpha": 3, "rescale": 3, "layer": 1}
+TEMPORARIES = {"linear": 1, "under alpha": 1, "rescale": 3, "layer": 1}
 # What Pillow's codecs hold of each pixel beside the picture itself.
 DECODER_BYTES = {"WEBP": 5, "GIF": 8, "TIFF": 3}
 ENCODER_BYTES = {"WEBP": 20, "GIF": 8, "TIFF": 4}
@@ -46,11 +45,11 @@ def needed_memory(
     plan : Plan
     target : Target
     scratch : int
-        Bytes that a thread keeps for its bands.
+        Bytes that all threads keep for their bands.
     draws_figure : bool
     """
     header = film.header
-    fixed = RESTING + threads() * max(SCRATCH, scratch)
+    fixed = RESTING + max(SCRATCH, scratch)
     if can_stream(film.path, plan, target):
         return fixed
     is_film = film.count > 1 and plan.frame is None and target.holds_frames
@@ -149,7 +148,7 @@ def _filtering(header: Header, plan: Plan, ways: tuple[Course, ...]) -> tuple[in
     area = math.prod(plan.resize or (height, width))
     changes = plan.linear or header.has_alpha or plan.gray or plan.resize is not None
     prepared = area * (1 if plan.gray else channels) * kind if changes else 0
-    preparing = own * (plan.linear * TEMPORARIES["linear"] or changes * TEMPORARIES["under alpha"])
+    preparing = own * (plan.linear * TEMPORARIES["linear"] + changes * TEMPORARIES["under alpha"])
     starts = [math.prod(way.start) * kind for way in ways]
     outputs = [math.prod(way.output) * kind for way in ways]
     kernels = 0 if plan.combine is None else starts[0] * (2 * len(plan.kernels) + 1)
@@ -161,7 +160,7 @@ def _filtering(header: Header, plan: Plan, ways: tuple[Course, ...]) -> tuple[in
     )
     last = max(outputs)
     ending = sum(outputs) + last * (
-        plan.linear * TEMPORARIES["linear"] or header.has_alpha * TEMPORARIES["under alpha"]
+        plan.linear * TEMPORARIES["linear"] + header.has_alpha * TEMPORARIES["under alpha"]
     )
     return sum(outputs) + alphas, held + max(preparing, kernels, stacks, ending)
 

@@ -18,6 +18,7 @@ from convcli.engine.tiles import COLUMNS_BYTES
 from convcli.errors import ArgumentError
 from convcli.kernels.kernel import Kernel
 from convcli.pipeline.plan import Step
+from convcli.threads import threads
 
 # Copies of a band that a method makes for its columns, products and sums.
 COPIES = {"im2col": 8, "separable": 5, "fft": 2, "sums": 5}
@@ -91,7 +92,7 @@ def prepared_filter(
 
 
 def chosen_method(step: Step, values: Array, method: str) -> tuple[Choice, tuple[int, ...], int]:
-    """How a kernel over a map is computed, the shape of the result, and a thread's scratch bytes.
+    """How a kernel over a map is computed, the shape of the result, and the threads' scratch bytes.
 
     Nothing is computed.
     """
@@ -107,12 +108,15 @@ def chosen_method(step: Step, values: Array, method: str) -> tuple[Choice, tuple
 
 
 def _scratch_bytes(filtering: PreparedFilter) -> int:
-    """About what one thread holds for a band: the band, and copies of it that the method makes."""
-    rows = slice(0, min(filtering.recipe.rows, filtering.padded.output[0]))
+    """About what all threads hold: a band each, and copies of it that the method makes."""
+    height = filtering.padded.output[0]
+    rows = slice(0, min(filtering.recipe.rows, height))
+    bands = -(-height // rows.stop)
     _, width = filtering.padded.size
     values = filtering.padded.height(rows) * width * filtering.padded.pixels.shape[2]
     copies = COPIES.get(filtering.choice.method, 4)
-    return int(values * (filtering.recipe.samples.itemsize + copies * filtering.sums.itemsize))
+    a_band = values * (filtering.recipe.samples.itemsize + copies * filtering.sums.itemsize)
+    return int(a_band * min(threads(), bands))
 
 
 def _check_groups(step: Step, method: str) -> None:

@@ -305,3 +305,11 @@ def test_a_method_that_cannot_sum_channels_is_refused(folder: Path, method: str)
         *("apply", "in.png", "-l", "conv:kernel=blur,g=3,c=6", "--method", method), cwd=folder
     )
     assert (grouped.code, "sums over some" in grouped.stderr) == (1, True)
+
+
+def test_numbers_that_a_tiff_cannot_hold_are_refused(tmp_path: Path) -> None:
+    np.save(tmp_path / "in.npy", np.full((3, 4), 1e300))
+    done = here("apply", "in.npy", "-k", "identity", "-o", "out.tif", cwd=tmp_path)
+    assert (done.code, done.stderr.count("\n")) == (1, 1)
+    assert "beyond what a TIFF of 32 bits holds" in done.stderr
+    assert not (tmp_path / "out.tif").exists()

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
 from convcli.errors import FileError, GridError, ImageError
 from convcli.images.reading import read_input
@@ -258,3 +258,24 @@ def test_a_bad_grid_is_refused_by_line_and_word(tmp_path: Path, content: str, wo
     (tmp_path / "a.csv").write_text(content)
     with pytest.raises(GridError, match=words):
         read_input(f"{tmp_path}/a.csv")
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.int16, np.int32, np.uint32])
+def test_whole_numbers_of_a_tiff_keep_their_signs(tmp_path: Path, kind: Any) -> None:
+    tifffile = pytest.importorskip("tifffile")
+    limits = np.iinfo(kind)
+    values = np.array([[limits.min, 1, limits.max], [0, 7, limits.max - 1]], kind)
+    tifffile.imwrite(tmp_path / "in.tif", values, photometric="minisblack")
+    picture = read_input(str(tmp_path / "in.tif"))
+    np.testing.assert_array_equal(picture.values[..., 0], values)
+    assert picture.depth is None
+
+
+@pytest.mark.parametrize("resolution", [(0, 0), (1, 0), (2**32 - 1, 1)])
+def test_a_resolution_that_is_none_is_passed_over(
+    tmp_path: Path, resolution: tuple[int, int]
+) -> None:
+    tags = TiffImagePlugin.ImageFileDirectory_v2()
+    tags[282] = tags[283] = TiffImagePlugin.IFDRational(*resolution)
+    path = saved(tmp_path, Image.fromarray(noise(4, 5)), "in.tif", tiffinfo=tags)
+    assert read_input(path).metadata.dpi is None
