@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import copy_context
 from functools import cache
 from pathlib import Path
+from queue import SimpleQueue
 from threading import Lock, Thread
 from typing import Any, TypeAlias, TypeVar
 
@@ -114,17 +115,72 @@ def _share_out(hire: Callable[[], Work[Item]], turn: Iterator[Item], helpers: in
         except BaseException as error:  # noqa: BLE001  # raised again where `share` was called
             failures.append(error)
 
-    # Each in a copy of the caller's context, where NumPy keeps what is to be done about overflows.
-    crew = [Thread(target=copy_context().run, args=(labour,), daemon=True) for _ in range(helpers)]
-    for one in crew:
-        one.start()
+    errands = [_Errand(labour) for _ in range(helpers)]
+    _crew.send(errands)
     labour()
     if failures and not isinstance(failures[0], Exception):
         raise failures[0]  # a signal: the others are left to end with the process
-    for one in crew:
-        one.join()
+    for errand in errands:
+        errand.wait()
     if failures:
         raise failures[0]
+
+
+class _Errand:
+    """Work that one of the crew begins, unless it is waited for before that."""
+
+    def __init__(self, labour: Callable[[], None]) -> None:
+        self._labour = labour
+        # A copy of the caller's, where NumPy keeps what is to be done about overflows.
+        self._context = copy_context()
+        self._begun, self._ended = Lock(), Lock()
+        self._ended.acquire()
+
+    def run(self) -> None:
+        if self._begun.acquire(blocking=False):
+            try:
+                self._context.run(self._labour)
+            finally:
+                self._ended.release()
+
+    def wait(self) -> None:
+        """Until it has ended; what nobody has begun by now nobody will, so no two can deadlock."""
+        if not self._begun.acquire(blocking=False):
+            self._ended.acquire()
+
+
+class _Crew:
+    """Threads that wait for work: starting one takes as long as filtering a small picture."""
+
+    def __init__(self) -> None:
+        self._waiting: SimpleQueue[_Errand] = SimpleQueue()
+        self._members = 0
+
+    def send(self, errands: Sequence[_Errand]) -> None:
+        """Have these done, by threads that end with the process."""
+        for errand in errands:
+            self._waiting.put(errand)
+        while self._members < len(errands):
+            self._members += 1
+            Thread(target=_serve, args=(self._waiting,), name="convcli", daemon=True).start()
+
+
+def _serve(waiting: SimpleQueue[_Errand]) -> None:
+    while True:
+        waiting.get().run()  # no name keeps an errand, and what it refers to, until the next one
+
+
+_crew = _Crew()
+
+
+def _forget_crew() -> None:
+    """A forked process has none of the threads."""
+    global _crew  # noqa: PLW0603
+    _crew = _Crew()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_crew)
 
 
 @contextmanager

@@ -14,9 +14,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import reduce
 from math import isqrt
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 
 from convcli.engine.arrays import Array
 from convcli.engine.scratch import Scratch
@@ -77,19 +78,32 @@ class Program:
 
     def run(self, band: Array, scratch: Scratch | None = None) -> Array:
         """The sums of a flat band, as far as they go, in its own type; steps may wrap around."""
-        memory = scratch or Scratch()
+        values = self._values(band, self.steps, scratch or Scratch())
+        return values[self.result.place][self.result.shift :]
+
+    def run_into(self, rows: Array, row: int, band: Array, scratch: Scratch) -> None:
+        """As `run`, into rows, (rows, samples), that begin so many samples apart in the band.
+
+        The last step writes them itself, where what it gives is the result.
+        """
+        if self.result != Value(len(self.steps)) or not self.steps:
+            rows[...] = rows_of(self.run(band, scratch), rows.shape, row)
+            return
+        *others, last = self.steps
+        values = self._values(band, others, scratch)
+        left, right = _operands(last, values)
+        if isinstance(last.right, Value):
+            right = rows_of(right, rows.shape, row)
+        _PASSES[last.operation](rows_of(left, rows.shape, row), right, out=rows)
+
+    def _values(self, band: Array, steps: Sequence[Step], memory: Scratch) -> list[Array]:
+        """What each of the first steps gives, behind the band itself."""
         values = [band]
-        for step, slot in zip(self.steps, self._slots(), strict=True):
-            left = values[step.left.place][step.left.shift :]
-            if isinstance(step.right, Value):
-                right = values[step.right.place][step.right.shift :]
-                length = min(len(left), len(right))
-                left, right = left[:length], right[:length]
-            else:
-                right = band.dtype.type(step.right)
+        for step, slot in zip(steps, self._slots(), strict=False):
+            left, right = _operands(step, values)
             out = memory(f"slot {slot}", band.shape, band.dtype)[: len(left)]
             values.append(_PASSES[step.operation](left, right, out=out))
-        return values[self.result.place][self.result.shift :]
+        return values
 
     def _slots(self) -> list[int]:
         """Which piece of memory each step writes to: one whose value nobody reads any more."""
@@ -111,6 +125,25 @@ class Program:
 
 
 _PASSES = {"add": np.add, "subtract": np.subtract, "multiply": np.multiply}
+
+
+def rows_of(flat: Array, shape: tuple[int, int], row: int) -> Array:
+    """View samples as rows, of which each begins so many samples behind the one before.
+
+    >>> rows_of(np.arange(8), (2, 3), 5).tolist()
+    [[0, 1, 2], [5, 6, 7]]
+    """
+    return as_strided(flat, shape, (row * flat.itemsize, flat.itemsize))
+
+
+def _operands(step: Step, values: Sequence[Array]) -> tuple[Array, Any]:
+    """What a step takes, as far as both go; a weight as a number of their type."""
+    left = values[step.left.place][step.left.shift :]
+    if not isinstance(step.right, Value):
+        return left, left.dtype.type(step.right)
+    right = values[step.right.place][step.right.shift :]
+    length = min(len(left), len(right))
+    return left[:length], right[:length]
 
 
 def program_of(weights: Array, row: int, pixel: int) -> Program:

@@ -32,7 +32,7 @@ from convcli.engine.arrays import Array
 from convcli.engine.correlating import Correlate, Recipe, Task, band_rows
 from convcli.engine.scratch import Scratch
 
-BAND_BYTES = 9_000_000  # enough to let another thread work meanwhile, little enough for the cache
+BAND_BYTES = 6_000_000  # enough to let another thread work meanwhile, little enough for the cache
 
 
 class Layout(NamedTuple):
@@ -54,7 +54,9 @@ def layout(kernel: tuple[int, int]) -> Layout:
         return Layout(1, 1, 8)
     if high * wide <= 9:
         return Layout(wide, 1, 1)
-    unrolled = min(wide, 2 if wide <= 8 else 3 if wide <= 12 else 4)
+    if wide <= 5:
+        return Layout(1, wide, min(2, high))
+    unrolled = 2 if wide <= 8 else 3 if wide <= 12 else 4
     return Layout(unrolled, -(-wide // unrolled), min(4, high))
 
 
@@ -65,7 +67,8 @@ def by_banded_product(task: Task) -> Recipe:
     copies = plan.unrolled + plan.shifts + (plan.shifts > 1)  # columns, products and their sums
     rows = band_rows(task, BAND_BYTES // (copies * weights.itemsize))
     rows = -(-rows // plan.stacked) * plan.stacked
-    return Recipe(task.image, task.sums, lambda: _worker(task, plan, weights), rows, spreads=True)
+    samples = task.sums if plan.unrolled == 1 else task.image  # where nothing else copies the rows
+    return Recipe(samples, task.sums, lambda: _worker(task, plan, weights), rows, spreads=True)
 
 
 def banded_weights(kernel: Array, plan: Layout) -> Array:
@@ -94,6 +97,8 @@ def _worker(task: Task, plan: Layout, weights: Array) -> Correlate:
         """Copy the rows with a shift of 0, 1, 2, ... pixels: (rows, unrolled, samples)."""
         rows = band.reshape(len(band), -1)
         most = blocks * plan.stacked + task.kernel.shape[0] - 1
+        if plan.unrolled == 1 and len(rows) == most:
+            return rows.reshape(most, 1, seen)
         columns = scratch("columns", (most, plan.unrolled, seen), weights.dtype)
         for place in range(plan.unrolled):
             taken = rows[:, place * pixel : place * pixel + seen]
@@ -111,10 +116,7 @@ def _worker(task: Task, plan: Layout, weights: Array) -> Correlate:
         sums = products[:, : plan.stacked, :length]
         if plan.shifts > 1:
             total = scratch("sums", (blocks, plan.stacked, length), weights.dtype)
-            for shift in range(1, plan.shifts):
-                rows = slice(shift * plan.stacked, (shift + 1) * plan.stacked)
-                shifted = products[:, rows, shift * reach : shift * reach + length]
-                sums = np.add(sums, shifted, out=total)
+            sums = np.add.reduce(_shifted(products, plan, reach, length), axis=1, out=total)
         return sums.reshape(blocks * plan.stacked, task.width, pixel)[:height]
 
     return correlate
@@ -127,5 +129,16 @@ def _windows(columns: Array, blocks: int, stacked: int, taps: int) -> Array:
         columns,
         (blocks, taps, columns.shape[2]),
         (stacked * per_row, per_copy, per_sample),
+        writeable=False,
+    )
+
+
+def _shifted(products: Array, plan: Layout, reach: int, length: int) -> Array:
+    """What is to be added up, (blocks, shifts, stacked, samples): each shift begins further on."""
+    per_block, per_row, per_sample = products.strides
+    return as_strided(
+        products,
+        (len(products), plan.shifts, plan.stacked, length),
+        (per_block, plan.stacked * per_row + reach * per_sample, per_row, per_sample),
         writeable=False,
     )

@@ -21,8 +21,12 @@ from convcli.engine.scratch import Scratch
 from convcli.engine.tiles import COLUMNS_BYTES, spans
 
 Correlate: TypeAlias = Callable[[Array], Array]  # (rows, columns, C) -> sums (oh, ow, C)
+Write: TypeAlias = Callable[[Array, Array], None]  # (rows, columns, C) into (oh, ow, C)
 
 BAND_SAMPLES = 1 << 18  # output values of a band: its columns fit the memory that is kept for them
+
+LEAST_BANDS = 4
+LEAST_SAMPLES = 1 << 18  # of a band: to wake another thread for less takes longer than it saves
 
 LAYER_SAMPLES = 1 << 21  # likewise of a layer, which cuts its bands into parts itself
 
@@ -93,6 +97,9 @@ class Recipe(NamedTuple):
         Whether one NaN or infinity reaches outputs whose window does not meet it.
     shares : bool
         Whether it shares its work among threads itself.
+    hire_writer : callable or None
+        As `hire`, where it saves a copy to write the sums straight into rows of a result of their
+        type. What is behind each other there is so in memory.
     """
 
     samples: np.dtype[Any]
@@ -101,13 +108,21 @@ class Recipe(NamedTuple):
     rows: int
     spreads: bool = False
     shares: bool = False
+    hire_writer: Callable[[], Write] | None = None
 
 
-def band_rows(task: Task, samples: int = BAND_SAMPLES) -> int:
-    """The rows of a band of about so many output values."""
-    row = task.channels * max(task.width, task.size[1] * task.shape.stride[0])
+def band_rows(task: Task, samples: int = BAND_SAMPLES, least: int = LEAST_BANDS) -> int:
+    """The rows of a band of at most about so many output values.
+
+    There are at least so many bands, for as many threads, unless they came out very small.
+    """
+    stride = task.shape.stride[0]
+    row = task.channels * max(task.width, task.size[1] * stride)
+    height = (task.size[0] - task.extent[0]) // stride + 1
+    bands = min(height * row // LEAST_SAMPLES, least) or 1
+    rows = min(samples // row, -(-height // bands))
     # A band of few rows under a tall kernel would read more than it writes.
-    return max(samples // row, task.extent[0] // task.shape.stride[0], 1)
+    return max(rows, task.extent[0] // stride, 1)
 
 
 def by_columns(task: Task) -> Recipe:
@@ -181,7 +196,7 @@ def by_layer(task: Task, method: str) -> Recipe:
         task.sums,
         task.sums,
         lambda: correlate,
-        band_rows(task, samples),
+        band_rows(task, samples, least=1),
         spreads=method == "winograd",
         shares=True,
     )

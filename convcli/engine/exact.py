@@ -5,15 +5,14 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 
-from convcli.engine.additions import Program, program_of
+from convcli.engine.additions import Program, program_of, rows_of
 from convcli.engine.arrays import Array
-from convcli.engine.correlating import Correlate, Recipe, Task, band_rows
+from convcli.engine.correlating import Correlate, Recipe, Task, Write, band_rows
 from convcli.engine.integers import WholeKernel, exact_type, sum_bounds, whole_kernel
 from convcli.engine.scratch import Scratch
 
-BAND_SAMPLES = 800_000
+BAND_SAMPLES = 1_200_000
 
 
 class ExactSums(NamedTuple):
@@ -61,12 +60,14 @@ def exact_sums(task: Task) -> ExactSums | None:
 
 def by_additions(task: Task, exact: ExactSums) -> Recipe:
     """Sums of long slices, exact in integers; then the unit, if it is not 1."""
-    in_integers = exact.rounds or (exact.is_plain and task.bias.is_integer())
+    is_plain = exact.is_plain and task.bias.is_integer()
+    in_integers = exact.rounds or is_plain
     return Recipe(
         exact.kind,
         exact.kind if in_integers else task.sums,
         lambda: _worker(task, exact, in_integers=in_integers),
         band_rows(task, BAND_SAMPLES),
+        hire_writer=(lambda: _writer(task, exact)) if is_plain else None,
     )
 
 
@@ -98,12 +99,8 @@ def _worker(task: Task, exact: ExactSums, *, in_integers: bool) -> Correlate:
         flat = exact.program.run(band.reshape(-1), scratch)
         if len(flat) == 0:
             return flat
-        per_sample = flat.itemsize
-        sums = as_strided(
-            flat,
-            (height, task.width, pixel),
-            (task.size[1] * pixel * per_sample, pixel * per_sample, per_sample),
-        )
+        rows = rows_of(flat, (height, task.width * pixel), task.size[1] * pixel)
+        sums = rows.reshape(height, task.width, pixel)
         if exact.rounds:
             return divide_to_even(sums, exact.whole.divisor or 1, scratch)
         if in_integers:
@@ -117,3 +114,13 @@ def _worker(task: Task, exact: ExactSums, *, in_integers: bool) -> Correlate:
         return values
 
     return correlate
+
+
+def _writer(task: Task, exact: ExactSums) -> Write:
+    scratch = Scratch()
+
+    def write(band: Array, target: Array) -> None:
+        rows = target.reshape(len(target), -1)
+        exact.program.run_into(rows, task.size[1] * task.channels, band.reshape(-1), scratch)
+
+    return write

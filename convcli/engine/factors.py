@@ -17,7 +17,7 @@ from convcli.engine.integers import whole_kernel
 from convcli.engine.scratch import Scratch
 
 RANK_TOLERANCE = 1e-12  # relative to the largest weight: products of rounded factors, no more
-BAND_SAMPLES = 500_000
+BAND_SAMPLES = 300_000
 STACKED = 16  # outputs of one product
 STACKED_APART = 8  # likewise, where zeros keep the channels apart
 TURNED_TAPS = 12  # from so many on, turning pays

@@ -16,7 +16,7 @@ from convcli.arithmetic.arguments import PaddingLike
 from convcli.engine.arrays import Array, as_numbers
 from convcli.engine.planner import METHODS, Choice, check_method, choose_method
 from convcli.engine.prepared import PreparedFilter, prepare_filter
-from convcli.engine.rounding import as_type, round_into, sum_type
+from convcli.engine.rounding import as_type, sum_type
 from convcli.engine.tiles import spans
 from convcli.errors import ArgumentError
 from convcli.threads import threads
@@ -101,8 +101,7 @@ def filter2d(
         rounds=result_type.kind in "iu",
     )
     maps = np.empty(prepared.shape, result_type)
-    cube = maps.reshape(*maps.shape[:2], -1)  # (oh, ow, C)
-    prepared.run(lambda rows, sums: round_into(sums, cube[rows], prepared.bounds))
+    prepared.run_into(maps.reshape(*maps.shape[:2], -1))  # (oh, ow, C)
     return maps
 
 
@@ -166,12 +165,7 @@ def _parts(prepared: PreparedFilter, dtype: np.dtype[Any]) -> Iterator[tuple[sli
     for group in spans(len(bands), threads()):
         first, end = bands[group][0].start, bands[group][-1].stop
         made = np.empty((end - first, *prepared.shape[1:]), dtype)
-        cube = made.reshape(*made.shape[:2], -1)
-
-        def take(rows: slice, sums: Array, first: int = first, cube: Array = cube) -> None:
-            round_into(sums, cube[rows.start - first : rows.stop - first], prepared.bounds)
-
-        prepared.run(take, slice(first, end))
+        prepared.run_into(made.reshape(*made.shape[:2], -1), slice(first, end))
         yield slice(first, end), made
 
 

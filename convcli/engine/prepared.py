@@ -16,6 +16,7 @@ from convcli.engine.bands import Padded
 from convcli.engine.correlating import Recipe, Task
 from convcli.engine.padding import numpy_mode
 from convcli.engine.planner import Choice, check_method, fallback, plan
+from convcli.engine.rounding import round_into
 from convcli.engine.scratch import Scratch
 from convcli.engine.tiles import spans
 from convcli.errors import ShapeError
@@ -68,13 +69,35 @@ class PreparedFilter(NamedTuple):
         rows : slice, optional
             Which rows of the output; all where left out.
         """
+        self._share(lambda: self._hire(take), rows)
+
+    def run_into(self, result: Array, rows: slice | None = None) -> None:
+        """As `run`, into an array, (rows, ow, C), of any type: rounded and clamped for integers."""
+        first = (rows or slice(None)).indices(self.padded.output[0])[0]
+
+        def part(rows: slice) -> Array:
+            return result[rows.start - first : rows.stop - first]
+
+        writer = self.recipe.hire_writer
+        writes = result.dtype == self.sums and result.flags.c_contiguous and not self.bias
+        if writer is None or not writes:
+            self.run(lambda rows, sums: round_into(sums, part(rows), self.bounds), rows)
+            return
+
+        def hire() -> Callable[[slice], None]:
+            gather, write = self._gatherer(), writer()
+            return lambda rows: write(gather(rows), part(rows))
+
+        self._share(hire, rows)
+
+    def _share(self, hire: Callable[[], Callable[[slice], None]], rows: slice | None) -> None:
         bands = list(self.bands(rows))
         if self.recipe.shares:  # it has threads of its own
-            work = self._hire(take)
+            work = hire()
             for band in bands:
                 work(band)
         else:
-            share(lambda: self._hire(take), bands)
+            share(hire, bands)
 
     def bands(self, rows: slice | None = None) -> Iterator[slice]:
         """How the rows of the output are cut; it does not depend on the number of threads."""
@@ -87,15 +110,12 @@ class PreparedFilter(NamedTuple):
 
     def _hire(self, take: Take) -> Callable[[slice], None]:
         """A worker for one thread, with scratch memory of its own."""
-        scratch = Scratch()
+        gather = self._gatherer()
         correlate = self.recipe.hire()
         spare = self.fallback.hire() if self.fallback else None
-        columns, channels = self.padded.size[1], self.padded.pixels.shape[2]
 
         def work(rows: slice) -> None:
-            shape = (self.padded.height(rows), columns, channels)
-            band = scratch("band", shape, self.recipe.samples)
-            self.padded.gather(rows, band)
+            band = gather(rows)
             spreads = spare is not None and not np.isfinite(band).all()
             sums = spare(band) if spare is not None and spreads else correlate(band)
             if self.bias:
@@ -103,6 +123,19 @@ class PreparedFilter(NamedTuple):
             take(rows, sums)
 
         return work
+
+    def _gatherer(self) -> Callable[[slice], Array]:
+        """Gives the padded band that some rows of the output see."""
+        scratch = Scratch()
+        columns, channels = self.padded.size[1], self.padded.pixels.shape[2]
+
+        def gather(rows: slice) -> Array:
+            shape = (self.padded.height(rows), columns, channels)
+            band = scratch("band", shape, self.recipe.samples)
+            self.padded.gather(rows, band)
+            return band
+
+        return gather
 
 
 def prepare_filter(

@@ -54,11 +54,15 @@ def round_into(sums: Array, result: Array, bounds: tuple[float, float] | None = 
     if kind.kind not in "iu":
         result[...] = sums
         return
-    if sums.dtype.kind == "f":
-        if bounds is None and np.isnan(sums.sum()) and np.isnan(sums).any():
-            raise ArgumentError(f"a sum is NaN, which {kind} cannot hold; give out_dtype=float")
-        np.rint(sums, out=sums)
+    is_float = sums.dtype.kind == "f"
+    if is_float and bounds is None and np.isnan(sums.sum()) and np.isnan(sums).any():
+        raise ArgumentError(f"a sum is NaN, which {kind} cannot hold; give out_dtype=float")
     limits = None if bounds is not None and _fits(bounds, kind) else clamps(sums.dtype, kind)
+    if is_float:
+        if limits is not None:  # in place: on the way to another type it takes twice as long
+            np.clip(sums, *limits, out=sums)
+            limits = None
+        np.rint(sums, out=sums)
     for part, target in _parts(sums, result):
         if limits is None:
             np.copyto(target, part, casting="unsafe")

@@ -1,18 +1,31 @@
-"""Memory that a worker keeps from one band to the next: fresh pages cost as much as the sums."""
+"""Memory to work in, kept from one band to the next and from one call to the next.
+
+Fresh pages cost as much as the sums: the system clears each as it is first written to.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
+from weakref import finalize
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from convcli.engine.arrays import Array
 
+KEPT_BYTES = 64 << 20  # what is kept for later calls, of all threads together
+_WORTH_KEEPING = 1 << 14  # bytes: less is as quickly had from the system
+
+# What nobody uses now, by its id; the latest to come back stands last. Each change is one step of
+# the interpreter's, so threads need no lock; a lock could be met again by what a finalizer runs.
+free: dict[int, Array] = {}
+
 
 class Scratch:
     """Gives arrays to write into; the next one of a name takes the same memory again.
+
+    Where neither this nor any of its arrays is used any more, others are given the memory.
 
     Examples
     --------
@@ -30,5 +43,31 @@ class Scratch:
         size = prod(shape) * np.dtype(dtype).itemsize
         held = self._held.get(name)
         if held is None or held.nbytes < size:
-            held = self._held[name] = np.empty(size, np.uint8)
+            held = self._held[name] = _lend(size)
         return held[:size].view(dtype).reshape(shape)
+
+
+def _lend(size: int) -> Array:
+    """So many bytes or some more, which come back when the last array in them is gone."""
+    if size < _WORTH_KEEPING:
+        return np.empty(size, np.uint8)
+    fitting = [one for one in list(free.values()) if size <= one.nbytes <= 2 * size]
+    memory = min(fitting, key=lambda one: one.nbytes, default=None)
+    if memory is None or free.pop(id(memory), None) is None:  # another thread may be faster
+        memory = np.empty(size, np.uint8)
+    # A view would be skipped: its own views would hold on to the memory, and not to it.
+    lent: Array = np.asarray(memory.data)
+    finalize(lent, _take_back, memory).atexit = False
+    return lent
+
+
+def _take_back(memory: Array) -> None:
+    """Keep memory for the next who asks, and let go of the oldest beyond the bound."""
+    free[id(memory)] = memory
+    kept = list(free.items())
+    most = sum(one.nbytes for _, one in kept) - KEPT_BYTES
+    for key, one in kept:
+        if most <= 0:
+            return
+        free.pop(key, None)
+        most -= one.nbytes

@@ -8,6 +8,7 @@ tile: up to about 1e-6 of the largest sum in float32, 1e-15 in float64.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from itertools import count
 from math import log2, prod
 from typing import Final
@@ -58,6 +59,7 @@ def tile_lengths(task: Task) -> tuple[Pair, int]:
     return (down, across), step
 
 
+@lru_cache(maxsize=1024)  # every plan asks, whatever method it comes to
 def fast_length(outputs: int, reach: int, most: int) -> int:
     """The length of a transform that gives so many outputs at the least cost, tile by tile.
 

@@ -208,20 +208,22 @@ class _Worker:
         count = rows.stop - rows.start
         high, wide = count + plan.reach[0], columns.stop - columns.start + plan.reach[1]
         first, start = top + rows.start * a, left + columns.start * b
-        padded = self._scratch("padded", (len(pixels), high * a, wide * b), pixels.dtype)
-        look(pixels, range(first, first + high * a), range(start, start + wide * b), padded)
+        # Each row of the tiles by itself: what is sorted next then lies in the longest runs.
+        padded = self._scratch("padded", (a, len(pixels), high, wide * b), pixels.dtype)
+        seen = range(start, start + wide * b)
+        for i in range(a):
+            look(pixels, range(first + i, first + high * a, a), seen, padded[i])
         values = self._scratch("values", (t, s, len(pixels) * high * wide), pixels.dtype)
         self._transform(padded, wide, values)
         return values.reshape(t * s, len(pixels), high * wide)[:, :, : count * wide]
 
     def _transform(self, padded: Array, wide: int, values: Array) -> None:
-        """Bᵀ·x·B of all tiles: (C_in, rows, columns) -> (t, s, C_in·tiles)."""
+        """Bᵀ·x·B of all tiles: (a, C_in, rows of tiles, columns) -> (t, s, C_in·tiles)."""
         plan = self._plan
         (a, b), (t, s) = plan.tile, plan.inputs
         length = values.shape[2]
         places = self._scratch("places", (t, b, length), padded.dtype)
-        by_place = padded.reshape(len(padded), -1, a, wide, b).transpose(2, 4, 0, 1, 3)
-        np.copyto(places[:a].reshape(by_place.shape), by_place)
+        np.copyto(places[:a], padded.reshape(a, length, b).swapaxes(1, 2))
         for i in range(a, t):
             further = i // a * wide
             np.copyto(places[i, :, : length - further], places[i % a, :, further:])

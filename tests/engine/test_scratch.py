@@ -1,0 +1,80 @@
+from threading import Thread
+
+import numpy as np
+import pytest
+from numpy.lib.stride_tricks import as_strided
+
+from convcli.engine import scratch
+from convcli.engine.scratch import Scratch
+
+SIZE = 1 << 20
+
+
+@pytest.fixture(autouse=True)
+def _nothing_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scratch, "free", {})
+
+
+def kept() -> list[int]:
+    return [memory.nbytes for memory in scratch.free.values()]
+
+
+def test_memory_comes_back_for_the_next() -> None:
+    Scratch()("values", (SIZE,), np.uint8)[:] = 7
+    assert kept() == [SIZE]
+    again = Scratch()("others", (SIZE // 4,), np.int32)
+    assert kept() == []
+    assert again.tobytes() == b"\7" * SIZE
+
+
+def test_memory_in_use_is_given_to_nobody() -> None:
+    array = Scratch()("values", (2, SIZE // 2), np.uint8)
+    views = [array[1:, 5:], as_strided(array, (3, 3), (1, 1)), array.view(np.int16).T]
+    del array
+    while views:
+        assert kept() == []
+        views.pop()
+    assert kept() == [SIZE]
+
+
+def test_one_scratch_has_the_same_memory_all_the_time() -> None:
+    memory = Scratch()
+    first = memory("values", (SIZE,), np.uint8)
+    assert np.shares_memory(first, memory("values", (SIZE // 2,), np.uint8))
+    assert not np.shares_memory(first, memory("others", (SIZE // 2,), np.uint8))
+    assert not np.shares_memory(first, Scratch()("values", (SIZE,), np.uint8))
+
+
+def test_memory_far_larger_than_asked_for_stays() -> None:
+    Scratch()("values", (SIZE,), np.uint8)
+    few = Scratch()("values", (SIZE // 3,), np.uint8)
+    assert few.base is not None
+    assert kept() == [SIZE]
+
+
+def test_the_oldest_goes_beyond_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scratch, "KEPT_BYTES", 4 * SIZE)
+    memory = Scratch()
+    for count in (1, 2, 5, 3):
+        memory(f"{count}", (count * SIZE,), np.uint8)
+    del memory
+    assert sum(kept()) <= 4 * SIZE
+    assert kept()[-1] == 3 * SIZE
+
+
+def test_threads_never_have_the_same_memory() -> None:
+    wrong: list[int] = []
+
+    def work(own: int) -> None:
+        for _ in range(300):
+            values = Scratch()("values", (1 << 15,), np.uint8)
+            values[:] = own
+            if (values != own).any():
+                wrong.append(own)
+
+    crew = [Thread(target=work, args=(number,)) for number in range(4)]
+    for one in crew:
+        one.start()
+    for one in crew:
+        one.join()
+    assert not wrong

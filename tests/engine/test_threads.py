@@ -1,0 +1,107 @@
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+
+from convcli.threads import set_threads, share
+
+
+@pytest.fixture(autouse=True)
+def _two_threads() -> Iterator[None]:
+    set_threads(2)
+    yield
+    set_threads(1)
+
+
+def all_of(count: int) -> set[int]:
+    """What is done of so many items."""
+    done: list[int] = []
+    share(lambda: done.append, range(count))
+    assert len(done) == len(set(done))
+    return set(done)
+
+
+def test_the_same_threads_work_again() -> None:
+    all_of(4)
+    before = set(threading.enumerate())
+    for _ in range(50):
+        assert all_of(4) == set(range(4))
+    assert set(threading.enumerate()) == before
+
+
+def test_two_threads_work_at_once() -> None:
+    both = threading.Barrier(2, timeout=30)
+    share(lambda: lambda _: both.wait(), range(2))
+
+
+def test_as_many_threads_as_are_asked_for_later() -> None:
+    all_of(4)
+    set_threads(4)
+    four = threading.Barrier(4, timeout=30)
+    share(lambda: lambda _: four.wait(), range(4))
+
+
+def test_sharing_within_what_is_shared_never_waits_for_itself() -> None:
+    found: list[set[int]] = []
+
+    def work(_: int) -> None:
+        time.sleep(0.002)  # lets all of the crew come to this
+        found.append(all_of(3))
+
+    def outer() -> None:
+        share(lambda: work, range(20))
+
+    callers = [threading.Thread(target=outer, daemon=True) for _ in range(4)]
+    for one in callers:
+        one.start()
+    for one in callers:
+        one.join(timeout=20)
+        assert not one.is_alive()
+    assert found == [set(range(3))] * 80
+
+
+def test_what_a_worker_raises_is_raised_and_the_next_call_works() -> None:
+    def hire() -> Callable[[int], None]:
+        def work(item: int) -> None:
+            if item == 5:
+                raise KeyError(item)
+
+        return work
+
+    for _ in range(20):
+        with pytest.raises(KeyError, match="5"):
+            share(hire, range(10))
+        assert all_of(4) == set(range(4))
+
+
+@pytest.mark.parametrize("state", ["raise", "ignore"])
+def test_workers_keep_to_what_the_caller_says_of_overflows(state: str) -> None:
+    both = threading.Barrier(2, timeout=30)
+    seen: list[str] = []
+
+    def work(_: int) -> None:
+        both.wait()  # neither does the work of both
+        seen.append(np.geterr()["over"])
+
+    all_of(4)
+    with np.errstate(over=state):
+        share(lambda: work, range(2))
+    assert seen == [state] * 2
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="has no fork")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_process_has_a_crew_of_its_own() -> None:
+    all_of(4)
+    child = os.fork()
+    if child == 0:
+        both = threading.Barrier(2, timeout=30)
+        try:
+            share(lambda: lambda _: both.wait(), range(2))
+        except BaseException:  # noqa: BLE001
+            os._exit(1)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
