@@ -29,6 +29,9 @@ _blas_before = 1  # what it had before the first of them
 def set_threads(count: int) -> None:
     """Let filters and layers compute in so many threads; at first it is one.
 
+    While they do, the OpenBLAS of NumPy's wheels is kept to one thread for each of them, so that
+    results do not depend on the number; any other BLAS is left as it is.
+
     Parameters
     ----------
     count : int
@@ -161,8 +164,12 @@ class _Crew:
         for errand in errands:
             self._waiting.put(errand)
         while self._members < len(errands):
+            member = Thread(target=_serve, args=(self._waiting,), name="convcli", daemon=True)
+            try:
+                member.start()
+            except RuntimeError:  # no more can be had; what nobody begins, the caller does
+                return
             self._members += 1
-            Thread(target=_serve, args=(self._waiting,), name="convcli", daemon=True).start()
 
 
 def _serve(waiting: SimpleQueue[_Errand]) -> None:

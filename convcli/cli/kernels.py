@@ -9,7 +9,7 @@ import click
 
 from convcli.cli.options import json_option
 from convcli.cli.output import emit, json_text, table, visible
-from convcli.engine.planner import choose
+from convcli.engine.filters.planner import choose
 from convcli.kernels.bank import bank
 from convcli.kernels.kernel import Kernel
 from convcli.kernels.parametric import FAMILIES

@@ -1,6 +1,6 @@
 """The engine: arrays in, arrays out, with NumPy alone.
 
-The way of one convolution is `padding.pad2d` -> `columns.im2col` -> a matrix product, and it is
-written out in `convolution.conv2d`. `filtering.filter2d` goes the same way over an image, band by
-band.
+`convolution.conv2d` is a layer: pad, columns, matmul, reshape; how it is cut into parts, and when
+Winograd's products are fewer, is in `layers`. `filtering.filter2d` is one kernel over an image, in
+bands; the ways to compute it, and the planner that chooses among them, are in `filters`.
 """

@@ -14,12 +14,12 @@ from convcli.arithmetic.arguments import PaddingLike, Pair
 from convcli.arithmetic.sizes import Window, effective_kernel, window
 from convcli.engine.arrays import Array, as_batch, as_bias, as_filters, as_real, like_batch
 from convcli.engine.columns import lay_rows, lay_windows
-from convcli.engine.layer import Layer, Part
-from convcli.engine.layer_method import LayerMethod, layer_method, shares_rows
+from convcli.engine.layers.layer import Layer, Part
+from convcli.engine.layers.method import LayerMethod, layer_method, shares_rows
+from convcli.engine.layers.winograd import by_winograd
 from convcli.engine.naive import conv2d_naive
 from convcli.engine.scratch import Scratch
 from convcli.engine.tiles import COLUMNS_BYTES, needed, tiles
-from convcli.engine.winograd import by_winograd
 from convcli.errors import ArgumentError
 from convcli.threads import share
 

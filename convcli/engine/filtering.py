@@ -1,7 +1,7 @@
-"""filter2d: one kernel over an image, in bands that bound the memory.
+"""filter2d: one kernel over an image, in bands of rows that bound the memory.
 
-Values go the way of `conv2d` (pad, columns, matmul, reshape), a few rows at a time, so an image of
-8-bit pixels is never held as floats whole.
+A filter is prepared first: checked, and planned by what each method would cost. Then band after
+band is padded and computed, so an image of 8-bit pixels is never held as floats whole.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from convcli.arithmetic.arguments import PaddingLike
 from convcli.engine.arrays import Array, as_numbers
-from convcli.engine.planner import METHODS, Choice, check_method, choose_method
-from convcli.engine.prepared import PreparedFilter, prepare_filter
+from convcli.engine.filters.planner import METHODS, Choice, check_method, choose_method
+from convcli.engine.filters.prepared import PreparedFilter, prepare_filter
 from convcli.engine.rounding import as_type, sum_type
 from convcli.engine.tiles import spans
 from convcli.errors import ArgumentError
@@ -66,7 +66,8 @@ def filter2d(
     flip : bool
         True convolution: the kernel turned by 180°. Otherwise correlation.
     method : {"auto", "im2col", "separable", "fft", "naive"}
-        How to compute it, for a kernel of two axes: `auto` is what `choose_method` says.
+        How to compute it, for a kernel of two axes; `auto` takes what costs the least, which may
+        be additions in integers.
     out_dtype : dtype, optional
         The type of the result; the image's own where left out (float32 for bool). Integers are
         rounded, half to even, and clamped to what the type holds.
@@ -81,6 +82,14 @@ def filter2d(
         For shapes that do not fit each other, and where the output would be empty.
     ArgumentError
         For settings that no filter has.
+
+    Notes
+    -----
+    Sums of whole numbers are exact where `auto` adds integers. Else they are kept in float32 for
+    8-bit and float32 values, in float64 for others: `im2col` and `separable` are off by some 1e-6
+    (1e-15) of the largest `sum(abs(window * kernel))`, and see nothing beyond the window. `fft`
+    spreads its rounding: up to 1e-6 (1e-15) of the largest sum anywhere in its tile, so one value
+    that towers above all others costs its neighbours digits; ask for `im2col` there.
 
     Examples
     --------

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from convcli.arithmetic.arguments import PaddingLike
 from convcli.arithmetic.sizes import Axis, Window, window
 from convcli.engine.arrays import Array, as_batch, as_numbers, as_real, like_batch
-from convcli.engine.layer import within
+from convcli.engine.layers.layer import within
 from convcli.engine.scratch import Scratch
 from convcli.engine.tiles import spans
 from convcli.threads import share

@@ -19,11 +19,11 @@ from oracles import (
     whole_numbers,
 )
 
-import convcli.engine.layer as parts
+import convcli.engine.layers.layer as parts
 from convcli.arithmetic.sizes import Window
 from convcli.engine import convolution
 from convcli.engine.convolution import METHODS, conv2d
-from convcli.engine.layer_method import shares_rows
+from convcli.engine.layers.method import shares_rows
 from convcli.engine.naive import conv2d_naive, source
 from convcli.errors import ArgumentError, ShapeError
 from convcli.threads import set_threads

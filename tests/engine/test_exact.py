@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from oracles import MODES, filter_channels, pixels, seeds
 
-from convcli.engine.additions import Program, Value, line, program_of, run_of, scattered
-from convcli.engine.exact import divide_to_even
 from convcli.engine.filtering import filter2d, prepare_filter
-from convcli.engine.integers import exact_type, sum_bounds, whole_kernel
+from convcli.engine.filters.additions import Program, Value, line, program_of, run_of, scattered
+from convcli.engine.filters.exact import divide_to_even
+from convcli.engine.filters.integers import exact_type, sum_bounds, whole_kernel
 from convcli.engine.scratch import Scratch
 from convcli.kernels.bank import bank
 from convcli.kernels.spec import load_kernel

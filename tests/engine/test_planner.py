@@ -16,12 +16,12 @@ from oracles import (
 )
 
 from convcli.arithmetic.sizes import Window
-from convcli.engine.banded import Layout, banded_weights, layout
-from convcli.engine.correlating import Task
-from convcli.engine.factors import separate
 from convcli.engine.filtering import choose_method, filter2d, prepare_filter
-from convcli.engine.planner import candidates
-from convcli.engine.spectrum import fast_length, tile_lengths
+from convcli.engine.filters.banded import Layout, banded_weights, layout
+from convcli.engine.filters.factors import separate
+from convcli.engine.filters.planner import candidates
+from convcli.engine.filters.recipes import Task
+from convcli.engine.filters.spectrum import fast_length, tile_lengths
 from convcli.kernels.bank import bank
 from convcli.kernels.spec import load_kernel
 
@@ -135,8 +135,8 @@ def test_factors_go_with_any_step(
         (np.outer(reals(1, 9), reals(2, 13)), "separable", "rank 1, 9 + 13 taps instead of 117"),
         ("box:15", "separable", "exact in uint16: 10 passes instead of 225 taps"),
         ("sobel-x", "separable", "exact in int16: 3 passes instead of 6 taps"),
-        ("sharpen", "im2col", "exact in int16: 5 passes"),
-        ("identity", "im2col", "exact in int16: 0 passes"),
+        ("sharpen", "sums", "exact in int16: 5 passes"),
+        ("identity", "sums", "exact in int16: 0 passes"),
         (np.zeros((3, 3)), "im2col", "0 taps, in bands"),
         (reals(1, 3, 3, 3), "im2col", "9 taps in each of 3 channels; "),
     ],

@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from oracles import MODES, convolve, reals, seeds, whole_numbers
 
-import convcli.engine.winograd as room
+import convcli.engine.layers.winograd as room
 from convcli.arithmetic.sizes import Window, window
 from convcli.engine.convolution import conv2d
-from convcli.engine.layer import Layer
-from convcli.engine.layer_method import layer_method
-from convcli.engine.winograd import TILES, by_winograd, transform
+from convcli.engine.layers.layer import Layer
+from convcli.engine.layers.method import layer_method
+from convcli.engine.layers.winograd import TILES, by_winograd, transform
 from convcli.errors import ArgumentError
 from convcli.threads import set_threads
 

@@ -17,8 +17,8 @@ from numpy.typing import DTypeLike
 
 from convcli.arithmetic.arguments import Pair
 from convcli.arithmetic.sizes import Window
-from convcli.engine.layer import PART_BYTES
-from convcli.engine.winograd import TILES
+from convcli.engine.layers.layer import PART_BYTES
+from convcli.engine.layers.winograd import TILES
 from convcli.errors import ArgumentError
 
 COPIED = 6  # a value copied in runs: 0.1 ns

@@ -22,6 +22,8 @@ from numpy.lib.stride_tricks import as_strided
 from convcli.engine.arrays import Array
 from convcli.engine.scratch import Scratch
 
+MOST_TAPS = 1024  # that are added up one by one: more are a matter for other methods
+
 Operation: TypeAlias = Literal["add", "subtract", "multiply"]
 
 
@@ -155,16 +157,24 @@ def program_of(weights: Array, row: int, pixel: int) -> Program:
     row, pixel : int
         The samples from a tap to the one below, and to the one on its right.
     """
-    taps = {y * row + x * pixel: int(weights[y, x]) for y, x in np.argwhere(weights).tolist()}
-    program = Program()
-    program.result = scattered(program, Value(0), taps)
+    found = []
     factors = whole_factors(weights)
-    if factors is None:
-        return program
-    other = Program(is_separable=min(weights.shape) > 1)
-    narrowed = line(other, Value(0), factors[0].tolist(), row)
-    other.result = line(other, narrowed, factors[1].tolist(), pixel)
-    return min(program, other, key=lambda one: len(one.steps))
+    if factors is None or np.count_nonzero(weights) <= MOST_TAPS:
+        program = Program()
+        program.result = scattered(program, Value(0), _taps(weights, row, pixel))
+        found.append(program)
+    if factors is not None:
+        program = Program(is_separable=min(weights.shape) > 1)
+        narrowed = line(program, Value(0), factors[0].tolist(), row)
+        program.result = line(program, narrowed, factors[1].tolist(), pixel)
+        found.append(program)
+    return min(found, key=lambda one: len(one.steps))
+
+
+def _taps(weights: Array, row: int, pixel: int) -> dict[int, int]:
+    """The weights by the samples that they are ahead."""
+    places = np.argwhere(weights).tolist()
+    return {y * row + x * pixel: int(weights[y, x]) for y, x in places}
 
 
 def whole_factors(weights: Array) -> tuple[Array, Array] | None:

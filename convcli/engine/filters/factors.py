@@ -10,10 +10,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from convcli.engine.additions import whole_factors
 from convcli.engine.arrays import Array
-from convcli.engine.correlating import Correlate, Recipe, Task, band_rows
-from convcli.engine.integers import whole_kernel
+from convcli.engine.filters.additions import whole_factors
+from convcli.engine.filters.integers import whole_kernel
+from convcli.engine.filters.recipes import Correlate, Recipe, Task, band_rows
 from convcli.engine.scratch import Scratch
 
 RANK_TOLERANCE = 1e-12  # relative to the largest weight: products of rounded factors, no more

@@ -17,12 +17,12 @@ from numpy.typing import ArrayLike
 
 from convcli.arithmetic.sizes import Window
 from convcli.engine.arrays import as_numbers
-from convcli.engine.banded import by_banded_product, layout
-from convcli.engine.correlating import Recipe, Task, by_columns, by_layer, by_loops
-from convcli.engine.exact import by_additions, exact_sums
-from convcli.engine.factors import MOST_CHANNELS, by_factors, separate, stacked, turns
-from convcli.engine.layer_method import layer_method
-from convcli.engine.spectrum import by_spectrum, tile_lengths
+from convcli.engine.filters.banded import by_banded_product, layout
+from convcli.engine.filters.exact import by_additions, exact_sums
+from convcli.engine.filters.factors import MOST_CHANNELS, by_factors, separate, stacked, turns
+from convcli.engine.filters.recipes import Recipe, Task, by_columns, by_layer, by_loops
+from convcli.engine.filters.spectrum import by_spectrum, tile_lengths
+from convcli.engine.layers.method import layer_method
 from convcli.errors import ArgumentError
 
 METHODS = ("auto", "im2col", "separable", "fft", "naive")
@@ -91,10 +91,10 @@ def choose_method(kernel: ArrayLike) -> str:
     """What `auto` uses for a kernel over a picture of 8 bits and three channels.
 
     `separable` for a column times a row, `fft` from so many weights on that three transforms are
-    cheaper, `im2col` for the rest.
+    cheaper, `sums` for the additions that small whole numbers come to, `im2col` for the rest.
 
     >>> choose_method([[0, 1, 0], [1, -4, 1], [0, 1, 0]]), choose_method(np.ones((15, 15)))
-    ('im2col', 'separable')
+    ('sums', 'separable')
     """
     return choose(kernel).method
 
@@ -131,7 +131,7 @@ def _additions(task: Task) -> list[Candidate]:
     if exact is None:
         return []
     passes = len(exact.program.steps)
-    method = "separable" if exact.program.is_separable else "im2col"
+    method = "separable" if exact.program.is_separable else "sums"
     spared = f" instead of {_taps(task)} taps" if 0 < passes < _taps(task) else ""
     reason = f"exact in {exact.kind}: {passes} passes{spared}"
     scaling = 0 if exact.is_plain else 2 * task.sums.itemsize

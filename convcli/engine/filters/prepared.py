@@ -12,10 +12,10 @@ from numpy.typing import ArrayLike
 from convcli.arithmetic.arguments import NO_PADDING, PaddingLike
 from convcli.arithmetic.sizes import window
 from convcli.engine.arrays import Array, as_numbers
-from convcli.engine.bands import Padded
-from convcli.engine.correlating import Recipe, Task
+from convcli.engine.filters.padded import Padded
+from convcli.engine.filters.planner import Choice, check_method, fallback, plan
+from convcli.engine.filters.recipes import Recipe, Task
 from convcli.engine.padding import numpy_mode
-from convcli.engine.planner import Choice, check_method, fallback, plan
 from convcli.engine.rounding import round_into
 from convcli.engine.scratch import Scratch
 from convcli.engine.tiles import spans

@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from convcli.engine.additions import Program, program_of, rows_of
 from convcli.engine.arrays import Array
-from convcli.engine.correlating import Correlate, Recipe, Task, Write, band_rows
-from convcli.engine.integers import WholeKernel, exact_type, sum_bounds, whole_kernel
+from convcli.engine.filters.additions import MOST_TAPS, Program, program_of, rows_of, whole_factors
+from convcli.engine.filters.integers import WholeKernel, exact_type, sum_bounds, whole_kernel
+from convcli.engine.filters.recipes import Correlate, Recipe, Task, Write, band_rows
 from convcli.engine.scratch import Scratch
 
 BAND_SAMPLES = 1_200_000
@@ -45,6 +45,8 @@ def exact_sums(task: Task) -> ExactSums | None:
         return None
     whole = whole_kernel(task.kernel)
     if whole is None:
+        return None
+    if np.count_nonzero(whole.weights) > MOST_TAPS and whole_factors(whole.weights) is None:
         return None
     lowest, highest = sum_bounds(whole.weights, task.image)
     if whole.unit == 1 and task.bias.is_integer():

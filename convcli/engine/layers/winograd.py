@@ -20,7 +20,7 @@ import numpy as np
 
 from convcli.arithmetic.arguments import Pair
 from convcli.engine.arrays import Array
-from convcli.engine.layer import Layer, Part, look
+from convcli.engine.layers.layer import Layer, Part, look
 from convcli.engine.scratch import Scratch
 from convcli.engine.tiles import spans
 from convcli.threads import share

@@ -29,7 +29,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from convcli.engine.arrays import Array
-from convcli.engine.correlating import Correlate, Recipe, Task, band_rows
+from convcli.engine.filters.recipes import Correlate, Recipe, Task, band_rows
 from convcli.engine.scratch import Scratch
 
 BAND_BYTES = 6_000_000  # enough to let another thread work meanwhile, little enough for the cache

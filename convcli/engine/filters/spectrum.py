@@ -17,7 +17,7 @@ import numpy as np
 
 from convcli.arithmetic.arguments import Pair
 from convcli.engine.arrays import Array
-from convcli.engine.correlating import Correlate, Recipe, Task
+from convcli.engine.filters.recipes import Correlate, Recipe, Task
 from convcli.engine.scratch import Scratch
 from convcli.engine.tiles import spans
 
