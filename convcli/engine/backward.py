@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from convcli.arithmetic.arguments import PaddingLike, as_number
+from convcli.arithmetic.arguments import PaddingLike, Pair, as_number
 from convcli.arithmetic.sizes import Window, effective_kernel, window
 from convcli.engine.arrays import Array, as_batch, as_bias, as_filters, as_real, like_batch
 from convcli.engine.columns import as_columns, empty_target, overlap_add
-from convcli.engine.convolution import positions
 from convcli.engine.padding import pad2d
-from convcli.engine.tiles import COLUMNS_BYTES, needed, spans
+from convcli.engine.tiles import COLUMNS_BYTES, needed, spans, tiles
 from convcli.errors import ShapeError
 
 
@@ -67,7 +66,7 @@ def conv2d_backward(
     padded = pad2d(images, sides)  # (N, C_in, H + p, W + p)
     weights = filters.reshape(groups, len(filters) // groups, -1)  # (G, C_out/G, C_in/G·kh·kw)
     dpadded, dweights = np.zeros_like(padded), np.zeros_like(weights)
-    for image, rows, columns, seen in positions(padded, shape, (oh, ow)):
+    for image, rows, columns, seen in _positions(padded, shape, (oh, ow)):
         slope = slopes[image, :, rows, columns]  # (C_out, rows, columns)
         flat = slope.reshape(*weights.shape[:2], -1)  # (G, C_out/G, L)
         laid = as_columns(padded[seen], shape).reshape(groups, -1, flat.shape[2])
@@ -168,3 +167,19 @@ def _painted(images: Array, weights: Array, shape: Window) -> Array:
         windows = windows.reshape(n, c_out, *shape.kernel, *band.shape[2:])
         overlap_add(padded[:, :, needed(rows, shape.stride[0], extent)], windows, shape)
     return padded[:, :, top : top + oh, left : left + ow]
+
+
+def _positions(
+    padded: Array, shape: Window, output: Pair
+) -> Iterator[tuple[int, slice, slice, tuple[slice, ...]]]:
+    """Cut the output into tiles whose columns stay small.
+
+    Yields the image, the output's rows and columns, and the index of what they see in `padded`.
+    """
+    height, width = map(effective_kernel, shape.kernel, shape.dilation)
+    one_column = padded.shape[1] * shape.kernel[0] * shape.kernel[1] * padded.itemsize  # bytes
+    for n in range(len(padded)):
+        for rows, columns in tiles(*output, COLUMNS_BYTES // one_column):
+            seen_rows = needed(rows, shape.stride[0], height)
+            seen_columns = needed(columns, shape.stride[1], width)
+            yield n, rows, columns, (slice(n, n + 1), slice(None), seen_rows, seen_columns)

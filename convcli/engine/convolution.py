@@ -5,21 +5,19 @@ Correlation, as every CNN framework has it: the kernel is not turned.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from convcli.arithmetic.arguments import PaddingLike, Pair
-from convcli.arithmetic.sizes import Window, effective_kernel, window
+from convcli.arithmetic.arguments import PaddingLike
+from convcli.arithmetic.sizes import window
 from convcli.engine.arrays import Array, as_batch, as_bias, as_filters, as_real, like_batch
-from convcli.engine.columns import lay_rows, lay_windows
 from convcli.engine.layers.layer import Layer, Part
-from convcli.engine.layers.method import LayerMethod, layer_method, shares_rows
+from convcli.engine.layers.laying import Laying
+from convcli.engine.layers.method import LayerMethod, layer_method
 from convcli.engine.layers.winograd import by_winograd
 from convcli.engine.naive import conv2d_naive
-from convcli.engine.scratch import Scratch
-from convcli.engine.tiles import COLUMNS_BYTES, needed, tiles
 from convcli.errors import ArgumentError
 from convcli.threads import share
 
@@ -118,61 +116,19 @@ def convolve(layer: Layer, way: LayerMethod) -> Array:
 
 def by_columns(layer: Layer, maps: Array, parts: Sequence[Part] | None = None) -> None:
     """Pad, columns, matmul, reshape: fill `maps`, or only some parts of them."""
-    groups, c_out = layer.groups, len(layer.filters)
-    sizes = len(maps), layer.images.shape[1], c_out
-    shared = shares_rows(sizes, layer.output, layer.window, groups)
-    lay = lay_rows if shared else lay_windows
-    weights = layer.filters.reshape(groups, c_out // groups, *layer.filters.shape[1:])
-    if shared:
-        weights = weights.transpose(0, 1, 3, 2, 4)[:, np.newaxis]  # (G, 1, C_out/G, kh, C_in/G, kw)
-    weights = weights.reshape(*weights.shape[:-3], -1)  # (G, [1,] C_out/G, K)
-    offsets = None if layer.bias is None else layer.bias.reshape(*weights.shape[:-1], 1)
+    laying = Laying(layer)
+    weights, offsets = laying.weights, laying.offsets  # (G, [1,] C_out/G, K)
 
     def hire() -> Callable[[Part], None]:
-        scratch = Scratch()
-        laid: tuple[object, Array] | None = None
+        pad_and_lay = laying.hire()
 
         def work(part: Part) -> None:
-            nonlocal laid
-            place = part.image, part.rows, part.columns
-            if laid is None or laid[0] != place:
-                padded = layer.seen(*place, scratch)  # (C_in, ...)
-                grouped = padded.reshape(groups, -1, *padded.shape[1:])
-                laid = place, lay(grouped, layer.window, scratch)  # (G, [oh,] K, L)
-            target = _target(maps, part, groups, shared)  # (G, [oh,] C_out/G, L)
-            np.matmul(weights[..., part.filters, :], laid[1], out=target)
+            columns = pad_and_lay(part)  # (G, [oh,] K, L)
+            products = laying.target(maps, part)  # (G, [oh,] C_out/G, L): the maps, reshaped
+            np.matmul(weights[..., part.filters, :], columns, out=products)
             if offsets is not None:
-                target += offsets[..., part.filters, :]
+                products += offsets[..., part.filters, :]
 
         return work
 
-    share(hire, layer.parts(shared=shared) if parts is None else parts)
-
-
-def _target(maps: Array, part: Part, groups: int, shared: bool) -> Array:
-    """Where a part's products go, as a view: (G, oh, C_out/G, ow), or (G, C_out/G, positions)."""
-    grouped: Array = maps[part.image].reshape(groups, -1, *maps.shape[2:])
-    if shared:
-        within: Array = grouped[:, part.filters, part.rows, part.columns]
-        return within.swapaxes(1, 2)
-    # A part has whole rows or is within one, so its positions follow one another.
-    first = part.rows.start * maps.shape[3] + part.columns.start
-    count = (part.rows.stop - part.rows.start) * (part.columns.stop - part.columns.start)
-    flat: Array = grouped.reshape(*grouped.shape[:2], -1)
-    return flat[:, part.filters, first : first + count]
-
-
-def positions(
-    padded: Array, shape: Window, output: Pair
-) -> Iterator[tuple[int, slice, slice, tuple[slice, ...]]]:
-    """Cut the output into tiles whose columns stay small.
-
-    Yields the image, the output's rows and columns, and the index of what they see in `padded`.
-    """
-    height, width = map(effective_kernel, shape.kernel, shape.dilation)
-    one_column = padded.shape[1] * shape.kernel[0] * shape.kernel[1] * padded.itemsize  # bytes
-    for n in range(len(padded)):
-        for rows, columns in tiles(*output, COLUMNS_BYTES // one_column):
-            seen_rows = needed(rows, shape.stride[0], height)
-            seen_columns = needed(columns, shape.stride[1], width)
-            yield n, rows, columns, (slice(n, n + 1), slice(None), seen_rows, seen_columns)
+    share(hire, layer.parts(shared=laying.shares) if parts is None else parts)

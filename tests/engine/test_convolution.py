@@ -21,8 +21,8 @@ from oracles import (
 
 import convcli.engine.layers.layer as parts
 from convcli.arithmetic.sizes import Window
-from convcli.engine import convolution
 from convcli.engine.convolution import METHODS, conv2d
+from convcli.engine.layers import laying
 from convcli.engine.layers.method import shares_rows
 from convcli.engine.naive import conv2d_naive, source
 from convcli.errors import ArgumentError, ShapeError
@@ -332,7 +332,7 @@ def test_columns_laid_by_windows_or_by_rows_in_any_parts_are_the_loops(
     expected += bias[:, np.newaxis, np.newaxis]
     by_rows = shared and geometry.dilation[0] == 1
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(convolution, "shares_rows", lambda *_: by_rows)
+        patch.setattr(laying, "shares_rows", lambda *_: by_rows)
         for name, value in zip(("PART_BYTES", "_POSITIONS", "_LEAST_PARTS"), cut, strict=True):
             patch.setattr(parts, name, value)
         patch.setattr(parts, "_LEAST_PRODUCTS", 1)
