@@ -21,6 +21,12 @@ from benchmarks.timing import Contest, Gauge, Verdict
 CAT = Path(__file__).parents[2] / "samples" / "cat.jpg"
 SMALL_MEGAPIXELS = 2.0
 
+# One process has as many threads as there are cores, unless told otherwise.
+ALONE = {
+    ("--jobs", "1", "--threads", "1"): (0.6, 0.52),
+    ("--jobs", "1"): (None, None),
+}
+
 
 def rows(profile: Profile) -> list[Row]:
     whole = f"whole command, {profile.megapixels:g} MP JPEG to PNG, sharpen"
@@ -63,15 +69,17 @@ def rows(profile: Profile) -> list[Row]:
             200.0,
             is_command=True,
         ),
-        Row(
-            f"{profile.files} files of {SMALL_MEGAPIXELS:g} MP, --jobs 2",
-            "the same with --jobs 1",
-            many(profile),
-            "",
-            0.6,
-            0.52,
-            is_command=True,
-            most_runs=2,
+        *(
+            Row(
+                f"{profile.files} files of {SMALL_MEGAPIXELS:g} MP, --jobs 2",
+                f"the same with {' '.join(alone)}",
+                many(profile, alone),
+                "",
+                *targets,
+                is_command=True,
+                most_runs=2,
+            )
+            for alone, targets in ALONE.items()
         ),
     ]
 
@@ -160,7 +168,7 @@ def memory(profile: Profile) -> Any:
     return prepare
 
 
-def many(profile: Profile) -> Any:
+def many(profile: Profile, alone: tuple[str, ...]) -> Any:
     def prepare(place: Workplace) -> Contest:
         source, inputs = place.jpeg(SMALL_MEGAPIXELS), place.folder / "inputs"
         inputs.mkdir(exist_ok=True)
@@ -168,13 +176,13 @@ def many(profile: Profile) -> Any:
         for name in names:
             shutil.copyfile(source, name)
 
-        def with_jobs(jobs: int) -> list[Path]:
-            folder = place.folder / f"jobs-{jobs}"
+        def with_jobs(*options: str) -> list[Path]:
+            folder = place.folder / "".join(options)
             command = [*convcli(), "apply", *names, "-k", "sharpen", "-f", "-q"]
-            run(*command, "--output-dir", folder, "--jobs", str(jobs), folder=place.folder)
+            run(*command, "--output-dir", folder, *options, folder=place.folder)
             return sorted(folder.iterdir())
 
-        return Contest(lambda: with_jobs(2), lambda: with_jobs(1), same_files)
+        return Contest(lambda: with_jobs("--jobs", "2"), lambda: with_jobs(*alone), same_files)
 
     return prepare
 
