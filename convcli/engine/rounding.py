@@ -58,8 +58,11 @@ def round_into(sums: Array, result: Array, bounds: tuple[float, float] | None = 
     if is_float and bounds is None and np.isnan(sums.sum()) and np.isnan(sums).any():
         raise ArgumentError(f"a sum is NaN, which {kind} cannot hold; give out_dtype=float")
     limits = None if bounds is not None and _fits(bounds, kind) else clamps(sums.dtype, kind)
+    beyond = None
     if is_float:
         if limits is not None:  # in place: on the way to another type it takes twice as long
+            if int(limits[1]) < np.iinfo(kind).max:  # which no float is
+                beyond = sums > limits[1]
             np.clip(sums, *limits, out=sums)
             limits = None
         np.rint(sums, out=sums)
@@ -68,6 +71,8 @@ def round_into(sums: Array, result: Array, bounds: tuple[float, float] | None = 
             np.copyto(target, part, casting="unsafe")
         else:
             np.clip(part, *limits, out=target, casting="unsafe")
+    if beyond is not None:
+        result[beyond] = np.iinfo(kind).max
 
 
 def _parts(sums: Array, result: Array) -> Iterator[tuple[Array, Array]]:

@@ -500,3 +500,14 @@ def test_only_real_numbers_are_filtered() -> None:
         filter2d([[1]], [[1j]])
     with pytest.raises(ArgumentError, match="kernel is no array of numbers"):
         filter2d([[1]], [[1], [2, 3]])
+
+
+@pytest.mark.parametrize("kind", [np.int32, np.uint32, np.int64, np.uint64])
+@pytest.mark.parametrize("image", [np.uint8, np.float32, np.float64])
+def test_what_is_beyond_a_wide_integer_is_its_largest(kind: Any, image: Any) -> None:
+    values = np.array([[0, 1, 2]], image)
+    limits = np.iinfo(kind)
+    found = filter2d(values, [[1e30]], out_dtype=kind)
+    np.testing.assert_array_equal(found, [[0, limits.max, limits.max]])
+    found = filter2d(values, [[-1e30]], out_dtype=kind)
+    np.testing.assert_array_equal(found, [[0, limits.min, limits.min]])
