@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from itertools import compress, takewhile
+from itertools import chain, compress, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -143,9 +143,8 @@ def perform(job: Job, render: Render | None = None) -> Report:
         Makes text of an outcome, while its maps are at hand.
     """
     placed = job.located()
-    parts = missing_parts(placed) if job.skip_existing else [placed]
-    there = files_there(placed) if job.skip_existing else []
-    skipped = tuple(job.as_typed(path) for files in there for path in files)
+    parts, there = left_to_do(placed)
+    skipped = tuple(map(job.as_typed, there))
     try:
         if placed.output_dir is not None:
             make_folder(placed.output_dir)
@@ -171,9 +170,7 @@ def perform(job: Job, render: Render | None = None) -> Report:
 
 def try_out(job: Job) -> Report:
     """Find out what a job would come to, from its input's header; nothing is written."""
-    parts = missing_parts(job) if job.skip_existing else [job]
-    there = files_there(job) if job.skip_existing else []
-    skipped = tuple(path for files in there for path in files)
+    parts, skipped = left_to_do(job)
     found: list[Rehearsal] = []
     is_new = job.output_dir is not None and not os.path.lexists(job.output_dir)
     try:
@@ -191,6 +188,13 @@ def try_out(job: Job) -> Report:
     except ConvError as error:
         return Report(job.source, skipped=skipped, error=str(error), rehearsals=tuple(found))
     return Report(job.source, skipped=skipped, rehearsals=tuple(found))
+
+
+def left_to_do(job: Job) -> tuple[list[Job], tuple[str, ...]]:
+    """The parts of a job that are to be done, and the files that are there and stay."""
+    if not job.skip_existing:
+        return [job], ()
+    return missing_parts(job), tuple(chain.from_iterable(files_there(job)))
 
 
 def files_there(job: Job) -> list[list[str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from convcli.arithmetic.layers import Layer
 from convcli.arithmetic.notation import format_layer
@@ -44,3 +44,12 @@ def sources(layers: Sequence[Layer]) -> list[tuple[int, ...]]:
         if layer.name is not None:
             places[layer.name] = place
     return found
+
+
+def last_uses(inputs: Sequence[Sequence[int]]) -> Mapping[int, int]:
+    """The last layer that takes each place's output, after which it can be let go.
+
+    >>> last_uses([(-1,), (0, -1), (0,)])
+    {-1: 1, 0: 2}
+    """
+    return {place: user for user, places in enumerate(inputs) for place in places}

@@ -10,6 +10,7 @@ from convcli.arithmetic.notation import format_layer
 from convcli.arithmetic.shapes import Shape, format_shapes, output_shape
 from convcli.arithmetic.wiring import INPUT, sources
 from convcli.errors import LimitError, ShapeError
+from convcli.images.film import Header
 from convcli.images.reading import MAX_PIXELS
 from convcli.pipeline.plan import Plan, Step
 
@@ -38,6 +39,11 @@ def planned_input(plan: Plan, shape: Shape) -> Shape:
     """What an input of (C, H, W) is once it is grey and resampled as planned."""
     channels = 1 if plan.gray else shape[0]
     return channels, *(plan.resize or shape[1:])
+
+
+def is_changed(plan: Plan, header: Header) -> bool:
+    """Whether the values to filter are not the input's own, but floats made of them."""
+    return plan.linear or header.has_alpha or plan.gray or plan.resize is not None
 
 
 def courses(plan: Plan, shape: Shape) -> tuple[Course, ...]:

@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 
 from convcli.arithmetic.notation import format_layer
-from convcli.arithmetic.wiring import INPUT, sources
+from convcli.arithmetic.wiring import INPUT, last_uses, sources
 from convcli.engine.arrays import Array
 from convcli.engine.filtering import sum_type
 from convcli.errors import ArgumentError
@@ -131,7 +131,7 @@ def run_stack(plan: Plan, values: Array, tell: Callable[[Stage], None]) -> Array
     """Send a map through a plan's layers; a layer's output is let go after its last use."""
     layers = [step.layer for step in plan.layers]
     inputs_of = sources(layers)
-    last_use = {place: user for user, places in enumerate(inputs_of) for place in places}
+    last_use = last_uses(inputs_of)
     outputs = {INPUT: values}
     for user, (step, places) in enumerate(zip(plan.layers, inputs_of, strict=True)):
         outputs[user] = apply_step(step, [outputs[place] for place in places], plan.method)

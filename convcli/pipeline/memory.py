@@ -8,11 +8,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from convcli.arithmetic.shapes import Shape
-from convcli.arithmetic.wiring import INPUT, sources
+from convcli.arithmetic.wiring import INPUT, last_uses, sources
 from convcli.engine.filtering import sum_type
 from convcli.errors import FileError
 from convcli.images.film import Film, Header
-from convcli.pipeline.course import Course, courses, planned_input
+from convcli.pipeline.course import Course, is_changed
 from convcli.pipeline.direct import goes_directly
 from convcli.pipeline.names import Target, format_name
 from convcli.pipeline.plan import Plan
@@ -32,7 +32,13 @@ FIGURE_BYTES = 16  # of each value of a map that is drawn
 
 
 def needed_memory(
-    film: Film, plan: Plan, target: Target, scratch: int, *, draws_figure: bool = False
+    film: Film,
+    plan: Plan,
+    target: Target,
+    ways: tuple[Course, ...],
+    scratch: int,
+    *,
+    draws_figure: bool = False,
 ) -> int:
     """About the most bytes that a process will hold while it filters an input.
 
@@ -44,6 +50,8 @@ def needed_memory(
     film : Film
     plan : Plan
     target : Target
+    ways : tuple of Course
+        The shapes of every map.
     scratch : int
         Bytes that all threads keep for their bands.
     draws_figure : bool
@@ -53,8 +61,6 @@ def needed_memory(
     if can_stream(film.path, plan, target):
         return fixed
     is_film = film.count > 1 and plan.frame is None and target.holds_frames
-    height, width, channels = header.shape
-    ways = courses(plan, planned_input(plan, (channels, height, width)))
     outputs = [way.output for way in ways]
     decoding = header.bytes + _codec(header, film.kind)
     kind = format_name(target.template or "")
@@ -146,7 +152,7 @@ def _filtering(header: Header, plan: Plan, ways: tuple[Course, ...]) -> tuple[in
     height, width, channels = header.shape
     own = height * width * channels * kind  # the input as floating point
     area = math.prod(plan.resize or (height, width))
-    changes = plan.linear or header.has_alpha or plan.gray or plan.resize is not None
+    changes = is_changed(plan, header)
     prepared = area * (1 if plan.gray else channels) * kind if changes else 0
     preparing = own * (plan.linear * TEMPORARIES["linear"] + changes * TEMPORARIES["under alpha"])
     starts = [math.prod(way.start) * kind for way in ways]
@@ -168,7 +174,7 @@ def _filtering(header: Header, plan: Plan, ways: tuple[Course, ...]) -> tuple[in
 def _stack(plan: Plan, way: Course) -> int:
     """The most values that a map's layers hold at once, beside what it starts with."""
     inputs_of = sources([step.layer for step in plan.layers])
-    last_use = {place: user for user, places in enumerate(inputs_of) for place in places}
+    last_use = last_uses(inputs_of)
     alive: dict[int, int] = {}
     most = 0
     for user, (places, shape) in enumerate(zip(inputs_of, way.layers, strict=True)):

@@ -67,7 +67,7 @@ def convolved(step: Step, values: Array, method: str) -> Array:
     filtering = prepared_filter(step, values, method)
     sums = np.empty(filtering.shape, sum_type(values.dtype))
     cube = np.atleast_3d(sums)
-    filtering.run(cube.__setitem__)
+    filtering.run_into(cube)
     return cube
 
 

@@ -16,7 +16,7 @@ from convcli.errors import ArgumentError, FileError
 from convcli.files import STDOUT, check_output
 from convcli.images.film import Film, Header
 from convcli.images.reading import opened_film
-from convcli.pipeline.course import Course, courses, planned_input
+from convcli.pipeline.course import Course, courses, is_changed, planned_input
 from convcli.pipeline.memory import needed_memory
 from convcli.pipeline.names import Target
 from convcli.pipeline.operations import chosen_method
@@ -134,7 +134,7 @@ def rehearsed(
             for label, start, way in zip(target.labels, starts, ways, strict=True)
         ),
         memory=needed_memory(
-            film, plan, target, max(scratch, default=0), draws_figure=draws_figure
+            film, plan, target, ways, max(scratch, default=0), draws_figure=draws_figure
         ),
         outputs=tuple(_outputs(source, target, [way.output[0] for way in ways])),
     )
@@ -179,7 +179,7 @@ def _rehearsed_layers(
 
 def _stand_in(header: Header, plan: Plan, shape: Shape) -> Array:
     """An array that has the shape and type of the prepared input, and takes no memory."""
-    is_float = plan.linear or header.has_alpha or plan.gray or plan.resize is not None
+    is_float = is_changed(plan, header)
     return _nothing(shape, sum_type(header.dtype) if is_float else header.dtype)
 
 

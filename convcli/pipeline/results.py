@@ -18,7 +18,7 @@ from convcli.images.metadata import Metadata
 from convcli.images.picture import Picture, Values
 from convcli.images.ranges import Ranged, to_pixels
 from convcli.images.writing import fitting, holds_floats, write_film, write_floats, write_picture
-from convcli.pipeline.names import NUMBER_SUFFIXES, Target, format_name
+from convcli.pipeline.names import NUMBER_SUFFIXES, Target, channel_label, format_name
 from convcli.pipeline.plan import Plan
 
 MOST_FILES = 1024  # of one map, a channel each
@@ -194,7 +194,7 @@ def labels_of(label: str, channels: int, target: Target) -> list[str]:
     if kind == ".npy" or channels == 1 or (is_drawable(channels) and kind != ".csv"):
         return [label]
     if target.is_named and channels <= MOST_FILES:
-        return [f"{label}-{channel}" for channel in range(channels)]
+        return [channel_label(label, channel) for channel in range(channels)]
     raise ShapeError(
         f"its {channels} channels do not fit one {kind}; put {{kernel}} in the output's "
         "name for a file each, or write .npy"

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.peers import DISTRIBUTIONS, TOOLS, environment, peer_version
+from convcli.threads import cores
 
 
 def machine(threads: int) -> list[tuple[str, str]]:
@@ -31,12 +32,6 @@ def processor() -> str:
         return platform.processor() or platform.machine()
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.machine()
-
-
-def cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def load() -> str:

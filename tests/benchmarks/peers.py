@@ -7,10 +7,8 @@ import re
 import shutil
 import subprocess
 from functools import cache
-from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
-from typing import Any
 
 DISTRIBUTIONS = {
     "cv2": (
@@ -79,11 +77,7 @@ def set_threads(peer: str, threads: int) -> None:
     """Give a library of this process, and ours, so many threads."""
     import convcli
 
-    ours: Any = getattr(convcli, "set_threads", None)
-    if ours is None and find_spec("convcli.threads") is not None:
-        ours = import_module("convcli.threads").set_threads
-    if ours is not None:
-        ours(threads)
+    convcli.set_threads(threads)
     if peer == "cv2":
         import cv2
 

@@ -8,7 +8,7 @@ tile: up to about 1e-6 of the largest sum in float32, 1e-15 in float64.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import count
 from math import log2, prod
 from typing import Final
@@ -34,11 +34,11 @@ def by_spectrum(task: Task) -> Recipe:
     """Three transforms: a tile's, the product's, and the kernel's once for all."""
     lengths, step = tile_lengths(task)
     rows = (lengths[0] - task.extent[0]) // task.shape.stride[0] + 1
-    spectrum = _kernel_spectrum(task, lengths, step)
+    spectrum = cache(lambda: _kernel_spectrum(task, lengths, step))  # not for a plan alone
     return Recipe(
         task.image,
         task.sums,
-        lambda: _worker(task, lengths, step, spectrum),
+        lambda: _worker(task, lengths, step, spectrum()),
         rows,
         spreads=True,
     )
