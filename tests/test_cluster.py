@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command import COMMAND, convcli
 from PIL import Image
+from support.command import COMMAND, convcli
 
 pytest.importorskip("distributed")
 

@@ -9,9 +9,9 @@ import zlib
 from pathlib import Path
 
 import pytest
-from command import here
-from hostile_cases import chunk
 from PIL import Image
+from support.command import here
+from support.hostile_cases import chunk
 
 FUZZ = Path(__file__).with_name("fuzz.py")
 SECONDS = 60

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from readme_blocks import CONSOLE, HELP, README, ROOT, console, printed, workplace
+from support.readme_blocks import CONSOLE, HELP, README, ROOT, console, printed, workplace
 
 from convcli.cli.group import COMMANDS
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command import SAMPLES
 from numpy.typing import NDArray
 from PIL import Image
+from support.command import SAMPLES
 
 LETTER_A = [
     *[(2, 4), (2, 5), (2, 6), (3, 3), (3, 7), (4, 2), (4, 7), (5, 2), (5, 7), (6, 2), (6, 7)],

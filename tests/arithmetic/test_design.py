@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracles import count_windows
+from support.oracles import count_windows
 
 from convcli.arithmetic.blocks import BLOCKS
 from convcli.arithmetic.design import InfeasibleError, design

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from network_oracle import Case, networks
+from support.network_oracle import Case, networks
 
 from convcli.arithmetic.explanation import explained
 from convcli.arithmetic.network import Walk, Walked, walk

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from network_oracle import (
+from support.network_oracle import (
     WINDOWS,
     Case,
     EmptyMapError,

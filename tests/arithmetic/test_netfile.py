@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from network_oracle import Case, networks
+from support.network_oracle import Case, networks
 
 from convcli.arithmetic.layers import Layer
 from convcli.arithmetic.netfile import format_network, format_shape, parse_network, parse_shape

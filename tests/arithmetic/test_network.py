@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from network_oracle import Case, in_the_open, networks
+from support.network_oracle import Case, in_the_open, networks
 
 from convcli.arithmetic.layers import Layer
 from convcli.arithmetic.network import Walk, walk

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from oracles import MODES, PADDING_NAMES, pairs
+from support.oracles import MODES, PADDING_NAMES, pairs
 
 from convcli.arithmetic.layers import OPERATIONS, Layer
 from convcli.arithmetic.notation import (

@@ -8,7 +8,7 @@ from time import perf_counter
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracles import count_windows, span
+from support.oracles import count_windows, span
 
 from convcli.arithmetic.measure import Measured
 from convcli.arithmetic.search import Ranges, nearest_outputs, solve

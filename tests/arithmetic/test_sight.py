@@ -8,7 +8,7 @@ from time import perf_counter
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from network_oracle import WINDOWS, Case, InTheOpen, Seen, in_the_open, networks
+from support.network_oracle import WINDOWS, Case, InTheOpen, Seen, in_the_open, networks
 
 from convcli.arithmetic.layers import Layer
 from convcli.arithmetic.network import Walk, Walked, walk

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from oracles import (
+from support.oracles import (
     PADDING_NAMES,
     Geometry,
     count_windows,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from network_oracle import in_the_open
+from support.network_oracle import in_the_open
 
 from convcli.arithmetic.network import Walk, walk
 from convcli.arithmetic.notation import parse_layer

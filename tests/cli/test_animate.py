@@ -12,12 +12,12 @@ from unittest.mock import patch
 
 import numpy as np
 import pytest
-from command import SAMPLES, Finished, convcli, here
 from numpy.testing import assert_allclose, assert_array_equal
 from numpy.typing import NDArray
-from oracles import span
-from pictures.looking import near, overheard
 from PIL import Image
+from support.command import SAMPLES, Finished, convcli, here
+from support.looking import near, overheard
+from support.oracles import span
 
 from convcli.cli import animate
 from convcli.engine.backward import conv_transpose2d

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command import SAMPLES, convcli
-from oracles import assert_rounded, convolve, scipy_correlate
 from PIL import Image
+from support.command import SAMPLES, convcli
+from support.oracles import assert_rounded, convolve, scipy_correlate
 
 Rows = list[list[float]]
 

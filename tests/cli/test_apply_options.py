@@ -11,9 +11,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from command import SAMPLES, Finished, here
 from numpy.typing import NDArray
-from oracles import (
+from PIL import Image
+from scipy import ndimage
+from support.command import SAMPLES, Finished, here
+from support.oracles import (
     MODES,
     assert_rounded,
     convolve,
@@ -23,8 +25,6 @@ from oracles import (
     scipy_correlate,
     sides_of_axis,
 )
-from PIL import Image
-from scipy import ndimage
 
 Array = NDArray[Any]
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import skimage
-from command import COMMAND, convcli
 from numpy.typing import NDArray
-from oracles import assert_rounded, scipy_correlate
 from PIL import Image
+from support.command import COMMAND, convcli
+from support.oracles import assert_rounded, scipy_correlate
 
 Pixels = NDArray[np.uint8]
 

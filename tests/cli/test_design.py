@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command import Finished, convcli, here
+from support.command import Finished, convcli, here
 
 ROOT = Path(tempfile.gettempdir())
 ASKED = ("--input", "3x224x224", "--params", "100k", "--rf", "64", "--out", "14")

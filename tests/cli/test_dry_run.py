@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from command import SAMPLES, Finished, convcli, here
-from hostile_cases import png
 from numpy.typing import NDArray
 from PIL import Image
+from support.command import SAMPLES, Finished, convcli, here
+from support.hostile_cases import png
 
 from convcli.images.png import write_png
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from command import SAMPLES, Finished, convcli, here
 from numpy.testing import assert_allclose
 from numpy.typing import NDArray
-from oracles import MODES, convolve, pad
 from PIL import Image
+from support.command import SAMPLES, Finished, convcli, here
+from support.oracles import MODES, convolve, pad
 
 KEYS = ["at", "slice", "window", "kernel", "products", "sum", "bias", "value"]
 GRID = SAMPLES / "grid5.csv"

@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from command import COMMAND, SAMPLES, Finished, convcli, here
 from numpy.testing import assert_allclose
 from numpy.typing import NDArray
-from pictures.looking import Drawing, drawing
 from PIL import Image
+from support.command import COMMAND, SAMPLES, Finished, convcli, here
+from support.looking import Drawing, drawing
 
 from convcli.arithmetic.lookback import look_back
 from convcli.arithmetic.network import walk

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import click
 import pytest
-from command import SAMPLES, convcli, here
 from PIL import Image
+from support.command import SAMPLES, convcli, here
 
 from convcli import __version__
 from convcli.cli import group

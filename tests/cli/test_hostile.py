@@ -19,8 +19,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hostile_cases import CASES, GOOD_JPEG, GOOD_PNG, LEAN, Case, png
 from PIL import Image
+from support.hostile_cases import CASES, GOOD_JPEG, GOOD_PNG, LEAN, Case, png
 
 SECONDS = 5.0  # of processor time: no file and no argument keeps the command busy for longer
 GIGABYTES = 6  # of addresses: what would take more fails, and takes no machine with it

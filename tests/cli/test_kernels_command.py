@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from command import SAMPLES, convcli, here
+from support.command import SAMPLES, convcli, here
 
 KEYS = ["name", "matrix", "origin", "sum", "rank", "about", "source"]
 NAMES = [

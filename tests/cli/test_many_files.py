@@ -17,8 +17,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command import COMMAND, Finished, convcli, here
 from PIL import Image
+from support.command import COMMAND, Finished, convcli, here
 
 from convcli.cli import progress
 

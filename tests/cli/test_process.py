@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hostile_cases import GOOD_PNG
+from support.hostile_cases import GOOD_PNG
 
 COMMAND = (sys.executable, "-m", "convcli")
 PATIENCE = 20.0  # for what must happen at all

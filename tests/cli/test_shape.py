@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from command import Finished, convcli, here
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracles import Geometry, geometries
+from support.command import Finished, convcli, here
+from support.oracles import Geometry, geometries
 
 ROOT = Path(tempfile.gettempdir())
 

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command import Finished, convcli, here
 from hypothesis import given, settings
-from network_oracle import Case, networks
+from support.command import Finished, convcli, here
+from support.network_oracle import Case, networks
 
 from convcli.arithmetic.netfile import format_network, parse_network
 from convcli.arithmetic.network import walk

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command import Finished, convcli, here
-from oracles import count_windows
+from support.command import Finished, convcli, here
+from support.oracles import count_windows
 
 ROOT = Path(tempfile.gettempdir())
 KEYS = ["op", "input", "kernel", "stride", "padding", "dilation", "output", "dropped"]

@@ -11,8 +11,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from command import SAMPLES
 from PIL import Image
+from support.command import SAMPLES
 
 import convcli
 

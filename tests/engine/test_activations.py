@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from numpy.testing import assert_allclose, assert_array_equal
-from oracles import reals, seeds
+from support.oracles import reals, seeds
 
 from convcli.engine.activations import ACTIVATIONS, leaky_relu, sigmoid
 

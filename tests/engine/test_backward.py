@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
-from oracles import (
+from support.oracles import (
     Geometry,
     geometries,
     onnx_run,

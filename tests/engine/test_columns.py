@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
-from oracles import Geometry, geometries, pad, pixels, seeds, whole_numbers
+from support.oracles import Geometry, geometries, pad, pixels, seeds, whole_numbers
 
 from convcli.engine.columns import col2im, im2col
 from convcli.errors import ArgumentError, ShapeError

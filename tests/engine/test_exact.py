@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
-from oracles import MODES, filter_channels, pixels, seeds
+from support.oracles import MODES, filter_channels, pixels, seeds
 
 from convcli.engine.filtering import filter2d, prepare_filter
 from convcli.engine.filters.additions import Program, Value, line, program_of, run_of, scattered

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
-from oracles import MODES, SCIPY_MODES, pad, pairs, pixels, seeds, source, whole_numbers
 from scipy import ndimage
+from support.oracles import MODES, SCIPY_MODES, pad, pairs, pixels, seeds, source, whole_numbers
 
 from convcli.engine.padding import pad2d, padded_positions
 from convcli.errors import ArgumentError, ShapeError

@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from command import SAMPLES, convcli
 from numpy.testing import assert_allclose, assert_array_equal
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
+from support.command import SAMPLES, convcli
 
 from convcli.engine.filtering import filter2d
 from convcli.kernels.bank import bank

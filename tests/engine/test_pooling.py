@@ -5,7 +5,15 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
-from oracles import Geometry, count_windows, geometries, onnx_run, reals, seeds, whole_numbers
+from support.oracles import (
+    Geometry,
+    count_windows,
+    geometries,
+    onnx_run,
+    reals,
+    seeds,
+    whole_numbers,
+)
 
 from convcli.arithmetic.sizes import window
 from convcli.engine import pooling

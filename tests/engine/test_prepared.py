@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from oracles import MODES, filter_channels, pixels, reals, whole_numbers
+from support.oracles import MODES, filter_channels, pixels, reals, whole_numbers
 
 from convcli.engine import scratch
 from convcli.engine.filtering import filter2d, filter_bands, prepare_filter

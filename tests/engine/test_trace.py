@@ -11,7 +11,16 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from numpy.typing import NDArray
-from oracles import MODES, Geometry, count_windows, geometries, pad, reals, seeds, whole_numbers
+from support.oracles import (
+    MODES,
+    Geometry,
+    count_windows,
+    geometries,
+    pad,
+    reals,
+    seeds,
+    whole_numbers,
+)
 
 from convcli.arithmetic.sizes import Window, window
 from convcli.engine.convolution import conv2d

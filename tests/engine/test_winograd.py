@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
-from oracles import MODES, convolve, reals, seeds, whole_numbers
+from support.oracles import MODES, convolve, reals, seeds, whole_numbers
 
 import convcli.engine.layers.winograd as room
 from convcli.arithmetic.sizes import Window, window

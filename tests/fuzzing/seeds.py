@@ -10,8 +10,8 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from hostile_cases import chunk, npy, png
 from PIL import Image, ImageCms, PngImagePlugin
+from support.hostile_cases import chunk, npy, png
 
 SIDE = (17, 13)  # width and height
 MODES = {

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from fuzzing.mutation import garbled, spoiled
 from fuzzing.seeds import KERNEL_ARRAYS, KERNEL_TEXTS, KINDS, LAYERS, NETWORKS, pictures
 from fuzzing.trial import Trial
-from hostile_cases import png
+from support.hostile_cases import png
 
 NOT_FOR_IMAGES = re.compile(r"^(t?conv:(?!kernel)|bn|linear|flatten|dropout)", re.MULTILINE)
 GOOD = png(8, 6)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command import here
 from PIL import Image, ImageCms, PngImagePlugin
+from support.command import here
 
 ORIENTATION, MAKER = 0x0112, 0x010F
 PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from command import here
 from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
+from support.command import here
 
 Array = NDArray[Any]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from command import SAMPLES
+from support.command import SAMPLES
 
 from convcli import load_kernel
 from convcli.errors import KernelError, KernelFileError

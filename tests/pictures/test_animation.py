@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracles import Geometry, geometries
-from pictures.looking import near
 from PIL import Image
+from support.looking import near
+from support.oracles import Geometry, geometries
 
 from convcli.arithmetic.sizes import window
 from convcli.pictures.animation import Look, frames, lay_out, save_animation, wrapped

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command import SAMPLES, here
 from PIL import Image
+from support.command import SAMPLES, here
 
 GOLDEN = Path(__file__).parent / "golden"
 GRID, LETTER = SAMPLES / "grid5.csv", SAMPLES / "letter_a.csv"

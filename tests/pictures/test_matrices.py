@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracles import seeds, whole_numbers
+from support.oracles import seeds, whole_numbers
 
 from convcli.arithmetic.sizes import window
 from convcli.engine.trace import trace_convolution, trace_pool

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from oracles import seeds
-from pictures.looking import LEGIBLE, READABLE, Drawing, contrast, drawing
 from PIL import Image
+from support.looking import LEGIBLE, READABLE, Drawing, contrast, drawing
+from support.oracles import seeds
 
 from convcli.pictures.canvas import Raster, Vector, text_width
 from convcli.pictures.figure import sheet, sheet_size

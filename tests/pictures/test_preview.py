@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from numpy.typing import NDArray
-from oracles import pixels, seeds
-from pictures.looking import READABLE, contrast
+from support.looking import READABLE, contrast
+from support.oracles import pixels, seeds
 
 from convcli.pictures.preview import (
     HALF_BLOCK,

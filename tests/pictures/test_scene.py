@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from numpy.testing import assert_allclose
 from numpy.typing import NDArray
-from oracles import Geometry, geometries, pad, reals, seeds, span
+from support.oracles import Geometry, geometries, pad, reals, seeds, span
 
 from convcli.arithmetic.sizes import Axis, window
 from convcli.engine.filtering import filter2d

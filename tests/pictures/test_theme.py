@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from pictures.looking import LEGIBLE, READABLE, contrast
+from support.looking import LEGIBLE, READABLE, contrast
 
 from convcli.pictures.theme import (
     DARK,

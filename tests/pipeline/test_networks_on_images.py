@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command import convcli, here
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from network_oracle import EmptyMapError, Marked
-from oracles import Array, paint
+from support.command import convcli, here
+from support.network_oracle import EmptyMapError, Marked
+from support.oracles import Array, paint
 
 from convcli.arithmetic.layers import Layer
 from convcli.arithmetic.netfile import format_network

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from oracles import MODES, SCIPY_MODES, Geometry, filter_channels, geometries, whole_numbers
 from scipy import ndimage
+from support.oracles import MODES, SCIPY_MODES, Geometry, filter_channels, geometries, whole_numbers
 
 from convcli.arithmetic.notation import parse_layer
 from convcli.errors import ArgumentError, KernelError, KernelFileError, LimitError, ShapeError

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from command import here
 from numpy.typing import NDArray
+from support.command import here
 
 from convcli.pipeline import streaming
 

@@ -14,7 +14,7 @@ from unittest.mock import patch
 
 from convcli.cli.group import run
 
-SAMPLES = Path(__file__).resolve().parent.parent / "samples"
+SAMPLES = Path(__file__).resolve().parents[2] / "samples"
 COMMAND = [sys.executable, "-m", "convcli"]
 
 

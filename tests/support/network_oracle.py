@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from hypothesis import assume
 from hypothesis import strategies as st
-from oracles import PADDING_NAMES, count_windows, sides_of_axis, span
+from support.oracles import PADDING_NAMES, count_windows, sides_of_axis, span
 
 from convcli.arithmetic.layers import Layer
 
