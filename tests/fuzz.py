@@ -15,11 +15,15 @@ import shlex
 import sys
 import tempfile
 import warnings
-from collections import Counter
+from collections import Counter, defaultdict
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from time import monotonic
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fuzzing.trial import Trial
 
 MEMORY = Path("/dev/shm")  # every result is synced to its disk, which would take most of the time
 SHOWN = 3  # findings of one sort that are printed
@@ -74,7 +78,7 @@ class Hunt:
     def __init__(self, options: argparse.Namespace, folder: Path) -> None:
         self.options, self.folder = options, folder
         self.numbers: Counter[str] = Counter()
-        self.seconds: Counter[str] = Counter()
+        self.seconds: defaultdict[str, float] = defaultdict(float)
         self.codes: Counter[tuple[str, int]] = Counter()
         self.findings: Counter[str] = Counter()
 
@@ -103,7 +107,7 @@ class Hunt:
         self.codes[kind, ended.code] += 1
         self.seconds[kind] += monotonic() - started
 
-    def _found(self, kind: str, number: int, wrong: str, trial: object) -> None:
+    def _found(self, kind: str, number: int, wrong: str, trial: Trial) -> None:
         sort = f"{kind}: {wrong}"
         self.findings[sort] += 1
         if self.findings[sort] <= SHOWN or self.options.again:
@@ -127,7 +131,7 @@ class Hunt:
             sys.stdout.write(f"{count:7,} x {sort}\n")
 
 
-def _keep(folder: Path, trial: object) -> None:
+def _keep(folder: Path, trial: Trial) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in trial.files.items():
         (folder / name).write_bytes(content)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -134,6 +134,7 @@ def test_the_crew_goes_when_nobody_listens_any_more() -> None:
                 gone.append(True)
 
     found = run_all(str, range(100), hire, workers=2, failed=failed)
+    assert isinstance(found, Generator)
     next(found)
     found.close()
     assert gone == [True]

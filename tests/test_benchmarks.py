@@ -142,8 +142,9 @@ def test_a_check_allows_what_it_says_and_no_more() -> None:
     assert within_levels(1, share=2e-4)(one, other).passed
     assert not within_levels(1)(one, other.astype(np.int16)).passed
     assert not within_levels(1)(one, one[1:]).passed
-    assert within_largest(np.float32([1e5, 0]), np.float32([1e5, 1])).passed
-    assert not within_largest(np.float32([1e5, 0]), np.float32([1e5, 2])).passed
+    large = np.array([[1e5, 0], [1e5, 1], [1e5, 2]], np.float32)
+    assert within_largest(large[0], large[1]).passed
+    assert not within_largest(large[0], large[2]).passed
 
 
 def test_spots_find_a_kernel_that_is_turned() -> None:

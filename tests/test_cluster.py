@@ -172,7 +172,7 @@ def test_without_the_extra_it_is_named(place: Path) -> None:
     done = convcli(
         *("apply", "p00.png", "-k", "blur", "--scheduler", "tcp://127.0.0.1:1"),
         cwd=place,
-        PYTHONPATH=os.pathsep.join([str(place), os.environ.get("PYTHONPATH", "")]),
+        env={"PYTHONPATH": os.pathsep.join([str(place), os.environ.get("PYTHONPATH", "")])},
     )
     assert (done.code, done.stdout, done.stderr.count("\n")) == (2, b"", 1)
     assert "pip install 'convcli[cluster]'" in done.stderr

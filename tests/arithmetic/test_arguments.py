@@ -43,7 +43,7 @@ def test_integers_of_numpy_become_plain_ones() -> None:
     number = as_number(np.uint8(200), "stride", least=1)
     assert number == 200
     assert type(number) is int
-    assert as_pair((np.int64(3), np.int32(5)), "stride") == (3, 5)
+    assert as_pair((np.int64(3), np.int32(5)), "stride") == (3, 5)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("value", [1.0, 2.5, "3", None, True, np.float64(2), (1,), object()])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
@@ -35,12 +36,16 @@ def lines_of(block: str) -> dict[str, str]:
     return {line[1]: line[2] for line in found if line}
 
 
+def leading_number(text: str) -> Fraction:
+    found = re.match(r"-?[\d,/]+", text)
+    assert found, text
+    return Fraction(found[0].strip(",").replace(",", ""))
+
+
 def check(text: str) -> Fraction | None:
     """Hold each `formula = number` to its value; the last number is the result."""
     formula, *results = text.split(" = ")
-    stated = [
-        Fraction(re.match(r"-?[\d,/]+", one)[0].strip(",").replace(",", "")) for one in results
-    ]  # type: ignore[index]
+    stated = [leading_number(result) for result in results]
     if formula.startswith("the widest of"):
         widths = [int(one) for one in re.findall(r"\d+", formula.partition(": ")[2])]
         assert "..." in formula or max(widths) == stated[-1]
@@ -52,7 +57,7 @@ def check(text: str) -> Fraction | None:
     return stated[-1]
 
 
-FIGURES = {
+FIGURES: dict[str, Callable[[Walked, int], Any]] = {
     "height": lambda one, _: one.output[1],
     "width": lambda one, _: one.output[2],
     "rf": lambda one, axis: one.receptive_field[axis],

@@ -70,7 +70,8 @@ def test_every_map_on_the_way_is_seen_as_far_as_marks_laid_on_it_say(
 def test_branches_that_meet_are_seen_together(case: Case, share: tuple[float, float]) -> None:
     found = walk(case.layers, (1, *case.size))
     last = len(case.layers) - 1
-    at = some_output(found.layers[-1].output[1:], share)
+    _, height, width = found.layers[-1].output
+    at = some_output((height, width), share)
     assert list(look_back(found, last, at)[INPUT]) == seen_from(case.layers, case.size, at)
 
 
@@ -79,7 +80,8 @@ def test_branches_that_meet_are_seen_together(case: Case, share: tuple[float, fl
 def test_all_that_an_output_sees_lies_in_the_area(case: Case, share: tuple[float, float]) -> None:
     found = walk(case.layers, (1, *case.size))
     last = found.layers[-1]
-    at = some_output(last.output[1:], share)
+    _, height, width = last.output
+    at = some_output((height, width), share)
     seen = look_back(found, len(case.layers) - 1, at).get(INPUT, (None, None))
     for axis in AXES:
         exact, bounds = last.sights[axis].at(at[axis]), seen[axis]

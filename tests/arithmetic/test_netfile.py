@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from support.network_oracle import Case, networks
 
 from convcli.arithmetic.layers import Layer
-from convcli.arithmetic.netfile import format_network, format_shape, parse_network, parse_shape
+from convcli.arithmetic.netfile import format_network, parse_network, parse_shape
 from convcli.arithmetic.notation import format_layer, parse_layer
+from convcli.arithmetic.shapes import format_shape
 from convcli.arithmetic.zoo import ZOO, network
 from convcli.errors import NotationError
 

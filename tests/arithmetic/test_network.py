@@ -116,6 +116,7 @@ def module(nn: Any, layer: Layer, channels: int) -> Any:
         return nn.Linear(channels, layer.channels, bias=layer.bias)
     if layer.op in ("globalavgpool", "adaptiveavgpool"):
         return nn.AdaptiveAvgPool2d(layer.size or 1)
+    assert isinstance(layer.padding, tuple)
     (top, _), (left, _) = layer.padding
     numbers = {"stride": layer.stride, "padding": (top, left)}
     if layer.op in ("maxpool", "avgpool"):
@@ -286,7 +287,7 @@ def test_magnitude_makes_one_map_and_pools_keep_theirs() -> None:
 
 def test_a_crop_like_another_takes_the_odd_one_off_the_far_side() -> None:
     one = walk(["conv:4,name=a", "crop:like=a,from=input"], (1, 9, 9)).layers[-1]
-    assert (one.output, one.start) == ((1, 6, 6), (1, 1))
+    assert [*one.output, *one.start] == [1, 6, 6, 1, 1]
 
 
 @pytest.mark.parametrize("end", ["globalavgpool", "adaptiveavgpool:2", "flatten"])

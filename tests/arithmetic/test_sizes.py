@@ -224,7 +224,7 @@ def test_the_axes_of_a_window_do_not_mix() -> None:
 
 def test_numbers_may_be_those_of_numpy() -> None:
     size, kernel, stride, padding = map(np.int64, (5, 3, 2, 1))
-    assert output_size(size, kernel, stride=stride, padding=padding) == 3
+    assert output_size(size, kernel, stride=stride, padding=padding) == 3  # type: ignore[arg-type]
 
 
 # ---- formulas ----------------------------------------------------------------------------------

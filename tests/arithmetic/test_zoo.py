@@ -76,8 +76,8 @@ def test_the_reference_networks_to_the_digit(
     assert found.macs == sum(products)
     assert last is not None
     for axis in (0, 1):
-        figures = (last.receptive_field[axis], last.jump[axis], last.effective_padding[axis])
-        assert figures == sees
+        figures = [last.receptive_field[axis], last.jump[axis], last.effective_padding[axis]]
+        assert figures == list(sees)
 
 
 @pytest.mark.parametrize("name", sorted(ZOO))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,12 +12,14 @@ from PIL import Image
 
 from benchmarks.timing import Verdict
 
+Check: TypeAlias = Callable[[NDArray[Any], NDArray[Any]], Verdict]
+
 SHARE = 1e-5  # of the pixels, that may lie further apart: ties that another sum rounds otherwise
 OF_LARGEST = 1.2e-5
 SPOTS = 200
 
 
-def within_levels(levels: int, share: float = SHARE) -> Any:
+def within_levels(levels: int, share: float = SHARE) -> Check:
     """A check of two images of integers."""
 
     def check(ours: NDArray[Any], theirs: NDArray[Any]) -> Verdict:

@@ -178,7 +178,7 @@ def many(profile: Profile, alone: tuple[str, ...]) -> Any:
 
         def with_jobs(*options: str) -> list[Path]:
             folder = place.folder / "".join(options)
-            command = [*convcli(), "apply", *names, "-k", "sharpen", "-f", "-q"]
+            command: list[str | Path] = [*convcli(), "apply", *names, "-k", "sharpen", "-f", "-q"]
             run(*command, "--output-dir", folder, *options, folder=place.folder)
             return sorted(folder.iterdir())
 

@@ -44,7 +44,7 @@ def rows(profile: Profile) -> list[Row]:
 def dense_kernel(size: int) -> NDArray[np.float64]:
     """Weights of both signs that sum to 1: no factors, no zeros, and little is clipped."""
     weights = np.random.default_rng(size).uniform(-1, 2, (size, size))
-    return weights / weights.sum()
+    return np.asarray(weights / weights.sum())
 
 
 def dense(profile: Profile, size: int) -> Any:

@@ -74,8 +74,8 @@ def net(place: Workplace) -> Gauge:
     Image.new("RGB", (1, 1)).save(pixel)
 
     def peak(path: Path) -> int:
-        command = [*convcli(), "apply", path, "--net", stack, "-o", target, "-f", "-q"]
-        return peak_bytes(*command, folder=place.folder)
+        typed = ("apply", path, "--net", stack, "-o", target, "-f", "-q")
+        return peak_bytes(*convcli(), *typed, folder=place.folder)
 
     def check(_: Any) -> Verdict:
         from convcli import filter2d, load_kernel
@@ -115,8 +115,8 @@ def grid(place: Workplace) -> Gauge:
         values[row : row + 100] = random.standard_normal((100, GRID_SIDE), np.float32)
     values.flush()
     del values
-    command = [*convcli(), "apply", source, "-k", "gaussian-5x5", "-o", target, "-f", "-q"]
-    command += ["--max-pixels", str(2 * GRID_SIDE**2)]  # padding counts
+    most = str(2 * GRID_SIDE**2)  # padding counts
+    typed = ("apply", source, "-k", "gaussian-5x5", "-o", target, "-f", "-q", "--max-pixels", most)
 
     def check(_: Any) -> Verdict:
         from convcli import filter2d, load_kernel
@@ -132,5 +132,8 @@ def grid(place: Workplace) -> Gauge:
         return Verdict(passed, f"at most {apart:.1e} off in {len(written)} bands")
 
     return Gauge(
-        lambda: peak_bytes(*command, folder=place.folder), check, "MB", lambda peak: peak / 1e6
+        lambda: peak_bytes(*convcli(), *typed, folder=place.folder),
+        check,
+        "MB",
+        lambda peak: peak / 1e6,
     )

@@ -47,7 +47,7 @@ def convolution(shape: tuple[int, ...], maps: int, size: int, stride: int) -> An
         weight = random.standard_normal((maps, shape[1], size, size), np.float32)
         bias = random.standard_normal(maps, np.float32)
         tensors = [torch.from_numpy(array) for array in (x, weight, bias)]
-        settings = {"stride": stride, "padding": size // 2}
+        settings: dict[str, Any] = {"stride": stride, "padding": size // 2}
 
         def theirs() -> Any:
             with torch.inference_mode():

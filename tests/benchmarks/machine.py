@@ -57,5 +57,6 @@ def _core_name(path: Path) -> str | None:
         if hasattr(library, symbol):
             function = library[symbol]
             function.restype = ctypes.c_char_p
-            return function().decode()
+            name: bytes = function()
+            return name.decode()
     return None

@@ -36,7 +36,8 @@ class Workplace:
             else:
                 made = photograph(height, width)
             np.save(path, made)
-        return np.load(path)
+        loaded: NDArray[np.uint8] = np.load(path)
+        return loaded
 
     def jpeg(self, megapixels: float) -> Path:
         """The same as a file, as a camera writes it."""
@@ -97,7 +98,7 @@ def fall(random: np.random.Generator, picture: NDArray[np.float32]) -> None:
     height, width = picture.shape[:2]
     for _ in range(150):
         radius = int(width * 0.005 / random.uniform(0.05, 1))
-        row, column = random.integers(0, height), random.integers(0, width)
+        row, column = int(random.integers(0, height)), int(random.integers(0, width))
         top, left = max(row - radius, 0), max(column - radius, 0)
         part = picture[top : row + radius + 1, left : column + radius + 1]
         rows = np.arange(top, top + part.shape[0]) - row

@@ -23,7 +23,7 @@ LETTER_A = {
 LETTER_H = {(7, column) for column in range(3, 12)} | {
     (row, column) for row in range(4, 12) for column in (3, 12)
 }
-GRID5 = [[1, 2, 0, 1, 2], [0, 1, 3, 1, 0], [2, 1, 0, 2, 1], [1, 0, 2, 1, 3], [2, 1, 1, 0, 1]]
+GRID5: Rows = [[1, 2, 0, 1, 2], [0, 1, 3, 1, 0], [2, 1, 0, 2, 1], [1, 0, 2, 1, 3], [2, 1, 1, 0, 1]]
 
 
 def drawn(points: set[tuple[int, int]], side: int) -> Rows:

@@ -495,8 +495,8 @@ def test_layers_follow_one_another_as_typed(tmp_path: Path) -> None:
         one_by_one = filtered(tmp_path, one_by_one, *options)
     stack = ("conv:kernel=blur", "relu", "maxpool:3,s=2,p=1")
     last = "conv:kernel=sobel-x,s=2,p=1,mode=reflect"
-    options = [word for layer in (*stack, last) for word in ("-l", layer)]
-    np.testing.assert_allclose(filtered(tmp_path, x, *options), one_by_one, atol=1e-12)
+    typed = [word for layer in (*stack, last) for word in ("-l", layer)]
+    np.testing.assert_allclose(filtered(tmp_path, x, *typed), one_by_one, atol=1e-12)
     assert one_by_one.shape == (3, 3)
 
 

@@ -78,11 +78,14 @@ def test_it_says_what_it_optimises() -> None:
 
 
 def test_the_same_question_has_the_same_answer(tmp_path: Path) -> None:
-    runs = {convcli("design", *ASKED, cwd=tmp_path, PYTHONHASHSEED=f"{n}").text for n in range(3)}
+    runs = {
+        convcli("design", *ASKED, cwd=tmp_path, env={"PYTHONHASHSEED": f"{n}"}).text
+        for n in range(3)
+    }
     assert len(runs) == 1
     bound = ("--macs", "30M", "--json")
     runs = {
-        convcli("design", *ASKED, *bound, cwd=tmp_path, PYTHONHASHSEED=f"{n}").text
+        convcli("design", *ASKED, *bound, cwd=tmp_path, env={"PYTHONHASHSEED": f"{n}"}).text
         for n in range(3)
     }
     assert len(runs) == 1

@@ -138,7 +138,7 @@ def test_verbose_says_how_and_quiet_excludes_it(folder: Path) -> None:
 def test_threads_change_nothing_but_the_time(folder: Path) -> None:
     found = [
         convcli(
-            *("apply", "in.png", "-k", "gaussian:3", "-o", "-", *options), cwd=folder, **variable
+            *("apply", "in.png", "-k", "gaussian:3", "-o", "-", *options), cwd=folder, env=variable
         ).stdout
         for options, variable in (
             (("--threads", "1"), {}),
@@ -147,7 +147,8 @@ def test_threads_change_nothing_but_the_time(folder: Path) -> None:
         )
     ]
     assert found[0] == found[1] == found[2] != b""
-    assert convcli("apply", "in.png", "-k", "blur", cwd=folder, CONVCLI_THREADS="no").code == 2
+    wrong = {"CONVCLI_THREADS": "no"}
+    assert convcli("apply", "in.png", "-k", "blur", cwd=folder, env=wrong).code == 2
     both = here("apply", "in.png", "in.png", "-k", "blur", "-j2", "--threads=2", cwd=folder)
     assert both.code == 2
 

@@ -255,7 +255,7 @@ def test_a_kernel_s_origin_lies_on_the_output_s_own_pixel(
 ) -> None:
     kernel = {"kernel": [[1, 2, 3], [4, 5, 6]], "origin": [0, 2]}
     (tmp_path / "k.json").write_text(json.dumps(kernel))
-    given = (GRID, "-k", "k.json", "-p", "same", *options)
+    given: list[str | Path] = [GRID, "-k", "k.json", "-p", "same", *options]
     printed = here("apply", *given, "--print", cwd=tmp_path).rows
     for row, column in ((0, 0), (1, 2), (len(printed) - 1, len(printed[0]) - 1)):
         found = documents(tmp_path, *given, "--at", f"{row},{column}")

@@ -384,7 +384,7 @@ def test_colours_that_are_not_wanted_are_not_shown(
 
 
 def test_a_preview_is_nothing_in_a_pipe(tmp_path: Path) -> None:
-    done = convcli("apply", GRID, "-k", "blur", "--preview", "-q", cwd=tmp_path, **XTERM)
+    done = convcli("apply", GRID, "-k", "blur", "--preview", "-q", cwd=tmp_path, env=XTERM)
     assert (done.code, done.stdout, done.stderr) == (0, b"", "")
 
 
@@ -396,7 +396,7 @@ def test_a_kernel_s_cells_are_coloured_on_a_terminal_and_plain_in_a_pipe(tmp_pat
     assert [[float(word) for word in line.split()] for line in cells] == [
         [-1, 0, 1], [-2, 0, 2], [-1, 0, 1]
     ]  # fmt: skip
-    piped = convcli("kernels", "sobel-x", cwd=tmp_path, **XTERM)
+    piped = convcli("kernels", "sobel-x", cwd=tmp_path, env=XTERM)
     assert "\x1b" not in piped.text
 
 

@@ -143,7 +143,9 @@ def test_a_kernel_that_is_not_there(tmp_path: Path, spec: str, code: int, words:
 def test_a_table_in_a_pipe_is_whole_and_the_same_for_every_width(tmp_path: Path) -> None:
     commands = [("kernels",), ("shape", "--h", "224,225", "--k", "3,5", "--c-in", "3")]
     for command in commands:
-        texts = {convcli(*command, cwd=tmp_path, COLUMNS=width).text for width in ("20", "300")}
+        texts = {
+            convcli(*command, cwd=tmp_path, env={"COLUMNS": width}).text for width in ("20", "300")
+        }
         assert len(texts) == 1
         text = texts.pop()
         assert "…" not in text
@@ -153,8 +155,12 @@ def test_a_table_in_a_pipe_is_whole_and_the_same_for_every_width(tmp_path: Path)
 
 def test_a_table_reads_the_same_with_no_terminal_to_speak_of(tmp_path: Path) -> None:
     usual = convcli("kernels", cwd=tmp_path).stdout
-    plain = convcli("kernels", cwd=tmp_path, TERM="dumb", NO_COLOR="1", LC_ALL="C", HOME="/none")
+    plain = convcli(
+        "kernels",
+        cwd=tmp_path,
+        env={"TERM": "dumb", "NO_COLOR": "1", "LC_ALL": "C", "HOME": "/none"},
+    )
     assert (plain.code, plain.stderr) == (0, "")
     assert plain.stdout == usual
-    forced = convcli("kernels", cwd=tmp_path, FORCE_COLOR="1", CLICOLOR_FORCE="1")
+    forced = convcli("kernels", cwd=tmp_path, env={"FORCE_COLOR": "1", "CLICOLOR_FORCE": "1"})
     assert forced.stdout == usual

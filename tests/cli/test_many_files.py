@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -212,7 +213,7 @@ def test_names_come_from_find_as_they_are(place: Path) -> None:
     odd = place / "odd"
     odd.mkdir()
     for name in (b"a b.png", b"new\nline.png", b"'quoted'.png", b"\xff.png"):
-        shutil.copy(place / "p0.png", os.fsencode(odd) + b"/" + name)
+        shutil.copy(place / "p0.png", odd / os.fsdecode(name))
     line = 'find odd -name "*.png" -print0 | xargs -0 "$@" -k blur --output-dir out -j 2'
     done = subprocess.run(
         ["/bin/sh", "-c", line, "sh", *COMMAND, "apply"],
@@ -499,7 +500,7 @@ def test_a_worker_that_dies_fails_its_own_file_alone(place: Path) -> None:
             (deadly,) = filter(waits_for_a_writer, children(one.pid))
             time.sleep(0.2)  # in which the others are done, and must not be refused as existing
             os.kill(deadly, signal.SIGKILL)
-            wait_for(lambda pid=deadly: is_gone(pid))
+            wait_for(partial(is_gone, deadly))
         _, stderr = one.communicate(timeout=PATIENCE)
     assert one.returncode == 1
     assert stderr.decode().splitlines() == [
@@ -545,9 +546,8 @@ def test_a_worker_that_is_killed_while_it_writes_leaves_nothing(where: str, plac
             link.symlink_to(Path("..") / "o" / link.name)
     options = (*targets[where], "-k", "identity", "--range", "clamp", "-j", "2", "-q")
     with started(*inputs, *options, cwd=place) as one:
-        found: set[Path] = set()
-        wait_for(lambda: found.update({*place.glob("o/.convcli-*")} - {foreign}) or found)
-        writing = found.pop()
+        wait_for(lambda: {*place.glob("o/.convcli-*")} - {foreign})
+        writing = ({*place.glob("o/.convcli-*")} - {foreign}).pop()
         os.kill(int(writing.name.split("-")[1]), signal.SIGKILL)
         _, stderr = one.communicate(timeout=PATIENCE)
     assert (one.returncode, stderr) == (0, b"")

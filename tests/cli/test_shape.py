@@ -385,7 +385,7 @@ def test_shape_says_the_size_of_a_pool(
 def test_shape_starts_without_numpy_pillow_and_rich(
     tmp_path: Path, options: tuple[str, ...]
 ) -> None:
-    done = convcli("shape", *options, cwd=tmp_path, PYTHONPROFILEIMPORTTIME="1")
+    done = convcli("shape", *options, cwd=tmp_path, env={"PYTHONPROFILEIMPORTTIME": "1"})
     assert done.code == 0
     names = {line.rsplit("|", 1)[-1].strip() for line in done.stderr.splitlines()}
     assert {"click", "convcli.cli.types"} <= names

@@ -226,7 +226,7 @@ def test_fractions_are_exact_in_tables() -> None:
 
 
 def test_a_table_in_a_pipe_is_never_cut(tmp_path: Path) -> None:
-    done = convcli("shape", "--net", "unet", cwd=tmp_path, COLUMNS="20")
+    done = convcli("shape", "--net", "unet", cwd=tmp_path, env={"COLUMNS": "20"})
     assert done.code == 0
     assert "…" not in done.text
     assert "crop:like=up1,from=down1" in done.text

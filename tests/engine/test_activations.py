@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -17,7 +19,7 @@ TORCH_NAMES = {
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_activations_are_torchs(name: str, dtype: type) -> None:
+def test_activations_are_torchs(name: str, dtype: type[np.floating[Any]]) -> None:
     torch = pytest.importorskip("torch")
     x = np.concatenate([np.linspace(-30, 30, 601), [-1e4, 1e4, 0.0]]).astype(dtype)
     owner = torch.nn.functional if name == "leaky-relu" else torch
@@ -27,7 +29,7 @@ def test_activations_are_torchs(name: str, dtype: type) -> None:
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_floats_stay_and_so_does_the_shape(name: str, dtype: type) -> None:
+def test_floats_stay_and_so_does_the_shape(name: str, dtype: type[np.floating[Any]]) -> None:
     x = reals(1, 2, 3, 4).astype(dtype)
     result = ACTIVATIONS[name](x)
     assert result.dtype == dtype

@@ -137,7 +137,7 @@ def test_a_circular_shift_of_the_image_shifts_the_map(
     seed: int, down: int, right: int, name: str
 ) -> None:
     x, weight = whole_numbers(seed, 2, 5, 6), whole_numbers(seed + 1, 3, 2, 3, 4)
-    asked = {"padding": name, "padding_mode": "circular"}
+    asked: dict[str, Any] = {"padding": name, "padding_mode": "circular"}
     shifted = conv2d(np.roll(x, (down, right), (1, 2)), weight, **asked)
     assert_allclose(shifted, np.roll(conv2d(x, weight, **asked), (down, right), (1, 2)))
 
@@ -389,7 +389,8 @@ def test_tiles_leave_no_seam(channels: int, size: tuple[int, int], side: int) ->
     x = whole_numbers(1, 2, channels, *size)
     weight = whole_numbers(2, 1, channels, side, side)
     expected = [
-        sum(scipy_correlate(image[c], weight[0, c], "zero") for c in range(channels)) for image in x
+        np.sum([scipy_correlate(image[c], weight[0, c], "zero") for c in range(channels)], axis=0)
+        for image in x
     ]
     maps = conv2d(x, weight, padding="same")
     assert_allclose(maps[:, 0], expected)

@@ -191,7 +191,7 @@ def test_a_circular_shift_of_the_image_shifts_the_result(
     seed: int, down: int, right: int, method: str, flip: bool
 ) -> None:
     image, kernel = whole_numbers(seed, 5, 6, 2), whole_numbers(seed + 1, 3, 4)
-    asked = {"padding_mode": "circular", "method": method, "flip": flip}
+    asked: dict[str, Any] = {"padding_mode": "circular", "method": method, "flip": flip}
     shifted = filter2d(np.roll(image, (down, right), (0, 1)), kernel, **asked)
     expected = np.roll(filter2d(image, kernel, **asked), (down, right), (0, 1))
     assert_allclose(shifted, expected, atol=1e-9)

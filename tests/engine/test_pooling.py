@@ -296,7 +296,7 @@ def test_one_pixel_is_its_own_pool() -> None:
 def test_no_padding_is_too_wide(size: int, kernel: int, stride: int, padding: int) -> None:
     x = whole_numbers(1, 1, size, size)
     assume(size + 2 * padding >= kernel)
-    asked = {"stride": stride, "padding": padding}
+    asked: dict[str, Any] = {"stride": stride, "padding": padding}
     bordered = np.pad(x, ((0, 0), (padding,) * 2, (padding,) * 2), constant_values=-np.inf)
     assert_array_equal(max_pool2d(x, kernel, **asked), max_pool2d(bordered, kernel, stride=stride))
 

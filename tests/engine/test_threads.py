@@ -2,6 +2,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -78,7 +79,9 @@ def test_what_a_worker_raises_is_raised_and_the_next_call_works() -> None:
 
 
 @pytest.mark.parametrize("state", ["raise", "ignore"])
-def test_workers_keep_to_what_the_caller_says_of_overflows(state: str) -> None:
+def test_workers_keep_to_what_the_caller_says_of_overflows(
+    state: Literal["raise", "ignore"],
+) -> None:
     both = threading.Barrier(2, timeout=30)
     seen: list[str] = []
 

@@ -186,8 +186,8 @@ def test_digits_are_lost_within_what_is_promised(kind: str, tile: tuple[int, int
 def test_whole_numbers_stay_exact_in_small_tiles() -> None:
     x = whole_numbers(1, 2, 5, 9, 8).astype(np.float32)
     weight = whole_numbers(2, 3, 5, 3, 3).astype(np.float32)
-    asked = {"sides": ((1, 1), (1, 1))}
-    assert_array_equal(tiled(x, weight, (2, 2), 1), convolve(x, weight, **asked))
+    sides = ((1, 1), (1, 1))
+    assert_array_equal(tiled(x, weight, (2, 2), 1), convolve(x, weight, sides=sides))
 
 
 # ---- what is not finite ------------------------------------------------------------------------

@@ -23,8 +23,9 @@ MODES = {
     "BMP": ("1", "L", "P", "RGB", "RGBA"),
     "PPM": ("1", "L", "RGB", "I;16", "I", "F"),
 }
-PACKED = ("raw", "packbits", "tiff_lzw", "tiff_adobe_deflate", "jpeg", "group3", "group4")
-PACKED += ("zstd", "lzma")
+PACKED = (
+    "raw", "packbits", "tiff_lzw", "tiff_adobe_deflate", "jpeg", "group3", "group4", "zstd", "lzma",
+)  # fmt: skip
 KINDS = tuple(kind.lower() for kind in MODES)
 
 

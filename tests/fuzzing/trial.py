@@ -61,7 +61,8 @@ def run(trial: Trial, folder: Path) -> Ended:
     left = {path.name: path for path in folder.iterdir()}
     ended = Ended(
         os.waitstatus_to_exitcode(status),
-        *(stream.read_bytes() for stream in streams),
+        streams[0].read_bytes(),
+        streams[1].read_bytes(),
         usage.ru_maxrss / (1 << 10),
         usage.ru_utime + usage.ru_stime,
         {name: path.read_bytes() if path.is_file() else b"" for name, path in left.items()},

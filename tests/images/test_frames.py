@@ -35,7 +35,7 @@ def film(folder: Path, name: str) -> list[Array]:
 def shots(path: Path) -> tuple[list[Array], list[Any]]:
     with Image.open(path) as image:
         found, durations = [], []
-        for number in range(image.n_frames):
+        for number in range(getattr(image, "n_frames", 1)):
             image.seek(number)
             found.append(np.asarray(image.convert("RGBA")))
             durations.append(image.info.get("duration"))

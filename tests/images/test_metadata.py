@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ def photo(folder: Path, name: str, orientation: int = 6) -> None:
     exif[ORIENTATION], exif[MAKER] = orientation, "a maker"
     text = PngImagePlugin.PngInfo()
     text.add_text("Title", "a title")
-    options = {"pnginfo": text} if name.endswith(".png") else {}
+    options: dict[str, Any] = {"pnginfo": text} if name.endswith(".png") else {}
     image.save(folder / name, exif=exif, icc_profile=PROFILE, dpi=(300, 300), **options)
 
 
@@ -37,6 +38,7 @@ def test_metadata_goes_from_format_to_format(tmp_path: Path, source: str, result
             np.testing.assert_allclose([*map(float, image.info["dpi"])], 300, atol=0.1)
         if (source, result) == ("in.png", "out.png"):
             image.load()
+            assert isinstance(image, PngImagePlugin.PngImageFile)
             assert image.text["Title"] == "a title"
 
 

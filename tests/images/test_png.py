@@ -53,8 +53,8 @@ def decoded(content: bytes, pixels: NDArray[Any]) -> NDArray[Any]:
             assert kind in (1, 2)
         lines.append(bytes(line))
         above = lines[-1]
-    kind = np.dtype(">u2") if pixels.itemsize == 2 else np.dtype(np.uint8)
-    return np.frombuffer(b"".join(lines), kind).reshape(pixels.shape)
+    dtype: np.dtype[Any] = np.dtype(">u2" if pixels.itemsize == 2 else "u1")
+    return np.frombuffer(b"".join(lines), dtype).reshape(pixels.shape)
 
 
 @example(shape=(1, 1), channels=1, kind=np.uint8, seed=0)

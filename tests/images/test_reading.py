@@ -115,7 +115,7 @@ def test_sixteen_bits_keep_their_values(tmp_path: Path, name: str) -> None:
     values = noise(4, 5, dtype=np.uint16)
     picture = read_input(saved(tmp_path, Image.fromarray(values), name))
     np.testing.assert_array_equal(picture.values[..., 0], values)
-    assert (picture.values.dtype, picture.depth) == (np.uint16, 16)
+    assert (picture.values.dtype, picture.depth) == (np.dtype(np.uint16), 16)
 
 
 def test_floats_and_long_integers_are_numbers_without_a_black_and_a_white(tmp_path: Path) -> None:
@@ -216,7 +216,7 @@ def test_a_png_with_a_wrong_checksum_is_refused(tmp_path: Path) -> None:
 def test_a_grid_is_read_from_text_and_from_npy(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("1,2.5\n-3,4e2\n")
     (tmp_path / "a.txt").write_text("# numbers\n1 2.5\n\n-3   4e2 # more\n")
-    np.save(tmp_path / "a.npy", [[1, 2.5], [-3, 400]])
+    np.save(tmp_path / "a.npy", [[1.0, 2.5], [-3.0, 400.0]])
     for suffix in ("csv", "txt", "npy"):
         picture = read_input(f"{tmp_path}/a.{suffix}")
         np.testing.assert_array_equal(picture.values[..., 0], [[1, 2.5], [-3, 400]])

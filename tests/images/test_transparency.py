@@ -31,7 +31,7 @@ def applied(folder: Path, pixels: Array, *options: str, name: str = "out.png") -
 
 
 def blurred(plane: Array, kernel: Array) -> Array:
-    return ndimage.correlate(plane.astype(float), kernel, mode="nearest")
+    return np.asarray(ndimage.correlate(plane.astype(float), kernel, mode="nearest"))
 
 
 @pytest.mark.parametrize("kernel", ["box:3", "gaussian-5x5", "sharpen"])

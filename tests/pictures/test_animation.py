@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ Size = tuple[int, int]
 LOOKS = {name: Look(theme) for name, theme in THEMES.items()}
 
 
-def plain(size: int, kernel: int, *, op: str = "conv", **numbers: int) -> Scene:
+def plain(size: int, kernel: int, *, op: str = "conv", **numbers: Any) -> Scene:
     shape = window(kernel, transposed=op == "tconv", **numbers)
     return make_scene("", (size, size), shape, op=op)
 

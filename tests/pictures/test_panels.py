@@ -19,7 +19,6 @@ from support.oracles import seeds
 from convcli.pictures.canvas import Raster, Vector, text_width
 from convcli.pictures.figure import sheet, sheet_size
 from convcli.pictures.panels import (
-    CELL,
     MAP_SIDE,
     MOST_CELLS,
     MOST_WEIGHTS,
@@ -32,7 +31,7 @@ from convcli.pictures.panels import (
 )
 from convcli.pictures.sightlines import sight_figure
 from convcli.pictures.stages import stages_figure
-from convcli.pictures.theme import DARK, LIGHT, TEXT, THEMES, Theme
+from convcli.pictures.theme import CELL, DARK, LIGHT, TEXT, THEMES, Theme
 
 themes = pytest.mark.parametrize("theme", THEMES.values(), ids=THEMES)
 
@@ -226,8 +225,10 @@ def test_a_sheet_is_the_same_size_as_png_and_as_svg() -> None:
     rows = [[map_panel("one", grid(5, 6, 1)), kernel_panel("two", grid(3, 3), DARK)]]
     picture = Image.open(io.BytesIO(sheet(rows, ".png", DARK)))
     vector = drawing(sheet(rows, ".svg", DARK))
-    assert picture.size == (vector.width, vector.height) == sheet_size(rows)
-    assert picture.getpixel((0, 0)) == DARK.page == vector.boxes[0].fill
+    assert sheet_size(rows) == picture.size
+    assert [vector.width, vector.height] == list(picture.size)
+    assert picture.getpixel((0, 0)) == DARK.page
+    assert vector.boxes[0].fill == DARK.page
 
 
 def test_cells_stay_square_and_grow_with_their_numbers() -> None:

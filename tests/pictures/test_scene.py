@@ -132,12 +132,12 @@ def spread_convolution(cells: list[int | None], axis: Axis) -> list[set[tuple[in
     """What a convolution of stride 1 over the cells joins: inputs with taps, turned."""
     return [
         {
-            (cells[at + tap * axis.dilation], axis.kernel - 1 - tap)
+            (cell, axis.kernel - 1 - tap)
             for tap in range(axis.kernel)
-            if cells[at + tap * axis.dilation] is not None
+            if (cell := cells[at + tap * axis.dilation]) is not None
         }
         for at in range(axis.output)
-    ]  # type: ignore[return-value]
+    ]
 
 
 def painted(axis: Axis) -> list[set[tuple[int, int]]]:

@@ -7,9 +7,11 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from contextlib import chdir
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 from convcli.cli.group import run
@@ -34,14 +36,16 @@ class Finished:
         return [[float(word) for word in line.split()] for line in self.text.splitlines()]
 
 
-def convcli(*arguments: str | Path, cwd: Path, stdin: bytes = b"", **env: str) -> Finished:
+def convcli(
+    *arguments: str | Path, cwd: Path, stdin: bytes = b"", env: Mapping[str, str] | None = None
+) -> Finished:
     """Run the command in a process of its own."""
     done = subprocess.run(
         [*COMMAND, *map(str, arguments)],
         cwd=cwd,
         input=stdin,
         capture_output=True,
-        env=os.environ | env,
+        env={**os.environ, **(env or {})},
         check=False,
         timeout=60,
     )
@@ -50,7 +54,7 @@ def convcli(*arguments: str | Path, cwd: Path, stdin: bytes = b"", **env: str) -
 
 def here(*arguments: str | Path, cwd: Path, stdin: bytes = b"") -> Finished:
     """Run the command in this process, and put back what it sets for a process of its own."""
-    streams = {
+    streams: dict[str, Any] = {
         "stdin": io.TextIOWrapper(io.BytesIO(stdin)),
         "stdout": io.TextIOWrapper(io.BytesIO(), encoding="utf-8"),
         "stderr": io.TextIOWrapper(io.BytesIO(), encoding="utf-8"),

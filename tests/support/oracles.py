@@ -171,12 +171,12 @@ def scipy_correlate(image: Array, kernel: Array, mode: str, *, lower: bool = Fal
     """`same` by scipy.ndimage; its own way with even kernels is our `same-lower`."""
     origin = [0 if lower or side % 2 else -1 for side in kernel.shape]
     plane = image.astype(np.float64)
-    return ndimage.correlate(plane, kernel, mode=SCIPY_MODES[mode], origin=origin)
+    return np.asarray(ndimage.correlate(plane, kernel, mode=SCIPY_MODES[mode], origin=origin))
 
 
 def scipy_convolve(image: Array, kernel: Array, size: str) -> Array:
     """True convolution with zeros beyond the border: full, same or valid."""
-    return signal.convolve2d(image.astype(np.float64), kernel, mode=size)
+    return np.asarray(signal.convolve2d(image.astype(np.float64), kernel, mode=size))
 
 
 def assert_rounded(result: Array, exact: Array, *, near: float = 1e-3) -> None:
