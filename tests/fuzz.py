@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 
 MEMORY = Path("/dev/shm")  # every result is synced to its disk, which would take most of the time
 SHOWN = 3  # findings of one sort that are printed
-# Everything that the commands import on their way. Not `convcli.cli.shape`: being imported, it
-# lifts the interpreter's limit of digits, which is right in a process of its own alone.
+# Everything that the commands import. Not `convcli.cli.commands.shape`: importing it lifts the
+# interpreter's limit of digits, which is right in a process of its own alone.
 WARM = (
-    *("convcli.cli.apply", "convcli.cli.kernels", "convcli.cli.single", "convcli.cli.sight"),
-    *("convcli.cli.walks", "convcli.cli.many", "convcli.images.deep", "convcli.images.writing"),
+    *("convcli.cli.commands.apply", "convcli.cli.commands.kernels", "convcli.cli.single"),
+    *("convcli.cli.sight", "convcli.cli.walks", "convcli.images.deep", "convcli.images.writing"),
     *("convcli.cli.networks", "convcli.cli.rehearsing", "convcli.arithmetic.explanation"),
     *("convcli.engine.backward", "convcli.engine.pooling", "convcli.images.floats"),
     *("convcli.pipeline.maps", "decimal"),

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from support.readme_blocks import CONSOLE, HELP, README, ROOT, console, printed, workplace
 
-from convcli.cli.group import COMMANDS
+from convcli.cli.commands import COMMANDS
 
 TEXT = README.read_text(encoding="utf-8")
 BLOCKS = CONSOLE.findall(TEXT)

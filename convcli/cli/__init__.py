@@ -10,7 +10,7 @@ def main() -> None:
 
     gc.disable()  # what is being loaded stays: looking through it for garbage takes a while
     try:
-        from convcli.cli.group import INTERRUPTED, run
+        from convcli.cli.commands import INTERRUPTED, run
     except KeyboardInterrupt:  # while it is still starting
         sys.exit(130)
     try:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from convcli.cli.output import emit, json_text, numbers_text, say, visible
-from convcli.cli.recipe import Recipe
 from convcli.jobs import Job, Report
 from convcli.pipeline.plan import Plan
 from convcli.pipeline.results import Written
 from convcli.pipeline.run import Outcome, shown
+
+if TYPE_CHECKING:
+    from convcli.cli.commands.apply.options import Recipe
 
 
 def tell(report: Report, recipe: Recipe) -> None:

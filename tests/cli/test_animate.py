@@ -19,7 +19,7 @@ from support.command import SAMPLES, Finished, convcli, here
 from support.looking import near, overheard
 from support.oracles import span
 
-from convcli.cli import animate
+from convcli.cli.commands import animate
 from convcli.engine.backward import conv_transpose2d
 from convcli.engine.convolution import conv2d
 from convcli.engine.pooling import avg_pool2d, max_pool2d

@@ -13,10 +13,10 @@ from PIL import Image
 from support.command import SAMPLES, convcli, here
 
 from convcli import __version__
-from convcli.cli import group
+from convcli.cli import commands
 
 COMMANDS = ("apply", "kernels", "shape")
-ALL = sorted(group.COMMANDS)
+ALL = sorted(commands.COMMANDS)
 # The options that are promised.
 OPTIONS = {
     "apply": {
@@ -49,7 +49,7 @@ BUILT = {  # what has to be there
 
 
 def command(name: str) -> click.Command:
-    found = getattr(import_module(f"convcli.cli.{name}"), name)
+    found = getattr(import_module(f"convcli.cli.commands.{name}"), name)
     assert isinstance(found, click.Command)
     return found
 

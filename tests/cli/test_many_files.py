@@ -146,7 +146,7 @@ def test_figures_are_drawn_by_workers(place: Path) -> None:
 def test_one_input_needs_no_worker(place: Path) -> None:
     script = (
         "import sys\n"
-        "from convcli.cli.group import run\n"
+        "from convcli.cli.commands import run\n"
         "assert run(sys.argv[1:]) == 0\n"
         "assert not {'multiprocessing.process', 'convcli.cli.workers'} & set(sys.modules)\n"
     )

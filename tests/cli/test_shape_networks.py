@@ -352,7 +352,7 @@ def test_a_walk_starts_without_numpy_pillow_and_rich(
     options: tuple[str, ...], absent: set[str], tmp_path: Path
 ) -> None:
     program = (
-        "import sys\nfrom convcli.cli.group import run\n"
+        "import sys\nfrom convcli.cli.commands import run\n"
         f"code = run(['shape', *{list(options)!r}])\n"
         "print(*sorted({name.partition('.')[0] for name in sys.modules}), file=sys.stderr)\n"
         "sys.exit(code)\n"

@@ -53,14 +53,14 @@ HEAVY = (
     "numpy.random", "numpy.testing",
 )  # fmt: skip
 OPENING = (
-    "convcli", "convcli.cli", "convcli.cli.blas", "convcli.cli.group", "convcli.cli.output",
+    "convcli", "convcli.cli", "convcli.cli.blas", "convcli.cli.commands", "convcli.cli.output",
     "convcli.errors", "convcli.files",
 )  # fmt: skip
 ONE_LAYER = (
     *OPENING, "convcli.arithmetic", "convcli.arithmetic.arguments", "convcli.arithmetic.frameworks",
     "convcli.arithmetic.layers", "convcli.arithmetic.measure", "convcli.arithmetic.notation",
-    "convcli.arithmetic.sizes", "convcli.cli.options", "convcli.cli.shape", "convcli.cli.single",
-    "convcli.cli.types",
+    "convcli.arithmetic.sizes", "convcli.cli.commands.shape", "convcli.cli.options",
+    "convcli.cli.single", "convcli.cli.types",
 )  # fmt: skip
 WITH_COSTS = (*ONE_LAYER, "convcli.arithmetic.cost", "convcli.arithmetic.shapes")
 # What one picture through one kernel has no use for.
@@ -71,7 +71,7 @@ NOT_FOR_A_PICTURE = (
     "convcli.arithmetic.network", "convcli.arithmetic.search", "convcli.arithmetic.sight",
     "convcli.arithmetic.skeleton", "convcli.arithmetic.torch_code", "convcli.arithmetic.zoo",
     "convcli.batch", "convcli.cli.cluster", "convcli.cli.networks", "convcli.cli.rehearsing",
-    "convcli.cli.shape", "convcli.cli.sight", "convcli.cli.single", "convcli.cli.walks",
+    "convcli.cli.commands.shape", "convcli.cli.sight", "convcli.cli.single", "convcli.cli.walks",
     "convcli.cli.workers", "convcli.engine.backward", "convcli.engine.pooling",
     "convcli.engine.trace", "convcli.images.floats", "convcli.pictures",
 )  # fmt: skip

@@ -19,14 +19,7 @@ from convcli.pipeline.course import courses
 from convcli.pipeline.maps import filter_picture
 from convcli.pipeline.names import Target
 from convcli.pipeline.operations import convolved
-from convcli.pipeline.plan import (
-    Plan,
-    Step,
-    check_limits,
-    convolution,
-    layer_steps,
-    load_kernels,
-)
+from convcli.pipeline.plan import Plan, Step, check_limits, convolution, layer_steps, load_kernels
 from convcli.pipeline.rehearsal import rehearse
 from convcli.pipeline.results import chosen_range
 

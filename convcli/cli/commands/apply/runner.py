@@ -11,8 +11,8 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from convcli.cli.commands.apply.options import Recipe, figure_path
 from convcli.cli.output import say
-from convcli.cli.recipe import Recipe, figure_path
 from convcli.jobs import Job, Report, perform, try_out
 from convcli.pipeline.names import Guard, Target
 from convcli.pipeline.plan import Plan

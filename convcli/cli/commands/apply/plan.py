@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from convcli.arithmetic.layers import Layer
-from convcli.cli.recipe import Recipe
+from convcli.cli.commands.apply.options import Recipe
 from convcli.errors import ArgumentError, FileError, KernelError, KernelFileError
 from convcli.files import STDOUT
 from convcli.kernels.kernel import Kernel

@@ -10,8 +10,10 @@ import click
 from click.core import ParameterSource
 
 from convcli.arithmetic.layers import ACTIVATIONS
-from convcli.cli.checks import check_recipe
-from convcli.cli.many import finished, in_turn, kind, make_jobs, summarize
+from convcli.cli.commands.apply.checks import check_recipe
+from convcli.cli.commands.apply.options import Recipe
+from convcli.cli.commands.apply.plan import make_plan, make_target
+from convcli.cli.commands.apply.runner import finished, in_turn, kind, make_jobs, summarize
 from convcli.cli.options import (
     dilation_option,
     json_option,
@@ -20,9 +22,7 @@ from convcli.cli.options import (
     stride_option,
 )
 from convcli.cli.outcomes import has_something_to_tell, tell
-from convcli.cli.planning import make_plan, make_target
 from convcli.cli.progress import Progress
-from convcli.cli.recipe import Recipe
 from convcli.cli.types import (
     FINITE,
     LAYER,

@@ -43,7 +43,7 @@ class Commands(click.Group):
         if cmd_name not in COMMANDS:
             hint = suggestion(cmd_name, COMMANDS) or f"; there are {', '.join(sorted(COMMANDS))}"
             ctx.fail(f"no command {cmd_name!r}{hint}")
-        module = import_module(f"convcli.cli.{cmd_name}")
+        module = import_module(f"{__name__}.{cmd_name}")
         command: click.Command = getattr(module, cmd_name)
         if not gc.isenabled():  # `main` has no garbage looked for while it starts
             gc.freeze()

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
+from convcli.cli.commands.apply.options import Recipe, figure_path
 from convcli.cli.options import FIGURE_SUFFIXES
-from convcli.cli.recipe import Recipe, figure_path
 from convcli.files import STDIN, STDOUT
 from convcli.pipeline.names import format_name
 
