@@ -30,9 +30,9 @@ SHOWN = 3  # findings of one sort that are printed
 # Everything that the commands import. Not `convcli.cli.commands.shape`: importing it lifts the
 # interpreter's limit of digits, which is right in a process of its own alone.
 WARM = (
-    *("convcli.cli.commands.apply", "convcli.cli.commands.kernels", "convcli.cli.single"),
-    *("convcli.cli.sight", "convcli.cli.walks", "convcli.images.deep", "convcli.images.writing"),
-    *("convcli.cli.networks", "convcli.cli.rehearsing", "convcli.arithmetic.explanation"),
+    *("convcli.cli.commands.apply", "convcli.cli.commands.kernels"),
+    *("convcli.cli.sight", "convcli.cli.tables", "convcli.images.deep", "convcli.images.writing"),
+    *("convcli.cli.networks", "convcli.cli.report", "convcli.arithmetic.explanation"),
     *("convcli.engine.backward", "convcli.engine.pooling", "convcli.images.floats"),
     *("convcli.pipeline.maps", "decimal"),
     *("numpy.fft", "rich.console", "rich.table", "PIL.ImageCms"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 # Read when NumPy is loaded, and never again.
-ONE_THREAD = (
+BLAS_THREAD_VARIABLES = (
     "OPENBLAS_NUM_THREADS",
     "OMP_NUM_THREADS",
     "MKL_NUM_THREADS",
@@ -14,7 +14,7 @@ ONE_THREAD = (
 )
 
 
-def hold_blas() -> None:
+def limit_blas_threads() -> None:
     """Keep BLAS to one thread, here and in processes that start from here; before NumPy loads."""
-    for name in ONE_THREAD:
+    for name in BLAS_THREAD_VARIABLES:
         os.environ.setdefault(name, "1")

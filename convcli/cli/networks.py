@@ -14,7 +14,7 @@ from convcli.arithmetic.zoo import network
 from convcli.errors import ArgumentError, FileError
 from convcli.files import STDIN, read_bytes
 
-NETWORK_BYTES = 8 << 20
+MAX_NETWORK_BYTES = 8 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ def load_network(net: str) -> Network:
         return Network(net, shape, tuple(map(parse_layer, layers)))
     path = net.removeprefix("@")
     try:
-        text = read_bytes(path, NETWORK_BYTES).decode("utf-8-sig")
+        text = read_bytes(path, MAX_NETWORK_BYTES).decode("utf-8-sig")
         found, stack = parse_network(text)
     except UnicodeDecodeError:
         raise FileError(path, "is not text; one layer a line was expected") from None
@@ -67,12 +67,14 @@ def load_network(net: str) -> Network:
     return Network(name, found, tuple(stack))
 
 
-def sized(layers: Sequence[Layer]) -> list[Layer]:
+def with_kernel_sizes(layers: Sequence[Layer]) -> list[Layer]:
     """Put the size of its kernel into every layer that says `kernel=`."""
-    return [layer if layer.spec is None else _with_size(layer, layer.spec) for layer in layers]
+    return [
+        layer if layer.spec is None else _with_kernel_size(layer, layer.spec) for layer in layers
+    ]
 
 
-def _with_size(layer: Layer, spec: str) -> Layer:
+def _with_kernel_size(layer: Layer, spec: str) -> Layer:
     # Kernels need NumPy, which a network without any should not have to load.
     from convcli.kernels.spec import load_kernel
 

@@ -8,42 +8,42 @@ from typing import Any
 
 from convcli.files import abandon, write_stdout
 
-MOST_MESSAGE = 2000  # characters
+MAX_MESSAGE_CHARACTERS = 2000  # characters
 
 
-def emit(text: str) -> None:
+def print_data(text: str) -> None:
     """Print data; what the terminal's encoding does not have is escaped."""
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     line = text if text.endswith("\n") else text + "\n"
     write_stdout(line.encode(encoding, "backslashreplace"))
 
 
-def json_text(document: Any) -> str:
+def format_json(document: Any) -> str:
     """One JSON document: ASCII, on one line, never NaN."""
     import json
 
     return json.dumps(document, allow_nan=False)
 
 
-def say(message: str) -> None:
+def log(message: str) -> None:
     """Print a message, on one line whatever is in it; without a standard error, to nobody."""
     if sys.stderr is None:
         return
     try:
-        sys.stderr.write(f"convcli: {shortened(visible(message))}\n")
+        sys.stderr.write(f"convcli: {truncate(escape_control(message))}\n")
         sys.stderr.flush()
     except OSError:
         abandon(sys.stderr)
 
 
-def shortened(message: str) -> str:
+def truncate(message: str) -> str:
     """Cut the middle out of what nobody would read to its end."""
-    if len(message) <= MOST_MESSAGE:
+    if len(message) <= MAX_MESSAGE_CHARACTERS:
         return message
-    return f"{message[: MOST_MESSAGE // 2]} ... {message[-MOST_MESSAGE // 4 :]}"
+    return f"{message[: MAX_MESSAGE_CHARACTERS // 2]} ... {message[-MAX_MESSAGE_CHARACTERS // 4 :]}"
 
 
-def visible(text: str) -> str:
+def escape_control(text: str) -> str:
     r"""Escape what a terminal would not show, or would obey.
 
     >>> visible("a\x1b[31m\nb")
@@ -57,18 +57,18 @@ def visible(text: str) -> str:
     )
 
 
-def numbers_text(maps: Mapping[str, Any]) -> str:
+def format_numbers(maps: Mapping[str, Any]) -> str:
     """Feature maps, (H, W, C) each, as columns of numbers; a comment heads each of several."""
     blocks = [
         (label if values.shape[2] == 1 else f"{label}, channel {channel}", values[:, :, channel])
         for label, values in maps.items()
         for channel in range(values.shape[2])
     ]
-    texts = [f"# {title}\n{_columns(plane)}" for title, plane in blocks]
-    return _columns(blocks[0][1]) if len(blocks) == 1 else "\n\n".join(texts)
+    texts = [f"# {title}\n{_format_plane(plane)}" for title, plane in blocks]
+    return _format_plane(blocks[0][1]) if len(blocks) == 1 else "\n\n".join(texts)
 
 
-def _columns(plane: Any) -> str:
+def _format_plane(plane: Any) -> str:
     """Rows of numbers, flush right: as many digits as the type is sure of."""
     digits = 7 if plane.dtype.itemsize <= 4 else 12
     cells = [[f"{value + 0.0:.{digits}g}" for value in row] for row in plane.tolist()]
@@ -76,7 +76,7 @@ def _columns(plane: Any) -> str:
     return "\n".join(" ".join(cell.rjust(wide) for cell in row) for row in cells)
 
 
-def table(
+def format_table(
     headings: Sequence[str],
     rows: Sequence[Sequence[str]],
     *,
@@ -111,19 +111,19 @@ def table(
     for place, row in enumerate(rows):
         if total and place == len(rows) - 1:
             laid.add_section()
-        laid.add_row(*(Text(visible(cell)) for cell in row))
+        laid.add_row(*(Text(escape_control(cell)) for cell in row))
     with console.capture() as captured:
         console.print(laid)
     return "\n".join(line.rstrip() for line in captured.get().splitlines())
 
 
-def markdown(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def format_markdown(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Lay out a table as Markdown has it."""
     lines = [headings, ["---"] * len(headings), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def comma_separated(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def format_csv(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Lay out a table as CSV."""
     import csv
     import io

@@ -12,13 +12,13 @@ from datetime import timedelta
 from threading import Event, Lock, Thread
 from typing import Any, Self, TypeVar
 
-from convcli.cli.output import say
+from convcli.cli.output import log
 
 Result = TypeVar("Result")
 
-SOON = 1.0  # seconds that are waited through without a word
-EVERY = 0.1  # seconds
-PLAINLY = 10.0  # seconds from one plain line to the next, where there is no terminal
+SHOW_AFTER_S = 1.0  # seconds that are waited through without a word
+REFRESH_S = 0.1  # seconds
+LOG_EVERY_S = 10.0  # seconds from one plain line to the next, where there is no terminal
 
 
 class Progress(AbstractContextManager["Progress"]):
@@ -38,7 +38,7 @@ class Progress(AbstractContextManager["Progress"]):
         self._lock, self._over = Lock(), Event()
         self._bar: Any = None
         self._is_shown = False
-        keep_up = self._keep_up if _has_terminal() else self._report
+        keep_up = self._keep_up if _is_terminal() else self._report
         shows = total > 1 and not quiet
         self._thread = Thread(target=keep_up, daemon=True) if shows else None
 
@@ -69,11 +69,11 @@ class Progress(AbstractContextManager["Progress"]):
             yield
 
     def _keep_up(self) -> None:
-        if self._over.wait(SOON):
+        if self._over.wait(SHOW_AFTER_S):
             return
-        self._bar = _new_bar(self._begun)
+        self._bar = _make_bar(self._begun)
         task = self._bar.add_task("", total=self._total)
-        while not self._over.wait(EVERY):
+        while not self._over.wait(REFRESH_S):
             with self._lock:
                 self._bar.update(task, completed=self._count)
                 self._show()
@@ -81,10 +81,10 @@ class Progress(AbstractContextManager["Progress"]):
             self._hide()
 
     def _report(self) -> None:
-        while not self._over.wait(PLAINLY):
-            so_far = pace(self._count, self._total, time.monotonic() - self._begun, None)
+        while not self._over.wait(LOG_EVERY_S):
+            so_far = format_pace(self._count, self._total, time.monotonic() - self._begun, None)
             with self._lock:
-                say(", ".join(filter(None, [f"{self._count} of {self._total} done", so_far])))
+                log(", ".join(filter(None, [f"{self._count} of {self._total} done", so_far])))
 
     def _show(self) -> None:
         if self._is_shown:
@@ -99,14 +99,14 @@ class Progress(AbstractContextManager["Progress"]):
             self._is_shown = False
 
 
-def _has_terminal() -> bool:
+def _is_terminal() -> bool:
     try:
         return sys.stderr.isatty() and os.environ.get("TERM", "") not in ("", "dumb", "unknown")
     except (AttributeError, ValueError):  # there is no standard error, or it is closed
         return False
 
 
-def pace(count: float, total: float | None, seconds: float, lately: float | None) -> str:
+def format_pace(count: float, total: float | None, seconds: float, lately: float | None) -> str:
     """How fast it goes, as it went lately or else on the whole, and how long that will take.
 
     >>> pace(30, 1230, 10.0, None)
@@ -119,7 +119,7 @@ def pace(count: float, total: float | None, seconds: float, lately: float | None
     return f"{rate:.1f} files/s, {left} left"
 
 
-def _new_bar(begun: float) -> Any:
+def _make_bar(begun: float) -> Any:
     """A bar of one line: how many of how many, how fast, how long it will take."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task
@@ -128,7 +128,9 @@ def _new_bar(begun: float) -> Any:
 
     class Pace(ProgressColumn):
         def render(self, task: Task) -> Text:
-            return Text(pace(task.completed, task.total, time.monotonic() - begun, task.speed))
+            return Text(
+                format_pace(task.completed, task.total, time.monotonic() - begun, task.speed)
+            )
 
     return Bar(
         BarColumn(),

@@ -14,7 +14,7 @@ from multiprocessing.process import BaseProcess
 from time import monotonic, sleep
 from typing import Any, NoReturn, TypeVar
 
-from convcli.cli.blas import ONE_THREAD
+from convcli.cli.blas import BLAS_THREAD_VARIABLES
 from convcli.files import remove_unfinished
 
 Result = TypeVar("Result")
@@ -157,8 +157,8 @@ def _deaf_to_interrupts() -> Iterator[None]:
 @contextmanager
 def _one_thread_each() -> Iterator[None]:
     """Let processes that start meanwhile compute in one thread."""
-    before = {name: os.environ.get(name) for name in ONE_THREAD}
-    os.environ.update(dict.fromkeys(ONE_THREAD, "1"))
+    before = {name: os.environ.get(name) for name in BLAS_THREAD_VARIABLES}
+    os.environ.update(dict.fromkeys(BLAS_THREAD_VARIABLES, "1"))
     try:
         yield
     finally:

@@ -649,7 +649,7 @@ def test_there_may_be_no_bar(place: Path, options: tuple[str, ...], env: dict[st
 def test_a_pipe_gets_a_plain_line_now_and_then(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(progress, "PLAINLY", 0.05)
+    monkeypatch.setattr(progress, "LOG_EVERY_S", 0.05)
 
     def slowly() -> Iterator[int]:
         for number in range(4):

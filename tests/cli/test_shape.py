@@ -388,5 +388,5 @@ def test_shape_starts_without_numpy_pillow_and_rich(
     done = convcli("shape", *options, cwd=tmp_path, env={"PYTHONPROFILEIMPORTTIME": "1"})
     assert done.code == 0
     names = {line.rsplit("|", 1)[-1].strip() for line in done.stderr.splitlines()}
-    assert {"click", "convcli.cli.types"} <= names
+    assert {"click", "convcli.cli.options"} <= names
     assert not {name for name in names if name.split(".")[0] in {"numpy", "PIL", "rich"}}

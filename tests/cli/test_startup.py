@@ -60,7 +60,7 @@ ONE_LAYER = (
     *OPENING, "convcli.arithmetic", "convcli.arithmetic.arguments", "convcli.arithmetic.frameworks",
     "convcli.arithmetic.layers", "convcli.arithmetic.measure", "convcli.arithmetic.notation",
     "convcli.arithmetic.sizes", "convcli.cli.commands.shape", "convcli.cli.options",
-    "convcli.cli.single", "convcli.cli.types",
+    "convcli.cli.tables",
 )  # fmt: skip
 WITH_COSTS = (*ONE_LAYER, "convcli.arithmetic.cost", "convcli.arithmetic.shapes")
 # What one picture through one kernel has no use for.
@@ -70,8 +70,8 @@ NOT_FOR_A_PICTURE = (
     "convcli.arithmetic.lookback", "convcli.arithmetic.measure", "convcli.arithmetic.netfile",
     "convcli.arithmetic.network", "convcli.arithmetic.search", "convcli.arithmetic.sight",
     "convcli.arithmetic.skeleton", "convcli.arithmetic.torch_code", "convcli.arithmetic.zoo",
-    "convcli.batch", "convcli.cli.cluster", "convcli.cli.networks", "convcli.cli.rehearsing",
-    "convcli.cli.commands.shape", "convcli.cli.sight", "convcli.cli.single", "convcli.cli.walks",
+    "convcli.batch", "convcli.cli.cluster", "convcli.cli.networks",
+    "convcli.cli.commands.shape", "convcli.cli.sight", "convcli.cli.tables",
     "convcli.cli.workers", "convcli.engine.backward", "convcli.engine.pooling",
     "convcli.engine.trace", "convcli.images.floats", "convcli.pictures",
 )  # fmt: skip

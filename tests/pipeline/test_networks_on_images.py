@@ -18,7 +18,7 @@ from convcli.arithmetic.netfile import format_network
 from convcli.arithmetic.network import walk
 from convcli.arithmetic.notation import format_layer, parse_layer
 from convcli.arithmetic.shapes import Shape
-from convcli.cli.networks import sized
+from convcli.cli.networks import with_kernel_sizes
 from convcli.errors import ArgumentError
 from convcli.images.picture import Picture
 from convcli.pipeline.maps import filter_picture
@@ -68,7 +68,7 @@ def image_networks(draw: st.DrawFn) -> tuple[Shape, list[Layer]]:
     shape: Shape = (draw(st.sampled_from([1, 3])), *draw(sizes))
     layers: list[Layer] = []
     for place in range(draw(st.integers(1, 5))):
-        channels = walk(sized(layers), shape).output[0] if layers else shape[0]
+        channels = walk(with_kernel_sizes(layers), shape).output[0] if layers else shape[0]
         more = [parse_layer(draw(image_layers(channels)))]
         if draw(st.integers(0, 3)) == 0:
             more = _branches(draw, place, channels)
@@ -96,7 +96,7 @@ def _with(layer: str, items: str) -> str:
 
 def _goes_through(layers: list[Layer], shape: Shape) -> bool:
     try:
-        output = walk(sized(layers), shape).output
+        output = walk(with_kernel_sizes(layers), shape).output
     except ArgumentError:
         return False
     return max(output) < 80
@@ -112,7 +112,7 @@ def test_what_an_image_becomes_has_the_shape_that_was_said(
     case: tuple[Shape, list[Layer]], seed: int
 ) -> None:
     shape, layers = case
-    said = walk(sized(layers), shape)
+    said = walk(with_kernel_sizes(layers), shape)
     values = np.random.default_rng(seed).standard_normal((*shape[1:], shape[0]))
     for count in (len(layers), 1):
         made = ran(layers[:count], values)
@@ -125,14 +125,14 @@ def test_what_an_image_becomes_has_the_shape_that_was_said(
 def test_an_image_passes_through_wherever_it_is_said_to(case: tuple[Shape, list[Layer]]) -> None:
     shape, layers = case
     for axis in (0, 1):
-        plain = [one for one in sized(layers) if one.op != "adaptiveavgpool"]
+        plain = [one for one in with_kernel_sizes(layers) if one.op != "adaptiveavgpool"]
         if len(plain) < len(layers) or any(one.op == "globalavgpool" for one in layers):
             return
         try:
             marks = Marked(plain, shape[1 + axis], axis)
         except EmptyMapError:
             pytest.fail("the walk goes on where nothing is left")
-        assert len(marks.maps[-1]) == walk(sized(layers), shape).output[1 + axis]
+        assert len(marks.maps[-1]) == walk(with_kernel_sizes(layers), shape).output[1 + axis]
 
 
 @settings(max_examples=30)
@@ -208,7 +208,7 @@ def test_a_layer_s_weights_make_its_maps(tmp_path: Path, layer: str) -> None:
     np.save(tmp_path / "w.npy", stored)
     text = f"{layer}:kernel={tmp_path / 'w.npy'},p=0,s=2"
     made = through(image, text)
-    said = walk(sized([parse_layer(text)]), (3, 7, 9)).output
+    said = walk(with_kernel_sizes([parse_layer(text)]), (3, 7, 9)).output
     assert made.shape[2:] + made.shape[:2] == said
     if layer == "tconv":
         planes = image.transpose(2, 0, 1)[np.newaxis]
@@ -221,7 +221,7 @@ def test_a_kernel_of_three_axes_sums_the_channels_into_one_map(tmp_path: Path) -
     for layer in ("conv", "tconv"):
         text = f"{layer}:kernel={tmp_path / 'w.npy'}"
         np.testing.assert_allclose(through(image, text), image.sum(axis=2, keepdims=True))
-        assert walk(sized([parse_layer(text)]), (3, 7, 9)).output == (1, 7, 9)
+        assert walk(with_kernel_sizes([parse_layer(text)]), (3, 7, 9)).output == (1, 7, 9)
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ from typing import NoReturn
 import click
 
 from convcli import __version__
-from convcli.cli.blas import hold_blas
-from convcli.cli.output import say
+from convcli.cli.blas import limit_blas_threads
+from convcli.cli.output import log
 from convcli.errors import ConvError, OutputError, suggestion
 from convcli.files import abandon
 
@@ -59,7 +59,7 @@ class Commands(click.Group):
 def run(arguments: Sequence[str]) -> int:
     """Run a command, and turn whatever it raises into one line and an exit code."""
     signal.signal(signal.SIGTERM, _terminate)
-    hold_blas()
+    limit_blas_threads()
     try:
         code = _invoke(arguments)
         if sys.stdout is not None:
@@ -95,12 +95,12 @@ def _report(error: Exception) -> int:
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         click.echo(error.format_message(), err=True)
     elif isinstance(error, click.ClickException):
-        say(" ".join(error.format_message().split()))
+        log(" ".join(error.format_message().split()))
     elif isinstance(error, ConvError):
-        say(str(error))
+        log(str(error))
     else:  # what the commands write goes through a boundary of its own: this is help, or a bug
         abandon(sys.stdout)
-        say(f"standard output: {getattr(error, 'strerror', None) or error}")
+        log(f"standard output: {getattr(error, 'strerror', None) or error}")
     return getattr(error, "exit_code", 1)
 
 

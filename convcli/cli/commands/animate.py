@@ -20,13 +20,18 @@ from convcli.arithmetic.notation import (
     parse_size,
 )
 from convcli.cli.options import (
+    PADDING,
+    POOL,
+    SIZE,
+    SIZE0,
+    TextType,
     dilation_option,
     padding_mode_option,
     padding_option,
     refuse_typed,
     stride_option,
+    whole_number,
 )
-from convcli.cli.types import EXTRA, PADDING, POOL, SIZE, Parsed, number
 from convcli.engine.backward import conv_transpose2d
 from convcli.engine.filtering import filter2d
 from convcli.engine.padding import pad2d
@@ -64,8 +69,8 @@ def _loops(text: str) -> int:
     return found
 
 
-FPS = Parsed("X", _fps)
-LOOPS = Parsed("N", _loops)
+FPS = TextType("X", _fps)
+LOOPS = TextType("N", _loops)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,8 +101,10 @@ class Typed:
 
 @click.command(no_args_is_help=True)
 @click.argument("source", metavar="[INPUT]", type=str, required=False)
-@click.option("--h", "height", type=number("N", least=1), help="Input height, without INPUT.")
-@click.option("--w", "width", type=number("N", least=1), help="Width; as the height if left out.")
+@click.option("--h", "height", type=whole_number("N", least=1), help="Input height, without INPUT.")
+@click.option(
+    "--w", "width", type=whole_number("N", least=1), help="Width; as the height if left out."
+)
 @click.option(
     "-k",
     "--k",
@@ -113,7 +120,7 @@ class Typed:
 @click.option("--flip", is_flag=True, help="True convolution: the kernel turned by 180 degrees.")
 @click.option("--pool", type=POOL, help="A pool instead of a kernel.")
 @click.option("--transposed", is_flag=True, help="A transposed convolution.")
-@click.option("--output-padding", type=EXTRA, default="0", help="Of a transposed convolution.")
+@click.option("--output-padding", type=SIZE0, default="0", help="Of a transposed convolution.")
 @click.option("-o", "--output", metavar="PATH", help="A .gif, or a .png or .apng that moves.")
 @click.option("--frames", "folder", metavar="DIR", help="Numbered PNGs instead; made if missing.")
 @click.option(
@@ -133,7 +140,7 @@ class Typed:
 @click.option(
     "--size",
     "cell",
-    type=number("N", least=8),
+    type=whole_number("N", least=8),
     default=str(CELL),
     show_default=True,
     help="The side of a cell, in pixels; larger where numbers need it.",
@@ -147,7 +154,7 @@ class Typed:
 )
 @click.option(
     "--max-frames",
-    type=number("N", least=1),
+    type=whole_number("N", least=1),
     default=str(MOST_FRAMES),
     show_default=True,
     help="The most frames to draw.",

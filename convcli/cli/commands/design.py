@@ -15,24 +15,33 @@ from convcli.arithmetic.notation import format_layer, format_size
 from convcli.arithmetic.shapes import Shape, format_shape
 from convcli.arithmetic.skeleton import Budget
 from convcli.arithmetic.torch_code import torch_code
-from convcli.cli.options import chosen_format, format_option, json_option
-from convcli.cli.output import emit, json_text
-from convcli.cli.types import AMOUNT, SHAPE, SIZE, number
+from convcli.cli.options import (
+    COUNT,
+    SHAPE,
+    SIZE,
+    choose_format,
+    format_option,
+    json_option,
+    whole_number,
+)
+from convcli.cli.output import format_json, print_data
 
 FORMATS = ("network", "json", "torch")
 
 
 @click.command()
 @click.option("--input", "shape", type=SHAPE, required=True, help="Of the stack.")
+@click.option("--params", type=COUNT, required=True, help="The most parameters, like 100k or 1.5M.")
 @click.option(
-    "--params", type=AMOUNT, required=True, help="The most parameters, like 100k or 1.5M."
-)
-@click.option(
-    "--rf", "field", type=number("N", least=1), required=True, help="The receptive field to reach."
+    "--rf",
+    "field",
+    type=whole_number("N", least=1),
+    required=True,
+    help="The receptive field to reach.",
 )
 @click.option("--out", "output", type=SIZE, help="The size to end at.")
-@click.option("--macs", type=AMOUNT, help="The most multiply-accumulates.")
-@click.option("--width", type=number("N", least=1), help="Channels of the first maps.")
+@click.option("--macs", type=COUNT, help="The most multiply-accumulates.")
+@click.option("--width", type=whole_number("N", least=1), help="Channels of the first maps.")
 @click.option(
     "--block",
     type=click.Choice(tuple(BLOCKS)),
@@ -55,10 +64,10 @@ def design(*, shape: Shape, block: str, form: str | None, as_json: bool, **bound
     """
     budget = Budget(**bounds)
     found = designing.design(shape, budget, block=block)
-    emit(_LAYOUTS[chosen_format(form, as_json=as_json, default=FORMATS[0])](found, budget))
+    print_data(_LAYOUTS[choose_format(form, as_json=as_json, default=FORMATS[0])](found, budget))
 
 
-def as_document(found: Walk, budget: Budget) -> dict[str, Any]:
+def design_document(found: Walk, budget: Budget) -> dict[str, Any]:
     """A design for JSON."""
     return {
         "layers": [format_layer(walked.layer) for walked in found.layers],
@@ -76,7 +85,7 @@ def as_document(found: Walk, budget: Budget) -> dict[str, Any]:
     }
 
 
-def as_network(found: Walk, budget: Budget) -> str:
+def network_text(found: Walk, budget: Budget) -> str:
     """A design as a network file, with what it reaches as comments."""
     field = format_size(found.layers[-1].receptive_field)
     share = found.params / budget.params
@@ -89,7 +98,7 @@ def as_network(found: Walk, budget: Budget) -> str:
 
 
 _LAYOUTS: dict[str, Callable[[Walk, Budget], str]] = {
-    "network": as_network,
-    "json": lambda found, budget: json_text(as_document(found, budget)),
+    "network": network_text,
+    "json": lambda found, budget: format_json(design_document(found, budget)),
     "torch": lambda found, _: torch_code(found),
 }

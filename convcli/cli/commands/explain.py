@@ -13,6 +13,11 @@ from convcli.arithmetic.arguments import Pair, Sides
 from convcli.arithmetic.layers import Layer
 from convcli.arithmetic.notation import parse_number
 from convcli.cli.options import (
+    PADDING,
+    POOL,
+    REAL,
+    SIZE,
+    TextType,
     dilation_option,
     json_option,
     padding_mode_option,
@@ -20,8 +25,7 @@ from convcli.cli.options import (
     refuse_typed,
     stride_option,
 )
-from convcli.cli.output import emit, json_text
-from convcli.cli.types import FINITE, PADDING, POOL, SIZE, Parsed
+from convcli.cli.output import format_json, print_data
 from convcli.engine.columns import im2col
 from convcli.engine.padding import pad2d
 from convcli.engine.trace import Trace, trace_convolution, trace_pool
@@ -49,7 +53,7 @@ def _position(text: str) -> Pair:
 @click.option(
     "--at",
     "positions",
-    type=Parsed("ROW,COL", _position),
+    type=TextType("ROW,COL", _position),
     multiple=True,
     help="Which output to explain; repeat for several.",
 )
@@ -58,7 +62,7 @@ def _position(text: str) -> Pair:
 @stride_option(SIZE, default="1", show_default=True, help="Step of the window.")
 @dilation_option(SIZE, default="1", show_default=True, help="Distance between the weights.")
 @click.option("--flip", is_flag=True, help="True convolution: the kernel turned by 180 degrees.")
-@click.option("--bias", type=FINITE, default="0", show_default=True, help="Added to the sum.")
+@click.option("--bias", type=REAL, default="0", show_default=True, help="Added to the sum.")
 @click.option("--pool", type=POOL, help="Explain a pool instead of a kernel.")
 @click.option("--gray", is_flag=True, help="Make a colour picture grey first.")
 @click.option("--im2col", "as_columns", is_flag=True, help="Show the whole product of matrices.")
@@ -85,12 +89,12 @@ def explain(source: str, *, kernel: str | None, as_json: bool, **options: Any) -
     values = to_gray(values) if options["gray"] else values
     try:
         if options["as_columns"] and step is not None:
-            emit(_product(values, step, options, as_json=as_json))
+            print_data(_product(values, step, options, as_json=as_json))
             return
         traces = _traces(values, layer, step, options)
     except ArgumentError as error:
         raise FileError(source, str(error)) from error
-    emit(json_text(_documents(traces)) if as_json else _text(traces))
+    print_data(format_json(_documents(traces)) if as_json else _text(traces))
 
 
 def _check(kernel: str | None, options: dict[str, Any]) -> None:
@@ -167,7 +171,7 @@ def _product(values: Any, step: Step, options: dict[str, Any], *, as_json: bool)
     product = weights @ matrix + kernel.bias + options["bias"]
     if as_json:
         found = {"weights": weights, "columns": matrix, "product": product}
-        return json_text({name: numbers.tolist() for name, numbers in found.items()})
+        return format_json({name: numbers.tolist() for name, numbers in found.items()})
     return laid_out(matrix, weights, product)
 
 

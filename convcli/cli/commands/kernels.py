@@ -8,14 +8,14 @@ from typing import Any
 import click
 
 from convcli.cli.options import json_option
-from convcli.cli.output import emit, json_text, table, visible
+from convcli.cli.output import escape_control, format_json, format_table, print_data
 from convcli.engine.filters.planner import choose
 from convcli.kernels.bank import bank
 from convcli.kernels.kernel import Kernel
 from convcli.kernels.parametric import FAMILIES
 from convcli.kernels.spec import load_kernel
 
-MOST_COLUMNS = 15  # of a kernel whose cells still fit side by side
+MAX_COLUMNS = 15  # of a kernel whose cells still fit side by side
 
 
 @click.command(no_args_is_help=False)
@@ -32,17 +32,23 @@ def kernels(spec: str | None, *, as_json: bool) -> None:
     """
     if spec is not None:
         kernel = load_kernel(spec)
-        emit(json_text(as_document(kernel)) if as_json else described(kernel, sys.stdout))
+        print_data(
+            format_json(kernel_document(kernel)) if as_json else kernel_text(kernel, sys.stdout)
+        )
         return
-    emit(json_text([as_document(kernel) for kernel in everything()]) if as_json else listed())
+    print_data(
+        format_json([kernel_document(kernel) for kernel in all_kernels()])
+        if as_json
+        else bank_text()
+    )
 
 
-def everything() -> list[Kernel]:
+def all_kernels() -> list[Kernel]:
     """The bank, and an example of each family with parameters."""
     return [*bank().values(), *(load_kernel(family.example) for family in FAMILIES.values())]
 
 
-def listed() -> str:
+def bank_text() -> str:
     """The bank, and the families with parameters, as two tables."""
     rows = [
         [kernel.name, size_text(kernel), f"{kernel.sum:.6g}", str(kernel.rank), kernel.about]
@@ -51,10 +57,10 @@ def listed() -> str:
     families = [[family.form, family.example, family.about] for family in FAMILIES.values()]
     return "\n\n".join(
         [
-            table(
+            format_table(
                 ["name", "size", "sum", "rank", "what it does"], rows, left=["name", "what it does"]
             ),
-            table(
+            format_table(
                 ["with parameters", "example", "what it does"],
                 families,
                 left=["with parameters", "example", "what it does"],
@@ -63,9 +69,9 @@ def listed() -> str:
     )
 
 
-def described(kernel: Kernel, stream: Any) -> str:
+def kernel_text(kernel: Kernel, stream: Any) -> str:
     """One kernel: its matrix, as coloured cells on a terminal, and what there is to know of it."""
-    facts = [f"{visible(kernel.name)}: {size_text(kernel)}, sum {kernel.sum:.10g}"]
+    facts = [f"{escape_control(kernel.name)}: {size_text(kernel)}, sum {kernel.sum:.10g}"]
     if kernel.rank is not None:
         facts.append("rank 1, separable" if kernel.rank == 1 else f"rank {kernel.rank}")
     if kernel.origin is not None:
@@ -73,7 +79,7 @@ def described(kernel: Kernel, stream: Any) -> str:
     if kernel.bias:
         facts.append(f"bias {kernel.bias:.10g}")
     lines = [", ".join(facts)]
-    lines += [f"{what}: {visible(text)}" for what, text in _words(kernel) if text]
+    lines += [f"{what}: {escape_control(text)}" for what, text in _words(kernel) if text]
     choice = choose(kernel)
     lines.append(f"over a photograph: {choice.method}, {choice.reason}")
     return "\n".join(lines) + "\n\n" + (_cells(kernel, stream) or matrix_text(kernel))
@@ -83,7 +89,7 @@ def _cells(kernel: Kernel, stream: Any) -> str | None:
     """The weights as coloured cells, where there is a terminal that shows them."""
     from convcli.pictures.preview import coloured_cells, has_colours, true_colour
 
-    if kernel.matrix.ndim != 2 or kernel.size[1] > MOST_COLUMNS or not has_colours(stream):
+    if kernel.matrix.ndim != 2 or kernel.size[1] > MAX_COLUMNS or not has_colours(stream):
         return None
     return coloured_cells(kernel.matrix, all_colours=true_colour())
 
@@ -98,7 +104,7 @@ def matrix_text(kernel: Kernel) -> str:
     return "\n\n".join(blocks)
 
 
-def as_document(kernel: Kernel) -> dict[str, Any]:
+def kernel_document(kernel: Kernel) -> dict[str, Any]:
     """One kernel for JSON."""
     return {
         "name": kernel.name,

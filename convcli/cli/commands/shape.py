@@ -10,21 +10,26 @@ import click
 from convcli.arithmetic.frameworks import FRAMEWORKS
 from convcli.arithmetic.layers import Layer
 from convcli.arithmetic.notation import parse_layer
-from convcli.cli import single
+from convcli.cli import tables
 from convcli.cli.options import (
     FIGURE_SUFFIXES,
     FORMATS,
+    LAYER,
     PADDINGS,
+    SHAPE,
+    SIZE0,
     SIZES,
-    chosen_format,
+    TextType,
+    choose_format,
+    comma_list,
     dilation_option,
     format_option,
     json_option,
     padding_option,
     stride_option,
+    whole_number,
 )
-from convcli.cli.output import emit, say
-from convcli.cli.types import EXTRA, LAYER, SHAPE, Parsed, number, sweep
+from convcli.cli.output import log, print_data
 from convcli.errors import ArgumentError, FileError
 
 if TYPE_CHECKING:
@@ -33,10 +38,10 @@ if TYPE_CHECKING:
 
 sys.set_int_max_str_digits(0)  # before anything is parsed: exact for any integer that can be typed
 
-NUMBERS = sweep(number("N", least=1))
+NUMBERS = comma_list(whole_number("N", least=1))
 
 
-_NEEDS = {
+_REQUIRES = {
     "ceil": "pool",  # a convolution rounds down
     "output_padding": "transposed",
     "channels": "c_in",
@@ -44,7 +49,7 @@ _NEEDS = {
 }
 
 
-def _pool(text: str) -> Layer:
+def _read_pool(text: str) -> Layer:
     kind, colon, rest = text.partition(":")
     if kind not in ("max", "avg"):
         raise ArgumentError(f"it must be max or avg, maybe with its size (max:2), not {text!r}")
@@ -81,7 +86,7 @@ def _pool(text: str) -> Layer:
 @click.option("--groups", type=NUMBERS, help="Groups of channels; 1 if left out.")
 @click.option(
     "--pool",
-    type=Parsed("max|avg[:K]", _pool),
+    type=TextType("max|avg[:K]", _read_pool),
     help="A pool: max:2, or max with --k, --s, --p, --d.",
 )
 @click.option("--ceil", is_flag=True, help="Round a pool's size up.")
@@ -89,7 +94,7 @@ def _pool(text: str) -> Layer:
 @click.option(
     "--output-padding",
     "output_padding",
-    type=sweep(EXTRA),
+    type=comma_list(SIZE0),
     help="Added to a transposed convolution's output.",
 )
 @format_option(FORMATS)
@@ -120,7 +125,7 @@ def shape(
     convcli shape --input 3x224x224 conv:7,s=2,p=3,c=64 maxpool:3,s=2,p=1
     convcli shape --net resnet18
     """
-    layout = chosen_format(form, as_json=as_json, default=FORMATS[0])
+    layout = choose_format(form, as_json=as_json, default=FORMATS[0])
     if explain and layout != "table":
         raise click.UsageError("--explain is text: it goes without --json and --format")
     _check_figure(figure, image, force=force)
@@ -131,16 +136,16 @@ def shape(
             from convcli.cli.sight import draw_sight
 
             draw_sight(walked, figure, image, force=force)
-        emit(_laid_out(walked, "explained" if explain else layout))
+        print_data(_network_text(walked, "explained" if explain else layout))
         for note in walked.notes:
-            say(note)
+            log(note)
         return
     _check(options)
     for name, value in (("framework", framework), ("figure", figure)):
         if value is not None:
             raise click.UsageError(f"--{name} goes with a stack or a network")
-    found = single.measured(options)
-    emit(single.explained_all(found) if explain else single.LAYOUTS[layout](found))
+    found = tables.compute_sweep(options)
+    print_data(tables.explain_layers(found) if explain else tables.LAYER_TABLES[layout](found))
 
 
 def walk_of(
@@ -148,7 +153,7 @@ def walk_of(
 ) -> Walk:
     """Walk through what was typed: layers, or a network by its name."""
     from convcli.arithmetic.network import walk
-    from convcli.cli.networks import Network, is_network_file, load_network, sized
+    from convcli.cli.networks import Network, is_network_file, load_network, with_kernel_sizes
 
     if layers and net is not None:
         raise click.UsageError("--net and LAYERs exclude each other")
@@ -162,7 +167,7 @@ def walk_of(
     if shape is None:
         raise click.UsageError("the input's shape is missing: give --input CxHxW")
     try:
-        return walk(sized(found.layers), shape, name=found.name, framework=framework)
+        return walk(with_kernel_sizes(found.layers), shape, name=found.name, framework=framework)
     except FileError:
         raise
     except ArgumentError as error:
@@ -171,25 +176,25 @@ def walk_of(
         raise FileError(net.removeprefix("@"), str(error)) from error
 
 
-def _laid_out(walked: Walk, layout: str) -> str:
+def _network_text(walked: Walk, layout: str) -> str:
     """A walk in one of the formats, or with the formula of every figure."""
     if layout == "explained":
         from convcli.arithmetic.explanation import explained
 
         return explained(walked)
-    from convcli.cli.walks import LAYOUTS
+    from convcli.cli.tables import NETWORK_TABLES
 
-    return LAYOUTS[layout](walked)
+    return NETWORK_TABLES[layout](walked)
 
 
 def _check(options: dict[str, Any]) -> None:
     """Refuse options of one layer that contradict each other, or would have no effect."""
-    given = _given(options)
+    given = _given_options(options)
     if "height" not in given:
         raise click.UsageError("give the input's height, like --h 224, or a stack or --net")
-    for name, other in _NEEDS.items():
+    for name, other in _REQUIRES.items():
         if name in given and other not in given:
-            raise click.UsageError(f"{_typed(name)} goes with {_typed(other)}")
+            raise click.UsageError(f"{_option_name(name)} goes with {_option_name(other)}")
     excluded: tuple[str, ...] = ()
     if options["pool"] is not None:
         excluded = ("transposed", "channels", "groups")
@@ -197,7 +202,7 @@ def _check(options: dict[str, Any]) -> None:
             excluded += ("kernel", "stride", "padding", "dilation")
     for name in excluded:
         if name in given:
-            raise click.UsageError(f"{_typed(name)} and --pool exclude each other here")
+            raise click.UsageError(f"{_option_name(name)} and --pool exclude each other here")
     if "kernel" not in given and (options["pool"] is None or options["pool"].kernel is None):
         raise click.UsageError("the window's size is missing: give --k 3, or --pool max:2")
 
@@ -210,15 +215,15 @@ def _check_figure(figure: str | None, image: str | None, *, force: bool) -> None
 
 
 def _refuse(options: dict[str, Any], other: str) -> None:
-    for name in _given(options):
-        raise click.UsageError(f"{_typed(name)} is of one layer; it does not go with {other}")
+    for name in _given_options(options):
+        raise click.UsageError(f"{_option_name(name)} is of one layer; it does not go with {other}")
 
 
-def _given(options: dict[str, Any]) -> list[str]:
+def _given_options(options: dict[str, Any]) -> list[str]:
     return [name for name, value in options.items() if value not in (None, False)]
 
 
-def _typed(name: str) -> str:
+def _option_name(name: str) -> str:
     """How an option is spelt."""
     spelt = {"channels": "c-out", "height": "h", "width": "w"}.get(name, name)
     return "--" + spelt.replace("_", "-")

@@ -11,42 +11,47 @@ from convcli.arithmetic import search
 from convcli.arithmetic.arguments import Pair
 from convcli.cli.options import (
     FORMATS,
-    chosen_format,
+    RANGE0,
+    RANGE1,
+    SIZE,
+    choose_format,
     dilation_option,
     format_option,
     json_option,
     padding_option,
     stride_option,
+    whole_number,
 )
-from convcli.cli.output import emit
-from convcli.cli.single import LISTS
-from convcli.cli.types import COUNTS, SIZE, STEPS, number
+from convcli.cli.output import print_data
+from convcli.cli.tables import SWEEP_TABLES
 from convcli.errors import ConvError
 
 sys.set_int_max_str_digits(0)  # before anything is parsed: exact for any integer that can be typed
 
 
 @click.command()
-@click.option("--h", "height", type=number("N", least=1), required=True, help="Input height.")
-@click.option("--w", "width", type=number("N", least=1), help="Width; as the height if left out.")
+@click.option("--h", "height", type=whole_number("N", least=1), required=True, help="Input height.")
+@click.option(
+    "--w", "width", type=whole_number("N", least=1), help="Width; as the height if left out."
+)
 @click.option("--out", "output", type=SIZE, required=True, help="The size to get.")
 @click.option(
     "-k",
     "--k",
     "--kernel",
     "kernel",
-    type=STEPS,
+    type=RANGE1,
     default="1..11",
     show_default=True,
     help="Kernel sizes to try.",
 )
-@stride_option(STEPS, default="1..8", show_default=True, help="Strides to try.")
-@padding_option(COUNTS, help="Paddings to try; up to half the kernel if left out.")
-@dilation_option(STEPS, default="1", show_default=True, help="Dilations to try.")
+@stride_option(RANGE1, default="1..8", show_default=True, help="Strides to try.")
+@padding_option(RANGE0, help="Paddings to try; up to half the kernel if left out.")
+@dilation_option(RANGE1, default="1", show_default=True, help="Dilations to try.")
 @click.option("--transposed", is_flag=True, help="Transposed convolutions.")
 @click.option(
     "--output-padding",
-    type=COUNTS,
+    type=RANGE0,
     help="Output paddings to try; all that the stride allows if left out.",
 )
 @click.option("--exact", is_flag=True, help="Only where no row or column is dropped.")
@@ -77,11 +82,11 @@ def solve(
     ranges = search.Ranges(**settings)
     found = search.solve(size, output, ranges, **rules)
     if not found:
-        raise ConvError(_nothing(size, output, ranges, rules))
-    emit(LISTS[chosen_format(form, as_json=as_json, default=FORMATS[0])](found))
+        raise ConvError(_nearest_text(size, output, ranges, rules))
+    print_data(SWEEP_TABLES[choose_format(form, as_json=as_json, default=FORMATS[0])](found))
 
 
-def _nothing(size: Pair, output: Pair, ranges: search.Ranges, rules: dict[str, bool]) -> str:
+def _nearest_text(size: Pair, output: Pair, ranges: search.Ranges, rules: dict[str, bool]) -> str:
     """No answer is an answer: what can be reached instead."""
     words = []
     for side, length, wanted in zip(("height", "width"), size, output, strict=True):

@@ -10,31 +10,34 @@ import click
 from click.core import ParameterSource
 
 from convcli.arithmetic.layers import ACTIVATIONS
-from convcli.cli.commands.apply.checks import check_recipe
-from convcli.cli.commands.apply.options import Recipe
-from convcli.cli.commands.apply.plan import make_plan, make_target
-from convcli.cli.commands.apply.runner import finished, in_turn, kind, make_jobs, summarize
+from convcli.cli.commands.apply.options import ApplyOptions, validate
+from convcli.cli.commands.apply.plan import build_plan, build_target
+from convcli.cli.commands.apply.runner import (
+    in_input_order,
+    log_summary,
+    make_jobs,
+    run_jobs,
+    status,
+)
 from convcli.cli.options import (
+    LAYER,
+    MEMORY,
+    PADDING,
+    PNG_LEVEL,
+    POOL,
+    REAL,
+    RESIZE,
+    SIZE,
+    THREADS,
     dilation_option,
     json_option,
     padding_mode_option,
     padding_option,
     stride_option,
+    whole_number,
 )
-from convcli.cli.outcomes import has_something_to_tell, tell
 from convcli.cli.progress import Progress
-from convcli.cli.types import (
-    FINITE,
-    LAYER,
-    LEVEL,
-    MEMORY,
-    PADDING,
-    POOL,
-    SIZE,
-    THREADS,
-    WIDTH_X_HEIGHT,
-    number,
-)
+from convcli.cli.report import has_output, print_report
 from convcli.engine.filtering import METHODS
 from convcli.files import make_folder
 from convcli.images.ranges import POLICIES
@@ -77,7 +80,7 @@ from convcli.threads import cores, set_threads
 )
 @click.option(
     "--bias",
-    type=FINITE,
+    type=REAL,
     default="0",
     show_default=True,
     help="Added to every sum, in the input's units.",
@@ -101,7 +104,7 @@ from convcli.threads import cores, set_threads
     help="A network file, in place of kernels and layers; - is standard input.",
 )
 @click.option("--gray", is_flag=True, help="Make colour pictures grey first.")
-@click.option("--resize", type=WIDTH_X_HEIGHT, help="Resample first; width, then height.")
+@click.option("--resize", type=RESIZE, help="Resample first; width, then height.")
 @click.option(
     "--range",
     "value_range",
@@ -114,7 +117,7 @@ from convcli.threads import cores, set_threads
 )
 @click.option(
     "--frame",
-    type=number("N"),
+    type=whole_number("N"),
     help="Which frame of an animation or page to take, from 0; all if left out.",
 )
 @click.option("--strip", is_flag=True, help="Leave out EXIF, colour profile, resolution and text.")
@@ -162,7 +165,7 @@ from convcli.threads import cores, set_threads
 )
 @click.option(
     "--max-pixels",
-    type=number("N", least=1),
+    type=whole_number("N", least=1),
     default=str(MAX_PIXELS),
     show_default=True,
     help="The most pixels that a picture may have.",
@@ -170,7 +173,7 @@ from convcli.threads import cores, set_threads
 @click.option(
     "-j",
     "--jobs",
-    type=number("N", least=1),
+    type=whole_number("N", least=1),
     default="1",
     show_default=True,
     help="Processes that work side by side.",
@@ -196,7 +199,7 @@ from convcli.threads import cores, set_threads
 )
 @click.option(
     "--png-level",
-    type=LEVEL,
+    type=PNG_LEVEL,
     help="How hard PNG is compressed, as zlib has it; runs alone, which suit photographs, if left "
     "out.",
 )
@@ -223,10 +226,10 @@ def apply(context: click.Context, /, inputs: tuple[str, ...], **options: Any) ->
     convcli apply cat.jpg -k sobel-x -k sobel-y --combine magnitude -o edges.png
     cat cat.jpg | convcli apply - -k gaussian:2 -o - > soft.png
     """
-    recipe = Recipe(**options)
-    check_recipe(recipe, [name for name in options if _is_typed(context, name)], inputs)
-    plan, labels = make_plan(recipe, inputs)
-    target = make_target(recipe, plan, labels, inputs)
+    recipe = ApplyOptions(**options)
+    validate(recipe, [name for name in options if _is_typed(context, name)], inputs)
+    plan, labels = build_plan(recipe, inputs)
+    target = build_target(recipe, plan, labels, inputs)
     check_target(target, inputs)
     if recipe.output_dir is not None and recipe.scheduler is None and not recipe.dry_run:
         make_folder(recipe.output_dir)
@@ -236,14 +239,14 @@ def apply(context: click.Context, /, inputs: tuple[str, ...], **options: Any) ->
     jobs = make_jobs(recipe, plan, target, inputs)
     with (
         Progress(len(inputs), quiet=recipe.quiet) as progress,
-        closing(finished(jobs, recipe, inputs)) as reports,
+        closing(run_jobs(jobs, recipe, inputs)) as reports,
     ):
-        for report in in_turn(progress.counted(reports), recipe, inputs):
-            counts[kind(report)] += 1
-            if has_something_to_tell(report, recipe):
+        for report in in_input_order(progress.counted(reports), recipe, inputs):
+            counts[status(report)] += 1
+            if has_output(report, recipe):
                 with progress.aside():
-                    tell(report, recipe)
-    summarize(counts, recipe)
+                    print_report(report, recipe)
+    log_summary(counts, recipe)
     context.exit(1 if counts["failed"] else 0)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from convcli.arithmetic.layers import Layer
-from convcli.cli.commands.apply.options import Recipe
+from convcli.cli.commands.apply.options import ApplyOptions
 from convcli.errors import ArgumentError, FileError, KernelError, KernelFileError
 from convcli.files import STDOUT
 from convcli.kernels.kernel import Kernel
@@ -15,7 +15,7 @@ from convcli.pipeline.names import Target, distinct, slug
 from convcli.pipeline.plan import Plan, Step, check_limits, convolution, layer_steps, load_kernels
 
 
-def make_plan(recipe: Recipe, inputs: Sequence[str]) -> tuple[Plan, tuple[str, ...]]:
+def build_plan(recipe: ApplyOptions, inputs: Sequence[str]) -> tuple[Plan, tuple[str, ...]]:
     """The plan, and a label for each feature map that it makes.
 
     Raises
@@ -59,7 +59,7 @@ def make_plan(recipe: Recipe, inputs: Sequence[str]) -> tuple[Plan, tuple[str, .
     return plan, distinct([slug(kernel.name) for kernel in kernels])
 
 
-def _layers(recipe: Recipe) -> tuple[Step, ...]:
+def _layers(recipe: ApplyOptions) -> tuple[Step, ...]:
     """The steps of the typed stack, or of the network file."""
     if recipe.net is None:
         return layer_steps(recipe.stack, method=recipe.method, max_pixels=recipe.max_pixels)
@@ -76,8 +76,8 @@ def _layers(recipe: Recipe) -> tuple[Step, ...]:
         raise FileError(recipe.net.removeprefix("@"), str(error)) from error
 
 
-def make_target(
-    recipe: Recipe, plan: Plan, labels: tuple[str, ...], inputs: Sequence[str]
+def build_target(
+    recipe: ApplyOptions, plan: Plan, labels: tuple[str, ...], inputs: Sequence[str]
 ) -> Target:
     """Where the results go, and what must not be replaced beside the inputs."""
     net_file = () if recipe.net is None else (recipe.net.removeprefix("@"),)
@@ -86,7 +86,7 @@ def make_target(
     return Target(template, labels, recipe.force, protected, recipe.png_level)
 
 
-def _step(recipe: Recipe, base: Layer, kernel: Kernel, spec: str) -> Step:
+def _step(recipe: ApplyOptions, base: Layer, kernel: Kernel, spec: str) -> Step:
     """One kernel as a convolution, normalized and biased as typed."""
     if recipe.normalize:
         try:

@@ -11,14 +11,16 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from convcli.cli.commands.apply.options import Recipe, figure_path
-from convcli.cli.output import say
+from convcli.cli.commands.apply.options import ApplyOptions, figure_path
+from convcli.cli.output import log
 from convcli.jobs import Job, Report, perform, try_out
 from convcli.pipeline.names import Guard, Target
 from convcli.pipeline.plan import Plan
 
 
-def make_jobs(recipe: Recipe, plan: Plan, target: Target, inputs: Sequence[str]) -> Iterator[Job]:
+def make_jobs(
+    recipe: ApplyOptions, plan: Plan, target: Target, inputs: Sequence[str]
+) -> Iterator[Job]:
     """Make a job of every input, one by one."""
     figures = [figure_path(recipe.figure, source) for source in inputs] if recipe.figure else []
     guard = Guard(target, inputs, figures)
@@ -38,8 +40,8 @@ def make_jobs(recipe: Recipe, plan: Plan, target: Target, inputs: Sequence[str])
         )
 
 
-def finished(
-    jobs: Iterable[Job], recipe: Recipe, inputs: Sequence[str]
+def run_jobs(
+    jobs: Iterable[Job], recipe: ApplyOptions, inputs: Sequence[str]
 ) -> Generator[tuple[int, Report], None, None]:
     """Have every job done: its report, as they come, with the input's place.
 
@@ -56,7 +58,11 @@ def finished(
 
         with cluster(recipe.scheduler) as (executor, threads):
             yield from run_all(
-                perform, jobs, lambda _: nullcontext(executor), workers=threads, failed=_failed
+                perform,
+                jobs,
+                lambda _: nullcontext(executor),
+                workers=threads,
+                failed=_failure_report,
             )
     elif workers > 1:
         from convcli.batch import run_all
@@ -64,18 +70,18 @@ def finished(
 
         folders: set[str] = set()
         hire = partial(local_workers, folders=folders)
-        known = _noting_folders(jobs, folders)
-        yield from run_all(perform, known, hire, workers=workers, failed=_failed)
+        known = _record_folders(jobs, folders)
+        yield from run_all(perform, known, hire, workers=workers, failed=_failure_report)
     else:
-        from convcli.cli.outcomes import render
+        from convcli.cli.report import render_maps
 
         shows = recipe.print_numbers or recipe.preview
-        show = partial(render, recipe=recipe, names_input=len(inputs) > 1) if shows else None
-        yield from enumerate(_apart(perform(job, show) for job in jobs))
+        show = partial(render_maps, recipe=recipe, names_input=len(inputs) > 1) if shows else None
+        yield from enumerate(_separate(perform(job, show) for job in jobs))
 
 
-def in_turn(
-    reports: Iterable[tuple[int, Report]], recipe: Recipe, inputs: Sequence[str]
+def in_input_order(
+    reports: Iterable[tuple[int, Report]], recipe: ApplyOptions, inputs: Sequence[str]
 ) -> Iterator[Report]:
     """Put reports into the order of their inputs, in which this process alone makes them anyway."""
     if recipe.scheduler is None and recipe.workers(inputs) == 1:
@@ -85,23 +91,23 @@ def in_turn(
     return in_order(reports)
 
 
-def summarize(counts: Counter[str], recipe: Recipe) -> None:
+def log_summary(counts: Counter[str], recipe: ApplyOptions) -> None:
     """Say how many of several inputs failed, and how many were left as they are."""
     total = counts.total()
     if counts["skipped"] and not recipe.quiet:
-        say(f"{counts['skipped']} of {total} inputs skipped: what is made of them is there")
+        log(f"{counts['skipped']} of {total} inputs skipped: what is made of them is there")
     if counts["failed"] and total > 1:
-        say(f"{counts['failed']} of {total} inputs failed")
+        log(f"{counts['failed']} of {total} inputs failed")
 
 
-def kind(report: Report) -> str:
+def status(report: Report) -> str:
     """What a report counts as: failed, skipped, done."""
     if report.error is not None:
         return "failed"
     return "skipped" if report.skipped and not (report.written or report.rehearsals) else "done"
 
 
-def _apart(reports: Iterable[Report]) -> Iterator[Report]:
+def _separate(reports: Iterable[Report]) -> Iterator[Report]:
     """Put a blank line between what is printed of several inputs."""
     is_first = True
     for report in reports:
@@ -109,7 +115,7 @@ def _apart(reports: Iterable[Report]) -> Iterator[Report]:
         is_first = is_first and not report.text
 
 
-def _noting_folders(jobs: Iterable[Job], folders: set[str]) -> Iterator[Job]:
+def _record_folders(jobs: Iterable[Job], folders: set[str]) -> Iterator[Job]:
     """Pass jobs on, and note the folders that they write to."""
     for job in jobs:
         figures = () if job.figure is None else (job.figure,)
@@ -118,7 +124,7 @@ def _noting_folders(jobs: Iterable[Job], folders: set[str]) -> Iterator[Job]:
         yield job
 
 
-def _failed(job: Job, error: Exception) -> Report:
+def _failure_report(job: Job, error: Exception) -> Report:
     """The report of a job that brought its worker down, or that no worker could do."""
     from concurrent.futures import BrokenExecutor
 
