@@ -22,17 +22,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from convcli.arithmetic.network import Walk, walk
     from convcli.arithmetic.sizes import output_size
-    from convcli.engine.backward import conv2d_backward, conv_transpose2d
     from convcli.engine.columns import col2im, im2col
     from convcli.engine.convolution import conv2d
     from convcli.engine.filtering import filter2d
+    from convcli.engine.gradients import conv2d_backward, conv_transpose2d
     from convcli.engine.naive import conv2d_naive
     from convcli.engine.padding import pad2d
     from convcli.engine.pooling import avg_pool2d, max_pool2d
     from convcli.errors import ConvError
     from convcli.kernels.kernel import Kernel
     from convcli.kernels.spec import load_kernel
-    from convcli.threads import set_threads
+    from convcli.parallel import set_threads
 
 __version__ = "0.1.0"
 
@@ -63,16 +63,16 @@ _HOMES = {
     "avg_pool2d": "engine.pooling",
     "col2im": "engine.columns",
     "conv2d": "engine.convolution",
-    "conv2d_backward": "engine.backward",
+    "conv2d_backward": "engine.gradients",
     "conv2d_naive": "engine.naive",
-    "conv_transpose2d": "engine.backward",
+    "conv_transpose2d": "engine.gradients",
     "filter2d": "engine.filtering",
     "im2col": "engine.columns",
     "load_kernel": "kernels.spec",
     "max_pool2d": "engine.pooling",
     "output_size": "arithmetic.sizes",
     "pad2d": "engine.padding",
-    "set_threads": "threads",
+    "set_threads": "parallel",
     "walk": "arithmetic.network",
 }
 

@@ -263,11 +263,11 @@ def _made(job: Job, *, keeps_maps: bool) -> Outcome:
 
 def _figure(outcome: Outcome, job: Job, ways: Iterable[list[Stage]]) -> bytes:
     """The picture of input, kernels and maps."""
-    from convcli.pictures.stages import stages_figure
+    from convcli.pictures.sheet import draw_apply_figure
     from convcli.pipeline.maps import prepared
 
     depth = outcome.picture.depth
-    return stages_figure(
+    return draw_apply_figure(
         Path(job.source).name,
         prepared(outcome.picture, job.plan),
         [

@@ -13,7 +13,7 @@ from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
 Array = NDArray[np.float64]
 Curve = NDArray[np.complexfloating]
-Colour = tuple[int, int, int]
+Color = tuple[int, int, int]
 Points = Sequence[tuple[float, float]]
 Mask = Image.Image
 
@@ -52,7 +52,7 @@ class Fur:
     """A furry part: where it grows, its colours, which way it lies, and its strands."""
 
     mask: Mask
-    colours: Array
+    colors: Array
     flow: Curve
     depth: Array  # in pixels of the picture; the strands of greater depth lie underneath
     length: ArrayLike
@@ -172,13 +172,13 @@ def mix(first: ArrayLike, second: ArrayLike, weight: Array) -> Array:
     return np.asarray(first) * (1 - weight) + np.asarray(second) * weight
 
 
-def lit(colours: ArrayLike, x: Array, y: Array) -> Array:
+def lit(colors: ArrayLike, x: Array, y: Array) -> Array:
     """Shade colours as on an ellipsoid whose outline is x² + y² = 1."""
     normal = np.stack([x, y, np.sqrt(np.clip(1 - x**2 - y**2, 0.05, 1))], axis=-1)
     light = np.maximum(normal @ LIGHT / np.linalg.norm(normal, axis=-1), -0.4)
     rim = 0.26 * ramp(-x - 0.3 * y, 0.6, 1) + 0.16 * ramp(x, 0.6, 1)
     tint = mix((0.80, 0.76, 0.95), (1.05, 1.00, 0.93), ramp(light, -0.4, 0.7))
-    shaded: Array = np.asarray(colours) * tint * (0.68 + 0.44 * light + rim)[..., None]
+    shaded: Array = np.asarray(colors) * tint * (0.68 + 0.44 * light + rim)[..., None]
     return shaded
 
 
@@ -189,29 +189,29 @@ class Painting:
         self.canvas = Image.new("RGB", SIZE)
         self.chance = np.random.default_rng(seed)
 
-    def paint(self, colours: Colour | Array, mask: Mask, strength: float = 1) -> None:
+    def paint(self, colors: Color | Array, mask: Mask, strength: float = 1) -> None:
         """Lay one colour, or a colour for every pixel, over the canvas."""
         if strength < 1:
             mask = mask.point([round(level * strength) for level in range(256)])
-        if isinstance(colours, tuple):
-            self.canvas.paste(colours, mask=mask)
+        if isinstance(colors, tuple):
+            self.canvas.paste(colors, mask=mask)
         else:
-            self.canvas.paste(Image.fromarray(bytes_of(colours)), mask=mask)
+            self.canvas.paste(Image.fromarray(bytes_of(colors)), mask=mask)
 
     def grow(self, fur: Fur) -> None:
         """Paint an undercoat and then the strands of fur, those that lie on top last."""
-        self.paint(fur.colours * 0.85, fur.mask)
+        self.paint(fur.colors * 0.85, fur.mask)
         rows, columns = np.nonzero(np.asarray(fur.mask) > 127)
         chosen = self.chance.integers(len(rows), size=fur.count)
         rows, columns = rows[chosen], columns[chosen]
         order = np.argsort(self.chance.normal(0, 0.7, fur.count) - fur.depth[rows, columns])
         rows, columns = rows[order], columns[order]
         shades = self.chance.normal(1, 0.13, (fur.count, 1))
-        colours = bytes_of(fur.colours[rows, columns] * shades)
+        colors = bytes_of(fur.colors[rows, columns] * shades)
         draw = ImageDraw.Draw(self.canvas)
         strands = self.strands(fur, rows, columns).view(float)
-        for strand, colour in zip(strands.tolist(), colours.tolist(), strict=True):
-            draw.polygon(strand, fill=tuple(colour))
+        for strand, color in zip(strands.tolist(), colors.tolist(), strict=True):
+            draw.polygon(strand, fill=tuple(color))
 
     def strands(self, fur: Fur, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> Curve:
         """Outline strands rooted at the given pixels: blades with one bend and a sharp tip."""
@@ -232,7 +232,7 @@ class Painting:
         frame: Frame,
         centre: tuple[float, float],
         radii: tuple[float, float],
-        colour: Colour,
+        color: Color,
         count: int,
     ) -> None:
         """Grow a small round part, such as a paw or the chin."""
@@ -241,7 +241,7 @@ class Painting:
         flow = (0.8 * x + 1j * (y + 0.6)) * frame.turn
         depth = np.hypot(x, y + 0.6) * radii[0]
         self.grow(
-            Fur(oval(frame, centre, radii), lit(colour, 0.9 * x, 0.9 * y), flow, depth, 3.4, count)
+            Fur(oval(frame, centre, radii), lit(color, 0.9 * x, 0.9 * y), flow, depth, 3.4, count)
         )
 
     def save(self, path: Path) -> None:
@@ -250,6 +250,6 @@ class Painting:
         self.canvas.resize(size, Image.Resampling.LANCZOS).save(path, quality=90)
 
 
-def bytes_of(colours: Array) -> NDArray[np.uint8]:
+def bytes_of(colors: Array) -> NDArray[np.uint8]:
     """Round colours to what an image can hold."""
-    return np.clip(np.rint(colours), 0, 255).astype(np.uint8)
+    return np.clip(np.rint(colors), 0, 255).astype(np.uint8)

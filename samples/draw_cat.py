@@ -172,9 +172,9 @@ def paint_collar(painting: Painting, body: Mask) -> None:
     """Paint the collar, as far as it goes round the body, and its bell."""
     x, y = BODY.axes()
     bands = [((16, 56, 84), 2, 10), ((38, 146, 174), 0, 9), ((150, 232, 238), -3.4, 1.2)]
-    for colour, down, width in bands:
+    for color, down, width in bands:
         band = line(BODY, shifted(COLLAR, 0, down), (width, width))
-        painting.paint(lit(colour, x / 64, y / 200), within(band, body))
+        painting.paint(lit(color, x / 64, y / 200), within(band, body))
     x, y = (axis / 11 for axis in BELL.axes())
     painting.paint(SHADOW, oval(BELL, (3, 4), (12, 11), 2), 0.6)
     painting.paint((124, 76, 14), oval(BELL, (0, 0), (11, 11)))

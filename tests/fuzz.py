@@ -33,7 +33,7 @@ WARM = (
     *("convcli.cli.commands.apply", "convcli.cli.commands.kernels"),
     *("convcli.cli.sight", "convcli.cli.tables", "convcli.images.deep", "convcli.images.writing"),
     *("convcli.cli.networks", "convcli.cli.report", "convcli.arithmetic.explanation"),
-    *("convcli.engine.backward", "convcli.engine.pooling", "convcli.images.floats"),
+    *("convcli.engine.gradients", "convcli.engine.pooling", "convcli.images.floats"),
     *("convcli.pipeline.maps", "decimal"),
     *("numpy.fft", "rich.console", "rich.table", "PIL.ImageCms"),
 )

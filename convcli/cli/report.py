@@ -75,15 +75,15 @@ def _render_preview(outcome: Outcome, plan: Plan) -> str:
     """The input and its maps for the terminal; nothing where there is none."""
     from shutil import get_terminal_size
 
-    from convcli.pictures.preview import has_colours, side_by_side_preview, true_colour
+    from convcli.pictures.text import has_colors, has_true_color, render_preview
     from convcli.pipeline.maps import prepared
 
-    if not has_colours(sys.stdout):
+    if not has_colors(sys.stdout):
         return ""
     pictures = [shown(outcome.picture, prepared(outcome.picture, plan), plan)]
     pictures += [shown(outcome.picture, one, plan) for one in outcome.maps]
     columns = get_terminal_size().columns
-    return side_by_side_preview(pictures, columns, all_colours=true_colour())
+    return render_preview(pictures, columns, true_color=has_true_color())
 
 
 def _output_document(report: Report, written: Written) -> dict[str, Any]:

@@ -20,10 +20,10 @@ MOST_MAPS = 24  # that are drawn: of a deeper network, the last of each size
 def draw_sight(walked: Walk, path: str, image: str | None, *, force: bool) -> None:
     """Draw what the middle output of the last map sees, over a picture if one is given."""
     # Drawing needs NumPy and Pillow, which arithmetic alone should not have to load.
-    from convcli.pictures.sightlines import sight_figure
+    from convcli.pictures.receptive_field import draw_receptive_field
 
     check_output(path, force=force, inputs=[] if image is None else [image])
-    drawn = sight_figure(
+    drawn = draw_receptive_field(
         drawn_maps(walked),
         Path(path).suffix.lower(),
         picture=None if image is None else _pixels(image, walked),

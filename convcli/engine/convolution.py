@@ -19,7 +19,7 @@ from convcli.engine.layers.method import LayerMethod, layer_method
 from convcli.engine.layers.winograd import by_winograd
 from convcli.engine.naive import conv2d_naive
 from convcli.errors import ArgumentError
-from convcli.threads import share
+from convcli.parallel import parallel_for
 
 METHODS = ("auto", "im2col", "winograd", "naive")
 
@@ -131,4 +131,4 @@ def by_columns(layer: Layer, maps: Array, parts: Sequence[Part] | None = None) -
 
         return work
 
-    share(hire, layer.parts(shared=laying.shares) if parts is None else parts)
+    parallel_for(hire, layer.parts(shared=laying.shares) if parts is None else parts)

@@ -13,26 +13,25 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from convcli.arithmetic.arguments import PaddingLike
-from convcli.engine.arrays import Array, as_numbers
+from convcli.engine.arrays import Array, as_numbers, sum_dtype, to_dtype
 from convcli.engine.filters.planner import METHODS, Choice, check_method, choose_method
 from convcli.engine.filters.prepared import PreparedFilter, prepare_filter
-from convcli.engine.rounding import as_type, sum_type
-from convcli.engine.tiles import spans
+from convcli.engine.scratch import split_range
 from convcli.errors import ArgumentError
-from convcli.threads import threads
+from convcli.parallel import get_threads
 
 __all__ = [
     "METHODS",
     "Bands",
     "Choice",
     "PreparedFilter",
-    "as_type",
     "check_method",
     "choose_method",
     "filter2d",
     "filter_bands",
     "prepare_filter",
-    "sum_type",
+    "sum_dtype",
+    "to_dtype",
 ]
 
 
@@ -171,7 +170,7 @@ def filter_bands(
 def _parts(prepared: PreparedFilter, dtype: np.dtype[Any]) -> Iterator[tuple[slice, Array]]:
     """Bands from the top: as many at a time as there are threads, which share them."""
     bands = list(prepared.bands())
-    for group in spans(len(bands), threads()):
+    for group in split_range(len(bands), get_threads()):
         first, end = bands[group][0].start, bands[group][-1].stop
         made = np.empty((end - first, *prepared.shape[1:]), dtype)
         prepared.run_into(made.reshape(*made.shape[:2], -1), slice(first, end))

@@ -54,8 +54,12 @@ def conv2d_naive(
         first_channel = o // (c_out // groups) * depth
         total = float(offsets[o])
         for u, v in product(range(kh), range(kw)):
-            row = source(i * shape.stride[0] + u * shape.dilation[0] - top, height, padding_mode)
-            column = source(j * shape.stride[1] + v * shape.dilation[1] - left, width, padding_mode)
+            row = source_index(
+                i * shape.stride[0] + u * shape.dilation[0] - top, height, padding_mode
+            )
+            column = source_index(
+                j * shape.stride[1] + v * shape.dilation[1] - left, width, padding_mode
+            )
             if row is None or column is None:
                 continue
             for c in range(depth):
@@ -65,10 +69,10 @@ def conv2d_naive(
     return like_batch(maps, array)
 
 
-def source(position: int, size: int, mode: str) -> int | None:
+def source_index(position: int, size: int, mode: str) -> int | None:
     """Where a position, maybe beyond the border, takes its value from; None where it is zero.
 
-    >>> [source(position, 3, "reflect") for position in range(-2, 5)]
+    >>> [source_index(position, 3, "reflect") for position in range(-2, 5)]
     [2, 1, 0, 1, 2, 1, 0]
     """
     if mode == "zero":

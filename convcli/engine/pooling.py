@@ -13,9 +13,8 @@ from convcli.arithmetic.arguments import PaddingLike
 from convcli.arithmetic.sizes import Axis, Window, window
 from convcli.engine.arrays import Array, as_batch, as_numbers, as_real, like_batch
 from convcli.engine.layers.layer import within
-from convcli.engine.scratch import Scratch
-from convcli.engine.tiles import spans
-from convcli.threads import share
+from convcli.engine.scratch import Scratch, split_range
+from convcli.parallel import parallel_for
 
 _PART_BYTES = 1 << 20  # what the rows of one part may take once they are combined
 
@@ -170,7 +169,7 @@ def _pooled(
 
         return work
 
-    share(hire, _parts(pooled.shape, columns.size * images.itemsize))
+    parallel_for(hire, _parts(pooled.shape, columns.size * images.itemsize))
     return pooled
 
 
@@ -181,8 +180,8 @@ def _parts(output: tuple[int, ...], row_bytes: int) -> list[_Part]:
     """Cut the output into groups of planes, and planes that are large into rows."""
     images, planes, oh, _ = output
     rows = min(max(_PART_BYTES // row_bytes, 1), oh)
-    groups = spans(planes, _PART_BYTES // (row_bytes * rows))
-    return list(product(range(images), groups, spans(oh, rows)))
+    groups = split_range(planes, _PART_BYTES // (row_bytes * rows))
+    return list(product(range(images), groups, split_range(oh, rows)))
 
 
 def _combine_rows(

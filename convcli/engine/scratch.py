@@ -1,11 +1,11 @@
-"""Memory to work in, kept from one band to the next and from one call to the next.
+"""Working memory, reused from band to band and from call to call, and tiles that keep it small.
 
-Fresh pages cost as much as the sums: the system clears each as it is first written to.
+A fresh page costs as much as the sums written to it: the system clears it at the first write.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from math import prod
 from weakref import finalize
 
@@ -14,7 +14,7 @@ from numpy.typing import DTypeLike
 
 from convcli.engine.arrays import Array
 
-KEPT_BYTES = 64 << 20  # what is kept for later calls, of all threads together
+MAX_KEPT_BYTES = 64 << 20  # what is kept for later calls, of all threads together
 _WORTH_KEEPING = 1 << 14  # bytes: less is as quickly had from the system
 
 # What nobody uses now, by its id; the latest to come back stands last. Each change is one step of
@@ -65,9 +65,43 @@ def _take_back(memory: Array) -> None:
     """Keep memory for the next who asks, and let go of the oldest beyond the bound."""
     free[id(memory)] = memory
     kept = list(free.items())
-    most = sum(one.nbytes for _, one in kept) - KEPT_BYTES
+    most = sum(one.nbytes for _, one in kept) - MAX_KEPT_BYTES
     for key, one in kept:
         if most <= 0:
             return
         free.pop(key, None)
         most -= one.nbytes
+
+
+MAX_COLUMNS_BYTES = 16 << 20  # what the columns of one part may take: they are made anew for each
+
+
+def split_range(length: int, most: int) -> Iterator[slice]:
+    """Cut `range(length)` into slices of at most `most`, in order.
+
+    >>> list(split_range(5, 2))
+    [slice(0, 2, None), slice(2, 4, None), slice(4, 5, None)]
+    """
+    step = max(most, 1)
+    for start in range(0, length, step):
+        yield slice(start, min(start + step, length))
+
+
+def split_plane(height: int, width: int, most: int) -> Iterator[tuple[slice, slice]]:
+    """Cut a plane into tiles of at most `most` positions: whole rows where they fit.
+
+    >>> list(split_plane(2, 3, 3))
+    [(slice(0, 1, None), slice(0, 3, None)), (slice(1, 2, None), slice(0, 3, None))]
+    """
+    for rows in split_range(height, most // width):
+        for columns in split_range(width, most // (rows.stop - rows.start)):
+            yield rows, columns
+
+
+def input_span(outputs: slice, stride: int, extent: int) -> slice:
+    """The padded positions that a span of outputs sees, `extent` at a time.
+
+    >>> input_span(slice(2, 4), stride=2, extent=3)
+    slice(4, 9, None)
+    """
+    return slice(outputs.start * stride, (outputs.stop - 1) * stride + extent)

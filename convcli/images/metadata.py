@@ -43,7 +43,7 @@ class Metadata:
 
     exif: bytes = b""
     profile: bytes = b""
-    colours: str = "RGB"
+    colors: str = "RGB"
     dpi: tuple[float, float] | None = None
     text: dict[str, str] = field(default_factory=dict)
     duration: int = 0
@@ -69,7 +69,7 @@ def collected(image: Image.Image) -> Metadata:
     return Metadata(
         exif=exif.tobytes() if exif else b"",
         profile=image.info.get("icc_profile") or b"",
-        colours="L" if image.mode in ("1", "L", "LA") or image.mode.startswith("I") else "RGB",
+        colors="L" if image.mode in ("1", "L", "LA") or image.mode.startswith("I") else "RGB",
         dpi=dpi,
         text=text,
         duration=min(round(image.info.get("duration") or 0), LONGEST),
@@ -99,7 +99,7 @@ def save_options(metadata: Metadata, image_format: str, channels: int) -> dict[s
     options: dict[str, Any] = {}
     if metadata.exif and image_format in EXIF_FORMATS:
         options |= _tiff_exif(metadata.exif) if image_format == "TIFF" else {"exif": metadata.exif}
-    fits = metadata.colours == ("L" if channels < 3 else "RGB")
+    fits = metadata.colors == ("L" if channels < 3 else "RGB")
     if metadata.profile and image_format in PROFILE_FORMATS and fits:
         options["icc_profile"] = metadata.profile
     if metadata.dpi is not None and image_format in DPI_FORMATS:

@@ -64,8 +64,8 @@ def from_image(image: Image.Image, path: str) -> Picture:
         converted = _out_of_profile(image, metadata.profile)
         if converted is not None:
             metadata, image = without_profile(metadata), converted
-    colours = _as_mode(image, "L" if image.mode in GRAY_MODES else "RGB")
-    return Picture(turned_upright(_pixels(colours), orientation), 8, None, metadata, notes)
+    colors = _as_mode(image, "L" if image.mode in GRAY_MODES else "RGB")
+    return Picture(turned_upright(_pixels(colors), orientation), 8, None, metadata, notes)
 
 
 def _is_sixteen(image: Image.Image) -> bool:

@@ -16,7 +16,7 @@ from typing import BinaryIO, TypeAlias
 import numpy as np
 
 from convcli.images.picture import Values
-from convcli.threads import share, threads
+from convcli.parallel import get_threads, parallel_for
 
 Chunk: TypeAlias = tuple[bytes, bytes]
 
@@ -77,10 +77,10 @@ def _write_parts(stream: BinaryIO, pixels: Values, level: int | None) -> None:
     def deflate(start: int) -> None:
         made[start] = _deflated(pixels, slice(start, min(start + step, height)), level)
 
-    checksum, at_once = 1, 2 * threads()
+    checksum, at_once = 1, 2 * get_threads()
     for first in range(0, len(starts), at_once):
         group = starts[first : first + at_once]
-        share(lambda: deflate, group)
+        parallel_for(lambda: deflate, group)
         for start in group:
             part = made.pop(start)
             checksum = joined_checksum(checksum, part.checksum, part.length)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from convcli.pictures.theme import Colour
+from convcli.pictures.theme import Color
 
 Box: TypeAlias = tuple[float, float, float, float]  # left, top, width, height
 Point: TypeAlias = tuple[float, float]
@@ -27,15 +27,15 @@ class Canvas(Protocol):
         self,
         box: Box,
         *,
-        fill: Colour | None = None,
-        outline: Colour | None = None,
+        fill: Color | None = None,
+        outline: Color | None = None,
         width: int = 1,
         dashed: bool = False,
     ) -> None:
         """Draw a box."""
 
     def text(
-        self, at: Point, words: str, *, size: int, colour: Colour, anchor: str = "middle"
+        self, at: Point, words: str, *, size: int, color: Color, anchor: str = "middle"
     ) -> None:
         """Write words, centred on a height; the anchor is "start", "middle" or "end"."""
 
@@ -46,7 +46,7 @@ class Canvas(Protocol):
 class Raster:
     """A canvas of pixels."""
 
-    def __init__(self, width: int, height: int, background: Colour) -> None:
+    def __init__(self, width: int, height: int, background: Color) -> None:
         self.image = Image.new("RGB", (width, height), background)
         self._draw = ImageDraw.Draw(self.image)
 
@@ -54,8 +54,8 @@ class Raster:
         self,
         box: Box,
         *,
-        fill: Colour | None = None,
-        outline: Colour | None = None,
+        fill: Color | None = None,
+        outline: Color | None = None,
         width: int = 1,
         dashed: bool = False,
     ) -> None:
@@ -74,11 +74,11 @@ class Raster:
                     self._draw.line((x, y, x, min(y + DASH, bottom)), outline, width)
 
     def text(
-        self, at: Point, words: str, *, size: int, colour: Colour, anchor: str = "middle"
+        self, at: Point, words: str, *, size: int, color: Color, anchor: str = "middle"
     ) -> None:
         """Write words."""
         where = {"start": "lm", "middle": "mm", "end": "rm"}[anchor]
-        self._draw.text(at, printable(words), colour, _font(size), anchor=where)
+        self._draw.text(at, printable(words), color, _font(size), anchor=where)
 
     def picture(self, box: Box, pixels: NDArray[Any]) -> None:
         """Scale pixels into a box."""
@@ -90,7 +90,7 @@ class Raster:
 class Vector:
     """A canvas of SVG, whose numbers stay sharp at any size."""
 
-    def __init__(self, width: int, height: int, background: Colour) -> None:
+    def __init__(self, width: int, height: int, background: Color) -> None:
         self._size = (width, height)
         self._parts: list[str] = []
         self.rectangle((0, 0, width, height), fill=background)
@@ -99,8 +99,8 @@ class Vector:
         self,
         box: Box,
         *,
-        fill: Colour | None = None,
-        outline: Colour | None = None,
+        fill: Color | None = None,
+        outline: Color | None = None,
         width: int = 1,
         dashed: bool = False,
     ) -> None:
@@ -113,11 +113,11 @@ class Vector:
         )
 
     def text(
-        self, at: Point, words: str, *, size: int, colour: Colour, anchor: str = "middle"
+        self, at: Point, words: str, *, size: int, color: Color, anchor: str = "middle"
     ) -> None:
         """Write words."""
         self._parts.append(
-            f'<text x="{at[0]:g}" y="{at[1]:g}" font-size="{size}" fill="{_hex(colour)}" '
+            f'<text x="{at[0]:g}" y="{at[1]:g}" font-size="{size}" fill="{_hex(color)}" '
             f'text-anchor="{anchor}" dominant-baseline="central">{escape(printable(words))}</text>'
         )
 
@@ -169,5 +169,5 @@ def _corners(box: Box) -> tuple[int, int, int, int]:
     return round(left), round(top), round(left + wide) - 1, round(top + high) - 1
 
 
-def _hex(colour: Colour | None) -> str:
-    return "none" if colour is None else "#{:02x}{:02x}{:02x}".format(*colour)
+def _hex(color: Color | None) -> str:
+    return "none" if color is None else "#{:02x}{:02x}{:02x}".format(*color)

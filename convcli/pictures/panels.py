@@ -14,24 +14,24 @@ from numpy.typing import NDArray
 from convcli.pictures.canvas import Box, Canvas, text_width
 from convcli.pictures.theme import (
     CELL,
-    LEAST_CELL,
     LINE,
+    MIN_CELL,
     TEXT,
     TITLE,
-    Colour,
+    Color,
     Theme,
-    as_gray,
-    diverging,
-    gray_of,
-    ink_on,
+    diverging_color,
+    gray_color,
+    ink_for,
+    to_gray_levels,
 )
 
 Values = NDArray[Any]
 
-MOST_CELLS = 32  # a side of a grid that still shows its numbers
-MOST_WEIGHTS = 7  # a side of a kernel that does: its numbers are longer
+MAX_NUMBERED_CELLS = 32  # a side of a grid that still shows its numbers
+MAX_NUMBERED_WEIGHTS = 7  # a side of a kernel that does: its numbers are longer
 MAP_SIDE = 240  # the longer side of a picture in a panel
-MOST_PLANES = 16  # channels that are drawn side by side
+MAX_PLANES = 16  # channels that are drawn side by side
 
 
 class Panel(Protocol):
@@ -46,7 +46,7 @@ class Panel(Protocol):
 
 
 @dataclass(frozen=True)
-class Framed:
+class TitledPanel:
     """A body between a title and captions, each centred."""
 
     title: str
@@ -74,16 +74,16 @@ class Framed:
         """Draw title, body and captions."""
         width = self.size[0]
         middle = left + width / 2
-        canvas.text((middle, top + LINE / 2), self.title, size=TITLE, colour=theme.ink)
+        canvas.text((middle, top + LINE / 2), self.title, size=TITLE, color=theme.ink)
         self.draw_body(canvas, left + (width - self.body[0]) // 2, top + LINE * 1.5, theme)
         below = top + LINE * 1.5 + self.body[1] + 6
         for line, words in enumerate(self.captions):
             at = (middle, below + LINE * (line + 0.5))
-            canvas.text(at, words, size=TEXT, colour=theme.faint)
+            canvas.text(at, words, size=TEXT, color=theme.faint)
 
 
 @dataclass(frozen=True)
-class Cells(Framed):
+class CellGrid(TitledPanel):
     """A grid of numbers in cells, each with its own colour.
 
     Parameters
@@ -94,31 +94,31 @@ class Cells(Framed):
     """
 
     texts: Sequence[Sequence[str]] = field(default=())
-    colours: Sequence[Sequence[Colour]] = field(default=())
+    colors: Sequence[Sequence[Color]] = field(default=())
 
     @cached_property
     def cell(self) -> int:
         """The side of a cell: as large as its longest number needs."""
         longest = max((text_width(word, TEXT) for row in self.texts for word in row), default=0)
         if longest == 0:
-            return max(LEAST_CELL, min(CELL, MAP_SIDE // max(len(self.colours), 1)))
+            return max(MIN_CELL, min(CELL, MAP_SIDE // max(len(self.colors), 1)))
         return max(CELL, math.ceil(longest) + 8)
 
     @property
     def body(self) -> tuple[float, float]:
         """The grid's width and height."""
-        return self.cell * len(self.colours[0]), self.cell * len(self.colours)
+        return self.cell * len(self.colors[0]), self.cell * len(self.colors)
 
     def draw_body(self, canvas: Canvas, left: float, top: float, theme: Theme) -> None:
         """Draw the cells."""
-        for row, (words, colours) in enumerate(zip(self.texts, self.colours, strict=True)):
-            for column, (word, colour) in enumerate(zip(words, colours, strict=True)):
+        for row, (words, colors) in enumerate(zip(self.texts, self.colors, strict=True)):
+            for column, (word, color) in enumerate(zip(words, colors, strict=True)):
                 box = (left + column * self.cell, top + row * self.cell, self.cell, self.cell)
-                draw_cell(canvas, box, colour, word, theme)
+                draw_cell(canvas, box, color, word, theme)
 
 
 @dataclass(frozen=True)
-class Mosaic(Framed):
+class Mosaic(TitledPanel):
     """Pictures side by side, scaled to fit: the channels of one map."""
 
     planes: Sequence[Values] = field(default=())
@@ -153,15 +153,15 @@ class Mosaic(Framed):
             canvas.rectangle(box, outline=theme.faint)
 
 
-def draw_cell(canvas: Canvas, box: Box, colour: Colour, word: str, theme: Theme) -> None:
+def draw_cell(canvas: Canvas, box: Box, color: Color, word: str, theme: Theme) -> None:
     """One cell: a filled box with a number."""
-    canvas.rectangle(box, fill=colour, outline=theme.faint)
+    canvas.rectangle(box, fill=color, outline=theme.faint)
     if word:
         middle = (box[0] + box[2] / 2, box[1] + box[3] / 2)
-        canvas.text(middle, word, size=TEXT, colour=ink_on(colour))
+        canvas.text(middle, word, size=TEXT, color=ink_for(color))
 
 
-def map_panel(
+def make_map_panel(
     title: str, values: Values, *, black: float | None = None, white: float | None = None
 ) -> Panel:
     """A feature map, (H, W, C): a small grid with its numbers, anything larger as a picture.
@@ -176,21 +176,21 @@ def map_panel(
     finite = values[np.isfinite(values)]
     low = float(finite.min()) if black is None else black
     high = float(finite.max()) if white is None else white
-    captions = [shape_text(values.shape), f"black {low:.6g}, white {high:.6g}"]
-    if values.shape[2] == 1 and max(values.shape) <= MOST_CELLS:
+    captions = [format_shape(values.shape), f"black {low:.6g}, white {high:.6g}"]
+    if values.shape[2] == 1 and max(values.shape) <= MAX_NUMBERED_CELLS:
         plane = values[:, :, 0]
-        colours = [[gray_of(float(value), low, high) for value in row] for row in plane]
-        return Cells(title, captions, number_texts(plane), colours)
-    levels = as_gray(values, low, high)
+        colors = [[gray_color(float(value), low, high) for value in row] for row in plane]
+        return CellGrid(title, captions, format_cells(plane), colors)
+    levels = to_gray_levels(values, low, high)
     if values.shape[2] == 3:
         return Mosaic(title, captions, [levels])
-    shown = min(values.shape[2], MOST_PLANES)
+    shown = min(values.shape[2], MAX_PLANES)
     if shown < values.shape[2]:
         captions.append(f"the first {shown} channels")
     return Mosaic(title, captions, [levels[:, :, channel] for channel in range(shown)])
 
 
-def kernel_panel(title: str, matrix: Values, theme: Theme) -> Panel:
+def make_kernel_panel(title: str, matrix: Values, theme: Theme) -> Panel:
     """A kernel as a heat map: zero is neutral; small ones with their numbers.
 
     Parameters
@@ -198,36 +198,41 @@ def kernel_panel(title: str, matrix: Values, theme: Theme) -> Panel:
     matrix : ndarray, (kh, kw), (C, kh, kw) or (C_out, C, kh, kw)
     """
     largest = float(np.abs(matrix).max())
-    captions = [shape_text(matrix.shape), f"{-largest:.4g} to {largest:.4g}, 0 neutral"]
+    captions = [format_shape(matrix.shape), f"{-largest:.4g} to {largest:.4g}, 0 neutral"]
     planes = matrix.reshape(-1, *matrix.shape[-2:])
-    if len(planes) == 1 and max(planes[0].shape) <= MOST_WEIGHTS:
+    if len(planes) == 1 and max(planes[0].shape) <= MAX_NUMBERED_WEIGHTS:
         plane = planes[0]
-        colours = [[diverging(theme, float(weight), largest) for weight in row] for row in plane]
-        return Cells(title, captions, number_texts(plane), colours)
-    shown = planes[:MOST_PLANES]
+        colors = [
+            [diverging_color(theme, float(weight), largest) for weight in row] for row in plane
+        ]
+        return CellGrid(title, captions, format_cells(plane), colors)
+    shown = planes[:MAX_PLANES]
     if len(shown) < len(planes):
         captions.append(f"the first {len(shown)} planes")
     # Of a layer's weights, a row for each output and a column for each input.
     in_a_row = matrix.shape[1] if matrix.ndim == 4 and len(shown) == len(planes) else 0
-    return Mosaic(title, captions, [heat(plane, largest, theme) for plane in shown], in_a_row)
-
-
-def heat(plane: Values, largest: float, theme: Theme) -> Values:
-    """Weights as colours, (kh, kw) -> (kh, kw, 3)."""
-    return np.array(
-        [[diverging(theme, float(weight), largest) for weight in row] for row in plane], np.uint8
+    return Mosaic(
+        title, captions, [heat_colors(plane, largest, theme) for plane in shown], in_a_row
     )
 
 
-def number_texts(plane: Values) -> list[list[str]]:
+def heat_colors(plane: Values, largest: float, theme: Theme) -> Values:
+    """Weights as colours, (kh, kw) -> (kh, kw, 3)."""
+    return np.array(
+        [[diverging_color(theme, float(weight), largest) for weight in row] for row in plane],
+        np.uint8,
+    )
+
+
+def format_cells(plane: Values) -> list[list[str]]:
     """Numbers as they are written in cells: as few digits as tell them apart."""
-    return [[number_text(float(value)) for value in row] for row in plane]
+    return [[format_cell(float(value)) for value in row] for row in plane]
 
 
-def number_text(value: float) -> str:
+def format_cell(value: float) -> str:
     """One number for a cell, four or five digits where it is no whole one.
 
-    >>> number_text(3.0), number_text(0.0625), number_text(-1234567.0)
+    >>> format_cell(3.0), format_cell(0.0625), format_cell(-1234567.0)
     ('3', '0.0625', '-1.2346e+06')
     """
     if not math.isfinite(value):
@@ -237,7 +242,7 @@ def number_text(value: float) -> str:
     return f"{value:.{5 if abs(value) >= 1 else 4}g}"
 
 
-def shape_text(shape: Sequence[int]) -> str:
+def format_shape(shape: Sequence[int]) -> str:
     """A shape, a single channel left out; Pillow's own font has no multiplication sign."""
     sizes = shape[:-1] if len(shape) == 3 and shape[2] == 1 else shape
     return "x".join(map(str, sizes))

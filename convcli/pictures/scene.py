@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from convcli.arithmetic.arguments import Pair
 from convcli.arithmetic.sizes import Axis, Window
-from convcli.pictures.panels import number_text
+from convcli.pictures.panels import format_cell
 
 Values: TypeAlias = NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class Frame:
     """One output being computed.
 
     Parameters
@@ -65,7 +65,7 @@ class Scene:
     kinds: tuple[tuple[str, ...], ...]
     texts: tuple[tuple[str, ...], ...]
     output: Pair
-    steps: tuple[Step, ...]
+    steps: tuple[Frame, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +133,7 @@ def padded_size(axis: Axis) -> int:
     return reached if axis.transposed else max(reached, axis.size + axis.before + axis.after)
 
 
-def input_cell(axis: Axis, place: int) -> int | None:
+def input_index(axis: Axis, place: int) -> int | None:
     """Which input lies in a cell of the padded input; None where none does.
 
     A transposed convolution is a convolution of stride 1 over its input spread out, with s - 1
@@ -149,7 +149,7 @@ def input_cell(axis: Axis, place: int) -> int | None:
 
 def _kinds(axis: Axis) -> Iterator[str]:
     for place in range(padded_size(axis)):
-        if input_cell(axis, place) is not None:
+        if input_index(axis, place) is not None:
             yield "input"
         elif axis.transposed:
             spread = place - (axis.effective_kernel - 1 - axis.before)
@@ -166,7 +166,7 @@ def _joined(row: str, column: str) -> str:
     return "input"
 
 
-def _step(at: Pair, axes: tuple[Axis, Axis], op: str, numbers: Numbers | None) -> Step:
+def _step(at: Pair, axes: tuple[Axis, Axis], op: str, numbers: Numbers | None) -> Frame:
     rows, columns = axes
     top = at[0] * (1 if rows.transposed else rows.stride)
     left = at[1] * (1 if columns.transposed else columns.stride)
@@ -176,24 +176,24 @@ def _step(at: Pair, axes: tuple[Axis, Axis], op: str, numbers: Numbers | None) -
     )
     extent = (rows.effective_kernel, columns.effective_kernel)
     if numbers is None:
-        return Step(at, taps, (top, left), extent)
+        return Frame(at, taps, (top, left), extent)
     words = _words(op, [float(numbers.padded[tap]) for tap in taps], numbers)
-    result = number_text(float(numbers.results[at]))
-    return Step(at, taps, (top, left), extent, result, f"{words} = {result}")
+    result = format_cell(float(numbers.results[at]))
+    return Frame(at, taps, (top, left), extent, result, f"{words} = {result}")
 
 
 def _cell_text(value: float) -> str:
-    return "" if math.isnan(value) else number_text(value)
+    return "" if math.isnan(value) else format_cell(value)
 
 
 def _words(op: str, seen: Sequence[float], numbers: Numbers) -> str:
     """What is computed, in words."""
     if op == "maxpool":
-        return f"max({', '.join(map(number_text, seen))})"
+        return f"max({', '.join(map(format_cell, seen))})"
     if numbers.kernel is None:
-        return f"mean({', '.join(number_text(value) for value in seen if not math.isnan(value))})"
+        return f"mean({', '.join(format_cell(value) for value in seen if not math.isnan(value))})"
     terms = [
-        f"{number_text(value)}·{_bracketed(float(weight))}"
+        f"{format_cell(value)}·{_bracketed(float(weight))}"
         for value, weight in zip(seen, np.ravel(numbers.kernel), strict=True)
     ]
     bias = [_bracketed(numbers.bias)] if numbers.bias else []
@@ -201,4 +201,4 @@ def _words(op: str, seen: Sequence[float], numbers: Numbers) -> str:
 
 
 def _bracketed(weight: float) -> str:
-    return f"({number_text(weight)})" if weight < 0 else number_text(weight)
+    return f"({format_cell(weight)})" if weight < 0 else format_cell(weight)

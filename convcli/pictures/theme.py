@@ -8,11 +8,11 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-Colour: TypeAlias = tuple[int, int, int]
+Color: TypeAlias = tuple[int, int, int]
 
 # Measures, in pixels
 CELL = 34  # a cell with a number in it
-LEAST_CELL = 14
+MIN_CELL = 14
 GAP = 28  # between panels
 MARGIN = 20  # around a sheet
 TITLE, TEXT = 15, 12  # sizes of type
@@ -37,22 +37,22 @@ class Theme:
         The ends and the middle of the scale for weights.
     """
 
-    page: Colour
-    ink: Colour
-    faint: Colour
-    cell: Colour
-    output: Colour
-    window: Colour
-    current: Colour
-    blank: Colour
-    negative: Colour
-    zero: Colour
-    positive: Colour
+    page: Color
+    ink: Color
+    faint: Color
+    cell: Color
+    output: Color
+    window: Color
+    current: Color
+    blank: Color
+    negative: Color
+    zero: Color
+    positive: Color
 
     @property
-    def window_on_padding(self) -> Colour:
+    def window_on_padding(self) -> Color:
         """The window's colour where it lies on padding or a gap: paler than on the input."""
-        return mixed(self.window, self.page, 0.5)
+        return mix(self.window, self.page, 0.5)
 
 
 LIGHT = Theme(
@@ -84,53 +84,53 @@ DARK = Theme(
 THEMES = {"light": LIGHT, "dark": DARK}
 
 
-def mixed(one: Colour, other: Colour, share: float) -> Colour:
+def mix(one: Color, other: Color, share: float) -> Color:
     """A colour that lies `share` of the way from one to another.
 
-    >>> mixed((0, 0, 0), (200, 100, 0), 0.5)
+    >>> mix((0, 0, 0), (200, 100, 0), 0.5)
     (100, 50, 0)
     """
     red, green, blue = (round(a + (b - a) * share) for a, b in zip(one, other, strict=True))
     return red, green, blue
 
 
-def diverging(theme: Theme, value: float, largest: float) -> Colour:
+def diverging_color(theme: Theme, value: float, largest: float) -> Color:
     """The colour of a weight: zero is neutral, `-largest` and `largest` are the ends."""
     if largest == 0 or value == 0:
         return theme.zero
     end = theme.positive if value > 0 else theme.negative
-    return mixed(theme.zero, end, min(abs(value) / largest, 1.0))
+    return mix(theme.zero, end, min(abs(value) / largest, 1.0))
 
 
-def gray_of(value: float, black: float, white: float) -> Colour:
+def gray_color(value: float, black: float, white: float) -> Color:
     """The grey of a value on a scale."""
     share = 0.5 if white <= black else min(max((value - black) / (white - black), 0.0), 1.0)
     level = round(255 * share)
     return level, level, level
 
 
-def ink_on(colour: Colour) -> Colour:
+def ink_for(color: Color) -> Color:
     """Black or white, whichever stands out more from a colour: a contrast of 4.58 at least.
 
     By the relative luminance of WCAG 2.2; where it is 0.179 both stand out alike.
     """
-    return (0, 0, 0) if luminance(colour) > 0.179 else (255, 255, 255)
+    return (0, 0, 0) if luminance(color) > 0.179 else (255, 255, 255)
 
 
-def luminance(colour: Colour) -> float:
+def luminance(color: Color) -> float:
     """The relative luminance of an sRGB colour, 0 to 1 (WCAG 2.2).
 
     >>> luminance((255, 255, 255))
     1.0
     """
-    shares = [part / 255 for part in colour]
+    shares = [part / 255 for part in color]
     red, green, blue = (
         one / 12.92 if one <= 0.04045 else ((one + 0.055) / 1.055) ** 2.4 for one in shares
     )
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
-def as_gray(values: NDArray[np.float64], black: float, white: float) -> NDArray[np.uint8]:
+def to_gray_levels(values: NDArray[np.float64], black: float, white: float) -> NDArray[np.uint8]:
     """Values as grey levels, `black` at 0 and `white` at 255; mid-grey where they are one."""
     if white <= black:
         return np.full(values.shape, 128, np.uint8)

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from convcli.engine.arrays import round_into
 from convcli.engine.filtering import PreparedFilter
-from convcli.engine.rounding import round_into
 from convcli.errors import ArgumentError
 from convcli.images.film import Header
 from convcli.images.metadata import NO_METADATA

@@ -11,7 +11,7 @@ import numpy as np
 from convcli.arithmetic.notation import format_layer
 from convcli.arithmetic.wiring import INPUT, last_uses, sources
 from convcli.engine.arrays import Array
-from convcli.engine.filtering import sum_type
+from convcli.engine.filtering import sum_dtype
 from convcli.errors import ArgumentError
 from convcli.images.alpha import divided, premultiplied
 from convcli.images.light import from_linear, to_linear
@@ -102,7 +102,7 @@ def filtered(values: Array, plan: Plan, watch: Watch | None = None) -> list[Arra
 def _kernel_maps(values: Array, plan: Plan, tell: Watch) -> Iterator[Array]:
     """The map of each kernel; without any, the values themselves."""
     if not plan.kernels:
-        yield values.astype(sum_type(values.dtype))
+        yield values.astype(sum_dtype(values.dtype))
     for number, step in enumerate(plan.kernels):
         made = convolved(step, values, plan.method)
         tell(number, Stage(step.kernel.name if step.kernel else "", made, step.kernel))

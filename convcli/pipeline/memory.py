@@ -9,7 +9,7 @@ from pathlib import Path
 
 from convcli.arithmetic.shapes import Shape
 from convcli.arithmetic.wiring import INPUT, last_uses, sources
-from convcli.engine.filtering import sum_type
+from convcli.engine.filtering import sum_dtype
 from convcli.errors import FileError
 from convcli.images.film import Film, Header
 from convcli.pipeline.course import Course, is_changed
@@ -70,7 +70,7 @@ def needed_memory(
     drawn = [_drawn(one, header, plan, kind) for one in outputs] if target.draws else [0]
     if draws_figure:  # every stage is kept, and drawn at the end
         values = [math.prod(one) for way in ways for one in (way.start, *way.layers)]
-        filtering += FIGURE_BYTES * max(values) + sum(values) * sum_type(header.dtype).itemsize
+        filtering += FIGURE_BYTES * max(values) + sum(values) * sum_dtype(header.dtype).itemsize
     if is_film:
         held = film.count * sum(drawn)
         return fixed + _rounded_up(decoding + held, filtering + held, 2 * held + maps)
@@ -137,7 +137,7 @@ def _codec(header: Header, kind: str) -> int:
 def _direct(header: Header, plan: Plan, outputs: list[Shape], kind: str) -> int:
     """Values and pixels side by side; then pixels, and their copy in the encoder."""
     depth = header.depth or 8
-    gray = math.prod(header.shape[:2]) * sum_type(header.dtype).itemsize if plan.gray else 0
+    gray = math.prod(header.shape[:2]) * sum_dtype(header.dtype).itemsize if plan.gray else 0
     values = header.bytes + gray
     rest = 0 if len(outputs) == 1 else values
     pixels = [math.prod(one) * depth // 8 for one in outputs]
@@ -148,7 +148,7 @@ def _direct(header: Header, plan: Plan, outputs: list[Shape], kind: str) -> int:
 
 def _filtering(header: Header, plan: Plan, ways: tuple[Course, ...]) -> tuple[int, int]:
     """The bytes of all maps, and the most that is held while they are made."""
-    kind = sum_type(header.dtype).itemsize
+    kind = sum_dtype(header.dtype).itemsize
     height, width, channels = header.shape
     own = height * width * channels * kind  # the input as floating point
     area = math.prod(plan.resize or (height, width))

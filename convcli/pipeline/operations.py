@@ -13,12 +13,12 @@ from convcli.arithmetic.notation import format_layer
 from convcli.arithmetic.shapes import crop_sides, output_channels, resolved_groups
 from convcli.engine.activations import ACTIVATIONS
 from convcli.engine.arrays import Array
-from convcli.engine.filtering import Choice, PreparedFilter, prepare_filter, sum_type
-from convcli.engine.tiles import COLUMNS_BYTES
+from convcli.engine.filtering import Choice, PreparedFilter, prepare_filter, sum_dtype
+from convcli.engine.scratch import MAX_COLUMNS_BYTES
 from convcli.errors import ArgumentError
 from convcli.kernels.kernel import Kernel
+from convcli.parallel import get_threads
 from convcli.pipeline.plan import Step
-from convcli.threads import threads
 
 # Copies of a band that a method makes for its columns, products and sums.
 COPIES = {"im2col": 8, "separable": 5, "fft": 2, "sums": 5}
@@ -65,7 +65,7 @@ def convolved(step: Step, values: Array, method: str) -> Array:
         ).transpose(1, 2, 0)
         return np.asarray(maps + np.asarray(_bias(step), maps.dtype))
     filtering = prepared_filter(step, values, method)
-    sums = np.empty(filtering.shape, sum_type(values.dtype))
+    sums = np.empty(filtering.shape, sum_dtype(values.dtype))
     cube = np.atleast_3d(sums)
     filtering.run_into(cube)
     return cube
@@ -104,7 +104,7 @@ def chosen_method(step: Step, values: Array, method: str) -> tuple[Choice, tuple
     size = step.layer.window.output((values.shape[0], values.shape[1]))
     name = "naive" if method == "naive" else "im2col"
     shape = *size, len(weights)
-    return Choice(name, f"a layer's weights, in {groups} groups"), shape, 2 * COLUMNS_BYTES
+    return Choice(name, f"a layer's weights, in {groups} groups"), shape, 2 * MAX_COLUMNS_BYTES
 
 
 def _scratch_bytes(filtering: PreparedFilter) -> int:
@@ -116,7 +116,7 @@ def _scratch_bytes(filtering: PreparedFilter) -> int:
     values = filtering.padded.height(rows) * width * filtering.padded.pixels.shape[2]
     copies = COPIES.get(filtering.choice.method, 4)
     a_band = values * (filtering.recipe.samples.itemsize + copies * filtering.sums.itemsize)
-    return int(a_band * min(threads(), bands))
+    return int(a_band * min(get_threads(), bands))
 
 
 def _check_groups(step: Step, method: str) -> None:
@@ -129,7 +129,7 @@ def _check_groups(step: Step, method: str) -> None:
 
 def transposed(step: Step, values: Array) -> Array:
     """A transposed convolution over a map."""
-    from convcli.engine.backward import conv_transpose2d
+    from convcli.engine.gradients import conv_transpose2d
 
     layer, channels = step.layer, values.shape[2]
     weights, groups = _weights(step, channels)

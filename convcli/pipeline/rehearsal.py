@@ -11,7 +11,7 @@ from convcli.arithmetic.notation import format_layer
 from convcli.arithmetic.shapes import Shape
 from convcli.arithmetic.wiring import INPUT, sources
 from convcli.engine.arrays import Array
-from convcli.engine.filtering import Choice, sum_type
+from convcli.engine.filtering import Choice, sum_dtype
 from convcli.errors import ArgumentError, FileError
 from convcli.files import STDOUT, check_output
 from convcli.images.film import Film, Header
@@ -124,7 +124,7 @@ def rehearsed(
     starts: list[tuple[RehearsedStep, ...]] = [(one,) for one in kernels] or [()]
     if plan.combine is not None:
         starts = [(*kernels, RehearsedStep(plan.combine, _rows_first(ways[0].start)))]
-    sums = sum_type(standing.dtype)
+    sums = sum_dtype(standing.dtype)
     return Rehearsal(
         shape=_rows_first((channels, height, width)),
         kind=header.dtype.name,
@@ -180,7 +180,7 @@ def _rehearsed_layers(
 def _stand_in(header: Header, plan: Plan, shape: Shape) -> Array:
     """An array that has the shape and type of the prepared input, and takes no memory."""
     is_float = is_changed(plan, header)
-    return _nothing(shape, sum_type(header.dtype) if is_float else header.dtype)
+    return _nothing(shape, sum_dtype(header.dtype) if is_float else header.dtype)
 
 
 def _nothing(shape: Shape, kind: np.dtype[np.generic]) -> Array:

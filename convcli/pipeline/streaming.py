@@ -8,7 +8,7 @@ from typing import cast
 
 import numpy as np
 
-from convcli.engine.filtering import filter_bands, sum_type
+from convcli.engine.filtering import filter_bands, sum_dtype
 from convcli.errors import GridError
 from convcli.files import replacing
 from convcli.grids.npy import mapped_npy
@@ -67,7 +67,7 @@ def stream(source: str, plan: Plan, target: Target) -> Written:
             dilation=layer.dilation,
             flip=step.flip,
             method=plan.method,
-            out_dtype=sum_type(grid.dtype),
+            out_dtype=sum_dtype(grid.dtype),
         )
         header = {"descr": bands.dtype.str, "fortran_order": False, "shape": bands.shape}
         with replacing(path) as written:

@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.peers import DISTRIBUTIONS, TOOLS, environment, peer_version
-from convcli.threads import cores
+from convcli.parallel import available_cores
 
 
 def machine(threads: int) -> list[tuple[str, str]]:
     """What is worth knowing beside the numbers: names and values."""
     peers = [f"{name} {peer_version(name) or 'missing'}" for name in (*DISTRIBUTIONS, *TOOLS)]
     return [
-        ("processor", f"{processor()}, {cores()} cores, of which {threads} are used"),
+        ("processor", f"{processor()}, {available_cores()} cores, of which {threads} are used"),
         ("python", f"{platform.python_version()}, numpy {np.__version__}"),
         ("BLAS", blas()),
         ("OpenMP", f"OMP_WAIT_POLICY={environment(threads, is_command=False)['OMP_WAIT_POLICY']}"),

@@ -20,8 +20,8 @@ from support.looking import near, overheard
 from support.oracles import span
 
 from convcli.cli.commands import animate
-from convcli.engine.backward import conv_transpose2d
 from convcli.engine.convolution import conv2d
+from convcli.engine.gradients import conv_transpose2d
 from convcli.engine.pooling import avg_pool2d, max_pool2d
 from convcli.pictures.canvas import text_width
 from convcli.pictures.scene import Scene
@@ -142,12 +142,12 @@ class Seen:
             for start, height, width in corners
         ]
 
-    def of(self, colour: Any, *, grid: int) -> set[Pair]:
+    def of(self, color: Any, *, grid: int) -> set[Pair]:
         """The cells that have this colour, a little inside their corner: there is no text."""
         return {
             place
             for place, (x, y) in self.places[grid].items()
-            if near(self.picture.getpixel((x + 4, y + 4)), colour)
+            if near(self.picture.getpixel((x + 4, y + 4)), color)
         }
 
     def edges(self, place: Pair) -> int:
@@ -490,7 +490,7 @@ def test_a_grid_that_nobody_could_look_at_is_refused(tmp_path: Path) -> None:
 def test_frames_that_no_memory_would_hold_are_refused(
     tmp_path: Path, options: tuple[str, ...]
 ) -> None:
-    with patch.object(animate, "frames", side_effect=AssertionError("it began to draw")):
+    with patch.object(animate, "draw_frames", side_effect=AssertionError("it began to draw")):
         refused(tmp_path, *options, "-o", "a.gif")
 
 

@@ -363,17 +363,17 @@ def test_pools(tmp_path: Path, text: str, expected: list[list[float]]) -> None:
 
 
 def test_gray_is_luma_and_not_rounded_before_the_kernel(tmp_path: Path) -> None:
-    colours = pixels(9, 8, 3)
-    result, _ = drawn(tmp_path, colours, "--gray", "-k", "blur")
-    luma = colours @ [0.299, 0.587, 0.114]
+    colors = pixels(9, 8, 3)
+    result, _ = drawn(tmp_path, colors, "--gray", "-k", "blur")
+    luma = colors @ [0.299, 0.587, 0.114]
     exact = scipy_correlate(luma, np.outer([1, 2, 1], [1, 2, 1]) / 16, "replicate")
     assert_rounded(result, exact)
 
 
 def test_gray_alone_is_enough_to_do(tmp_path: Path) -> None:
-    colours = pixels(4, 5, 3)
-    result, _ = drawn(tmp_path, colours, "--gray")
-    assert_rounded(result, colours @ [0.299, 0.587, 0.114])
+    colors = pixels(4, 5, 3)
+    result, _ = drawn(tmp_path, colors, "--gray")
+    assert_rounded(result, colors @ [0.299, 0.587, 0.114])
 
 
 def test_resize_has_the_width_first(tmp_path: Path) -> None:

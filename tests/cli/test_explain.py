@@ -197,8 +197,8 @@ def test_one_output_is_an_object_and_several_are_a_list(tmp_path: Path) -> None:
     two = documents(tmp_path, GRID, "-k", "sobel-x", "--at", "0,1", "--at", "1,1")
     assert two[0] == one
     assert [found["at"] for found in two] == [[0, 1], [1, 1]]
-    colours = documents(tmp_path, SAMPLES / "cat.jpg", "-k", "blur", "--at", "0,0")
-    assert [list(found) for found in colours] == [KEYS] * 3
+    colors = documents(tmp_path, SAMPLES / "cat.jpg", "-k", "blur", "--at", "0,0")
+    assert [list(found) for found in colors] == [KEYS] * 3
 
 
 def test_matrices_have_a_third_axis_where_channels_are_summed(tmp_path: Path) -> None:

@@ -72,8 +72,8 @@ NOT_FOR_A_PICTURE = (
     "convcli.arithmetic.skeleton", "convcli.arithmetic.torch_code", "convcli.arithmetic.zoo",
     "convcli.batch", "convcli.cli.cluster", "convcli.cli.networks",
     "convcli.cli.commands.shape", "convcli.cli.sight", "convcli.cli.tables",
-    "convcli.cli.workers", "convcli.engine.backward", "convcli.engine.pooling",
-    "convcli.engine.trace", "convcli.images.floats", "convcli.pictures",
+    "convcli.cli.workers", "convcli.engine.gradients", "convcli.engine.pooling",
+    "convcli.engine.explain", "convcli.images.floats", "convcli.pictures",
 )  # fmt: skip
 
 

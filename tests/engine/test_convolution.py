@@ -24,9 +24,9 @@ from convcli.arithmetic.sizes import Window
 from convcli.engine.convolution import METHODS, conv2d
 from convcli.engine.layers import laying
 from convcli.engine.layers.method import shares_rows
-from convcli.engine.naive import conv2d_naive, source
+from convcli.engine.naive import conv2d_naive, source_index
 from convcli.errors import ArgumentError, ShapeError
-from convcli.threads import set_threads
+from convcli.parallel import set_threads
 
 modes = st.sampled_from(MODES)
 channels = st.tuples(st.integers(1, 3), st.integers(1, 2), st.integers(1, 2))
@@ -454,7 +454,7 @@ def test_an_unknown_method_is_refused_with_the_known_ones() -> None:
     ):
         conv2d(np.ones((1, 4, 4)), np.ones((1, 1, 3, 3)), method="fast")
     with pytest.raises(ArgumentError, match="padding mode 'mirror' is none of"):
-        source(0, 1, "mirror")
+        source_index(0, 1, "mirror")
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -19,7 +19,7 @@ from convcli.arithmetic.sizes import window
 from convcli.engine import pooling
 from convcli.engine.pooling import avg_pool2d, max_pool2d
 from convcli.errors import ArgumentError, ShapeError
-from convcli.threads import set_threads
+from convcli.parallel import set_threads
 
 POOLS = (max_pool2d, avg_pool2d)
 batches = st.sampled_from([(), (1,), (2,)])

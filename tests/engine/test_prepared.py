@@ -10,7 +10,7 @@ from support.oracles import MODES, filter_channels, pixels, reals, whole_numbers
 from convcli.engine import scratch
 from convcli.engine.filtering import filter2d, filter_bands, prepare_filter
 from convcli.kernels.spec import load_kernel
-from convcli.threads import set_threads, share
+from convcli.parallel import parallel_for, set_threads
 
 GAUSSIAN = load_kernel("gaussian:2").matrix
 BOX = load_kernel("box:15").matrix
@@ -33,7 +33,7 @@ def alone(work: Callable[[int], None], count: int) -> None:
         if item:
             work(item)
 
-    share(lambda: work_if_any, [count, 0])
+    parallel_for(lambda: work_if_any, [count, 0])
 
 
 @pytest.fixture(autouse=True)

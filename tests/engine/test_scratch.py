@@ -53,7 +53,7 @@ def test_memory_far_larger_than_asked_for_stays() -> None:
 
 
 def test_the_oldest_goes_beyond_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scratch, "KEPT_BYTES", 4 * SIZE)
+    monkeypatch.setattr(scratch, "MAX_KEPT_BYTES", 4 * SIZE)
     memory = Scratch()
     for count in (1, 2, 5, 3):
         memory(f"{count}", (count * SIZE,), np.uint8)

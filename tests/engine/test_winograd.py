@@ -16,7 +16,7 @@ from convcli.engine.layers.layer import Layer
 from convcli.engine.layers.method import layer_method
 from convcli.engine.layers.winograd import TILES, by_winograd, transform
 from convcli.errors import ArgumentError
-from convcli.threads import set_threads
+from convcli.parallel import set_threads
 
 KERNELS = [kernel for kernel in product(TILES, TILES) if kernel != (1, 1)]
 ALL = [(kernel, tile) for kernel in KERNELS for tile in product(TILES[kernel[0]], TILES[kernel[1]])]

@@ -17,7 +17,7 @@ from PIL import Image
 from convcli.images.metadata import Metadata
 from convcli.images.png import PART_BYTES, SIGNATURE, filtered, joined_checksum, write_png
 from convcli.images.writing import write_picture
-from convcli.threads import set_threads
+from convcli.parallel import set_threads
 
 
 def written(pixels: NDArray[Any], level: int | None = None) -> bytes:

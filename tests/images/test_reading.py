@@ -100,14 +100,14 @@ def test_transparent_grey_stays_grey(tmp_path: Path) -> None:
 
 
 def test_cmyk_and_ycbcr_become_rgb(tmp_path: Path) -> None:
-    colours = np.full((16, 16, 3), (200, 120, 40), np.uint8)
-    rgb = Image.fromarray(colours)
+    colors = np.full((16, 16, 3), (200, 120, 40), np.uint8)
+    rgb = Image.fromarray(colors)
     cmyk = read_input(saved(tmp_path, rgb.convert("CMYK"), "in.tif"))
-    np.testing.assert_allclose(cmyk.values, colours, atol=1)
+    np.testing.assert_allclose(cmyk.values, colors, atol=1)
     ycbcr = read_input(saved(tmp_path, rgb.convert("YCbCr"), "in.tif"))
-    np.testing.assert_allclose(ycbcr.values, colours, atol=3)
+    np.testing.assert_allclose(ycbcr.values, colors, atol=3)
     jpeg = read_input(saved(tmp_path, rgb.convert("CMYK"), "in.jpg", quality=95))
-    np.testing.assert_allclose(jpeg.values, colours, atol=4)
+    np.testing.assert_allclose(jpeg.values, colors, atol=4)
 
 
 @pytest.mark.parametrize("name", ["in.png", "in.tif", "in.pgm"])

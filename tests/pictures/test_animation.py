@@ -16,13 +16,13 @@ from support.looking import near
 from support.oracles import Geometry, geometries
 
 from convcli.arithmetic.sizes import window
-from convcli.pictures.animation import Look, frames, lay_out, save_animation, wrapped
+from convcli.pictures.animation import Style, draw_frames, make_layout, save_animation, wrap_text
 from convcli.pictures.canvas import text_width
 from convcli.pictures.scene import Numbers, Scene, make_scene
 from convcli.pictures.theme import DARK, LIGHT, MARGIN, TEXT, THEMES
 
 Size = tuple[int, int]
-LOOKS = {name: Look(theme) for name, theme in THEMES.items()}
+LOOKS = {name: Style(theme) for name, theme in THEMES.items()}
 
 
 def plain(size: int, kernel: int, *, op: str = "conv", **numbers: Any) -> Scene:
@@ -36,9 +36,9 @@ def numbered(values: list[list[float]], results: list[list[float]]) -> Scene:
     return make_scene("numbers", (plane.shape[0], plane.shape[1]), window(1), numbers=numbers)
 
 
-def corners(scene: Scene, look: Look) -> tuple[dict[Size, Size], dict[Size, Size]]:
+def corners(scene: Scene, look: Style) -> tuple[dict[Size, Size], dict[Size, Size]]:
     """A pixel in every cell of the input and of the output: where no text and no line is."""
-    layout = lay_out(scene, look)
+    layout = make_layout(scene, look)
     grids = (
         (layout.left_grid, (len(scene.kinds), len(scene.kinds[0]))),
         (layout.right_grid, scene.output),
@@ -59,14 +59,16 @@ def corners(scene: Scene, look: Look) -> tuple[dict[Size, Size], dict[Size, Size
 @settings(max_examples=25)
 @given(geometries(largest_kernel=3, largest_dilation=2), st.sampled_from(list(LOOKS.values())))
 def test_every_frame_shades_the_window_s_taps_and_fills_one_output_more(
-    geometry: Geometry, look: Look
+    geometry: Geometry, look: Style
 ) -> None:
     scene = make_scene("", geometry.size, window(geometry.kernel, **geometry.settings))
-    look = Look(look.theme, 12)
+    look = Style(look.theme, 12)
     theme = look.theme
     left, right = corners(scene, look)
     (top, _), (first, _) = geometry.sides
-    for number, picture in zip(range(min(len(scene.steps), 6)), frames(scene, look), strict=False):
+    for number, picture in zip(
+        range(min(len(scene.steps), 6)), draw_frames(scene, look), strict=False
+    ):
         row, column = (
             at * step for at, step in zip(divmod(number, scene.output[1]), geometry.stride,
                                           strict=True)
@@ -95,7 +97,7 @@ def test_all_frames_have_one_size_with_room_for_the_longest_words() -> None:
     plane = np.arange(12.0).reshape(3, 4) * 10_101
     numbers = Numbers(plane, plane[:2, :3] * 1.5, np.array([[1.5, 0], [0, 0]]))
     scene = make_scene("a title", (3, 4), window(2), numbers=numbers)
-    pictures = list(frames(scene))
+    pictures = list(draw_frames(scene))
     assert len(pictures) == len(scene.steps) == 6
     assert len({picture.size for picture in pictures}) == 1
 
@@ -103,20 +105,20 @@ def test_all_frames_have_one_size_with_room_for_the_longest_words() -> None:
 def test_cells_are_as_wide_as_their_longest_number() -> None:
     narrow = numbered([[1, 2]], [[1, 2]])
     wide = numbered([[1, -12345.678]], [[1, 2]])
-    assert lay_out(narrow, Look()).cell == Look().cell
+    assert make_layout(narrow, Style()).cell == Style().cell
     for scene in (narrow, wide):
         texts = [text for row in scene.texts for text in row] + [s.result for s in scene.steps]
         widest = max(text_width(text, TEXT) for text in texts)
-        assert lay_out(scene, Look(cell=8)).cell >= widest + 4
+        assert make_layout(scene, Style(cell=8)).cell >= widest + 4
 
 
 @pytest.mark.parametrize("theme", THEMES.values(), ids=THEMES)
 def test_nothing_is_drawn_on_the_margin(theme: object) -> None:
-    look = Look(theme)  # type: ignore[arg-type]
+    look = Style(theme)  # type: ignore[arg-type]
     results = np.full((5, 5), -99999.0)
     numbers = Numbers(np.full((7, 7), -99999.0), results, np.full((3, 3), -0.001234))
     scene = make_scene("a long title that goes on " * 4, (7, 7), window(3), numbers=numbers)
-    picture = next(frames(scene, look))
+    picture = next(draw_frames(scene, look))
     inner = np.array(picture)
     inner[8:-8, 8:-8] = look.theme.page
     assert {tuple(pixel) for pixel in inner.reshape(-1, 3).tolist()} == {look.theme.page}
@@ -125,8 +127,8 @@ def test_nothing_is_drawn_on_the_margin(theme: object) -> None:
 def test_padding_is_dashed() -> None:
     """Along the edge of a cell of padding, dashes and gaps take turns."""
     scene = plain(3, 3, padding=1)
-    picture = list(frames(scene))[-1]  # the window is at the other end
-    left, top = (round(part) for part in lay_out(scene, Look()).left_grid)
+    picture = list(draw_frames(scene))[-1]  # the window is at the other end
+    left, top = (round(part) for part in make_layout(scene, Style()).left_grid)
     edge = [picture.getpixel((left + x, top)) for x in range(2, 32)]
     turns = sum(one != other for one, other in pairwise(edge))
     assert turns >= 6
@@ -136,9 +138,9 @@ def test_padding_is_dashed() -> None:
 
 @pytest.mark.parametrize("theme", THEMES.values(), ids=THEMES)
 def test_dashes_are_of_one_colour_with_the_ground_between_them(theme: object) -> None:
-    look = Look(theme)  # type: ignore[arg-type]
-    picture = list(frames(plain(3, 3, padding=1), look))[-1]
-    left, top = (round(part) for part in lay_out(plain(3, 3, padding=1), look).left_grid)
+    look = Style(theme)  # type: ignore[arg-type]
+    picture = list(draw_frames(plain(3, 3, padding=1), look))[-1]
+    left, top = (round(part) for part in make_layout(plain(3, 3, padding=1), look).left_grid)
     edge = {picture.getpixel((left + x, top)) for x in range(34)}
     assert edge == {look.theme.faint, look.theme.page}
 
@@ -148,7 +150,7 @@ def test_dashes_are_of_one_colour_with_the_ground_between_them(theme: object) ->
 
 @given(st.lists(st.sampled_from(["1·0", "+", "-123.5·(-0.125)", "=", "7"]), max_size=60))
 def test_words_are_broken_between_words_into_lines_that_fit(words: list[str]) -> None:
-    lines = wrapped(" ".join(words), 200)
+    lines = wrap_text(" ".join(words), 200)
     assert " ".join(lines).split() == words
     assert all(text_width(line, TEXT) <= 200 for line in lines)
 
@@ -158,7 +160,7 @@ def test_words_are_broken_between_words_into_lines_that_fit(words: list[str]) ->
 
 def saved(scene: Scene, kind: str, *, fps: float = 2, loop: int = 0) -> Image.Image:
     held = io.BytesIO()
-    save_animation(held, scene, Look(), kind, fps=fps, loop=loop)
+    save_animation(held, scene, Style(), kind, fps=fps, loop=loop)
     held.seek(0)
     return Image.open(held)
 
@@ -192,9 +194,9 @@ def test_a_film_has_a_frame_for_every_output(kind: str) -> None:
 )
 def test_a_film_s_frames_have_the_theme_s_colours(kind: str, scene: Scene) -> None:
     film = list(replayed(saved(scene, kind)))
-    look = Look()
+    look = Style()
     left, right = corners(scene, look)
-    drawn = list(frames(scene, look))
+    drawn = list(draw_frames(scene, look))
     assert len(film) == len(drawn)
     for seen, original in zip(film, drawn, strict=True):
         for pixel in (*left.values(), *right.values()):
@@ -215,7 +217,7 @@ def test_a_frame_lasts_no_shorter_than_browsers_show_it() -> None:
 
 def test_type_stays_smooth_in_a_film() -> None:
     scene = numbered([[1, 2], [3, 40]], [[1, 2], [3, 40]])
-    for seen, original in zip(replayed(saved(scene, "GIF")), frames(scene), strict=True):
+    for seen, original in zip(replayed(saved(scene, "GIF")), draw_frames(scene), strict=True):
         away = np.abs(np.asarray(seen, int) - np.asarray(original, int))
         assert away.mean() < 2
         assert (away > 60).mean() < 0.001
@@ -223,7 +225,7 @@ def test_type_stays_smooth_in_a_film() -> None:
 
 def test_a_margin_is_kept_around_the_grids() -> None:
     for scene in (plain(2, 1), plain(9, 3, padding=2)):
-        layout = lay_out(scene, Look(DARK))
+        layout = make_layout(scene, Style(DARK))
         assert layout.left_grid[0] >= MARGIN
         right_end = layout.right_grid[0] + layout.cell * scene.output[1]
         assert right_end <= layout.size[0] - MARGIN

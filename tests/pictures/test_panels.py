@@ -17,20 +17,19 @@ from support.looking import LEGIBLE, READABLE, Drawing, contrast, drawing
 from support.oracles import seeds
 
 from convcli.pictures.canvas import Raster, Vector, text_width
-from convcli.pictures.figure import sheet, sheet_size
 from convcli.pictures.panels import (
     MAP_SIDE,
-    MOST_CELLS,
-    MOST_WEIGHTS,
-    Cells,
+    MAX_NUMBERED_CELLS,
+    MAX_NUMBERED_WEIGHTS,
+    CellGrid,
     Mosaic,
     Panel,
-    kernel_panel,
-    map_panel,
-    number_text,
+    format_cell,
+    make_kernel_panel,
+    make_map_panel,
 )
-from convcli.pictures.sightlines import sight_figure
-from convcli.pictures.stages import stages_figure
+from convcli.pictures.receptive_field import draw_receptive_field
+from convcli.pictures.sheet import draw_apply_figure, render, sheet_size
 from convcli.pictures.theme import CELL, DARK, LIGHT, TEXT, THEMES, Theme
 
 themes = pytest.mark.parametrize("theme", THEMES.values(), ids=THEMES)
@@ -41,7 +40,7 @@ def grid(*shape: int, seed: int = 0) -> NDArray[Any]:
 
 
 def drawn(*panels: Panel, theme: Theme = LIGHT) -> Drawing:
-    return drawing(sheet([panels], ".svg", theme))
+    return drawing(render([panels], ".svg", theme))
 
 
 def assert_all_inside(seen: Drawing) -> None:
@@ -67,22 +66,22 @@ def assert_all_inside(seen: Drawing) -> None:
 
 @given(st.integers(-99_999, 99_999))
 def test_a_whole_number_is_written_whole(value: int) -> None:
-    assert number_text(float(value)) == str(value)
+    assert format_cell(float(value)) == str(value)
 
 
 @given(st.floats(-1e12, 1e12))
 def test_a_number_in_a_cell_is_right_to_three_digits(value: float) -> None:
-    assert float(number_text(value)) == pytest.approx(value, rel=6e-3)
+    assert float(format_cell(value)) == pytest.approx(value, rel=6e-3)
 
 
 @pytest.mark.parametrize("value", [12345.678, -94982.1, 1000.5, 6700.25])
 def test_a_number_of_five_digits_is_written_without_an_exponent(value: float) -> None:
-    assert "e" not in number_text(value)
-    assert float(number_text(value)) == pytest.approx(value, abs=0.5)
+    assert "e" not in format_cell(value)
+    assert float(format_cell(value)) == pytest.approx(value, abs=0.5)
 
 
 def test_the_least_negative_zero_has_no_sign() -> None:
-    assert number_text(-0.0) == "0"
+    assert format_cell(-0.0) == "0"
 
 
 # ---- maps --------------------------------------------------------------------------------------
@@ -92,29 +91,34 @@ def test_the_least_negative_zero_has_no_sign() -> None:
 @given(seeds, st.integers(1, 8), st.integers(1, 8))
 def test_a_small_map_shows_its_numbers_where_they_are(seed: int, height: int, width: int) -> None:
     values = np.random.default_rng(seed).integers(-99, 100, (height, width, 1)).astype(float)
-    seen = drawn(map_panel("a map", values))
+    seen = drawn(make_map_panel("a map", values))
     assert seen.numbers_in_cells() == values[:, :, 0].tolist()
     assert_all_inside(seen)
 
 
 def test_a_map_tells_its_shape_and_its_scale() -> None:
     values = np.array([[-1.5, 0, 4]])[:, :, np.newaxis]
-    assert drawn(map_panel("name", values)).texts[0] == "name"
-    assert drawn(map_panel("name", values)).texts[-2:] == ["1x3", "black -1.5, white 4"]
-    fixed = drawn(map_panel("name", values, black=0.0, white=255.0))
+    assert drawn(make_map_panel("name", values)).texts[0] == "name"
+    assert drawn(make_map_panel("name", values)).texts[-2:] == ["1x3", "black -1.5, white 4"]
+    fixed = drawn(make_map_panel("name", values, black=0.0, white=255.0))
     assert fixed.texts[-1] == "black 0, white 255"
-    assert "7x9x3" in drawn(map_panel("name", grid(7, 9, 3))).texts
+    assert "7x9x3" in drawn(make_map_panel("name", grid(7, 9, 3))).texts
 
 
 def test_a_map_of_the_largest_grid_still_has_numbers_and_a_larger_one_is_a_picture() -> None:
-    assert isinstance(map_panel("", grid(MOST_CELLS, MOST_CELLS, 1)), Cells)
-    for shape in ((MOST_CELLS + 1, 1, 1), (1, MOST_CELLS + 1, 1), (3, 3, 3), (3, 3, 2)):
-        assert isinstance(map_panel("", grid(*shape)), Mosaic)
+    assert isinstance(make_map_panel("", grid(MAX_NUMBERED_CELLS, MAX_NUMBERED_CELLS, 1)), CellGrid)
+    for shape in (
+        (MAX_NUMBERED_CELLS + 1, 1, 1),
+        (1, MAX_NUMBERED_CELLS + 1, 1),
+        (3, 3, 3),
+        (3, 3, 2),
+    ):
+        assert isinstance(make_map_panel("", grid(*shape)), Mosaic)
 
 
 @pytest.mark.parametrize("shape", [(300, 450, 3), (4000, 40, 1), (40, 4000, 1), (64, 64, 16)])
 def test_a_large_map_is_scaled_to_fit(shape: tuple[int, int, int]) -> None:
-    seen = drawn(map_panel("large", grid(*shape)))
+    seen = drawn(make_map_panel("large", grid(*shape)))
     assert len(seen.pictures) == (1 if shape[2] == 3 else shape[2])
     left = min(one.left for one in seen.pictures)
     right = max(one.left + one.width for one in seen.pictures)
@@ -126,14 +130,14 @@ def test_a_large_map_is_scaled_to_fit(shape: tuple[int, int, int]) -> None:
 
 
 def test_more_channels_than_can_be_seen_are_said_to_be_left_out() -> None:
-    seen = drawn(map_panel("many", grid(9, 9, 40)))
+    seen = drawn(make_map_panel("many", grid(9, 9, 40)))
     assert len(seen.pictures) == 16
     assert "the first 16 channels" in seen.texts
 
 
 def test_greys_show_the_scale() -> None:
     values = np.array([[0.0, 5, 10, 20]])[:, :, np.newaxis]
-    seen = drawn(map_panel("", values, black=0.0, white=10.0))
+    seen = drawn(make_map_panel("", values, black=0.0, white=10.0))
     assert [box.fill for box in seen.boxes[1:5]] == [
         (0, 0, 0), (128, 128, 128), (255, 255, 255), (255, 255, 255)
     ]  # fmt: skip
@@ -145,7 +149,7 @@ def test_greys_show_the_scale() -> None:
 @themes
 def test_a_kernel_is_a_heat_map_with_its_numbers(theme: Theme) -> None:
     weights = np.array([[-1.0, 0, 1], [-2, 0, 2], [-1, 0, 1]])
-    seen = drawn(kernel_panel("sobel-x", weights, theme), theme=theme)
+    seen = drawn(make_kernel_panel("sobel-x", weights, theme), theme=theme)
     assert seen.numbers_in_cells() == weights.tolist()
     assert seen.texts[0] == "sobel-x"
     assert seen.texts[-2:] == ["3x3", "-2 to 2, 0 neutral"]
@@ -155,16 +159,16 @@ def test_a_kernel_is_a_heat_map_with_its_numbers(theme: Theme) -> None:
 
 
 def test_a_large_kernel_and_one_of_many_planes_are_pictures() -> None:
-    side = MOST_WEIGHTS + 1
-    assert isinstance(kernel_panel("", grid(side - 1, side - 1), LIGHT), Cells)
-    assert isinstance(kernel_panel("", grid(side, 1), LIGHT), Mosaic)
-    assert len(drawn(kernel_panel("", grid(4, 3, 3, 3), LIGHT)).pictures) == 12
-    many = drawn(kernel_panel("", grid(10, 10, 3, 3), LIGHT))
+    side = MAX_NUMBERED_WEIGHTS + 1
+    assert isinstance(make_kernel_panel("", grid(side - 1, side - 1), LIGHT), CellGrid)
+    assert isinstance(make_kernel_panel("", grid(side, 1), LIGHT), Mosaic)
+    assert len(drawn(make_kernel_panel("", grid(4, 3, 3, 3), LIGHT)).pictures) == 12
+    many = drawn(make_kernel_panel("", grid(10, 10, 3, 3), LIGHT))
     assert (len(many.pictures), many.texts[-1]) == (16, "the first 16 planes")
 
 
 def test_the_planes_of_a_layer_stand_a_row_an_output_and_a_column_an_input() -> None:
-    seen = drawn(kernel_panel("bank", grid(4, 3, 3, 3), LIGHT))
+    seen = drawn(make_kernel_panel("bank", grid(4, 3, 3, 3), LIGHT))
     lines = sorted({round(one.top) for one in seen.pictures})
     assert [sum(round(one.top) == line for one in seen.pictures) for line in lines] == [3] * 4
 
@@ -189,7 +193,7 @@ def test_nothing_lies_beyond_the_sheet_or_out_of_its_cell(theme: Theme, case: st
     values, weights = AWKWARD[case]
     title = "a_very_long_kernel_file_name_that_goes_on_and_on"
     ways = [[(title, values, weights), ("relu", values, None)], [("k", values, weights)]]
-    figure = stages_figure("input.csv", values, ways, white=None, suffix=".svg", theme=theme)
+    figure = draw_apply_figure("input.csv", values, ways, white=None, suffix=".svg", theme=theme)
     assert_all_inside(drawing(figure))
 
 
@@ -198,17 +202,17 @@ def test_nothing_lies_beyond_the_sheet_or_out_of_its_cell(theme: Theme, case: st
 def test_everything_that_is_written_can_be_read(theme: Theme, case: str) -> None:
     values, weights = AWKWARD[case]
     ways = [[("name", values, weights)]]
-    seen = drawing(stages_figure("in", values, ways, white=None, suffix=".svg", theme=theme))
+    seen = drawing(draw_apply_figure("in", values, ways, white=None, suffix=".svg", theme=theme))
     for word in seen.words:
-        least = LEGIBLE if word.colour == theme.faint else READABLE
-        assert contrast(word.colour, seen.ground_of(word)) >= least, word
+        least = LEGIBLE if word.color == theme.faint else READABLE
+        assert contrast(word.color, seen.ground_of(word)) >= least, word
 
 
 def test_panels_of_a_sheet_do_not_overlap() -> None:
-    panels = [map_panel("one", grid(5, 5, 1)), kernel_panel("two", grid(3, 3), LIGHT),
-              map_panel("three", grid(50, 50, 1))]  # fmt: skip
+    panels = [make_map_panel("one", grid(5, 5, 1)), make_kernel_panel("two", grid(3, 3), LIGHT),
+              make_map_panel("three", grid(50, 50, 1))]  # fmt: skip
     rows = [panels[:3], panels[1:3]]
-    seen = drawing(sheet(rows, ".svg"))
+    seen = drawing(render(rows, ".svg"))
     areas = [
         (box.left, box.top, box.left + box.width, box.top + box.height)
         for box in (*seen.boxes[1:], *seen.pictures)
@@ -222,9 +226,9 @@ def test_panels_of_a_sheet_do_not_overlap() -> None:
 
 
 def test_a_sheet_is_the_same_size_as_png_and_as_svg() -> None:
-    rows = [[map_panel("one", grid(5, 6, 1)), kernel_panel("two", grid(3, 3), DARK)]]
-    picture = Image.open(io.BytesIO(sheet(rows, ".png", DARK)))
-    vector = drawing(sheet(rows, ".svg", DARK))
+    rows = [[make_map_panel("one", grid(5, 6, 1)), make_kernel_panel("two", grid(3, 3), DARK)]]
+    picture = Image.open(io.BytesIO(render(rows, ".png", DARK)))
+    vector = drawing(render(rows, ".svg", DARK))
     assert sheet_size(rows) == picture.size
     assert [vector.width, vector.height] == list(picture.size)
     assert picture.getpixel((0, 0)) == DARK.page
@@ -232,8 +236,8 @@ def test_a_sheet_is_the_same_size_as_png_and_as_svg() -> None:
 
 
 def test_cells_stay_square_and_grow_with_their_numbers() -> None:
-    small = Cells("", texts=[["1", "2"]], colours=[[(0, 0, 0)] * 2])
-    large = Cells("", texts=[["-0.000484", "2"]], colours=[[(0, 0, 0)] * 2])
+    small = CellGrid("", texts=[["1", "2"]], colors=[[(0, 0, 0)] * 2])
+    large = CellGrid("", texts=[["-0.000484", "2"]], colors=[[(0, 0, 0)] * 2])
     assert small.cell == CELL
     assert large.cell >= text_width("-0.000484", TEXT) + 4
     assert large.body == (2 * large.cell, large.cell)
@@ -241,12 +245,12 @@ def test_cells_stay_square_and_grow_with_their_numbers() -> None:
 
 def test_every_number_is_measured_a_few_times_at_most() -> None:
     with patch("convcli.pictures.panels.text_width", wraps=text_width) as measured:
-        sheet([[map_panel("", grid(12, 12, 1))]], ".svg")
+        render([[make_map_panel("", grid(12, 12, 1))]], ".svg")
     assert measured.call_count < 1000
 
 
 def test_words_of_markup_stay_words() -> None:
-    seen = drawn(map_panel("<b>&\"amp;'", grid(2, 2, 1)))
+    seen = drawn(make_map_panel("<b>&\"amp;'", grid(2, 2, 1)))
     assert seen.texts[0] == "<b>&\"amp;'"
 
 
@@ -264,8 +268,8 @@ def test_a_filled_box_covers_its_pixels_and_no_more() -> None:
 def test_a_dashed_box_without_a_fill_leaves_its_ground() -> None:
     canvas = Raster(40, 40, (9, 9, 9))
     canvas.rectangle((4, 4, 30, 30), outline=(200, 0, 0), dashed=True)
-    colours = {tuple(pixel) for pixel in np.asarray(canvas.image).reshape(-1, 3).tolist()}
-    assert colours == {(9, 9, 9), (200, 0, 0)}
+    colors = {tuple(pixel) for pixel in np.asarray(canvas.image).reshape(-1, 3).tolist()}
+    assert colors == {(9, 9, 9), (200, 0, 0)}
 
 
 @pytest.mark.parametrize("make", [Raster, Vector])
@@ -282,7 +286,7 @@ def test_a_small_picture_stays_sharp(make: Any) -> None:
 
 def test_words_of_a_file_s_name_never_break_an_svg() -> None:
     for name in ("new\nline", "esc\x1b[31m", "bad\udcff", "\x00", "\ufffe", "猫"):
-        assert len(drawn(map_panel(name, grid(2, 2, 1))).words) == 7
+        assert len(drawn(make_map_panel(name, grid(2, 2, 1))).words) == 7
 
 
 # ---- receptive fields --------------------------------------------------------------------------
@@ -290,7 +294,7 @@ def test_words_of_a_file_s_name_never_break_an_svg() -> None:
 
 def test_the_seen_part_is_drawn_in_its_place_on_every_map() -> None:
     maps: Any = [("input", (10, 20), ((2, 5), (4, 11))), ("conv1", (5, 5), ((1, 1), (3, 3)))]
-    seen = drawing(sight_figure(maps, ".svg"))
+    seen = drawing(draw_receptive_field(maps, ".svg"))
     assert seen.texts[:3] == ["input", "10x20", "sees 4x8"]
     assert_all_inside(seen)
     for _, size, ((top, bottom), (left, right)) in maps:
@@ -320,7 +324,7 @@ def test_what_lies_beyond_the_border_stays_on_the_sheet() -> None:
         ("nothing", (4, 4), (None, (0, 0))),
     ]
     for theme in THEMES.values():
-        seen = drawing(sight_figure(maps, ".svg", theme=theme))
+        seen = drawing(draw_receptive_field(maps, ".svg", theme=theme))
         assert_all_inside(seen)
         assert seen.texts[2::3] == ["sees 10x6", "sees 5x4", "sees 0x1"]
 
@@ -328,5 +332,5 @@ def test_what_lies_beyond_the_border_stays_on_the_sheet() -> None:
 def test_a_picture_is_drawn_in_the_input_s_place() -> None:
     maps: Any = [("input", (40, 60), ((0, 9), (0, 9))), ("conv", (30, 50), ((0, 0), (0, 0)))]
     pixels = np.full((40, 60, 3), (10, 200, 30), np.uint8)
-    picture = Image.open(io.BytesIO(sight_figure(maps, ".png", picture=pixels)))
-    assert (10, 200, 30) in {colour for _, colour in picture.getcolors(10_000) or []}
+    picture = Image.open(io.BytesIO(draw_receptive_field(maps, ".png", picture=pixels)))
+    assert (10, 200, 30) in {color for _, color in picture.getcolors(10_000) or []}

@@ -12,20 +12,20 @@ from numpy.typing import NDArray
 from support.looking import READABLE, contrast
 from support.oracles import pixels, seeds
 
-from convcli.pictures.preview import (
+from convcli.pictures.text import (
     HALF_BLOCK,
-    coloured_cells,
-    half_blocks,
-    has_colours,
-    side_by_side_preview,
-    true_colour,
+    has_colors,
+    has_true_color,
+    render_half_blocks,
+    render_kernel,
+    render_preview,
 )
 
-Colour = tuple[int, int, int]
+Color = tuple[int, int, int]
 CODE = re.compile(r"\x1b\[([0-9;]*)m")
 
 
-def palette(index: int) -> Colour:
+def palette(index: int) -> Color:
     """The colours of a 256-colour terminal, as xterm has them."""
     if index >= 232:
         level = 8 + 10 * (index - 232)
@@ -35,11 +35,11 @@ def palette(index: int) -> Colour:
     return levels[index // 36], levels[index // 6 % 6], levels[index % 6]
 
 
-def shown(text: str) -> list[list[tuple[str, Colour | None, Colour | None]]]:
+def shown(text: str) -> list[list[tuple[str, Color | None, Color | None]]]:
     """What a terminal shows: for every character its ink and its ground."""
     rows = []
-    ink: Colour | None = None
-    ground: Colour | None = None
+    ink: Color | None = None
+    ground: Color | None = None
     for line in text.split("\n"):
         row = []
         place = 0
@@ -55,11 +55,11 @@ def shown(text: str) -> list[list[tuple[str, Colour | None, Colour | None]]]:
                 ink = ground = None
                 continue
             is_true = numbers[1] == 2
-            colour = (numbers[2], numbers[3], numbers[4]) if is_true else palette(numbers[2])
+            color = (numbers[2], numbers[3], numbers[4]) if is_true else palette(numbers[2])
             if numbers[0] == 38:
-                ink = colour
+                ink = color
             else:
-                ground = colour
+                ground = color
         rows.append(row)
     return rows
 
@@ -77,14 +77,14 @@ def as_pixels(text: str) -> NDArray[Any]:
 @given(seeds)
 def test_half_blocks_show_two_pixels_each(seed: int) -> None:
     image = pixels(seed, 6, 5, 3)
-    text = "\n".join(half_blocks(image, all_colours=True))
+    text = "\n".join(render_half_blocks(image, true_color=True))
     assert np.array_equal(as_pixels(text), image)
     assert all(line.endswith("\x1b[0m") for line in text.split("\n"))
 
 
-def nearest_by_trying(colour: Colour) -> float:
+def nearest_by_trying(color: Color) -> float:
     return min(
-        sum((a - b) ** 2 for a, b in zip(palette(index), colour, strict=True))
+        sum((a - b) ** 2 for a, b in zip(palette(index), color, strict=True))
         for index in range(16, 256)
     )
 
@@ -93,16 +93,16 @@ def nearest_by_trying(colour: Colour) -> float:
 @given(seeds)
 def test_of_256_colours_nearly_the_nearest_is_taken(seed: int) -> None:
     image = pixels(seed, 2, 4, 3)
-    found = as_pixels("\n".join(half_blocks(image, all_colours=False)))
-    for colour, seen in zip(image.reshape(-1, 3), found.reshape(-1, 3), strict=True):
-        away = float(((colour.astype(int) - seen.astype(int)) ** 2).sum())
-        assert away <= nearest_by_trying(tuple(colour.tolist())) + 60
+    found = as_pixels("\n".join(render_half_blocks(image, true_color=False)))
+    for color, seen in zip(image.reshape(-1, 3), found.reshape(-1, 3), strict=True):
+        away = float(((color.astype(int) - seen.astype(int)) ** 2).sum())
+        assert away <= nearest_by_trying(tuple(color.tolist())) + 60
 
 
 def test_pictures_stand_beside_each_other_and_fit_the_terminal() -> None:
     pictures = [pixels(0, 30, 40, 3), pixels(1, 30, 40), pixels(2, 15, 20, 3)]
     for columns in (20, 80, 200):
-        rows = shown(side_by_side_preview(pictures, columns, all_colours=True))
+        rows = shown(render_preview(pictures, columns, true_color=True))
         assert all(len(row) <= columns for row in rows)
         blocks = "".join(sign for sign, _, _ in rows[0]).split("  ")
         assert len(blocks) == 3
@@ -110,25 +110,25 @@ def test_pictures_stand_beside_each_other_and_fit_the_terminal() -> None:
 
 def test_pixels_keep_their_shape() -> None:
     """A character is about twice as high as wide, and a half block about square."""
-    rows = shown(side_by_side_preview([pixels(0, 60, 80)], 40, all_colours=True))
+    rows = shown(render_preview([pixels(0, 60, 80)], 40, true_color=True))
     assert (len(rows[0]), 2 * len(rows)) == (40, 30)
 
 
 def test_a_tall_picture_does_not_scroll_away() -> None:
-    text = side_by_side_preview([pixels(0, 2000, 40)] * 2, 80, all_colours=True)
+    text = render_preview([pixels(0, 2000, 40)] * 2, 80, true_color=True)
     assert text.count("\n") < 200
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 1, 3), (3, 1), (1, 500)])
 def test_any_picture_can_be_shown(shape: tuple[int, ...]) -> None:
-    text = side_by_side_preview([pixels(0, *shape)], 80, all_colours=False)
+    text = render_preview([pixels(0, *shape)], 80, true_color=False)
     assert all(len(row) <= 80 for row in shown(text))
 
 
-@pytest.mark.parametrize("all_colours", [True, False])
-def test_a_kernel_s_cells_have_its_numbers_and_can_be_read(all_colours: bool) -> None:
+@pytest.mark.parametrize("true_color", [True, False])
+def test_a_kernel_s_cells_have_its_numbers_and_can_be_read(true_color: bool) -> None:
     weights = np.array([[-1.0, 0, 1], [-2, 0, 2], [-0.25, 0, 100]])
-    rows = shown(coloured_cells(weights, all_colours=all_colours))
+    rows = shown(render_kernel(weights, true_color=true_color))
     words = ["".join(sign for sign, _, _ in row).split() for row in rows]
     assert [[float(word) for word in row] for row in words] == weights.tolist()
     assert len({len(row) for row in rows}) == 1
@@ -152,22 +152,22 @@ class Screen:
 def test_colours_are_for_terminals_that_have_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setenv("TERM", "xterm-256color")
-    assert has_colours(Screen())
-    assert not has_colours(Screen(is_terminal=False))
-    assert not has_colours(None)
+    assert has_colors(Screen())
+    assert not has_colors(Screen(is_terminal=False))
+    assert not has_colors(None)
     monkeypatch.setenv("NO_COLOR", "1")
-    assert not has_colours(Screen())
+    assert not has_colors(Screen())
     monkeypatch.setenv("NO_COLOR", "")  # empty means nothing, as no-color.org has it
-    assert has_colours(Screen())
+    assert has_colors(Screen())
     for term in ("dumb", None):
         if term is None:
             monkeypatch.delenv("TERM")
         else:
             monkeypatch.setenv("TERM", term)
-        assert not has_colours(Screen())
+        assert not has_colors(Screen())
 
 
 def test_true_colour_is_what_the_terminal_says(monkeypatch: pytest.MonkeyPatch) -> None:
     for said, expected in (("truecolor", True), ("24bit", True), ("", False), ("yes", False)):
         monkeypatch.setenv("COLORTERM", said)
-        assert true_colour() is expected
+        assert has_true_color() is expected

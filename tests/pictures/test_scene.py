@@ -13,7 +13,7 @@ from support.oracles import Geometry, geometries, pad, reals, seeds, span
 
 from convcli.arithmetic.sizes import Axis, window
 from convcli.engine.filtering import filter2d
-from convcli.pictures.scene import Numbers, Scene, input_cell, make_scene, padded_size
+from convcli.pictures.scene import Numbers, Scene, input_index, make_scene, padded_size
 
 
 def laid(geometry: Geometry) -> Scene:
@@ -124,7 +124,7 @@ def test_a_transposed_axis_is_spread_out_with_zeros_between(
             )  # fmt: skip
             if axis.output < 1:
                 continue
-            cells = [input_cell(axis, place) for place in range(padded_size(axis))]
+            cells = [input_index(axis, place) for place in range(padded_size(axis))]
             assert spread_convolution(cells, axis) == painted(axis)
 
 
@@ -163,5 +163,5 @@ def test_between_inputs_are_gaps_and_around_them_padding() -> None:
 @pytest.mark.parametrize("padding", [3, 4])
 def test_padding_beyond_the_kernel_cuts_a_transposed_input_off(padding: int) -> None:
     axis = Axis(size=5, kernel=3, before=padding, after=padding, transposed=True)
-    cells: NDArray[Any] = np.array([input_cell(axis, at) for at in range(padded_size(axis))])
+    cells: NDArray[Any] = np.array([input_index(axis, at) for at in range(padded_size(axis))])
     assert cells.tolist() == list(range(padding - 2, 5 - padding + 2))

@@ -13,11 +13,11 @@ from convcli.pictures.theme import (
     LIGHT,
     THEMES,
     Theme,
-    as_gray,
-    diverging,
-    gray_of,
-    ink_on,
-    mixed,
+    diverging_color,
+    gray_color,
+    ink_for,
+    mix,
+    to_gray_levels,
 )
 
 themes = pytest.mark.parametrize("theme", THEMES.values(), ids=THEMES)
@@ -38,19 +38,19 @@ def test_the_numbers_of_the_padding_can_be_read_under_the_window(theme: Theme) -
 @themes
 @pytest.mark.parametrize("name", ["cell", "output", "window", "current"])
 def test_numbers_can_be_read_in_every_cell(theme: Theme, name: str) -> None:
-    colour = getattr(theme, name)
-    assert contrast(ink_on(colour), colour) >= READABLE
+    color = getattr(theme, name)
+    assert contrast(ink_for(color), color) >= READABLE
 
 
 @themes
 def test_weights_can_be_read_on_every_colour_of_the_scale(theme: Theme) -> None:
-    colours = [diverging(theme, share, 1.0) for share in shares]
-    assert min(contrast(ink_on(colour), colour) for colour in colours) >= READABLE
+    colors = [diverging_color(theme, share, 1.0) for share in shares]
+    assert min(contrast(ink_for(color), color) for color in colors) >= READABLE
 
 
 def test_numbers_can_be_read_on_every_grey() -> None:
     greys = [(level, level, level) for level in range(256)]
-    assert min(contrast(ink_on(grey), grey) for grey in greys) >= READABLE
+    assert min(contrast(ink_for(grey), grey) for grey in greys) >= READABLE
 
 
 @themes
@@ -66,30 +66,32 @@ def test_cells_under_the_window_stand_out(theme: Theme) -> None:
 @themes
 def test_weights_of_either_sign_go_from_neutral_to_their_end(theme: Theme) -> None:
     for end, sign in ((theme.positive, 1), (theme.negative, -1)):
-        scale = [diverging(theme, sign * share, 2.0) for share in np.linspace(0, 2, 50).tolist()]
+        scale = [
+            diverging_color(theme, sign * share, 2.0) for share in np.linspace(0, 2, 50).tolist()
+        ]
         assert (scale[0], scale[-1]) == (theme.zero, end)
         away = [sum(abs(a - b) for a, b in zip(one, theme.zero, strict=True)) for one in scale]
         assert away == sorted(away)
-    assert diverging(theme, 9.0, 2.0) == theme.positive
+    assert diverging_color(theme, 9.0, 2.0) == theme.positive
 
 
 @themes
 def test_a_kernel_of_zeros_is_neutral(theme: Theme) -> None:
-    assert diverging(theme, 0.0, 0.0) == theme.zero
+    assert diverging_color(theme, 0.0, 0.0) == theme.zero
 
 
 def test_greys_go_from_black_to_white_and_are_cut_off_there() -> None:
-    assert [gray_of(value, -4, 4)[0] for value in (-9, -4, 0, 4, 9)] == [0, 0, 128, 255, 255]
+    assert [gray_color(value, -4, 4)[0] for value in (-9, -4, 0, 4, 9)] == [0, 0, 128, 255, 255]
     values = np.array([[-9.0, -4, 0, 4, 9]])
-    assert as_gray(values, -4, 4).tolist() == [[0, 0, 128, 255, 255]]
+    assert to_gray_levels(values, -4, 4).tolist() == [[0, 0, 128, 255, 255]]
 
 
 def test_one_value_alone_is_neither_black_nor_white() -> None:
-    assert gray_of(7, 7, 7) == (128, 128, 128)
-    assert as_gray(np.full((2, 2), 7.0), 7, 7).tolist() == [[128, 128], [128, 128]]
+    assert gray_color(7, 7, 7) == (128, 128, 128)
+    assert to_gray_levels(np.full((2, 2), 7.0), 7, 7).tolist() == [[128, 128], [128, 128]]
 
 
 def test_a_theme_is_a_few_colours() -> None:
     sepia = replace(LIGHT, page=(250, 240, 220))
-    assert sepia.window_on_padding == mixed(LIGHT.window, (250, 240, 220), 0.5)
+    assert sepia.window_on_padding == mix(LIGHT.window, (250, 240, 220), 0.5)
     assert DARK != LIGHT

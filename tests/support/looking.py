@@ -11,18 +11,18 @@ from xml.etree import ElementTree as ET
 
 from convcli.pictures.canvas import Raster, text_width
 
-Colour = tuple[int, int, int]
+Color = tuple[int, int, int]
 READABLE, LEGIBLE = 4.5, 3.0  # WCAG's contrast for text, and for what may stand back
 
 
-def contrast(one: Colour, other: Colour) -> float:
+def contrast(one: Color, other: Color) -> float:
     """The contrast ratio of two colours, from 1 to 21 (WCAG 2)."""
     darker, lighter = sorted((luminance(one), luminance(other)))
     return (lighter + 0.05) / (darker + 0.05)
 
 
-def luminance(colour: Colour) -> float:
-    shares = (part / 255 for part in colour)
+def luminance(color: Color) -> float:
+    shares = (part / 255 for part in color)
     linear = [s / 12.92 if s <= 0.04045 else ((s + 0.055) / 1.055) ** 2.4 for s in shares]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
@@ -43,7 +43,7 @@ class Word:
     x: float
     y: float
     size: int
-    colour: Colour
+    color: Color
 
     @property
     def ends(self) -> tuple[float, float]:
@@ -60,7 +60,7 @@ class Rectangle:
     top: float
     width: float
     height: float
-    fill: Colour | None
+    fill: Color | None
 
     def holds(self, x: float, y: float) -> bool:
         return self.left <= x <= self.left + self.width and self.top <= y <= self.top + self.height
@@ -80,7 +80,7 @@ class Drawing:
     def texts(self) -> list[str]:
         return [word.text for word in self.words]
 
-    def ground_of(self, word: Word) -> Colour:
+    def ground_of(self, word: Word) -> Color:
         """The colour that a word stands on: that of the last filled box below it."""
         below = [box for box in self.boxes if box.fill and box.holds(word.x, word.y)]
         fill = below[-1].fill
@@ -127,7 +127,7 @@ def _rectangle(element: ET.Element) -> Rectangle:
     return Rectangle(left, top, width, height, _colour(element.get("fill")))
 
 
-def _colour(text: str | None) -> Colour | None:
+def _colour(text: str | None) -> Color | None:
     if text is None or not text.startswith("#"):
         return None
     return int(text[1:3], 16), int(text[3:5], 16), int(text[5:7], 16)

@@ -32,8 +32,8 @@ from convcli.cli.options import (
     stride_option,
     whole_number,
 )
-from convcli.engine.backward import conv_transpose2d
 from convcli.engine.filtering import filter2d
+from convcli.engine.gradients import conv_transpose2d
 from convcli.engine.padding import pad2d
 from convcli.engine.pooling import avg_pool2d, max_pool2d
 from convcli.errors import ArgumentError, FileError, LimitError
@@ -41,8 +41,8 @@ from convcli.files import check_output, make_folder, replacing
 from convcli.images.picture import to_gray
 from convcli.images.reading import read_input
 from convcli.kernels.spec import load_kernel
-from convcli.pictures.animation import Look, frames, save_animation
-from convcli.pictures.scene import Numbers, Scene, input_cell, make_scene, padded_size
+from convcli.pictures.animation import Style, draw_frames, save_animation
+from convcli.pictures.scene import Numbers, Scene, input_index, make_scene, padded_size
 from convcli.pictures.theme import CELL, THEMES
 from convcli.pipeline.plan import check_limits, turned_origin
 
@@ -174,7 +174,7 @@ def animate(**options: Any) -> None:
     typed = Typed(**options)
     _check(typed)
     scene = _from_sizes(typed) if typed.source is None else _from_numbers(typed, typed.source)
-    look = Look(THEMES[typed.theme], typed.cell)
+    look = Style(THEMES[typed.theme], typed.cell)
     _check_pixels(scene, look)
     if typed.folder is not None:
         _write_frames(scene, look, typed)
@@ -272,7 +272,7 @@ def _check_size(layer: Layer, size: Pair, most: int) -> None:
         )
 
 
-def _check_pixels(scene: Scene, look: Look) -> None:
+def _check_pixels(scene: Scene, look: Style) -> None:
     """Refuse frames that would not fit the memory, by arithmetic alone."""
     rows, columns = len(scene.kinds) + 2, len(scene.kinds[0]) + scene.output[1] + 2
     pixels = rows * columns * look.cell**2
@@ -322,7 +322,7 @@ def _spread(plane: Any, layer: Layer, elsewhere: float, beyond: float | None = N
         cells[rows:] = cells[:, columns:] = beyond
     for row in range(cells.shape[0]):
         for column in range(cells.shape[1]):
-            inside = input_cell(axes[0], row), input_cell(axes[1], column)
+            inside = input_index(axes[0], row), input_index(axes[1], column)
             if None not in inside:
                 cells[row, column] = plane[inside]
     return cells
@@ -344,7 +344,7 @@ def _title(layer: Layer, size: Pair) -> str:
     return f"{', '.join(parts)}: {size[0]}x{size[1]} -> {rows}x{columns}"
 
 
-def _write_frames(scene: Scene, look: Look, typed: Typed) -> None:
+def _write_frames(scene: Scene, look: Style, typed: Typed) -> None:
     """Write numbered PNGs; none is written where one is in the way."""
     folder = Path(typed.folder or "")
     make_folder(str(folder))
@@ -354,6 +354,6 @@ def _write_frames(scene: Scene, look: Look, typed: Typed) -> None:
     ]
     for path in paths:
         check_output(path, force=typed.force, inputs=[])
-    for path, picture in zip(paths, frames(scene, look), strict=True):
+    for path, picture in zip(paths, draw_frames(scene, look), strict=True):
         with replacing(path) as stream:
             picture.save(stream, "PNG", optimize=True)

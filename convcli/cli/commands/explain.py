@@ -27,13 +27,13 @@ from convcli.cli.options import (
 )
 from convcli.cli.output import format_json, print_data
 from convcli.engine.columns import im2col
+from convcli.engine.explain import Explanation, explain_convolution, explain_pool
 from convcli.engine.padding import pad2d
-from convcli.engine.trace import Trace, trace_convolution, trace_pool
 from convcli.errors import ArgumentError, FileError
 from convcli.images.picture import to_gray
 from convcli.images.reading import read_input
 from convcli.kernels.spec import load_kernel
-from convcli.pictures.matrices import laid_out, traced
+from convcli.pictures.text import format_explanation, format_matrices
 from convcli.pipeline.plan import Step, check_limits, convolution
 
 OF_KERNELS = ("padding", "padding_mode", "stride", "dilation", "flip", "bias")
@@ -129,15 +129,17 @@ def _layer(options: dict[str, Any]) -> Layer:
     )
 
 
-def _traces(values: Any, layer: Layer, step: Step | None, options: dict[str, Any]) -> list[Trace]:
+def _traces(
+    values: Any, layer: Layer, step: Step | None, options: dict[str, Any]
+) -> list[Explanation]:
     """A trace for each position and channel."""
-    traces: list[Trace] = []
+    traces: list[Explanation] = []
     for at in options["positions"]:
         if step is None or step.kernel is None:
             counted = layer.count_padding
-            traces += trace_pool(values, at, layer.window, op=layer.op, count_include_pad=counted)
+            traces += explain_pool(values, at, layer.window, op=layer.op, count_include_pad=counted)
             continue
-        traces += trace_convolution(
+        traces += explain_convolution(
             values,
             step.kernel,
             at,
@@ -172,22 +174,22 @@ def _product(values: Any, step: Step, options: dict[str, Any], *, as_json: bool)
     if as_json:
         found = {"weights": weights, "columns": matrix, "product": product}
         return format_json({name: numbers.tolist() for name, numbers in found.items()})
-    return laid_out(matrix, weights, product)
+    return format_matrices(matrix, weights, product)
 
 
-def _text(traces: list[Trace]) -> str:
+def _text(traces: list[Explanation]) -> str:
     several = any(trace.channel > 0 for trace in traces)
     on_terminal = sys.stdout is not None and sys.stdout.isatty()
     width = shutil.get_terminal_size().columns if on_terminal else None
-    return "\n\n".join(traced(one, told_apart=several, width=width) for one in traces)
+    return "\n\n".join(format_explanation(one, show_channel=several, width=width) for one in traces)
 
 
-def _documents(traces: list[Trace]) -> Any:
+def _documents(traces: list[Explanation]) -> Any:
     found = [_document(trace) for trace in traces]
     return found[0] if len(found) == 1 else found
 
 
-def _document(trace: Trace) -> dict[str, Any]:
+def _document(trace: Explanation) -> dict[str, Any]:
     """One trace for JSON; of a single channel the matrices have two axes."""
     single = len(trace.window) == 1
 

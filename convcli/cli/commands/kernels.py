@@ -87,11 +87,11 @@ def kernel_text(kernel: Kernel, stream: Any) -> str:
 
 def _cells(kernel: Kernel, stream: Any) -> str | None:
     """The weights as coloured cells, where there is a terminal that shows them."""
-    from convcli.pictures.preview import coloured_cells, has_colours, true_colour
+    from convcli.pictures.text import has_colors, has_true_color, render_kernel
 
-    if kernel.matrix.ndim != 2 or kernel.size[1] > MAX_COLUMNS or not has_colours(stream):
+    if kernel.matrix.ndim != 2 or kernel.size[1] > MAX_COLUMNS or not has_colors(stream):
         return None
-    return coloured_cells(kernel.matrix, all_colours=true_colour())
+    return render_kernel(kernel.matrix, true_color=has_true_color())
 
 
 def matrix_text(kernel: Kernel) -> str:

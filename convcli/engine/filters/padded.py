@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from convcli.arithmetic.sizes import Window, effective_kernel
 from convcli.engine.arrays import Array
 from convcli.engine.padding import padded_positions
-from convcli.engine.tiles import needed
+from convcli.engine.scratch import input_span
 
 
 class Padded:
@@ -50,12 +50,12 @@ class Padded:
 
     def height(self, rows: slice) -> int:
         """How many padded rows these rows of the output see."""
-        seen = needed(rows, self._stride, self.extent)
+        seen = input_span(rows, self._stride, self.extent)
         return int(seen.stop - seen.start)
 
     def gather(self, rows: slice, band: Array) -> None:
         """Write what these rows of the output see into a band, (height, columns, C)."""
-        positions = self._from_rows[needed(rows, self._stride, self.extent)]
+        positions = self._from_rows[input_span(rows, self._stride, self.extent)]
         inner = band[:, self._left : self._left + self.pixels.shape[1]]
         for start, stop, first in _runs(positions):
             inner[start:stop] = self.pixels[first : first + stop - start]

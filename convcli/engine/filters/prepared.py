@@ -11,16 +11,14 @@ from numpy.typing import ArrayLike
 
 from convcli.arithmetic.arguments import NO_PADDING, PaddingLike
 from convcli.arithmetic.sizes import window
-from convcli.engine.arrays import Array, as_numbers
+from convcli.engine.arrays import Array, as_numbers, round_into
 from convcli.engine.filters.padded import Padded
 from convcli.engine.filters.planner import Choice, check_method, fallback, plan
 from convcli.engine.filters.recipes import Recipe, Task
 from convcli.engine.padding import numpy_mode
-from convcli.engine.rounding import round_into
-from convcli.engine.scratch import Scratch
-from convcli.engine.tiles import spans
+from convcli.engine.scratch import Scratch, split_range
 from convcli.errors import ShapeError
-from convcli.threads import share
+from convcli.parallel import parallel_for
 
 Take: TypeAlias = Callable[[slice, Array], object]
 
@@ -97,13 +95,13 @@ class PreparedFilter(NamedTuple):
             for band in bands:
                 work(band)
         else:
-            share(hire, bands)
+            parallel_for(hire, bands)
 
     def bands(self, rows: slice | None = None) -> Iterator[slice]:
         """How the rows of the output are cut; it does not depend on the number of threads."""
         height = self.padded.output[0]
         first, end, _ = (rows or slice(None)).indices(height)
-        for band in spans(height, self.recipe.rows):
+        for band in split_range(height, self.recipe.rows):
             part = slice(max(band.start, first), min(band.stop, end))
             if part.start < part.stop:
                 yield part

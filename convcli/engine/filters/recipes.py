@@ -14,11 +14,9 @@ import numpy as np
 
 from convcli.arithmetic.arguments import Pair
 from convcli.arithmetic.sizes import Window, effective_kernel
-from convcli.engine.arrays import Array
+from convcli.engine.arrays import Array, sum_dtype
 from convcli.engine.columns import tap
-from convcli.engine.rounding import sum_type
-from convcli.engine.scratch import Scratch
-from convcli.engine.tiles import COLUMNS_BYTES, spans
+from convcli.engine.scratch import MAX_COLUMNS_BYTES, Scratch, split_range
 
 Correlate: TypeAlias = Callable[[Array], Array]  # (rows, columns, C) -> sums (oh, ow, C)
 Write: TypeAlias = Callable[[Array, Array], None]  # (rows, columns, C) into (oh, ow, C)
@@ -62,7 +60,7 @@ class Task(NamedTuple):
     @property
     def sums(self) -> np.dtype[Any]:
         """The type of floating point that its sums are kept in."""
-        return sum_type(self.image)
+        return sum_dtype(self.image)
 
     @property
     def extent(self) -> Pair:
@@ -143,9 +141,9 @@ def by_columns(task: Task) -> Recipe:
             sums = scratch("sums", (length,), task.sums)
             sums[:] = 0
             planes = band.transpose(2, 0, 1)  # (C, rows, columns)
-            most = max(COLUMNS_BYTES // max(sums.nbytes, 1), 1)
+            most = max(MAX_COLUMNS_BYTES // max(sums.nbytes, 1), 1)
             laid = scratch("laid", (min(most, len(taps)), *size, task.channels), task.sums)
-            for group in spans(len(taps), most):
+            for group in split_range(len(taps), most):
                 for row, (u, v) in zip(laid, taps[group], strict=False):
                     row[...] = planes[tap(u, v, shape, size)].transpose(1, 2, 0)
                 columns = laid[: len(taps[group])].reshape(-1, length)  # (taps, oh·ow·C)

@@ -18,8 +18,7 @@ import numpy as np
 from convcli.arithmetic.arguments import Pair
 from convcli.engine.arrays import Array
 from convcli.engine.filters.recipes import Correlate, Recipe, Task
-from convcli.engine.scratch import Scratch
-from convcli.engine.tiles import spans
+from convcli.engine.scratch import Scratch, split_range
 
 TILE = (256, 1024)  # rows and samples: larger ones leave the cache, smaller ones overlap more
 OVERHEAD = 100  # of one more tile, in the same unit
@@ -124,7 +123,7 @@ def _worker(task: Task, lengths: Pair, step: int, spectrum: Array) -> Correlate:
         height, width = len(band) - task.extent[0] + 1, planes.shape[2] - reach
         sums = scratch("sums", (channels, height, width), task.sums)
         for plane, made in zip(planes, sums, strict=True):
-            for outputs in spans(width, lengths[1] - reach):
+            for outputs in split_range(width, lengths[1] - reach):
                 seen = slice(outputs.start, outputs.stop + reach)
                 transform(plane[:, seen], made[:, outputs])
         made = sums.transpose(1, 2, 0).reshape(height, -1, task.channels)

@@ -10,8 +10,7 @@ from convcli.arithmetic.arguments import Pair
 from convcli.arithmetic.sizes import Window, effective_kernel
 from convcli.engine.arrays import Array
 from convcli.engine.padding import numpy_mode, pad2d
-from convcli.engine.scratch import Scratch
-from convcli.engine.tiles import needed, spans
+from convcli.engine.scratch import Scratch, input_span, split_range
 
 PART_BYTES = 2 << 20  # what the columns of one part may take
 _PRODUCTS = 25_000_000  # of one part: they take 0.4 ms, and what is around them 0.04 ms
@@ -82,7 +81,7 @@ class Layer:
         met = []
         for axis, outputs in enumerate((rows, columns)):
             extent = effective_kernel(self.window.kernel[axis], self.window.dilation[axis])
-            span = needed(outputs, self.window.stride[axis], extent)
+            span = input_span(outputs, self.window.stride[axis], extent)
             met.append(range(self.start[axis] + span.start, self.start[axis] + span.stop))
         if all(
             one.start >= 0 and one.stop <= size
@@ -111,9 +110,9 @@ class Layer:
             columns = min(ow, max(PART_BYTES // (kh * row_bytes), 1))
             rows = PART_BYTES // (columns * kh * row_bytes)
         rows = max(min(rows, most // columns), 1)
-        places = list(product(range(count), spans(oh, rows), spans(ow, columns)))
+        places = list(product(range(count), split_range(oh, rows), split_range(ow, columns)))
         per_group = len(self.filters) // self.groups
-        filters = list(spans(per_group, -(-per_group * len(places) // parts) or 1))
+        filters = list(split_range(per_group, -(-per_group * len(places) // parts) or 1))
         return [Part(n, down, across, some) for n, down, across in places for some in filters]
 
     def _fair_share(self, positions: int) -> tuple[int, int]:

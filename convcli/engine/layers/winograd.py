@@ -21,9 +21,8 @@ import numpy as np
 from convcli.arithmetic.arguments import Pair
 from convcli.engine.arrays import Array
 from convcli.engine.layers.layer import Layer, Part, look
-from convcli.engine.scratch import Scratch
-from convcli.engine.tiles import spans
-from convcli.threads import share
+from convcli.engine.scratch import Scratch, split_range
+from convcli.parallel import parallel_for
 
 TILES = {1: (1,), 3: (2, 4)}  # taps along an axis: how many outputs a tile may have there
 _POINTS = (0, 1, -1, 2, -2)
@@ -111,7 +110,7 @@ def by_winograd(layer: Layer, tile: Pair, maps: Array) -> list[Part]:
 
         return work
 
-    share(hire, plan.blocks)
+    parallel_for(hire, plan.blocks)
     return spread
 
 
@@ -140,7 +139,7 @@ class _Plan:
 
     def _blocks(self) -> list[_Block]:
         images, c_in = self.layer.images.shape[:2]
-        filters = list(spans(len(self.layer.filters), _FILTERS))
+        filters = list(split_range(len(self.layer.filters), _FILTERS))
         most = _BLOCK_BYTES // (self.layer.images.itemsize * len(self.of_filters) * c_in)  # tiles
         columns = _even(self.counts[1], isqrt(2 * most))  # about as wide as high, in outputs
         rows = max(most // (columns + self.reach[1]) - self.reach[0], 1)
@@ -148,7 +147,10 @@ class _Plan:
         rows = _even(self.counts[0], min(rows, max(-(-self.counts[0] // wanted), _ROWS)))
         return list(
             product(
-                range(images), spans(self.counts[0], rows), spans(self.counts[1], columns), filters
+                range(images),
+                split_range(self.counts[0], rows),
+                split_range(self.counts[1], columns),
+                filters,
             )
         )
 
@@ -156,7 +158,10 @@ class _Plan:
         """G·w·Gᵀ of every filter and channel: (t·s, C_out, C_in)."""
         c_out, c_in = self.layer.filters.shape[:2]
         weights = np.empty((len(self.of_filters), c_out, c_in), self.layer.filters.dtype)
-        share(lambda: lambda part: self.transform(part, weights[:, part]), spans(c_out, _FILTERS))
+        parallel_for(
+            lambda: lambda part: self.transform(part, weights[:, part]),
+            split_range(c_out, _FILTERS),
+        )
         return weights
 
     def transform(self, part: slice, target: Array) -> None:

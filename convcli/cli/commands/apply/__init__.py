@@ -42,9 +42,9 @@ from convcli.engine.filtering import METHODS
 from convcli.files import make_folder
 from convcli.images.ranges import POLICIES
 from convcli.images.reading import MAX_PIXELS
+from convcli.parallel import available_cores, set_threads
 from convcli.pipeline.names import check_target
 from convcli.pipeline.plan import COMBINATIONS
-from convcli.threads import cores, set_threads
 
 
 @click.command(no_args_is_help=True)
@@ -234,7 +234,7 @@ def apply(context: click.Context, /, inputs: tuple[str, ...], **options: Any) ->
     if recipe.output_dir is not None and recipe.scheduler is None and not recipe.dry_run:
         make_folder(recipe.output_dir)
     if recipe.workers(inputs) == 1:
-        set_threads(recipe.threads or cores())
+        set_threads(recipe.threads or available_cores())
     counts: Counter[str] = Counter()
     jobs = make_jobs(recipe, plan, target, inputs)
     with (

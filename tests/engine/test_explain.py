@@ -24,9 +24,9 @@ from support.oracles import (
 
 from convcli.arithmetic.sizes import Window, window
 from convcli.engine.convolution import conv2d
+from convcli.engine.explain import Explanation, explain_convolution, explain_pool
 from convcli.engine.filtering import filter2d
 from convcli.engine.pooling import avg_pool2d, max_pool2d
-from convcli.engine.trace import Trace, trace_convolution, trace_pool
 from convcli.errors import ArgumentError, ShapeError
 
 Array = NDArray[Any]
@@ -79,7 +79,7 @@ def test_a_trace_ends_in_what_filter2d_gives(
         filter2d(image, kernel, bias=2.5, padding_mode=mode, flip=flip, **geometry.settings)
     )
     for at in some_places(seed, geometry.output):
-        traces = trace_convolution(
+        traces = explain_convolution(
             image, kernel, at, made(geometry), padding_mode=mode, bias=2.5, flip=flip
         )
         assert_allclose([trace.value for trace in traces], whole[at], atol=1e-9)
@@ -95,7 +95,7 @@ def test_a_layer_s_traces_end_in_what_conv2d_gives(
     image, weights = reals(seed, 2, *geometry.size), reals(seed + 1, 3, 2, *geometry.kernel)
     maps = conv2d(image, weights, padding_mode=mode, **geometry.settings)
     for at in some_places(seed, geometry.output):
-        traces = trace_convolution(
+        traces = explain_convolution(
             image.transpose(1, 2, 0), weights, at, made(geometry), padding_mode=mode
         )
         assert_allclose([trace.value for trace in traces], maps[:, at[0], at[1]], atol=1e-9)
@@ -109,7 +109,7 @@ def test_a_trace_shows_the_window_as_it_lies_on_the_padded_input(
     image, kernel = whole_numbers(seed, *geometry.size), whole_numbers(seed + 1, *geometry.kernel)
     padded = pad(image, geometry.sides, mode)
     for at in some_places(seed, geometry.output):
-        (trace,) = trace_convolution(image, kernel, at, made(geometry), padding_mode=mode)
+        (trace,) = explain_convolution(image, kernel, at, made(geometry), padding_mode=mode)
         rows, columns = taps(geometry, at)
         assert (list(trace.rows), list(trace.columns)) == (rows, columns)
         (top, _), (left, _) = geometry.sides
@@ -127,7 +127,7 @@ def test_a_trace_shows_the_window_as_it_lies_on_the_padded_input(
 
 def test_a_true_convolution_shows_its_kernel_turned() -> None:
     kernel = np.arange(6.0).reshape(2, 3)
-    (trace,) = trace_convolution(GRID, kernel, (0, 0), window((2, 3)), flip=True)
+    (trace,) = explain_convolution(GRID, kernel, (0, 0), window((2, 3)), flip=True)
     assert_array_equal(trace.kernel[0], [[5, 4, 3], [2, 1, 0]])
     assert_array_equal(trace.window[0], GRID[:2, :3])
 
@@ -141,14 +141,14 @@ def test_a_slice_reads_as_python_reads_it() -> None:
     ]
     for text, size, settings_ in cases:
         grid = np.arange(49.0).reshape(7, 7)
-        (trace,) = trace_convolution(grid, np.ones(size), (0, 1), window(size, **settings_))
+        (trace,) = explain_convolution(grid, np.ones(size), (0, 1), window(size, **settings_))
         assert trace.slice_text == text
         if "-" not in text:
             assert_array_equal(eval(text, {"X": grid}), trace.window[0])
 
 
 def test_the_bias_stands_beside_the_sum() -> None:
-    (trace,) = trace_convolution(GRID, np.ones((2, 2)), (0, 0), window(2), bias=0.5)
+    (trace,) = explain_convolution(GRID, np.ones((2, 2)), (0, 0), window(2), bias=0.5)
     assert (trace.total, trace.bias, trace.value) == (16.0, 0.5, 16.5)
 
 
@@ -172,13 +172,15 @@ def test_a_pool_s_trace_ends_in_the_pool_s_number(
         "avgpool": avg_pool2d(x, geometry.kernel, count_include_pad=count_padding, **asked),
     }
     for at, op in product(some_places(seed, output), pooled):
-        traces = trace_pool(x.transpose(1, 2, 0), at, shape, op=op, count_include_pad=count_padding)
+        traces = explain_pool(
+            x.transpose(1, 2, 0), at, shape, op=op, count_include_pad=count_padding
+        )
         assert_allclose([trace.value for trace in traces], pooled[op][:, at[0], at[1]], atol=1e-9)
         for trace in traces:
             assert_divided_rightly(trace, geometry, count_padding=count_padding)
 
 
-def assert_divided_rightly(trace: Trace, geometry: Geometry, *, count_padding: bool) -> None:
+def assert_divided_rightly(trace: Explanation, geometry: Geometry, *, count_padding: bool) -> None:
     """An average's divisor counts the taps that count; a maximum has none."""
     if trace.op == "maxpool":
         assert trace.divisor == 1
@@ -204,15 +206,15 @@ def test_what_a_ceil_pool_reaches_beyond_the_padding_is_not_divided_by() -> None
     shape = window(3, stride=2, ceil_mode=True)
     assert count_windows(4, 3, 2, (0, 0), ceil=True) == 2
     outputs = product((0, 1), (0, 1))
-    found = [trace_pool(grid, output, shape, op="avgpool")[0] for output in outputs]
+    found = [explain_pool(grid, output, shape, op="avgpool")[0] for output in outputs]
     assert [trace.value for trace in found] == [6, 7.5, 12, 13.5]
     assert [trace.divisor for trace in found] == [9, 6, 6, 4]
 
 
 def test_a_window_of_padding_alone_is_minus_infinity_or_nothing() -> None:
     shape = window(2, stride=1, padding=3)
-    assert trace_pool(GRID, (0, 0), shape, op="maxpool")[0].value == -np.inf
-    alone = trace_pool(GRID, (0, 0), shape, op="avgpool", count_include_pad=False)[0]
+    assert explain_pool(GRID, (0, 0), shape, op="maxpool")[0].value == -np.inf
+    alone = explain_pool(GRID, (0, 0), shape, op="avgpool", count_include_pad=False)[0]
     assert (alone.value, alone.divisor) == (0.0, 1)
 
 
@@ -222,19 +224,19 @@ def test_a_window_of_padding_alone_is_minus_infinity_or_nothing() -> None:
 @pytest.mark.parametrize("at", [(-1, 0), (0, -1), (3, 0), (0, 3), (10**12, 0)])
 def test_there_is_no_trace_of_an_output_that_is_not_there(at: Pair) -> None:
     with pytest.raises(ArgumentError, match=r"no output at .*rows are 0\.\.2, columns 0\.\.2"):
-        trace_convolution(GRID, np.ones((3, 3)), at, window(3))
+        explain_convolution(GRID, np.ones((3, 3)), at, window(3))
     with pytest.raises(ArgumentError, match="no output"):
-        trace_pool(GRID, at, window(3), op="maxpool")
+        explain_pool(GRID, at, window(3), op="maxpool")
 
 
 def test_there_is_no_trace_where_no_window_fits() -> None:
     with pytest.raises(ShapeError, match="empty"):
-        trace_convolution(GRID, np.ones((6, 6)), (0, 0), window(6))
+        explain_convolution(GRID, np.ones((6, 6)), (0, 0), window(6))
     with pytest.raises(ShapeError, match="empty"):
-        trace_pool(GRID, (0, 0), window(6), op="avgpool")
+        explain_pool(GRID, (0, 0), window(6), op="avgpool")
 
 
 @pytest.mark.parametrize("shape", [(2, 3, 3), (4, 2, 3, 3)])
 def test_a_kernel_that_sums_channels_needs_as_many(shape: tuple[int, ...]) -> None:
     with pytest.raises(ShapeError, match="sums over 2 channels; the image has 1"):
-        trace_convolution(GRID, np.ones(shape), (0, 0), window(3))
+        explain_convolution(GRID, np.ones(shape), (0, 0), window(3))

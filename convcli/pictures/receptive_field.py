@@ -10,19 +10,19 @@ from numpy.typing import NDArray
 
 from convcli.arithmetic.lookback import Area
 from convcli.pictures.canvas import Canvas
-from convcli.pictures.figure import sheet
-from convcli.pictures.panels import Framed, Panel
-from convcli.pictures.theme import LIGHT, Theme, mixed
+from convcli.pictures.panels import Panel, TitledPanel
+from convcli.pictures.sheet import render
+from convcli.pictures.theme import LIGHT, Theme, mix
 
 Values = NDArray[Any]
 
 SIDE = 190  # pixels of a map's longer side
-MOST_LINES = 20  # positions a side that are still told apart
+MAX_GRID_LINES = 20  # positions a side that are still told apart
 IN_A_ROW = 5
 
 
 @dataclass(frozen=True)
-class Sightline(Framed):
+class ReceptiveFieldPanel(TitledPanel):
     """One map, and the part of it that an output sees; what lies beyond its border is padding.
 
     Parameters
@@ -72,7 +72,7 @@ class Sightline(Framed):
         rows, columns = self.area
         if rows is not None and columns is not None:
             self._draw_area(canvas, left, top, theme)
-        if max(self.extent) <= MOST_LINES:
+        if max(self.extent) <= MAX_GRID_LINES:
             for row in range(self.extent[0]):
                 for column in range(self.extent[1]):
                     at = (left + column * self.scale, top + row * self.scale)
@@ -103,11 +103,11 @@ class Sightline(Framed):
             else:
                 canvas.rectangle(inside, outline=theme.window, width=3)
         if any(self.overhang):
-            colour = mixed(theme.ink, theme.window, 0.5)
-            canvas.rectangle(whole, outline=colour, dashed=True)
+            color = mix(theme.ink, theme.window, 0.5)
+            canvas.rectangle(whole, outline=color, dashed=True)
 
 
-def sight_figure(
+def draw_receptive_field(
     maps: Sequence[tuple[str, tuple[int, int], Area]],
     suffix: str,
     *,
@@ -130,7 +130,7 @@ def sight_figure(
         A PNG or an SVG file.
     """
     panels: list[Panel] = [
-        Sightline(
+        ReceptiveFieldPanel(
             title,
             [f"{size[0]}x{size[1]}", f"sees {_length(area[0])}x{_length(area[1])}"],
             size,
@@ -140,7 +140,7 @@ def sight_figure(
         for place, (title, size, area) in enumerate(maps)
     ]
     rows = [panels[start : start + IN_A_ROW] for start in range(0, len(panels), IN_A_ROW)]
-    return sheet(rows, suffix, theme)
+    return render(rows, suffix, theme)
 
 
 def _length(interval: tuple[int, int] | None) -> int:

@@ -22,7 +22,7 @@ Work: TypeAlias = Callable[[Item], object]
 
 _count = 1
 _lock = Lock()
-_sharing = 0  # calls of `share` that keep BLAS to one thread now
+_sharing = 0  # calls of `parallel_for` that keep BLAS to one thread now
 _blas_before = 1  # what it had before the first of them
 
 
@@ -45,22 +45,22 @@ def set_threads(count: int) -> None:
     Examples
     --------
     >>> set_threads(1)
-    >>> threads()
+    >>> get_threads()
     1
     """
     global _count  # noqa: PLW0603  # one number for the whole process, as BLAS libraries have it
     _count = as_number(count, "threads", least=1)
 
 
-def threads() -> int:
+def get_threads() -> int:
     """How many threads filters and layers compute in."""
     return _count
 
 
-def cores() -> int:
+def available_cores() -> int:
     """How many cores this process may use.
 
-    >>> cores() >= 1
+    >>> available_cores() >= 1
     True
     """
     if hasattr(os, "sched_getaffinity"):
@@ -68,7 +68,7 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def share(hire: Callable[[], Work[Item]], items: Iterable[Item]) -> None:
+def parallel_for(hire: Callable[[], Work[Item]], items: Iterable[Item]) -> None:
     """Have every item done, by as many workers as there are threads; items are taken in turn.
 
     Parameters
@@ -88,7 +88,7 @@ def share(hire: Callable[[], Work[Item]], items: Iterable[Item]) -> None:
     >>> squares = [0] * 4
     >>> def hire():
     ...     return lambda number: squares.__setitem__(number, number**2)
-    >>> share(hire, range(4))
+    >>> parallel_for(hire, range(4))
     >>> squares
     [0, 1, 4, 9]
     """
@@ -97,14 +97,14 @@ def share(hire: Callable[[], Work[Item]], items: Iterable[Item]) -> None:
     # BLAS would cut products up by threads of its own, and sums would differ in their last bits.
     with _blas_alone():
         if helpers > 0:
-            _share_out(hire, iter(waiting), helpers)
+            _run_shared(hire, iter(waiting), helpers)
             return
         work = hire()
         for item in waiting:
             work(item)
 
 
-def _share_out(hire: Callable[[], Work[Item]], turn: Iterator[Item], helpers: int) -> None:
+def _run_shared(hire: Callable[[], Work[Item]], turn: Iterator[Item], helpers: int) -> None:
     """Let this thread and so many others take items in turn: one next() is atomic."""
     failures: list[BaseException] = []
 
@@ -115,11 +115,11 @@ def _share_out(hire: Callable[[], Work[Item]], turn: Iterator[Item], helpers: in
                 if failures:
                     return
                 work(item)
-        except BaseException as error:  # noqa: BLE001  # raised again where `share` was called
+        except BaseException as error:  # noqa: BLE001  # raised again where `parallel_for` was called
             failures.append(error)
 
-    errands = [_Errand(labour) for _ in range(helpers)]
-    _crew.send(errands)
+    errands = [_Task(labour) for _ in range(helpers)]
+    _pool.send(errands)
     labour()
     if failures and not isinstance(failures[0], Exception):
         raise failures[0]  # a signal: the others are left to end with the process
@@ -129,7 +129,7 @@ def _share_out(hire: Callable[[], Work[Item]], turn: Iterator[Item], helpers: in
         raise failures[0]
 
 
-class _Errand:
+class _Task:
     """Work that one of the crew begins, unless it is waited for before that."""
 
     def __init__(self, labour: Callable[[], None]) -> None:
@@ -152,14 +152,14 @@ class _Errand:
             self._ended.acquire()
 
 
-class _Crew:
+class _Pool:
     """Threads that wait for work: starting one takes as long as filtering a small picture."""
 
     def __init__(self) -> None:
-        self._waiting: SimpleQueue[_Errand] = SimpleQueue()
+        self._waiting: SimpleQueue[_Task] = SimpleQueue()
         self._members = 0
 
-    def send(self, errands: Sequence[_Errand]) -> None:
+    def send(self, errands: Sequence[_Task]) -> None:
         """Have these done, by threads that end with the process."""
         for errand in errands:
             self._waiting.put(errand)
@@ -172,22 +172,22 @@ class _Crew:
             self._members += 1
 
 
-def _serve(waiting: SimpleQueue[_Errand]) -> None:
+def _serve(waiting: SimpleQueue[_Task]) -> None:
     while True:
         waiting.get().run()  # no name keeps an errand, and what it refers to, until the next one
 
 
-_crew = _Crew()
+_pool = _Pool()
 
 
-def _forget_crew() -> None:
+def _replace_pool() -> None:
     """A forked process has none of the threads."""
-    global _crew  # noqa: PLW0603
-    _crew = _Crew()
+    global _pool  # noqa: PLW0603
+    _pool = _Pool()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_crew)
+    os.register_at_fork(after_in_child=_replace_pool)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 import pytest
 
-from convcli.threads import set_threads, share
+from convcli.parallel import parallel_for, set_threads
 
 
 @pytest.fixture(autouse=True)
@@ -20,7 +20,7 @@ def _two_threads() -> Iterator[None]:
 def all_of(count: int) -> set[int]:
     """What is done of so many items."""
     done: list[int] = []
-    share(lambda: done.append, range(count))
+    parallel_for(lambda: done.append, range(count))
     assert len(done) == len(set(done))
     return set(done)
 
@@ -35,14 +35,14 @@ def test_the_same_threads_work_again() -> None:
 
 def test_two_threads_work_at_once() -> None:
     both = threading.Barrier(2, timeout=30)
-    share(lambda: lambda _: both.wait(), range(2))
+    parallel_for(lambda: lambda _: both.wait(), range(2))
 
 
 def test_as_many_threads_as_are_asked_for_later() -> None:
     all_of(4)
     set_threads(4)
     four = threading.Barrier(4, timeout=30)
-    share(lambda: lambda _: four.wait(), range(4))
+    parallel_for(lambda: lambda _: four.wait(), range(4))
 
 
 def test_sharing_within_what_is_shared_never_waits_for_itself() -> None:
@@ -53,7 +53,7 @@ def test_sharing_within_what_is_shared_never_waits_for_itself() -> None:
         found.append(all_of(3))
 
     def outer() -> None:
-        share(lambda: work, range(20))
+        parallel_for(lambda: work, range(20))
 
     callers = [threading.Thread(target=outer, daemon=True) for _ in range(4)]
     for one in callers:
@@ -74,7 +74,7 @@ def test_what_a_worker_raises_is_raised_and_the_next_call_works() -> None:
 
     for _ in range(20):
         with pytest.raises(KeyError, match="5"):
-            share(hire, range(10))
+            parallel_for(hire, range(10))
         assert all_of(4) == set(range(4))
 
 
@@ -91,7 +91,7 @@ def test_workers_keep_to_what_the_caller_says_of_overflows(
 
     all_of(4)
     with np.errstate(over=state):
-        share(lambda: work, range(2))
+        parallel_for(lambda: work, range(2))
     assert seen == [state] * 2
 
 
@@ -103,7 +103,7 @@ def test_a_forked_process_has_a_crew_of_its_own() -> None:
     if child == 0:
         both = threading.Barrier(2, timeout=30)
         try:
-            share(lambda: lambda _: both.wait(), range(2))
+            parallel_for(lambda: lambda _: both.wait(), range(2))
         except BaseException:  # noqa: BLE001
             os._exit(1)
         os._exit(0)

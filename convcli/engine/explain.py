@@ -11,12 +11,12 @@ from numpy.typing import ArrayLike
 from convcli.arithmetic.arguments import Pair
 from convcli.arithmetic.sizes import Window
 from convcli.engine.arrays import Array, as_numbers
-from convcli.engine.naive import source
+from convcli.engine.naive import source_index
 from convcli.errors import ArgumentError, ShapeError
 
 
 @dataclass(frozen=True, slots=True)
-class Trace:
+class Explanation:
     """One output value, and all that it was made of.
 
     Parameters
@@ -69,7 +69,7 @@ class Trace:
         return f"X[{_slice(self.rows)}, {_slice(self.columns)}]"
 
 
-def trace_convolution(
+def explain_convolution(
     image: ArrayLike,
     kernel: ArrayLike,
     at: Pair,
@@ -78,7 +78,7 @@ def trace_convolution(
     padding_mode: str = "zero",
     bias: float = 0.0,
     flip: bool = False,
-) -> list[Trace]:
+) -> list[Explanation]:
     """Trace the outputs at one position: one for each channel, or for each map of a layer.
 
     Parameters
@@ -100,7 +100,7 @@ def trace_convolution(
     Examples
     --------
     >>> window = Window(kernel=(2, 2))
-    >>> trace = trace_convolution([[1, 2, 3], [4, 5, 6]], [[1, 0], [0, 1]], (0, 1), window)[0]
+    >>> trace = explain_convolution([[1, 2, 3], [4, 5, 6]], [[1, 0], [0, 1]], (0, 1), window)[0]
     >>> trace.products.tolist(), trace.value, trace.slice_text
     ([[[2.0, 0.0], [0.0, 6.0]]], 8.0, 'X[0:2, 1:3]')
     """
@@ -122,15 +122,15 @@ def trace_convolution(
         layers = weights if weights.ndim == 4 else weights[np.newaxis]
         pairs = [(window, one) for one in layers]
     return [
-        Trace(at, channel, rows, columns, seen, is_padding, weight, seen * weight,
+        Explanation(at, channel, rows, columns, seen, is_padding, weight, seen * weight,
               float((seen * weight).sum()), bias)
         for channel, (seen, weight) in enumerate(pairs)
     ]  # fmt: skip
 
 
-def trace_pool(
+def explain_pool(
     image: ArrayLike, at: Pair, shape: Window, *, op: str, count_include_pad: bool = True
-) -> list[Trace]:
+) -> list[Explanation]:
     """Trace a maximum or an average at one position: one for each channel.
 
     Parameters
@@ -155,7 +155,8 @@ def trace_pool(
         divisor = _divisor(rows, columns, shape, size, count_include_pad)
     ones = np.ones((1, *shape.kernel))
     return [
-        Trace(at, channel, rows, columns, seen[np.newaxis], is_padding, ones, seen[np.newaxis],
+        Explanation(at, channel, rows, columns, seen[np.newaxis], is_padding, ones,
+              seen[np.newaxis],
               float(seen.max() if op == "maxpool" else seen.sum()), 0.0, divisor, op)
         for channel, seen in enumerate(window)
     ]  # fmt: skip
@@ -185,7 +186,7 @@ def _window(pixels: Array, rows: Sequence[int], columns: Sequence[int], mode: st
     seen = np.zeros((channels, len(rows), len(columns)))
     for u, row in enumerate(rows):
         for v, column in enumerate(columns):
-            inside = source(row, height, mode), source(column, width, mode)
+            inside = source_index(row, height, mode), source_index(column, width, mode)
             if None not in inside:
                 seen[:, u, v] = pixels[inside]
     return seen

@@ -12,7 +12,7 @@ from convcli.arithmetic.sizes import Window, effective_kernel, window
 from convcli.engine.arrays import Array, as_batch, as_bias, as_filters, as_real, like_batch
 from convcli.engine.columns import as_columns, empty_target, overlap_add
 from convcli.engine.padding import pad2d
-from convcli.engine.tiles import COLUMNS_BYTES, needed, spans, tiles
+from convcli.engine.scratch import MAX_COLUMNS_BYTES, input_span, split_plane, split_range
 from convcli.errors import ShapeError
 
 
@@ -138,13 +138,13 @@ def conv_transpose2d(
         transposed=True,
         output_padding=output_padding,
     )
-    maps = _painted(images, weights.reshape(count, c_in // count, -1), shape)
+    maps = _conv_transpose(images, weights.reshape(count, c_in // count, -1), shape)
     if bias is not None:
         maps += as_bias(bias, c_out).astype(maps.dtype)[:, np.newaxis, np.newaxis]
     return like_batch(maps, array)
 
 
-def _painted(images: Array, weights: Array, shape: Window) -> Array:
+def _conv_transpose(images: Array, weights: Array, shape: Window) -> Array:
     """Columns by a product, col2im band by band: (N, C_in, H, W) -> (N, C_out, oh, ow).
 
     `weights` are (G, C_in/G, C_out/G·kh·kw).
@@ -159,13 +159,13 @@ def _painted(images: Array, weights: Array, shape: Window) -> Array:
     )
     extent = effective_kernel(shape.kernel[0], shape.dilation[0])
     one_row = max(n, 1) * c_out * taps * size[1] * images.itemsize  # bytes of its columns
-    for rows in spans(size[0], COLUMNS_BYTES // one_row):
+    for rows in split_range(size[0], MAX_COLUMNS_BYTES // one_row):
         band = images[:, :, rows]
         length = band.shape[2] * band.shape[3]
         grouped = band.reshape(n, *weights.shape[:2], length)  # (N, G, C_in/G, L)
         windows = weights.swapaxes(-1, -2) @ grouped  # (N, G, C_out/G·kh·kw, L)
         windows = windows.reshape(n, c_out, *shape.kernel, *band.shape[2:])
-        overlap_add(padded[:, :, needed(rows, shape.stride[0], extent)], windows, shape)
+        overlap_add(padded[:, :, input_span(rows, shape.stride[0], extent)], windows, shape)
     return padded[:, :, top : top + oh, left : left + ow]
 
 
@@ -179,7 +179,7 @@ def _positions(
     height, width = map(effective_kernel, shape.kernel, shape.dilation)
     one_column = padded.shape[1] * shape.kernel[0] * shape.kernel[1] * padded.itemsize  # bytes
     for n in range(len(padded)):
-        for rows, columns in tiles(*output, COLUMNS_BYTES // one_column):
-            seen_rows = needed(rows, shape.stride[0], height)
-            seen_columns = needed(columns, shape.stride[1], width)
+        for rows, columns in split_plane(*output, MAX_COLUMNS_BYTES // one_column):
+            seen_rows = input_span(rows, shape.stride[0], height)
+            seen_columns = input_span(columns, shape.stride[1], width)
             yield n, rows, columns, (slice(n, n + 1), slice(None), seen_rows, seen_columns)

@@ -19,8 +19,8 @@ from support.oracles import (
 )
 
 from convcli.arithmetic.sizes import window
-from convcli.engine.backward import conv2d_backward, conv_transpose2d
 from convcli.engine.convolution import conv2d
+from convcli.engine.gradients import conv2d_backward, conv_transpose2d
 from convcli.errors import ArgumentError, ShapeError
 
 channels = st.tuples(st.integers(1, 3), st.integers(1, 2), st.integers(1, 2))
