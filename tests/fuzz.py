@@ -34,7 +34,7 @@ WARM = (
     *("convcli.cli.sight", "convcli.cli.tables", "convcli.images.deep", "convcli.images.writing"),
     *("convcli.cli.networks", "convcli.cli.report", "convcli.arithmetic.explanation"),
     *("convcli.engine.gradients", "convcli.engine.pooling", "convcli.images.floats"),
-    *("convcli.pipeline.maps", "decimal"),
+    *("convcli.pipeline.execute", "decimal"),
     *("numpy.fft", "rich.console", "rich.table", "PIL.ImageCms"),
 )
 WARM_IF_THERE = ("imagecodecs", "tifffile")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
+from convcli.batch import Job, Report
 from convcli.cli.output import escape_control, format_json, format_numbers, log, print_data
-from convcli.jobs import Job, Report
 from convcli.pipeline.memory import format_bytes
 from convcli.pipeline.plan import Plan
-from convcli.pipeline.rehearsal import Rehearsal, RehearsedStep
-from convcli.pipeline.results import Written
-from convcli.pipeline.run import Outcome, shown
+from convcli.pipeline.route import Route, RouteStep
+from convcli.pipeline.run import Outcome, to_display_pixels
+from convcli.pipeline.write import OutputFile
 
 if TYPE_CHECKING:
     from convcli.cli.commands.apply.options import ApplyOptions
@@ -30,7 +30,7 @@ def print_report(report: Report, recipe: ApplyOptions) -> None:
         for note in report.notes:
             log(f"{report.source}: {note}")
     if recipe.verbose and not recipe.dry_run:
-        for one in report.rehearsals:
+        for one in report.routes:
             log(f"{report.source}: {summary_text(one, report.seconds)}")
     if report.text:
         print_data(report.text)
@@ -40,7 +40,7 @@ def print_report(report: Report, recipe: ApplyOptions) -> None:
 
 def _print_dry_run(report: Report, recipe: ApplyOptions) -> None:
 
-    for one in report.rehearsals:
+    for one in report.routes:
         if recipe.as_json:
             print_data(format_json(dry_run_document(report.source, one)))
         else:
@@ -76,19 +76,19 @@ def _render_preview(outcome: Outcome, plan: Plan) -> str:
     from shutil import get_terminal_size
 
     from convcli.pictures.text import has_colors, has_true_color, render_preview
-    from convcli.pipeline.maps import prepared
+    from convcli.pipeline.execute import preprocess
 
     if not has_colors(sys.stdout):
         return ""
-    pictures = [shown(outcome.picture, prepared(outcome.picture, plan), plan)]
-    pictures += [shown(outcome.picture, one, plan) for one in outcome.maps]
+    pictures = [to_display_pixels(outcome.picture, preprocess(outcome.picture, plan), plan)]
+    pictures += [to_display_pixels(outcome.picture, one, plan) for one in outcome.maps]
     columns = get_terminal_size().columns
     return render_preview(pictures, columns, true_color=has_true_color())
 
 
-def _output_document(report: Report, written: Written) -> dict[str, Any]:
+def _output_document(report: Report, written: OutputFile) -> dict[str, Any]:
     """What became of one input, for JSON."""
-    methods = (one.methods for one in report.rehearsals)
+    methods = (one.methods for one in report.routes)
     return {
         "input": report.source,
         "output": written.path,
@@ -100,11 +100,11 @@ def _output_document(report: Report, written: Written) -> dict[str, Any]:
     }
 
 
-def dry_run_text(source: str, rehearsal: Rehearsal) -> str:
+def dry_run_text(source: str, route: Route) -> str:
     """An input, every step of every map's way, the memory, and what would be written."""
-    frames = f", {rehearsal.frames} frames" if rehearsal.frames > 1 else ""
-    lines = [f"{escape_control(source)}: {_shape_text(rehearsal.shape)} {rehearsal.kind}{frames}"]
-    for label, way in rehearsal.ways:
+    frames = f", {route.frames} frames" if route.frames > 1 else ""
+    lines = [f"{escape_control(source)}: {_shape_text(route.shape)} {route.kind}{frames}"]
+    for label, way in route.ways:
         rows = [(step.title, _shape_text(step.shape), _method_text(step)) for step in way]
         wide = [max(len(row[column]) for row in rows) for column in (0, 1)] if rows else [0, 0]
         lines.append(f"  {label}")
@@ -112,18 +112,18 @@ def dry_run_text(source: str, rehearsal: Rehearsal) -> str:
             f"    {title:<{wide[0]}}  {shape:<{wide[1]}}  {method}".rstrip()
             for title, shape, method in rows
         ]
-    lines.append(f"  memory: about {format_bytes(rehearsal.memory)}")
-    lines += [f"  output: {escape_control(path)}" for path in rehearsal.outputs]
+    lines.append(f"  memory: about {format_bytes(route.memory)}")
+    lines += [f"  output: {escape_control(path)}" for path in route.outputs]
     return "\n".join(lines)
 
 
-def dry_run_document(source: str, rehearsal: Rehearsal) -> dict[str, Any]:
+def dry_run_document(source: str, route: Route) -> dict[str, Any]:
     """The same for JSON."""
     return {
         "input": source,
-        "shape": rehearsal.shape,
-        "type": rehearsal.kind,
-        "frames": rehearsal.frames,
+        "shape": route.shape,
+        "type": route.kind,
+        "frames": route.frames,
         "maps": [
             {
                 "label": label,
@@ -137,29 +137,29 @@ def dry_run_document(source: str, rehearsal: Rehearsal) -> dict[str, Any]:
                     for step in way
                 ],
             }
-            for label, way in rehearsal.ways
+            for label, way in route.ways
         ],
-        "memory": rehearsal.memory,
-        "outputs": rehearsal.outputs,
+        "memory": route.memory,
+        "outputs": route.outputs,
     }
 
 
-def summary_text(rehearsal: Rehearsal, seconds: float) -> str:
+def summary_text(route: Route, seconds: float) -> str:
     """How an input was filtered, on one line."""
     steps = [
         f"{step.title} {_shape_text(step.shape)}"
         + (f" by {_method_text(step)}" if step.choice else "")
-        for _, way in rehearsal.ways
+        for _, way in route.ways
         for step in way
     ]
-    told = [_shape_text(rehearsal.shape) + f" {rehearsal.kind}", *dict.fromkeys(steps)]
+    told = [_shape_text(route.shape) + f" {route.kind}", *dict.fromkeys(steps)]
     return (
-        f"{' -> '.join(told) if len(rehearsal.ways) == 1 else '; '.join(told)}; "
-        f"about {format_bytes(rehearsal.memory)} of memory; {seconds:.2f} s"
+        f"{' -> '.join(told) if len(route.ways) == 1 else '; '.join(told)}; "
+        f"about {format_bytes(route.memory)} of memory; {seconds:.2f} s"
     )
 
 
-def _method_text(step: RehearsedStep) -> str:
+def _method_text(step: RouteStep) -> str:
     return f"{step.choice.method}: {step.choice.reason}" if step.choice else ""
 
 

@@ -12,16 +12,15 @@ from convcli.arithmetic.wiring import INPUT, last_uses, sources
 from convcli.engine.filtering import sum_dtype
 from convcli.errors import FileError
 from convcli.images.film import Film, Header
-from convcli.pipeline.course import Course, is_changed
-from convcli.pipeline.direct import goes_directly
-from convcli.pipeline.names import Target, format_name
+from convcli.pipeline.fused import can_fuse, can_stream
+from convcli.pipeline.outputs import OutputTarget, format_name
 from convcli.pipeline.plan import Plan
-from convcli.pipeline.results import chosen_range
-from convcli.pipeline.streaming import can_stream
+from convcli.pipeline.shapes import MapShapes, has_preprocessing
+from convcli.pipeline.write import choose_range
 
-RESTING = 48 << 20  # bytes: the interpreter, NumPy, Pillow and its codecs
-SCRATCH = 32 << 20  # what is kept at least for bands and their columns, and parts of a PNG
-MACHINE_SHARE = 0.75  # of the machine's memory: the most that is taken where nothing is said
+BASE_BYTES = 48 << 20  # bytes: the interpreter, NumPy, Pillow and its codecs
+MIN_SCRATCH_BYTES = 32 << 20  # at least, for bands, their columns and parts of a PNG
+MAX_MACHINE_SHARE = 0.75  # of the machine's memory: the most that is taken where nothing is said
 CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 # How many arrays as large as its result an operation holds at once beside it, input and output.
 TEMPORARIES = {"linear": 1, "under alpha": 1, "rescale": 3, "layer": 1}
@@ -31,11 +30,11 @@ ENCODER_BYTES = {"WEBP": 20, "GIF": 8, "TIFF": 4}
 FIGURE_BYTES = 16  # of each value of a map that is drawn
 
 
-def needed_memory(
+def estimate_memory(
     film: Film,
     plan: Plan,
-    target: Target,
-    ways: tuple[Course, ...],
+    target: OutputTarget,
+    ways: tuple[MapShapes, ...],
     scratch: int,
     *,
     draws_figure: bool = False,
@@ -57,14 +56,14 @@ def needed_memory(
     draws_figure : bool
     """
     header = film.header
-    fixed = RESTING + max(SCRATCH, scratch)
+    fixed = BASE_BYTES + max(MIN_SCRATCH_BYTES, scratch)
     if can_stream(film.path, plan, target):
         return fixed
-    is_film = film.count > 1 and plan.frame is None and target.holds_frames
+    is_film = film.count > 1 and plan.frame is None and target.can_hold_frames
     outputs = [way.output for way in ways]
     decoding = header.bytes + _codec(header, film.kind)
     kind = format_name(target.template or "")
-    if not (is_film or draws_figure) and goes_directly(header, plan, target):
+    if not (is_film or draws_figure) and can_fuse(header, plan, target):
         return fixed + _rounded_up(decoding, _direct(header, plan, outputs, kind))
     maps, filtering = _filtering(header, plan, ways)
     drawn = [_drawn(one, header, plan, kind) for one in outputs] if target.draws else [0]
@@ -91,7 +90,7 @@ def check_memory(needed: int, plan: Plan, source: str) -> None:
     FileError
         With both figures.
     """
-    most = default_limit() if plan.max_memory is None else plan.max_memory
+    most = default_max_memory() if plan.max_memory is None else plan.max_memory
     if most is not None and needed > most:
         raise FileError(
             source,
@@ -100,10 +99,10 @@ def check_memory(needed: int, plan: Plan, source: str) -> None:
         )
 
 
-def default_limit() -> int | None:
+def default_max_memory() -> int | None:
     """The most that all processes together take where nothing is said."""
     machine = machine_memory()
-    return None if machine is None else int(machine * MACHINE_SHARE)
+    return None if machine is None else int(machine * MAX_MACHINE_SHARE)
 
 
 def format_bytes(count: int) -> str:
@@ -146,13 +145,13 @@ def _direct(header: Header, plan: Plan, outputs: list[Shape], kind: str) -> int:
     return max(values + max(pixels), *writing)
 
 
-def _filtering(header: Header, plan: Plan, ways: tuple[Course, ...]) -> tuple[int, int]:
+def _filtering(header: Header, plan: Plan, ways: tuple[MapShapes, ...]) -> tuple[int, int]:
     """The bytes of all maps, and the most that is held while they are made."""
     kind = sum_dtype(header.dtype).itemsize
     height, width, channels = header.shape
     own = height * width * channels * kind  # the input as floating point
     area = math.prod(plan.resize or (height, width))
-    changes = is_changed(plan, header)
+    changes = has_preprocessing(plan, header)
     prepared = area * (1 if plan.gray else channels) * kind if changes else 0
     preparing = own * (plan.linear * TEMPORARIES["linear"] + changes * TEMPORARIES["under alpha"])
     starts = [math.prod(way.start) * kind for way in ways]
@@ -171,7 +170,7 @@ def _filtering(header: Header, plan: Plan, ways: tuple[Course, ...]) -> tuple[in
     return sum(outputs) + alphas, held + max(preparing, kernels, stacks, ending)
 
 
-def _stack(plan: Plan, way: Course) -> int:
+def _stack(plan: Plan, way: MapShapes) -> int:
     """The most values that a map's layers hold at once, beside what it starts with."""
     inputs_of = sources([step.layer for step in plan.layers])
     last_use = last_uses(inputs_of)
@@ -192,7 +191,7 @@ def _drawn(shape: Shape, header: Header, plan: Plan, kind: str) -> int:
     """A map as pixels, what encodes them, and what stretching them takes."""
     depth = header.depth or 8
     stretching = 0
-    if chosen_range(plan, header.depth) == "rescale":
+    if choose_range(plan, header.depth) == "rescale":
         stretching = TEMPORARIES["rescale"] * math.prod(shape) * 8
     pixels = (math.prod(shape) + header.has_alpha * math.prod(shape[1:])) * depth // 8
     return max(pixels * (1 + header.has_alpha) + _encoder(shape, depth, kind), pixels + stretching)

@@ -37,15 +37,15 @@ def apply_step(step: Step, inputs: Sequence[Array], method: str) -> Array:
     """
     layer, values = step.layer, inputs[0]
     if layer.op == "conv":
-        return convolved(step, values, method)
+        return convolve(step, values, method)
     if layer.op == "tconv":
-        return transposed(step, values)
+        return convolve_transposed(step, values)
     if layer.op in ACTIVATIONS:
         return ACTIVATIONS[layer.op](values)
     return _OTHERS[layer.op](layer, inputs)
 
 
-def convolved(step: Step, values: Array, method: str) -> Array:
+def convolve(step: Step, values: Array, method: str) -> Array:
     """A kernel over a map: sums in floating point, in the image's own units."""
     layer = step.layer
     weights, groups = _weights(step, values.shape[2])
@@ -127,7 +127,7 @@ def _check_groups(step: Step, method: str) -> None:
         )
 
 
-def transposed(step: Step, values: Array) -> Array:
+def convolve_transposed(step: Step, values: Array) -> Array:
     """A transposed convolution over a map."""
     from convcli.engine.gradients import conv_transpose2d
 

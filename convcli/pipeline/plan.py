@@ -16,7 +16,7 @@ from convcli.images.reading import MAX_PIXELS
 from convcli.kernels.kernel import Kernel, check_sides
 from convcli.kernels.spec import file_of, load_kernel
 
-MOST_STEP = 65_536  # padding, stride and dilation
+MAX_STEP = 65_536  # padding, stride and dilation
 COMBINATIONS = ("sum", "mean", "max", "magnitude")
 NOT_FOR_IMAGES = ("bn", "linear", "flatten", "dropout")
 
@@ -93,7 +93,7 @@ class Plan:
         return tuple(path for spec in specs if spec is not None and (path := file_of(spec)))
 
     @property
-    def squashes(self) -> bool:
+    def has_bounded_activation(self) -> bool:
         """Whether a sigmoid or a tanh leaves values that fill little of a pixel's range."""
         return any(step.layer.op in ("sigmoid", "tanh") for step in self.layers)
 
@@ -104,7 +104,7 @@ def load_kernels(specs: Sequence[str]) -> list[Kernel]:
     return [by_spec[spec] for spec in specs]
 
 
-def layer_steps(
+def make_layer_steps(
     layers: Iterable[Layer], *, method: str, max_pixels: int = MAX_PIXELS
 ) -> tuple[Step, ...]:
     """Check a stack of layers for use on images, and load its kernels.
@@ -126,23 +126,21 @@ def layer_steps(
     sources(stack)  # raises where a name leads nowhere
     kernels = iter(load_kernels([layer.spec for layer in stack if layer.spec is not None]))
     return tuple(
-        Step(layer=layer) if layer.spec is None else convolution(layer, next(kernels), method)
+        Step(layer=layer) if layer.spec is None else make_convolution(layer, next(kernels), method)
         for layer in stack
     )
 
 
-def convolution(layer: Layer, kernel: Kernel, method: str, *, flip: bool = False) -> Step:
+def make_convolution(layer: Layer, kernel: Kernel, method: str, *, flip: bool = False) -> Step:
     """Join a convolution with its kernel, which must be one that the method can take."""
     if layer.op == "conv":
         check_method(method, kernel)
-    sized = replace(
-        with_kernel(layer, kernel.matrix.shape), origin=turned_origin(kernel, flip=flip)
-    )
+    sized = replace(with_kernel(layer, kernel.matrix.shape), origin=flip_origin(kernel, flip=flip))
     _ = sized.window  # raises for an output padding that it cannot have
     return Step(layer=sized, kernel=kernel, flip=flip)
 
 
-def turned_origin(kernel: Kernel, *, flip: bool) -> Pair | None:
+def flip_origin(kernel: Kernel, *, flip: bool) -> Pair | None:
     """Where a kernel's origin lies once it is turned as it will be applied."""
     if kernel.origin is None or not flip:
         return kernel.origin
@@ -164,10 +162,10 @@ def check_limits(layer: Layer, max_pixels: int = MAX_PIXELS) -> None:
     typed = {"stride": (layer.stride,), "dilation": (layer.dilation,), "padding": sides}
     for what, pairs in typed.items():
         largest = max((max(pair) for pair in pairs), default=0)
-        if largest > MOST_STEP:
-            raise LimitError(f"{what} {largest} is too large: the most is {MOST_STEP}")
-    if layer.channels is not None and layer.channels > MOST_STEP:
-        raise LimitError(f"c={layer.channels} is too large: the most is {MOST_STEP}")
+        if largest > MAX_STEP:
+            raise LimitError(f"{what} {largest} is too large: the most is {MAX_STEP}")
+    if layer.channels is not None and layer.channels > MAX_STEP:
+        raise LimitError(f"c={layer.channels} is too large: the most is {MAX_STEP}")
     if layer.size is not None and layer.size[0] * layer.size[1] > max_pixels:
         raise LimitError(
             f"an output of {layer.size[0]}x{layer.size[1]} is too large: "

@@ -16,26 +16,31 @@ from convcli.images.metadata import NO_METADATA
 from convcli.images.picture import Picture
 from convcli.images.ranges import to_pixels
 from convcli.images.reading import opened_film
-from convcli.pipeline.direct import drawn_directly, goes_directly
-from convcli.pipeline.memory import check_memory
-from convcli.pipeline.names import Target
-from convcli.pipeline.plan import Plan
-from convcli.pipeline.rehearsal import Rehearsal, check_outputs, rehearsed
-from convcli.pipeline.results import (
-    Drawn,
-    Written,
-    chosen_range,
-    draw,
-    write_drawn,
-    write_films,
-    write_maps,
+from convcli.pipeline.fused import (
+    can_fuse,
+    can_stream,
+    filter_to_pixels,
+    stream_npy,
+    without_pixel_limit,
 )
-from convcli.pipeline.streaming import can_stream, stream, unbounded
+from convcli.pipeline.memory import check_memory
+from convcli.pipeline.outputs import OutputTarget
+from convcli.pipeline.plan import Plan
+from convcli.pipeline.route import Route, check_outputs, choose_route
+from convcli.pipeline.write import (
+    OutputFile,
+    Rendered,
+    choose_range,
+    render,
+    write_animations,
+    write_maps,
+    write_rendered,
+)
 
 if TYPE_CHECKING:
-    from convcli.pipeline.maps import Watch
+    from convcli.pipeline.execute import StageCallback
 
-NOTHING = np.zeros((1, 1, 1), np.uint8)  # where values are not kept
+PLACEHOLDER = np.zeros((1, 1, 1), np.uint8)  # where values are not kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,19 +68,19 @@ class Outcome:
     source: str
     picture: Picture
     maps: tuple[Array, ...]
-    written: tuple[Written, ...]
+    written: tuple[OutputFile, ...]
     notes: tuple[str, ...]
-    rehearsal: Rehearsal | None = None
+    rehearsal: Route | None = None
     seconds: float = 0.0
 
 
 def process(
     source: str,
     plan: Plan,
-    target: Target,
-    watch: Watch | None = None,
+    target: OutputTarget,
+    watch: StageCallback | None = None,
     *,
-    keeps_maps: bool = True,
+    keep_maps: bool = True,
 ) -> Outcome:
     """Read one input, filter it, write what comes out.
 
@@ -98,16 +103,16 @@ def process(
     started = perf_counter()
     check_outputs(source, target)
     streams = watch is None and can_stream(source, plan, target)
-    plan = unbounded(plan) if streams else plan
+    plan = without_pixel_limit(plan) if streams else plan
     try:
         with opened_film(source, max_pixels=plan.max_pixels) as film:
-            rehearsal = rehearsed(film, plan, target, source, draws_figure=watch is not None)
+            rehearsal = choose_route(film, plan, target, source, draws_figure=watch is not None)
             check_memory(rehearsal.memory, plan, source)
             if streams:
-                written = (stream(source, plan, target),)
-                made = Outcome(source, Picture(NOTHING), (), written, ())
+                written = (stream_npy(source, plan, target),)
+                made = Outcome(source, Picture(PLACEHOLDER), (), written, ())
             else:
-                made = _made(source, film, plan, target, watch, keeps_maps=keeps_maps)
+                made = _made(source, film, plan, target, watch, keep_maps=keep_maps)
     except ArgumentError as error:
         raise FileError(source, str(error)) from error
     except MemoryError as error:
@@ -115,50 +120,56 @@ def process(
     return replace(made, rehearsal=rehearsal, seconds=perf_counter() - started)
 
 
-def shown(picture: Picture, values: Array, plan: Plan) -> Array:
+def to_display_pixels(picture: Picture, values: Array, plan: Plan) -> Array:
     """A map as 8-bit pixels to look at, (h, w) or (h, w, 3), by the range that it would get."""
     depth = picture.depth or 8
-    pixels = to_pixels(values, chosen_range(plan, picture.depth), depth).pixels
+    pixels = to_pixels(values, choose_range(plan, picture.depth), depth).pixels
     eight = pixels if depth == 8 else (pixels // 257).astype(np.uint8)
     return eight if eight.shape[2] == 3 else eight[:, :, 0]
 
 
 def _made(
-    source: str, film: Film, plan: Plan, target: Target, watch: Watch | None, *, keeps_maps: bool
+    source: str,
+    film: Film,
+    plan: Plan,
+    target: OutputTarget,
+    watch: StageCallback | None,
+    *,
+    keep_maps: bool,
 ) -> Outcome:
     """Filter an opened input by the way that suits it, and write what comes out."""
     maps: list[Array] = []
     notes: tuple[str, ...] = ()
     picture = film.frame(plan.frame or 0)
-    policy = chosen_range(plan, picture.depth)
-    if film.count > 1 and plan.frame is None and target.holds_frames and watch is None:
+    policy = choose_range(plan, picture.depth)
+    if film.count > 1 and plan.frame is None and target.can_hold_frames and watch is None:
         maps, results = _filtered(picture, plan)
-        frames = [[draw(one, policy, 8) for one in results], *_other_frames(film, plan, policy)]
-        written = write_films(source, frames, target, film.loop)
-    elif watch is None and not keeps_maps and goes_directly(Header.of(picture), plan, target):
-        pixels = drawn_directly(picture, plan, policy)
-        picture = replace(picture, values=NOTHING)  # so that they can be let go of
-        written = write_drawn(source, pixels, target)
+        frames = [[render(one, policy, 8) for one in results], *_other_frames(film, plan, policy)]
+        written = write_animations(source, frames, target, film.loop)
+    elif watch is None and not keep_maps and can_fuse(Header.of(picture), plan, target):
+        pixels = filter_to_pixels(picture, plan, policy)
+        picture = replace(picture, values=PLACEHOLDER)  # so that they can be let go of
+        written = write_rendered(source, pixels, target)
         notes = _frame_notes(film, plan)
     else:
         maps, results = _filtered(picture, plan, watch)
-        keeps_floats = plan.value_range is None and picture.depth is None
-        written = write_maps(source, results, target, policy, keeps_floats=keeps_floats)
+        keep_floats = plan.value_range is None and picture.depth is None
+        written = write_maps(source, results, target, policy, keep_floats=keep_floats)
         notes = _frame_notes(film, plan)
     notes = (*picture.notes, *notes, *(note for one in written for note in one.notes))
     return Outcome(source, picture, tuple(maps), tuple(written), notes)
 
 
 def _filtered(
-    picture: Picture, plan: Plan, watch: Watch | None = None
+    picture: Picture, plan: Plan, watch: StageCallback | None = None
 ) -> tuple[list[Array], list[Picture]]:
     """The feature maps of a picture, and the same with their alpha and what belongs to it."""
-    from convcli.pipeline.maps import check_numbers, filter_alpha, filter_picture
+    from convcli.pipeline.execute import check_finite, filter_alpha, filter_picture
 
     with np.errstate(over="ignore", invalid="ignore"):
         alphas = filter_alpha(picture, plan)
         maps = filter_picture(picture, plan, watch, alphas)
-    check_numbers(maps, plan)
+    check_finite(maps, plan)
     metadata = NO_METADATA if plan.strip else picture.metadata
     return maps, [
         Picture(one, picture.depth, alpha, metadata)
@@ -166,11 +177,11 @@ def _filtered(
     ]
 
 
-def _other_frames(film: Film, plan: Plan, policy: str) -> Iterator[list[Drawn]]:
+def _other_frames(film: Film, plan: Plan, policy: str) -> Iterator[list[Rendered]]:
     """Every frame but the first, filtered by itself; pixels are all that is kept of each."""
     for number in range(1, film.count):
         _, results = _filtered(film.frame(number), plan)
-        yield [draw(one, policy, 8) for one in results]
+        yield [render(one, policy, 8) for one in results]
 
 
 def _frame_notes(film: Film, plan: Plan) -> tuple[str, ...]:

@@ -148,7 +148,7 @@ def test_one_input_needs_no_worker(place: Path) -> None:
         "import sys\n"
         "from convcli.cli.commands import run\n"
         "assert run(sys.argv[1:]) == 0\n"
-        "assert not {'multiprocessing.process', 'convcli.cli.workers'} & set(sys.modules)\n"
+        "assert not {'multiprocessing.process', 'convcli.batch.processes'} & set(sys.modules)\n"
     )
     for arguments in (["p0.png", "-j", "4"], ["p1.png", "p2.png"]):
         subprocess.run(
@@ -166,11 +166,11 @@ def test_one_input_needs_no_worker(place: Path) -> None:
 def test_workers_compute_in_one_thread(place: Path) -> None:
     script = (
         "import os, sys\n"
-        "from convcli.cli.blas import ONE_THREAD as THREADS\n"
-        "from convcli.cli.workers import local_workers\n"
+        "from convcli.cli.blas import BLAS_THREAD_VARIABLES as THREADS\n"
+        "from convcli.batch.processes import process_pool\n"
         "if __name__ == '__main__':\n"
         "    before = {name: os.environ.get(name) for name in THREADS}\n"
-        "    with local_workers(1) as workers:\n"
+        "    with process_pool(1, environment=dict.fromkeys(THREADS, '1')) as workers:\n"
         "        found = [workers.submit(os.getenv, name).result() for name in THREADS]\n"
         "    assert found == ['1'] * len(THREADS), found\n"
         "    assert {name: os.environ.get(name) for name in THREADS} == before\n"
@@ -198,9 +198,9 @@ def test_workers_need_no_streams(closing: str, place: Path) -> None:
 def test_no_pipe_takes_the_place_of_a_closed_stream(place: Path) -> None:
     (place / "look.py").write_text(
         "import os\n"
-        "from convcli.cli.workers import local_workers\n"
+        "from convcli.batch.processes import process_pool\n"
         "if __name__ == '__main__':\n"
-        "    with local_workers(1) as workers:\n"
+        "    with process_pool(1) as workers:\n"
         "        workers.submit(os.getpid).result()\n"
         "        found = [os.readlink(f'/proc/self/fd/{number}') for number in range(3)]\n"
         "    assert found == ['/dev/null'] * 3, found\n"

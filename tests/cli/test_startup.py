@@ -70,9 +70,9 @@ NOT_FOR_A_PICTURE = (
     "convcli.arithmetic.lookback", "convcli.arithmetic.measure", "convcli.arithmetic.netfile",
     "convcli.arithmetic.network", "convcli.arithmetic.search", "convcli.arithmetic.sight",
     "convcli.arithmetic.skeleton", "convcli.arithmetic.torch_code", "convcli.arithmetic.zoo",
-    "convcli.batch", "convcli.cli.cluster", "convcli.cli.networks",
+    "convcli.batch.pool", "convcli.batch.dask", "convcli.cli.networks",
     "convcli.cli.commands.shape", "convcli.cli.sight", "convcli.cli.tables",
-    "convcli.cli.workers", "convcli.engine.gradients", "convcli.engine.pooling",
+    "convcli.batch.processes", "convcli.engine.gradients", "convcli.engine.pooling",
     "convcli.engine.explain", "convcli.images.floats", "convcli.pictures",
 )  # fmt: skip
 

@@ -21,8 +21,8 @@ from convcli.arithmetic.shapes import Shape
 from convcli.cli.networks import with_kernel_sizes
 from convcli.errors import ArgumentError
 from convcli.images.picture import Picture
-from convcli.pipeline.maps import filter_picture
-from convcli.pipeline.plan import Plan, layer_steps
+from convcli.pipeline.execute import filter_picture
+from convcli.pipeline.plan import Plan, make_layer_steps
 
 KERNELS = ["sharpen", "sobel-x", "roberts-1", "gaussian-5x5", "box:2x5", "ones:4", "gaussian:0.7"]
 POINTWISE = ["relu", "leaky-relu", "abs", "sigmoid", "tanh", "magnitude"]
@@ -103,7 +103,7 @@ def _goes_through(layers: list[Layer], shape: Shape) -> bool:
 
 
 def ran(layers: list[Layer], values: Array) -> Array:
-    (made,) = filter_picture(Picture(values), Plan(layers=layer_steps(layers, method="auto")))
+    (made,) = filter_picture(Picture(values), Plan(layers=make_layer_steps(layers, method="auto")))
     return made
 
 

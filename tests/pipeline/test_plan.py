@@ -15,17 +15,24 @@ from convcli.arithmetic.notation import parse_layer
 from convcli.errors import ArgumentError, KernelError, KernelFileError, LimitError, ShapeError
 from convcli.images.picture import Picture
 from convcli.kernels.kernel import Kernel
-from convcli.pipeline.course import courses
-from convcli.pipeline.maps import filter_picture
-from convcli.pipeline.names import Target
-from convcli.pipeline.operations import convolved
-from convcli.pipeline.plan import Plan, Step, check_limits, convolution, layer_steps, load_kernels
-from convcli.pipeline.rehearsal import rehearse
-from convcli.pipeline.results import chosen_range
+from convcli.pipeline.execute import filter_picture
+from convcli.pipeline.operations import convolve
+from convcli.pipeline.outputs import OutputTarget
+from convcli.pipeline.plan import (
+    Plan,
+    Step,
+    check_limits,
+    load_kernels,
+    make_convolution,
+    make_layer_steps,
+)
+from convcli.pipeline.route import inspect_input
+from convcli.pipeline.shapes import infer_shapes
+from convcli.pipeline.write import choose_range
 
 
 def plan(*layers: str, max_pixels: int = 10_000) -> Plan:
-    stack = layer_steps([parse_layer(text) for text in layers], method="auto")
+    stack = make_layer_steps([parse_layer(text) for text in layers], method="auto")
     return Plan(layers=stack, max_pixels=max_pixels)
 
 
@@ -54,12 +61,12 @@ def test_typed_numbers_at_their_limit_are_allowed(layer: str) -> None:
 
 def test_sizes_are_checked_by_arithmetic_before_memory_is_taken() -> None:
     with pytest.raises(LimitError, match="1,000,000,000,000 pixels"):
-        courses(plan("tconv:kernel=ones:1000,s=1000,p=0"), (1, 1000, 1000))
+        infer_shapes(plan("tconv:kernel=ones:1000,s=1000,p=0"), (1, 1000, 1000))
     with pytest.raises(LimitError, match="padded input"):
-        courses(plan("conv:kernel=blur,p=60000,s=60000"), (1, 10, 10))
+        infer_shapes(plan("conv:kernel=blur,p=60000,s=60000"), (1, 10, 10))
     with pytest.raises(LimitError):
-        courses(plan("adaptiveavgpool:101"), (1, 10, 10))
-    courses(plan("adaptiveavgpool:100"), (1, 10, 10))
+        infer_shapes(plan("adaptiveavgpool:101"), (1, 10, 10))
+    infer_shapes(plan("adaptiveavgpool:100"), (1, 10, 10))
 
 
 @pytest.mark.parametrize(
@@ -75,7 +82,7 @@ def test_sizes_are_checked_by_arithmetic_before_memory_is_taken() -> None:
 )
 def test_a_layer_that_cannot_take_its_input_is_named(layers: list[str], words: str) -> None:
     with pytest.raises(ShapeError, match=words):
-        courses(plan(*layers), (1, 10, 10))
+        infer_shapes(plan(*layers), (1, 10, 10))
 
 
 def test_a_name_that_leads_nowhere_is_found_before_a_file_is_opened() -> None:
@@ -110,20 +117,20 @@ def test_a_kernel_is_read_once_however_often_it_is_named(tmp_path: Path) -> None
         ([], "auto", None),
     ],
 )
-def test_a_rehearsal_says_how_a_plan_computes(
+def test_a_route_says_how_a_plan_computes(
     tmp_path: Path, kernels: list[str], method: str, expected: str | None
 ) -> None:
     layer = parse_layer("conv:kernel=blur,p=same")
-    steps = tuple(convolution(layer, kernel, method) for kernel in load_kernels(kernels))
+    steps = tuple(make_convolution(layer, kernel, method) for kernel in load_kernels(kernels))
     np.save(tmp_path / "in.npy", np.zeros((300, 400), np.float32))
     labels = tuple(kernels) or ("filtered",)
-    rehearsal = rehearse(
+    route = inspect_input(
         str(tmp_path / "in.npy"),
         Plan(kernels=steps, method=method),
-        Target(None, labels),
+        OutputTarget(None, labels),
         is_folder_new=False,
     )
-    assert rehearsal.methods == expected
+    assert route.methods == expected
 
 
 @pytest.mark.parametrize(
@@ -140,7 +147,7 @@ def test_what_has_a_black_and_a_white_is_clamped(
     depth: int | None, layers: list[str], policy: str
 ) -> None:
     picture = Picture(np.zeros((2, 2, 1)), depth)
-    assert chosen_range(plan(*layers), picture.depth) == policy
+    assert choose_range(plan(*layers), picture.depth) == policy
 
 
 # ---- values ------------------------------------------------------------------------------------
@@ -173,7 +180,7 @@ def test_rounding_happens_once_and_not_between_layers() -> None:
     np.testing.assert_allclose(result, 9.0 / 9 * 9, rtol=1e-6)
     half = Kernel("half", np.array([[0.4]]))
     steps = tuple(
-        convolution(parse_layer("conv:kernel=x"), one, "auto")
+        make_convolution(parse_layer("conv:kernel=x"), one, "auto")
         for one in (half, Kernel("more", np.array([[2.5]])))
     )
     (result,) = filter_picture(picture, Plan(layers=steps))
@@ -185,7 +192,9 @@ def test_rounding_happens_once_and_not_between_layers() -> None:
 
 def off_centre(step: Step, origin: tuple[int, int]) -> Step:
     assert step.kernel is not None
-    return convolution(step.layer, Kernel("k", step.kernel.matrix, origin), "auto", flip=step.flip)
+    return make_convolution(
+        step.layer, Kernel("k", step.kernel.matrix, origin), "auto", flip=step.flip
+    )
 
 
 @settings(max_examples=60)
@@ -195,7 +204,7 @@ def test_the_origin_meets_the_pixels_0_s_2s(case: Geometry) -> None:
     values = whole_numbers(2, *case.size)
     (sh, sw), (dh, dw) = case.stride, case.dilation
     layer = parse_layer(f"conv:kernel=x,s={sh}x{sw},d={dh}x{dw},mode=reflect")
-    step = convolution(layer, Kernel("k", matrix), "auto")
+    step = make_convolution(layer, Kernel("k", matrix), "auto")
     for origin in np.ndindex(*case.kernel):
         if origin == Kernel("k", matrix).origin:
             continue
@@ -206,9 +215,7 @@ def test_the_origin_meets_the_pixels_0_s_2s(case: Geometry) -> None:
         every = filter_channels(
             values, matrix, dilation=case.dilation, sides=(sides[0], sides[1]), mode="reflect"
         )
-        result = convolved(
-            off_centre(step, (origin[0], origin[1])), values[..., np.newaxis], "auto"
-        )
+        result = convolve(off_centre(step, (origin[0], origin[1])), values[..., np.newaxis], "auto")
         np.testing.assert_array_equal(result[..., 0], every[::sh, ::sw])
 
 
@@ -222,14 +229,14 @@ def test_the_origin_is_scipy_s_in_every_padding_mode(tmp_path: Path, mode: str) 
         expected = ndimage.correlate(
             values, matrix, mode=SCIPY_MODES[mode], origin=[origin[0] - 1, origin[1] - 1]
         )
-        result = convolved(step, values[..., np.newaxis], "auto")
+        result = convolve(step, values[..., np.newaxis], "auto")
         np.testing.assert_array_equal(result[..., 0], expected)
 
 
 @pytest.mark.parametrize("padding", ["valid", "full", "2", "0.1.2.3"])
 def test_padding_in_numbers_leaves_no_room_for_an_origin(padding: str) -> None:
     layer = parse_layer(f"conv:kernel=x,p={padding}")
-    step = convolution(layer, Kernel("k", np.ones((3, 3))), "auto")
+    step = make_convolution(layer, Kernel("k", np.ones((3, 3))), "auto")
     moved = off_centre(step, (0, 2))
     assert moved.layer.window.sides((9, 9)) == step.layer.window.sides((9, 9))
 
@@ -244,8 +251,8 @@ def test_flip_turns_a_kernel_that_is_grouped_too() -> None:
     values = whole_numbers(5, 6, 7, 4)
     layer = parse_layer("conv:kernel=x,g=2,c=2")
     matrix = whole_numbers(6, 3, 3)
-    flipped = convolution(layer, Kernel("k", matrix), "auto", flip=True)
-    turned = convolution(layer, Kernel("k", matrix[::-1, ::-1]), "auto")
+    flipped = make_convolution(layer, Kernel("k", matrix), "auto", flip=True)
+    turned = make_convolution(layer, Kernel("k", matrix[::-1, ::-1]), "auto")
     np.testing.assert_array_equal(
-        convolved(flipped, values, "auto"), convolved(turned, values, "auto")
+        convolve(flipped, values, "auto"), convolve(turned, values, "auto")
     )

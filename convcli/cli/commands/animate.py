@@ -44,7 +44,7 @@ from convcli.kernels.spec import load_kernel
 from convcli.pictures.animation import Style, draw_frames, save_animation
 from convcli.pictures.scene import Numbers, Scene, input_index, make_scene, padded_size
 from convcli.pictures.theme import CELL, THEMES
-from convcli.pipeline.plan import check_limits, turned_origin
+from convcli.pipeline.plan import check_limits, flip_origin
 
 MOST_FRAMES = 400
 MOST_CELLS = 64  # a side of a grid that can still be drawn
@@ -239,7 +239,7 @@ def _from_numbers(typed: Typed, source: str) -> Scene:
         raise ArgumentError(f"kernel {typed.kernel!r} has {loaded.matrix.ndim} axes; two can slide")
     layer = _layer(typed, None if loaded is None else loaded.size)
     if loaded is not None:
-        layer = replace(layer, origin=turned_origin(loaded, flip=typed.flip))
+        layer = replace(layer, origin=flip_origin(loaded, flip=typed.flip))
     plane = to_gray(read_input(source).values)[:, :, 0].astype(np.float64)
     size = (plane.shape[0], plane.shape[1])
     try:

@@ -34,7 +34,7 @@ from convcli.images.picture import to_gray
 from convcli.images.reading import read_input
 from convcli.kernels.spec import load_kernel
 from convcli.pictures.text import format_explanation, format_matrices
-from convcli.pipeline.plan import Step, check_limits, convolution
+from convcli.pipeline.plan import Step, check_limits, make_convolution
 
 OF_KERNELS = ("padding", "padding_mode", "stride", "dilation", "flip", "bias")
 MOST_COLUMNS = 64  # of a columns matrix that is still read
@@ -84,7 +84,7 @@ def explain(source: str, *, kernel: str | None, as_json: bool, **options: Any) -
     step = None
     if kernel is not None:
         loaded = load_kernel(kernel)
-        step = convolution(layer, loaded, "auto", flip=options["flip"])
+        step = make_convolution(layer, loaded, "auto", flip=options["flip"])
     values = read_input(source).values
     values = to_gray(values) if options["gray"] else values
     try:

@@ -43,7 +43,7 @@ from convcli.files import make_folder
 from convcli.images.ranges import POLICIES
 from convcli.images.reading import MAX_PIXELS
 from convcli.parallel import available_cores, set_threads
-from convcli.pipeline.names import check_target
+from convcli.pipeline.outputs import validate_target
 from convcli.pipeline.plan import COMBINATIONS
 
 
@@ -230,7 +230,7 @@ def apply(context: click.Context, /, inputs: tuple[str, ...], **options: Any) ->
     validate(recipe, [name for name in options if _is_typed(context, name)], inputs)
     plan, labels = build_plan(recipe, inputs)
     target = build_target(recipe, plan, labels, inputs)
-    check_target(target, inputs)
+    validate_target(target, inputs)
     if recipe.output_dir is not None and recipe.scheduler is None and not recipe.dry_run:
         make_folder(recipe.output_dir)
     if recipe.workers(inputs) == 1:

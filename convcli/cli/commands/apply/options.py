@@ -13,8 +13,8 @@ from convcli.arithmetic.layers import Layer
 from convcli.cli.options import FIGURE_SUFFIXES
 from convcli.files import STDIN, STDOUT
 from convcli.images.formats import format_of
-from convcli.pipeline.memory import default_limit
-from convcli.pipeline.names import TEMPLATE, format_name
+from convcli.pipeline.memory import default_max_memory
+from convcli.pipeline.outputs import DEFAULT_TEMPLATE, format_name
 
 
 class ApplyOptions(NamedTuple):
@@ -72,11 +72,11 @@ class ApplyOptions(NamedTuple):
         if self.output is not None:
             return self.output
         if self.output_dir is not None:
-            return str(Path(self.output_dir) / (self.name or TEMPLATE))
+            return str(Path(self.output_dir) / (self.name or DEFAULT_TEMPLATE))
         if self.name is not None:
             return self.name
         instead = self.print_numbers or self.preview or self.figure is not None
-        return None if instead else TEMPLATE
+        return None if instead else DEFAULT_TEMPLATE
 
     def workers(self, inputs: Sequence[str]) -> int:
         """How many processes there are to be: no more than there is work for."""
@@ -87,7 +87,7 @@ class ApplyOptions(NamedTuple):
         processes = self.workers(inputs)
         most = self.max_memory
         if most is None and processes > 1:
-            most = default_limit()
+            most = default_max_memory()
         return None if most is None else most // processes
 
     @property

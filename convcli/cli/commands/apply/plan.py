@@ -11,8 +11,15 @@ from convcli.errors import ArgumentError, FileError, KernelError, KernelFileErro
 from convcli.files import STDOUT
 from convcli.kernels.kernel import Kernel
 from convcli.kernels.spec import file_of
-from convcli.pipeline.names import Target, distinct, slug
-from convcli.pipeline.plan import Plan, Step, check_limits, convolution, layer_steps, load_kernels
+from convcli.pipeline.outputs import OutputTarget, number_duplicates, slugify
+from convcli.pipeline.plan import (
+    Plan,
+    Step,
+    check_limits,
+    load_kernels,
+    make_convolution,
+    make_layer_steps,
+)
 
 
 def build_plan(recipe: ApplyOptions, inputs: Sequence[str]) -> tuple[Plan, tuple[str, ...]]:
@@ -56,18 +63,18 @@ def build_plan(recipe: ApplyOptions, inputs: Sequence[str]) -> tuple[Plan, tuple
         return plan, ("filtered",)
     if recipe.combine is not None:
         return plan, ("combined",)
-    return plan, distinct([slug(kernel.name) for kernel in kernels])
+    return plan, number_duplicates([slugify(kernel.name) for kernel in kernels])
 
 
 def _layers(recipe: ApplyOptions) -> tuple[Step, ...]:
     """The steps of the typed stack, or of the network file."""
     if recipe.net is None:
-        return layer_steps(recipe.stack, method=recipe.method, max_pixels=recipe.max_pixels)
+        return make_layer_steps(recipe.stack, method=recipe.method, max_pixels=recipe.max_pixels)
     from convcli.cli.networks import is_network_file, load_network
 
     found = load_network(recipe.net)
     try:
-        return layer_steps(found.layers, method=recipe.method, max_pixels=recipe.max_pixels)
+        return make_layer_steps(found.layers, method=recipe.method, max_pixels=recipe.max_pixels)
     except FileError:
         raise
     except ArgumentError as error:
@@ -78,12 +85,12 @@ def _layers(recipe: ApplyOptions) -> tuple[Step, ...]:
 
 def build_target(
     recipe: ApplyOptions, plan: Plan, labels: tuple[str, ...], inputs: Sequence[str]
-) -> Target:
+) -> OutputTarget:
     """Where the results go, and what must not be replaced beside the inputs."""
     net_file = () if recipe.net is None else (recipe.net.removeprefix("@"),)
     template = STDOUT if recipe.goes_to_stdout(inputs) else recipe.template
     protected = (*net_file, *plan.kernel_files)
-    return Target(template, labels, recipe.force, protected, recipe.png_level)
+    return OutputTarget(template, labels, recipe.force, protected, recipe.png_level)
 
 
 def _step(recipe: ApplyOptions, base: Layer, kernel: Kernel, spec: str) -> Step:
@@ -97,4 +104,4 @@ def _step(recipe: ApplyOptions, base: Layer, kernel: Kernel, spec: str) -> Step:
                 raise KernelError(f"kernel {spec!r}: {error}") from None
             raise KernelFileError(path, str(error)) from error
     biased = replace(kernel, bias=kernel.bias + recipe.bias)
-    return convolution(replace(base, spec=spec), biased, recipe.method, flip=recipe.flip)
+    return make_convolution(replace(base, spec=spec), biased, recipe.method, flip=recipe.flip)

@@ -11,19 +11,20 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from convcli.batch import Job, Report, dry_run_job, run_job
+from convcli.cli.blas import BLAS_THREAD_VARIABLES
 from convcli.cli.commands.apply.options import ApplyOptions, figure_path
 from convcli.cli.output import log
-from convcli.jobs import Job, Report, perform, try_out
-from convcli.pipeline.names import Guard, Target
+from convcli.pipeline.outputs import OutputTarget, OverwriteGuard
 from convcli.pipeline.plan import Plan
 
 
 def make_jobs(
-    recipe: ApplyOptions, plan: Plan, target: Target, inputs: Sequence[str]
+    recipe: ApplyOptions, plan: Plan, target: OutputTarget, inputs: Sequence[str]
 ) -> Iterator[Job]:
     """Make a job of every input, one by one."""
     figures = [figure_path(recipe.figure, source) for source in inputs] if recipe.figure else []
-    guard = Guard(target, inputs, figures)
+    guard = OverwriteGuard(target, inputs, figures)
     is_elsewhere = recipe.scheduler is not None
     since = time.time() if is_elsewhere or recipe.workers(inputs) > 1 else None
     for number, source in enumerate(inputs):
@@ -51,33 +52,34 @@ def run_jobs(
     workers = recipe.workers(inputs)
     if recipe.dry_run:
         for place, job in enumerate(jobs):
-            yield place, try_out(job)
+            yield place, dry_run_job(job)
     elif recipe.scheduler is not None:
-        from convcli.batch import run_all
-        from convcli.cli.cluster import cluster
+        from convcli.batch.dask import connect_scheduler
+        from convcli.batch.pool import run_all
 
-        with cluster(recipe.scheduler) as (executor, threads):
+        with connect_scheduler(recipe.scheduler) as (executor, threads):
             yield from run_all(
-                perform,
+                run_job,
                 jobs,
                 lambda _: nullcontext(executor),
                 workers=threads,
                 failed=_failure_report,
             )
     elif workers > 1:
-        from convcli.batch import run_all
-        from convcli.cli.workers import local_workers
+        from convcli.batch.pool import run_all
+        from convcli.batch.processes import process_pool
 
         folders: set[str] = set()
-        hire = partial(local_workers, folders=folders)
+        environment = dict.fromkeys(BLAS_THREAD_VARIABLES, "1")
+        make_executor = partial(process_pool, folders=folders, environment=environment)
         known = _record_folders(jobs, folders)
-        yield from run_all(perform, known, hire, workers=workers, failed=_failure_report)
+        yield from run_all(run_job, known, make_executor, workers=workers, failed=_failure_report)
     else:
         from convcli.cli.report import render_maps
 
         shows = recipe.print_numbers or recipe.preview
         show = partial(render_maps, recipe=recipe, names_input=len(inputs) > 1) if shows else None
-        yield from enumerate(_separate(perform(job, show) for job in jobs))
+        yield from enumerate(_separate(run_job(job, show) for job in jobs))
 
 
 def in_input_order(
@@ -86,7 +88,7 @@ def in_input_order(
     """Put reports into the order of their inputs, in which this process alone makes them anyway."""
     if recipe.scheduler is None and recipe.workers(inputs) == 1:
         return (report for _, report in reports)
-    from convcli.batch import in_order
+    from convcli.batch.pool import in_order
 
     return in_order(reports)
 
@@ -104,7 +106,7 @@ def status(report: Report) -> str:
     """What a report counts as: failed, skipped, done."""
     if report.error is not None:
         return "failed"
-    return "skipped" if report.skipped and not (report.written or report.rehearsals) else "done"
+    return "skipped" if report.skipped and not (report.written or report.routes) else "done"
 
 
 def _separate(reports: Iterable[Report]) -> Iterator[Report]:

@@ -15,7 +15,7 @@ from convcli.files import STDIN, STDOUT
 from convcli.images.film import MOVING
 from convcli.images.formats import WRITTEN, format_of
 
-TEMPLATE = "{stem}.{kernel}.png"
+DEFAULT_TEMPLATE = "{stem}.{kernel}.png"
 NUMBER_SUFFIXES = (".npy", ".csv")
 
 _ANY_PLACE = re.compile(r"\{\w*\}")
@@ -28,7 +28,7 @@ def _nothing(_: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class OutputTarget:
     """Where results go.
 
     Parameters
@@ -66,7 +66,7 @@ class Target:
         return self.template is not None and format_name(self.template) not in NUMBER_SUFFIXES
 
     @property
-    def holds_frames(self) -> bool:
+    def can_hold_frames(self) -> bool:
         """Whether an output can hold several frames."""
         return self.template is not None and format_name(self.template) in MOVING
 
@@ -97,7 +97,7 @@ class Target:
                 yield self.path(source, channel_label(label, channel))
 
 
-def check_target(target: Target, sources: Sequence[str]) -> None:
+def validate_target(target: OutputTarget, sources: Sequence[str]) -> None:
     """Refuse a target that cannot hold what goes there, before any file is opened.
 
     Raises
@@ -128,7 +128,7 @@ def check_target(target: Target, sources: Sequence[str]) -> None:
                 raise ArgumentError(_collision(target, other, source, path))
 
 
-def _collision(target: Target, one: str, other: str, path: str) -> str:
+def _collision(target: OutputTarget, one: str, other: str, path: str) -> str:
     """Two inputs for one output, and what helps."""
     if one == other:
         return f"{one} is given twice, for one {path}; give it once"
@@ -143,7 +143,7 @@ def _collision(target: Target, one: str, other: str, path: str) -> str:
     return f"{one} and {other} would both be written to {path}; {advice}"
 
 
-class Guard:
+class OverwriteGuard:
     """The inputs that each input's outputs must not replace: few, of however many there are.
 
     Looking at all of them for each would take hours for a folder of a hundred thousand.
@@ -157,7 +157,9 @@ class Guard:
         What is written beside the target.
     """
 
-    def __init__(self, target: Target, sources: Sequence[str], others: Sequence[str] = ()) -> None:
+    def __init__(
+        self, target: OutputTarget, sources: Sequence[str], others: Sequence[str] = ()
+    ) -> None:
         self._target = target
         files = [source for source in sources if source != STDIN]
         outputs = chain(others, *map(target.paths, sources))
@@ -169,7 +171,7 @@ class Guard:
             source for name, source in self._inputs.items() if unforeseen.search(name)
         )
 
-    def target(self, source: str, *others: str) -> Target:
+    def target(self, source: str, *others: str) -> OutputTarget:
         """The target of one input, which writes others as well."""
         paths = [os.path.realpath(path) for path in (*self._target.paths(source), *others)]
         met = (self._inputs[path] for path in paths if path in self._inputs)
@@ -195,7 +197,7 @@ def _links(folders: Iterable[str], files: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def _channel_names(target: Target) -> re.Pattern[str]:
+def _channel_names(target: OutputTarget) -> re.Pattern[str]:
     """The names of files that hold a channel of a map, of which nobody knows before it is made."""
     if not target.is_named:
         return re.compile(r"(?!)")  # none
@@ -216,7 +218,7 @@ def format_name(path: str) -> str:
     return "PNG" if path == STDOUT else format_of(path) or _suffix(path)
 
 
-def slug(name: str) -> str:
+def slugify(name: str) -> str:
     """A name with everything but letters, digits, `.`, `_` and `-` turned into `-`.
 
     >>> slug("gaussian:1.5")
@@ -225,7 +227,7 @@ def slug(name: str) -> str:
     return _NOT_IN_SLUGS.sub("-", name)
 
 
-def distinct(slugs: Sequence[str]) -> tuple[str, ...]:
+def number_duplicates(slugs: Sequence[str]) -> tuple[str, ...]:
     """Number what stands there more than once.
 
     >>> distinct(["blur", "blur", "sharpen"])

@@ -11,17 +11,17 @@ from typing import Generic, TypeAlias, TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-Hire: TypeAlias = Callable[[int], AbstractContextManager[Executor]]
-Failed: TypeAlias = Callable[[Item, Exception], Result]
+ExecutorFactory: TypeAlias = Callable[[int], AbstractContextManager[Executor]]
+FailureHandler: TypeAlias = Callable[[Item, Exception], Result]
 
 
 def run_all(
     work: Callable[[Item], Result],
     items: Iterable[Item],
-    hire: Hire,
+    hire: ExecutorFactory,
     *,
     workers: int,
-    failed: Failed[Item, Result],
+    failed: FailureHandler[Item, Result],
 ) -> Iterator[tuple[int, Result]]:
     """Let workers do every item: a result each, as they finish, with the item's place.
 
@@ -77,7 +77,7 @@ def in_order(finished: Iterable[tuple[int, Result]]) -> Iterator[Result]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Lost(Generic[Item]):
+class _Broken(Generic[Item]):
     """What was in flight when a worker died, and why it died."""
 
     items: list[tuple[int, Item]]
@@ -89,8 +89,8 @@ def _run(
     waiting: Iterator[tuple[int, Item]],
     crew: AbstractContextManager[Executor],
     in_flight: int,
-    failed: Failed[Item, Result],
-) -> Generator[tuple[int, Result], None, _Lost[Item] | None]:
+    failed: FailureHandler[Item, Result],
+) -> Generator[tuple[int, Result], None, _Broken[Item] | None]:
     """Let one crew do what is waiting, until there is no more of it, or a worker dies."""
     running: dict[Future[Result], tuple[int, Item]] = {}
     try:
@@ -107,7 +107,7 @@ def _run(
                     place, item = running.pop(future)
                     yield place, _result(future, item, failed)
     except BrokenExecutor as error:
-        return _Lost(list(running.values()), error)
+        return _Broken(list(running.values()), error)
 
 
 def _submitted(executor: Executor, work: Callable[[Item], Result], item: Item) -> Future[Result]:
@@ -124,7 +124,7 @@ def _is_lost(future: Future[Result]) -> bool:
     return not future.cancelled() and isinstance(future.exception(), BrokenExecutor)
 
 
-def _result(future: Future[Result], item: Item, failed: Failed[Item, Result]) -> Result:
+def _result(future: Future[Result], item: Item, failed: FailureHandler[Item, Result]) -> Result:
     try:
         return future.result()
     except Exception as error:  # noqa: BLE001  # whatever it is, it is about this item alone

@@ -1,4 +1,4 @@
-"""A Dask cluster as workers, by the extra `cluster`."""
+"""Run a batch on a Dask cluster; needs the extra `cluster`."""
 
 from __future__ import annotations
 
@@ -9,36 +9,36 @@ from contextlib import contextmanager, suppress
 from threading import Event, Thread
 from typing import Any, TypeVar
 
-import click
-
 import convcli
-from convcli.errors import FileError
+from convcli.errors import ArgumentError, FileError
 
 Result = TypeVar("Result")
 
-PATIENCE = 4  # seconds for a scheduler to answer, and for a worker to be there
+CONNECT_TIMEOUT_S = 4  # seconds for a scheduler to answer, and for a worker to be there
 EXTRA = "--scheduler needs Dask: pip install 'convcli[cluster]'"
 
 
 @contextmanager
-def cluster(address: str) -> Iterator[tuple[Executor, int]]:
+def connect_scheduler(address: str) -> Iterator[tuple[Executor, int]]:
     """Connect to a scheduler: an executor, and the number of threads behind it.
 
     Raises
     ------
+    ArgumentError
+        Without Dask, and for an address that is none.
     FileError
         Where no scheduler answers, it has no workers, or these have no convcli like this one.
     """
     try:
         from distributed import Client
     except ImportError as error:
-        raise click.UsageError(EXTRA) from error
+        raise ArgumentError(EXTRA) from error
     _check_address(address)
     # What it logs of lost connections comes out as errors of their files.
     logging.disable(logging.CRITICAL)
     try:
         connect: Any = Client  # which has no types
-        client = connect(address, timeout=PATIENCE, set_as_default=False)
+        client = connect(address, timeout=CONNECT_TIMEOUT_S, set_as_default=False)
     except OSError as error:
         raise FileError(address, f"no Dask scheduler answers there ({_line(error)})") from error
     try:
@@ -87,7 +87,7 @@ class _Scheduled(Executor):
 
     def _watch(self) -> None:
         seconds = 0
-        while seconds < PATIENCE:
+        while seconds < CONNECT_TIMEOUT_S:
             if self._over.wait(1):
                 return
             seconds = 0 if self._client.status == "running" else seconds + 1
@@ -109,7 +109,7 @@ def _check_address(address: str) -> None:
         if not (host and 0 < port < 65_536):
             raise ValueError("it needs a host and a port")
     except (ValueError, ImportError) as error:
-        raise click.UsageError(
+        raise ArgumentError(
             f"--scheduler {address!r} is no address, like tcp://127.0.0.1:8786 ({_line(error)})"
         ) from error
 
@@ -119,7 +119,7 @@ def _check_workers(client: Any, address: str) -> None:
     from distributed import TimeoutError as NoWorkers
 
     try:
-        client.wait_for_workers(1, timeout=PATIENCE)
+        client.wait_for_workers(1, timeout=CONNECT_TIMEOUT_S)
         versions = client.run(_version)
     except NoWorkers as error:
         raise FileError(address, "the scheduler has no workers; start some: dask worker") from error

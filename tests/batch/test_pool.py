@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convcli.batch import in_order, run_all
-from convcli.jobs import Job, perform
-from convcli.pipeline.names import Target
+from convcli.batch import Job, run_job
+from convcli.batch.pool import in_order, run_all
+from convcli.pipeline.outputs import OutputTarget
 from convcli.pipeline.plan import Plan
 
 
@@ -160,29 +160,29 @@ def test_a_slow_first_holds_only_the_order_back() -> None:
 @pytest.fixture
 def job(tmp_path: Path) -> Job:
     (tmp_path / "x.csv").write_text("1 2\n3 4\n")
-    target = Target(str(tmp_path / "{stem}.{kernel}.npy"), ("filtered",))
+    target = OutputTarget(str(tmp_path / "{stem}.{kernel}.npy"), ("filtered",))
     return Job(source=str(tmp_path / "x.csv"), plan=Plan(gray=True), target=target)
 
 
 def test_what_an_earlier_attempt_wrote_is_replaced(job: Job) -> None:
     again = replace(job, since=time.time() - 5)
-    first, second = perform(again), perform(again)
+    first, second = run_job(again), run_job(again)
     assert first.error is second.error is None
     assert first.written == second.written
-    assert perform(replace(again, skip_existing=True)).skipped == ()
+    assert run_job(replace(again, skip_existing=True)).skipped == ()
 
 
 def test_what_was_there_before_is_not(job: Job, tmp_path: Path) -> None:
     old = tmp_path / "x.filtered.npy"
     old.write_bytes(b"old")
     for one in (job, replace(job, since=time.time() + 5)):
-        assert perform(one).error == f"{old}: exists already; --force replaces it"
-        assert perform(replace(one, skip_existing=True)).skipped == (str(old),)
+        assert run_job(one).error == f"{old}: exists already; --force replaces it"
+        assert run_job(replace(one, skip_existing=True)).skipped == (str(old),)
     assert old.read_bytes() == b"old"
 
 
 def test_an_input_is_not_replaced_however_new_it_is(job: Job) -> None:
     here = replace(job.target, template=job.source, protected=(job.source,))
-    report = perform(replace(job, target=here, since=0.0))
+    report = run_job(replace(job, target=here, since=0.0))
     assert report.error is not None
     assert "an input is never replaced" in report.error

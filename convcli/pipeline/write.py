@@ -18,14 +18,14 @@ from convcli.images.metadata import Metadata
 from convcli.images.picture import Picture, Values
 from convcli.images.ranges import Ranged, to_pixels
 from convcli.images.writing import fitting, holds_floats, write_film, write_floats, write_picture
-from convcli.pipeline.names import NUMBER_SUFFIXES, Target, channel_label, format_name
+from convcli.pipeline.outputs import NUMBER_SUFFIXES, OutputTarget, channel_label, format_name
 from convcli.pipeline.plan import Plan
 
-MOST_FILES = 1024  # of one map, a channel each
+MAX_FILES_PER_MAP = 1024  # of one map, a channel each
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class OutputFile:
     """One file that was written.
 
     Parameters
@@ -48,7 +48,7 @@ class Written:
     notes: tuple[str, ...] = ()
 
 
-class Drawn(NamedTuple):
+class Rendered(NamedTuple):
     """A feature map as pixels.
 
     Parameters
@@ -66,29 +66,29 @@ class Drawn(NamedTuple):
     metadata: Metadata
 
 
-def chosen_range(plan: Plan, depth: int | None) -> str:
+def choose_range(plan: Plan, depth: int | None) -> str:
     """The range policy of an input's maps.
 
     Left out, it is to clamp what has a black and a white, and to rescale numbers that have neither.
     """
-    default = "clamp" if depth is not None and not plan.squashes else "rescale"
+    default = "clamp" if depth is not None and not plan.has_bounded_activation else "rescale"
     return plan.value_range or default
 
 
-def is_drawable(channels: int) -> bool:
+def is_image(channels: int) -> bool:
     """Whether a map of so many channels is one picture, grey or in colour."""
     return channels in (1, 3)
 
 
-def draw(result: Picture, policy: str, depth: int) -> Drawn:
+def render(result: Picture, policy: str, depth: int) -> Rendered:
     """A feature map and its alpha as pixels of so many bits."""
     alpha = None if result.alpha is None else to_pixels(result.alpha, "clamp", depth).pixels
-    return Drawn(to_pixels(result.values, policy, depth), alpha, result.metadata)
+    return Rendered(to_pixels(result.values, policy, depth), alpha, result.metadata)
 
 
 def write_maps(
-    source: str, results: Sequence[Picture], target: Target, policy: str, *, keeps_floats: bool
-) -> list[Written]:
+    source: str, results: Sequence[Picture], target: OutputTarget, policy: str, *, keep_floats: bool
+) -> list[OutputFile]:
     """Write every map of an input where the target says.
 
     Parameters
@@ -124,13 +124,13 @@ def write_maps(
         files[path] = result
     # A map's channel 0 comes last: where it is, a run that was broken off had them all.
     written = [
-        _write(path, result, policy, target, keeps_floats=keeps_floats)
+        _write(path, result, policy, target, keep_floats=keep_floats)
         for path, result in reversed(files.items())
     ]
     return written[::-1]
 
 
-def write_drawn(source: str, maps: Iterable[Drawn], target: Target) -> list[Written]:
+def write_rendered(source: str, maps: Iterable[Rendered], target: OutputTarget) -> list[OutputFile]:
     """Write maps that are pixels already, each of a kernel of its own."""
     written = []
     for label, drawn in zip(target.labels, maps, strict=True):
@@ -139,9 +139,9 @@ def write_drawn(source: str, maps: Iterable[Drawn], target: Target) -> list[Writ
     return written
 
 
-def write_films(
-    source: str, frames: Sequence[Sequence[Drawn]], target: Target, loop: int
-) -> list[Written]:
+def write_animations(
+    source: str, frames: Sequence[Sequence[Rendered]], target: OutputTarget, loop: int
+) -> list[OutputFile]:
     """Write the maps of every frame of an input, a film for each kernel; `loop` is how often."""
     written = []
     for place, label in enumerate(target.labels):
@@ -149,7 +149,7 @@ def write_films(
         shots, outcomes = [], []
         for maps in frames:
             channels = maps[place].ranged.pixels.shape[2]
-            if not is_drawable(channels):
+            if not is_image(channels):
                 raise ShapeError(f"a film of {channels} channels is no picture")
             pixels, outcome = _fitted(path, maps[place])
             shots.append((pixels, maps[place].metadata))
@@ -166,7 +166,7 @@ def write_films(
     return written
 
 
-def _files(results: Sequence[Picture], target: Target) -> Iterator[tuple[str, Picture]]:
+def _files(results: Sequence[Picture], target: OutputTarget) -> Iterator[tuple[str, Picture]]:
     """What goes into each file: a map, all of them, or where a format holds no more, a channel."""
     if target.is_stacked:
         if len({one.size for one in results}) > 1:
@@ -176,13 +176,13 @@ def _files(results: Sequence[Picture], target: Target) -> Iterator[tuple[str, Pi
         yield target.labels[0], Picture(np.concatenate([one.values for one in results], axis=2))
         return
     for label, result in zip(target.labels, results, strict=True):
-        parts = labels_of(label, result.values.shape[2], target)
+        parts = file_labels(label, result.values.shape[2], target)
         for channel, part in enumerate(parts):
             plane = result.values[:, :, channel : channel + 1]
             yield part, result if len(parts) == 1 else replace(result, values=plane)
 
 
-def labels_of(label: str, channels: int, target: Target) -> list[str]:
+def file_labels(label: str, channels: int, target: OutputTarget) -> list[str]:
     """What stands for `{kernel}` in a map's file, or in a file for each of its channels.
 
     Raises
@@ -191,9 +191,9 @@ def labels_of(label: str, channels: int, target: Target) -> list[str]:
         Where the channels do not fit one file, and there is no name for several.
     """
     kind = format_name(target.template or "")
-    if kind == ".npy" or channels == 1 or (is_drawable(channels) and kind != ".csv"):
+    if kind == ".npy" or channels == 1 or (is_image(channels) and kind != ".csv"):
         return [label]
-    if target.is_named and channels <= MOST_FILES:
+    if target.is_named and channels <= MAX_FILES_PER_MAP:
         return [channel_label(label, channel) for channel in range(channels)]
     raise ShapeError(
         f"its {channels} channels do not fit one {kind}; put {{kernel}} in the output's "
@@ -202,26 +202,26 @@ def labels_of(label: str, channels: int, target: Target) -> list[str]:
 
 
 def _write(
-    path: str, result: Picture, policy: str, target: Target, *, keeps_floats: bool
-) -> Written:
+    path: str, result: Picture, policy: str, target: OutputTarget, *, keep_floats: bool
+) -> OutputFile:
     kind = format_name(path)
     if kind in NUMBER_SUFFIXES:
-        numbers = squeezed(result.values)
+        numbers = squeeze_channel(result.values)
         with replacing(path) as stream:
             _write_npy(stream, numbers) if kind == ".npy" else _write_csv(stream, numbers)
-        return Written(path, numbers.shape)
-    if keeps_floats and holds_floats(kind, result.values.shape[2]):
+        return OutputFile(path, numbers.shape)
+    if keep_floats and holds_floats(kind, result.values.shape[2]):
         with _encoding(path) as stream:
             write_floats(stream, result.values, result.metadata)
-        return Written(path, squeezed(result.values).shape)
-    written = _write_picture(path, draw(result, policy, result.depth or 8), target)
-    if keeps_floats and kind == "TIFF":
+        return OutputFile(path, squeeze_channel(result.values).shape)
+    written = _write_picture(path, render(result, policy, result.depth or 8), target)
+    if keep_floats and kind == "TIFF":
         note = f"TIFF is written with 8 bits a channel; {EXTRA} keeps real numbers of several"
         written = replace(written, notes=(*written.notes, note))
     return written
 
 
-def _write_picture(path: str, drawn: Drawn, target: Target) -> Written:
+def _write_picture(path: str, drawn: Rendered, target: OutputTarget) -> OutputFile:
     pixels, written = _fitted(path, drawn)
     with _encoding(path) as stream:
         write_picture(stream, pixels, format_name(path), drawn.metadata, target.png_level)
@@ -239,12 +239,14 @@ def _encoding(path: str) -> Iterator[BinaryIO]:
             raise OutputError(path, f"cannot be encoded: {words[0]}") from error
 
 
-def _fitted(path: str, drawn: Drawn) -> tuple[Values, Written]:
+def _fitted(path: str, drawn: Rendered) -> tuple[Values, OutputFile]:
     """Pixels that the path's format can hold, and what became of them."""
     ranged = drawn.ranged
     pixels, notes = fitting(ranged.pixels, drawn.alpha, format_name(path))
     notes = (*(() if ranged.note is None else (ranged.note,)), *notes)
-    return pixels, Written(path, squeezed(pixels).shape, ranged.policy, ranged.clipped, notes)
+    return pixels, OutputFile(
+        path, squeeze_channel(pixels).shape, ranged.policy, ranged.clipped, notes
+    )
 
 
 def _write_npy(stream: BinaryIO, numbers: Array) -> None:
@@ -257,6 +259,6 @@ def _write_csv(stream: BinaryIO, numbers: Array) -> None:
         stream.write((",".join(words) + "\n").encode())
 
 
-def squeezed(values: Array) -> Array:
+def squeeze_channel(values: Array) -> Array:
     """(H, W, 1) as (H, W)."""
     return values[:, :, 0] if values.shape[2] == 1 else values

@@ -1,4 +1,4 @@
-"""One input of many: what is to be done with it, and the report of what became of it."""
+"""Batches: a job an input, which any worker can do, and a report of each."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, TypeAlias
 from convcli.errors import ConvError, FileError, OutputError
 from convcli.files import STDIN, check_output, make_folder, replacing
 from convcli.pipeline.memory import check_memory
-from convcli.pipeline.names import Target
+from convcli.pipeline.outputs import OutputTarget
 from convcli.pipeline.plan import Plan
-from convcli.pipeline.rehearsal import Rehearsal, rehearse
-from convcli.pipeline.results import Written
+from convcli.pipeline.route import Route, inspect_input
 from convcli.pipeline.run import Outcome, process
+from convcli.pipeline.write import OutputFile
 
 if TYPE_CHECKING:
-    from convcli.pipeline.maps import Stage
+    from convcli.pipeline.execute import Stage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +47,7 @@ class Job:
 
     source: str
     plan: Plan
-    target: Target
+    target: OutputTarget
     figure: str | None = None
     skip_existing: bool = False
     since: float | None = None
@@ -59,7 +59,7 @@ class Job:
         """Where the input is."""
         return self.source if self.source == STDIN else self._placed(self.source)
 
-    def located(self) -> Job:
+    def resolve(self) -> Job:
         """The same job, every name but the input's made absolute where it has a folder."""
         if not self.folder:
             return self
@@ -73,14 +73,14 @@ class Job:
         output_dir = None if self.output_dir is None else self._placed(self.output_dir)
         return replace(self, target=target, figure=figure, output_dir=output_dir)
 
-    def as_typed(self, path: str) -> str:
+    def display_path(self, path: str) -> str:
         """A name as the user would write it."""
         if path == self.path:
             return self.source
         is_within = self.folder and not Path(self.target.template or "").is_absolute()
         return path.removeprefix(f"{self.folder}{os.sep}") if is_within else path
 
-    def is_there(self, path: str) -> bool:
+    def exists_before(self, path: str) -> bool:
         """Whether a file was there before the batch began."""
         # Path.exists() raises where it may not look.
         return os.path.exists(path) and not self.has_written(path)  # noqa: PTH110
@@ -121,19 +121,19 @@ class Report:
     """
 
     source: str
-    written: tuple[Written, ...] = ()
+    written: tuple[OutputFile, ...] = ()
     skipped: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
     error: str | None = None
     text: str = ""
-    rehearsals: tuple[Rehearsal, ...] = ()
+    routes: tuple[Route, ...] = ()
 
 
 Render: TypeAlias = Callable[[Outcome, Job], str]
 
 
-def perform(job: Job, render: Render | None = None) -> Report:
+def run_job(job: Job, render: Render | None = None) -> Report:
     """Do one job; whatever is wrong with its files ends up in the report.
 
     Parameters
@@ -142,21 +142,21 @@ def perform(job: Job, render: Render | None = None) -> Report:
     render : callable, optional
         Makes text of an outcome, while its maps are at hand.
     """
-    placed = job.located()
-    parts, there = left_to_do(placed)
-    skipped = tuple(map(job.as_typed, there))
+    placed = job.resolve()
+    parts, there = split_missing(placed)
+    skipped = tuple(map(job.display_path, there))
     try:
         if placed.output_dir is not None:
             make_folder(placed.output_dir)
-        outcomes = [(_outcome(part, keeps_maps=render is not None), part) for part in parts]
+        outcomes = [(_outcome(part, keep_maps=render is not None), part) for part in parts]
     except FileError as error:
-        return Report(job.source, error=f"{job.as_typed(error.path)}: {error.cause}")
+        return Report(job.source, error=f"{job.display_path(error.path)}: {error.cause}")
     except ConvError as error:
         return Report(job.source, error=str(error))
     return Report(
         job.source,
         tuple(
-            replace(one, path=job.as_typed(one.path))
+            replace(one, path=job.display_path(one.path))
             for outcome, _ in outcomes
             for one in outcome.written
         ),
@@ -164,21 +164,21 @@ def perform(job: Job, render: Render | None = None) -> Report:
         tuple(note for outcome, _ in outcomes for note in outcome.notes),
         sum(outcome.seconds for outcome, _ in outcomes),
         text="".join(render(outcome, part) for outcome, part in outcomes) if render else "",
-        rehearsals=tuple(outcome.rehearsal for outcome, _ in outcomes if outcome.rehearsal),
+        routes=tuple(outcome.rehearsal for outcome, _ in outcomes if outcome.rehearsal),
     )
 
 
-def try_out(job: Job) -> Report:
+def dry_run_job(job: Job) -> Report:
     """Find out what a job would come to, from its input's header; nothing is written."""
-    parts, skipped = left_to_do(job)
-    found: list[Rehearsal] = []
+    parts, skipped = split_missing(job)
+    found: list[Route] = []
     is_new = job.output_dir is not None and not os.path.lexists(job.output_dir)
     try:
         for part in parts:
             if part.figure is not None:
                 check_output(part.figure, force=job.target.force, inputs=job.target.protected)
             figures = () if part.figure is None else (part.figure,)
-            one = rehearse(
+            one = inspect_input(
                 *(part.source, part.plan, part.target),
                 is_folder_new=is_new,
                 draws_figure=part.figure is not None,
@@ -186,35 +186,35 @@ def try_out(job: Job) -> Report:
             found.append(one._replace(outputs=(*one.outputs, *figures)))
             check_memory(found[-1].memory, part.plan, part.source)
     except ConvError as error:
-        return Report(job.source, skipped=skipped, error=str(error), rehearsals=tuple(found))
-    return Report(job.source, skipped=skipped, rehearsals=tuple(found))
+        return Report(job.source, skipped=skipped, error=str(error), routes=tuple(found))
+    return Report(job.source, skipped=skipped, routes=tuple(found))
 
 
-def left_to_do(job: Job) -> tuple[list[Job], tuple[str, ...]]:
+def split_missing(job: Job) -> tuple[list[Job], tuple[str, ...]]:
     """The parts of a job that are to be done, and the files that are there and stay."""
     if not job.skip_existing:
         return [job], ()
-    return missing_parts(job), tuple(chain.from_iterable(files_there(job)))
+    return missing_parts(job), tuple(chain.from_iterable(existing_files(job)))
 
 
-def files_there(job: Job) -> list[list[str]]:
+def existing_files(job: Job) -> list[list[str]]:
     """What is there of each map of a job: its file, or those of its channels, two at least.
 
     Channel 0 is written last: where it is, all are.
     """
     found = []
     for label, path in zip(job.target.labels, job.target.paths(job.source), strict=False):
-        channels = takewhile(job.is_there, job.target.channel_paths(job.source, label))
-        files = [path] if job.is_there(path) else list(channels)
+        channels = takewhile(job.exists_before, job.target.channel_paths(job.source, label))
+        files = [path] if job.exists_before(path) else list(channels)
         found.append(files if files == [path] or len(files) > 1 else [])
     return found
 
 
 def missing_parts(job: Job) -> list[Job]:
     """What is left to do of a job, some of whose outputs may be there: the maps, the figure."""
-    target, plan = replace(job.target, keeps=job.is_there), job.plan
-    is_missing = [not files for files in files_there(job)]
-    needs_figure = job.figure is not None and not job.is_there(job.figure)
+    target, plan = replace(job.target, keeps=job.exists_before), job.plan
+    is_missing = [not files for files in existing_files(job)]
+    needs_figure = job.figure is not None and not job.exists_before(job.figure)
     if all(is_missing) and needs_figure == (job.figure is not None):
         return [replace(job, target=target)]
     parts = []
@@ -232,21 +232,21 @@ def missing_parts(job: Job) -> list[Job]:
     return parts
 
 
-def _outcome(job: Job, *, keeps_maps: bool) -> Outcome:
+def _outcome(job: Job, *, keep_maps: bool) -> Outcome:
     """Filter one input; a second attempt replaces what the first one wrote."""
     try:
-        return _made(job, keeps_maps=keeps_maps)
+        return _made(job, keep_maps=keep_maps)
     except OutputError as error:
         if not job.has_written(error.path):
             raise
     again = replace(job, target=replace(job.target, force=True))
-    return _made(again, keeps_maps=keeps_maps)
+    return _made(again, keep_maps=keep_maps)
 
 
-def _made(job: Job, *, keeps_maps: bool) -> Outcome:
+def _made(job: Job, *, keep_maps: bool) -> Outcome:
     """Filter one input, and draw the way that it went where there is to be a figure."""
     if job.figure is None:
-        return process(job.path, job.plan, job.target, keeps_maps=keeps_maps)
+        return process(job.path, job.plan, job.target, keep_maps=keep_maps)
     check_output(job.figure, force=job.target.force, inputs=job.target.protected)
     ways: dict[int, list[Stage]] = {}
     outcome = process(
@@ -264,12 +264,12 @@ def _made(job: Job, *, keeps_maps: bool) -> Outcome:
 def _figure(outcome: Outcome, job: Job, ways: Iterable[list[Stage]]) -> bytes:
     """The picture of input, kernels and maps."""
     from convcli.pictures.sheet import draw_apply_figure
-    from convcli.pipeline.maps import prepared
+    from convcli.pipeline.execute import preprocess
 
     depth = outcome.picture.depth
     return draw_apply_figure(
         Path(job.source).name,
-        prepared(outcome.picture, job.plan),
+        preprocess(outcome.picture, job.plan),
         [
             [
                 (stage.title, stage.values, None if stage.kernel is None else stage.kernel.matrix)

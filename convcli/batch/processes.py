@@ -1,4 +1,4 @@
-"""Processes of this machine as workers: one thread each, gone when the command is."""
+"""Run a batch in processes of this machine, which end with the command."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import active_children, get_context, parent_process
@@ -14,19 +14,22 @@ from multiprocessing.process import BaseProcess
 from time import monotonic, sleep
 from typing import Any, NoReturn, TypeVar
 
-from convcli.cli.blas import BLAS_THREAD_VARIABLES
 from convcli.files import remove_unfinished
 
 Result = TypeVar("Result")
 
+NO_CHANGES: Mapping[str, str] = {}
+
 _at_work = threading.Event()  # in a worker
 
 TERMINATED = 143
-GRACE = 0.6  # seconds for a worker to remove its temporary file
+TERMINATE_TIMEOUT_S = 0.6  # seconds for a worker to remove its temporary file
 
 
 @contextmanager
-def local_workers(number: int, folders: Collection[str] = ()) -> Iterator[ProcessPoolExecutor]:
+def process_pool(
+    number: int, folders: Collection[str] = (), environment: Mapping[str, str] = NO_CHANGES
+) -> Iterator[ProcessPoolExecutor]:
     """Start processes as they are needed, as many as `number`, and end them all.
 
     Parameters
@@ -35,6 +38,8 @@ def local_workers(number: int, folders: Collection[str] = ()) -> Iterator[Proces
     folders : collection of str
         Where they write, as it is known at the end: what one of them was writing when it was killed
         is removed there.
+    environment : mapping of str to str
+        Environment variables that the processes start with, beside those of this process.
 
     Raises
     ------
@@ -42,8 +47,8 @@ def local_workers(number: int, folders: Collection[str] = ()) -> Iterator[Proces
         Where a worker died, with the signal or the exit code.
     """
     _occupy_standard_streams()
-    with _one_thread_each():
-        workers = _Workers(number)
+    with _changed_environment(environment):
+        workers = _ProcessPool(number)
         try:
             yield workers
             workers.shutdown()
@@ -54,7 +59,7 @@ def local_workers(number: int, folders: Collection[str] = ()) -> Iterator[Proces
             workers.clear(folders)
 
 
-class _Workers(ProcessPoolExecutor):
+class _ProcessPool(ProcessPoolExecutor):
     """A pool that knows its processes."""
 
     def __init__(self, number: int) -> None:
@@ -78,7 +83,7 @@ class _Workers(ProcessPoolExecutor):
         """What the first of them died of that we did not end ourselves."""
         ours = (None, 0, TERMINATED, -signal.SIGTERM)
         code = None
-        deadline = monotonic() + GRACE
+        deadline = monotonic() + TERMINATE_TIMEOUT_S
         while code is None and monotonic() < deadline:  # the pool's own thread may be asking, too
             code = next((one.exitcode for one in self.processes if one.exitcode not in ours), None)
             sleep(0.01)
@@ -95,12 +100,12 @@ class _Workers(ProcessPoolExecutor):
             self.shutdown(wait=False, cancel_futures=True)
             for process in self.processes:
                 process.terminate()
-            deadline = monotonic() + GRACE
+            deadline = monotonic() + TERMINATE_TIMEOUT_S
             for process in self.processes:
                 process.join(max(0.0, deadline - monotonic()))
                 if process.is_alive():
                     process.kill()
-                    process.join(GRACE)
+                    process.join(TERMINATE_TIMEOUT_S)
 
     def clear(self, folders: Collection[str]) -> None:
         """Remove what those that came to no good end were writing."""
@@ -155,10 +160,10 @@ def _deaf_to_interrupts() -> Iterator[None]:
 
 
 @contextmanager
-def _one_thread_each() -> Iterator[None]:
-    """Let processes that start meanwhile compute in one thread."""
-    before = {name: os.environ.get(name) for name in BLAS_THREAD_VARIABLES}
-    os.environ.update(dict.fromkeys(BLAS_THREAD_VARIABLES, "1"))
+def _changed_environment(changes: Mapping[str, str]) -> Iterator[None]:
+    """Set environment variables for the processes that start meanwhile."""
+    before = {name: os.environ.get(name) for name in changes}
+    os.environ.update(changes)
     try:
         yield
     finally:

@@ -16,7 +16,7 @@ PROPORTIONAL = ("conv", "tconv", "maxpool", "avgpool", "adaptiveavgpool", "globa
                 "crop")  # fmt: skip
 
 
-def alpha_plan(plan: Plan) -> Plan:
+def make_alpha_plan(plan: Plan) -> Plan:
     """The plan for a picture's alpha: the same windows, and weights that sum to one.
 
     A kernel whose weights sum to zero (an edge filter) takes alpha as it is at its origin. Of a
@@ -32,7 +32,7 @@ def alpha_plan(plan: Plan) -> Plan:
     )
 
 
-def keeps_proportion(plan: Plan) -> bool:
+def can_unpremultiply(plan: Plan) -> bool:
     """Whether filtered colours are still in proportion to filtered alpha, and can be divided by it.
 
     So it is for averages and for what sharpens; edges of premultiplied colours stay as they are.
@@ -44,7 +44,7 @@ def keeps_proportion(plan: Plan) -> bool:
     )
 
 
-def without_bias(plan: Plan) -> tuple[Plan, list[float]]:
+def defer_bias(plan: Plan) -> tuple[Plan, list[float]]:
     """The plan with no bias in its kernels, and what each map is owed: of a single step alone.
 
     A bias is not covered by alpha, so it is added once that has been divided out.

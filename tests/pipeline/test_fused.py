@@ -12,14 +12,14 @@ import pytest
 from numpy.typing import NDArray
 from support.command import here
 
-from convcli.pipeline import streaming
+from convcli.pipeline import fused
 
 Array = NDArray[Any]
 
 
 @pytest.fixture
 def every_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(streaming, "LARGE", 0)
+    monkeypatch.setattr(fused, "MIN_STREAMED_BYTES", 0)
 
 
 def grid(folder: Path, values: Array) -> Array:
@@ -36,7 +36,7 @@ def test_bands_give_what_the_whole_gives(
     values = grid(tmp_path, (np.random.default_rng(0).random((70, 50, 2)) * 100).astype(kind))
     options = ("-k", "gaussian:1", "--bias", "3", "--padding-mode", mode, "-s", "2")
     assert here("apply", "in.npy", *options, "-o", "banded.npy", cwd=tmp_path).code == 0
-    monkeypatch.setattr(streaming, "LARGE", 1 << 40)
+    monkeypatch.setattr(fused, "MIN_STREAMED_BYTES", 1 << 40)
     assert here("apply", "in.npy", *options, "-o", "whole.npy", cwd=tmp_path).code == 0
     banded, whole = np.load(tmp_path / "banded.npy"), np.load(tmp_path / "whole.npy")
     assert banded.dtype == whole.dtype

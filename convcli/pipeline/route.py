@@ -16,16 +16,16 @@ from convcli.errors import ArgumentError, FileError
 from convcli.files import STDOUT, check_output
 from convcli.images.film import Film, Header
 from convcli.images.reading import opened_film
-from convcli.pipeline.course import Course, courses, is_changed, planned_input
-from convcli.pipeline.memory import needed_memory
-from convcli.pipeline.names import Target
+from convcli.pipeline.fused import can_stream, without_pixel_limit
+from convcli.pipeline.memory import estimate_memory
 from convcli.pipeline.operations import chosen_method
+from convcli.pipeline.outputs import OutputTarget
 from convcli.pipeline.plan import Plan, Step
-from convcli.pipeline.results import labels_of
-from convcli.pipeline.streaming import can_stream, unbounded
+from convcli.pipeline.shapes import MapShapes, has_preprocessing, infer_shapes, preprocessed_shape
+from convcli.pipeline.write import file_labels
 
 
-class RehearsedStep(NamedTuple):
+class RouteStep(NamedTuple):
     """One step of a map's way.
 
     Parameters
@@ -43,7 +43,7 @@ class RehearsedStep(NamedTuple):
     choice: Choice | None = None
 
 
-class Rehearsal(NamedTuple):
+class Route(NamedTuple):
     """What filtering an input comes to.
 
     Parameters
@@ -65,7 +65,7 @@ class Rehearsal(NamedTuple):
     shape: tuple[int, ...]
     kind: str
     frames: int
-    ways: tuple[tuple[str, tuple[RehearsedStep, ...]], ...]
+    ways: tuple[tuple[str, tuple[RouteStep, ...]], ...]
     memory: int
     outputs: tuple[str, ...]
 
@@ -76,14 +76,14 @@ class Rehearsal(NamedTuple):
         return "+".join(dict.fromkeys(used)) or None
 
 
-def rehearse(
+def inspect_input(
     source: str,
     plan: Plan,
-    target: Target,
+    target: OutputTarget,
     *,
     is_folder_new: bool,
     draws_figure: bool = False,
-) -> Rehearsal:
+) -> Route:
     """Look at an input's header, and at what its outputs would meet: nothing in a new folder.
 
     Raises
@@ -93,39 +93,39 @@ def rehearse(
     """
     if not is_folder_new:
         check_outputs(source, target)
-    plan = unbounded(plan) if can_stream(source, plan, target) else plan
+    plan = without_pixel_limit(plan) if can_stream(source, plan, target) else plan
     with opened_film(source, max_pixels=plan.max_pixels) as film:
         try:
-            return rehearsed(film, plan, target, source, draws_figure=draws_figure)
+            return choose_route(film, plan, target, source, draws_figure=draws_figure)
         except ArgumentError as error:
             raise FileError(source, str(error)) from error
 
 
-def check_outputs(source: str, target: Target) -> None:
+def check_outputs(source: str, target: OutputTarget) -> None:
     """Refuse outputs that must not be written, as far as their names are known."""
     for path in target.paths(source):
         if path != STDOUT:
             check_output(path, force=target.force, inputs=target.protected)
 
 
-def rehearsed(
-    film: Film, plan: Plan, target: Target, source: str, *, draws_figure: bool = False
-) -> Rehearsal:
+def choose_route(
+    film: Film, plan: Plan, target: OutputTarget, source: str, *, draws_figure: bool = False
+) -> Route:
     """What filtering an opened input comes to."""
     header = film.header
     if plan.frame is not None:
         film.check(plan.frame)
     height, width, channels = header.shape
-    shape = planned_input(plan, (channels, height, width))
+    shape = preprocessed_shape(plan, (channels, height, width))
     standing = _stand_in(header, plan, shape)
-    ways = courses(plan, shape)
+    ways = infer_shapes(plan, shape)
     scratch: list[int] = []
     kernels = [_rehearsed(step, standing, plan, scratch) for step in plan.kernels]
-    starts: list[tuple[RehearsedStep, ...]] = [(one,) for one in kernels] or [()]
+    starts: list[tuple[RouteStep, ...]] = [(one,) for one in kernels] or [()]
     if plan.combine is not None:
-        starts = [(*kernels, RehearsedStep(plan.combine, _rows_first(ways[0].start)))]
+        starts = [(*kernels, RouteStep(plan.combine, _rows_first(ways[0].start)))]
     sums = sum_dtype(standing.dtype)
-    return Rehearsal(
+    return Route(
         shape=_rows_first((channels, height, width)),
         kind=header.dtype.name,
         frames=film.count,
@@ -133,14 +133,14 @@ def rehearsed(
             (label, (*start, *_rehearsed_layers(plan, way, sums, scratch)))
             for label, start, way in zip(target.labels, starts, ways, strict=True)
         ),
-        memory=needed_memory(
+        memory=estimate_memory(
             film, plan, target, ways, max(scratch, default=0), draws_figure=draws_figure
         ),
         outputs=tuple(_outputs(source, target, [way.output[0] for way in ways])),
     )
 
 
-def _outputs(source: str, target: Target, channels: Sequence[int]) -> Iterator[str]:
+def _outputs(source: str, target: OutputTarget, channels: Sequence[int]) -> Iterator[str]:
     """The files that maps of so many channels go to."""
     if target.template is None:
         return
@@ -148,21 +148,21 @@ def _outputs(source: str, target: Target, channels: Sequence[int]) -> Iterator[s
         yield target.path(source, target.labels[0])
         return
     for label, count in zip(target.labels, channels, strict=True):
-        for part in labels_of(label, count, target):
+        for part in file_labels(label, count, target):
             yield target.path(source, part)
 
 
-def _rehearsed(step: Step, standing: Array, plan: Plan, scratch: list[int]) -> RehearsedStep:
+def _rehearsed(step: Step, standing: Array, plan: Plan, scratch: list[int]) -> RouteStep:
     """A kernel over an input; what a thread needs for it is noted."""
     choice, shape, held = chosen_method(step, standing, plan.method)
     scratch.append(held)
     name = step.kernel.name if step.kernel else ""
-    return RehearsedStep(name, shape[:2] if shape[2:] == (1,) else shape, choice)
+    return RouteStep(name, shape[:2] if shape[2:] == (1,) else shape, choice)
 
 
 def _rehearsed_layers(
-    plan: Plan, way: Course, kind: np.dtype[np.floating], scratch: list[int]
-) -> list[RehearsedStep]:
+    plan: Plan, way: MapShapes, kind: np.dtype[np.floating], scratch: list[int]
+) -> list[RouteStep]:
     """The layers of a map's way."""
     shapes = {INPUT: way.start, **dict(enumerate(way.layers))}
     places = sources([step.layer for step in plan.layers])
@@ -173,13 +173,13 @@ def _rehearsed_layers(
             seen = _nothing(shapes[inputs[0]], kind)
             choice, _, held = chosen_method(step, seen, plan.method)
             scratch.append(held)
-        steps.append(RehearsedStep(format_layer(step.layer), _rows_first(made), choice))
+        steps.append(RouteStep(format_layer(step.layer), _rows_first(made), choice))
     return steps
 
 
 def _stand_in(header: Header, plan: Plan, shape: Shape) -> Array:
     """An array that has the shape and type of the prepared input, and takes no memory."""
-    is_float = is_changed(plan, header)
+    is_float = has_preprocessing(plan, header)
     return _nothing(shape, sum_dtype(header.dtype) if is_float else header.dtype)
 
 

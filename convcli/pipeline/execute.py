@@ -18,10 +18,10 @@ from convcli.images.light import from_linear, to_linear
 from convcli.images.picture import Picture, resized, to_gray
 from convcli.images.ranges import BEYOND
 from convcli.kernels.kernel import Kernel
-from convcli.pipeline.course import courses
-from convcli.pipeline.opacity import alpha_plan, keeps_proportion, without_bias
-from convcli.pipeline.operations import apply_step, combined, convolved
+from convcli.pipeline.alpha import can_unpremultiply, defer_bias, make_alpha_plan
+from convcli.pipeline.operations import apply_step, combined, convolve
 from convcli.pipeline.plan import Plan
+from convcli.pipeline.shapes import infer_shapes
 
 
 class Stage(NamedTuple):
@@ -41,13 +41,13 @@ class Stage(NamedTuple):
     kernel: Kernel | None = None
 
 
-Watch: TypeAlias = Callable[[int, Stage], None]
+StageCallback: TypeAlias = Callable[[int, Stage], None]
 
 
 def filter_picture(
     picture: Picture,
     plan: Plan,
-    watch: Watch | None = None,
+    watch: StageCallback | None = None,
     alphas: Sequence[Array | None] | None = None,
 ) -> list[Array]:
     """The feature maps of a picture, (H, W, C) each: one for each kernel, or one of them all.
@@ -63,14 +63,14 @@ def filter_picture(
         What `filter_alpha` found; worked out where left out.
     """
     opacities = filter_alpha(picture, plan) if alphas is None else alphas
-    values = prepared(picture, plan)
-    if picture.alpha is None or not keeps_proportion(plan):
-        maps = filtered(values, plan, watch)
+    values = preprocess(picture, plan)
+    if picture.alpha is None or not can_unpremultiply(plan):
+        maps = run_plan(values, plan, watch)
     else:
-        bare, owed = without_bias(plan)
+        bare, owed = defer_bias(plan)
         maps = [
             one if alpha is None else divided(one, alpha, picture.white) + one.dtype.type(bias)
-            for one, alpha, bias in zip(filtered(values, bare, watch), opacities, owed, strict=True)
+            for one, alpha, bias in zip(run_plan(values, bare, watch), opacities, owed, strict=True)
         ]
     return [from_linear(one, picture.white) for one in maps] if plan.linear else maps
 
@@ -79,37 +79,37 @@ def filter_alpha(picture: Picture, plan: Plan) -> list[Array | None]:
     """How opaque every feature map is, (H, W, 1) each; None for an opaque picture."""
     if picture.alpha is None:
         return [None] * max(1 if plan.combine else len(plan.kernels), 1)
-    own = alpha_plan(plan)
-    maps = filtered(prepared(Picture(picture.alpha), own), own)
+    own = make_alpha_plan(plan)
+    maps = run_plan(preprocess(Picture(picture.alpha), own), own)
     return [one.clip(0, picture.white) for one in maps]
 
 
-def filtered(values: Array, plan: Plan, watch: Watch | None = None) -> list[Array]:
+def run_plan(values: Array, plan: Plan, watch: StageCallback | None = None) -> list[Array]:
     """Send values through a plan: every kernel, their combination, the layers."""
     tell = watch or (lambda *_: None)
-    courses(plan, (values.shape[2], *values.shape[:2]))
+    infer_shapes(plan, (values.shape[2], *values.shape[:2]))
     starts: Iterable[Array] = _kernel_maps(values, plan, tell)  # each made when it is taken
     first = 0
     if plan.combine is not None:
         first, starts = len(plan.kernels), [combined(list(starts), plan.combine)]
         tell(first, Stage(plan.combine, starts[0]))
     return [
-        run_stack(plan, one, partial(tell, number))
+        run_layers(plan, one, partial(tell, number))
         for number, one in enumerate(starts, start=first)
     ]
 
 
-def _kernel_maps(values: Array, plan: Plan, tell: Watch) -> Iterator[Array]:
+def _kernel_maps(values: Array, plan: Plan, tell: StageCallback) -> Iterator[Array]:
     """The map of each kernel; without any, the values themselves."""
     if not plan.kernels:
         yield values.astype(sum_dtype(values.dtype))
     for number, step in enumerate(plan.kernels):
-        made = convolved(step, values, plan.method)
+        made = convolve(step, values, plan.method)
         tell(number, Stage(step.kernel.name if step.kernel else "", made, step.kernel))
         yield made
 
 
-def prepared(picture: Picture, plan: Plan) -> Array:
+def preprocess(picture: Picture, plan: Plan) -> Array:
     """The values to filter: in linear light and under their alpha, grey, resampled, as planned."""
     values = picture.values
     if plan.linear:
@@ -127,7 +127,7 @@ def prepared(picture: Picture, plan: Plan) -> Array:
     return values
 
 
-def run_stack(plan: Plan, values: Array, tell: Callable[[Stage], None]) -> Array:
+def run_layers(plan: Plan, values: Array, tell: Callable[[Stage], None]) -> Array:
     """Send a map through a plan's layers; a layer's output is let go after its last use."""
     layers = [step.layer for step in plan.layers]
     inputs_of = sources(layers)
@@ -142,7 +142,7 @@ def run_stack(plan: Plan, values: Array, tell: Callable[[Stage], None]) -> Array
     return np.ascontiguousarray(outputs[len(layers) - 1])
 
 
-def check_numbers(maps: Sequence[Array], plan: Plan) -> None:
+def check_finite(maps: Sequence[Array], plan: Plan) -> None:
     """Refuse what is no number; -inf is a maximum of padding alone, and stays."""
     has_maxima = any(step.layer.op == "maxpool" for step in plan.layers)
     for one in maps:

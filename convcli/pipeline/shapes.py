@@ -15,7 +15,7 @@ from convcli.images.reading import MAX_PIXELS
 from convcli.pipeline.plan import Plan, Step
 
 
-class Course(NamedTuple):
+class MapShapes(NamedTuple):
     """The shapes, (C, H, W) each, that one feature map goes through.
 
     Parameters
@@ -35,18 +35,18 @@ class Course(NamedTuple):
         return self.layers[-1] if self.layers else self.start
 
 
-def planned_input(plan: Plan, shape: Shape) -> Shape:
+def preprocessed_shape(plan: Plan, shape: Shape) -> Shape:
     """What an input of (C, H, W) is once it is grey and resampled as planned."""
     channels = 1 if plan.gray else shape[0]
     return channels, *(plan.resize or shape[1:])
 
 
-def is_changed(plan: Plan, header: Header) -> bool:
+def has_preprocessing(plan: Plan, header: Header) -> bool:
     """Whether the values to filter are not the input's own, but floats made of them."""
     return plan.linear or header.has_alpha or plan.gray or plan.resize is not None
 
 
-def courses(plan: Plan, shape: Shape) -> tuple[Course, ...]:
+def infer_shapes(plan: Plan, shape: Shape) -> tuple[MapShapes, ...]:
     """Work out every map's shapes from an input of (C, H, W).
 
     Raises
@@ -62,7 +62,7 @@ def courses(plan: Plan, shape: Shape) -> tuple[Course, ...]:
             found = format_shapes(dict.fromkeys(starts))
             raise ShapeError(f"--combine needs maps of one shape, not {found}")
         starts = starts[:1]
-    return tuple(Course(start, _layer_shapes(plan, start)) for start in starts)
+    return tuple(MapShapes(start, _layer_shapes(plan, start)) for start in starts)
 
 
 def _layer_shapes(plan: Plan, start: Shape) -> tuple[Shape, ...]:
