@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.oracles import count_windows
+from support.peers import require_peer
 
 from convcli.arithmetic.blocks import BLOCKS
 from convcli.arithmetic.design import InfeasibleError, design
@@ -384,6 +385,7 @@ def test_large_inputs_are_answered_in_time(shape: Shape, budget: Budget) -> None
 # ---- PyTorch -----------------------------------------------------------------------------------
 
 
+@pytest.mark.peers
 @settings(max_examples=15)
 @given(
     blocks,
@@ -392,7 +394,7 @@ def test_large_inputs_are_answered_in_time(shape: Shape, budget: Budget) -> None
     st.integers(5, 20),
 )
 def test_the_code_builds_the_same_stack(block: str, shape: Shape, params: int, field: int) -> None:
-    torch = pytest.importorskip("torch")
+    torch = require_peer("torch")
     found = design(shape, Budget(params=params, field=field), block=block)
     names: dict[str, Any] = {}
     exec(torch_code(found), names)

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.network_oracle import Case, in_the_open, networks
+from support.peers import require_peer
 
 from convcli.arithmetic.layers import Layer
 from convcli.arithmetic.network import Walk, walk
@@ -133,15 +134,16 @@ def module(nn: Any, layer: Layer, channels: int) -> Any:
 
 def built(found: Walk) -> Any:
     """The network as PyTorch builds it."""
-    torch = pytest.importorskip("torch")
+    torch = require_peer("torch")
     modules = [module(torch.nn, one.layer, one.inputs[0][0]) for one in found.layers]
     return torch.nn.Sequential(*modules).eval()
 
 
+@pytest.mark.peers
 @settings(max_examples=150)
 @given(sequences())
 def test_pytorch_s_shapes_and_parameters(case: tuple[list[str], tuple[int, int, int]]) -> None:
-    torch = pytest.importorskip("torch")
+    torch = require_peer("torch")
     found = walk(*case, framework="torch")
     model, x = built(found), torch.zeros(1, *case[1])
     for step, one in zip(model, found.layers, strict=True):
@@ -150,21 +152,23 @@ def test_pytorch_s_shapes_and_parameters(case: tuple[list[str], tuple[int, int, 
         assert sum(weights.numel() for weights in step.parameters()) == one.params
 
 
+@pytest.mark.peers
 @settings(max_examples=60)
 @given(sequences())
 def test_pytorch_counts_as_many_products(case: tuple[list[str], tuple[int, int, int]]) -> None:
-    torch = pytest.importorskip("torch")
-    counter = pytest.importorskip("torch.utils.flop_counter")
+    torch = require_peer("torch")
+    counter = require_peer("torch.utils.flop_counter")
     found = walk(*case)
     with counter.FlopCounterMode(display=False) as flops:
         built(found)(torch.zeros(1, *case[1]))
     assert flops.get_total_flops() == 2 * found.macs
 
 
+@pytest.mark.peers
 @settings(max_examples=60)
 @given(networks(ops=("conv", "avgpool", "tconv"), branch=False), st.data())
 def test_gradients_reach_what_an_output_sees(case: Case, data: st.DataObject) -> None:
-    torch = pytest.importorskip("torch")
+    torch = require_peer("torch")
     layers = [layer for layer in case.layers if _in_torch(layer)]
     if not layers or not _fits(layers, case.size):
         return

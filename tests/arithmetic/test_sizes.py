@@ -14,6 +14,7 @@ from support.oracles import (
     pairs,
     sides_of_axis,
 )
+from support.peers import require_peer
 
 from convcli.arithmetic.sizes import Axis, Window, effective_kernel, formula, output_size, window
 from convcli.errors import ArgumentError, ShapeError
@@ -136,8 +137,9 @@ def test_rounding_up_adds_the_window_that_hangs_over(geometry: Geometry) -> None
             made.output(geometry.size)
 
 
+@pytest.mark.peers
 def test_pools_have_the_sizes_of_torch() -> None:
-    torch = pytest.importorskip("torch")
+    torch = require_peer("torch")
     grid = product(range(1, 11), range(1, 5), range(1, 5), range(3), (1, 2, 3), (False, True))
     for i, k, s, p, d, ceil in grid:
         if 2 * p > k:

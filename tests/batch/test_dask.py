@@ -16,8 +16,9 @@ import numpy as np
 import pytest
 from PIL import Image
 from support.command import COMMAND, convcli
+from support.peers import require_peer
 
-pytest.importorskip("distributed")
+require_peer("distributed")
 
 PATIENCE = 60.0  # for what must happen at all
 FILES = 24

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from support.command import Finished, convcli, here
+from support.peers import require_peer
 
 ROOT = Path(tempfile.gettempdir())
 ASKED = ("--input", "3x224x224", "--params", "100k", "--rf", "64", "--out", "14")
@@ -100,9 +101,10 @@ def test_products_and_width_are_kept() -> None:
     assert found["budget"]["width"] == 8
 
 
+@pytest.mark.peers
 @pytest.mark.parametrize("block", ["plain", "bottleneck", "separable"])
 def test_the_code_for_pytorch_builds_the_same_stack(block: str) -> None:
-    torch = pytest.importorskip("torch")
+    torch = require_peer("torch")
     options = (
         "--input",
         "3x32x32",

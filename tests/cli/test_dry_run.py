@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from support.command import SAMPLES, Finished, convcli, here
 from support.hostile_cases import png
+from support.peers import require_peer
 
 from convcli.images.png import write_png
 
@@ -197,7 +198,7 @@ def test_a_float_tiff_becomes_a_picture_where_a_range_is_asked_for(tmp_path: Pat
 
 
 def test_a_grid_of_several_channels_is_a_float_tiff_where_it_can_be_written(tmp_path: Path) -> None:
-    tifffile = pytest.importorskip("tifffile")
+    tifffile = require_peer("tifffile")
     values = np.random.default_rng(1).normal(size=(9, 7, 3))
     np.save(tmp_path / "in.npy", values)
     done = here("apply", "in.npy", "-k", "identity", "-o", "out.tif", cwd=tmp_path)
@@ -216,7 +217,7 @@ def test_a_full_disk_leaves_no_float_tiff(tmp_path: Path) -> None:
 @pytest.mark.parametrize("shape", [(20, 30, 3), (20, 30)])
 @pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64])
 def test_every_float_tiff_is_read(tmp_path: Path, shape: tuple[int, ...], kind: Any) -> None:
-    tifffile = pytest.importorskip("tifffile")
+    tifffile = require_peer("tifffile")
     values = np.random.default_rng(2).normal(size=shape).astype(kind)
     tifffile.imwrite(tmp_path / "in.tif", values, photometric="rgb" if len(shape) > 2 else None)
     done = here("apply", "in.tif", "-k", "identity", "-o", "out.npy", cwd=tmp_path)
@@ -231,7 +232,7 @@ def test_every_float_tiff_is_read(tmp_path: Path, shape: tuple[int, ...], kind: 
 
 
 def test_a_tiff_of_no_numbers_that_are_known_is_refused(tmp_path: Path) -> None:
-    tifffile = pytest.importorskip("tifffile")
+    tifffile = require_peer("tifffile")
     tifffile.imwrite(tmp_path / "in.tif", np.zeros((4, 5), np.complex64))
     done = here("apply", "in.tif", "-k", "identity", cwd=tmp_path)
     assert (done.code, done.stderr.count("\n")) == (1, 1)

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from numpy.testing import assert_allclose, assert_array_equal
 from support.oracles import reals, seeds
+from support.peers import require_peer
 
 from convcli.engine.activations import ACTIVATIONS, leaky_relu, sigmoid
 
@@ -17,10 +18,11 @@ TORCH_NAMES = {
 }
 
 
+@pytest.mark.peers
 @pytest.mark.parametrize("name", ACTIVATIONS)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_activations_are_torchs(name: str, dtype: type[np.floating[Any]]) -> None:
-    torch = pytest.importorskip("torch")
+    torch = require_peer("torch")
     x = np.concatenate([np.linspace(-30, 30, 601), [-1e4, 1e4, 0.0]]).astype(dtype)
     owner = torch.nn.functional if name == "leaky-relu" else torch
     expected = getattr(owner, TORCH_NAMES[name])(torch.from_numpy(x)).numpy()

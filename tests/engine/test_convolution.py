@@ -18,6 +18,7 @@ from support.oracles import (
     seeds,
     whole_numbers,
 )
+from support.peers import require_peer
 
 import convcli.engine.layers.layer as parts
 from convcli.arithmetic.sizes import Window
@@ -192,12 +193,13 @@ def test_a_batch_of_none_gives_none() -> None:
 # ---- the frameworks ----------------------------------------------------------------------------
 
 
+@pytest.mark.peers
 @given(geometries(), seeds, channels, batches)
 @settings(max_examples=60)
 def test_conv2d_is_torchs(
     geometry: Geometry, seed: int, counts: tuple[int, int, int], batch: tuple[int, ...]
 ) -> None:
-    torch = pytest.importorskip("torch")
+    torch = require_peer("torch")
     groups, depth, filters = counts
     x = reals(seed, *batch, groups * depth, *geometry.size)
     weight = reals(seed + 1, groups * filters, depth, *geometry.kernel)
@@ -216,10 +218,11 @@ def test_conv2d_is_torchs(
     assert_allclose(result, expected.numpy(), rtol=1e-5, atol=1e-10)
 
 
+@pytest.mark.peers
 @pytest.mark.parametrize("mode", ["reflect", "replicate", "circular"])
 @pytest.mark.parametrize("sides", [((0, 0), (0, 0)), ((1, 2), (3, 0)), ((3, 3), (4, 4))])
 def test_padding_modes_are_torchs(mode: str, sides: Any) -> None:
-    torch = pytest.importorskip("torch")
+    torch = require_peer("torch")
     x, weight = reals(1, 2, 3, 5, 6), reals(2, 4, 3, 3, 2)
     (top, bottom), (left, right) = sides
     padded = torch.nn.functional.pad(torch.from_numpy(x), (left, right, top, bottom), mode=mode)
@@ -228,6 +231,7 @@ def test_padding_modes_are_torchs(mode: str, sides: Any) -> None:
     assert_allclose(result, expected.numpy(), rtol=1e-5, atol=1e-10)
 
 
+@pytest.mark.peers
 @given(geometries(), seeds, channels)
 @settings(max_examples=40)
 def test_conv2d_is_onnx_runtimes(
@@ -248,6 +252,7 @@ def test_conv2d_is_onnx_runtimes(
     assert_allclose(result, expected, rtol=1e-5, atol=1e-4)
 
 
+@pytest.mark.peers
 @given(geometries(largest_dilation=1, forms=("same", "same-lower")), seeds)
 @settings(max_examples=40)
 def test_same_is_what_onnx_means_by_it(geometry: Geometry, seed: int) -> None:

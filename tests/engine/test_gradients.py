@@ -17,6 +17,7 @@ from support.oracles import (
     seeds,
     whole_numbers,
 )
+from support.peers import require_peer
 
 from convcli.arithmetic.sizes import window
 from convcli.engine.convolution import conv2d
@@ -74,10 +75,11 @@ def test_each_gradient_is_a_finite_difference() -> None:
             assert_allclose((above - below) / 2e-3, gradient[index], rtol=1e-6, atol=1e-8)
 
 
+@pytest.mark.peers
 @given(geometries(), seeds, channels)
 @settings(max_examples=60)
 def test_gradients_are_torchs(geometry: Geometry, seed: int, counts: tuple[int, int, int]) -> None:
-    torch = pytest.importorskip("torch")
+    torch = require_peer("torch")
     groups, depth, filters = counts
     x = reals(seed, 2, groups * depth, *geometry.size)
     weight = reals(seed + 1, groups * filters, depth, *geometry.kernel)
@@ -203,6 +205,7 @@ def test_every_value_paints_the_kernel(
     assert result.shape == (*batch, groups * filters, *expected)
 
 
+@pytest.mark.peers
 @given(transposes(), pairs(0, 2), seeds, channels, batches)
 @settings(max_examples=60)
 def test_the_transposed_convolution_is_torchs(
@@ -212,7 +215,7 @@ def test_the_transposed_convolution_is_torchs(
     counts: tuple[int, int, int],
     batch: tuple[int, ...],
 ) -> None:
-    torch = pytest.importorskip("torch")
+    torch = require_peer("torch")
     asked, kernel, size = transpose
     asked["padding"] = padding
     groups, depth, filters = counts
@@ -231,6 +234,7 @@ def test_the_transposed_convolution_is_torchs(
     assert_allclose(result, expected.numpy(), rtol=1e-5, atol=1e-9)
 
 
+@pytest.mark.peers
 @given(transposes(), seeds, channels)
 @settings(max_examples=60)
 def test_the_transposed_convolution_is_onnx_runtimes(

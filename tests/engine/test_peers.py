@@ -17,6 +17,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 from support.command import SAMPLES, convcli
+from support.peers import require_peer
 
 from convcli.engine.filtering import filter2d
 from convcli.kernels.bank import bank
@@ -53,7 +54,7 @@ def photograph(request: pytest.FixtureRequest) -> Array:
     """A photograph in colours, (H, W, 3), and one in greys, (H, W)."""
     if request.param == "cat":
         return np.asarray(Image.open(CAT))
-    return np.asarray(pytest.importorskip("skimage").data.camera())
+    return np.asarray(require_peer("skimage").data.camera())
 
 
 def whole_and_piece(photograph: Array, modes: Iterable[str]) -> Iterator[tuple[Array, str]]:
@@ -65,7 +66,7 @@ def whole_and_piece(photograph: Array, modes: Iterable[str]) -> Iterator[tuple[A
 
 def by_scipy(image: Array, kernel: Array, mode: str) -> Array:
     """The exact sums, in float64; its own centre of an even side is one further."""
-    ndimage = pytest.importorskip("scipy.ndimage")
+    ndimage = require_peer("scipy.ndimage")
     weights = kernel if image.ndim == 2 else kernel[:, :, np.newaxis]
     origin = [side % 2 - 1 for side in weights.shape]
     return np.asarray(
@@ -75,7 +76,7 @@ def by_scipy(image: Array, kernel: Array, mode: str) -> Array:
 
 def by_opencv(image: Array, kernel: Array, mode: str) -> Array:
     """In the image's own type; from 11x11 on by a Fourier transform."""
-    cv2 = pytest.importorskip("cv2")
+    cv2 = require_peer("cv2")
     anchor = ((kernel.shape[1] - 1) // 2, (kernel.shape[0] - 1) // 2)
     border = getattr(cv2, OPENCV[mode])
     return np.asarray(cv2.filter2D(image, -1, kernel, anchor=anchor, borderType=border))
@@ -164,7 +165,7 @@ def test_sixteen_bits_are_opencvs(photograph: Array) -> None:
 
 
 def test_opencvs_own_centre_of_an_even_side_is_same_lower(photograph: Array) -> None:
-    cv2 = pytest.importorskip("cv2")
+    cv2 = require_peer("cv2")
     kernel = bank()["roberts-1"].matrix
     theirs = cv2.filter2D(photograph, -1, kernel, borderType=cv2.BORDER_REPLICATE)
     assert_array_equal(filter2d(photograph, kernel, padding="same-lower"), theirs)

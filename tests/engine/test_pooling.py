@@ -14,6 +14,7 @@ from support.oracles import (
     seeds,
     whole_numbers,
 )
+from support.peers import require_peer
 
 from convcli.arithmetic.sizes import window
 from convcli.engine import pooling
@@ -132,11 +133,12 @@ def torch_pools(draw: st.DrawFn) -> tuple[dict[str, Any], tuple[int, int]]:
     return pool, draw(st.tuples(st.integers(4, 9), st.integers(4, 9)))
 
 
+@pytest.mark.peers
 @given(torch_pools(), st.tuples(st.integers(1, 3), st.integers(1, 3)), seeds, batches)
 def test_max_pool_is_torchs(
     pool: Any, dilation: tuple[int, int], seed: int, batch: tuple[int, ...]
 ) -> None:
-    torch = pytest.importorskip("torch")
+    torch = require_peer("torch")
     asked, size = pool
     asked["dilation"] = dilation
     x = reals(seed, *batch, 2, *size)
@@ -149,11 +151,12 @@ def test_max_pool_is_torchs(
     assert_array_equal(max_pool2d(x, **asked), expected)
 
 
+@pytest.mark.peers
 @given(torch_pools(), st.booleans(), seeds, batches)
 def test_avg_pool_is_torchs(
     pool: Any, count_padding: bool, seed: int, batch: tuple[int, ...]
 ) -> None:
-    torch = pytest.importorskip("torch")
+    torch = require_peer("torch")
     asked, size = pool
     asked["count_include_pad"] = count_padding
     x = reals(seed, *batch, 2, *size)
@@ -161,6 +164,7 @@ def test_avg_pool_is_torchs(
     assert_allclose(avg_pool2d(x, **asked), expected, rtol=1e-5)
 
 
+@pytest.mark.peers
 @given(torch_pools(), st.tuples(*[st.integers(0, 1)] * 4), seeds)
 @settings(max_examples=50)
 def test_pools_are_onnx_runtimes(pool: Any, extra: tuple[int, ...], seed: int) -> None:

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from support.oracles import MODES, convolve, reals, seeds, whole_numbers
+from support.peers import require_peer
 
 import convcli.engine.layers.winograd as room
 from convcli.arithmetic.sizes import Window, window
@@ -124,9 +125,10 @@ def test_conv2d_takes_it_where_it_is_asked_to(
     assert_near(maps - bias[:, np.newaxis, np.newaxis], x, weight, sides=padding, mode=mode)
 
 
+@pytest.mark.peers
 @pytest.mark.parametrize("method", ["auto", "winograd"])
 def test_a_layer_of_a_network_is_torchs(method: str) -> None:
-    torch = pytest.importorskip("torch")
+    torch = require_peer("torch")
     x = reals(1, 2, 64, 30, 27).astype(np.float32)
     weight, bias = reals(2, 96, 64, 3, 3).astype(np.float32), reals(3, 96).astype(np.float32)
     expected = torch.nn.functional.conv2d(*map(torch.from_numpy, (x, weight, bias)), padding=1)

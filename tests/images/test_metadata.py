@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms, PngImagePlugin
 from support.command import here
+from support.peers import require_peer
 
 ORIENTATION, MAKER = 0x0112, 0x010F
 PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -61,7 +62,7 @@ def test_a_profile_of_colours_is_not_given_to_greys(tmp_path: Path) -> None:
 
 
 def test_sixteen_bit_colours_keep_every_bit_and_their_metadata(tmp_path: Path) -> None:
-    imagecodecs = pytest.importorskip("imagecodecs")
+    imagecodecs = require_peer("imagecodecs")
     pixels = np.random.default_rng(0).integers(0, 65536, (20, 30, 3), np.uint16)
     (tmp_path / "in.png").write_bytes(imagecodecs.png_encode(pixels))
     for name in ("out.png", "out.tif"):

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin
+from support.peers import require_peer
 
 from convcli.errors import FileError, GridError, ImageError
 from convcli.images.reading import read_input
@@ -262,7 +263,7 @@ def test_a_bad_grid_is_refused_by_line_and_word(tmp_path: Path, content: str, wo
 
 @pytest.mark.parametrize("kind", [np.int8, np.int16, np.int32, np.uint32])
 def test_whole_numbers_of_a_tiff_keep_their_signs(tmp_path: Path, kind: Any) -> None:
-    tifffile = pytest.importorskip("tifffile")
+    tifffile = require_peer("tifffile")
     limits = np.iinfo(kind)
     values = np.array([[limits.min, 1, limits.max], [0, 7, limits.max - 1]], kind)
     tifffile.imwrite(tmp_path / "in.tif", values, photometric="minisblack")

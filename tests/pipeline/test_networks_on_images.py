@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from support.command import convcli, here
 from support.network_oracle import EmptyMapError, Marked
 from support.oracles import Array, paint
+from support.peers import require_peer
 
 from convcli.arithmetic.layers import Layer
 from convcli.arithmetic.netfile import format_network
@@ -187,9 +188,10 @@ def test_crops_cut_what_the_walk_says() -> None:
     np.testing.assert_allclose(odd, image[:6, :8])
 
 
+@pytest.mark.peers
 @pytest.mark.parametrize(("rows", "columns"), [(1, 1), (3, 4), (7, 9), (10, 20)])
 def test_an_adaptive_pool_is_pytorch_s(rows: int, columns: int) -> None:
-    torch = pytest.importorskip("torch")
+    torch = require_peer("torch")
     planes = torch.from_numpy(image.transpose(2, 0, 1).copy())
     expected = torch.nn.functional.adaptive_avg_pool2d(planes, (rows, columns)).numpy()
     made = through(image, f"adaptiveavgpool:{rows}x{columns}")

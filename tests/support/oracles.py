@@ -14,10 +14,10 @@ from itertools import product
 from typing import Any
 
 import numpy as np
-import pytest
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import ndimage, signal
+from support.peers import require_peer
 
 Array = NDArray[Any]
 Pair = tuple[int, int]
@@ -297,7 +297,7 @@ def pixels(seed: int, *shape: int, dtype: Any = np.uint8) -> Array:
 
 def onnx_run(op: str, *inputs: Array, **attributes: Any) -> Array:
     """Run one operator of ONNX Runtime on float32 arrays."""
-    runtime = pytest.importorskip("onnxruntime")
+    runtime = require_peer("onnxruntime")
     options = runtime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 4
