@@ -20,8 +20,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from convcli.arithmetic.geometry import output_size
     from convcli.arithmetic.network import Walk, walk
-    from convcli.arithmetic.sizes import output_size
     from convcli.engine.columns import col2im, im2col
     from convcli.engine.convolution import conv2d
     from convcli.engine.filtering import filter2d
@@ -70,7 +70,7 @@ _HOMES = {
     "im2col": "engine.columns",
     "load_kernel": "kernels.spec",
     "max_pool2d": "engine.pooling",
-    "output_size": "arithmetic.sizes",
+    "output_size": "arithmetic.geometry",
     "pad2d": "engine.padding",
     "set_threads": "parallel",
     "walk": "arithmetic.network",

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
-from convcli.arithmetic.arguments import as_number
+from convcli.arithmetic.values import as_number
 
 Item = TypeVar("Item")
 Work: TypeAlias = Callable[[Item], object]

@@ -32,7 +32,7 @@ SHOWN = 3  # findings of one sort that are printed
 WARM = (
     *("convcli.cli.commands.apply", "convcli.cli.commands.kernels"),
     *("convcli.cli.sight", "convcli.cli.tables", "convcli.images.deep", "convcli.images.writing"),
-    *("convcli.cli.networks", "convcli.cli.report", "convcli.arithmetic.explanation"),
+    *("convcli.cli.networks", "convcli.cli.report", "convcli.arithmetic.formulas"),
     *("convcli.engine.gradients", "convcli.engine.pooling", "convcli.images.floats"),
     *("convcli.pipeline.execute", "decimal"),
     *("numpy.fft", "rich.console", "rich.table", "PIL.ImageCms"),

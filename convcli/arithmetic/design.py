@@ -11,11 +11,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, product
 
-from convcli.arithmetic.blocks import BLOCKS, Cost, Unit, cost
 from convcli.arithmetic.layers import Layer
 from convcli.arithmetic.network import Walk, walk
-from convcli.arithmetic.shapes import Shape
-from convcli.arithmetic.skeleton import EVERY, USUAL, Budget, Weigh, cheapest
+from convcli.arithmetic.shortest_stack import (
+    ALL_BLOCKS,
+    BLOCKS,
+    COMMON_BLOCKS,
+    BlockSpec,
+    Budget,
+    Cost,
+    Objective,
+    cheapest_stack,
+    cost,
+)
+from convcli.arithmetic.values import Shape
 from convcli.errors import ArgumentError, ConvError
 
 ENOUGH = 0.99  # of the budget: a stack that uses so much is not made deeper
@@ -33,7 +42,7 @@ class _Stack:
 
     block: str
     shape: Shape
-    units: tuple[Unit, ...]
+    units: tuple[BlockSpec, ...]
     channels: tuple[int, ...]  # of each stage: the units from one stride above 1 to the next
 
     @property
@@ -100,7 +109,7 @@ def design(shape: Shape, budget: Budget, *, block: str = "plain") -> Walk:
     return walk(best.layers(), shape, name=block)
 
 
-def _skeletons(shape: Shape, budget: Budget, block: str) -> set[tuple[Unit, ...]]:
+def _skeletons(shape: Shape, budget: Budget, block: str) -> set[tuple[BlockSpec, ...]]:
     """The cheapest units in parameters and in MACs, once it is sure that each bound can be kept."""
     skeletons = {_within("parameters", budget.params, shape, budget, block=block)}
     if budget.macs is not None:
@@ -109,10 +118,12 @@ def _skeletons(shape: Shape, budget: Budget, block: str) -> set[tuple[Unit, ...]
     return skeletons
 
 
-def _within(what: str, most: int, shape: Shape, budget: Budget, *, block: str) -> tuple[Unit, ...]:
+def _within(
+    what: str, most: int, shape: Shape, budget: Budget, *, block: str
+) -> tuple[BlockSpec, ...]:
     """The cheapest units, if one bound allows them: the usual ones, or else any."""
-    for units in (USUAL, EVERY):
-        found = cheapest(block, shape, replace(budget, macs=None), _WEIGHTS[what], units)
+    for units in (COMMON_BLOCKS, ALL_BLOCKS):
+        found = cheapest_stack(block, shape, replace(budget, macs=None), _WEIGHTS[what], units)
         if found is not None and found[0][0] <= most:
             return found[1]
     if found is None:
@@ -128,10 +139,10 @@ def _within(what: str, most: int, shape: Shape, budget: Budget, *, block: str) -
     )
 
 
-def _within_both(shape: Shape, budget: Budget, block: str) -> tuple[Unit, ...]:
+def _within_both(shape: Shape, budget: Budget, block: str) -> tuple[BlockSpec, ...]:
     """Units that keep both budgets at once."""
-    for units in (USUAL, EVERY):
-        found = cheapest(block, shape, budget, lambda one: (one.params, one.macs), units)
+    for units in (COMMON_BLOCKS, ALL_BLOCKS):
+        found = cheapest_stack(block, shape, budget, lambda one: (one.params, one.macs), units)
         if found is not None and found[0][0] <= budget.params:
             return found[1]
     needs = "more" if found is None else f"{found[0][0]:,}"
@@ -142,19 +153,19 @@ def _within_both(shape: Shape, budget: Budget, block: str) -> tuple[Unit, ...]:
     )
 
 
-_WEIGHTS: dict[str, Weigh] = {
+_WEIGHTS: dict[str, Objective] = {
     "parameters": lambda one: (one.params, 0),
     "MACs": lambda one: (one.macs, 0),
 }
 
 
-def _deepened(units: tuple[Unit, ...], more: int) -> tuple[Unit, ...]:
+def _deepened(units: tuple[BlockSpec, ...], more: int) -> tuple[BlockSpec, ...]:
     """So many units more at the end of every stage."""
-    deeper: list[Unit] = []
+    deeper: list[BlockSpec] = []
     for place, unit in enumerate(units):
         deeper.append(unit)
         ends = place + 1 == len(units) or units[place + 1].stride > 1
-        deeper += [Unit(stride=1)] * (more if ends else 0)
+        deeper += [BlockSpec(stride=1)] * (more if ends else 0)
     return tuple(deeper)
 
 

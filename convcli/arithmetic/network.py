@@ -8,24 +8,31 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TypeAlias
 
-from convcli.arithmetic.arguments import Pair, as_number
-from convcli.arithmetic.cost import macs, parameters
 from convcli.arithmetic.frameworks import check_rules, differences
-from convcli.arithmetic.layers import CONVOLUTIONS, JOINS, POOLS, Layer
+from convcli.arithmetic.graph import INPUT, input_indices
+from convcli.arithmetic.layers import (
+    CONVOLUTIONS,
+    ENDS_OF_MAPS,
+    JOINS,
+    POOLS,
+    Layer,
+    crop_margins,
+    macs,
+    output_shape,
+    parameters,
+)
 from convcli.arithmetic.notation import format_layer, parse_layer
-from convcli.arithmetic.shapes import Shape, crop_sides, format_shapes, output_shape
-from convcli.arithmetic.sight import Sight, joined
-from convcli.arithmetic.wiring import INPUT, sources
+from convcli.arithmetic.receptive_field import ReceptiveField, union
+from convcli.arithmetic.values import Pair, Shape, as_number, format_shapes
 from convcli.errors import ArgumentError, ShapeError
 
-Sights: TypeAlias = tuple[Sight, Sight]  # along the rows, along the columns
+Fields: TypeAlias = tuple[ReceptiveField, ReceptiveField]  # along the rows, along the columns
 
 FLOAT_BYTES = 4
-ENDS_OF_MAPS = ("globalavgpool", "adaptiveavgpool", "flatten")
 
 
 @dataclass(frozen=True, slots=True)
-class Walked:
+class LayerReport:
     """One layer, and what is known of it at its place.
 
     Parameters
@@ -57,7 +64,7 @@ class Walked:
     inputs: tuple[Shape, ...]
     places: tuple[int, ...]
     output: Shape
-    sights: Sights
+    fields: Fields
     coverage: Pair
     dropped: Pair
     params: int
@@ -68,22 +75,22 @@ class Walked:
     @property
     def receptive_field(self) -> Pair:
         """Rows and columns of the input that an output sees, padding counted."""
-        return self.sights[0].receptive_field, self.sights[1].receptive_field
+        return self.fields[0].receptive_field, self.fields[1].receptive_field
 
     @property
     def jump(self) -> tuple[Fraction, Fraction]:
         """Rows and columns of the input from one output to the next."""
-        return self.sights[0].jump, self.sights[1].jump
+        return self.fields[0].jump, self.fields[1].jump
 
     @property
     def start(self) -> tuple[Fraction, Fraction]:
         """The row and the column of the input that output (0, 0) is centred on."""
-        return self.sights[0].start, self.sights[1].start
+        return self.fields[0].start, self.fields[1].start
 
     @property
     def effective_padding(self) -> tuple[Fraction, Fraction]:
         """How far output (0, 0) sees beyond the input, at the top and on the left."""
-        return self.sights[0].effective_padding, self.sights[1].effective_padding
+        return self.fields[0].effective_padding, self.fields[1].effective_padding
 
     @property
     def bytes(self) -> int:
@@ -104,7 +111,7 @@ class Walk:
 
     name: str
     input: Shape
-    layers: tuple[Walked, ...]
+    layers: tuple[LayerReport, ...]
 
     @property
     def params(self) -> int:
@@ -127,7 +134,7 @@ class Walk:
         return self.layers[-1].output
 
     @property
-    def last_map(self) -> Walked | None:
+    def last_map(self) -> LayerReport | None:
         """The last feature map, before global or adaptive pooling or flattening."""
         return next((layer for layer in reversed(self.layers) if layer.is_map), None)
 
@@ -179,7 +186,7 @@ def walk(
         raise ArgumentError("a network has one layer at least")
     stack = [parse_layer(layer) if isinstance(layer, str) else layer for layer in layers]
     walker = _Walker(shape, framework)
-    for layer, places in zip(stack, sources(stack), strict=True):
+    for layer, places in zip(stack, input_indices(stack), strict=True):
         walker.step(layer, places)
     return Walk(name, shape, tuple(walker.walked))
 
@@ -188,7 +195,7 @@ class _Walker:
     """The walk so far."""
 
     def __init__(self, input_shape: Shape, framework: str | None) -> None:
-        self.walked: list[Walked] = []
+        self.walked: list[LayerReport] = []
         self._input = input_shape
         self._framework = framework
         self._counts: dict[str, int] = {}
@@ -201,20 +208,20 @@ class _Walker:
                 check_rules(layer, self._framework)
             output = output_shape(layer, inputs)
             seen = [self._sights(place) for place in places]
-            sights = _seen(layer, inputs, seen)
+            fields = _seen(layer, inputs, seen)
             params = parameters(layer, inputs[0])
         except ArgumentError as error:
             where = f"layer {len(self.walked) + 1} ({format_layer(layer)})"
             raise type(error)(f"{where} on {format_shapes(inputs)}: {error}") from None
         self.walked.append(
-            Walked(
+            LayerReport(
                 name=self._name(layer),
                 layer=layer,
                 inputs=inputs,
                 places=places,
                 output=output,
-                sights=sights,
-                coverage=self._coverage(sights, output),
+                fields=fields,
+                coverage=self._coverage(fields, output),
                 dropped=_dropped(layer, inputs[0]),
                 params=params,
                 macs=macs(layer, inputs[0], output),
@@ -226,19 +233,19 @@ class _Walker:
     def _shape(self, place: int) -> Shape:
         return self._input if place == INPUT else self.walked[place].output
 
-    def _sights(self, place: int) -> Sights:
+    def _sights(self, place: int) -> Fields:
         if place == INPUT:
-            return Sight.of_input(), Sight.of_input()
-        return self.walked[place].sights
+            return ReceptiveField.of_input(), ReceptiveField.of_input()
+        return self.walked[place].fields
 
     def _is_map(self, place: int) -> bool:
         return place == INPUT or self.walked[place].is_map
 
-    def _coverage(self, sights: Sights, output: Shape) -> Pair:
+    def _coverage(self, fields: Fields, output: Shape) -> Pair:
         outputs = output[1:] if len(output) == 3 else (1, 1)
         rows, columns = (
             sight.coverage(size, count)
-            for sight, size, count in zip(sights, self._input[1:], outputs, strict=True)
+            for sight, size, count in zip(fields, self._input[1:], outputs, strict=True)
         )
         return rows, columns
 
@@ -249,18 +256,18 @@ class _Walker:
         return f"{layer.op}{self._counts[layer.op]}"
 
 
-def _seen(layer: Layer, inputs: Sequence[Shape], before: Sequence[Sights]) -> Sights:
+def _seen(layer: Layer, inputs: Sequence[Shape], before: Sequence[Fields]) -> Fields:
     """What the outputs of a layer see, given what its inputs see."""
     (rows, columns), shape = before[0], inputs[0]
     if layer.op in JOINS:
-        return joined([sights[0] for sights in before]), joined([sights[1] for sights in before])
+        return union([fields[0] for fields in before]), union([fields[1] for fields in before])
     if layer.op in (*CONVOLUTIONS, *POOLS):
         along_rows, along_columns = layer.window.axes((shape[1], shape[2]))
         down = rows.through(along_rows)
         alike = rows == columns and along_rows == along_columns
         return down, down if alike else columns.through(along_columns)
     if layer.op == "crop":
-        (top, _), (left, _) = crop_sides(layer, inputs)
+        (top, _), (left, _) = crop_margins(layer, inputs)
         return rows.cropped(top), columns.cropped(left)
     if layer.op in ENDS_OF_MAPS and len(shape) == 3:
         parts = layer.size or (1, 1)
@@ -274,7 +281,7 @@ def _dropped(layer: Layer, shape: Shape) -> Pair:
     return layer.window.dropped((shape[1], shape[2]))
 
 
-def _alignment(layer: Layer, branches: Sequence[Sights]) -> tuple[str, ...]:
+def _alignment(layer: Layer, branches: Sequence[Fields]) -> tuple[str, ...]:
     """Whether a join's branches are centred on different pixels."""
     if layer.op not in JOINS:
         return ()

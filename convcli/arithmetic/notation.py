@@ -1,4 +1,4 @@
-"""The notation of sizes, paddings and layers: text to values, and back.
+"""The notation of layers and of network files: text to layers, and back.
 
 ::
 
@@ -8,98 +8,27 @@
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from convcli.arithmetic.arguments import PADDING_MODES, PADDING_NAMES, Pair, Sides
 from convcli.arithmetic.layers import OPERATIONS, POOLS, Layer, Operation
+from convcli.arithmetic.values import (
+    PADDING_MODES,
+    Pair,
+    Shape,
+    format_padding,
+    format_shape,
+    format_size,
+    parse_number,
+    parse_padding,
+    parse_shape,
+    parse_size,
+)
 from convcli.errors import ArgumentError, NotationError, suggestion
 
-MOST_DIGITS = 1 << 17  # as long as a word on the command line can be; reading more takes too long
-
-_DIGITS = re.compile(r"[0-9]+\Z")
-REAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\Z")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.\-]*\Z")
-
-
-def parse_number(text: str, what: str, *, least: int = 0) -> int:
-    """Read a whole number.
-
-    >>> parse_number("64", "channels", least=1)
-    64
-    """
-    if not _DIGITS.match(text):
-        raise NotationError(f"{what} must be a whole number of at least {least}, not {text!r}")
-    try:
-        number = int(text[:MOST_DIGITS])
-    except ValueError:  # the interpreter's own limit, which the commands that count lift
-        number = -1
-    if number < 0 or len(text) > MOST_DIGITS:
-        raise NotationError(f"{what} has too many digits ({len(text):,})")
-    if number < least:
-        raise NotationError(f"{what} must be at least {least}, not {number}")
-    return number
-
-
-def parse_real(text: str, what: str) -> float:
-    """Read a real number.
-
-    >>> parse_real("-1.5e-3", "bias")
-    -0.0015
-    """
-    if not REAL.match(text) or not math.isfinite(float(text)):
-        raise NotationError(f"{what} must be a number, and {text!r} is not a number")
-    return float(text)
-
-
-def parse_size(text: str, what: str = "size", *, least: int = 1) -> Pair:
-    """Read `N` or `HxW`.
-
-    >>> parse_size("3x5")
-    (3, 5)
-    """
-    height, cross, width = text.partition("x")
-    if not (_DIGITS.match(height) and (_DIGITS.match(width) or not cross)):
-        raise NotationError(f"{what} must be N or HxW (like 3 or 3x5), not {text!r}")
-    rows = parse_number(height, what, least=least)
-    return rows, parse_number(width, what, least=least) if cross else rows
-
-
-def format_size(size: Pair) -> str:
-    """Write `N` or `HxW`."""
-    return f"{size[0]}" if size[0] == size[1] else f"{size[0]}x{size[1]}"
-
-
-def parse_padding(text: str, what: str = "padding") -> str | Sides:
-    """Read `N`, `HxW`, `T.B.L.R`, or a padding's name.
-
-    >>> parse_padding("0.1.2.3")
-    ((0, 1), (2, 3))
-    """
-    if text in PADDING_NAMES:
-        return text
-    parts = text.split(".")
-    if len(parts) == 4:
-        top, bottom, left, right = (parse_number(part, what) for part in parts)
-        return (top, bottom), (left, right)
-    if not text[:1].isdigit():
-        names = ", ".join(PADDING_NAMES)
-        raise NotationError(f"{what} must be N, HxW, T.B.L.R or one of {names}, not {text!r}")
-    height, width = parse_size(text, what, least=0)
-    return (height, height), (width, width)
-
-
-def format_padding(padding: str | Sides) -> str:
-    """Write a padding as `parse_padding` reads it."""
-    if isinstance(padding, str):
-        return padding
-    (top, bottom), (left, right) = padding
-    if top == bottom and left == right:
-        return format_size((top, left))
-    return f"{top}.{bottom}.{left}.{right}"
 
 
 def parse_layer(text: str) -> Layer:
@@ -261,3 +190,50 @@ _FLAGS: dict[str, tuple[str, bool]] = {
 def _is_set(layer: Layer, flag: str) -> bool:
     field, value = _FLAGS[flag]
     return bool(getattr(layer, field) == value)
+
+
+INPUT_KEYWORD = "input"
+
+
+def parse_network(text: str) -> tuple[Shape | None, list[Layer]]:
+    r"""Read a network file's text: its input's shape, if it says one, and its layers.
+
+    Raises
+    ------
+    NotationError
+        With the line at fault.
+
+    Examples
+    --------
+    >>> shape, layers = parse_network("input 3x32x32\nconv:3,p=1  # the first\n")
+    >>> shape, [format_layer(layer) for layer in layers]
+    ((3, 32, 32), ['conv:3,p=1'])
+    """
+    shape: Shape | None = None
+    layers: list[Layer] = []
+    for place, line in enumerate(text.splitlines(), start=1):
+        words = line.partition("#")[0].strip()
+        if not words:
+            continue
+        try:
+            if words.split()[0] != INPUT_KEYWORD:
+                layers.append(parse_layer(words))
+            elif shape is None and not layers:
+                shape = parse_shape(words.removeprefix(INPUT_KEYWORD).strip())
+            else:
+                raise NotationError("the input's shape stands once, and first")
+        except ArgumentError as error:
+            raise NotationError(f"line {place}: {error}") from None
+    if not layers:
+        raise NotationError("holds no layers")
+    return shape, layers
+
+
+def format_network(shape: Shape, layers: Sequence[Layer]) -> str:
+    r"""Write a network file's text.
+
+    >>> format_network((3, 32, 32), [parse_layer("conv:3,p=1")])
+    'input 3x32x32\nconv:3,p=1\n'
+    """
+    lines = [f"{INPUT_KEYWORD} {format_shape(shape)}", *map(format_layer, layers)]
+    return "\n".join(lines) + "\n"

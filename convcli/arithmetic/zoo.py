@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypeAlias
 
-from convcli.arithmetic.shapes import Shape
+from convcli.arithmetic.values import Shape
 from convcli.errors import ArgumentError, suggestion
 
 Layers: TypeAlias = list[str]  # in the notation
@@ -17,7 +17,7 @@ Layers: TypeAlias = list[str]  # in the notation
 HEAD: Layers = ["globalavgpool", "flatten", "linear:1000"]
 
 
-def network(name: str) -> tuple[Shape, Layers]:
+def zoo_network(name: str) -> tuple[Shape, Layers]:
     """The input shape and the layers of a well-known network.
 
     Raises

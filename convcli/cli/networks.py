@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from convcli.arithmetic.layers import Layer
-from convcli.arithmetic.netfile import parse_network
-from convcli.arithmetic.notation import parse_layer
-from convcli.arithmetic.shapes import Shape, with_kernel
-from convcli.arithmetic.zoo import network
+from convcli.arithmetic.layers import Layer, with_kernel
+from convcli.arithmetic.notation import parse_layer, parse_network
+from convcli.arithmetic.values import Shape
+from convcli.arithmetic.zoo import zoo_network
 from convcli.errors import ArgumentError, FileError
 from convcli.files import STDIN, read_bytes
 
@@ -53,7 +52,7 @@ def load_network(net: str) -> Network:
         For an unknown name. `FileError` for a file that holds no network.
     """
     if not is_network_file(net):
-        shape, layers = network(net)
+        shape, layers = zoo_network(net)
         return Network(net, shape, tuple(map(parse_layer, layers)))
     path = net.removeprefix("@")
     try:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import click
 from click.core import ParameterSource
 
-from convcli.arithmetic.arguments import PADDING_MODES, Pair
 from convcli.arithmetic.layers import Layer
-from convcli.arithmetic.notation import (
-    parse_layer,
+from convcli.arithmetic.notation import parse_layer
+from convcli.arithmetic.values import (
+    PADDING_MODES,
+    Pair,
     parse_number,
     parse_padding,
     parse_real,
@@ -21,7 +22,7 @@ from convcli.arithmetic.notation import (
 from convcli.errors import ArgumentError
 
 if TYPE_CHECKING:
-    from convcli.arithmetic.shapes import Shape
+    from convcli.arithmetic.values import Shape
 
 _COUNT = r"([0-9]{1,18}(?:\.[0-9]{1,9})?)([kKmMgG]?)"
 _MEMORY = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,9})?)([kmgt]?)(i?)b?\Z", re.IGNORECASE)
@@ -98,7 +99,7 @@ def _read_count(text: str) -> int:
 
 
 def _read_shape(text: str) -> Shape:
-    from convcli.arithmetic.netfile import parse_shape
+    from convcli.arithmetic.values import parse_shape
 
     return parse_shape(text)
 

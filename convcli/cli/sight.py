@@ -5,14 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from convcli.arithmetic.lookback import Area, look_back
+from convcli.arithmetic.graph import INPUT, Region, backtrace
 from convcli.arithmetic.network import Walk
-from convcli.arithmetic.wiring import INPUT
 from convcli.errors import ArgumentError
 from convcli.files import check_output, replacing
 
 if TYPE_CHECKING:
-    from convcli.arithmetic.arguments import Pair
+    from convcli.arithmetic.values import Pair
 
 MOST_MAPS = 24  # that are drawn: of a deeper network, the last of each size
 
@@ -32,14 +31,14 @@ def draw_sight(walked: Walk, path: str, image: str | None, *, force: bool) -> No
         stream.write(drawn)
 
 
-def drawn_maps(walked: Walk) -> list[tuple[str, Pair, Area]]:
+def drawn_maps(walked: Walk) -> list[tuple[str, Pair, Region]]:
     """The input and the maps that windows make, with what the middle output of the last sees."""
     last = walked.last_map
     if last is None:
         raise ArgumentError("there is no feature map to draw")
     place = walked.layers.index(last)
     middle = (last.output[1] // 2, last.output[2] // 2)
-    seen = look_back(walked, place, middle)
+    seen = backtrace(walked, place, middle)
     chosen = [
         one
         for one in sorted(seen)

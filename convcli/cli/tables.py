@@ -8,17 +8,16 @@ from dataclasses import replace
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from convcli.arithmetic.arguments import Pair
-from convcli.arithmetic.layers import CONVOLUTIONS, POOLS, Layer
-from convcli.arithmetic.measure import Measured, measure
-from convcli.arithmetic.notation import format_layer, format_padding, format_size
+from convcli.arithmetic.layers import CONVOLUTIONS, POOLS, Layer, LayerSize, measure
+from convcli.arithmetic.notation import format_layer
+from convcli.arithmetic.values import Pair, format_padding, format_size
 from convcli.cli.output import format_csv, format_json, format_markdown, format_table
 from convcli.errors import LimitError
 
 if TYPE_CHECKING:
     from fractions import Fraction
 
-    from convcli.arithmetic.network import Walk, Walked
+    from convcli.arithmetic.network import LayerReport, Walk
 
 SWEPT = (
     "height", "width", "c_in", "kernel", "stride", "padding", "dilation", "groups", "channels",
@@ -28,7 +27,7 @@ SWEPT = (
 MAX_ROWS = 10_000  # of a sweep
 
 
-def compute_sweep(options: dict[str, Any]) -> list[Measured]:
+def compute_sweep(options: dict[str, Any]) -> list[LayerSize]:
     """Work out every combination of the swept values."""
     base = _base_layer(options)
     swept = {name: options[name] for name in SWEPT if options[name] is not None}
@@ -56,7 +55,7 @@ def _base_layer(options: dict[str, Any]) -> Layer:
     return Layer(op="tconv" if options["transposed"] else "conv")
 
 
-def layer_document(one: Measured) -> dict[str, Any]:
+def layer_document(one: LayerSize) -> dict[str, Any]:
     """One operation for JSON."""
     layer = one.layer
     document: dict[str, Any] = {
@@ -76,7 +75,7 @@ def layer_document(one: Measured) -> dict[str, Any]:
     return document
 
 
-def sweep_rows(found: list[Measured]) -> tuple[list[str], list[list[str]]]:
+def sweep_rows(found: list[LayerSize]) -> tuple[list[str], list[list[str]]]:
     """Headings and a row for every operation."""
     headings = ["op", "input", "kernel", "stride", "padding", "dilation", "output", "dropped"]
     extras = any(one.layer.op == "tconv" for one in found)
@@ -100,9 +99,9 @@ def sweep_rows(found: list[Measured]) -> tuple[list[str], list[list[str]]]:
     return headings + (["params", "macs"] if costs else []), rows
 
 
-def worked_text(one: Measured) -> str:
+def worked_text(one: LayerSize) -> str:
     """One operation as one would write it down: the formula, the numbers put in, the result."""
-    from convcli.arithmetic.explanation import aligned, size_formula, size_working
+    from convcli.arithmetic.formulas import align, size_formula, size_working
 
     layer = one.layer
     rows, columns = one.axes
@@ -121,31 +120,33 @@ def worked_text(one: Measured) -> str:
         rows_and_columns = f"rows: {one.dropped[0]}, columns: {one.dropped[1]}"
         lines["dropped"] = f"{rows_and_columns}, at the far ends of the padded input"
     if one.channels is not None:
-        from convcli.arithmetic.explanation import cost_workings
-        from convcli.arithmetic.shapes import output_channels
+        from convcli.arithmetic.formulas import cost_workings
+        from convcli.arithmetic.layers import output_channels
 
         maps = output_channels(layer, one.channels) if layer.op in CONVOLUTIONS else one.channels
         lines |= cost_workings(layer, (one.channels, *one.size), (maps, *one.output))
     counted = "\n   (MACs: products of the convolution; no biases)" if "MACs" in lines else ""
-    return f"{title}: {_size_text(one.size)} -> {_size_text(one.output)}\n{aligned(lines)}{counted}"
+    return f"{title}: {_size_text(one.size)} -> {_size_text(one.output)}\n{align(lines)}{counted}"
 
 
-def explain_layers(found: list[Measured]) -> str:
+def explain_layers(found: list[LayerSize]) -> str:
     """Each operation as a walk of one layer: its receptive field, too."""
-    from convcli.arithmetic.explanation import explained
+    from convcli.arithmetic.formulas import explain_walk
     from convcli.arithmetic.network import walk
 
     return "\n\n".join(
-        explained(walk([one.layer], (one.channels or 1, *one.size)), costs=one.channels is not None)
+        explain_walk(
+            walk([one.layer], (one.channels or 1, *one.size)), costs=one.channels is not None
+        )
         for one in found
     )
 
 
-def _layer_text(found: list[Measured]) -> str:
+def _layer_text(found: list[LayerSize]) -> str:
     return worked_text(found[0]) if len(found) == 1 else SWEEP_TABLES["table"](found)
 
 
-def _layer_json(found: list[Measured]) -> str:
+def _layer_json(found: list[LayerSize]) -> str:
     return format_json(layer_document(found[0])) if len(found) == 1 else SWEEP_TABLES["json"](found)
 
 
@@ -153,7 +154,7 @@ def _size_text(size: Pair) -> str:
     return f"{size[0]}x{size[1]}"
 
 
-SWEEP_TABLES: dict[str, Callable[[list[Measured]], str]] = {
+SWEEP_TABLES: dict[str, Callable[[list[LayerSize]], str]] = {
     "table": lambda found: format_table(*sweep_rows(found), left=["op"]),
     "json": lambda found: format_json([layer_document(one) for one in found]),
     "csv": lambda found: format_csv(*sweep_rows(found)),
@@ -198,7 +199,7 @@ def network_document(walk: Walk) -> dict[str, Any]:
 
 def network_rows(walk: Walk) -> list[list[str]]:
     """A row for every layer, and one for the totals."""
-    from convcli.arithmetic.shapes import format_shape
+    from convcli.arithmetic.values import format_shape
 
     rows = [_report_row(walked) for walked in walk.layers]
     last = walk.last_map
@@ -212,8 +213,8 @@ def network_rows(walk: Walk) -> list[list[str]]:
     return [*rows, ["total", "", format_shape(walk.output), *seen, padding, "", *costs]]
 
 
-def _report_row(walked: Walked) -> list[str]:
-    from convcli.arithmetic.shapes import format_shape
+def _report_row(walked: LayerReport) -> list[str]:
+    from convcli.arithmetic.values import format_shape
 
     named_beside = replace(walked.layer, name=None)
     return [
@@ -231,7 +232,7 @@ def _report_row(walked: Walked) -> list[str]:
     ]
 
 
-def _report_document(walked: Walked) -> dict[str, Any]:
+def _report_document(walked: LayerReport) -> dict[str, Any]:
     return {
         "name": walked.name,
         "op": walked.layer.op,
@@ -249,12 +250,12 @@ def _report_document(walked: Walked) -> dict[str, Any]:
     }
 
 
-def _coverage(walked: Walked) -> dict[str, Any]:
+def _coverage(walked: LayerReport) -> dict[str, Any]:
     """What is really seen, where the receptive field reaches beyond the input."""
     return {} if walked.coverage == walked.receptive_field else {"coverage": walked.coverage}
 
 
-def _receptive_field_text(walked: Walked) -> str:
+def _receptive_field_text(walked: LayerReport) -> str:
     field = format_size(walked.receptive_field)
     if walked.coverage == walked.receptive_field:
         return field

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from convcli.arithmetic.arguments import as_number
+from convcli.arithmetic.values import as_number
 from convcli.errors import ArgumentError, ShapeError
 
 Array: TypeAlias = NDArray[Any]

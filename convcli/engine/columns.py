@@ -15,8 +15,8 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import ArrayLike
 
-from convcli.arithmetic.arguments import PaddingLike, Pair, as_number
-from convcli.arithmetic.sizes import Window, effective_kernel, window
+from convcli.arithmetic.geometry import Window, effective_kernel, window
+from convcli.arithmetic.values import PaddingLike, Pair, as_number
 from convcli.engine.arrays import Array, as_batch, as_numbers, like_batch
 from convcli.engine.padding import pad2d
 from convcli.engine.scratch import Scratch

@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from convcli.arithmetic.arguments import PaddingLike
-from convcli.arithmetic.sizes import window
+from convcli.arithmetic.geometry import window
+from convcli.arithmetic.values import PaddingLike
 from convcli.engine.arrays import Array, as_batch, as_bias, as_filters, as_real, like_batch
 from convcli.engine.layers.layer import Layer, Part
 from convcli.engine.layers.laying import Laying

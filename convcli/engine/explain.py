@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from convcli.arithmetic.arguments import Pair
-from convcli.arithmetic.sizes import Window
+from convcli.arithmetic.geometry import Window
+from convcli.arithmetic.values import Pair
 from convcli.engine.arrays import Array, as_numbers
 from convcli.engine.naive import source_index
 from convcli.errors import ArgumentError, ShapeError

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from convcli.arithmetic.arguments import PaddingLike
+from convcli.arithmetic.values import PaddingLike
 from convcli.engine.arrays import Array, as_numbers, sum_dtype, to_dtype
 from convcli.engine.filters.planner import METHODS, Choice, check_method, choose_method
 from convcli.engine.filters.prepared import PreparedFilter, prepare_filter

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from convcli.arithmetic.arguments import PaddingLike, Pair, as_number
-from convcli.arithmetic.sizes import Window, effective_kernel, window
+from convcli.arithmetic.geometry import Window, effective_kernel, window
+from convcli.arithmetic.values import PaddingLike, Pair, as_number
 from convcli.engine.arrays import Array, as_batch, as_bias, as_filters, as_real, like_batch
 from convcli.engine.columns import as_columns, empty_target, overlap_add
 from convcli.engine.padding import pad2d

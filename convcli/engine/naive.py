@@ -12,8 +12,8 @@ from itertools import product
 import numpy as np
 from numpy.typing import ArrayLike
 
-from convcli.arithmetic.arguments import PADDING_MODES, PaddingLike
-from convcli.arithmetic.sizes import window
+from convcli.arithmetic.geometry import window
+from convcli.arithmetic.values import PADDING_MODES, PaddingLike
 from convcli.engine.arrays import Array, as_batch, as_bias, as_filters, as_real, like_batch
 from convcli.errors import ArgumentError
 

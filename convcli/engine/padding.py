@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from convcli.arithmetic.arguments import NO_PADDING, PADDING_MODES, PaddingLike, as_padding
+from convcli.arithmetic.values import NO_PADDING, PADDING_MODES, PaddingLike, as_padding
 from convcli.engine.arrays import Array, as_numbers
 from convcli.errors import ArgumentError, ShapeError
 

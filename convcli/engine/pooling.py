@@ -9,8 +9,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike
 
-from convcli.arithmetic.arguments import PaddingLike
-from convcli.arithmetic.sizes import Axis, Window, window
+from convcli.arithmetic.geometry import Axis, Window, window
+from convcli.arithmetic.values import PaddingLike
 from convcli.engine.arrays import Array, as_batch, as_numbers, as_real, like_batch
 from convcli.engine.layers.layer import within
 from convcli.engine.scratch import Scratch, split_range

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from convcli.arithmetic.notation import REAL
+from convcli.arithmetic.values import REAL
 from convcli.errors import GridError
 
 Grid: TypeAlias = NDArray[Any]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from convcli.arithmetic.arguments import Pair
+from convcli.arithmetic.values import Pair
 from convcli.images.metadata import NO_METADATA, Metadata
 
 Values = NDArray[Any]

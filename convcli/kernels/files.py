@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from convcli.arithmetic.arguments import Pair
+from convcli.arithmetic.values import Pair
 from convcli.errors import ArgumentError, FileError, KernelFileError
 from convcli.files import opened
 from convcli.grids.nested import finite_number, nested_numbers, parse_json

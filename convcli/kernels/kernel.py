@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from convcli.arithmetic.arguments import Pair
+from convcli.arithmetic.values import Pair
 from convcli.errors import KernelError, LimitError
 
 MOST_SIDE = 1001

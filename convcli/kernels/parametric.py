@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from convcli.arithmetic.notation import parse_real, parse_size
+from convcli.arithmetic.values import parse_real, parse_size
 from convcli.errors import ArgumentError, KernelError
 from convcli.kernels.bank import IDENTITY, SHARPEN, SOBEL_X
 from convcli.kernels.kernel import Kernel, check_sides

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 from PIL import Image
 
-from convcli.arithmetic.arguments import Pair
+from convcli.arithmetic.values import Pair
 from convcli.pictures.canvas import Box, Canvas, Raster, text_width
 from convcli.pictures.panels import Values, draw_cell
 from convcli.pictures.scene import Frame, Scene

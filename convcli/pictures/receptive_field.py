@@ -8,7 +8,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from convcli.arithmetic.lookback import Area
+from convcli.arithmetic.graph import Region
 from convcli.pictures.canvas import Canvas
 from convcli.pictures.panels import Panel, TitledPanel
 from convcli.pictures.sheet import render
@@ -36,7 +36,7 @@ class ReceptiveFieldPanel(TitledPanel):
     """
 
     extent: tuple[int, int] = (1, 1)
-    area: Area = (None, None)
+    area: Region = (None, None)
     picture: Values | None = field(default=None)
 
     @property
@@ -108,7 +108,7 @@ class ReceptiveFieldPanel(TitledPanel):
 
 
 def draw_receptive_field(
-    maps: Sequence[tuple[str, tuple[int, int], Area]],
+    maps: Sequence[tuple[str, tuple[int, int], Region]],
     suffix: str,
     *,
     picture: Values | None = None,

@@ -11,8 +11,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from convcli.arithmetic.arguments import Pair
-from convcli.arithmetic.sizes import Axis, Window
+from convcli.arithmetic.geometry import Axis, Window
+from convcli.arithmetic.values import Pair
 from convcli.pictures.panels import format_cell
 
 Values: TypeAlias = NDArray[Any]

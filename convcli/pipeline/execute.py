@@ -8,8 +8,8 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
+from convcli.arithmetic.graph import INPUT, input_indices, last_uses
 from convcli.arithmetic.notation import format_layer
-from convcli.arithmetic.wiring import INPUT, last_uses, sources
 from convcli.engine.arrays import Array
 from convcli.engine.filtering import sum_dtype
 from convcli.errors import ArgumentError
@@ -130,7 +130,7 @@ def preprocess(picture: Picture, plan: Plan) -> Array:
 def run_layers(plan: Plan, values: Array, tell: Callable[[Stage], None]) -> Array:
     """Send a map through a plan's layers; a layer's output is let go after its last use."""
     layers = [step.layer for step in plan.layers]
-    inputs_of = sources(layers)
+    inputs_of = input_indices(layers)
     last_use = last_uses(inputs_of)
     outputs = {INPUT: values}
     for user, (step, places) in enumerate(zip(plan.layers, inputs_of, strict=True)):

@@ -7,8 +7,8 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from convcli.arithmetic.shapes import Shape
-from convcli.arithmetic.wiring import INPUT, last_uses, sources
+from convcli.arithmetic.graph import INPUT, input_indices, last_uses
+from convcli.arithmetic.values import Shape
 from convcli.engine.filtering import sum_dtype
 from convcli.errors import FileError
 from convcli.images.film import Film, Header
@@ -172,7 +172,7 @@ def _filtering(header: Header, plan: Plan, ways: tuple[MapShapes, ...]) -> tuple
 
 def _stack(plan: Plan, way: MapShapes) -> int:
     """The most values that a map's layers hold at once, beside what it starts with."""
-    inputs_of = sources([step.layer for step in plan.layers])
+    inputs_of = input_indices([step.layer for step in plan.layers])
     last_use = last_uses(inputs_of)
     alive: dict[int, int] = {}
     most = 0

@@ -7,13 +7,12 @@ from typing import Any, cast
 
 import numpy as np
 
-from convcli.arithmetic.arguments import Pair
-from convcli.arithmetic.layers import Layer
+from convcli.arithmetic.layers import Layer, crop_margins, group_count, output_channels
 from convcli.arithmetic.notation import format_layer
-from convcli.arithmetic.shapes import crop_sides, output_channels, resolved_groups
-from convcli.engine.activations import ACTIVATIONS
+from convcli.arithmetic.values import Pair
 from convcli.engine.arrays import Array
 from convcli.engine.filtering import Choice, PreparedFilter, prepare_filter, sum_dtype
+from convcli.engine.operations import ACTIVATIONS
 from convcli.engine.scratch import MAX_COLUMNS_BYTES
 from convcli.errors import ArgumentError
 from convcli.kernels.kernel import Kernel
@@ -168,7 +167,7 @@ def _weights(step: Step, channels: int) -> tuple[Array, int]:
     other grouping it stands for every pair of an input and an output channel.
     """
     layer, matrix = step.layer, cast("Kernel", step.kernel).matrix
-    groups = resolved_groups(layer, channels)
+    groups = group_count(layer, channels)
     maps = output_channels(layer, channels)
     if matrix.ndim > 2:
         return matrix, groups
@@ -225,7 +224,7 @@ def _length(_: Layer, inputs: Sequence[Array]) -> Array:
 
 def _cropped(layer: Layer, inputs: Sequence[Array]) -> Array:
     height, width = inputs[0].shape[:2]
-    (top, bottom), (left, right) = crop_sides(
+    (top, bottom), (left, right) = crop_margins(
         layer, [one.transpose(2, 0, 1).shape for one in inputs]
     )
     return inputs[0][top : height - bottom, left : width - right]

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from convcli.arithmetic.arguments import Pair
-from convcli.arithmetic.layers import CONVOLUTIONS, Layer
+from convcli.arithmetic.graph import input_indices
+from convcli.arithmetic.layers import CONVOLUTIONS, Layer, with_kernel
 from convcli.arithmetic.notation import format_layer
-from convcli.arithmetic.shapes import with_kernel
-from convcli.arithmetic.wiring import sources
+from convcli.arithmetic.values import Pair
 from convcli.engine.filtering import check_method
 from convcli.errors import ArgumentError, LimitError
 from convcli.images.reading import MAX_PIXELS
@@ -123,7 +122,7 @@ def make_layer_steps(
                 f"layer {format_layer(layer)!r} has no weights; give it some with kernel=SPEC"
             )
         check_limits(layer, max_pixels)
-    sources(stack)  # raises where a name leads nowhere
+    input_indices(stack)  # raises where a name leads nowhere
     kernels = iter(load_kernels([layer.spec for layer in stack if layer.spec is not None]))
     return tuple(
         Step(layer=layer) if layer.spec is None else make_convolution(layer, next(kernels), method)

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from convcli.arithmetic.graph import INPUT, input_indices
 from convcli.arithmetic.notation import format_layer
-from convcli.arithmetic.shapes import Shape
-from convcli.arithmetic.wiring import INPUT, sources
+from convcli.arithmetic.values import Shape
 from convcli.engine.arrays import Array
 from convcli.engine.filtering import Choice, sum_dtype
 from convcli.errors import ArgumentError, FileError
@@ -165,7 +165,7 @@ def _rehearsed_layers(
 ) -> list[RouteStep]:
     """The layers of a map's way."""
     shapes = {INPUT: way.start, **dict(enumerate(way.layers))}
-    places = sources([step.layer for step in plan.layers])
+    places = input_indices([step.layer for step in plan.layers])
     steps = []
     for step, inputs, made in zip(plan.layers, places, way.layers, strict=True):
         choice = None

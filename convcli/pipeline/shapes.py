@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from convcli.arithmetic.layers import JOINS, POOLS
+from convcli.arithmetic.graph import INPUT, input_indices
+from convcli.arithmetic.layers import JOINS, POOLS, output_shape
 from convcli.arithmetic.notation import format_layer
-from convcli.arithmetic.shapes import Shape, format_shapes, output_shape
-from convcli.arithmetic.wiring import INPUT, sources
+from convcli.arithmetic.values import Shape, format_shapes
 from convcli.errors import LimitError, ShapeError
 from convcli.images.film import Header
 from convcli.images.reading import MAX_PIXELS
@@ -68,7 +68,7 @@ def infer_shapes(plan: Plan, shape: Shape) -> tuple[MapShapes, ...]:
 def _layer_shapes(plan: Plan, start: Shape) -> tuple[Shape, ...]:
     layers = [step.layer for step in plan.layers]
     shapes = {INPUT: start}
-    for place, inputs in enumerate(sources(layers)):
+    for place, inputs in enumerate(input_indices(layers)):
         given = [shapes[source] for source in inputs]
         shapes[place] = _checked(plan.layers[place], given, plan.max_pixels)
     if any(layer.op in JOINS for layer in layers):

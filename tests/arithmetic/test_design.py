@@ -16,13 +16,11 @@ from hypothesis import strategies as st
 from support.oracles import count_windows
 from support.peers import require_peer
 
-from convcli.arithmetic.blocks import BLOCKS
 from convcli.arithmetic.design import InfeasibleError, design
-from convcli.arithmetic.netfile import format_network, parse_network
+from convcli.arithmetic.frameworks import format_torch
 from convcli.arithmetic.network import Walk, walk
-from convcli.arithmetic.notation import format_layer
-from convcli.arithmetic.skeleton import Budget
-from convcli.arithmetic.torch_code import torch_code
+from convcli.arithmetic.notation import format_layer, format_network, parse_network
+from convcli.arithmetic.shortest_stack import BLOCKS, Budget
 from convcli.errors import ArgumentError, LimitError
 
 Shape = tuple[int, int, int]
@@ -397,7 +395,7 @@ def test_the_code_builds_the_same_stack(block: str, shape: Shape, params: int, f
     torch = require_peer("torch")
     found = design(shape, Budget(params=params, field=field), block=block)
     names: dict[str, Any] = {}
-    exec(torch_code(found), names)
+    exec(format_torch(found), names)
     model = names["model"]
     assert sum(weights.numel() for weights in model.parameters()) == found.params
     assert tuple(model(torch.zeros(1, *shape)).shape[1:]) == found.output
@@ -407,10 +405,10 @@ def test_the_code_builds_the_same_stack(block: str, shape: Shape, params: int, f
 @pytest.mark.parametrize("layer", ["maxpool:2", "conv:3,p=same", "conv:3,p=0.1.0.1"])
 def test_what_is_not_written_as_code_is_refused(layer: str) -> None:
     with pytest.raises(ArgumentError, match="PyTorch"):
-        torch_code(walk([layer], (1, 8, 8)))
+        format_torch(walk([layer], (1, 8, 8)))
 
 
 def test_rectangular_and_grouped_convolutions_are_written_as_they_are() -> None:
-    code = torch_code(walk(["conv:3x5,s=1x2,p=1x2,d=2,g=2,c=4,nobias"], (2, 20, 20)))
+    code = format_torch(walk(["conv:3x5,s=1x2,p=1x2,d=2,g=2,c=4,nobias"], (2, 20, 20)))
     assert "nn.Conv2d(2, 4, (3, 5), stride=(1, 2), padding=(1, 2), dilation=2" in code
     assert "groups=2, bias=False)" in code

@@ -1,8 +1,8 @@
 import pytest
 
+from convcli.arithmetic.geometry import window
 from convcli.arithmetic.layers import Layer
 from convcli.arithmetic.notation import parse_layer
-from convcli.arithmetic.sizes import window
 from convcli.errors import ArgumentError
 
 

@@ -8,10 +8,9 @@ from hypothesis import strategies as st
 from support.network_oracle import Case, networks
 
 from convcli.arithmetic.layers import Layer
-from convcli.arithmetic.netfile import format_network, parse_network, parse_shape
-from convcli.arithmetic.notation import format_layer, parse_layer
-from convcli.arithmetic.shapes import format_shape
-from convcli.arithmetic.zoo import ZOO, network
+from convcli.arithmetic.notation import format_layer, format_network, parse_layer, parse_network
+from convcli.arithmetic.values import format_shape, parse_shape
+from convcli.arithmetic.zoo import ZOO, zoo_network
 from convcli.errors import NotationError
 
 
@@ -23,7 +22,7 @@ def test_a_network_that_is_written_reads_back(case: Case, channels: int) -> None
 
 @pytest.mark.parametrize("name", sorted(ZOO))
 def test_a_well_known_network_reads_back(name: str) -> None:
-    shape, texts = network(name)
+    shape, texts = zoo_network(name)
     layers = [parse_layer(text) for text in texts]
     assert parse_network(format_network(shape, layers)) == (shape, layers)
 

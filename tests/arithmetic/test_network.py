@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from support.network_oracle import Case, in_the_open, networks
 from support.peers import require_peer
 
+from convcli.arithmetic.graph import INPUT, input_indices
 from convcli.arithmetic.layers import Layer
 from convcli.arithmetic.network import Walk, walk
 from convcli.arithmetic.notation import format_layer, parse_layer
-from convcli.arithmetic.wiring import INPUT, sources
 from convcli.errors import ArgumentError, NotationError, ShapeError
 
 # ---- any network -------------------------------------------------------------------------------
@@ -181,7 +181,7 @@ def test_gradients_reach_what_an_output_sees(case: Case, data: st.DataObject) ->
     model(x)[0, 0, rows, columns].backward()
     reached = x.grad[0, 0].nonzero()
     seen = [
-        sight.at(at) for sight, at in zip(found.layers[-1].sights, (rows, columns), strict=True)
+        sight.at(at) for sight, at in zip(found.layers[-1].fields, (rows, columns), strict=True)
     ]
     for axis, interval in enumerate(seen):
         if interval is None or not len(reached):
@@ -256,9 +256,14 @@ def test_layers_are_named_by_their_operation_and_a_number() -> None:
 
 def test_a_layer_takes_the_one_before_or_those_that_it_names() -> None:
     texts = ["conv:1,name=a", "relu:from=input", "add:from=a+input", "crop:like=a,from=input"]
-    assert sources([parse_layer(text) for text in texts]) == [(INPUT,), (INPUT,), (0, -1), (-1, 0)]
+    assert input_indices([parse_layer(text) for text in texts]) == [
+        (INPUT,),
+        (INPUT,),
+        (0, -1),
+        (-1, 0),
+    ]
     texts = ["relu:name=a", "relu", "crop:like=a"]  # the map that is cropped comes first
-    assert sources([parse_layer(text) for text in texts]) == [(INPUT,), (0,), (1, 0)]
+    assert input_indices([parse_layer(text) for text in texts]) == [(INPUT,), (0,), (1, 0)]
 
 
 @pytest.mark.parametrize(

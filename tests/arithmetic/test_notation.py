@@ -7,11 +7,10 @@ from hypothesis import strategies as st
 from support.oracles import MODES, PADDING_NAMES, pairs
 
 from convcli.arithmetic.layers import OPERATIONS, Layer
-from convcli.arithmetic.notation import (
-    format_layer,
+from convcli.arithmetic.notation import format_layer, parse_layer
+from convcli.arithmetic.values import (
     format_padding,
     format_size,
-    parse_layer,
     parse_number,
     parse_padding,
     parse_size,

@@ -7,12 +7,12 @@ from support.network_oracle import in_the_open
 
 from convcli.arithmetic.network import Walk, walk
 from convcli.arithmetic.notation import parse_layer
-from convcli.arithmetic.zoo import ZOO, network
+from convcli.arithmetic.zoo import ZOO, zoo_network
 from convcli.errors import ArgumentError
 
 
 def walked(name: str) -> Walk:
-    shape, layers = network(name)
+    shape, layers = zoo_network(name)
     return walk(layers, shape, name=name)
 
 
@@ -106,14 +106,14 @@ def test_the_last_map_has_its_known_size(name: str, side: int) -> None:
     ["alexnet", "vgg19", "resnet18", "resnet50", "mobilenet_v2", "squeezenet1_1", "lenet5", "unet"],
 )
 def test_receptive_fields_are_those_of_marks_on_the_input(name: str) -> None:
-    shape, texts = network(name)
+    shape, texts = zoo_network(name)
     layers = [parse_layer(text) for text in texts]
     ends = ("globalavgpool", "adaptiveavgpool", "flatten")
     gathered = [place for place, layer in enumerate(layers) if layer.op in ends]
     maps = layers[: min(gathered, default=len(layers))]
     found, marks = walk(maps, shape), in_the_open(maps, shape[1], 0)
     for place, one in enumerate(found.layers, start=1):
-        assert one.sights[0].at(0) == marks.seen(place, 0)
+        assert one.fields[0].at(0) == marks.seen(place, 0)
         assert one.receptive_field[0] == marks.receptive_field(place)
         assert one.jump[0] == marks.jumps[place]
 
@@ -133,6 +133,6 @@ def test_networks_out_of_line_are_those_that_upsample_or_pool_unevenly() -> None
 
 def test_an_unknown_network_is_refused_with_the_nearest() -> None:
     with pytest.raises(ArgumentError, match="did you mean 'resnet18'"):
-        network("resnet81")
+        zoo_network("resnet81")
     with pytest.raises(ArgumentError, match="there are alexnet"):
-        network("zzz")
+        zoo_network("zzz")

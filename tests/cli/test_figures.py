@@ -19,9 +19,8 @@ from PIL import Image
 from support.command import COMMAND, SAMPLES, Finished, convcli, here
 from support.looking import Drawing, drawing
 
-from convcli.arithmetic.lookback import look_back
+from convcli.arithmetic.graph import INPUT, backtrace
 from convcli.arithmetic.network import walk
-from convcli.arithmetic.wiring import INPUT
 from convcli.cli.sight import drawn_maps
 from convcli.engine.filtering import filter2d
 from convcli.kernels.spec import load_kernel
@@ -250,7 +249,7 @@ def test_every_map_on_the_way_is_drawn_with_what_is_seen_of_it(tmp_path: Path) -
 def test_the_areas_are_those_of_the_middle_output() -> None:
     found = walk(STACK, (1, 16, 20))
     maps = drawn_maps(found)
-    back = look_back(found, 2, (4, 5))
+    back = backtrace(found, 2, (4, 5))
     assert [area for _, _, area in maps] == [back[INPUT], back[0], back[1], back[2]]
     assert [size for _, size, _ in maps] == [(16, 20), (16, 20), (8, 10), (8, 10)]
 

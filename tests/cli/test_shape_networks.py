@@ -17,10 +17,9 @@ from hypothesis import given, settings
 from support.command import Finished, convcli, here
 from support.network_oracle import Case, networks
 
-from convcli.arithmetic.netfile import format_network, parse_network
 from convcli.arithmetic.network import walk
-from convcli.arithmetic.notation import format_layer
-from convcli.arithmetic.zoo import ZOO, network
+from convcli.arithmetic.notation import format_layer, format_network, parse_network
+from convcli.arithmetic.zoo import ZOO, zoo_network
 
 ROOT = Path(tempfile.gettempdir())
 STACK = ("--input", "3x224x224", "conv:7,s=2,p=3,c=64", "maxpool:3,s=2,p=1")
@@ -140,7 +139,7 @@ def test_json_says_what_the_walk_says(case: Case) -> None:
 
 @pytest.mark.parametrize("name", ["alexnet", "vgg16", "resnet18", "unet", "lenet5"])
 def test_a_network_by_its_name(name: str) -> None:
-    found, (size, layers) = document("--net", name), network(name)
+    found, (size, layers) = document("--net", name), zoo_network(name)
     assert found["name"] == name
     assert found["input"] == list(size)
     assert len(found["layers"]) == len(layers)
@@ -166,7 +165,7 @@ def test_another_input_than_the_network_s_own() -> None:
 
 @pytest.mark.parametrize("name", sorted(ZOO))
 def test_a_network_as_a_file_is_the_same_network(name: str, tmp_path: Path) -> None:
-    size, layers = network(name)
+    size, layers = zoo_network(name)
     path = tmp_path / f"{name}.net"
     path.write_text(f"input {'x'.join(map(str, size))}\n" + "\n".join(layers))
     assert document("--net", path) == document("--net", name)

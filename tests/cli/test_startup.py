@@ -57,23 +57,19 @@ OPENING = (
     "convcli.errors", "convcli.files",
 )  # fmt: skip
 ONE_LAYER = (
-    *OPENING, "convcli.arithmetic", "convcli.arithmetic.arguments", "convcli.arithmetic.frameworks",
-    "convcli.arithmetic.layers", "convcli.arithmetic.measure", "convcli.arithmetic.notation",
-    "convcli.arithmetic.sizes", "convcli.cli.commands.shape", "convcli.cli.options",
-    "convcli.cli.tables",
+    *OPENING, "convcli.arithmetic", "convcli.arithmetic.frameworks", "convcli.arithmetic.geometry",
+    "convcli.arithmetic.layers", "convcli.arithmetic.notation", "convcli.arithmetic.values",
+    "convcli.cli.commands.shape", "convcli.cli.options", "convcli.cli.tables",
 )  # fmt: skip
-WITH_COSTS = (*ONE_LAYER, "convcli.arithmetic.cost", "convcli.arithmetic.shapes")
 # What one picture through one kernel has no use for.
 NOT_FOR_A_PICTURE = (
-    "convcli.arithmetic.blocks", "convcli.arithmetic.cost", "convcli.arithmetic.design",
-    "convcli.arithmetic.explanation", "convcli.arithmetic.frameworks",
-    "convcli.arithmetic.lookback", "convcli.arithmetic.measure", "convcli.arithmetic.netfile",
-    "convcli.arithmetic.network", "convcli.arithmetic.search", "convcli.arithmetic.sight",
-    "convcli.arithmetic.skeleton", "convcli.arithmetic.torch_code", "convcli.arithmetic.zoo",
-    "convcli.batch.pool", "convcli.batch.dask", "convcli.cli.networks",
-    "convcli.cli.commands.shape", "convcli.cli.sight", "convcli.cli.tables",
-    "convcli.batch.processes", "convcli.engine.gradients", "convcli.engine.pooling",
-    "convcli.engine.explain", "convcli.images.floats", "convcli.pictures",
+    "convcli.arithmetic.design", "convcli.arithmetic.formulas", "convcli.arithmetic.frameworks",
+    "convcli.arithmetic.network", "convcli.arithmetic.receptive_field",
+    "convcli.arithmetic.shortest_stack", "convcli.arithmetic.solve", "convcli.arithmetic.zoo",
+    "convcli.batch.dask", "convcli.batch.pool", "convcli.batch.processes",
+    "convcli.cli.commands.shape", "convcli.cli.networks", "convcli.cli.sight", "convcli.cli.tables",
+    "convcli.engine.explain", "convcli.engine.gradients", "convcli.engine.pooling",
+    "convcli.images.floats", "convcli.pictures",
 )  # fmt: skip
 
 
@@ -112,7 +108,7 @@ def message(names: set[str], asked: dict[str, str]) -> str:
         (["--help"], OPENING, ()),
         (["--version"], OPENING, ()),
         (["shape", "--h", "224", "--k", "3", "--json"], ONE_LAYER, ("json",)),
-        (["shape", "--h", "224", "--k", "3", "--c-in", "3", "--json"], WITH_COSTS, ("json",)),
+        (["shape", "--h", "224", "--k", "3", "--c-in", "3", "--json"], ONE_LAYER, ("json",)),
     ],
     ids=["help", "version", "shape", "shape with channels"],
 )

@@ -21,7 +21,7 @@ from support.oracles import (
 from support.peers import require_peer
 
 import convcli.engine.layers.layer as parts
-from convcli.arithmetic.sizes import Window
+from convcli.arithmetic.geometry import Window
 from convcli.engine.convolution import METHODS, conv2d
 from convcli.engine.layers import laying
 from convcli.engine.layers.method import shares_rows

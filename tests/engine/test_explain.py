@@ -22,7 +22,7 @@ from support.oracles import (
     whole_numbers,
 )
 
-from convcli.arithmetic.sizes import Window, window
+from convcli.arithmetic.geometry import Window, window
 from convcli.engine.convolution import conv2d
 from convcli.engine.explain import Explanation, explain_convolution, explain_pool
 from convcli.engine.filtering import filter2d

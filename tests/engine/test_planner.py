@@ -15,7 +15,7 @@ from support.oracles import (
     seeds,
 )
 
-from convcli.arithmetic.sizes import Window
+from convcli.arithmetic.geometry import Window
 from convcli.engine.filtering import choose_method, filter2d, prepare_filter
 from convcli.engine.filters.banded import Layout, banded_weights, layout
 from convcli.engine.filters.factors import separate

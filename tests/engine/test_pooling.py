@@ -16,7 +16,7 @@ from support.oracles import (
 )
 from support.peers import require_peer
 
-from convcli.arithmetic.sizes import window
+from convcli.arithmetic.geometry import window
 from convcli.engine import pooling
 from convcli.engine.pooling import avg_pool2d, max_pool2d
 from convcli.errors import ArgumentError, ShapeError

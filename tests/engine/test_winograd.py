@@ -11,7 +11,7 @@ from support.oracles import MODES, convolve, reals, seeds, whole_numbers
 from support.peers import require_peer
 
 import convcli.engine.layers.winograd as room
-from convcli.arithmetic.sizes import Window, window
+from convcli.arithmetic.geometry import Window, window
 from convcli.engine.convolution import conv2d
 from convcli.engine.layers.layer import Layer
 from convcli.engine.layers.method import layer_method

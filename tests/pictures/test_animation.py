@@ -15,7 +15,7 @@ from PIL import Image
 from support.looking import near
 from support.oracles import Geometry, geometries
 
-from convcli.arithmetic.sizes import window
+from convcli.arithmetic.geometry import window
 from convcli.pictures.animation import Style, draw_frames, make_layout, save_animation, wrap_text
 from convcli.pictures.canvas import text_width
 from convcli.pictures.scene import Numbers, Scene, make_scene

@@ -11,7 +11,7 @@ from numpy.testing import assert_allclose
 from numpy.typing import NDArray
 from support.oracles import Geometry, geometries, pad, reals, seeds, span
 
-from convcli.arithmetic.sizes import Axis, window
+from convcli.arithmetic.geometry import Axis, window
 from convcli.engine.filtering import filter2d
 from convcli.pictures.scene import Numbers, Scene, input_index, make_scene, padded_size
 

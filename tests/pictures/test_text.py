@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.oracles import seeds, whole_numbers
 
-from convcli.arithmetic.sizes import window
+from convcli.arithmetic.geometry import window
 from convcli.engine.explain import explain_convolution, explain_pool
 from convcli.pictures.text import (
     format_explanation,

@@ -15,10 +15,9 @@ from support.oracles import Array, paint
 from support.peers import require_peer
 
 from convcli.arithmetic.layers import Layer
-from convcli.arithmetic.netfile import format_network
 from convcli.arithmetic.network import walk
-from convcli.arithmetic.notation import format_layer, parse_layer
-from convcli.arithmetic.shapes import Shape
+from convcli.arithmetic.notation import format_layer, format_network, parse_layer
+from convcli.arithmetic.values import Shape
 from convcli.cli.networks import with_kernel_sizes
 from convcli.errors import ArgumentError
 from convcli.images.picture import Picture

@@ -10,9 +10,10 @@ from typing import Any
 import click
 import numpy as np
 
-from convcli.arithmetic.arguments import Pair, Sides
 from convcli.arithmetic.layers import Layer
-from convcli.arithmetic.notation import (
+from convcli.arithmetic.values import (
+    Pair,
+    Sides,
     format_padding,
     format_size,
     parse_number,

@@ -8,13 +8,11 @@ from typing import Any
 import click
 
 from convcli.arithmetic import design as designing
-from convcli.arithmetic.blocks import BLOCKS
-from convcli.arithmetic.netfile import format_network
+from convcli.arithmetic.frameworks import format_torch
 from convcli.arithmetic.network import Walk
-from convcli.arithmetic.notation import format_layer, format_size
-from convcli.arithmetic.shapes import Shape, format_shape
-from convcli.arithmetic.skeleton import Budget
-from convcli.arithmetic.torch_code import torch_code
+from convcli.arithmetic.notation import format_layer, format_network
+from convcli.arithmetic.shortest_stack import BLOCKS, Budget
+from convcli.arithmetic.values import Shape, format_shape, format_size
 from convcli.cli.options import (
     COUNT,
     SHAPE,
@@ -100,5 +98,5 @@ def network_text(found: Walk, budget: Budget) -> str:
 _LAYOUTS: dict[str, Callable[[Walk, Budget], str]] = {
     "network": network_text,
     "json": lambda found, budget: format_json(design_document(found, budget)),
-    "torch": lambda found, _: torch_code(found),
+    "torch": lambda found, _: format_torch(found),
 }

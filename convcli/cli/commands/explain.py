@@ -9,9 +9,8 @@ from typing import Any
 import click
 import numpy as np
 
-from convcli.arithmetic.arguments import Pair, Sides
 from convcli.arithmetic.layers import Layer
-from convcli.arithmetic.notation import parse_number
+from convcli.arithmetic.values import Pair, Sides, parse_number
 from convcli.cli.options import (
     PADDING,
     POOL,

@@ -34,7 +34,7 @@ from convcli.errors import ArgumentError, FileError
 
 if TYPE_CHECKING:
     from convcli.arithmetic.network import Walk
-    from convcli.arithmetic.shapes import Shape
+    from convcli.arithmetic.values import Shape
 
 sys.set_int_max_str_digits(0)  # before anything is parsed: exact for any integer that can be typed
 
@@ -179,9 +179,9 @@ def walk_of(
 def _network_text(walked: Walk, layout: str) -> str:
     """A walk in one of the formats, or with the formula of every figure."""
     if layout == "explained":
-        from convcli.arithmetic.explanation import explained
+        from convcli.arithmetic.formulas import explain_walk
 
-        return explained(walked)
+        return explain_walk(walked)
     from convcli.cli.tables import NETWORK_TABLES
 
     return NETWORK_TABLES[layout](walked)

@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from convcli.arithmetic import search
-from convcli.arithmetic.arguments import Pair
+from convcli.arithmetic import solve as search
+from convcli.arithmetic.values import Pair
 from convcli.cli.options import (
     FORMATS,
     RANGE0,

@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from convcli.arithmetic.sizes import Window, effective_kernel
+from convcli.arithmetic.geometry import Window, effective_kernel
 from convcli.engine.arrays import Array
 from convcli.engine.padding import padded_positions
 from convcli.engine.scratch import input_span

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from convcli.arithmetic.sizes import Window
+from convcli.arithmetic.geometry import Window
 from convcli.engine.arrays import as_numbers
 from convcli.engine.filters.banded import by_banded_product, layout
 from convcli.engine.filters.exact import by_additions, exact_sums

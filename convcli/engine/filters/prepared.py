@@ -9,8 +9,8 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike
 
-from convcli.arithmetic.arguments import NO_PADDING, PaddingLike
-from convcli.arithmetic.sizes import window
+from convcli.arithmetic.geometry import window
+from convcli.arithmetic.values import NO_PADDING, PaddingLike
 from convcli.engine.arrays import Array, as_numbers, round_into
 from convcli.engine.filters.padded import Padded
 from convcli.engine.filters.planner import Choice, check_method, fallback, plan

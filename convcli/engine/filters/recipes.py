@@ -12,8 +12,8 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from convcli.arithmetic.arguments import Pair
-from convcli.arithmetic.sizes import Window, effective_kernel
+from convcli.arithmetic.geometry import Window, effective_kernel
+from convcli.arithmetic.values import Pair
 from convcli.engine.arrays import Array, sum_dtype
 from convcli.engine.columns import tap
 from convcli.engine.scratch import MAX_COLUMNS_BYTES, Scratch, split_range

@@ -15,7 +15,7 @@ from typing import Final
 
 import numpy as np
 
-from convcli.arithmetic.arguments import Pair
+from convcli.arithmetic.values import Pair
 from convcli.engine.arrays import Array
 from convcli.engine.filters.recipes import Correlate, Recipe, Task
 from convcli.engine.scratch import Scratch, split_range

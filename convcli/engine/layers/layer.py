@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from itertools import product
 from typing import NamedTuple
 
-from convcli.arithmetic.arguments import Pair
-from convcli.arithmetic.sizes import Window, effective_kernel
+from convcli.arithmetic.geometry import Window, effective_kernel
+from convcli.arithmetic.values import Pair
 from convcli.engine.arrays import Array
 from convcli.engine.padding import numpy_mode, pad2d
 from convcli.engine.scratch import Scratch, input_span, split_range

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike
 
-from convcli.arithmetic.arguments import Pair
-from convcli.arithmetic.sizes import Window
+from convcli.arithmetic.geometry import Window
+from convcli.arithmetic.values import Pair
 from convcli.engine.layers.layer import PART_BYTES
 from convcli.engine.layers.winograd import TILES
 from convcli.errors import ArgumentError

@@ -18,7 +18,7 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
-from convcli.arithmetic.arguments import Pair
+from convcli.arithmetic.values import Pair
 from convcli.engine.arrays import Array
 from convcli.engine.layers.layer import Layer, Part, look
 from convcli.engine.scratch import Scratch, split_range

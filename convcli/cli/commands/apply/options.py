@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import click
 
-from convcli.arithmetic.arguments import Pair, Sides
 from convcli.arithmetic.layers import Layer
+from convcli.arithmetic.values import Pair, Sides
 from convcli.cli.options import FIGURE_SUFFIXES
 from convcli.files import STDIN, STDOUT
 from convcli.images.formats import format_of

@@ -16,7 +16,7 @@ from support.oracles import (
 )
 from support.peers import require_peer
 
-from convcli.arithmetic.sizes import Axis, Window, effective_kernel, formula, output_size, window
+from convcli.arithmetic.geometry import Axis, Window, effective_kernel, formula, output_size, window
 from convcli.errors import ArgumentError, ShapeError
 
 # Dumoulin and Visin (2016): i, k, s, p, o

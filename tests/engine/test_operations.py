@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from support.oracles import reals, seeds
 from support.peers import require_peer
 
-from convcli.engine.activations import ACTIVATIONS, leaky_relu, sigmoid
+from convcli.engine.operations import ACTIVATIONS, leaky_relu, sigmoid
 
 TORCH_NAMES = {
     "relu": "relu",

@@ -6,13 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import product
 
-from convcli.arithmetic.arguments import Pair
-from convcli.arithmetic.layers import Layer
-from convcli.arithmetic.measure import Measured, measure
-from convcli.arithmetic.sizes import Axis, effective_kernel
+from convcli.arithmetic.geometry import Axis, effective_kernel
+from convcli.arithmetic.layers import Layer, LayerSize, measure
+from convcli.arithmetic.values import Pair
 from convcli.errors import LimitError
 
-MOST_TRIED = 400_000  # settings along one axis, and pairs of them for two
+MAX_SETTINGS = 400_000  # settings along one axis, and pairs of them for two
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +41,7 @@ def solve(
     *,
     transposed: bool = False,
     exact: bool = False,
-) -> list[Measured]:
+) -> list[LayerSize]:
     """All settings that take a size to an output, best first.
 
     Best is what an engineer would pick: no gaps between windows, no pixels left over, both axes
@@ -154,9 +153,9 @@ def _check(tried: Ranges, transposed: bool) -> None:
     if transposed:
         extras = tried.output_padding or range(max(tried.stride.stop, tried.dilation.stop) - 1)
         count *= max(_length(extras), 1)
-    if count > MOST_TRIED:
+    if count > MAX_SETTINGS:
         raise LimitError(
-            f"these ranges hold about {count:,} settings; the most is {MOST_TRIED:,}: narrow them"
+            f"these ranges hold about {count:,} settings; the most is {MAX_SETTINGS:,}: narrow them"
         )
 
 
@@ -166,10 +165,10 @@ def _length(numbers: range) -> int:
 
 
 def _every_pair(rows: list[Axis], columns: list[Axis]) -> list[tuple[Axis, Axis]]:
-    if len(rows) * len(columns) > MOST_TRIED:
+    if len(rows) * len(columns) > MAX_SETTINGS:
         raise LimitError(
             f"there are {len(rows) * len(columns):,} pairs of settings; "
-            f"the most is {MOST_TRIED:,}: narrow the ranges"
+            f"the most is {MAX_SETTINGS:,}: narrow the ranges"
         )
     return list(product(rows, columns))
 

@@ -3,7 +3,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from convcli.arithmetic.arguments import as_number, as_padding, as_pair, as_sides_of_axis
+from convcli.arithmetic.values import as_number, as_padding, as_pair, as_sides_of_axis
 from convcli.errors import ArgumentError
 
 

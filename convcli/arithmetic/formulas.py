@@ -7,16 +7,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from convcli.arithmetic.cost import macs, parameters
-from convcli.arithmetic.layers import CONVOLUTIONS, JOINS, POOLS, Layer
-from convcli.arithmetic.network import FLOAT_BYTES, Walk, Walked
+from convcli.arithmetic.geometry import Axis, formula
+from convcli.arithmetic.graph import INPUT
+from convcli.arithmetic.layers import (
+    CONVOLUTIONS,
+    JOINS,
+    POOLS,
+    Layer,
+    group_count,
+    macs,
+    parameters,
+)
+from convcli.arithmetic.network import FLOAT_BYTES, LayerReport, Walk
 from convcli.arithmetic.notation import format_layer
-from convcli.arithmetic.shapes import Shape, format_shape, resolved_groups
-from convcli.arithmetic.sight import Sight
-from convcli.arithmetic.sizes import Axis, formula
-from convcli.arithmetic.wiring import INPUT
+from convcli.arithmetic.receptive_field import ReceptiveField
+from convcli.arithmetic.values import Shape, format_shape
 
-MOST_SHOWN = 16  # phases of a transposed convolution
+MAX_SHOWN_PHASES = 16  # phases of a transposed convolution
 
 
 def size_formula(axis: Axis) -> str:
@@ -56,7 +63,7 @@ def cost_workings(layer: Layer, shape: Shape, output: Shape) -> dict[str, str]:
     if layer.op == "linear":
         products = f"{output[0]}*{shape[0]}"
     elif layer.op in CONVOLUTIONS:
-        depth = f"({shape[0]}/{resolved_groups(layer, shape[0])})"
+        depth = f"({shape[0]}/{group_count(layer, shape[0])})"
         products = f"{output[0]}*{depth}*{'*'.join(map(str, layer.window.kernel))}"
     else:
         return {}
@@ -69,7 +76,7 @@ def cost_workings(layer: Layer, shape: Shape, output: Shape) -> dict[str, str]:
     }
 
 
-def explained(walk: Walk, *, costs: bool = True) -> str:
+def explain_walk(walk: Walk, *, costs: bool = True) -> str:
     """Every layer of a walk, each figure with its formula; its costs only if asked for."""
     return "\n\n".join(_block(walk, place, costs=costs) for place in range(len(walk.layers)))
 
@@ -82,16 +89,16 @@ def _block(walk: Walk, place: int, *, costs: bool) -> str:
         lines["bytes"] = f"{FLOAT_BYTES}*{'*'.join(map(str, walked.output))} = {walked.bytes:,}"
     given = " and ".join(format_shape(shape) for shape in walked.inputs)
     title = f"{place + 1}. {walked.name}: {format_layer(walked.layer)}"
-    return f"{title}\n   {given} -> {format_shape(walked.output)}\n{aligned(lines)}"
+    return f"{title}\n   {given} -> {format_shape(walked.output)}\n{align(lines)}"
 
 
-def aligned(lines: Mapping[str, str]) -> str:
+def align(lines: Mapping[str, str]) -> str:
     """Named lines, indented, their texts one below the other."""
     wide = max(map(len, lines), default=0)
     return "\n".join(f"   {what.ljust(wide)}  {text}" for what, text in lines.items())
 
 
-def _sizes(walked: Walked) -> dict[str, str]:
+def _sizes(walked: LayerReport) -> dict[str, str]:
     if walked.layer.op not in (*CONVOLUTIONS, *POOLS):
         return {}
     shape = walked.inputs[0]
@@ -99,19 +106,19 @@ def _sizes(walked: Walked) -> dict[str, str]:
     return _by_side([size_working(axis) for axis in axes], "height", "width")
 
 
-def _seen(walk: Walk, walked: Walked) -> dict[str, str]:
+def _seen(walk: Walk, walked: LayerReport) -> dict[str, str]:
     """The receptive field, jump and start: of rows and columns apart where they differ."""
     before = [_sights(walk, place) for place in walked.places]
     lines: dict[str, str] = {}
     shape = walked.inputs[0]
     for what in ("rf", "jump", "start", "padding"):
         texts = []
-        for side, sight in enumerate(walked.sights):
+        for side, sight in enumerate(walked.fields):
             if walked.layer.op in (*CONVOLUTIONS, *POOLS):
                 axis = walked.layer.window.axes((shape[1], shape[2]))[side]
                 workings = _window_workings(axis, before[0][side], sight)
             elif walked.layer.op in JOINS:
-                workings = _join_workings([sights[side] for sights in before], sight)
+                workings = _join_workings([fields[side] for fields in before], sight)
             else:
                 return lines
             texts.append(workings[what])
@@ -119,7 +126,7 @@ def _seen(walk: Walk, walked: Walked) -> dict[str, str]:
     return lines
 
 
-def _window_workings(axis: Axis, before: Sight, after: Sight) -> dict[str, str]:
+def _window_workings(axis: Axis, before: ReceptiveField, after: ReceptiveField) -> dict[str, str]:
     extent, reach = axis.effective_kernel, f"({axis.effective_kernel} - 1)"
     if axis.transposed:
         field = f"the widest of {len(after.phases)} phases: {_phases(after)}"
@@ -134,7 +141,7 @@ def _window_workings(axis: Axis, before: Sight, after: Sight) -> dict[str, str]:
     return {"rf": field, "jump": jump, "start": start, "padding": _padding(after)}
 
 
-def _join_workings(branches: Sequence[Sight], after: Sight) -> dict[str, str]:
+def _join_workings(branches: Sequence[ReceptiveField], after: ReceptiveField) -> dict[str, str]:
     fields = ", ".join(str(branch.receptive_field) for branch in branches)
     paddings = ", ".join(str(branch.effective_padding) for branch in branches)
     starts = ", ".join(str(branch.start) for branch in branches)
@@ -146,18 +153,22 @@ def _join_workings(branches: Sequence[Sight], after: Sight) -> dict[str, str]:
     }
 
 
-def _padding(sight: Sight) -> str:
+def _padding(sight: ReceptiveField) -> str:
     return f"({sight.receptive_field} - 1)/2 - {sight.start} = {sight.effective_padding}"
 
 
-def _phases(sight: Sight) -> str:
-    shown = [str(seen[1] - seen[0] + 1 if seen else 0) for seen in sight.phases[:MOST_SHOWN]]
-    more = ", ..." if len(sight.phases) > MOST_SHOWN else ""
+def _phases(sight: ReceptiveField) -> str:
+    shown = [str(seen[1] - seen[0] + 1 if seen else 0) for seen in sight.phases[:MAX_SHOWN_PHASES]]
+    more = ", ..." if len(sight.phases) > MAX_SHOWN_PHASES else ""
     return f"{', '.join(shown)}{more} = {sight.receptive_field}"
 
 
-def _sights(walk: Walk, place: int) -> tuple[Sight, Sight]:
-    return (Sight.of_input(), Sight.of_input()) if place == INPUT else walk.layers[place].sights
+def _sights(walk: Walk, place: int) -> tuple[ReceptiveField, ReceptiveField]:
+    return (
+        (ReceptiveField.of_input(), ReceptiveField.of_input())
+        if place == INPUT
+        else walk.layers[place].fields
+    )
 
 
 def _by_side(

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.network_oracle import WINDOWS, Case, InTheOpen, Seen, in_the_open, networks
 
+from convcli.arithmetic.geometry import Axis, span
 from convcli.arithmetic.layers import Layer
-from convcli.arithmetic.network import Walk, Walked, walk
+from convcli.arithmetic.network import LayerReport, Walk, walk
 from convcli.arithmetic.notation import parse_layer
-from convcli.arithmetic.sight import Sight, hull, joined
-from convcli.arithmetic.sizes import Axis
+from convcli.arithmetic.receptive_field import ReceptiveField, union
 from convcli.errors import LimitError, ShapeError
 
 AXES = (0, 1)
@@ -29,7 +29,7 @@ def marked(case: Case, axis: int) -> InTheOpen:
     return in_the_open(case.layers, case.size[axis], axis)
 
 
-def last(*layers: str, size: int = 32) -> Walked:
+def last(*layers: str, size: int = 32) -> LayerReport:
     return walk(layers, (1, size, size)).layers[-1]
 
 
@@ -48,7 +48,7 @@ def test_every_output_sees_what_marks_on_the_input_say(case: Case) -> None:
     for axis in AXES:
         marks = marked(case, axis)
         for place, one in enumerate(found.layers, start=1):
-            sight = one.sights[axis]
+            sight = one.fields[axis]
             outputs = range(len(marks.own.maps[place]))
             assert [sight.at(u) for u in outputs] == [marks.seen(place, u) for u in outputs]
 
@@ -69,7 +69,7 @@ def test_what_is_seen_moves_on_by_the_jump(case: Case) -> None:
         marks = marked(case, axis)
         assert tuple(one.jump[axis] for one in found.layers) == marks.jumps[1:]
         for place, one in enumerate(found.layers, start=1):
-            seen, later = one.sights[axis].at(0), one.sights[axis].at(marks.period)
+            seen, later = one.fields[axis].at(0), one.fields[axis].at(marks.period)
             assert (seen is None) == (later is None)
             if seen is not None and later is not None:
                 assert later[0] - seen[0] == marks.period * marks.jumps[place]
@@ -124,14 +124,14 @@ def test_a_pool_over_the_whole_map_sees_what_its_parts_see(case: Case, count: in
                 for place in range(length)
                 if (place + 1) * count > part * length and place * count < (part + 1) * length
             ]
-            assert one.sights[axis].at(part) == hull(met)
+            assert one.fields[axis].at(part) == span(met)
 
 
 # ---- by hand -----------------------------------------------------------------------------------
 
 
 def test_an_input_sees_itself() -> None:
-    sight = Sight.of_input()
+    sight = ReceptiveField.of_input()
     assert [sight.receptive_field, sight.jump, sight.start] == [1, 1, 0]
     assert sight.at(5) == (5, 5)
 
@@ -165,12 +165,12 @@ def test_fields_worked_out_by_hand(
 
 
 def test_after_upsampling_neighbours_do_not_see_alike() -> None:
-    sight = last("tconv:2,s=2", "conv:2").sights[0]
+    sight = last("tconv:2,s=2", "conv:2").fields[0]
     assert [sight.at(output) for output in range(4)] == [(0, 0), (0, 1), (1, 1), (1, 2)]
 
 
 def test_an_output_that_nothing_is_painted_on_sees_nothing() -> None:
-    sight = last("tconv:1,s=3").sights[0]
+    sight = last("tconv:1,s=3").fields[0]
     assert [sight.at(output) for output in range(4)] == [(0, 0), None, None, (1, 1)]
     assert sight.receptive_field == 1
 
@@ -198,7 +198,7 @@ def test_a_field_larger_than_the_input_is_clipped_to_it() -> None:
 # ---- joins -------------------------------------------------------------------------------------
 
 
-def joined_branches(*branches: str) -> Walked:
+def joined_branches(*branches: str) -> LayerReport:
     names = [f"b{place}" for place in range(len(branches))]
     layers = [f"{one},from=input,name={name}" for one, name in zip(branches, names, strict=True)]
     return last(*layers, f"concat:from={'+'.join(names)}")
@@ -218,8 +218,8 @@ def test_an_even_same_beside_an_even_same_lower_covers_one_more() -> None:
 
 def test_branches_that_are_centred_differently_are_noted() -> None:
     found = walk(["conv:2,p=same,name=a", "add:from=a+input"], (1, 8, 8))
-    assert [sight.aligned for sight in found.layers[0].sights] == [True, True]
-    assert [sight.aligned for sight in found.layers[1].sights] == [False, False]
+    assert [sight.aligned for sight in found.layers[0].fields] == [True, True]
+    assert [sight.aligned for sight in found.layers[1].fields] == [False, False]
     (note,) = found.notes
     assert note.startswith("layer 2 (add:from=a+input): its branches are not aligned: ")
 
@@ -235,7 +235,7 @@ def test_a_join_of_aligned_branches_is_not_noted_whatever_came_before() -> None:
 
 def test_one_axis_out_of_line_is_enough() -> None:
     found = walk(["conv:3x2,p=same,name=a", "add:from=a+input"], (1, 8, 8)).layers[-1]
-    assert [sight.aligned for sight in found.sights] == [True, False]
+    assert [sight.aligned for sight in found.fields] == [True, False]
     assert found.notes
 
 
@@ -247,9 +247,12 @@ def test_branches_with_different_jumps_are_refused_by_the_join_s_name() -> None:
 
 
 def test_jumps_that_differ_along_one_axis_only_are_refused() -> None:
-    same, wide = Sight.of_input(), Sight.of_input().through(Axis(size=9, kernel=1, stride=2))
+    same, wide = (
+        ReceptiveField.of_input(),
+        ReceptiveField.of_input().through(Axis(size=9, kernel=1, stride=2)),
+    )
     with pytest.raises(ShapeError, match="different jumps, 1 and 2"):
-        joined([same, wide])
+        union([same, wide])
     layers = ["conv:1,s=1x2,name=a", "crop:like=a,from=input,name=b", "add:from=a+b"]
     with pytest.raises(ShapeError, match="different jumps"):
         walk(layers, (1, 8, 8))
@@ -291,7 +294,9 @@ def test_upsampling_without_end_is_refused_in_a_line() -> None:
 
 def test_numbers_of_any_size_are_exact() -> None:
     big = 10**40
-    sight = Sight.of_input().through(Axis(size=big, kernel=big + 1, stride=big, before=1, after=7))
+    sight = ReceptiveField.of_input().through(
+        Axis(size=big, kernel=big + 1, stride=big, before=1, after=7)
+    )
     assert [sight.receptive_field, sight.jump] == [big + 1, big]
     assert sight.start == Fraction(big, 2) - 1
     deep = walk([parse_layer("maxpool:2")] * 200, (1, 2**200, 2**200))
@@ -299,6 +304,6 @@ def test_numbers_of_any_size_are_exact() -> None:
 
 
 def test_a_hull_goes_from_the_first_to_the_last() -> None:
-    assert hull([(3, 4), None, (-1, 0)]) == (-1, 4)
-    assert hull([None, None]) is None
-    assert hull([]) is None
+    assert span([(3, 4), None, (-1, 0)]) == (-1, 4)
+    assert span([None, None]) is None
+    assert span([]) is None

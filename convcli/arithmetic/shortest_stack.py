@@ -1,26 +1,114 @@
-"""The skeleton of a stack: the cheapest strides that reach a receptive field and a size."""
+"""The blocks of a designed stack, and the cheapest stack that reaches a field and a size."""
 
 from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeAlias
 
-from convcli.arithmetic.arguments import Pair
-from convcli.arithmetic.blocks import Cost, Unit, cost
-from convcli.arithmetic.shapes import Shape
+from convcli.arithmetic.layers import Layer, macs, output_shape, parameters
+from convcli.arithmetic.values import Pair, Shape
 from convcli.errors import LimitError
 
-# Halving as it is mostly done; and whatever else 3x3 windows do, where that is not enough.
-USUAL = (Unit(stride=1), Unit(stride=2))
-EVERY = tuple(Unit(stride=stride, padding=padding) for stride in (1, 2, 3) for padding in (1, 0))
-LEAST_MAP = 4  # how small a map may get where no size was asked for
-MOST_FIELD = 16_384
-MOST_STATES = 400_000
+NARROWING = 4  # how much a bottleneck narrows its middle
 
-Label: TypeAlias = tuple[int, int]  # what counts, and what counts beside it
-Weigh: TypeAlias = Callable[[Cost], Label]
+
+@dataclass(frozen=True, slots=True)
+class BlockSpec:
+    """One unit of a stack, its channels left open.
+
+    Parameters
+    ----------
+    stride : int
+    padding : int
+        Of its one 3x3 window.
+    """
+
+    stride: int
+    padding: int = 1
+
+    def output(self, size: Pair) -> Pair:
+        """The (height, width) that it makes; below 1 where its window does not fit."""
+        height, width = ((side + 2 * self.padding - 3) // self.stride + 1 for side in size)
+        return height, width
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Parameters and multiply-accumulates."""
+
+    params: int
+    macs: int
+
+
+def plain(unit: BlockSpec, channels: int) -> list[Layer]:
+    """A 3x3 convolution."""
+    return [_window(unit, channels), Layer(op="relu")]
+
+
+def bottleneck(unit: BlockSpec, channels: int) -> list[Layer]:
+    """1x1 to a quarter of the channels, 3x3, 1x1 back."""
+    narrow = max(channels // NARROWING, 1)
+    return [*_pointwise(narrow), _window(unit, narrow), Layer(op="relu"), *_pointwise(channels)]
+
+
+def separable(unit: BlockSpec, channels: int) -> list[Layer]:
+    """3x3 over each channel by itself, then 1x1 across them."""
+    return [_window(unit, None, groups="depthwise"), Layer(op="relu"), *_pointwise(channels)]
+
+
+BLOCKS: dict[str, Callable[[BlockSpec, int], list[Layer]]] = {
+    "plain": plain,
+    "bottleneck": bottleneck,
+    "separable": separable,
+}
+
+
+@lru_cache(maxsize=1 << 16)
+def cost(block: str, unit: BlockSpec, shape: Shape, channels: int) -> Cost:
+    """What one unit costs over an input of (C, H, W).
+
+    >>> cost("plain", Unit(stride=1), (3, 32, 32), 64).params
+    1792
+    """
+    trained = products = 0
+    for layer in BLOCKS[block](unit, channels):
+        output = output_shape(layer, [shape])
+        trained += parameters(layer, shape)
+        products += macs(layer, shape, output)
+        shape = output
+    return Cost(trained, products)
+
+
+def _window(unit: BlockSpec, channels: int | None, groups: str | None = None) -> Layer:
+    sides = (unit.padding, unit.padding)
+    return Layer(
+        op="conv",
+        kernel=(3, 3),
+        stride=(unit.stride, unit.stride),
+        padding=(sides, sides),
+        channels=channels,
+        groups=groups,
+    )
+
+
+def _pointwise(channels: int) -> list[Layer]:
+    return [Layer(op="conv", kernel=(1, 1), channels=channels), Layer(op="relu")]
+
+
+# Halving as it is mostly done; and whatever else 3x3 windows do, where that is not enough.
+COMMON_BLOCKS = (BlockSpec(stride=1), BlockSpec(stride=2))
+ALL_BLOCKS = tuple(
+    BlockSpec(stride=stride, padding=padding) for stride in (1, 2, 3) for padding in (1, 0)
+)
+MIN_MAP_SIDE = 4  # how small a map may get where no size was asked for
+MAX_FIELD = 16_384
+MAX_STATES = 400_000
+
+Score: TypeAlias = tuple[int, int]  # what counts, and what counts beside it
+Objective: TypeAlias = Callable[[Cost], Score]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -63,9 +151,9 @@ class Budget:
         return spent.params <= self.params and (self.macs is None or spent.macs <= self.macs)
 
 
-def cheapest(
-    block: str, shape: Shape, budget: Budget, weigh: Weigh, units: Sequence[Unit]
-) -> tuple[Label, tuple[Unit, ...]] | None:
+def cheapest_stack(
+    block: str, shape: Shape, budget: Budget, weigh: Objective, units: Sequence[BlockSpec]
+) -> tuple[Score, tuple[BlockSpec, ...]] | None:
     """The least cost of any stack that reaches a budget's receptive field and size, and its units.
 
     Its maps have one channel, or, where a width is asked for, that many, doubled by each stride
@@ -84,21 +172,21 @@ def cheapest(
         What of a cost counts, and what counts beside it: the least of the first is found for which
         the second keeps its limit.
     units : sequence of Unit
-        `USUAL` or `EVERY`.
+        `COMMON_BLOCKS` or `ALL_BLOCKS`.
 
     Raises
     ------
     LimitError
         For a receptive field or a size that would take too long.
     """
-    if budget.field > MOST_FIELD:
+    if budget.field > MAX_FIELD:
         raise LimitError(
-            f"a receptive field of {budget.field} is too large: the most is {MOST_FIELD}"
+            f"a receptive field of {budget.field} is too large: the most is {MAX_FIELD}"
         )
     start = State((shape[1], shape[2]), 1, 1, shape[0], begun=False)
-    queue: list[tuple[Label, State]] = [((0, 0), start)]
+    queue: list[tuple[Score, State]] = [((0, 0), start)]
     least: dict[State, int] = {}  # of the second cost, among what was cheaper in the first
-    came_from: dict[tuple[Label, State], tuple[Label, State, Unit]] = {}
+    came_from: dict[tuple[Score, State], tuple[Score, State, BlockSpec]] = {}
     while queue:
         label, state = heapq.heappop(queue)
         if state in least and label[1] >= least[state]:
@@ -115,15 +203,15 @@ def cheapest(
             if follower not in least or total[1] < least[follower]:
                 came_from.setdefault((total, follower), (label, state, unit))
                 heapq.heappush(queue, (total, follower))
-        if len(came_from) > MOST_STATES:
+        if len(came_from) > MAX_STATES:
             raise LimitError("this size and receptive field leave too many stacks to search")
     return None
 
 
 def _steps(
-    state: State, units: Sequence[Unit], budget: Budget, start: State
-) -> Iterator[tuple[Unit, State]]:
-    least = budget.output or (min(LEAST_MAP, start.size[0]), min(LEAST_MAP, start.size[1]))
+    state: State, units: Sequence[BlockSpec], budget: Budget, start: State
+) -> Iterator[tuple[BlockSpec, State]]:
+    least = budget.output or (min(MIN_MAP_SIDE, start.size[0]), min(MIN_MAP_SIDE, start.size[1]))
     for unit in units:
         size = unit.output(state.size)
         if size[0] < least[0] or size[1] < least[1]:
@@ -137,9 +225,9 @@ def _steps(
 
 
 def _units_to(
-    place: tuple[Label, State],
-    came_from: dict[tuple[Label, State], tuple[Label, State, Unit]],
-) -> tuple[Unit, ...]:
+    place: tuple[Score, State],
+    came_from: dict[tuple[Score, State], tuple[Score, State, BlockSpec]],
+) -> tuple[BlockSpec, ...]:
     units = []
     while place in came_from:
         label, state, unit = came_from[place]

@@ -8,7 +8,7 @@ import numpy as np
 
 from convcli.engine.arrays import Array, as_real
 
-LEAK = 0.01  # the slope of leaky-relu below zero, as in PyTorch
+NEGATIVE_SLOPE = 0.01  # the slope of leaky-relu below zero, as in PyTorch
 
 
 def relu(x: Array) -> Array:
@@ -23,7 +23,7 @@ def leaky_relu(x: Array) -> Array:
     array([-1.,  2.])
     """
     values = as_real(x, "x")
-    return np.where(values > 0, values, values * np.asarray(LEAK, values.dtype))
+    return np.where(values > 0, values, values * np.asarray(NEGATIVE_SLOPE, values.dtype))
 
 
 def sigmoid(x: Array) -> Array:

@@ -8,24 +8,21 @@ for every phase: after a transposed convolution, neighbouring outputs do not see
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
-from typing import TypeAlias
 
-from convcli.arithmetic.sizes import Axis
+from convcli.arithmetic.geometry import Axis, Interval, contributing_inputs, span
 from convcli.errors import LimitError, ShapeError
 
-Interval: TypeAlias = tuple[int, int] | None  # (first, last) input position; None sees nothing
-
-MOST_PHASES = 512  # of a transposed convolution: so far are its outputs told apart
-MOST_PARTS = 1 << 16  # of an adaptive pool
-MOST_LOOKS = 1 << 20  # at single outputs, to work out what all phases see
+MAX_PHASES = 512  # of a transposed convolution: so far are its outputs told apart
+MAX_PARTS = 1 << 16  # of an adaptive pool
+MAX_LOOKUPS = 1 << 20  # at single outputs, to work out what all phases see
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class ReceptiveField:
     """What each output of a map sees, along one axis.
 
     Output `q·len(phases) + r` sees `phases[r]` moved on by `q·step` input positions.
@@ -54,7 +51,7 @@ class Sight:
     aligned: bool = True
 
     @classmethod
-    def of_input(cls) -> Sight:
+    def of_input(cls) -> ReceptiveField:
         """The input itself: every position sees itself."""
         return cls(((0, 0),), 1, Fraction(0))
 
@@ -81,34 +78,36 @@ class Sight:
             return None
         return seen[0] + turns * self.step, seen[1] + turns * self.step
 
-    def through(self, axis: Axis) -> Sight:
+    def through(self, axis: Axis) -> ReceptiveField:
         """What the outputs of a window operation over this map see."""
         return self._transposed(axis) if axis.transposed else self._convolved(axis)
 
-    def cropped(self, before: int) -> Sight:
+    def cropped(self, before: int) -> ReceptiveField:
         """What is seen once so many positions are cut off the near side."""
-        return Sight(
+        return ReceptiveField(
             tuple(self.at(before + phase) for phase in range(len(self.phases))),
             self.step,
             self.start + before * self.jump,
             self.aligned,
         )
 
-    def pooled(self, size: int, parts: int) -> Sight:
+    def pooled(self, size: int, parts: int) -> ReceptiveField:
         """What `parts` means over the whole map see, as adaptive and global pools take them."""
         if size % parts == 0:  # windows side by side
             side = size // parts
             return self.through(Axis(size=size, kernel=side, stride=side))
-        if parts > MOST_PARTS:
+        if parts > MAX_PARTS:
             raise LimitError(
-                f"a pool to {parts} uneven parts is too large: the most is {MOST_PARTS}"
+                f"a pool to {parts} uneven parts is too large: the most is {MAX_PARTS}"
             )
         windows = [range(i * size // parts, -(-(i + 1) * size // parts)) for i in range(parts)]
         phases = tuple(self._seen_from(window) for window in windows)
         jump = self.jump * Fraction(size, parts)
         middle = Fraction(windows[0][-1], 2)
         # Parts of unequal size: one turn through all of them goes over the whole map.
-        return Sight(phases, math.ceil(jump * parts), self.start + middle * self.jump, self.aligned)
+        return ReceptiveField(
+            phases, math.ceil(jump * parts), self.start + middle * self.jump, self.aligned
+        )
 
     def coverage(self, size: int, outputs: int) -> int:
         """The most positions of an input of `size` that any of so many outputs sees.
@@ -136,12 +135,12 @@ class Sight:
         turn = len(self.phases) * places.step
         last = places.stop - 1 - (places.stop - 1 - places.start) % places.step
         if last - places.start <= 2 * turn:
-            return hull(map(self.at, places))
+            return span(map(self.at, places))
         near = range(places.start, places.start + turn, places.step)
         far = range(last, last - turn, -places.step)
-        return hull(map(self.at, chain(near, far)))
+        return span(map(self.at, chain(near, far)))
 
-    def _convolved(self, axis: Axis) -> Sight:
+    def _convolved(self, axis: Axis) -> ReceptiveField:
         """A window at v meets the positions v·s - p + d·t."""
         count = len(self.phases) // math.gcd(len(self.phases), axis.stride)
         _check_phases(count, min(axis.kernel, 2 * len(self.phases)))
@@ -152,38 +151,25 @@ class Sight:
         )
         centre = Fraction(axis.effective_kernel - 1, 2) - axis.before
         step = self.jump * axis.stride * count
-        return Sight(phases, int(step), self.start + centre * self.jump, self.aligned)
+        return ReceptiveField(phases, int(step), self.start + centre * self.jump, self.aligned)
 
-    def _transposed(self, axis: Axis) -> Sight:
+    def _transposed(self, axis: Axis) -> ReceptiveField:
         """Output v meets position i where v + p - i·s is one of the taps 0, d, 2d..."""
         count = len(self.phases) * axis.stride
-        if count > MOST_PHASES:
-            raise LimitError(f"upsampling by more than {MOST_PHASES} in all is not followed")
-        phases = tuple(self._seen_from(painters(axis, v)) for v in range(count))
+        if count > MAX_PHASES:
+            raise LimitError(f"upsampling by more than {MAX_PHASES} in all is not followed")
+        phases = tuple(self._seen_from(contributing_inputs(axis, v)) for v in range(count))
         jump = self.jump / axis.stride
         centre = axis.before - Fraction(axis.effective_kernel - 1, 2)
-        return Sight(phases, self.step, self.start + centre * jump, self.aligned)
+        return ReceptiveField(phases, self.step, self.start + centre * jump, self.aligned)
 
 
 def _check_phases(count: int, looks: int = 1) -> None:
-    if count > max(MOST_PHASES, MOST_LOOKS // looks):
+    if count > max(MAX_PHASES, MAX_LOOKUPS // looks):
         raise LimitError("its outputs see in too many different ways to be told apart")
 
 
-def painters(axis: Axis, v: int) -> range:
-    """The inputs of a transposed convolution that paint its output v: v + p = i·s + d·t."""
-    place = v + axis.before
-    common = math.gcd(axis.stride, axis.dilation)
-    if place % common:
-        return range(0)
-    period = axis.dilation // common
-    first = place // common * pow(axis.stride // common, -1, period) if period > 1 else 0
-    lowest = -(-(place - axis.effective_kernel + 1) // axis.stride)
-    start = lowest + (first - lowest) % period
-    return range(start, place // axis.stride + 1, period)
-
-
-def joined(branches: Sequence[Sight]) -> Sight:
+def union(branches: Sequence[ReceptiveField]) -> ReceptiveField:
     """What the outputs of a join see: the union of what the branches see.
 
     Raises
@@ -197,24 +183,12 @@ def joined(branches: Sequence[Sight]) -> Sight:
         raise ShapeError(f"its branches have different jumps, {found}: their outputs drift apart")
     count = math.lcm(*(len(branch.phases) for branch in branches))
     _check_phases(count)
-    phases = tuple(hull(branch.at(v) for branch in branches) for v in range(count))
-    union = Sight(phases, int(branches[0].jump * count), branches[0].start)
+    phases = tuple(span(branch.at(v) for branch in branches) for v in range(count))
+    union = ReceptiveField(phases, int(branches[0].jump * count), branches[0].start)
     starts = {branch.start for branch in branches}
     aligned = len(starts) == 1 and all(branch.aligned for branch in branches)
     if len(starts) > 1:
         padding = max(branch.effective_padding for branch in branches)
         start = Fraction(union.receptive_field - 1, 2) - padding
-        return Sight(phases, union.step, start, aligned=False)
-    return Sight(phases, union.step, union.start, aligned)
-
-
-def hull(intervals: Iterable[Interval]) -> Interval:
-    """The interval from the least to the last position of several.
-
-    >>> hull([(2, 3), None, (0, 1)])
-    (0, 3)
-    """
-    seen = [interval for interval in intervals if interval is not None]
-    if not seen:
-        return None
-    return min(first for first, _ in seen), max(last for _, last in seen)
+        return ReceptiveField(phases, union.step, start, aligned=False)
+    return ReceptiveField(phases, union.step, union.start, aligned)

@@ -10,14 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.oracles import count_windows, span
 
-from convcli.arithmetic.measure import Measured
-from convcli.arithmetic.search import Ranges, nearest_outputs, solve
+from convcli.arithmetic.layers import LayerSize
+from convcli.arithmetic.solve import Ranges, nearest_outputs, solve
 from convcli.errors import LimitError
 
 Settings = tuple[int, int, int, int, int]  # k, s, p, d, op
 
 
-def settings_of(one: Measured, axis: int) -> Settings:
+def settings_of(one: LayerSize, axis: int) -> Settings:
     layer = one.layer
     assert layer.kernel is not None
     assert not isinstance(layer.padding, str)
@@ -27,7 +27,7 @@ def settings_of(one: Measured, axis: int) -> Settings:
     return (*numbers, layer.output_padding[axis])
 
 
-def answers(found: list[Measured]) -> list[tuple[Settings, Settings]]:
+def answers(found: list[LayerSize]) -> list[tuple[Settings, Settings]]:
     return [(settings_of(one, 0), settings_of(one, 1)) for one in found]
 
 

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.network_oracle import Case, networks
 
-from convcli.arithmetic.explanation import explained
-from convcli.arithmetic.network import Walk, Walked, walk
-from convcli.arithmetic.zoo import network
+from convcli.arithmetic.formulas import explain_walk
+from convcli.arithmetic.network import LayerReport, Walk, walk
+from convcli.arithmetic.zoo import zoo_network
 
 SUM = re.compile(r"[-+*/() 0-9]*(?:floor|ceil)?[-+*/() 0-9]+\Z")
 NUMBER = re.compile(r"(?<![\w])(\d+)")
@@ -57,7 +57,7 @@ def check(text: str) -> Fraction | None:
     return stated[-1]
 
 
-FIGURES: dict[str, Callable[[Walked, int], Any]] = {
+FIGURES: dict[str, Callable[[LayerReport, int], Any]] = {
     "height": lambda one, _: one.output[1],
     "width": lambda one, _: one.output[2],
     "rf": lambda one, axis: one.receptive_field[axis],
@@ -70,7 +70,7 @@ FIGURES: dict[str, Callable[[Walked, int], Any]] = {
 }
 
 
-def check_layer(one: Walked, block: str) -> set[str]:
+def check_layer(one: LayerReport, block: str) -> set[str]:
     """Hold every figure of a block to its formula and to the walk; which there were."""
     named = set()
     for name, text in lines_of(block).items():
@@ -84,7 +84,7 @@ def check_layer(one: Walked, block: str) -> set[str]:
 
 
 def check_walk(found: Walk) -> None:
-    blocks = explained(found).split("\n\n")
+    blocks = explain_walk(found).split("\n\n")
     assert len(blocks) == len(found.layers)
     for place, (one, block) in enumerate(zip(found.layers, blocks, strict=True), start=1):
         assert block.startswith(f"{place}. {one.name}: ")
@@ -107,12 +107,12 @@ def test_every_formula_gives_its_number(case: Case, channels: int) -> None:
 
 @pytest.mark.parametrize("name", ["alexnet", "resnet18", "googlenet", "mobilenet_v2", "unet"])
 def test_every_formula_of_a_well_known_network_gives_its_number(name: str) -> None:
-    shape, layers = network(name)
+    shape, layers = zoo_network(name)
     check_walk(walk(layers, shape, name=name))
 
 
 def test_one_layer_is_explained_as_a_student_would() -> None:
-    text = explained(walk(["conv:7,s=2,p=3,c=64"], (3, 224, 224)))
+    text = explain_walk(walk(["conv:7,s=2,p=3,c=64"], (3, 224, 224)))
     assert text.splitlines() == [
         "1. conv1: conv:7,s=2,p=3,c=64",
         "   3x224x224 -> 64x112x112",
@@ -128,12 +128,12 @@ def test_one_layer_is_explained_as_a_student_would() -> None:
 
 
 def test_rows_and_columns_are_explained_apart_where_they_differ() -> None:
-    named = lines_of(explained(walk(["conv:3x5,s=1x2"], (1, 9, 9))))
+    named = lines_of(explain_walk(walk(["conv:3x5,s=1x2"], (1, 9, 9))))
     assert {"height", "width", "rf (h)", "rf (w)", "jump (h)", "jump (w)"} <= set(named)
 
 
 def test_a_window_that_would_start_in_the_padding_is_taken_back() -> None:
-    named = lines_of(explained(walk(["maxpool:1,s=2,ceil"], (1, 12, 12))))
+    named = lines_of(explain_walk(walk(["maxpool:1,s=2,ceil"], (1, 12, 12))))
     assert named["height, width"].startswith(
         "ceil((12 + 0 + 0 - 1*(1 - 1) - 1) / 2) + 1 = 7, less 1"
     )
@@ -141,5 +141,5 @@ def test_a_window_that_would_start_in_the_padding_is_taken_back() -> None:
 
 
 def test_costs_can_be_left_out() -> None:
-    named = lines_of(explained(walk(["conv:3"], (1, 9, 9)), costs=False))
+    named = lines_of(explain_walk(walk(["conv:3"], (1, 9, 9)), costs=False))
     assert not {"params", "MACs", "bytes"} & set(named)

@@ -15,10 +15,9 @@ from support.network_oracle import (
     windows,
 )
 
+from convcli.arithmetic.graph import INPUT, Region, backtrace
 from convcli.arithmetic.layers import Layer
-from convcli.arithmetic.lookback import Area, look_back
 from convcli.arithmetic.network import walk
-from convcli.arithmetic.wiring import INPUT
 
 AXES = (0, 1)
 chains = st.lists(windows(ops=WINDOWS), min_size=1, max_size=4).map(tuple)
@@ -37,9 +36,9 @@ def some_output(size: tuple[int, int], share: tuple[float, float]) -> tuple[int,
     return int(size[0] * share[0]), int(size[1] * share[1])
 
 
-def area(*layers: str, at: tuple[int, int], size: int = 16) -> Area:
+def area(*layers: str, at: tuple[int, int], size: int = 16) -> Region:
     found = walk(layers, (1, size, size))
-    return look_back(found, len(layers) - 1, at)[INPUT]
+    return backtrace(found, len(layers) - 1, at)[INPUT]
 
 
 # ---- any chain, any network --------------------------------------------------------------------
@@ -57,7 +56,7 @@ def test_every_map_on_the_way_is_seen_as_far_as_marks_laid_on_it_say(
     extents = [(len(rows), len(columns)) for rows, columns in zip(*(r.maps for r in runs))]  # noqa: B905
     at = some_output(extents[-1], share)
     last = len(layers) - 1
-    found = look_back(walk(layers, (1, *size)), last, at)
+    found = backtrace(walk(layers, (1, *size)), last, at)
     assert sorted(found) == list(range(INPUT, last + 1))
     for place in range(INPUT, last):
         rest = layers[place + 1 :]
@@ -72,7 +71,7 @@ def test_branches_that_meet_are_seen_together(case: Case, share: tuple[float, fl
     last = len(case.layers) - 1
     _, height, width = found.layers[-1].output
     at = some_output((height, width), share)
-    assert list(look_back(found, last, at)[INPUT]) == seen_from(case.layers, case.size, at)
+    assert list(backtrace(found, last, at)[INPUT]) == seen_from(case.layers, case.size, at)
 
 
 @settings(max_examples=80)
@@ -82,9 +81,9 @@ def test_all_that_an_output_sees_lies_in_the_area(case: Case, share: tuple[float
     last = found.layers[-1]
     _, height, width = last.output
     at = some_output((height, width), share)
-    seen = look_back(found, len(case.layers) - 1, at).get(INPUT, (None, None))
+    seen = backtrace(found, len(case.layers) - 1, at).get(INPUT, (None, None))
     for axis in AXES:
-        exact, bounds = last.sights[axis].at(at[axis]), seen[axis]
+        exact, bounds = last.fields[axis].at(at[axis]), seen[axis]
         assert exact is None or (bounds and bounds[0] <= exact[0] and exact[1] <= bounds[1])
 
 
@@ -130,7 +129,7 @@ def test_a_crop_moves_what_is_seen() -> None:
 
 def test_a_map_that_only_gives_its_size_is_not_seen() -> None:
     layers = ["conv:3,name=a", "conv:3,name=b", "crop:like=b,from=a"]
-    found = look_back(walk(layers, (1, 9, 9)), 2, (0, 0))
+    found = backtrace(walk(layers, (1, 9, 9)), 2, (0, 0))
     assert sorted(found) == [INPUT, 0, 2]
     assert found[INPUT] == ((1, 3), (1, 3))
 
@@ -138,11 +137,11 @@ def test_a_map_that_only_gives_its_size_is_not_seen() -> None:
 def test_a_join_sees_the_hull_of_its_branches() -> None:
     layers = ["relu:name=x", "conv:3,p=1,name=small", "conv:7,p=3,from=x,name=large"]
     layers += ["add:from=small+large"]
-    found = look_back(walk(layers, (1, 9, 9)), 3, (4, 4))
+    found = backtrace(walk(layers, (1, 9, 9)), 3, (4, 4))
     assert found[INPUT] == ((1, 7), (1, 7))
     assert found[1] == found[2] == ((4, 4), (4, 4))
 
 
 def test_numbers_of_any_size_are_exact() -> None:
     found = walk([f"conv:3,s={10**20}"], (1, 10**30, 10**30))
-    assert look_back(found, 0, (10**9, 0))[INPUT][0] == (10**29, 10**29 + 2)
+    assert backtrace(found, 0, (10**9, 0))[INPUT][0] == (10**29, 10**29 + 2)

@@ -1,0 +1,195 @@
+"""Numbers, sizes, paddings and shapes: checked, read from text, and written as text."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Sequence
+from operator import index
+from typing import Literal, SupportsIndex, TypeAlias, cast, get_args
+
+from convcli.errors import ArgumentError, NotationError
+
+Pair: TypeAlias = tuple[int, int]  # (height, width), or (before, after) along one axis
+Sides: TypeAlias = tuple[Pair, Pair]  # ((top, bottom), (left, right))
+Shape: TypeAlias = tuple[int, ...]  # (C, H, W), or (N,) once flat
+PaddingName = Literal["valid", "same", "same-lower", "full"]
+PaddingLike: TypeAlias = int | str | Sequence[int | Sequence[int]]
+PaddingMode = Literal["zero", "reflect", "replicate", "circular", "symmetric"]
+
+NO_PADDING: Sides = ((0, 0), (0, 0))
+PADDING_NAMES: tuple[str, ...] = get_args(PaddingName)
+PADDING_MODES: tuple[str, ...] = get_args(PaddingMode)
+
+MAX_DIGITS = 1 << 17  # as long as a word on the command line can be; reading more takes too long
+
+_DIGITS = re.compile(r"[0-9]+\Z")
+REAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\Z")
+
+
+def as_number(value: object, what: str, *, least: int) -> int:
+    """Take an integer (NumPy's too), refuse anything else and whatever is below `least`."""
+    try:
+        number = index(cast("SupportsIndex", value))
+    except TypeError:
+        raise ArgumentError(f"{what} must be a whole number, not {value!r}") from None
+    if isinstance(value, bool):
+        raise ArgumentError(f"{what} must be a whole number, not {value!r}")
+    if number < least:
+        raise ArgumentError(f"{what} must be at least {least}, not {number}")
+    return number
+
+
+def as_pair(value: int | Sequence[int | Sequence[int]], what: str, *, least: int = 1) -> Pair:
+    """Take `N` or `(height, width)` as a pair.
+
+    >>> as_pair(3, "stride")
+    (3, 3)
+    """
+    if isinstance(value, Sequence):
+        if len(value) != 2:
+            raise ArgumentError(f"{what} must be one number or two, not {value!r}")
+        return as_number(value[0], what, least=least), as_number(value[1], what, least=least)
+    number = as_number(value, what, least=least)
+    return number, number
+
+
+def as_padding(value: PaddingLike) -> str | Sides:
+    """Take `N`, `(ph, pw)`, `((top, bottom), (left, right))` or a name as a padding.
+
+    >>> as_padding((1, 2))
+    ((1, 1), (2, 2))
+    >>> as_padding("same")
+    'same'
+    """
+    if not isinstance(value, Sequence):
+        return (as_pair(value, "padding", least=0),) * 2
+    if isinstance(value, str):
+        if value not in PADDING_NAMES:
+            raise ArgumentError(f"padding {value!r} is none of {', '.join(PADDING_NAMES)}")
+        return value
+    if len(value) != 2:
+        raise ArgumentError(
+            f"padding must be N, (ph, pw) or ((top, bottom), (left, right)), not {value!r}"
+        )
+    # One number for an axis pads both of its sides: as_pair doubles it.
+    rows, columns = value
+    return as_pair(rows, "padding", least=0), as_pair(columns, "padding", least=0)
+
+
+def as_sides_of_axis(value: PaddingLike) -> str | Pair:
+    """Take `N`, `(before, after)` or a name as the padding along one axis.
+
+    >>> as_sides_of_axis((0, 1))
+    (0, 1)
+    """
+    if isinstance(value, str):
+        return value
+    return as_pair(value, "padding", least=0)
+
+
+def parse_number(text: str, what: str, *, least: int = 0) -> int:
+    """Read a whole number.
+
+    >>> parse_number("64", "channels", least=1)
+    64
+    """
+    if not _DIGITS.match(text):
+        raise NotationError(f"{what} must be a whole number of at least {least}, not {text!r}")
+    try:
+        number = int(text[:MAX_DIGITS])
+    except ValueError:  # the interpreter's own limit, which the commands that count lift
+        number = -1
+    if number < 0 or len(text) > MAX_DIGITS:
+        raise NotationError(f"{what} has too many digits ({len(text):,})")
+    if number < least:
+        raise NotationError(f"{what} must be at least {least}, not {number}")
+    return number
+
+
+def parse_real(text: str, what: str) -> float:
+    """Read a real number.
+
+    >>> parse_real("-1.5e-3", "bias")
+    -0.0015
+    """
+    if not REAL.match(text) or not math.isfinite(float(text)):
+        raise NotationError(f"{what} must be a number, and {text!r} is not a number")
+    return float(text)
+
+
+def parse_size(text: str, what: str = "size", *, least: int = 1) -> Pair:
+    """Read `N` or `HxW`.
+
+    >>> parse_size("3x5")
+    (3, 5)
+    """
+    height, cross, width = text.partition("x")
+    if not (_DIGITS.match(height) and (_DIGITS.match(width) or not cross)):
+        raise NotationError(f"{what} must be N or HxW (like 3 or 3x5), not {text!r}")
+    rows = parse_number(height, what, least=least)
+    return rows, parse_number(width, what, least=least) if cross else rows
+
+
+def format_size(size: Pair) -> str:
+    """Write `N` or `HxW`."""
+    return f"{size[0]}" if size[0] == size[1] else f"{size[0]}x{size[1]}"
+
+
+def parse_padding(text: str, what: str = "padding") -> str | Sides:
+    """Read `N`, `HxW`, `T.B.L.R`, or a padding's name.
+
+    >>> parse_padding("0.1.2.3")
+    ((0, 1), (2, 3))
+    """
+    if text in PADDING_NAMES:
+        return text
+    parts = text.split(".")
+    if len(parts) == 4:
+        top, bottom, left, right = (parse_number(part, what) for part in parts)
+        return (top, bottom), (left, right)
+    if not text[:1].isdigit():
+        names = ", ".join(PADDING_NAMES)
+        raise NotationError(f"{what} must be N, HxW, T.B.L.R or one of {names}, not {text!r}")
+    height, width = parse_size(text, what, least=0)
+    return (height, height), (width, width)
+
+
+def format_padding(padding: str | Sides) -> str:
+    """Write a padding as `parse_padding` reads it."""
+    if isinstance(padding, str):
+        return padding
+    (top, bottom), (left, right) = padding
+    if top == bottom and left == right:
+        return format_size((top, left))
+    return f"{top}.{bottom}.{left}.{right}"
+
+
+def parse_shape(text: str) -> Shape:
+    """Read `CxHxW`.
+
+    >>> parse_shape("3x224x224")
+    (3, 224, 224)
+    """
+    parts = text.split("x")
+    if len(parts) != 3:
+        raise NotationError(f"an input's shape is CxHxW, like 3x224x224, not {text!r}")
+    names = ("its channels", "its height", "its width")
+    channels, height, width = (
+        parse_number(part, name, least=1) for part, name in zip(parts, names, strict=True)
+    )
+    return channels, height, width
+
+
+def format_shape(shape: Shape) -> str:
+    """Write a shape as `CxHxW`, or `N` once flat.
+
+    >>> format_shape((3, 224, 224))
+    '3x224x224'
+    """
+    return "x".join(map(str, shape))
+
+
+def format_shapes(shapes: Iterable[Shape]) -> str:
+    """Write several shapes, for a message."""
+    return " and ".join(map(format_shape, shapes))
