@@ -86,7 +86,7 @@ def _read_range(text: str, *, least: int) -> range:
 def _read_count(text: str) -> int:
     """Read a count that may end in k, M or G.
 
-    >>> _amount("1.5M")
+    >>> _read_count("1.5M")
     1500000
     """
     from decimal import Decimal
@@ -107,7 +107,7 @@ def _read_shape(text: str) -> Shape:
 def _read_memory(text: str) -> int:
     """Read an amount of memory, in bytes: 500M, 1.5G, 2GB, 4GiB.
 
-    >>> _memory("1.5G"), _memory("2MiB")
+    >>> _read_memory("1.5G"), _read_memory("2MiB")
     (1500000000, 2097152)
     """
     from decimal import Decimal

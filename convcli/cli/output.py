@@ -46,7 +46,7 @@ def truncate(message: str) -> str:
 def escape_control(text: str) -> str:
     r"""Escape what a terminal would not show, or would obey.
 
-    >>> visible("a\x1b[31m\nb")
+    >>> escape_control("a\x1b[31m\nb")
     'a\\x1b[31m\\nb'
     """
     return "".join(

@@ -109,7 +109,7 @@ def _is_terminal() -> bool:
 def format_pace(count: float, total: float | None, seconds: float, lately: float | None) -> str:
     """How fast it goes, as it went lately or else on the whole, and how long that will take.
 
-    >>> pace(30, 1230, 10.0, None)
+    >>> format_pace(30, 1230, 10.0, None)
     '3.0 files/s, 0:06:40 left'
     """
     rate = lately or count / max(seconds, 0.001)
