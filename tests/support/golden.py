@@ -1,8 +1,8 @@
 """Run the golden commands, and describe and compare what they print and write.
 
 A description depends neither on an encoder (pictures are decoded) nor on how a processor rounds
-floats (numbers are compared with a tolerance), nor on fonts (of drawings, sizes and mean colors
-count).
+floats (numbers are compared with a tolerance), nor on fonts (drawings are compared by their
+size and the mean colors of their parts).
 """
 
 from __future__ import annotations
@@ -47,6 +47,7 @@ MASKS = {
     re.compile(r"(?<=^convcli, version )\S+"): "VERSION",
     re.compile(r'(?<=cannot be decoded: )[^"\n]+'): "REASON",  # which is Pillow's
 }
+MAX_COLORS = 40  # of an SVG; of more, their number is kept
 MAX_LINE = 8000  # characters; of longer lines, their start and a digest are kept
 NUMBER = re.compile(r"(\d+(?:\.\d+)?(?:e[-+]?\d+)?)")
 COORDINATE = re.compile(r"(?<![#\w.])-?\d+(?:\.\d+)?")
@@ -276,8 +277,9 @@ def describe(held: bytes | None, case: Case) -> Record:
 
 
 def describe_svg(text: str) -> Record:
-    """An SVG by its elements, what it says, and the mean of its numbers, which fonts may move."""
+    """An SVG by its elements, colors, texts, and the mean of its numbers, which fonts may move."""
     bare = EMBEDDED.sub("", text)
+    colors = sorted(set(re.findall(r'(?<=")#\w+(?=")|rgb\([^)]*\)', bare)))
     numbers = [float(number) for number in COORDINATE.findall(re.sub(r">[^<]*<", "><", bare))]
     return {
         "kind": "svg",
@@ -286,6 +288,7 @@ def describe_svg(text: str) -> Record:
             name: len(re.findall(f"<{name}[ >]", bare))
             for name in sorted(set(re.findall(r"<(\w+)", bare)))
         },
+        "colors": colors if len(colors) <= MAX_COLORS else len(colors),
         "texts": re.findall(r">([^<>\n]+)<", bare),
     }
 
