@@ -22,10 +22,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from convcli.arithmetic.geometry import output_size
     from convcli.arithmetic.network import Walk, walk
-    from convcli.engine.columns import col2im, im2col
-    from convcli.engine.convolution import conv2d
-    from convcli.engine.filtering import filter2d
+    from convcli.engine.conv2d import conv2d
+    from convcli.engine.filter2d import filter2d
     from convcli.engine.gradients import conv2d_backward, conv_transpose2d
+    from convcli.engine.im2col import col2im, im2col
     from convcli.engine.naive import conv2d_naive
     from convcli.engine.padding import pad2d
     from convcli.engine.pooling import avg_pool2d, max_pool2d
@@ -61,13 +61,13 @@ _HOMES = {
     "Kernel": "kernels.kernel",
     "Walk": "arithmetic.network",
     "avg_pool2d": "engine.pooling",
-    "col2im": "engine.columns",
-    "conv2d": "engine.convolution",
+    "col2im": "engine.im2col",
+    "conv2d": "engine.conv2d",
     "conv2d_backward": "engine.gradients",
     "conv2d_naive": "engine.naive",
     "conv_transpose2d": "engine.gradients",
-    "filter2d": "engine.filtering",
-    "im2col": "engine.columns",
+    "filter2d": "engine.filter2d",
+    "im2col": "engine.im2col",
     "load_kernel": "kernels.spec",
     "max_pool2d": "engine.pooling",
     "output_size": "arithmetic.geometry",

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from convcli.arithmetic.geometry import Window, effective_kernel, window
 from convcli.arithmetic.values import PaddingLike, Pair, as_number
 from convcli.engine.arrays import Array, as_batch, as_bias, as_filters, as_real, like_batch
-from convcli.engine.columns import as_columns, empty_target, overlap_add
+from convcli.engine.im2col import as_columns, empty_target, overlap_add
 from convcli.engine.padding import pad2d
 from convcli.engine.scratch import MAX_COLUMNS_BYTES, input_span, split_plane, split_range
 from convcli.errors import ShapeError

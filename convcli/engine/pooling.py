@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from convcli.arithmetic.geometry import Axis, Window, window
 from convcli.arithmetic.values import PaddingLike
 from convcli.engine.arrays import Array, as_batch, as_numbers, as_real, like_batch
-from convcli.engine.layers.layer import within
+from convcli.engine.padding import clip_range
 from convcli.engine.scratch import Scratch, split_range
 from convcli.parallel import parallel_for
 
@@ -188,7 +188,7 @@ def _combine_rows(
     source: Array, taken: list[range], combine: np.ufunc, beyond: float, target: Array
 ) -> None:
     """Combine, for each row of the target, the rows of the source that its taps take."""
-    found = [within(rows, source.shape[1]) for rows in taken]
+    found = [clip_range(rows, source.shape[1]) for rows in taken]
     count = target.shape[1]
     # The first tap is the last to come inside, the last one the first to leave.
     first = found[0][0].start

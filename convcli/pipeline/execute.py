@@ -11,7 +11,7 @@ import numpy as np
 from convcli.arithmetic.graph import INPUT, input_indices, last_uses
 from convcli.arithmetic.notation import format_layer
 from convcli.engine.arrays import Array
-from convcli.engine.filtering import sum_dtype
+from convcli.engine.filter2d import sum_dtype
 from convcli.errors import ArgumentError
 from convcli.images.alpha import divided, premultiplied
 from convcli.images.light import from_linear, to_linear

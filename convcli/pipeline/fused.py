@@ -11,7 +11,7 @@ from typing import cast
 import numpy as np
 
 from convcli.engine.arrays import round_into
-from convcli.engine.filtering import PreparedFilter, filter_bands, sum_dtype
+from convcli.engine.filter2d import PreparedFilter, filter_bands, sum_dtype
 from convcli.errors import ArgumentError, GridError
 from convcli.files import replacing
 from convcli.grids.npy import mapped_npy
@@ -48,7 +48,8 @@ def filter_to_pixels(picture: Picture, plan: Plan, policy: str) -> Iterator[Rend
     depth = picture.depth or 8
     del picture
     for place, step in enumerate(plan.kernels, start=1):
-        ranged = _ranged(prepared_filter(step, values, plan.method, rounds=True), policy, depth)
+        filtering = prepared_filter(step, values, plan.method, integer_output=True)
+        ranged = _ranged(filtering, policy, depth)
         if place == len(plan.kernels):
             del values  # writing takes as much memory again
         yield Rendered(ranged, None, metadata)

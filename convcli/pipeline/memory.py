@@ -9,7 +9,7 @@ from pathlib import Path
 
 from convcli.arithmetic.graph import INPUT, input_indices, last_uses
 from convcli.arithmetic.values import Shape
-from convcli.engine.filtering import sum_dtype
+from convcli.engine.filter2d import sum_dtype
 from convcli.errors import FileError
 from convcli.images.film import Film, Header
 from convcli.pipeline.fused import can_fuse, can_stream

@@ -11,7 +11,7 @@ from convcli.arithmetic.layers import Layer, crop_margins, group_count, output_c
 from convcli.arithmetic.notation import format_layer
 from convcli.arithmetic.values import Pair
 from convcli.engine.arrays import Array
-from convcli.engine.filtering import Choice, PreparedFilter, prepare_filter, sum_dtype
+from convcli.engine.filter2d import Choice, PreparedFilter, prepare_filter, sum_dtype
 from convcli.engine.operations import ACTIVATIONS
 from convcli.engine.scratch import MAX_COLUMNS_BYTES
 from convcli.errors import ArgumentError
@@ -50,7 +50,7 @@ def convolve(step: Step, values: Array, method: str) -> Array:
     weights, groups = _weights(step, values.shape[2])
     if groups > 1:
         _check_groups(step, method)
-        from convcli.engine.convolution import conv2d
+        from convcli.engine.conv2d import conv2d
 
         maps: Array = conv2d(
             values.transpose(2, 0, 1),
@@ -71,9 +71,9 @@ def convolve(step: Step, values: Array, method: str) -> Array:
 
 
 def prepared_filter(
-    step: Step, values: Array, method: str, *, rounds: bool = False
+    step: Step, values: Array, method: str, *, integer_output: bool = False
 ) -> PreparedFilter:
-    """A kernel over a map, ready to run; `rounds` where the sums will be rounded anyway."""
+    """A kernel over a map, ready to run; `integer_output` where the sums will be rounded anyway."""
     layer = step.layer
     with np.errstate(over="ignore", invalid="ignore"):  # of weights that are beyond its type
         return prepare_filter(
@@ -86,7 +86,7 @@ def prepared_filter(
             dilation=layer.dilation,
             flip=step.flip,
             method=method,
-            rounds=rounds,
+            integer_output=integer_output,
         )
 
 

@@ -9,7 +9,7 @@ from convcli.arithmetic.graph import input_indices
 from convcli.arithmetic.layers import CONVOLUTIONS, Layer, with_kernel
 from convcli.arithmetic.notation import format_layer
 from convcli.arithmetic.values import Pair
-from convcli.engine.filtering import check_method
+from convcli.engine.filter2d import check_method
 from convcli.errors import ArgumentError, LimitError
 from convcli.images.reading import MAX_PIXELS
 from convcli.kernels.kernel import Kernel, check_sides

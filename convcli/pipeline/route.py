@@ -11,7 +11,7 @@ from convcli.arithmetic.graph import INPUT, input_indices
 from convcli.arithmetic.notation import format_layer
 from convcli.arithmetic.values import Shape
 from convcli.engine.arrays import Array
-from convcli.engine.filtering import Choice, sum_dtype
+from convcli.engine.filter2d import Choice, sum_dtype
 from convcli.errors import ArgumentError, FileError
 from convcli.files import STDOUT, check_output
 from convcli.images.film import Film, Header

@@ -20,7 +20,7 @@ from support.looking import near, overheard
 from support.oracles import span
 
 from convcli.cli.commands import animate
-from convcli.engine.convolution import conv2d
+from convcli.engine.conv2d import conv2d
 from convcli.engine.gradients import conv_transpose2d
 from convcli.engine.pooling import avg_pool2d, max_pool2d
 from convcli.pictures.canvas import text_width

@@ -22,7 +22,7 @@ from support.looking import Drawing, drawing
 from convcli.arithmetic.graph import INPUT, backtrace
 from convcli.arithmetic.network import walk
 from convcli.cli.sight import drawn_maps
-from convcli.engine.filtering import filter2d
+from convcli.engine.filter2d import filter2d
 from convcli.kernels.spec import load_kernel
 from convcli.pictures.theme import LIGHT
 

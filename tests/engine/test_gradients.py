@@ -20,7 +20,7 @@ from support.oracles import (
 from support.peers import require_peer
 
 from convcli.arithmetic.geometry import window
-from convcli.engine.convolution import conv2d
+from convcli.engine.conv2d import conv2d
 from convcli.engine.gradients import conv2d_backward, conv_transpose2d
 from convcli.errors import ArgumentError, ShapeError
 

@@ -19,7 +19,7 @@ from PIL import Image, ImageFilter
 from support.command import SAMPLES, convcli
 from support.peers import require_peer
 
-from convcli.engine.filtering import filter2d
+from convcli.engine.filter2d import filter2d
 from convcli.kernels.bank import bank
 
 Array = NDArray[Any]

@@ -10,12 +10,12 @@ from numpy.testing import assert_allclose, assert_array_equal
 from support.oracles import MODES, convolve, reals, seeds, whole_numbers
 from support.peers import require_peer
 
-import convcli.engine.layers.winograd as room
+import convcli.engine.conv2d.winograd as room
 from convcli.arithmetic.geometry import Window, window
-from convcli.engine.convolution import conv2d
-from convcli.engine.layers.layer import Layer
-from convcli.engine.layers.method import layer_method
-from convcli.engine.layers.winograd import TILES, by_winograd, transform
+from convcli.engine.conv2d import conv2d
+from convcli.engine.conv2d.plan import layer_method
+from convcli.engine.conv2d.problem import ConvProblem
+from convcli.engine.conv2d.winograd import TILES, run_winograd, transform
 from convcli.errors import ArgumentError
 from convcli.parallel import set_threads
 
@@ -36,9 +36,9 @@ def one_thread_again() -> Iterator[None]:
 def tiled(x: Any, weight: Any, tile: tuple[int, int], padding: Any, mode: str = "zero") -> Any:
     """Maps by tiles of this size, whatever they would cost."""
     shape = window(weight.shape[2:], padding=padding)
-    layer = Layer.over(x, weight, None, shape, mode=mode)
+    layer = ConvProblem.over(x, weight, None, shape, mode=mode)
     maps = np.full((len(x), len(weight), *layer.output), np.nan, np.float32)
-    assert by_winograd(layer, tile, maps) == []
+    assert run_winograd(layer, tile, maps) == []
     return maps
 
 
@@ -175,9 +175,9 @@ def badly_scaled(kind: str, seed: int) -> tuple[Any, Any]:
 @pytest.mark.parametrize("tile", list(product(TILES[3], TILES[3])))
 def test_digits_are_lost_within_what_is_promised(kind: str, tile: tuple[int, int]) -> None:
     x, weight = badly_scaled(kind, 5)
-    layer = Layer.over(x, weight, None, window(3, padding=1))
+    layer = ConvProblem.over(x, weight, None, window(3, padding=1))
     maps = np.empty((1, 4, 13, 14), np.float32)
-    if by_winograd(layer, tile, maps):  # squares that overflow are taken for infinite values
+    if run_winograd(layer, tile, maps):  # squares that overflow are taken for infinite values
         assert kind == "huge"
         maps = conv2d(x, weight, padding=1, method="winograd")
     assert_near(maps, x, weight, sides=((1, 1), (1, 1)))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from support.oracles import Geometry, geometries, pad, reals, seeds, span
 
 from convcli.arithmetic.geometry import Axis, window
-from convcli.engine.filtering import filter2d
+from convcli.engine.filter2d import filter2d
 from convcli.pictures.scene import Numbers, Scene, input_index, make_scene, padded_size
 
 

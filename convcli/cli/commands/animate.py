@@ -33,7 +33,7 @@ from convcli.cli.options import (
     stride_option,
     whole_number,
 )
-from convcli.engine.filtering import filter2d
+from convcli.engine.filter2d import filter2d
 from convcli.engine.gradients import conv_transpose2d
 from convcli.engine.padding import pad2d
 from convcli.engine.pooling import avg_pool2d, max_pool2d

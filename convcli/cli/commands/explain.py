@@ -25,8 +25,8 @@ from convcli.cli.options import (
     stride_option,
 )
 from convcli.cli.output import format_json, print_data
-from convcli.engine.columns import im2col
 from convcli.engine.explain import Explanation, explain_convolution, explain_pool
+from convcli.engine.im2col import im2col
 from convcli.engine.padding import pad2d
 from convcli.errors import ArgumentError, FileError
 from convcli.images.picture import to_gray

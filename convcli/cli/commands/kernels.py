@@ -9,7 +9,7 @@ import click
 
 from convcli.cli.options import json_option
 from convcli.cli.output import escape_control, format_json, format_table, print_data
-from convcli.engine.filters.planner import choose
+from convcli.engine.filter2d.plan import choose
 from convcli.kernels.bank import bank
 from convcli.kernels.kernel import Kernel
 from convcli.kernels.parametric import FAMILIES

@@ -38,7 +38,7 @@ from convcli.cli.options import (
 )
 from convcli.cli.progress import Progress
 from convcli.cli.report import has_output, print_report
-from convcli.engine.filtering import METHODS
+from convcli.engine.filter2d import METHODS
 from convcli.files import make_folder
 from convcli.images.ranges import POLICIES
 from convcli.images.reading import MAX_PIXELS

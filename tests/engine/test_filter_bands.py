@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from support.oracles import MODES, filter_channels, pixels, reals, whole_numbers
 
 from convcli.engine import scratch
-from convcli.engine.filtering import filter2d, filter_bands, prepare_filter
+from convcli.engine.filter2d import filter2d, filter_bands, prepare_filter
 from convcli.kernels.spec import load_kernel
 from convcli.parallel import parallel_for, set_threads
 
@@ -219,7 +219,7 @@ def test_sums_go_into_a_result_of_any_type(
     wanted = floats[rows or slice(None)]
     if out is not np.float32:
         wanted = np.clip(np.rint(wanted), np.iinfo(out).min, np.iinfo(out).max)
-    prepared = prepare_filter(image, weights, rounds=out is not np.float32)
+    prepared = prepare_filter(image, weights, integer_output=out is not np.float32)
     for result in (np.empty(wanted.shape, out), np.empty(wanted.shape[::-1], out).T):
         prepared.run_into(result, rows)
         assert_allclose(result, wanted.astype(out), rtol=1e-6)

@@ -17,7 +17,7 @@ import numpy as np
 
 from convcli.arithmetic.values import Pair
 from convcli.engine.arrays import Array
-from convcli.engine.filters.recipes import Correlate, Recipe, Task
+from convcli.engine.filter2d.problem import Algorithm, BandFilter, FilterProblem
 from convcli.engine.scratch import Scratch, split_range
 
 TILE = (256, 1024)  # rows and samples: larger ones leave the cache, smaller ones overlap more
@@ -29,21 +29,21 @@ FORWARD: Final = "forward"
 BACK: Final = "backward"
 
 
-def by_spectrum(task: Task) -> Recipe:
+def fft_algorithm(task: FilterProblem) -> Algorithm:
     """Three transforms: a tile's, the product's, and the kernel's once for all."""
     lengths, step = tile_lengths(task)
     rows = (lengths[0] - task.extent[0]) // task.shape.stride[0] + 1
     spectrum = cache(lambda: _kernel_spectrum(task, lengths, step))  # not for a plan alone
-    return Recipe(
+    return Algorithm(
         task.image,
         task.sums,
         lambda: _worker(task, lengths, step, spectrum()),
         rows,
-        spreads=True,
+        leaks_nonfinite=True,
     )
 
 
-def tile_lengths(task: Task) -> tuple[Pair, int]:
+def tile_lengths(task: FilterProblem) -> tuple[Pair, int]:
     """The (rows, samples) of a tile, and the samples from one tap of a row to the next.
 
     Channels stay side by side where the kernel reaches few samples: then they are nothing but
@@ -87,7 +87,7 @@ def _products(enough: int) -> Iterator[int]:
                 return
 
 
-def _kernel_spectrum(task: Task, lengths: Pair, step: int) -> Array:
+def _kernel_spectrum(task: FilterProblem, lengths: Pair, step: int) -> Array:
     """The kernel's transform, its conjugate because a correlation does not turn the kernel."""
     spread = np.zeros(lengths)
     (high, wide), (down, along) = task.extent, task.shape.dilation
@@ -96,7 +96,7 @@ def _kernel_spectrum(task: Task, lengths: Pair, step: int) -> Array:
     return np.conj(spectrum).astype(np.result_type(task.sums, np.complex64))
 
 
-def _worker(task: Task, lengths: Pair, step: int, spectrum: Array) -> Correlate:
+def _worker(task: FilterProblem, lengths: Pair, step: int, spectrum: Array) -> BandFilter:
     scratch = Scratch()
     reach = (task.extent[1] - 1) * step
     down, along = task.shape.stride

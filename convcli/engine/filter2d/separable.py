@@ -11,9 +11,9 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from convcli.engine.arrays import Array
-from convcli.engine.filters.additions import whole_factors
-from convcli.engine.filters.integers import whole_kernel
-from convcli.engine.filters.recipes import Correlate, Recipe, Task, band_rows
+from convcli.engine.filter2d.integer import whole_kernel
+from convcli.engine.filter2d.integer_program import whole_factors
+from convcli.engine.filter2d.problem import Algorithm, BandFilter, FilterProblem, band_rows
 from convcli.engine.scratch import Scratch
 
 RANK_TOLERANCE = 1e-12  # relative to the largest weight: products of rounded factors, no more
@@ -21,7 +21,7 @@ BAND_SAMPLES = 300_000
 STACKED = 16  # outputs of one product
 STACKED_APART = 8  # likewise, where zeros keep the channels apart
 TURNED_TAPS = 12  # from so many on, turning pays
-MOST_CHANNELS = 4  # of more, the zeros that keep them apart cost more than small products
+MAX_INTERLEAVED_CHANNELS = 4  # with more, multiplying zeros costs more than small products
 
 
 def separate(kernel: Array) -> tuple[Array, Array] | None:
@@ -55,7 +55,7 @@ def separate(kernel: Array) -> tuple[Array, Array] | None:
     return column, row
 
 
-def by_factors(task: Task) -> Recipe:
+def separable_algorithm(task: FilterProblem) -> Algorithm:
     """Separable: along the columns, then along the rows."""
     whole = whole_kernel(task.kernel)
     factors = None if whole is None else whole_factors(whole.weights)
@@ -67,7 +67,9 @@ def by_factors(task: Task) -> Recipe:
         raise ValueError("the kernel is not separable")
     column, row = (factor.astype(task.sums) for factor in factors)
     rows = -(-band_rows(task, BAND_SAMPLES) // STACKED) * STACKED
-    return Recipe(task.sums, task.sums, lambda: _worker(task, column, row), rows, spreads=True)
+    return Algorithm(
+        task.sums, task.sums, lambda: _worker(task, column, row), rows, leaks_nonfinite=True
+    )
 
 
 def banded_taps(taps: Array, outputs: int, stride: int, dilation: int) -> Array:
@@ -85,14 +87,14 @@ def banded_taps(taps: Array, outputs: int, stride: int, dilation: int) -> Array:
     return weights
 
 
-def _worker(task: Task, column: Array, row: Array) -> Correlate:
+def _worker(task: FilterProblem, column: Array, row: Array) -> BandFilter:
     scratch = Scratch()
-    along = _along_pixels if task.channels > MOST_CHANNELS else _along_rows
+    along = _along_pixels if task.channels > MAX_INTERLEAVED_CHANNELS else _along_rows
 
     def correlate(band: Array) -> Array:
         rows = band.reshape(len(band), -1)  # (rows, columns·C)
         height = (len(rows) - task.extent[0]) // task.shape.stride[0] + 1
-        if turns(task):
+        if is_transposed(task):
             turned = scratch("narrowed", (rows.shape[1], height), rows.dtype)
             _down_columns(task, rows, column, turned.T)
             planes = scratch("sums", (task.channels * height, task.width), rows.dtype)
@@ -107,17 +109,17 @@ def _worker(task: Task, column: Array, row: Array) -> Correlate:
     return correlate
 
 
-def turns(task: Task) -> bool:
+def is_transposed(task: FilterProblem) -> bool:
     """Whether to turn rows into columns in between, which gives each channel a plane of its own.
 
     Then no product has zeros that keep channels apart; but whoever wants the channels side by side
     has to put them there, which is cheap on the way to small integers alone.
     """
-    least = TURNED_TAPS if task.rounds else 2 * TURNED_TAPS
-    return 1 < task.channels <= MOST_CHANNELS and task.shape.kernel[1] >= least
+    least = TURNED_TAPS if task.integer_output else 2 * TURNED_TAPS
+    return 1 < task.channels <= MAX_INTERLEAVED_CHANNELS and task.shape.kernel[1] >= least
 
 
-def _down_columns(task: Task, rows: Array, column: Array, out: Array) -> None:
+def _down_columns(task: FilterProblem, rows: Array, column: Array, out: Array) -> None:
     """Each product gives some rows: (outputs, rows seen) @ (rows seen, samples)."""
     stride = task.shape.stride[0]
     for first, count, outputs in _blocks(len(out), stacked(task)):
@@ -140,7 +142,7 @@ def _down_columns(task: Task, rows: Array, column: Array, out: Array) -> None:
             np.matmul(weights, seen, out=made)
 
 
-def _along_turned(task: Task, turned: Array, row: Array, planes: Array) -> None:
+def _along_turned(task: FilterProblem, turned: Array, row: Array, planes: Array) -> None:
     """Along the rows of what is turned: (rows of all channels, pixels seen) @ (seen, outputs)."""
     stride, pixel = task.shape.stride[1], len(planes)  # one value of each row of each channel
     pixels = turned.reshape(-1, pixel)
@@ -161,7 +163,7 @@ def _along_turned(task: Task, turned: Array, row: Array, planes: Array) -> None:
         np.matmul(seen, weights.T, out=made)
 
 
-def _along_rows(task: Task, rows: Array, row: Array, out: Array) -> None:
+def _along_rows(task: FilterProblem, rows: Array, row: Array, out: Array) -> None:
     """Each product gives some columns: (rows, samples seen) @ (samples seen, outputs·C)."""
     pixel, stride = task.channels, task.shape.stride[1]
     for first, count, outputs in _blocks(task.width, stacked(task)):
@@ -182,7 +184,7 @@ def _along_rows(task: Task, rows: Array, row: Array, out: Array) -> None:
         np.matmul(seen, weights, out=made)
 
 
-def _along_pixels(task: Task, rows: Array, row: Array, out: Array) -> None:
+def _along_pixels(task: FilterProblem, rows: Array, row: Array, out: Array) -> None:
     """The same for many channels: (outputs, pixels seen) @ (pixels seen, C) in each row."""
     pixel, stride = task.channels, task.shape.stride[1]
     for first, count, outputs in _blocks(task.width, stacked(task)):
@@ -198,9 +200,9 @@ def _along_pixels(task: Task, rows: Array, row: Array, out: Array) -> None:
         made[...] = (weights @ seen).reshape(len(rows), -1)
 
 
-def stacked(task: Task) -> int:
+def stacked(task: FilterProblem) -> int:
     """How many outputs one product gives."""
-    return STACKED if turns(task) or task.channels == 1 else STACKED_APART
+    return STACKED if is_transposed(task) or task.channels == 1 else STACKED_APART
 
 
 def _blocks(length: int, most: int) -> list[tuple[int, int, int]]:

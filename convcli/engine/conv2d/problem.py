@@ -9,10 +9,10 @@ from typing import NamedTuple
 from convcli.arithmetic.geometry import Window, effective_kernel
 from convcli.arithmetic.values import Pair
 from convcli.engine.arrays import Array
-from convcli.engine.padding import numpy_mode, pad2d
+from convcli.engine.padding import copy_padded, numpy_mode, pad2d
 from convcli.engine.scratch import Scratch, input_span, split_range
 
-PART_BYTES = 2 << 20  # what the columns of one part may take
+MAX_PART_BYTES = 2 << 20  # what the columns of one part may take
 _PRODUCTS = 25_000_000  # of one part: they take 0.4 ms, and what is around them 0.04 ms
 _LEAST_PARTS = 4  # for as many threads, by filters too where there are few positions ...
 _LEAST_PRODUCTS = 4_000_000  # ... as long as each part has so many
@@ -29,7 +29,7 @@ class Part(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Layer:
+class ConvProblem:
     """Images, filters and how the ones slide over the others.
 
     Parameters
@@ -66,7 +66,7 @@ class Layer:
         *,
         groups: int = 1,
         mode: str = "zero",
-    ) -> Layer:
+    ) -> ConvProblem:
         """A layer over images that are not padded yet; `mode` says what goes beyond them."""
         numpy_mode(mode)  # raises for an unknown one
         size = images.shape[-2], images.shape[-1]
@@ -90,7 +90,7 @@ class Layer:
             inside: Array = self.images[image]
             return inside[:, met[0].start : met[0].stop, met[1].start : met[1].stop]
         target = scratch("padded", (self.images.shape[1], *map(len, met)), self.images.dtype)
-        look(self.images[image], met[0], met[1], target)
+        copy_padded(self.images[image], met[0], met[1], target)
         return target
 
     def parts(self, *, shared: bool) -> list[Part]:
@@ -104,11 +104,11 @@ class Layer:
         row_bytes = self.images.itemsize * c_in * kw  # that a position adds to each row of columns
         parts, most = self._fair_share(count * oh * ow)
         if shared:
-            columns = min(ow, max(PART_BYTES // (2 * kh * row_bytes), 1))
-            rows = (PART_BYTES // (columns * row_bytes) - kh) // self.window.stride[0] + 1
+            columns = min(ow, max(MAX_PART_BYTES // (2 * kh * row_bytes), 1))
+            rows = (MAX_PART_BYTES // (columns * row_bytes) - kh) // self.window.stride[0] + 1
         else:
-            columns = min(ow, max(PART_BYTES // (kh * row_bytes), 1))
-            rows = PART_BYTES // (columns * kh * row_bytes)
+            columns = min(ow, max(MAX_PART_BYTES // (kh * row_bytes), 1))
+            rows = MAX_PART_BYTES // (columns * kh * row_bytes)
         rows = max(min(rows, most // columns), 1)
         places = list(product(range(count), split_range(oh, rows), split_range(ow, columns)))
         per_group = len(self.filters) // self.groups
@@ -121,39 +121,3 @@ class Layer:
         least = min(_LEAST_PARTS, products // _LEAST_PRODUCTS) or 1
         parts = max(products // _PRODUCTS, least)
         return least, max(-(-positions // parts), _POSITIONS)
-
-
-def look(array: Array, rows: range, columns: range, target: Array) -> None:
-    """Copy these rows and columns of the last two axes; zeros where there are none.
-
-    >>> import numpy as np
-    >>> target = np.empty((2, 3))
-    >>> look(np.array([[1.0, 2.0], [3.0, 4.0]]), range(-1, 1), range(0, 6, 2), target)
-    >>> target
-    array([[0., 0., 0.],
-           [1., 0., 0.]])
-    """
-    (in_rows, of_rows), (in_columns, of_columns) = (
-        within(positions, size)
-        for positions, size in zip((rows, columns), array.shape[-2:], strict=True)
-    )
-    target[..., : in_rows.start, :] = 0
-    target[..., in_rows.stop :, :] = 0
-    target[..., in_rows, : in_columns.start] = 0
-    target[..., in_rows, in_columns.stop :] = 0
-    target[..., in_rows, in_columns] = array[..., of_rows, of_columns]
-
-
-def within(positions: range, size: int) -> tuple[slice, slice]:
-    """Which of the ascending positions lie in `range(size)`, and as a slice of it.
-
-    >>> within(range(-3, 9, 2), 4)
-    (slice(2, 4, None), slice(1, 4, 2))
-    """
-    step = positions.step
-    first = min(max(-(positions.start // step), 0), len(positions))
-    stop = min(max(-((positions.start - size) // step), first), len(positions))
-    if first == stop:
-        return slice(first, first), slice(0, 0, step)
-    inside = positions[first:stop]
-    return slice(first, stop), slice(inside[0], inside[-1] + 1, step)

@@ -9,10 +9,16 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from support.oracles import MODES, filter_channels, pixels, seeds
 
-from convcli.engine.filtering import filter2d, prepare_filter
-from convcli.engine.filters.additions import Program, Value, line, program_of, run_of, scattered
-from convcli.engine.filters.exact import divide_to_even
-from convcli.engine.filters.integers import exact_type, sum_bounds, whole_kernel
+from convcli.engine.filter2d import filter2d, prepare_filter
+from convcli.engine.filter2d.integer import divide_to_even, smallest_type, sum_bounds, whole_kernel
+from convcli.engine.filter2d.integer_program import (
+    IntegerProgram,
+    Tap,
+    line,
+    program_of,
+    run_of,
+    scattered,
+)
 from convcli.engine.scratch import Scratch
 from convcli.kernels.bank import bank
 from convcli.kernels.spec import load_kernel
@@ -63,7 +69,7 @@ def test_a_mean_is_rounded_as_fractions_are(
     sums = filter_channels(image, weights, mode=mode, sides=same(kernel))
     expected = [round(Fraction(int(total), divisor)) for total in sums.flat]
     result = filter2d(image, kernel, padding_mode=mode, out_dtype=np.int32)
-    reason = prepare_filter(image, kernel, padding_mode=mode, rounds=True).choice.reason
+    reason = prepare_filter(image, kernel, padding_mode=mode, integer_output=True).choice.reason
     if reason.startswith("exact") and whole is not None and whole.divisor is not None:
         assert_array_equal(result.ravel(), expected)
     assert np.abs(result.ravel() - expected).max() <= 1
@@ -125,15 +131,15 @@ def test_what_hardly_fits_is_clamped(weight: float) -> None:
 def test_sums_come_rounded_only_where_that_was_asked_for() -> None:
     box = np.full((3, 3), 1 / 9)
     assert prepare_filter(pixels(1, 9, 9), box).sums == np.float32
-    assert prepare_filter(pixels(1, 9, 9), box, rounds=True).sums == np.int16
+    assert prepare_filter(pixels(1, 9, 9), box, integer_output=True).sums == np.int16
     assert filter2d(np.eye(3, dtype=np.uint8), box, out_dtype=np.float32)[1, 1] == np.float32(1 / 3)
 
 
 # ---- programs ----------------------------------------------------------------------------------
 
 
-def ran(build: Callable[[Program], Value], length: int = 40) -> tuple[int, Any, Any]:
-    program = Program()
+def ran(build: Callable[[IntegerProgram], Tap], length: int = 40) -> tuple[int, Any, Any]:
+    program = IntegerProgram()
     program.result = build(program)
     band = np.random.default_rng(1).integers(0, 256, length)
     return len(program.steps), band, program.run(band.copy())
@@ -144,9 +150,9 @@ def test_a_line_of_weights_is_their_correlation(weights: list[int], step: int) -
     spread = np.zeros(step * (len(weights) - 1) + 1, int)
     spread[::step] = weights
     for build in (
-        lambda program: line(program, Value(0), weights, step),
+        lambda program: line(program, Tap(0), weights, step),
         lambda program: scattered(
-            program, Value(0), {place * step: weight for place, weight in enumerate(weights)}
+            program, Tap(0), {place * step: weight for place, weight in enumerate(weights)}
         ),
     ):
         _, band, sums = ran(build)
@@ -171,12 +177,12 @@ def test_a_line_of_weights_is_their_correlation(weights: list[int], step: int) -
     ],
 )
 def test_a_line_takes_few_passes(weights: list[int], passes: int) -> None:
-    assert ran(lambda program: line(program, Value(0), weights, 1))[0] == passes
+    assert ran(lambda program: line(program, Tap(0), weights, 1))[0] == passes
 
 
 @given(st.integers(1, 1001))
 def test_neighbours_are_summed_in_about_twice_the_logarithm(count: int) -> None:
-    passes, band, sums = ran(lambda program: run_of(program, Value(0), count, 1), 1100)
+    passes, band, sums = ran(lambda program: run_of(program, Tap(0), count, 1), 1100)
     assert passes <= 2 * np.log2(count) + 1
     assert sums[0] == band[:count].sum()
     assert sums[-1] == band[-count:].sum()
@@ -233,9 +239,9 @@ def test_bounds_are_met_and_not_passed() -> None:
         values = np.array([np.iinfo(dtype).min, np.iinfo(dtype).max]).astype(int)
         sums = [3 * one - 2 * other for one in values for other in values]
         assert sum_bounds(weights, np.dtype(dtype)) == (min(sums), max(sums))
-    assert exact_type((-(2**15), 2**15 - 1)) == np.int16
-    assert exact_type((-(2**15) - 1, 0)) == np.int32
-    assert exact_type((0, 2**31)) is None
+    assert smallest_type((-(2**15), 2**15 - 1)) == np.int16
+    assert smallest_type((-(2**15) - 1, 0)) == np.int32
+    assert smallest_type((0, 2**31)) is None
 
 
 @pytest.mark.parametrize("divisor", [2, 3, 4, 9, 225, 256])

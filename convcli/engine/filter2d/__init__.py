@@ -14,8 +14,14 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from convcli.arithmetic.values import PaddingLike
 from convcli.engine.arrays import Array, as_numbers, sum_dtype, to_dtype
-from convcli.engine.filters.planner import METHODS, Choice, check_method, choose_method
-from convcli.engine.filters.prepared import PreparedFilter, prepare_filter
+from convcli.engine.filter2d.plan import (
+    METHODS,
+    Choice,
+    PreparedFilter,
+    check_method,
+    choose_method,
+    prepare_filter,
+)
 from convcli.engine.scratch import split_range
 from convcli.errors import ArgumentError
 from convcli.parallel import get_threads
@@ -106,7 +112,7 @@ def filter2d(
         dilation=dilation,
         flip=flip,
         method=method,
-        rounds=result_type.kind in "iu",
+        integer_output=result_type.kind in "iu",
     )
     maps = np.empty(prepared.shape, result_type)
     prepared.run_into(maps.reshape(*maps.shape[:2], -1))  # (oh, ow, C)
@@ -162,7 +168,7 @@ def filter_bands(
         dilation=dilation,
         flip=flip,
         method=method,
-        rounds=result_type.kind in "iu",
+        integer_output=result_type.kind in "iu",
     )
     return Bands(prepared.shape, result_type, _parts(prepared, result_type))
 

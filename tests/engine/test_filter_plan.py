@@ -16,12 +16,12 @@ from support.oracles import (
 )
 
 from convcli.arithmetic.geometry import Window
-from convcli.engine.filtering import choose_method, filter2d, prepare_filter
-from convcli.engine.filters.banded import Layout, banded_weights, layout
-from convcli.engine.filters.factors import separate
-from convcli.engine.filters.planner import candidates
-from convcli.engine.filters.recipes import Task
-from convcli.engine.filters.spectrum import fast_length, tile_lengths
+from convcli.engine.filter2d import choose_method, filter2d, prepare_filter
+from convcli.engine.filter2d.fft import fast_length, tile_lengths
+from convcli.engine.filter2d.im2col import BandedLayout, banded_layout, banded_weights
+from convcli.engine.filter2d.plan import candidates
+from convcli.engine.filter2d.problem import FilterProblem
+from convcli.engine.filter2d.separable import separate
 from convcli.kernels.bank import bank
 from convcli.kernels.spec import load_kernel
 
@@ -32,9 +32,11 @@ SPECS = [
 PICTURE = pixels(7, 120, 90, 3)
 
 
-def task_of(kernel: Any, size: tuple[int, int] = (3000, 4000), dtype: Any = np.uint8) -> Task:
+def problem_of(
+    kernel: Any, size: tuple[int, int] = (3000, 4000), dtype: Any = np.uint8
+) -> FilterProblem:
     shape = Window(kernel=np.shape(kernel))
-    return Task(np.asarray(kernel, float), shape, np.dtype(dtype), size, 3)
+    return FilterProblem(np.asarray(kernel, float), shape, np.dtype(dtype), size, 3)
 
 
 # ---- every way gives the same numbers ----------------------------------------------------------
@@ -78,7 +80,7 @@ def test_every_candidate_computes_the_window(
     image = pixels(seed, *size, channels).astype(dtype)
     shape = Window(kernel=(kh, kw), stride=geometry.stride, dilation=geometry.dilation)
     exact = filter_channels(image, kernel, stride=geometry.stride, dilation=geometry.dilation)
-    task = Task(kernel, shape, np.dtype(dtype), size, channels)
+    task = FilterProblem(kernel, shape, np.dtype(dtype), size, channels)
     for candidate in candidates(task):
         recipe = candidate.recipe()
         correlate = recipe.hire()
@@ -168,7 +170,7 @@ def test_the_spectrum_takes_over_once_and_its_cost_stays_flat() -> None:
     assert set(chosen) == {"im2col", "fft"}
     first = sides[chosen.index("fft")]
     costs = {
-        side: min(one.cost for one in candidates(task_of(reals(side, side, side))))
+        side: min(one.cost for one in candidates(problem_of(reals(side, side, side))))
         for side in (first, 2 * first, 4 * first)
     }
     assert 9 < first < 15
@@ -198,7 +200,7 @@ def test_banded_weights_hold_every_weight_once_for_each_row(
     seed: int, kh: int, kw: int, unrolled: int, stacked: int
 ) -> None:
     kernel = 1 + reals(seed, kh, kw) ** 2
-    plan = Layout(unrolled, -(-kw // unrolled), stacked)
+    plan = BandedLayout(unrolled, -(-kw // unrolled), stacked)
     weights = banded_weights(kernel, plan)
     assert weights.shape == (plan.shifts * stacked, (stacked + kh - 1) * unrolled)
     assert np.count_nonzero(weights) == stacked * kernel.size
@@ -210,7 +212,7 @@ def test_banded_weights_hold_every_weight_once_for_each_row(
 
 @given(st.integers(1, 40), st.integers(1, 40))
 def test_a_layout_covers_every_column_and_no_more(kh: int, kw: int) -> None:
-    plan = layout((kh, kw))
+    plan = banded_layout((kh, kw))
     assert kw <= plan.unrolled * plan.shifts < kw + plan.unrolled
 
 
@@ -223,10 +225,10 @@ def test_a_transform_is_longer_than_what_it_wraps(outputs: int, reach: int, most
 
 
 def test_tiles_stay_small_until_the_kernel_asks_for_more() -> None:
-    lengths, step = tile_lengths(task_of(reals(1, 31, 31)))
+    lengths, step = tile_lengths(problem_of(reals(1, 31, 31)))
     assert lengths[0] <= 256
     assert lengths[1] <= 1024
     assert step == 3
-    lengths, step = tile_lengths(task_of(reals(1, 501, 501)))
+    lengths, step = tile_lengths(problem_of(reals(1, 501, 501)))
     assert lengths[0] * lengths[1] < 1 << 22
     assert step == 1

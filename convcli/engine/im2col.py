@@ -91,7 +91,7 @@ def as_columns(padded: Array, shape: Window) -> Array:
     return laid.reshape(n, c * kh * kw, oh * ow)
 
 
-def lay_windows(padded: Array, shape: Window, scratch: Scratch) -> Array:
+def im2col_windows(padded: Array, shape: Window, scratch: Scratch) -> Array:
     """Lay windows flat in scratch memory: (G, C, ...) -> (G, C·kh·kw, oh·ow)."""
     if shape.kernel == shape.stride == (1, 1):
         return padded.reshape(*padded.shape[:2], -1)
@@ -102,7 +102,7 @@ def lay_windows(padded: Array, shape: Window, scratch: Scratch) -> Array:
     return laid.reshape(groups, c * kh * kw, oh * ow)
 
 
-def lay_rows(padded: Array, shape: Window, scratch: Scratch) -> Array:
+def im2col_rows(padded: Array, shape: Window, scratch: Scratch) -> Array:
     """Lay each row of an array flat, once: (G, C, ...) -> (G, oh, kh·C·kw, ow).
 
     A row's columns are C·kw rows of `ow` values. One row's stand above the next one's, so those of

@@ -22,31 +22,31 @@ from numpy.lib.stride_tricks import as_strided
 from convcli.engine.arrays import Array
 from convcli.engine.scratch import Scratch
 
-MOST_TAPS = 1024  # that are added up one by one: more are a matter for other methods
+MAX_TAPS = 1024  # that are added up one by one: more are a matter for other methods
 
 Operation: TypeAlias = Literal["add", "subtract", "multiply"]
 
 
-class Value(NamedTuple):
+class Tap(NamedTuple):
     """What a step gave, from some samples on; that of place 0 is the band itself."""
 
     place: int
     shift: int = 0
 
-    def ahead(self, shift: int) -> Value:
+    def shifted(self, shift: int) -> Tap:
         """The same, so many samples on."""
-        return Value(self.place, self.shift + shift)
+        return Tap(self.place, self.shift + shift)
 
 
 class Step(NamedTuple):
     """One pass over the band: two values added or subtracted, or one times a whole number."""
 
     operation: Operation
-    left: Value
-    right: Value | int
+    left: Tap
+    right: Tap | int
 
 
-class Program:
+class IntegerProgram:
     """Steps that lead from a band to its sums.
 
     Examples
@@ -60,23 +60,23 @@ class Program:
     def __init__(self, *, is_separable: bool = False) -> None:
         self.is_separable = is_separable  # goes down the columns first, then along the rows
         self.steps: list[Step] = []
-        self.result = Value(0)
+        self.result = Tap(0)
 
-    def add(self, left: Value, right: Value) -> Value:
+    def add(self, left: Tap, right: Tap) -> Tap:
         """The sum of two values."""
         return self._step(Step("add", left, right))
 
-    def subtract(self, left: Value, right: Value) -> Value:
+    def subtract(self, left: Tap, right: Tap) -> Tap:
         """The first less the second."""
         return self._step(Step("subtract", left, right))
 
-    def multiply(self, value: Value, weight: int) -> Value:
+    def multiply(self, value: Tap, weight: int) -> Tap:
         """The value times a whole number; nothing to do for 1."""
         return value if weight == 1 else self._step(Step("multiply", value, weight))
 
-    def _step(self, step: Step) -> Value:
+    def _step(self, step: Step) -> Tap:
         self.steps.append(step)
-        return Value(len(self.steps))
+        return Tap(len(self.steps))
 
     def run(self, band: Array, scratch: Scratch | None = None) -> Array:
         """The sums of a flat band, as far as they go, in its own type; steps may wrap around."""
@@ -88,42 +88,42 @@ class Program:
 
         The last step writes them itself, where what it gives is the result.
         """
-        if self.result != Value(len(self.steps)) or not self.steps:
+        if self.result != Tap(len(self.steps)) or not self.steps:
             rows[...] = rows_of(self.run(band, scratch), rows.shape, row)
             return
         *others, last = self.steps
         values = self._values(band, others, scratch)
         left, right = _operands(last, values)
-        if isinstance(last.right, Value):
+        if isinstance(last.right, Tap):
             right = rows_of(right, rows.shape, row)
         _PASSES[last.operation](rows_of(left, rows.shape, row), right, out=rows)
 
     def _values(self, band: Array, steps: Sequence[Step], memory: Scratch) -> list[Array]:
         """What each of the first steps gives, behind the band itself."""
         values = [band]
-        for step, slot in zip(steps, self._slots(), strict=False):
+        for step, buffer in zip(steps, self._buffers(), strict=False):
             left, right = _operands(step, values)
-            out = memory(f"slot {slot}", band.shape, band.dtype)[: len(left)]
+            out = memory(f"buffer {buffer}", band.shape, band.dtype)[: len(left)]
             values.append(_PASSES[step.operation](left, right, out=out))
         return values
 
-    def _slots(self) -> list[int]:
+    def _buffers(self) -> list[int]:
         """Which piece of memory each step writes to: one whose value nobody reads any more."""
         last_use = {self.result.place: len(self.steps)}
         for number, step in enumerate(self.steps):
             for place in _places(step):
                 last_use[place] = max(number, last_use.get(place, 0))
-        slots: list[int] = []
+        buffers: list[int] = []
         free: list[int] = []
         for number, step in enumerate(self.steps):
             done = {place for place in _places(step) if place and last_use[place] == number}
             here = _aligned(step) & done  # read and written at the same samples, so in place
             if here:
-                slots.append(slots[min(here) - 1])
+                buffers.append(buffers[min(here) - 1])
             else:
-                slots.append(free.pop() if free else len(set(slots) | set(free)))
-            free += [slots[place - 1] for place in done - here]
-        return slots
+                buffers.append(free.pop() if free else len(set(buffers) | set(free)))
+            free += [buffers[place - 1] for place in done - here]
+        return buffers
 
 
 _PASSES = {"add": np.add, "subtract": np.subtract, "multiply": np.multiply}
@@ -141,14 +141,14 @@ def rows_of(flat: Array, shape: tuple[int, int], row: int) -> Array:
 def _operands(step: Step, values: Sequence[Array]) -> tuple[Array, Any]:
     """What a step takes, as far as both go; a weight as a number of their type."""
     left = values[step.left.place][step.left.shift :]
-    if not isinstance(step.right, Value):
+    if not isinstance(step.right, Tap):
         return left, left.dtype.type(step.right)
     right = values[step.right.place][step.right.shift :]
     length = min(len(left), len(right))
     return left[:length], right[:length]
 
 
-def program_of(weights: Array, row: int, pixel: int) -> Program:
+def program_of(weights: Array, row: int, pixel: int) -> IntegerProgram:
     """The shortest program for a matrix of whole numbers: as a column and a row, or tap by tap.
 
     Parameters
@@ -159,13 +159,13 @@ def program_of(weights: Array, row: int, pixel: int) -> Program:
     """
     found = []
     factors = whole_factors(weights)
-    if factors is None or np.count_nonzero(weights) <= MOST_TAPS:
-        program = Program()
-        program.result = scattered(program, Value(0), _taps(weights, row, pixel))
+    if factors is None or np.count_nonzero(weights) <= MAX_TAPS:
+        program = IntegerProgram()
+        program.result = scattered(program, Tap(0), _taps(weights, row, pixel))
         found.append(program)
     if factors is not None:
-        program = Program(is_separable=min(weights.shape) > 1)
-        narrowed = line(program, Value(0), factors[0].tolist(), row)
+        program = IntegerProgram(is_separable=min(weights.shape) > 1)
+        narrowed = line(program, Tap(0), factors[0].tolist(), row)
         program.result = line(program, narrowed, factors[1].tolist(), pixel)
         found.append(program)
     return min(found, key=lambda one: len(one.steps))
@@ -192,25 +192,25 @@ def whole_factors(weights: Array) -> tuple[Array, Array] | None:
     return (column, row) if np.array_equal(np.outer(column, row), weights) else None
 
 
-def line(program: Program, value: Value, weights: Sequence[int], step: int) -> Value:
+def line(program: IntegerProgram, value: Tap, weights: Sequence[int], step: int) -> Tap:
     """Weights in a line, so many samples apart, by the cheapest of three ways."""
     places = [place for place, weight in enumerate(weights) if weight]
     first, inner = places[0], list(weights[places[0] : places[-1] + 1])
-    value = value.ahead(first * step)
+    value = value.shifted(first * step)
     if len(set(inner)) == 1:
         return program.multiply(run_of(program, value, len(inner), step), inner[0])
     halved = _without_pair(inner)
     if halved is not None:
-        trials = Program(), Program()
-        line(trials[0], Value(0), halved, step)
-        scattered(trials[1], Value(0), dict(enumerate(inner)))
+        trials = IntegerProgram(), IntegerProgram()
+        line(trials[0], Tap(0), halved, step)
+        scattered(trials[1], Tap(0), dict(enumerate(inner)))
         if len(trials[0].steps) + 1 < len(trials[1].steps):
-            pairs = program.add(value, value.ahead(step))
+            pairs = program.add(value, value.shifted(step))
             return line(program, pairs, halved, step)
     return scattered(program, value, {place * step: weight for place, weight in enumerate(inner)})
 
 
-def run_of(program: Program, value: Value, count: int, step: int) -> Value:
+def run_of(program: IntegerProgram, value: Tap, count: int, step: int) -> Tap:
     """The sum of so many neighbours: sums of sums, or one neighbour more.
 
     >>> program = Program()
@@ -225,15 +225,15 @@ def run_of(program: Program, value: Value, count: int, step: int) -> Value:
         parts = run_of(program, value, part, step)
         return run_of(program, parts, count // part, part * step)
     fewer = run_of(program, value, count - 1, step)
-    return program.add(fewer, value.ahead((count - 1) * step))
+    return program.add(fewer, value.shifted((count - 1) * step))
 
 
-def scattered(program: Program, value: Value, taps: Mapping[int, int]) -> Value:
+def scattered(program: IntegerProgram, value: Tap, taps: Mapping[int, int]) -> Tap:
     """Any weights by their shifts: taps of one size are added first, and multiplied once."""
-    by_size: dict[int, list[tuple[Value, bool]]] = {}
+    by_size: dict[int, list[tuple[Tap, bool]]] = {}
     for shift, weight in taps.items():
         if weight:
-            by_size.setdefault(abs(weight), []).append((value.ahead(shift), weight > 0))
+            by_size.setdefault(abs(weight), []).append((value.shifted(shift), weight > 0))
     parts = []
     for size, members in by_size.items():
         total, is_positive = _signed_sum(program, members)
@@ -242,7 +242,7 @@ def scattered(program: Program, value: Value, taps: Mapping[int, int]) -> Value:
     return total if is_positive else program.multiply(total, -1)
 
 
-def _signed_sum(program: Program, terms: Sequence[tuple[Value, bool]]) -> tuple[Value, bool]:
+def _signed_sum(program: IntegerProgram, terms: Sequence[tuple[Tap, bool]]) -> tuple[Tap, bool]:
     """The sum of values, each with its sign, or minus that; and whether it is the sum itself."""
     added = [value for value, is_positive in terms if is_positive]
     taken = [value for value, is_positive in terms if not is_positive]
@@ -265,12 +265,12 @@ def _without_pair(weights: Sequence[int]) -> list[int] | None:
 
 
 def _places(step: Step) -> set[int]:
-    return {one.place for one in (step.left, step.right) if isinstance(one, Value)}
+    return {one.place for one in (step.left, step.right) if isinstance(one, Tap)}
 
 
 def _aligned(step: Step) -> set[int]:
     """What the step reads from its first sample on, and nowhere else."""
-    values = [one for one in (step.left, step.right) if isinstance(one, Value)]
+    values = [one for one in (step.left, step.right) if isinstance(one, Tap)]
     return {one.place for one in values if not one.shift} - {
         one.place for one in values if one.shift
     }

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from convcli.engine.arrays import Array
-from convcli.engine.columns import lay_rows, lay_windows
-from convcli.engine.layers.layer import Layer, Part
-from convcli.engine.layers.method import shares_rows
+from convcli.engine.conv2d.plan import shares_rows
+from convcli.engine.conv2d.problem import ConvProblem, Part
+from convcli.engine.im2col import im2col_rows, im2col_windows
 from convcli.engine.scratch import Scratch
 
 
-class Laying:
+class ColumnLayout:
     """How a layer is laid out: every window flat, or every row once, which its windows share.
 
     Its matrices have an axis for the groups, and one for the output's rows where windows share.
@@ -29,7 +29,7 @@ class Laying:
         The bias.
     """
 
-    def __init__(self, layer: Layer) -> None:
+    def __init__(self, layer: ConvProblem) -> None:
         self._layer = layer
         groups, filters = layer.groups, layer.filters
         sizes = len(layer.images), layer.images.shape[1], len(filters)
@@ -47,7 +47,7 @@ class Laying:
         Parts that differ in their filters alone follow one another, and see the same columns.
         """
         layer, scratch = self._layer, Scratch()
-        lay = lay_rows if self.shares else lay_windows
+        lay = im2col_rows if self.shares else im2col_windows
         last: list[tuple[object, Array]] = []
 
         def columns(part: Part) -> Array:

@@ -20,7 +20,8 @@ import numpy as np
 
 from convcli.arithmetic.values import Pair
 from convcli.engine.arrays import Array
-from convcli.engine.layers.layer import Layer, Part, look
+from convcli.engine.conv2d.problem import ConvProblem, Part
+from convcli.engine.padding import copy_padded
 from convcli.engine.scratch import Scratch, split_range
 from convcli.parallel import parallel_for
 
@@ -80,7 +81,7 @@ def transform(outputs: int, taps: int) -> Transform:
     )
 
 
-def by_winograd(layer: Layer, tile: Pair, maps: Array) -> list[Part]:
+def run_winograd(layer: ConvProblem, tile: Pair, maps: Array) -> list[Part]:
     """Fill `maps` by F(a, kh) along the rows and F(b, kw) along the columns.
 
     Parameters
@@ -117,7 +118,7 @@ def by_winograd(layer: Layer, tile: Pair, maps: Array) -> list[Part]:
 class _Plan:
     """The numbers and matrices of one layer's tiles."""
 
-    def __init__(self, layer: Layer, tile: Pair) -> None:
+    def __init__(self, layer: ConvProblem, tile: Pair) -> None:
         self.layer, self.tile = layer, tile
         kh, kw = layer.window.kernel
         self.inputs = tile[0] + kh - 1, tile[1] + kw - 1
@@ -217,7 +218,7 @@ class _Worker:
         padded = self._scratch("padded", (a, len(pixels), high, wide * b), pixels.dtype)
         seen = range(start, start + wide * b)
         for i in range(a):
-            look(pixels, range(first + i, first + high * a, a), seen, padded[i])
+            copy_padded(pixels, range(first + i, first + high * a, a), seen, padded[i])
         values = self._scratch("values", (t, s, len(pixels) * high * wide), pixels.dtype)
         self._transform(padded, wide, values)
         return values.reshape(t * s, len(pixels), high * wide)[:, :, : count * wide]

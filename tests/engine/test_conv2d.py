@@ -20,11 +20,11 @@ from support.oracles import (
 )
 from support.peers import require_peer
 
-import convcli.engine.layers.layer as parts
+import convcli.engine.conv2d.problem as parts
 from convcli.arithmetic.geometry import Window
-from convcli.engine.convolution import METHODS, conv2d
-from convcli.engine.layers import laying
-from convcli.engine.layers.method import shares_rows
+from convcli.engine.conv2d import METHODS, conv2d
+from convcli.engine.conv2d import im2col as laying
+from convcli.engine.conv2d.plan import shares_rows
 from convcli.engine.naive import conv2d_naive, source_index
 from convcli.errors import ArgumentError, ShapeError
 from convcli.parallel import set_threads
@@ -338,7 +338,7 @@ def test_columns_laid_by_windows_or_by_rows_in_any_parts_are_the_loops(
     by_rows = shared and geometry.dilation[0] == 1
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(laying, "shares_rows", lambda *_: by_rows)
-        for name, value in zip(("PART_BYTES", "_POSITIONS", "_LEAST_PARTS"), cut, strict=True):
+        for name, value in zip(("MAX_PART_BYTES", "_POSITIONS", "_LEAST_PARTS"), cut, strict=True):
             patch.setattr(parts, name, value)
         patch.setattr(parts, "_LEAST_PRODUCTS", 1)
         for kind in (np.float32, np.float64):

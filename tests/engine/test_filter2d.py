@@ -21,8 +21,8 @@ from support.oracles import (
     whole_numbers,
 )
 
-from convcli.engine.filtering import METHODS, choose_method, filter2d
-from convcli.engine.filters.factors import separate
+from convcli.engine.filter2d import METHODS, choose_method, filter2d
+from convcli.engine.filter2d.separable import separate
 from convcli.errors import ArgumentError, ShapeError
 
 modes = st.sampled_from(MODES)

@@ -13,10 +13,10 @@ from numpy.typing import ArrayLike
 from convcli.arithmetic.geometry import window
 from convcli.arithmetic.values import PaddingLike
 from convcli.engine.arrays import Array, as_batch, as_bias, as_filters, as_real, like_batch
-from convcli.engine.layers.layer import Layer, Part
-from convcli.engine.layers.laying import Laying
-from convcli.engine.layers.method import LayerMethod, layer_method
-from convcli.engine.layers.winograd import by_winograd
+from convcli.engine.conv2d.im2col import ColumnLayout
+from convcli.engine.conv2d.plan import LayerMethod, layer_method
+from convcli.engine.conv2d.problem import ConvProblem, Part
+from convcli.engine.conv2d.winograd import run_winograd
 from convcli.engine.naive import conv2d_naive
 from convcli.errors import ArgumentError
 from convcli.parallel import parallel_for
@@ -96,27 +96,27 @@ def conv2d(
     filters = as_filters(weight, images.shape[1], groups).astype(images.dtype, copy=False)
     shape = window(filters.shape[-2:], stride=stride, padding=padding, dilation=dilation)
     offsets = None if bias is None else as_bias(bias, len(filters)).astype(images.dtype)
-    layer = Layer.over(images, filters, offsets, shape, groups=groups, mode=padding_mode)
+    layer = ConvProblem.over(images, filters, offsets, shape, groups=groups, mode=padding_mode)
     way = layer_method(
         images.shape, filters.shape, shape, images.dtype, groups=groups, method=method
     )
     return like_batch(convolve(layer, way), array)
 
 
-def convolve(layer: Layer, way: LayerMethod) -> Array:
+def convolve(layer: ConvProblem, way: LayerMethod) -> Array:
     """(N, C_in, H, W) -> (N, C_out, oh, ow)."""
     count, c_out = len(layer.images), len(layer.filters)
     maps = np.empty((count, c_out, *layer.output), layer.images.dtype)
     if way.tile is None:
-        by_columns(layer, maps)
+        run_im2col(layer, maps)
     else:
-        by_columns(layer, maps, by_winograd(layer, way.tile, maps))
+        run_im2col(layer, maps, run_winograd(layer, way.tile, maps))
     return maps
 
 
-def by_columns(layer: Layer, maps: Array, parts: Sequence[Part] | None = None) -> None:
+def run_im2col(layer: ConvProblem, maps: Array, parts: Sequence[Part] | None = None) -> None:
     """Pad, columns, matmul, reshape: fill `maps`, or only some parts of them."""
-    laying = Laying(layer)
+    laying = ColumnLayout(layer)
     weights, offsets = laying.weights, laying.offsets  # (G, [1,] C_out/G, K)
 
     def hire() -> Callable[[Part], None]:

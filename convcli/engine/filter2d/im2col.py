@@ -29,13 +29,13 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from convcli.engine.arrays import Array
-from convcli.engine.filters.recipes import Correlate, Recipe, Task, band_rows
+from convcli.engine.filter2d.problem import Algorithm, BandFilter, FilterProblem, band_rows
 from convcli.engine.scratch import Scratch
 
 BAND_BYTES = 6_000_000  # enough to let another thread work meanwhile, little enough for the cache
 
 
-class Layout(NamedTuple):
+class BandedLayout(NamedTuple):
     """How the columns are laid out; the module says what the numbers are."""
 
     unrolled: int
@@ -43,7 +43,7 @@ class Layout(NamedTuple):
     stacked: int
 
 
-def layout(kernel: tuple[int, int]) -> Layout:
+def banded_layout(kernel: tuple[int, int]) -> BandedLayout:
     """The layout that was measured to be the fastest for a kernel of (kh, kw).
 
     >>> layout((3, 3)), layout((15, 15))
@@ -51,27 +51,29 @@ def layout(kernel: tuple[int, int]) -> Layout:
     """
     high, wide = kernel
     if wide == 1:
-        return Layout(1, 1, 8)
+        return BandedLayout(1, 1, 8)
     if high * wide <= 9:
-        return Layout(wide, 1, 1)
+        return BandedLayout(wide, 1, 1)
     if wide <= 5:
-        return Layout(1, wide, min(2, high))
+        return BandedLayout(1, wide, min(2, high))
     unrolled = 2 if wide <= 8 else 3 if wide <= 12 else 4
-    return Layout(unrolled, -(-wide // unrolled), min(4, high))
+    return BandedLayout(unrolled, -(-wide // unrolled), min(4, high))
 
 
-def by_banded_product(task: Task) -> Recipe:
+def banded_im2col_algorithm(task: FilterProblem) -> Algorithm:
     """im2col with few copies, for stride and dilation 1."""
-    plan = layout(task.shape.kernel)
+    plan = banded_layout(task.shape.kernel)
     weights = banded_weights(task.kernel, plan).astype(task.sums)
     copies = plan.unrolled + plan.shifts + (plan.shifts > 1)  # columns, products and their sums
     rows = band_rows(task, BAND_BYTES // (copies * weights.itemsize))
     rows = -(-rows // plan.stacked) * plan.stacked
     samples = task.sums if plan.unrolled == 1 else task.image  # where nothing else copies the rows
-    return Recipe(samples, task.sums, lambda: _worker(task, plan, weights), rows, spreads=True)
+    return Algorithm(
+        samples, task.sums, lambda: _worker(task, plan, weights), rows, leaks_nonfinite=True
+    )
 
 
-def banded_weights(kernel: Array, plan: Layout) -> Array:
+def banded_weights(kernel: Array, plan: BandedLayout) -> Array:
     """The weights as one matrix, (shifts·stacked, (stacked + kh - 1)·unrolled).
 
     >>> banded_weights(np.array([[1, 2], [3, 4]]), Layout(2, 1, 2))
@@ -87,7 +89,7 @@ def banded_weights(kernel: Array, plan: Layout) -> Array:
     return weights.reshape(plan.shifts * plan.stacked, -1)
 
 
-def _worker(task: Task, plan: Layout, weights: Array) -> Correlate:
+def _worker(task: FilterProblem, plan: BandedLayout, weights: Array) -> BandFilter:
     scratch = Scratch()
     pixel, reach = task.channels, plan.unrolled * task.channels
     length = task.width * pixel  # samples of a row of the output
@@ -133,7 +135,7 @@ def _windows(columns: Array, blocks: int, stacked: int, taps: int) -> Array:
     )
 
 
-def _shifted(products: Array, plan: Layout, reach: int, length: int) -> Array:
+def _shifted(products: Array, plan: BandedLayout, reach: int, length: int) -> Array:
     """What is to be added up, (blocks, shifts, stacked, samples): each shift begins further on."""
     per_block, per_row, per_sample = products.strides
     return as_strided(

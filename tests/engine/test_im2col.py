@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from support.oracles import Geometry, geometries, pad, pixels, seeds, whole_numbers
 
-from convcli.engine.columns import col2im, im2col
+from convcli.engine.im2col import col2im, im2col
 from convcli.errors import ArgumentError, ShapeError
 
 batches = st.sampled_from([(), (1,), (3,)])

@@ -15,21 +15,21 @@ import numpy as np
 from convcli.arithmetic.geometry import Window, effective_kernel
 from convcli.arithmetic.values import Pair
 from convcli.engine.arrays import Array, sum_dtype
-from convcli.engine.columns import tap
+from convcli.engine.im2col import tap
 from convcli.engine.scratch import MAX_COLUMNS_BYTES, Scratch, split_range
 
-Correlate: TypeAlias = Callable[[Array], Array]  # (rows, columns, C) -> sums (oh, ow, C)
-Write: TypeAlias = Callable[[Array, Array], None]  # (rows, columns, C) into (oh, ow, C)
+BandFilter: TypeAlias = Callable[[Array], Array]  # (rows, columns, C) -> sums (oh, ow, C)
+BandWriter: TypeAlias = Callable[[Array, Array], None]  # (rows, columns, C) into (oh, ow, C)
 
 BAND_SAMPLES = 1 << 18  # output values of a band: its columns fit the memory that is kept for them
 
-LEAST_BANDS = 4
-LEAST_SAMPLES = 1 << 18  # of a band: to wake another thread for less takes longer than it saves
+MIN_BANDS = 4
+MIN_BAND_SAMPLES = 1 << 18  # of a band: to wake another thread for less takes longer than it saves
 
 LAYER_SAMPLES = 1 << 21  # likewise of a layer, which cuts its bands into parts itself
 
 
-class Task(NamedTuple):
+class FilterProblem(NamedTuple):
     """What is to be computed.
 
     Parameters
@@ -45,7 +45,7 @@ class Task(NamedTuple):
     channels : int
     bias : float
         What will be added to the sums.
-    rounds : bool
+    integer_output : bool
         Whether sums will be rounded, half to even, whatever they come in.
     """
 
@@ -55,7 +55,7 @@ class Task(NamedTuple):
     size: Pair
     channels: int
     bias: float = 0.0
-    rounds: bool = False
+    integer_output: bool = False
 
     @property
     def sums(self) -> np.dtype[Any]:
@@ -79,7 +79,7 @@ class Task(NamedTuple):
         return self.shape.stride == self.shape.dilation == (1, 1)
 
 
-class Recipe(NamedTuple):
+class Algorithm(NamedTuple):
     """How a method computes a task, band by band.
 
     Parameters
@@ -93,7 +93,7 @@ class Recipe(NamedTuple):
         How many rows of the output a band had best have.
     spreads : bool
         Whether one NaN or infinity reaches outputs whose window does not meet it.
-    shares : bool
+    is_multithreaded : bool
         Whether it shares its work among threads itself.
     hire_writer : callable or None
         As `hire`, where it saves a copy to write the sums straight into rows of a result of their
@@ -102,14 +102,14 @@ class Recipe(NamedTuple):
 
     samples: np.dtype[Any]
     sums: np.dtype[Any]
-    hire: Callable[[], Correlate]
+    hire: Callable[[], BandFilter]
     rows: int
-    spreads: bool = False
-    shares: bool = False
-    hire_writer: Callable[[], Write] | None = None
+    leaks_nonfinite: bool = False
+    is_multithreaded: bool = False
+    hire_writer: Callable[[], BandWriter] | None = None
 
 
-def band_rows(task: Task, samples: int = BAND_SAMPLES, least: int = LEAST_BANDS) -> int:
+def band_rows(task: FilterProblem, samples: int = BAND_SAMPLES, least: int = MIN_BANDS) -> int:
     """The rows of a band of at most about so many output values.
 
     There are at least so many bands, for as many threads, unless they came out very small.
@@ -117,13 +117,13 @@ def band_rows(task: Task, samples: int = BAND_SAMPLES, least: int = LEAST_BANDS)
     stride = task.shape.stride[0]
     row = task.channels * max(task.width, task.size[1] * stride)
     height = (task.size[0] - task.extent[0]) // stride + 1
-    bands = min(height * row // LEAST_SAMPLES, least) or 1
+    bands = min(height * row // MIN_BAND_SAMPLES, least) or 1
     rows = min(samples // row, -(-height // bands))
     # A band of few rows under a tall kernel would read more than it writes.
     return max(rows, task.extent[0] // stride, 1)
 
 
-def by_columns(task: Task) -> Recipe:
+def tap_im2col_algorithm(task: FilterProblem) -> Algorithm:
     """im2col: a column for every output, a row for every weight that is not zero; one product.
 
     The rows come in as many groups as the memory for columns asks for.
@@ -132,7 +132,7 @@ def by_columns(task: Task) -> Recipe:
     weights = task.kernel[tuple(taps.T)].astype(task.sums)
     shape = task.shape
 
-    def hire() -> Correlate:
+    def hire() -> BandFilter:
         scratch = Scratch()
 
         def correlate(band: Array) -> Array:
@@ -152,10 +152,10 @@ def by_columns(task: Task) -> Recipe:
 
         return correlate
 
-    return Recipe(task.sums, task.sums, hire, band_rows(task))
+    return Algorithm(task.sums, task.sums, hire, band_rows(task))
 
 
-def by_loops(task: Task) -> Recipe:
+def naive_algorithm(task: FilterProblem) -> Algorithm:
     """The nested loops of `conv2d_naive`, the ground truth."""
 
     def correlate(band: Array) -> Array:
@@ -169,15 +169,15 @@ def by_loops(task: Task) -> Recipe:
         )  # (C, 1, oh, ow)
         return maps[:, 0].transpose(1, 2, 0)
 
-    return Recipe(task.sums, task.sums, lambda: correlate, band_rows(task))
+    return Algorithm(task.sums, task.sums, lambda: correlate, band_rows(task))
 
 
-def by_layer(task: Task, method: str) -> Recipe:
+def conv2d_algorithm(task: FilterProblem, method: str) -> Algorithm:
     """A layer's weights, (C, kh, kw) or (C_out, C, kh, kw): sums over the channels."""
     filters = task.kernel if task.kernel.ndim == 4 else task.kernel[np.newaxis]
 
     def correlate(band: Array) -> Array:
-        from convcli.engine.convolution import conv2d
+        from convcli.engine.conv2d import conv2d
 
         maps = conv2d(
             band.transpose(2, 0, 1),
@@ -190,11 +190,11 @@ def by_layer(task: Task, method: str) -> Recipe:
 
     # Its maps are values of a band, too.
     samples = LAYER_SAMPLES * task.channels // max(len(filters), task.channels)
-    return Recipe(
+    return Algorithm(
         task.sums,
         task.sums,
         lambda: correlate,
         band_rows(task, samples, least=1),
-        spreads=method == "winograd",
-        shares=True,
+        leaks_nonfinite=method == "winograd",
+        is_multithreaded=True,
     )

@@ -17,8 +17,8 @@ from numpy.typing import DTypeLike
 
 from convcli.arithmetic.geometry import Window
 from convcli.arithmetic.values import Pair
-from convcli.engine.layers.layer import PART_BYTES
-from convcli.engine.layers.winograd import TILES
+from convcli.engine.conv2d.problem import MAX_PART_BYTES
+from convcli.engine.conv2d.winograd import TILES
 from convcli.errors import ArgumentError
 
 COPIED = 6  # a value copied in runs: 0.1 ns
@@ -106,7 +106,7 @@ def shares_rows(shape: tuple[int, int, int], output: Pair, window: Window, group
     if window.kernel[0] == 1 or window.dilation[0] > 1:
         return False
     # Of a tall kernel, no more than a few columns would fit into the memory for a part.
-    if 8 * shape[1] * prod(window.kernel) * 2 * NARROW > PART_BYTES:
+    if 8 * shape[1] * prod(window.kernel) * 2 * NARROW > MAX_PART_BYTES:
         return False
     return _rows_cost(shape, output, window, groups) < _windows_cost(shape, output, window, groups)
 
