@@ -85,7 +85,7 @@ def format_torch(walk: Walk) -> str:
     Examples
     --------
     >>> from convcli.arithmetic.network import walk
-    >>> print(torch_code(walk(["conv:3,s=2,p=1,c=8", "relu"], (3, 32, 32))))
+    >>> print(format_torch(walk(["conv:3,s=2,p=1,c=8", "relu"], (3, 32, 32))))
     from torch import nn
     <BLANKLINE>
     # 3x32x32 -> 8x16x16, 224 parameters

@@ -330,7 +330,7 @@ def contributing_inputs(axis: Axis, v: int) -> range:
 def span(intervals: Iterable[Interval]) -> Interval:
     """The interval from the least to the last position of several.
 
-    >>> hull([(2, 3), None, (0, 1)])
+    >>> span([(2, 3), None, (0, 1)])
     (0, 3)
     """
     seen = [interval for interval in intervals if interval is not None]

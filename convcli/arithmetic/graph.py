@@ -31,7 +31,7 @@ def input_indices(layers: Sequence[Layer]) -> list[tuple[int, ...]]:
     Examples
     --------
     >>> from convcli.arithmetic.notation import parse_layer
-    >>> sources([parse_layer("conv:3,name=a"), parse_layer("add:from=a+input")])
+    >>> input_indices([parse_layer("conv:3,name=a"), parse_layer("add:from=a+input")])
     [(-1,), (0, -1)]
     """
     places = {"input": INPUT}
@@ -84,7 +84,7 @@ def backtrace(walk: Walk, place: int, at: Pair) -> dict[int, Region]:
     Examples
     --------
     >>> from convcli.arithmetic.network import walk
-    >>> found = look_back(walk(["conv:3,p=1", "maxpool:2"], (1, 8, 8)), 1, (0, 0))
+    >>> found = backtrace(walk(["conv:3,p=1", "maxpool:2"], (1, 8, 8)), 1, (0, 0))
     >>> found[-1]
     ((-1, 2), (-1, 2))
     """

@@ -40,7 +40,7 @@ class ReceptiveField:
 
     Examples
     --------
-    >>> seen = Sight.of_input().through(Axis(size=224, kernel=7, stride=2, before=3, after=3))
+    >>> seen = ReceptiveField.of_input().through(Axis(size=224, kernel=7, stride=2, before=3, after=3))
     >>> seen.receptive_field, seen.jump, seen.start
     (7, Fraction(2, 1), Fraction(0, 1))
     """

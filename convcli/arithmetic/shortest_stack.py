@@ -70,7 +70,7 @@ BLOCKS: dict[str, Callable[[BlockSpec, int], list[Layer]]] = {
 def cost(block: str, unit: BlockSpec, shape: Shape, channels: int) -> Cost:
     """What one unit costs over an input of (C, H, W).
 
-    >>> cost("plain", Unit(stride=1), (3, 32, 32), 64).params
+    >>> cost("plain", BlockSpec(stride=1), (3, 32, 32), 64).params
     1792
     """
     trained = products = 0

@@ -27,7 +27,7 @@ def zoo_network(name: str) -> tuple[Shape, Layers]:
 
     Examples
     --------
-    >>> shape, layers = network("lenet5")
+    >>> shape, layers = zoo_network("lenet5")
     >>> shape, layers[:2]
     ((1, 32, 32), ['conv:5,c=6', 'tanh'])
     """
