@@ -30,8 +30,7 @@ if TYPE_CHECKING:
     from convcli.engine.padding import pad2d
     from convcli.engine.pooling import avg_pool2d, max_pool2d
     from convcli.errors import ConvError
-    from convcli.kernels.kernel import Kernel
-    from convcli.kernels.spec import load_kernel
+    from convcli.kernels import Kernel, load_kernel
     from convcli.parallel import set_threads
 
 __version__ = "0.1.0"
@@ -58,7 +57,7 @@ __all__ = [
 
 _HOMES = {
     "ConvError": "errors",
-    "Kernel": "kernels.kernel",
+    "Kernel": "kernels",
     "Walk": "arithmetic.network",
     "avg_pool2d": "engine.pooling",
     "col2im": "engine.im2col",
@@ -68,7 +67,7 @@ _HOMES = {
     "conv_transpose2d": "engine.gradients",
     "filter2d": "engine.filter2d",
     "im2col": "engine.im2col",
-    "load_kernel": "kernels.spec",
+    "load_kernel": "kernels",
     "max_pool2d": "engine.pooling",
     "output_size": "arithmetic.geometry",
     "pad2d": "engine.padding",

@@ -87,10 +87,10 @@ class OutputError(FileError):
     """A result that cannot be written."""
 
 
-def suggestion(word: str, known: Iterable[str]) -> str:
+def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Ask whether a known word was meant; empty where none is near.
 
-    >>> suggestion("cnov", ["conv", "relu"])
+    >>> did_you_mean("cnov", ["conv", "relu"])
     "; did you mean 'conv'?"
     """
     from difflib import get_close_matches

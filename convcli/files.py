@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 STDIN = "-"
 STDOUT = "-"
-STREAM_BYTES = 512 << 20  # of what cannot seek, and has to be held in memory
+MAX_BUFFER_BYTES = 512 << 20  # of what cannot seek, and has to be held in memory
 _CHUNK, _START = 1 << 20, 16
 
 
 @contextmanager
-def opened(
-    path: str, most_bytes: int, most_held: Callable[[bytes], int] | None = None
+def open_input(
+    path: str, max_bytes: int, max_buffered: Callable[[bytes], int] | None = None
 ) -> Iterator[BinaryIO]:
     """Open an input as a stream that can be read again from its start; `-` is standard input.
 
@@ -34,25 +34,25 @@ def opened(
         A larger file is refused by its size.
     most_held : callable, optional
         Of a pipe or a device, which has to be held in memory: says by its first bytes how much of
-        it may be, or refuses it. Where left out, `most_bytes`.
+        it may be, or refuses it. Where left out, `max_bytes`.
 
     Raises
     ------
     FileError
         With the cause in the system's words, for whatever cannot be opened.
     """
-    hold = most_held or (lambda _: most_bytes)
+    hold = max_buffered or (lambda _: max_bytes)
     try:
         if path == STDIN:
-            yield _captured(_standard_input(), path, hold)
+            yield _buffer(_standard_input(), path, hold)
             return
         with _path(path).open("rb") as stream:
             status = os.fstat(stream.fileno())
             if not stat.S_ISREG(status.st_mode):
-                yield _captured(stream, path, hold)
+                yield _buffer(stream, path, hold)
                 return
-            if status.st_size > most_bytes:
-                raise FileError(path, _too_large(status.st_size, most_bytes))
+            if status.st_size > max_bytes:
+                raise FileError(path, _too_large(status.st_size, max_bytes))
             yield stream
     except BrokenPipeError:  # of what is written meanwhile
         raise
@@ -62,13 +62,13 @@ def opened(
         raise FileError(path, _cause(error)) from error
 
 
-def read_bytes(path: str, most_bytes: int) -> bytes:
-    """Read an input whole, if it is no larger than `most_bytes`; `-` is standard input."""
-    with opened(path, most_bytes) as stream:
+def read_bytes(path: str, max_bytes: int) -> bytes:
+    """Read an input whole, if it is no larger than `max_bytes`; `-` is standard input."""
+    with open_input(path, max_bytes) as stream:
         return stream.read()
 
 
-def remaining(stream: BinaryIO) -> int:
+def count_remaining(stream: BinaryIO) -> int:
     """How many bytes lie ahead in a stream that can seek."""
     here = stream.tell()
     end = stream.seek(0, os.SEEK_END)
@@ -113,7 +113,7 @@ def make_folder(path: str) -> None:
 
 
 @contextmanager
-def replacing(path: str) -> Iterator[BinaryIO]:
+def atomic_write(path: str) -> Iterator[BinaryIO]:
     """Write a file so that at every moment either the old one or the new one is there, whole.
 
     The bytes go to a temporary file beside the target, which takes its place at the very end. A
@@ -183,11 +183,11 @@ def write_stdout(content: bytes) -> None:
     except BrokenPipeError:
         raise
     except OSError as error:
-        abandon(sys.stdout)
+        redirect_to_null(sys.stdout)
         raise OutputError("standard output", _cause(error)) from error
 
 
-def abandon(stream: TextIO) -> None:
+def redirect_to_null(stream: TextIO) -> None:
     """Let nothing more be written to a stream: the interpreter would try once again at its end."""
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
@@ -205,10 +205,10 @@ def _standard_input() -> BinaryIO:
     return sys.stdin.buffer
 
 
-def _captured(stream: BinaryIO, path: str, most_held: Callable[[bytes], int]) -> BinaryIO:
+def _buffer(stream: BinaryIO, path: str, max_buffered: Callable[[bytes], int]) -> BinaryIO:
     """Hold what cannot seek in memory, up to a limit, so that an endless stream ends."""
     held = io.BytesIO(stream.read(_START))
-    most = most_held(held.getvalue())
+    most = max_buffered(held.getvalue())
     held.seek(0, os.SEEK_END)
     while chunk := stream.read(_CHUNK):
         held.write(chunk)
@@ -218,8 +218,8 @@ def _captured(stream: BinaryIO, path: str, most_held: Callable[[bytes], int]) ->
     return held
 
 
-def _too_large(size: int, most_bytes: int) -> str:
-    return f"has {size:,} bytes, and the most that is read is {most_bytes:,}"
+def _too_large(size: int, max_bytes: int) -> str:
+    return f"has {size:,} bytes, and the most that is read is {max_bytes:,}"
 
 
 def _cause(error: Exception) -> str:

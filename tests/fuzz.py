@@ -31,9 +31,14 @@ SHOWN = 3  # findings of one sort that are printed
 # interpreter's limit of digits, which is right in a process of its own alone.
 WARM = (
     *("convcli.cli.commands.apply", "convcli.cli.commands.kernels"),
-    *("convcli.cli.sight", "convcli.cli.tables", "convcli.images.deep", "convcli.images.writing"),
+    *(
+        "convcli.cli.sight",
+        "convcli.cli.tables",
+        "convcli.images.high_depth",
+        "convcli.images.write",
+    ),
     *("convcli.cli.networks", "convcli.cli.report", "convcli.arithmetic.formulas"),
-    *("convcli.engine.gradients", "convcli.engine.pooling", "convcli.images.floats"),
+    *("convcli.engine.gradients", "convcli.engine.pooling", "convcli.images.high_depth"),
     *("convcli.pipeline.execute", "decimal"),
     *("numpy.fft", "rich.console", "rich.table", "PIL.ImageCms"),
 )

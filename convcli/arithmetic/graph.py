@@ -10,7 +10,7 @@ from convcli.arithmetic.geometry import Axis, Interval, contributing_inputs, spa
 from convcli.arithmetic.layers import CONVOLUTIONS, ENDS_OF_MAPS, POOLS, Layer, crop_margins
 from convcli.arithmetic.notation import format_layer
 from convcli.arithmetic.values import Pair
-from convcli.errors import NotationError, suggestion
+from convcli.errors import NotationError, did_you_mean
 
 if TYPE_CHECKING:
     from convcli.arithmetic.network import LayerReport, Walk
@@ -40,7 +40,7 @@ def input_indices(layers: Sequence[Layer]) -> list[tuple[int, ...]]:
         names = (*layer.sources, *([layer.like] if layer.like else []))
         for name in names:
             if name not in places:
-                hint = suggestion(name, places)
+                hint = did_you_mean(name, places)
                 raise NotationError(
                     f"layer {format_layer(layer)!r}: no layer before it is named {name!r}{hint}"
                 )

@@ -26,7 +26,7 @@ from convcli.arithmetic.values import (
     parse_shape,
     parse_size,
 )
-from convcli.errors import ArgumentError, NotationError, suggestion
+from convcli.errors import ArgumentError, NotationError, did_you_mean
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.\-]*\Z")
 
@@ -76,7 +76,7 @@ def _parse_layer(text: str) -> Layer:
     op, colon, rest = text.partition(":")
     operation = OPERATIONS.get(op)
     if operation is None:
-        raise NotationError(f"no operation {op!r}{suggestion(op, OPERATIONS)}")
+        raise NotationError(f"no operation {op!r}{did_you_mean(op, OPERATIONS)}")
     values: dict[str, Any] = {}
     for place, item in enumerate(rest.split(",") if colon else ()):
         field, value = _parse_item(op, operation, item.strip(), is_first=place == 0)

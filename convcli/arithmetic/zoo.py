@@ -10,7 +10,7 @@ from functools import partial
 from typing import TypeAlias
 
 from convcli.arithmetic.values import Shape
-from convcli.errors import ArgumentError, suggestion
+from convcli.errors import ArgumentError, did_you_mean
 
 Layers: TypeAlias = list[str]  # in the notation
 
@@ -32,7 +32,7 @@ def zoo_network(name: str) -> tuple[Shape, Layers]:
     ((1, 32, 32), ['conv:5,c=6', 'tanh'])
     """
     if name not in ZOO:
-        hint = suggestion(name, ZOO) or f"; there are {', '.join(ZOO)}"
+        hint = did_you_mean(name, ZOO) or f"; there are {', '.join(ZOO)}"
         raise ArgumentError(f"no network is named {name!r}{hint}")
     shape, build = ZOO[name]
     return shape, build()

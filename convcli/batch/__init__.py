@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from convcli.errors import ConvError, FileError, OutputError
-from convcli.files import STDIN, check_output, make_folder, replacing
+from convcli.files import STDIN, atomic_write, check_output, make_folder
 from convcli.pipeline.memory import check_memory
 from convcli.pipeline.outputs import OutputTarget
 from convcli.pipeline.plan import Plan
@@ -256,7 +256,7 @@ def _made(job: Job, *, keep_maps: bool) -> Outcome:
         lambda number, stage: ways.setdefault(number, []).append(stage),
     )
     drawn = _figure(outcome, job, ways.values())
-    with replacing(job.figure) as stream:
+    with atomic_write(job.figure) as stream:
         stream.write(drawn)
     return outcome
 

@@ -75,7 +75,7 @@ def with_kernel_sizes(layers: Sequence[Layer]) -> list[Layer]:
 
 def _with_kernel_size(layer: Layer, spec: str) -> Layer:
     # Kernels need NumPy, which a network without any should not have to load.
-    from convcli.kernels.spec import load_kernel
+    from convcli.kernels import load_kernel
 
     kernel = load_kernel(spec)
     return replace(with_kernel(layer, kernel.matrix.shape), origin=kernel.origin)

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from convcli.files import abandon, write_stdout
+from convcli.files import redirect_to_null, write_stdout
 
 MAX_MESSAGE_CHARACTERS = 2000  # characters
 
@@ -33,7 +33,7 @@ def log(message: str) -> None:
         sys.stderr.write(f"convcli: {truncate(escape_control(message))}\n")
         sys.stderr.flush()
     except OSError:
-        abandon(sys.stderr)
+        redirect_to_null(sys.stderr)
 
 
 def truncate(message: str) -> str:

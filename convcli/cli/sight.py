@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from convcli.arithmetic.graph import INPUT, Region, backtrace
 from convcli.arithmetic.network import Walk
 from convcli.errors import ArgumentError
-from convcli.files import check_output, replacing
+from convcli.files import atomic_write, check_output
 
 if TYPE_CHECKING:
     from convcli.arithmetic.values import Pair
@@ -27,7 +27,7 @@ def draw_sight(walked: Walk, path: str, image: str | None, *, force: bool) -> No
         Path(path).suffix.lower(),
         picture=None if image is None else _pixels(image, walked),
     )
-    with replacing(path) as stream:
+    with atomic_write(path) as stream:
         stream.write(drawn)
 
 
@@ -61,13 +61,13 @@ def _title(walked: Walk, place: int) -> str:
 
 def _pixels(path: str, walked: Walk) -> Any:
     """A picture at the size of the network's input."""
-    from convcli.images.picture import resized
-    from convcli.images.ranges import to_pixels
-    from convcli.images.reading import read_input
+    from convcli.images.color import resize
+    from convcli.images.quantize import quantize
+    from convcli.images.read import read_input
 
     picture = read_input(path)
-    values = resized(picture.values, (walked.input[1], walked.input[2]))
-    pixels = to_pixels(values, "rescale" if picture.depth is None else "clamp", 8).pixels
+    values = resize(picture.values, (walked.input[1], walked.input[2]))
+    pixels = quantize(values, "rescale" if picture.depth is None else "clamp", 8).pixels
     if picture.depth == 16:
-        pixels = to_pixels(values / 257, "clamp", 8).pixels
+        pixels = quantize(values / 257, "clamp", 8).pixels
     return pixels[:, :, :3] if values.shape[2] >= 3 else pixels[:, :, 0]

@@ -10,23 +10,23 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from convcli.errors import GridError
-from convcli.files import opened, remaining
-from convcli.grids.text import Grid, short
+from convcli.files import count_remaining, open_input
+from convcli.grids.text import Grid, shorten
 
 NPY_MAGIC = b"\x93NUMPY"
-HEADER_BYTES = 1 << 16  # more than any header takes
+MAX_HEADER_BYTES = 1 << 16  # more than any header takes
 
 
-def starts_as_npy(stream: BinaryIO) -> bool:
+def is_npy_stream(stream: BinaryIO) -> bool:
     """Whether a stream's next bytes are those that a `.npy` array starts with."""
     start = stream.read(len(NPY_MAGIC))
     stream.seek(-len(start), 1)
     return start == NPY_MAGIC
 
 
-def load_npy(stream: BinaryIO, name: str, most_values: int) -> Grid:
+def load_npy(stream: BinaryIO, name: str, max_values: int) -> Grid:
     """Read a `.npy` array; what its header says is checked before any memory is taken."""
-    checked_npy(stream, name, most_values)
+    read_npy_header(stream, name, max_values)
     stream.seek(0)
     array: Grid = np.load(stream, allow_pickle=False)
     if array.dtype.kind == "f" and not np.isfinite(array).all():
@@ -35,7 +35,7 @@ def load_npy(stream: BinaryIO, name: str, most_values: int) -> Grid:
 
 
 @contextmanager
-def mapped_npy(path: str, most_values: int) -> Iterator[tuple[Grid, Callable[[], None]]]:
+def map_npy(path: str, max_values: int) -> Iterator[tuple[Grid, Callable[[], None]]]:
     """Map a `.npy` file into memory, to be read as it is used.
 
     Yields
@@ -49,8 +49,8 @@ def mapped_npy(path: str, most_values: int) -> Iterator[tuple[Grid, Callable[[],
     FileError
         As `opened_grid`; its numbers are not looked at, so they may be NaN.
     """
-    with opened(path, most_values * 8 + HEADER_BYTES) as stream:
-        shape, dtype, is_fortran = checked_npy(stream, path, most_values)
+    with open_input(path, max_values * 8 + MAX_HEADER_BYTES) as stream:
+        shape, dtype, is_fortran = read_npy_header(stream, path, max_values)
         # Closed with the last array that looks into it: it cannot be closed under one.
         import mmap
 
@@ -60,24 +60,24 @@ def mapped_npy(path: str, most_values: int) -> Iterator[tuple[Grid, Callable[[],
         yield array, lambda: held.madvise(mmap.MADV_DONTNEED)
 
 
-def checked_npy(
-    stream: BinaryIO, name: str, most_values: int
+def read_npy_header(
+    stream: BinaryIO, name: str, max_values: int
 ) -> tuple[tuple[int, ...], np.dtype[Any], bool]:
     """Hold a `.npy` header to what it may say; the stream then stands at the first number."""
-    shape, dtype, is_fortran = _npy_header(stream, name)
+    shape, dtype, is_fortran = _parse_npy_header(stream, name)
     count = math.prod(shape)
     if dtype.kind not in "buif" or dtype.itemsize > 8:
         raise GridError(name, f"holds {dtype}, not real numbers of up to 64 bits")
     if count == 0:
         raise GridError(name, f"is empty: its shape is {shape}")
-    if count > most_values:
-        raise GridError(name, f"holds {count:,} numbers; the most is {most_values:,}")
-    if remaining(stream) < count * dtype.itemsize:
+    if count > max_values:
+        raise GridError(name, f"holds {count:,} numbers; the most is {max_values:,}")
+    if count_remaining(stream) < count * dtype.itemsize:
         raise GridError(name, f"is cut short: its header says {shape} of {dtype}")
     return shape, dtype, is_fortran
 
 
-def _npy_header(stream: BinaryIO, name: str) -> tuple[tuple[int, ...], np.dtype[Any], bool]:
+def _parse_npy_header(stream: BinaryIO, name: str) -> tuple[tuple[int, ...], np.dtype[Any], bool]:
     """What a `.npy` header says of its array."""
     readers = {
         (1, 0): np.lib.format.read_array_header_1_0,
@@ -92,5 +92,5 @@ def _npy_header(stream: BinaryIO, name: str) -> tuple[tuple[int, ...], np.dtype[
         raise
     except Exception as error:  # noqa: BLE001  # a header is Python text: all can go wrong with it
         words = str(error).splitlines() or [type(error).__name__]
-        raise GridError(name, f"is not a .npy array: {short(words[0])}") from None
+        raise GridError(name, f"is not a .npy array: {shorten(words[0])}") from None
     return shape, dtype, is_fortran

@@ -14,7 +14,7 @@ WRITTEN = {
     ".tiff": "TIFF",
     ".gif": "GIF",
 }
-SIXTEEN_BIT = ("PNG", "TIFF")  # formats that hold a grey picture of 16 bits
+SIXTEEN_BIT = ("PNG", "TIFF")  # formats that hold a gray picture of 16 bits
 
 
 def format_of(path: str) -> str | None:
@@ -24,3 +24,17 @@ def format_of(path: str) -> str | None:
     ('JPEG', None)
     """
     return WRITTEN.get(Path(path).suffix.lower())
+
+
+DEEP_EXTRA = "pip install 'convcli[deep]'"
+
+
+_DEEP_CODECS = {"PNG": "imagecodecs", "TIFF": "tifffile"}
+
+
+def has_deep_codec(image_format: str) -> bool:
+    """Whether a format's 16-bit colors can be read here; those of PNG can always be written."""
+    from importlib.util import find_spec
+
+    module = _DEEP_CODECS.get(image_format)
+    return module is not None and find_spec(module) is not None

@@ -1,4 +1,4 @@
-"""What belongs to a picture beside its pixels: EXIF, colour profile, resolution, text."""
+"""What belongs to a picture beside its pixels: EXIF, color profile, resolution, text."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 
 ORIENTATION = 0x0112
 # Description, make, model, software, date, artist, copyright; the blocks of camera and place.
-WORDS = (0x010E, 0x010F, 0x0110, 0x0131, 0x0132, 0x013B, 0x8298)
-BLOCKS = (0x8769, 0x8825)
+TEXT_TAGS = (0x010E, 0x010F, 0x0110, 0x0131, 0x0132, 0x013B, 0x8298)
+BLOCK_TAGS = (0x8769, 0x8825)
 EXIF_FORMATS = ("PNG", "JPEG", "WEBP", "TIFF")
 PROFILE_FORMATS = ("PNG", "JPEG", "WEBP", "TIFF")
 DPI_FORMATS = ("PNG", "JPEG", "TIFF")
-MOST_DPI = 65_535  # that JPEG can say
-LONGEST = 65_535  # milliseconds of a frame: encoders add up those of frames that are alike
+MAX_DPI = 65_535  # that JPEG can say
+MAX_DURATION_MS = 65_535  # milliseconds of a frame: encoders add up those of frames that are alike
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +30,8 @@ class Metadata:
     exif : bytes
         Its EXIF block, the orientation reset: it is applied to the pixels when they are read.
     profile : bytes
-        Its ICC colour profile.
-    colours : str
+        Its ICC color profile.
+    color_mode : str
         The profile's own kind of values, "L" or "RGB": it means nothing for the other.
     dpi : (float, float), optional
         Pixels an inch, across and down.
@@ -52,7 +52,7 @@ class Metadata:
 NO_METADATA = Metadata()
 
 
-def collected(image: Image.Image) -> Metadata:
+def read_metadata(image: Image.Image) -> Metadata:
     """The metadata of an opened picture."""
     own = image.getexif()
     exif = Image.Exif()  # a copy: the picture's own still has to turn it upright
@@ -72,7 +72,7 @@ def collected(image: Image.Image) -> Metadata:
         colors="L" if image.mode in ("1", "L", "LA") or image.mode.startswith("I") else "RGB",
         dpi=dpi,
         text=text,
-        duration=min(round(image.info.get("duration") or 0), LONGEST),
+        duration=min(round(image.info.get("duration") or 0), MAX_DURATION_MS),
     )
 
 
@@ -82,7 +82,7 @@ def _resolution(dpi: Any) -> tuple[float, float] | None:
         across, down = float(dpi[0]), float(dpi[1])
     except (TypeError, ValueError, IndexError, ZeroDivisionError):
         return None
-    is_sane = 0 < across < MOST_DPI and 0 < down < MOST_DPI  # false for NaN, too
+    is_sane = 0 < across < MAX_DPI and 0 < down < MAX_DPI  # false for NaN, too
     return (across, down) if is_sane else None
 
 
@@ -94,7 +94,7 @@ def without_profile(metadata: Metadata) -> Metadata:
 def save_options(metadata: Metadata, image_format: str, channels: int) -> dict[str, Any]:
     """What Pillow's `save` takes to write the metadata, as far as a format holds it.
 
-    A profile of another kind of values (an RGB profile for a grey result) is left out.
+    A profile of another kind of values (an RGB profile for a gray result) is left out.
     """
     options: dict[str, Any] = {}
     if metadata.exif and image_format in EXIF_FORMATS:
@@ -113,9 +113,9 @@ def save_options(metadata: Metadata, image_format: str, channels: int) -> dict[s
 
 def _leave_layout_out(exif: Image.Exif) -> None:
     """Keep no tag but those of words and blocks: in a TIFF, others say how the pixels lie."""
-    for tag in set(exif) - set(WORDS) - set(BLOCKS):
+    for tag in set(exif) - set(TEXT_TAGS) - set(BLOCK_TAGS):
         del exif[tag]
-    for tag in set(exif).intersection(WORDS):
+    for tag in set(exif).intersection(TEXT_TAGS):
         if not isinstance(exif[tag], str):
             del exif[tag]
 
@@ -126,7 +126,7 @@ def _tiff_exif(block: bytes) -> dict[str, Any]:
     exif.load(block)
     _leave_layout_out(exif)
     options: dict[str, Any] = {"exif": exif.tobytes()}
-    if set(exif).intersection(BLOCKS):  # the encoder that compresses cannot write them
+    if set(exif).intersection(BLOCK_TAGS):  # the encoder that compresses cannot write them
         options["compression"] = "raw"
     return options
 

@@ -15,14 +15,14 @@ from typing import BinaryIO, TypeAlias
 
 import numpy as np
 
-from convcli.images.picture import Values
+from convcli.images import Values
 from convcli.parallel import get_threads, parallel_for
 
 Chunk: TypeAlias = tuple[bytes, bytes]
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 PART_BYTES = 1 << 20  # of rows that are deflated together: their text costs 0.1 % of it at most
-COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}  # by the number of channels
+COLOR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}  # by the number of channels
 SUB, UP = 1, 2  # filters of a row
 ADLER_BASE = 65_521
 ZLIB_HEADER = b"\x78\x01"  # a window of 32 kB, compressed fast
@@ -31,7 +31,7 @@ ZLIB_HEADER = b"\x78\x01"  # a window of 32 kB, compressed fast
 def write_png(
     stream: BinaryIO, pixels: Values, chunks: Sequence[Chunk] = (), level: int | None = None
 ) -> None:
-    """Encode grey or RGB pixels, alpha last where there is one.
+    """Encode gray or RGB pixels, alpha last where there is one.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def write_png(
     """
     height, width, channels = pixels.shape
     header = struct.pack(
-        ">IIBBBBB", width, height, 8 * pixels.itemsize, COLOUR_TYPES[channels], 0, 0, 0
+        ">IIBBBBB", width, height, 8 * pixels.itemsize, COLOR_TYPES[channels], 0, 0, 0
     )
     stream.write(SIGNATURE)
     stream.writelines(chunk(name, content) for name, content in ((b"IHDR", header), *chunks))
@@ -75,7 +75,7 @@ def _write_parts(stream: BinaryIO, pixels: Values, level: int | None) -> None:
     made: dict[int, _Part] = {}
 
     def deflate(start: int) -> None:
-        made[start] = _deflated(pixels, slice(start, min(start + step, height)), level)
+        made[start] = _deflate(pixels, slice(start, min(start + step, height)), level)
 
     checksum, at_once = 1, 2 * get_threads()
     for first in range(0, len(starts), at_once):
@@ -83,19 +83,19 @@ def _write_parts(stream: BinaryIO, pixels: Values, level: int | None) -> None:
         parallel_for(lambda: deflate, group)
         for start in group:
             part = made.pop(start)
-            checksum = joined_checksum(checksum, part.checksum, part.length)
+            checksum = combine_adler32(checksum, part.checksum, part.length)
             before = ZLIB_HEADER if start == 0 else b""
             after = struct.pack(">I", checksum) if start + step >= height else b""
             stream.write(chunk(b"IDAT", before + part.content + after))
 
 
-def filtered(pixels: Values, start: int, stop: int) -> Values:
+def filter_rows(pixels: Values, start: int, stop: int) -> Values:
     """Rows of a PNG: each its filter, then its differences from what that filter foretells.
 
     Of the pixel to the left and the one above, a row takes what leaves the smaller sum of
     differences (the specification's own advice, 12.7).
 
-    >>> filtered(np.array([[[5], [5]], [[9], [1]]], np.uint8), 0, 2).tolist()
+    >>> filter_rows(np.array([[[5], [5]], [[9], [1]]], np.uint8), 0, 2).tolist()
     [[1, 5, 0], [2, 4, 252]]
     """
     rows = _bytes(pixels[max(start - 1, 0) : stop])
@@ -114,10 +114,10 @@ def filtered(pixels: Values, start: int, stop: int) -> Values:
     return rows_filtered
 
 
-def joined_checksum(first: int, second: int, length: int) -> int:
+def combine_adler32(first: int, second: int, length: int) -> int:
     """Adler-32 of two parts from those of each; `length` is the second's (RFC 1950, 8.2).
 
-    >>> joined_checksum(zlib.adler32(b"im2"), zlib.adler32(b"col"), 3) == zlib.adler32(b"im2col")
+    >>> combine_adler32(zlib.adler32(b"im2"), zlib.adler32(b"col"), 3) == zlib.adler32(b"im2col")
     True
     """
     low = (first & 0xFFFF) + (second & 0xFFFF) - 1
@@ -134,8 +134,8 @@ class _Part:
     length: int
 
 
-def _deflated(pixels: Values, span: slice, level: int | None) -> _Part:
-    rows = filtered(pixels, span.start, span.stop).tobytes()
+def _deflate(pixels: Values, span: slice, level: int | None) -> _Part:
+    rows = filter_rows(pixels, span.start, span.stop).tobytes()
     strategy = zlib.Z_RLE if level is None else zlib.Z_DEFAULT_STRATEGY
     deflate = zlib.compressobj(
         1 if level is None else level, zlib.DEFLATED, -zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL, strategy

@@ -1,1 +1,229 @@
-"""Kernels: the named bank, the ones with parameters, inline ones and kernel files."""
+"""Kernels: weights with an origin and a bias, found by a SPEC.
+
+A SPEC is a name (`sobel-x`), one with parameters (`gaussian:1.5`), an inline matrix or a file.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from convcli.arithmetic.values import Pair
+from convcli.errors import ArgumentError, GridError, KernelError, LimitError, did_you_mean
+
+MAX_SIDE = 1001
+ZERO_SUM = 1e-12  # relative to the sum of the weights' sizes
+RANK_TOLERANCE = 1e-12  # relative to the largest singular value: rounding, no more
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Kernel:
+    """A kernel, as correlation applies it.
+
+    Parameters
+    ----------
+    name : str
+        What it is called in lists, titles and output names.
+    matrix : ndarray of float64, (kh, kw), (C, kh, kw) or (C_out, C, kh, kw)
+        Two axes filter each channel by itself, three sum over the channels into one map, four are
+        a layer's weights. A file's scale is folded in.
+    origin : (row, column), optional
+        The weight that lies on the pixel being computed; see `anchor`.
+    bias : float
+        Added to every sum, in the image's units.
+    description, source : str
+        What it does; where its numbers come from.
+
+    Examples
+    --------
+    >>> kernel = Kernel("mine", np.array([[1.0, 2.0, 1.0]]))
+    >>> kernel.size, kernel.anchor, kernel.sum, kernel.rank
+    ((1, 3), (0, 1), 4.0, 1)
+    >>> np.asarray(kernel)
+    array([[1., 2., 1.]])
+    """
+
+    name: str
+    matrix: NDArray[np.float64]
+    origin: Pair | None = None
+    bias: float = 0.0
+    description: str = ""
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        try:
+            matrix = np.array(self.matrix, np.float64)
+        except (TypeError, ValueError) as error:
+            raise KernelError(f"its weights are no array of numbers: {error}") from None
+        matrix.flags.writeable = False
+        object.__setattr__(self, "matrix", matrix)
+        if matrix.ndim not in (2, 3, 4) or 0 in matrix.shape:
+            raise KernelError(f"a kernel has two, three or four axes, not the shape {matrix.shape}")
+        with np.errstate(over="ignore", invalid="ignore"):
+            if not np.isfinite(np.abs(matrix).sum()):
+                raise KernelError("its weights are no finite numbers, or too large to be summed")
+        check_size(self.size)
+        inside = (0 <= at < side for at, side in zip(self.anchor, self.size, strict=True))
+        if not all(inside):
+            raise KernelError(
+                f"its origin {self.anchor} lies outside {self.size[0]}x{self.size[1]}"
+            )
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
+        return np.array(self.matrix, dtype, copy=copy)
+
+    @property
+    def size(self) -> Pair:
+        """The (height, width) of its window."""
+        return self.matrix.shape[-2], self.matrix.shape[-1]
+
+    @property
+    def anchor(self) -> Pair:
+        """The origin, or `((kh - 1) // 2, (kw - 1) // 2)` where none is given."""
+        return self.origin or ((self.size[0] - 1) // 2, (self.size[1] - 1) // 2)
+
+    @property
+    def sum(self) -> float:
+        """The sum of the weights: what a flat area is multiplied by."""
+        return math.fsum(self.matrix.flat)
+
+    @property
+    def rank(self) -> int | None:
+        """The matrix's rank, 1 for a separable kernel; None for more than two axes."""
+        if self.matrix.ndim != 2:
+            return None
+        return int(np.linalg.matrix_rank(self.matrix, rtol=RANK_TOLERANCE))
+
+    def normalized(self) -> Kernel:
+        """The kernel divided by the sum of its weights, so that flat areas keep their value.
+
+        Raises
+        ------
+        KernelError
+            Where that sum is zero.
+        """
+        total = self.sum
+        if abs(total) <= ZERO_SUM * float(np.abs(self.matrix).sum()):
+            raise KernelError("its weights sum to zero, so it cannot be normalized")
+        return replace(self, matrix=self.matrix / total)
+
+
+def check_size(size: Pair) -> None:
+    """Refuse a kernel of more than 1001 rows or columns, before memory is taken for it."""
+    if max(size) > MAX_SIDE:
+        raise LimitError(
+            f"a kernel of {size[0]}x{size[1]} is too large: the most is {MAX_SIDE} a side"
+        )
+
+
+INLINE_NAME = "custom"
+SUFFIXES = (".txt", ".csv", ".json", ".npy", ".mat")
+REFUSED = (".npz",)  # files that are taken for kernels, to say that they are none
+_INLINE = re.compile(r"[0-9eE+\-.,;\s]+\Z")
+_SIZE = re.compile(r"[0-9]+(x[0-9]+)?\Z")
+
+
+def load_kernel(spec: str | os.PathLike[str]) -> Kernel:
+    """Find or read the kernel that a SPEC names.
+
+    Parameters
+    ----------
+    spec : str
+        A name (`sobel-x`; `sobel_x` too), one with parameters (`gaussian:1.5`), rows of numbers
+        (`"0,-1,0; -1,5,-1; 0,-1,0"`), or a file, known by its suffix or by a leading `@`.
+
+    Raises
+    ------
+    KernelError
+        For what is none of these; the nearest name is suggested. `KernelFileError` for a file
+        that holds no kernel.
+
+    Examples
+    --------
+    >>> load_kernel("sobel_x").matrix[0]
+    array([-1.,  0.,  1.])
+    >>> load_kernel("1 2; 3 4").matrix
+    array([[1., 2.],
+           [3., 4.]])
+    """
+    typed = os.fspath(spec)
+    text = typed.strip()
+    path = kernel_path(typed)
+    if path is not None:
+        from convcli.kernels.files import read_kernel
+
+        return read_kernel(path)
+    from convcli.kernels.bank import bank
+
+    name = text.lower().replace("_", "-")
+    found = bank().get(name)
+    if found is not None:
+        return found
+    if _SIZE.match(text):
+        raise KernelError(
+            f"kernel {typed!r} is a size, not weights; "
+            f"try box:{text}, a mean, or ones:{text}, a sum"
+        )
+    if _INLINE.match(text) and any(sign.isdigit() for sign in text):
+        return _parse_inline(text)
+    from convcli.kernels.parametric import make_kernel
+
+    # Only the name may be spelled with underscores: a parameter keeps its signs.
+    made = make_kernel(name)
+    if made is not None:
+        return made
+    raise KernelError(_unknown_text(typed, name))
+
+
+def kernel_path(spec: str) -> str | None:
+    """The path of the file that a SPEC names, if it names one.
+
+    >>> kernel_path("@mine"), kernel_path("mine.csv"), kernel_path("gaussian:1.5")
+    ('mine', 'mine.csv', None)
+    """
+    if spec.startswith("@") and len(spec) > 1:
+        return spec[1:]
+    return spec if Path(spec).suffix.lower() in (*SUFFIXES, *REFUSED) else None
+
+
+def kernel_shape(spec: str) -> tuple[int, ...]:
+    """The shape of the kernel that a SPEC names: (kh, kw), (C, kh, kw) or (C_out, C, kh, kw).
+
+    >>> kernel_shape("gaussian:1")
+    (7, 7)
+    """
+    return load_kernel(spec).matrix.shape
+
+
+def _parse_inline(text: str) -> Kernel:
+    from convcli.grids.text import parse_rows
+
+    try:
+        matrix = parse_rows(re.sub(r"\s*;\s*", "\n", text), "inline kernel")
+    except GridError as error:
+        raise KernelError(f"kernel {text!r}: {error.cause.replace('line', 'row')}") from None
+    try:
+        return Kernel(INLINE_NAME, matrix, description="typed on the command line", source="inline")
+    except ArgumentError as error:
+        raise KernelError(str(error)) from None
+
+
+def _unknown_text(spec: str, name: str) -> str:
+    from convcli.kernels.bank import bank
+    from convcli.kernels.parametric import FAMILIES
+
+    head = name.partition(":")[0]
+    if Path(spec).suffix or "/" in spec:
+        return (
+            f"unknown kernel {spec!r}; a kernel file ends in {', '.join(SUFFIXES)}, "
+            "and a name is one of 'convcli kernels'"
+        )
+    hint = did_you_mean(head, [*bank(), *FAMILIES])
+    return f"unknown kernel {spec!r}{hint or '; convcli kernels lists them'}"

@@ -10,14 +10,20 @@ import numpy as np
 
 from convcli.arithmetic.values import Pair
 from convcli.errors import ArgumentError, FileError, KernelFileError
-from convcli.files import opened
-from convcli.grids.nested import finite_number, nested_numbers, parse_json
+from convcli.files import open_input
+from convcli.grids import MAX_TEXT_BYTES
 from convcli.grids.npy import load_npy
-from convcli.grids.opening import TEXT_BYTES
-from convcli.grids.text import decode, parse_text, rows_of_numbers
-from convcli.kernels.kernel import Kernel
+from convcli.grids.text import (
+    decode,
+    parse_json,
+    parse_nested,
+    parse_number,
+    parse_rows,
+    parse_text,
+)
+from convcli.kernels import Kernel
 
-MOST_WEIGHTS = 1 << 24
+MAX_WEIGHTS = 1 << 24
 _KEYS = ("kernel", "origin", "scale", "bias")
 
 
@@ -31,7 +37,10 @@ def read_kernel(path: str) -> Kernel:
     """
     suffix = Path(path).suffix.lower()
     try:
-        with opened(path, TEXT_BYTES) as stream, np.errstate(over="ignore", invalid="ignore"):
+        with (
+            open_input(path, MAX_TEXT_BYTES) as stream,
+            np.errstate(over="ignore", invalid="ignore"),
+        ):
             if suffix == ".npz":
                 raise KernelFileError(path, "is an archive; save its array as .npy")
             return _READERS.get(suffix, _read_text)(stream, path)
@@ -48,7 +57,7 @@ def _read_text(stream: BinaryIO, path: str) -> Kernel:
 
 
 def _read_npy(stream: BinaryIO, path: str) -> Kernel:
-    matrix = load_npy(stream, path, MOST_WEIGHTS).astype(np.float64)
+    matrix = load_npy(stream, path, MAX_WEIGHTS).astype(np.float64)
     return Kernel(Path(path).stem, matrix, source=path)
 
 
@@ -62,14 +71,14 @@ def _read_json(stream: BinaryIO, path: str) -> Kernel:
         raise KernelFileError(
             path, f"has the keys {sorted(document)}; known are {', '.join(_KEYS)}"
         )
-    matrix = nested_numbers(document["kernel"], path)
-    scale = finite_number(document.get("scale", 1), "scale", path)
+    matrix = parse_nested(document["kernel"], path)
+    scale = parse_number(document.get("scale", 1), "scale", path)
     if scale == 0:
         raise KernelFileError(path, "its scale of 0 makes every weight zero")
     kernel = Kernel(
         Path(path).stem,
         matrix * scale,
-        bias=finite_number(document.get("bias", 0), "bias", path),
+        bias=parse_number(document.get("bias", 0), "bias", path),
         source=path,
     )
     if "origin" not in document:
@@ -84,13 +93,13 @@ def _read_vips(stream: BinaryIO, path: str) -> Kernel:
     if not text:
         raise KernelFileError(path, "is empty")
     first, _, rows = text.partition("\n")
-    header = rows_of_numbers(first, path)[0].tolist()
+    header = parse_rows(first, path)[0].tolist()
     if len(header) not in (2, 4):
         raise KernelFileError(path, "line 1 must be: width height [scale offset]")
     scale, offset = header[2:] or (1.0, 0.0)
     if scale == 0:
         raise KernelFileError(path, "its scale of 0 cannot divide")
-    matrix = rows_of_numbers(rows, path)
+    matrix = parse_rows(rows, path)
     if [matrix.shape[1], matrix.shape[0]] != header[:2]:
         raise KernelFileError(
             path,

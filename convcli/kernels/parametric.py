@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from convcli.arithmetic.values import parse_real, parse_size
 from convcli.errors import ArgumentError, KernelError
+from convcli.kernels import Kernel, check_size
 from convcli.kernels.bank import IDENTITY, SHARPEN, SOBEL_X
-from convcli.kernels.kernel import Kernel, check_sides
 
 Matrix = NDArray[np.float64]
 
@@ -29,11 +29,11 @@ class Family(NamedTuple):
 
     Parameters
     ----------
-    form : str
+    syntax : str
         How a SPEC of it is written.
     example : str
         One such SPEC.
-    about, source : str
+    description, source : str
         As in `Kernel`.
     make : callable
         The matrix for the parameters' texts.
@@ -41,9 +41,9 @@ class Family(NamedTuple):
         How many parameters it takes.
     """
 
-    form: str
+    syntax: str
     example: str
-    about: str
+    description: str
     source: str
     make: Callable[..., Matrix]
     least: int = 1
@@ -68,24 +68,24 @@ def make_kernel(spec: str) -> Kernel | None:
     if family is None:
         return None
     if not family.least <= len(parameters) <= family.most:
-        raise KernelError(f"kernel {spec!r}: it is written {family.form}, like {family.example}")
+        raise KernelError(f"kernel {spec!r}: it is written {family.syntax}, like {family.example}")
     try:
         with np.errstate(over="ignore", invalid="ignore"):
             matrix = family.make(*parameters)
-        return Kernel(spec, matrix, about=family.about, source=family.source)
+        return Kernel(spec, matrix, description=family.description, source=family.source)
     except ArgumentError as error:
         raise type(error)(f"kernel {spec!r}: {error}") from None
 
 
 def ones(size: str) -> Matrix:
-    """Ones: the sum of the neighbourhood."""
+    """Ones: the sum of the neighborhood."""
     sides = parse_size(size, "its size")
-    check_sides(sides)
+    check_size(sides)
     return np.ones(sides)
 
 
 def box(size: str) -> Matrix:
-    """The mean of the neighbourhood."""
+    """The mean of the neighborhood."""
     weights = ones(size)
     return weights / weights.size
 
@@ -96,7 +96,7 @@ def gaussian(sigma: str) -> Matrix:
 
 
 def laplacian_of_gaussian(sigma: str) -> Matrix:
-    """Minus the Laplacian of a Gaussian, positive in the centre; radius `ceil(4·sigma)`."""
+    """Minus the Laplacian of a Gaussian, positive in the center; radius `ceil(4·sigma)`."""
     spread = _positive(sigma, "sigma")
     x, y = _positions(_radius(4 * spread))
     distance = (x**2 + y**2) / (2 * spread**2)
@@ -108,7 +108,7 @@ def difference_of_gaussians(first: str, second: str) -> Matrix:
     one = _gaussian(_positive(first, "the first sigma"))
     other = _gaussian(_positive(second, "the second sigma"))
     size = max(len(one), len(other))
-    return _without_sum(_centred(one, size) - _centred(other, size))
+    return _without_sum(_centered(one, size) - _centered(other, size))
 
 
 def motion(length: str, angle: str = "0") -> Matrix:
@@ -125,12 +125,12 @@ def motion(length: str, angle: str = "0") -> Matrix:
 def unsharp(sigma: str, amount: str = "1") -> Matrix:
     """The identity plus AMOUNT times what gaussian:SIGMA takes away."""
     blurred = gaussian(sigma)
-    identity = _centred(IDENTITY[1:2, 1:2], len(blurred))
+    identity = _centered(IDENTITY[1:2, 1:2], len(blurred))
     return np.asarray(identity + _number(amount, "the amount") * (identity - blurred))
 
 
 def sharpen(amount: str) -> Matrix:
-    """The kernel `sharpen` with its four neighbours scaled."""
+    """The kernel `sharpen` with its four neighbors scaled."""
     return np.asarray(IDENTITY + _number(amount, "the amount") * (SHARPEN - IDENTITY))
 
 
@@ -174,11 +174,11 @@ def _positions(radius: int) -> tuple[Matrix, Matrix]:
 
 def _radius(reach: float) -> int:
     radius = math.ceil(min(reach, 1e6))  # what is far over the limit may be no integer at all
-    check_sides((2 * radius + 1, 2 * radius + 1))
+    check_size((2 * radius + 1, 2 * radius + 1))
     return radius
 
 
-def _centred(matrix: Matrix, size: int) -> Matrix:
+def _centered(matrix: Matrix, size: int) -> Matrix:
     margin = (size - len(matrix)) // 2
     return np.pad(matrix, margin)
 
@@ -188,7 +188,7 @@ def _averaging(weights: Matrix) -> Matrix:
 
 
 def _trimmed(matrix: Matrix) -> Matrix:
-    """Cut off borders of nothing but zeros, alike on opposite sides so that the centre stays."""
+    """Cut off borders of nothing but zeros, alike on opposite sides so that the center stays."""
     rows, columns = (np.flatnonzero(matrix.any(axis=axis)) for axis in (1, 0))
     top = min(rows[0], len(matrix) - 1 - rows[-1])
     left = min(columns[0], matrix.shape[1] - 1 - columns[-1])
@@ -196,7 +196,7 @@ def _trimmed(matrix: Matrix) -> Matrix:
 
 
 def _without_sum(matrix: Matrix) -> Matrix:
-    """Make the weights sum to zero, exactly: the centre takes what is left."""
+    """Make the weights sum to zero, exactly: the center takes what is left."""
     if not matrix.any():
         raise KernelError("all its weights would be zero")
     scale = _QUANTUM * 2.0 ** math.ceil(math.log2(np.abs(matrix).max()))
@@ -229,8 +229,8 @@ def _positive(text: str, what: str, *, least: float = 0.1) -> float:
 
 
 FAMILIES: dict[str, Family] = {
-    "ones": Family("ones:N", "ones:3", "sum of the neighbourhood", "ones", ones),
-    "box": Family("box:N", "box:5", "mean of the neighbourhood", "ones / count", box),
+    "ones": Family("ones:N", "ones:3", "sum of the neighborhood", "ones", ones),
+    "box": Family("box:N", "box:5", "mean of the neighborhood", "ones / count", box),
     "gaussian": Family(
         "gaussian:SIGMA",
         "gaussian:1.5",
@@ -276,7 +276,7 @@ FAMILIES: dict[str, Family] = {
         "sharpen:AMOUNT",
         "sharpen:0.5",
         "makes edges stand out, by degrees",
-        "sharpen, its neighbours scaled",
+        "sharpen, its neighbors scaled",
         sharpen,
     ),
     "disk": Family("disk:RADIUS", "disk:3", "blur of a lens", "antialiased disk", disk),

@@ -8,7 +8,7 @@ import numpy as np
 
 from convcli.arithmetic.layers import JOINS
 from convcli.engine.arrays import Array
-from convcli.kernels.kernel import ZERO_SUM, Kernel
+from convcli.kernels import ZERO_SUM, Kernel
 from convcli.pipeline.plan import Plan, Step
 
 # Layers that leave colours in proportion to their alpha.

@@ -13,11 +13,10 @@ from convcli.arithmetic.notation import format_layer
 from convcli.engine.arrays import Array
 from convcli.engine.filter2d import sum_dtype
 from convcli.errors import ArgumentError
-from convcli.images.alpha import divided, premultiplied
-from convcli.images.light import from_linear, to_linear
-from convcli.images.picture import Picture, resized, to_gray
-from convcli.images.ranges import BEYOND
-from convcli.kernels.kernel import Kernel
+from convcli.images import Picture
+from convcli.images.color import from_linear, premultiply, resize, to_gray, to_linear, unpremultiply
+from convcli.images.quantize import OVERFLOW
+from convcli.kernels import Kernel
 from convcli.pipeline.alpha import can_unpremultiply, defer_bias, make_alpha_plan
 from convcli.pipeline.operations import apply_step, combined, convolve
 from convcli.pipeline.plan import Plan
@@ -69,7 +68,9 @@ def filter_picture(
     else:
         bare, owed = defer_bias(plan)
         maps = [
-            one if alpha is None else divided(one, alpha, picture.white) + one.dtype.type(bias)
+            one
+            if alpha is None
+            else unpremultiply(one, alpha, picture.white) + one.dtype.type(bias)
             for one, alpha, bias in zip(run_plan(values, bare, watch), opacities, owed, strict=True)
         ]
     return [from_linear(one, picture.white) for one in maps] if plan.linear else maps
@@ -119,11 +120,11 @@ def preprocess(picture: Picture, plan: Plan) -> Array:
             )
         values = to_linear(values, picture.white)
     if picture.alpha is not None:
-        values = premultiplied(values, picture.alpha, picture.white)
+        values = premultiply(values, picture.alpha, picture.white)
     if plan.gray:
         values = to_gray(values)
     if plan.resize is not None:
-        values = resized(values, plan.resize)
+        values = resize(values, plan.resize)
     return values
 
 
@@ -148,4 +149,4 @@ def check_finite(maps: Sequence[Array], plan: Plan) -> None:
     for one in maps:
         least, largest = one.min(), one.max()
         if np.isnan(least) or np.isposinf(largest) or (np.isneginf(least) and not has_maxima):
-            raise ArgumentError(BEYOND)
+            raise ArgumentError(OVERFLOW)

@@ -13,14 +13,14 @@ import numpy as np
 from convcli.engine.arrays import round_into
 from convcli.engine.filter2d import PreparedFilter, filter_bands, sum_dtype
 from convcli.errors import ArgumentError, GridError
-from convcli.files import replacing
-from convcli.grids.npy import mapped_npy
-from convcli.images.film import Header
+from convcli.files import atomic_write
+from convcli.grids.npy import map_npy
+from convcli.images import Header, Picture
+from convcli.images.color import to_gray
 from convcli.images.metadata import NO_METADATA
-from convcli.images.picture import Picture, to_gray
-from convcli.images.ranges import BEYOND, Ranged, Ranging
-from convcli.images.reading import MAX_PIXELS
-from convcli.kernels.kernel import Kernel
+from convcli.images.quantize import OVERFLOW, Quantized, Quantizer
+from convcli.images.read import MAX_PIXELS
+from convcli.kernels import Kernel
 from convcli.pipeline.operations import prepared_filter
 from convcli.pipeline.outputs import OutputTarget, format_name
 from convcli.pipeline.plan import Plan
@@ -55,7 +55,7 @@ def filter_to_pixels(picture: Picture, plan: Plan, policy: str) -> Iterator[Rend
         yield Rendered(ranged, None, metadata)
 
 
-def _ranged(filtering: PreparedFilter, policy: str, depth: int) -> Ranged:
+def _ranged(filtering: PreparedFilter, policy: str, depth: int) -> Quantized:
     """Run a filter, and bring its sums into the range of pixels as they come."""
     height, width, *channels = filtering.shape
     shape = height, width, *(channels or [1])
@@ -64,13 +64,13 @@ def _ranged(filtering: PreparedFilter, policy: str, depth: int) -> Ranged:
         if lowest >= 0 and highest < 2**depth - 0.5:  # as for an average of pixels
             pixels = np.empty(shape, np.uint8 if depth == 8 else np.uint16)
             filtering.run(lambda rows, sums: round_into(sums, pixels[rows], filtering.bounds))
-            return Ranged(pixels, policy)
-    ranging = Ranging(shape, policy, depth)
+            return Quantized(pixels, policy)
+    quantizer = Quantizer(shape, policy, depth)
     with np.errstate(over="ignore", invalid="ignore"):
-        filtering.run(ranging.take)
-    if math.isinf(ranging.least):
-        raise ArgumentError(BEYOND)
-    return ranging.ranged()
+        filtering.run(quantizer.add)
+    if math.isinf(quantizer.min_value):
+        raise ArgumentError(OVERFLOW)
+    return quantizer.result()
 
 
 UNLIMITED = 1 << 62
@@ -105,7 +105,7 @@ def stream_npy(source: str, plan: Plan, target: OutputTarget) -> OutputFile:
     (path,) = target.paths(source)
     (step,) = plan.kernels
     kernel = cast("Kernel", step.kernel)
-    with mapped_npy(source, plan.max_pixels) as (grid, release):
+    with map_npy(source, plan.max_pixels) as (grid, release):
         if grid.ndim not in (2, 3):
             raise GridError(source, f"must be (H, W) or (H, W, C), not {grid.shape}")
         channels = 1 if grid.ndim == 2 else grid.shape[2]
@@ -124,7 +124,7 @@ def stream_npy(source: str, plan: Plan, target: OutputTarget) -> OutputFile:
             out_dtype=sum_dtype(grid.dtype),
         )
         header = {"descr": bands.dtype.str, "fortran_order": False, "shape": bands.shape}
-        with replacing(path) as written:
+        with atomic_write(path) as written:
             np.lib.format.write_array_header_1_0(written, header)
             for _, band in bands.parts:
                 if not np.isfinite(band).all():

@@ -11,7 +11,7 @@ from convcli.arithmetic.graph import INPUT, input_indices, last_uses
 from convcli.arithmetic.values import Shape
 from convcli.engine.filter2d import sum_dtype
 from convcli.errors import FileError
-from convcli.images.film import Film, Header
+from convcli.images import FrameSource, Header
 from convcli.pipeline.fused import can_fuse, can_stream
 from convcli.pipeline.outputs import OutputTarget, format_name
 from convcli.pipeline.plan import Plan
@@ -31,7 +31,7 @@ FIGURE_BYTES = 16  # of each value of a map that is drawn
 
 
 def estimate_memory(
-    film: Film,
+    film: FrameSource,
     plan: Plan,
     target: OutputTarget,
     ways: tuple[MapShapes, ...],
@@ -61,7 +61,7 @@ def estimate_memory(
         return fixed
     is_film = film.count > 1 and plan.frame is None and target.can_hold_frames
     outputs = [way.output for way in ways]
-    decoding = header.bytes + _codec(header, film.kind)
+    decoding = header.bytes + _codec(header, film.format)
     kind = format_name(target.template or "")
     if not (is_film or draws_figure) and can_fuse(header, plan, target):
         return fixed + _rounded_up(decoding, _direct(header, plan, outputs, kind))

@@ -15,7 +15,7 @@ from convcli.engine.filter2d import Choice, PreparedFilter, prepare_filter, sum_
 from convcli.engine.operations import ACTIVATIONS
 from convcli.engine.scratch import MAX_COLUMNS_BYTES
 from convcli.errors import ArgumentError
-from convcli.kernels.kernel import Kernel
+from convcli.kernels import Kernel
 from convcli.parallel import get_threads
 from convcli.pipeline.plan import Step
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from convcli.errors import ArgumentError
 from convcli.files import STDIN, STDOUT
-from convcli.images.film import MOVING
+from convcli.images import ANIMATED
 from convcli.images.formats import WRITTEN, format_of
 
 DEFAULT_TEMPLATE = "{stem}.{kernel}.png"
@@ -68,7 +68,7 @@ class OutputTarget:
     @property
     def can_hold_frames(self) -> bool:
         """Whether an output can hold several frames."""
-        return self.template is not None and format_name(self.template) in MOVING
+        return self.template is not None and format_name(self.template) in ANIMATED
 
     @property
     def is_named(self) -> bool:

@@ -11,9 +11,8 @@ from convcli.arithmetic.notation import format_layer
 from convcli.arithmetic.values import Pair
 from convcli.engine.filter2d import check_method
 from convcli.errors import ArgumentError, LimitError
-from convcli.images.reading import MAX_PIXELS
-from convcli.kernels.kernel import Kernel, check_sides
-from convcli.kernels.spec import file_of, load_kernel
+from convcli.images.read import MAX_PIXELS
+from convcli.kernels import Kernel, check_size, kernel_path, load_kernel
 
 MAX_STEP = 65_536  # padding, stride and dilation
 COMBINATIONS = ("sum", "mean", "max", "magnitude")
@@ -89,7 +88,7 @@ class Plan:
     def kernel_files(self) -> tuple[str, ...]:
         """The files that its kernels come from."""
         specs = (step.layer.spec for step in (*self.kernels, *self.layers))
-        return tuple(path for spec in specs if spec is not None and (path := file_of(spec)))
+        return tuple(path for spec in specs if spec is not None and (path := kernel_path(spec)))
 
     @property
     def has_bounded_activation(self) -> bool:
@@ -155,7 +154,7 @@ def check_limits(layer: Layer, max_pixels: int = MAX_PIXELS) -> None:
         With the number and the most that it may be.
     """
     if layer.kernel is not None:
-        check_sides(layer.kernel)
+        check_size(layer.kernel)
     margins = () if layer.margin is None else (layer.margin,)
     sides = margins if isinstance(layer.padding, str) else (*layer.padding, *margins)
     typed = {"stride": (layer.stride,), "dilation": (layer.dilation,), "padding": sides}
@@ -173,4 +172,4 @@ def check_limits(layer: Layer, max_pixels: int = MAX_PIXELS) -> None:
 
 
 def _is_file(spec: str) -> bool:
-    return file_of(spec) is not None
+    return kernel_path(spec) is not None

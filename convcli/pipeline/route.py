@@ -14,8 +14,8 @@ from convcli.engine.arrays import Array
 from convcli.engine.filter2d import Choice, sum_dtype
 from convcli.errors import ArgumentError, FileError
 from convcli.files import STDOUT, check_output
-from convcli.images.film import Film, Header
-from convcli.images.reading import opened_film
+from convcli.images import FrameSource, Header
+from convcli.images.read import open_frames
 from convcli.pipeline.fused import can_stream, without_pixel_limit
 from convcli.pipeline.memory import estimate_memory
 from convcli.pipeline.operations import chosen_method
@@ -94,7 +94,7 @@ def inspect_input(
     if not is_folder_new:
         check_outputs(source, target)
     plan = without_pixel_limit(plan) if can_stream(source, plan, target) else plan
-    with opened_film(source, max_pixels=plan.max_pixels) as film:
+    with open_frames(source, max_pixels=plan.max_pixels) as film:
         try:
             return choose_route(film, plan, target, source, draws_figure=draws_figure)
         except ArgumentError as error:
@@ -109,12 +109,12 @@ def check_outputs(source: str, target: OutputTarget) -> None:
 
 
 def choose_route(
-    film: Film, plan: Plan, target: OutputTarget, source: str, *, draws_figure: bool = False
+    film: FrameSource, plan: Plan, target: OutputTarget, source: str, *, draws_figure: bool = False
 ) -> Route:
     """What filtering an opened input comes to."""
     header = film.header
     if plan.frame is not None:
-        film.check(plan.frame)
+        film.check_frame(plan.frame)
     height, width, channels = header.shape
     shape = preprocessed_shape(plan, (channels, height, width))
     standing = _stand_in(header, plan, shape)

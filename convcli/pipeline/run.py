@@ -11,11 +11,10 @@ import numpy as np
 
 from convcli.engine.arrays import Array
 from convcli.errors import ArgumentError, FileError
-from convcli.images.film import Film, Header
+from convcli.images import FrameSource, Header, Picture
 from convcli.images.metadata import NO_METADATA
-from convcli.images.picture import Picture
-from convcli.images.ranges import to_pixels
-from convcli.images.reading import opened_film
+from convcli.images.quantize import quantize
+from convcli.images.read import open_frames
 from convcli.pipeline.fused import (
     can_fuse,
     can_stream,
@@ -105,7 +104,7 @@ def process(
     streams = watch is None and can_stream(source, plan, target)
     plan = without_pixel_limit(plan) if streams else plan
     try:
-        with opened_film(source, max_pixels=plan.max_pixels) as film:
+        with open_frames(source, max_pixels=plan.max_pixels) as film:
             rehearsal = choose_route(film, plan, target, source, draws_figure=watch is not None)
             check_memory(rehearsal.memory, plan, source)
             if streams:
@@ -123,14 +122,14 @@ def process(
 def to_display_pixels(picture: Picture, values: Array, plan: Plan) -> Array:
     """A map as 8-bit pixels to look at, (h, w) or (h, w, 3), by the range that it would get."""
     depth = picture.depth or 8
-    pixels = to_pixels(values, choose_range(plan, picture.depth), depth).pixels
+    pixels = quantize(values, choose_range(plan, picture.depth), depth).pixels
     eight = pixels if depth == 8 else (pixels // 257).astype(np.uint8)
     return eight if eight.shape[2] == 3 else eight[:, :, 0]
 
 
 def _made(
     source: str,
-    film: Film,
+    film: FrameSource,
     plan: Plan,
     target: OutputTarget,
     watch: StageCallback | None,
@@ -140,7 +139,7 @@ def _made(
     """Filter an opened input by the way that suits it, and write what comes out."""
     maps: list[Array] = []
     notes: tuple[str, ...] = ()
-    picture = film.frame(plan.frame or 0)
+    picture = film.read(plan.frame or 0)
     policy = choose_range(plan, picture.depth)
     if film.count > 1 and plan.frame is None and target.can_hold_frames and watch is None:
         maps, results = _filtered(picture, plan)
@@ -177,14 +176,14 @@ def _filtered(
     ]
 
 
-def _other_frames(film: Film, plan: Plan, policy: str) -> Iterator[list[Rendered]]:
+def _other_frames(film: FrameSource, plan: Plan, policy: str) -> Iterator[list[Rendered]]:
     """Every frame but the first, filtered by itself; pixels are all that is kept of each."""
     for number in range(1, film.count):
-        _, results = _filtered(film.frame(number), plan)
+        _, results = _filtered(film.read(number), plan)
         yield [render(one, policy, 8) for one in results]
 
 
-def _frame_notes(film: Film, plan: Plan) -> tuple[str, ...]:
+def _frame_notes(film: FrameSource, plan: Plan) -> tuple[str, ...]:
     if film.count == 1 or plan.frame is not None:
         return ()
     return (f"holds {film.count} frames; the first is filtered, and --frame N takes another",)

@@ -10,8 +10,8 @@ from convcli.arithmetic.layers import JOINS, POOLS, output_shape
 from convcli.arithmetic.notation import format_layer
 from convcli.arithmetic.values import Shape, format_shapes
 from convcli.errors import LimitError, ShapeError
-from convcli.images.film import Header
-from convcli.images.reading import MAX_PIXELS
+from convcli.images import Header
+from convcli.images.read import MAX_PIXELS
 from convcli.pipeline.plan import Plan, Step
 
 

@@ -12,12 +12,18 @@ import numpy as np
 
 from convcli.engine.arrays import Array
 from convcli.errors import OutputError, ShapeError
-from convcli.files import check_output, replacing
-from convcli.images.deep import EXTRA
+from convcli.files import atomic_write, check_output
+from convcli.images import Picture, Values
+from convcli.images.formats import DEEP_EXTRA
 from convcli.images.metadata import Metadata
-from convcli.images.picture import Picture, Values
-from convcli.images.ranges import Ranged, to_pixels
-from convcli.images.writing import fitting, holds_floats, write_film, write_floats, write_picture
+from convcli.images.quantize import Quantized, quantize
+from convcli.images.write import (
+    can_write_floats,
+    fit_to_format,
+    write_floats,
+    write_frames,
+    write_picture,
+)
 from convcli.pipeline.outputs import NUMBER_SUFFIXES, OutputTarget, channel_label, format_name
 from convcli.pipeline.plan import Plan
 
@@ -61,7 +67,7 @@ class Rendered(NamedTuple):
         What belongs to the input.
     """
 
-    ranged: Ranged
+    ranged: Quantized
     alpha: Values | None
     metadata: Metadata
 
@@ -82,8 +88,8 @@ def is_image(channels: int) -> bool:
 
 def render(result: Picture, policy: str, depth: int) -> Rendered:
     """A feature map and its alpha as pixels of so many bits."""
-    alpha = None if result.alpha is None else to_pixels(result.alpha, "clamp", depth).pixels
-    return Rendered(to_pixels(result.values, policy, depth), alpha, result.metadata)
+    alpha = None if result.alpha is None else quantize(result.alpha, "clamp", depth).pixels
+    return Rendered(quantize(result.values, policy, depth), alpha, result.metadata)
 
 
 def write_maps(
@@ -160,7 +166,7 @@ def write_animations(
                 "or take one with --frame"
             )
         with _encoding(path) as stream:
-            write_film(stream, shots, format_name(path), loop, target.png_level)
+            write_frames(stream, shots, format_name(path), loop, target.png_level)
         worst = max(outcomes, key=lambda one: one.clipped)
         written.append(replace(worst, shape=(len(shots), *worst.shape)))
     return written
@@ -207,16 +213,16 @@ def _write(
     kind = format_name(path)
     if kind in NUMBER_SUFFIXES:
         numbers = squeeze_channel(result.values)
-        with replacing(path) as stream:
+        with atomic_write(path) as stream:
             _write_npy(stream, numbers) if kind == ".npy" else _write_csv(stream, numbers)
         return OutputFile(path, numbers.shape)
-    if keep_floats and holds_floats(kind, result.values.shape[2]):
+    if keep_floats and can_write_floats(kind, result.values.shape[2]):
         with _encoding(path) as stream:
             write_floats(stream, result.values, result.metadata)
         return OutputFile(path, squeeze_channel(result.values).shape)
     written = _write_picture(path, render(result, policy, result.depth or 8), target)
     if keep_floats and kind == "TIFF":
-        note = f"TIFF is written with 8 bits a channel; {EXTRA} keeps real numbers of several"
+        note = f"TIFF is written with 8 bits a channel; {DEEP_EXTRA} keeps real numbers of several"
         written = replace(written, notes=(*written.notes, note))
     return written
 
@@ -231,7 +237,7 @@ def _write_picture(path: str, drawn: Rendered, target: OutputTarget) -> OutputFi
 @contextmanager
 def _encoding(path: str) -> Iterator[BinaryIO]:
     """A file for an encoder, which raises what it likes for what its format cannot hold."""
-    with replacing(path) as stream:
+    with atomic_write(path) as stream:
         try:
             yield stream
         except (ValueError, OverflowError, RuntimeError, struct.error) as error:
@@ -242,7 +248,7 @@ def _encoding(path: str) -> Iterator[BinaryIO]:
 def _fitted(path: str, drawn: Rendered) -> tuple[Values, OutputFile]:
     """Pixels that the path's format can hold, and what became of them."""
     ranged = drawn.ranged
-    pixels, notes = fitting(ranged.pixels, drawn.alpha, format_name(path))
+    pixels, notes = fit_to_format(ranged.pixels, drawn.alpha, format_name(path))
     notes = (*(() if ranged.note is None else (ranged.note,)), *notes)
     return pixels, OutputFile(
         path, squeeze_channel(pixels).shape, ranged.policy, ranged.clipped, notes

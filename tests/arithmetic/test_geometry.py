@@ -6,14 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.oracles import (
-    PADDING_NAMES,
-    Geometry,
-    count_windows,
-    geometries,
-    pairs,
-    sides_of_axis,
-)
+from support.oracles import PADDING_NAMES, Geometry, count_windows, geometries, pairs, sides_of_axis
 from support.peers import require_peer
 
 from convcli.arithmetic.geometry import Axis, Window, effective_kernel, formula, output_size, window

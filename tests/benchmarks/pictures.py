@@ -27,7 +27,7 @@ def rows(profile: Profile) -> list[Row]:
 
 def writing(megapixels: float, level: int) -> Any:
     def prepare(_: Workplace) -> Contest:
-        from convcli.images.writing import write_picture
+        from convcli.images.write import write_picture
 
         pixels = photograph(*sides(megapixels))
 

@@ -241,20 +241,20 @@ def test_a_tiff_of_no_numbers_that_are_known_is_refused(tmp_path: Path) -> None:
 def test_it_is_said_where_sixteen_bits_become_eight(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("convcli.images.modes.can_hold", lambda _: False)
-    monkeypatch.setattr("convcli.images.reading.can_hold", lambda _: False)
+    monkeypatch.setattr("convcli.images.pillow.has_deep_codec", lambda _: False)
+    monkeypatch.setattr("convcli.images.read.has_deep_codec", lambda _: False)
     deep = np.random.default_rng(0).integers(0, 1 << 16, (4, 5, 3), np.uint16)
     with (tmp_path / "deep.png").open("wb") as stream:
         write_png(stream, deep)
     done = here("apply", "deep.png", "-k", "identity", "-o", "out.png", cwd=tmp_path)
     assert done.code == 0
-    assert "holds 16-bit colours, read as 8-bit ones; pip install 'convcli[deep]'" in done.stderr
+    assert "holds 16-bit colors, read as 8-bit ones; pip install 'convcli[deep]'" in done.stderr
 
 
 def test_it_is_said_where_real_numbers_become_eight_bits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("convcli.images.writing.can_hold", lambda _: False)
+    monkeypatch.setattr("convcli.images.write.has_deep_codec", lambda _: False)
     np.save(tmp_path / "in.npy", np.random.default_rng(1).normal(size=(4, 5, 3)))
     done = here("apply", "in.npy", "-k", "identity", "-o", "out.tif", cwd=tmp_path)
     assert (done.code, "keeps real numbers of several" in done.stderr) == (0, True)

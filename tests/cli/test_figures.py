@@ -23,7 +23,7 @@ from convcli.arithmetic.graph import INPUT, backtrace
 from convcli.arithmetic.network import walk
 from convcli.cli.sight import drawn_maps
 from convcli.engine.filter2d import filter2d
-from convcli.kernels.spec import load_kernel
+from convcli.kernels import load_kernel
 from convcli.pictures.theme import LIGHT
 
 CAT, EDGE, GRID = (SAMPLES / name for name in ("cat.jpg", "edge.csv", "grid5.csv"))

@@ -69,7 +69,7 @@ NOT_FOR_A_PICTURE = (
     "convcli.batch.dask", "convcli.batch.pool", "convcli.batch.processes",
     "convcli.cli.commands.shape", "convcli.cli.networks", "convcli.cli.sight", "convcli.cli.tables",
     "convcli.engine.explain", "convcli.engine.gradients", "convcli.engine.pooling",
-    "convcli.images.floats", "convcli.pictures",
+    "convcli.images.high_depth", "convcli.pictures",
 )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from support.oracles import MODES, filter_channels, pixels, reals, whole_numbers
 
 from convcli.engine import scratch
 from convcli.engine.filter2d import filter2d, filter_bands, prepare_filter
-from convcli.kernels.spec import load_kernel
+from convcli.kernels import load_kernel
 from convcli.parallel import parallel_for, set_threads
 
 GAUSSIAN = load_kernel("gaussian:2").matrix

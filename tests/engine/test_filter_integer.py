@@ -20,8 +20,8 @@ from convcli.engine.filter2d.integer_program import (
     scattered,
 )
 from convcli.engine.scratch import Scratch
+from convcli.kernels import load_kernel
 from convcli.kernels.bank import bank
-from convcli.kernels.spec import load_kernel
 
 modes = st.sampled_from(MODES)
 images = st.sampled_from([np.bool_, np.uint8, np.int8, np.uint16, np.int16])

@@ -22,8 +22,8 @@ from convcli.engine.filter2d.im2col import BandedLayout, banded_layout, banded_w
 from convcli.engine.filter2d.plan import candidates
 from convcli.engine.filter2d.problem import FilterProblem
 from convcli.engine.filter2d.separable import separate
+from convcli.kernels import load_kernel
 from convcli.kernels.bank import bank
-from convcli.kernels.spec import load_kernel
 
 SPECS = [
     "box:7", "ones:9", "gaussian:1.5", "gaussian:4", "log:1.4", "dog:1:1.6", "motion:9:45",

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from convcli.images.metadata import Metadata
-from convcli.images.png import PART_BYTES, SIGNATURE, filtered, joined_checksum, write_png
-from convcli.images.writing import write_picture
+from convcli.images.png import PART_BYTES, SIGNATURE, combine_adler32, filter_rows, write_png
+from convcli.images.write import write_picture
 from convcli.parallel import set_threads
 
 
@@ -99,14 +99,14 @@ def test_rows_of_any_length_are_written() -> None:
 
 def test_a_row_takes_the_filter_that_leaves_less() -> None:
     columns = np.tile(np.array([0, 200, 13, 90], np.uint8), (3, 1))[:, :, np.newaxis]
-    assert filtered(columns, 0, 3)[1:, 0].tolist() == [2, 2]
-    assert filtered(columns, 1, 3)[:, 0].tolist() == [2, 2]
-    assert filtered(columns.transpose(1, 0, 2).copy(), 0, 4)[1:, 0].tolist() == [1, 1, 1]
+    assert filter_rows(columns, 0, 3)[1:, 0].tolist() == [2, 2]
+    assert filter_rows(columns, 1, 3)[:, 0].tolist() == [2, 2]
+    assert filter_rows(columns.transpose(1, 0, 2).copy(), 0, 4)[1:, 0].tolist() == [1, 1, 1]
 
 
 @given(st.binary(max_size=500), st.binary(max_size=500))
 def test_checksums_join(first: bytes, second: bytes) -> None:
-    joined = joined_checksum(zlib.adler32(first), zlib.adler32(second), len(second))
+    joined = combine_adler32(zlib.adler32(first), zlib.adler32(second), len(second))
     assert joined == zlib.adler32(first + second)
 
 

@@ -10,28 +10,28 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from convcli.images.picture import resized, to_gray
-from convcli.images.ranges import POLICIES, to_pixels
-from convcli.images.writing import fitting
+from convcli.images.color import resize, to_gray
+from convcli.images.quantize import POLICIES, quantize
+from convcli.images.write import fit_to_format
 
 VALUES = np.array([-300.0, -128.5, -0.5, 0.5, 1.5, 127.0, 254.5, 255.5, 1000.0])
 
 
 def test_clamp_cuts_off_and_rounds_half_to_even() -> None:
-    ranged = to_pixels(VALUES, "clamp", 8)
+    ranged = quantize(VALUES, "clamp", 8)
     np.testing.assert_array_equal(ranged.pixels, [0, 0, 0, 0, 2, 127, 254, 255, 255])
     assert ranged.clipped == 4 / 9  # -0.5 rounds to 0, 255.5 to 256
 
 
 def test_abs_takes_sizes() -> None:
-    ranged = to_pixels(VALUES, "abs", 8)
+    ranged = quantize(VALUES, "abs", 8)
     np.testing.assert_array_equal(ranged.pixels, [255, 128, 0, 0, 2, 127, 254, 255, 255])
 
 
 def test_offset_puts_zero_at_mid_grey() -> None:
-    ranged = to_pixels(VALUES, "offset", 8)
+    ranged = quantize(VALUES, "offset", 8)
     np.testing.assert_array_equal(ranged.pixels, [0, 0, 128, 128, 130, 255, 255, 255, 255])
-    assert to_pixels(np.array([-32768.0, 0, 32767]), "offset", 16).pixels.tolist() == [
+    assert quantize(np.array([-32768.0, 0, 32767]), "offset", 16).pixels.tolist() == [
         0,
         32768,
         65535,
@@ -39,7 +39,7 @@ def test_offset_puts_zero_at_mid_grey() -> None:
 
 
 def test_rescale_stretches_from_the_least_to_the_largest() -> None:
-    ranged = to_pixels(np.array([-2.0, 0.0, 2.0, 6.0]), "rescale", 8)
+    ranged = quantize(np.array([-2.0, 0.0, 2.0, 6.0]), "rescale", 8)
     np.testing.assert_array_equal(ranged.pixels, [0, 64, 128, 255])
     assert ranged.note == "rescaled -2..6 to 0..255"
     assert ranged.clipped == 0
@@ -47,7 +47,7 @@ def test_rescale_stretches_from_the_least_to_the_largest() -> None:
 
 @pytest.mark.parametrize(("depth", "grey"), [(8, 128), (16, 32768)])
 def test_a_flat_map_is_rescaled_to_mid_grey(depth: int, grey: int) -> None:
-    ranged = to_pixels(np.full((2, 2), 7.5), "rescale", depth)
+    ranged = quantize(np.full((2, 2), 7.5), "rescale", depth)
     assert (ranged.pixels == grey).all()
     assert "7.5" in (ranged.note or "")
 
@@ -59,9 +59,9 @@ def test_a_flat_map_is_rescaled_to_mid_grey(depth: int, grey: int) -> None:
 def test_the_policy_that_would_keep_everything_is_named(
     low: float, high: float, named: str
 ) -> None:
-    ranged = to_pixels(np.array([low, 5.0, high], float), "clamp", 8)
+    ranged = quantize(np.array([low, 5.0, high], float), "clamp", 8)
     assert f"--range {named} would keep them" in (ranged.note or "")
-    assert to_pixels(np.array([low, 5.0, high], float), named, 8).clipped == 0
+    assert quantize(np.array([low, 5.0, high], float), named, 8).clipped == 0
 
 
 @example(np.array([0.0, 1e-309]), "rescale", 8)
@@ -73,7 +73,7 @@ def test_the_policy_that_would_keep_everything_is_named(
 def test_pixels_always_lie_in_their_range_and_keep_their_order(
     values: Any, policy: str, depth: int
 ) -> None:
-    ranged = to_pixels(values, policy, depth)
+    ranged = quantize(values, policy, depth)
     assert ranged.pixels.dtype == {8: np.uint8, 16: np.uint16}[depth]
     assert ranged.pixels.shape == values.shape
     assert 0 <= ranged.clipped <= 1
@@ -100,10 +100,10 @@ def test_grey_stays_as_it_is() -> None:
 def test_resizing_goes_to_height_and_width_and_invents_no_extremes() -> None:
     values = np.zeros((8, 8, 2))
     values[:, 4:] = 100
-    large = resized(values, (16, 24))
+    large = resize(values, (16, 24))
     assert large.shape == (16, 24, 2)
     assert (large.min(), large.max()) == (0, 100)
-    np.testing.assert_allclose(resized(np.full((5, 7, 1), 42.0), (3, 2)), 42)
+    np.testing.assert_allclose(resize(np.full((5, 7, 1), 42.0), (3, 2)), 42)
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_resizing_goes_to_height_and_width_and_invents_no_extremes() -> None:
 def test_sixteen_bits_are_reduced_where_a_format_cannot_hold_them(
     shape: tuple[int, ...], image_format: str, fits: bool
 ) -> None:
-    pixels, notes = fitting(np.full(shape, 200 * 257, np.uint16), None, image_format)
+    pixels, notes = fit_to_format(np.full(shape, 200 * 257, np.uint16), None, image_format)
     assert (pixels.dtype == np.uint16) == fits
     assert (notes == ()) == fits
     assert set(pixels.flat) == {200 * 257 if fits else 200}

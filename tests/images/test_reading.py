@@ -14,7 +14,7 @@ from PIL import Image, TiffImagePlugin
 from support.peers import require_peer
 
 from convcli.errors import FileError, GridError, ImageError
-from convcli.images.reading import read_input
+from convcli.images.read import read_input
 
 Array = NDArray[Any]
 

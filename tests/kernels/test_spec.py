@@ -7,7 +7,7 @@ import pytest
 
 from convcli import ConvError, Kernel, load_kernel
 from convcli.errors import KernelError, LimitError
-from convcli.kernels.spec import file_of, kernel_shape
+from convcli.kernels import kernel_path, kernel_shape
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_an_inline_kernel_has_a_limit_too() -> None:
     ],
 )
 def test_a_file_is_known_by_its_suffix_or_an_at_sign(spec: str, path: str | None) -> None:
-    assert file_of(spec) == path
+    assert kernel_path(spec) == path
 
 
 def test_the_shape_of_a_kernel_is_known_by_its_spec() -> None:

@@ -20,7 +20,7 @@ from convcli.arithmetic.notation import format_layer, format_network, parse_laye
 from convcli.arithmetic.values import Shape
 from convcli.cli.networks import with_kernel_sizes
 from convcli.errors import ArgumentError
-from convcli.images.picture import Picture
+from convcli.images import Picture
 from convcli.pipeline.execute import filter_picture
 from convcli.pipeline.plan import Plan, make_layer_steps
 

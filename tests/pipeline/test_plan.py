@@ -13,8 +13,8 @@ from support.oracles import MODES, SCIPY_MODES, Geometry, filter_channels, geome
 
 from convcli.arithmetic.notation import parse_layer
 from convcli.errors import ArgumentError, KernelError, KernelFileError, LimitError, ShapeError
-from convcli.images.picture import Picture
-from convcli.kernels.kernel import Kernel
+from convcli.images import Picture
+from convcli.kernels import Kernel
 from convcli.pipeline.execute import filter_picture
 from convcli.pipeline.operations import convolve
 from convcli.pipeline.outputs import OutputTarget

@@ -15,8 +15,8 @@ import click
 from convcli import __version__
 from convcli.cli.blas import limit_blas_threads
 from convcli.cli.output import log
-from convcli.errors import ConvError, OutputError, suggestion
-from convcli.files import abandon
+from convcli.errors import ConvError, OutputError, did_you_mean
+from convcli.files import redirect_to_null
 
 COMMANDS = {
     "apply": "Filter images or grids of numbers with kernels.",
@@ -41,7 +41,7 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import the module of a command."""
         if cmd_name not in COMMANDS:
-            hint = suggestion(cmd_name, COMMANDS) or f"; there are {', '.join(sorted(COMMANDS))}"
+            hint = did_you_mean(cmd_name, COMMANDS) or f"; there are {', '.join(sorted(COMMANDS))}"
             ctx.fail(f"no command {cmd_name!r}{hint}")
         module = import_module(f"{__name__}.{cmd_name}")
         command: click.Command = getattr(module, cmd_name)
@@ -67,7 +67,7 @@ def run(arguments: Sequence[str]) -> int:
         elif HELPS.intersection(arguments):
             raise OutputError("standard output", "is closed")
     except BrokenPipeError:
-        abandon(sys.stdout)
+        redirect_to_null(sys.stdout)
         return BROKEN_PIPE
     except (KeyboardInterrupt, click.Abort):
         return INTERRUPTED
@@ -99,7 +99,7 @@ def _report(error: Exception) -> int:
     elif isinstance(error, ConvError):
         log(str(error))
     else:  # what the commands write goes through a boundary of its own: this is help, or a bug
-        abandon(sys.stdout)
+        redirect_to_null(sys.stdout)
         log(f"standard output: {getattr(error, 'strerror', None) or error}")
     return getattr(error, "exit_code", 1)
 

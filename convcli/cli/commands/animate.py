@@ -38,10 +38,10 @@ from convcli.engine.gradients import conv_transpose2d
 from convcli.engine.padding import pad2d
 from convcli.engine.pooling import avg_pool2d, max_pool2d
 from convcli.errors import ArgumentError, FileError, LimitError
-from convcli.files import check_output, make_folder, replacing
-from convcli.images.picture import to_gray
-from convcli.images.reading import read_input
-from convcli.kernels.spec import load_kernel
+from convcli.files import atomic_write, check_output, make_folder
+from convcli.images.color import to_gray
+from convcli.images.read import read_input
+from convcli.kernels import load_kernel
 from convcli.pictures.animation import Style, draw_frames, save_animation
 from convcli.pictures.scene import Numbers, Scene, input_index, make_scene, padded_size
 from convcli.pictures.theme import CELL, THEMES
@@ -182,7 +182,7 @@ def animate(**options: Any) -> None:
         return
     path = typed.output or ""
     check_output(path, force=typed.force, inputs=[typed.source] if typed.source else [])
-    with replacing(path) as stream:
+    with atomic_write(path) as stream:
         kind = KINDS[Path(path).suffix.lower()]
         save_animation(stream, scene, look, kind, fps=typed.fps, loop=typed.loop)
 
@@ -356,5 +356,5 @@ def _write_frames(scene: Scene, look: Style, typed: Typed) -> None:
     for path in paths:
         check_output(path, force=typed.force, inputs=[])
     for path, picture in zip(paths, draw_frames(scene, look), strict=True):
-        with replacing(path) as stream:
+        with atomic_write(path) as stream:
             picture.save(stream, "PNG", optimize=True)

@@ -29,9 +29,9 @@ from convcli.engine.explain import Explanation, explain_convolution, explain_poo
 from convcli.engine.im2col import im2col
 from convcli.engine.padding import pad2d
 from convcli.errors import ArgumentError, FileError
-from convcli.images.picture import to_gray
-from convcli.images.reading import read_input
-from convcli.kernels.spec import load_kernel
+from convcli.images.color import to_gray
+from convcli.images.read import read_input
+from convcli.kernels import load_kernel
 from convcli.pictures.text import format_explanation, format_matrices
 from convcli.pipeline.plan import Step, check_limits, make_convolution
 

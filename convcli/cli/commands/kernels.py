@@ -10,10 +10,9 @@ import click
 from convcli.cli.options import json_option
 from convcli.cli.output import escape_control, format_json, format_table, print_data
 from convcli.engine.filter2d.plan import choose
+from convcli.kernels import Kernel, load_kernel
 from convcli.kernels.bank import bank
-from convcli.kernels.kernel import Kernel
 from convcli.kernels.parametric import FAMILIES
-from convcli.kernels.spec import load_kernel
 
 MAX_COLUMNS = 15  # of a kernel whose cells still fit side by side
 
@@ -51,10 +50,10 @@ def all_kernels() -> list[Kernel]:
 def bank_text() -> str:
     """The bank, and the families with parameters, as two tables."""
     rows = [
-        [kernel.name, size_text(kernel), f"{kernel.sum:.6g}", str(kernel.rank), kernel.about]
+        [kernel.name, size_text(kernel), f"{kernel.sum:.6g}", str(kernel.rank), kernel.description]
         for kernel in bank().values()
     ]
-    families = [[family.form, family.example, family.about] for family in FAMILIES.values()]
+    families = [[family.syntax, family.example, family.description] for family in FAMILIES.values()]
     return "\n\n".join(
         [
             format_table(
@@ -112,7 +111,7 @@ def kernel_document(kernel: Kernel) -> dict[str, Any]:
         "origin": kernel.anchor,
         "sum": kernel.sum,
         "rank": kernel.rank,
-        "about": kernel.about,
+        "about": kernel.description,
         "source": kernel.source,
     }
 
@@ -123,4 +122,4 @@ def size_text(kernel: Kernel) -> str:
 
 
 def _words(kernel: Kernel) -> tuple[tuple[str, str], ...]:
-    return ("about", kernel.about), ("source", kernel.source)
+    return ("about", kernel.description), ("source", kernel.source)

@@ -40,8 +40,8 @@ from convcli.cli.progress import Progress
 from convcli.cli.report import has_output, print_report
 from convcli.engine.filter2d import METHODS
 from convcli.files import make_folder
-from convcli.images.ranges import POLICIES
-from convcli.images.reading import MAX_PIXELS
+from convcli.images.quantize import POLICIES
+from convcli.images.read import MAX_PIXELS
 from convcli.parallel import available_cores, set_threads
 from convcli.pipeline.outputs import validate_target
 from convcli.pipeline.plan import COMBINATIONS

@@ -9,8 +9,7 @@ from convcli.arithmetic.layers import Layer
 from convcli.cli.commands.apply.options import ApplyOptions
 from convcli.errors import ArgumentError, FileError, KernelError, KernelFileError
 from convcli.files import STDOUT
-from convcli.kernels.kernel import Kernel
-from convcli.kernels.spec import file_of
+from convcli.kernels import Kernel, kernel_path
 from convcli.pipeline.outputs import OutputTarget, number_duplicates, slugify
 from convcli.pipeline.plan import (
     Plan,
@@ -99,7 +98,7 @@ def _step(recipe: ApplyOptions, base: Layer, kernel: Kernel, spec: str) -> Step:
         try:
             kernel = kernel.normalized()
         except KernelError as error:
-            path = file_of(spec)
+            path = kernel_path(spec)
             if path is None:
                 raise KernelError(f"kernel {spec!r}: {error}") from None
             raise KernelFileError(path, str(error)) from error

@@ -12,17 +12,15 @@ import numpy as np
 from PIL import Image
 
 from convcli.errors import ArgumentError
-from convcli.images.alpha import on_white
-from convcli.images.decoders import load_plugin
-from convcli.images.deep import EXTRA, can_hold, write_deep
-from convcli.images.film import MILLISECONDS
-from convcli.images.formats import SIXTEEN_BIT
+from convcli.images import DEFAULT_DURATION_MS, Values
+from convcli.images.color import composite_on_white
+from convcli.images.formats import DEEP_EXTRA, SIXTEEN_BIT, has_deep_codec
 from convcli.images.metadata import NO_METADATA, Metadata, save_options
-from convcli.images.picture import Values
+from convcli.images.pillow import load_plugin
 from convcli.images.png import Chunk, write_png
 
 WITHOUT_ALPHA = ("JPEG",)
-METRES_PER_INCH = 0.0254
+METERS_PER_INCH = 0.0254
 
 _OPTIONS: dict[str, dict[str, Any]] = {
     "JPEG": {"quality": 95, "subsampling": 0},
@@ -31,7 +29,7 @@ _OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 
-def fitting(
+def fit_to_format(
     pixels: Values, alpha: Values | None, image_format: str
 ) -> tuple[Values, tuple[str, ...]]:
     """What a format can hold of pixels and their alpha, joined; also what to say of the rest.
@@ -48,7 +46,7 @@ def fitting(
     """
     notes = []
     if alpha is not None and image_format in WITHOUT_ALPHA:
-        pixels, alpha = on_white(pixels, alpha), None
+        pixels, alpha = composite_on_white(pixels, alpha), None
         notes.append(f"{image_format} has no transparency; the picture is laid on white")
     if alpha is not None and image_format == "GIF":
         half = np.iinfo(alpha.dtype).max // 2
@@ -58,9 +56,14 @@ def fitting(
         alpha = shown
     joined = pixels if alpha is None else np.concatenate([pixels, alpha], axis=2)
     is_plain_gray = image_format in SIXTEEN_BIT and joined.shape[2] == 1
-    if joined.dtype == np.uint8 or is_plain_gray or image_format == "PNG" or can_hold(image_format):
+    if (
+        joined.dtype == np.uint8
+        or is_plain_gray
+        or image_format == "PNG"
+        or has_deep_codec(image_format)
+    ):
         return joined, tuple(notes)
-    why = "" if image_format not in SIXTEEN_BIT else f"; {EXTRA} keeps them"
+    why = "" if image_format not in SIXTEEN_BIT else f"; {DEEP_EXTRA} keeps them"
     notes.append(f"{image_format} is written with 8 bits a channel, and 16 were there{why}")
     return np.rint(joined / 257).astype(np.uint8), tuple(notes)
 
@@ -72,7 +75,7 @@ def write_picture(
     metadata: Metadata = NO_METADATA,
     png_level: int | None = None,
 ) -> None:
-    """Encode (H, W, C) pixels that the format can hold: grey or RGB, and maybe alpha, last.
+    """Encode (H, W, C) pixels that the format can hold: gray or RGB, and maybe alpha, last.
 
     `png_level` is zlib's, 0 to 9; where left out, PNG is written as suits photographs.
     """
@@ -80,7 +83,9 @@ def write_picture(
         write_png(stream, pixels, _chunks(metadata, pixels.shape[2]), png_level)
         return
     if pixels.dtype == np.uint16 and pixels.shape[2] > 1:
-        write_deep(stream, pixels, metadata)
+        from convcli.images.high_depth import write_tiff
+
+        write_tiff(stream, pixels, metadata)
         return
     plane = pixels[:, :, 0] if pixels.shape[2] == 1 else pixels
     image = Image.fromarray(np.ascontiguousarray(plane))
@@ -95,9 +100,9 @@ def write_picture(
     image.save(stream, image_format, **options)
 
 
-def holds_floats(image_format: str, channels: int) -> bool:
+def can_write_floats(image_format: str, channels: int) -> bool:
     """Whether a format holds real numbers of so many channels, as far as it can be written here."""
-    return image_format == "TIFF" and (channels == 1 or can_hold("TIFF"))
+    return image_format == "TIFF" and (channels == 1 or has_deep_codec("TIFF"))
 
 
 def write_floats(stream: BinaryIO, values: Values, metadata: Metadata = NO_METADATA) -> None:
@@ -107,7 +112,9 @@ def write_floats(stream: BinaryIO, values: Values, metadata: Metadata = NO_METAD
     if not np.isfinite(numbers).all():
         raise ArgumentError("values are beyond what a TIFF of 32 bits holds; write .npy")
     if values.shape[2] > 1:
-        write_deep(stream, numbers, metadata)
+        from convcli.images.high_depth import write_tiff
+
+        write_tiff(stream, numbers, metadata)
         return
     held = io.BytesIO()
     options = _OPTIONS["TIFF"] | save_options(metadata, "TIFF", 1)
@@ -116,7 +123,7 @@ def write_floats(stream: BinaryIO, values: Values, metadata: Metadata = NO_METAD
     stream.write(held.getvalue())
 
 
-def write_film(
+def write_frames(
     stream: BinaryIO,
     frames: Sequence[tuple[Values, Metadata]],
     image_format: str,
@@ -138,7 +145,7 @@ def write_film(
     options = _options(image_format, png_level)
     options |= save_options(metadata, image_format, frames[0][0].shape[2])
     if image_format != "TIFF":  # whose pages do not move
-        options["duration"] = [one.duration or MILLISECONDS for _, one in frames]
+        options["duration"] = [one.duration or DEFAULT_DURATION_MS for _, one in frames]
         if image_format != "GIF":
             options["loop"] = loop
         elif loop != 1:  # it counts what follows the first play
@@ -161,7 +168,7 @@ def _chunks(metadata: Metadata, channels: int) -> list[Chunk]:
     if "icc_profile" in options:
         chunks.append((b"iCCP", b"ICC\0\0" + zlib.compress(options["icc_profile"])))
     if "dpi" in options:
-        across, down = (round(dots / METRES_PER_INCH) for dots in options["dpi"])
+        across, down = (round(dots / METERS_PER_INCH) for dots in options["dpi"])
         chunks.append((b"pHYs", struct.pack(">IIB", across, down, 1)))
     if "exif" in options:
         chunks.append((b"eXIf", options["exif"].removeprefix(b"Exif\0\0")))

@@ -8,15 +8,15 @@ from typing import NamedTuple
 import numpy as np
 
 from convcli.errors import ArgumentError
-from convcli.images.picture import Values
+from convcli.images import Values
 
 POLICIES = ("clamp", "abs", "rescale", "offset")
-PART_VALUES = 1 << 20  # that are mapped at once: a copy of them is made
-BEYOND = "a sum is beyond what floating point holds"
-WORTH_SAYING = 0.01  # the share of clipped values from which on a warning is given
+CHUNK_VALUES = 1 << 20  # that are mapped at once: a copy of them is made
+OVERFLOW = "a sum is beyond what floating point holds"
+WARN_CLIPPED_SHARE = 0.01  # the share of clipped values from which on a warning is given
 
 
-class Ranged(NamedTuple):
+class Quantized(NamedTuple):
     """What a range policy made of a feature map.
 
     Parameters
@@ -36,7 +36,7 @@ class Ranged(NamedTuple):
     note: str | None = None
 
 
-def to_pixels(values: Values, policy: str, depth: int) -> Ranged:
+def quantize(values: Values, policy: str, depth: int) -> Quantized:
     """Map values to 0..`2**depth - 1`, rounded half to even: the one rounding there is.
 
     Parameters
@@ -44,28 +44,28 @@ def to_pixels(values: Values, policy: str, depth: int) -> Ranged:
     values : ndarray
     policy : {"clamp", "abs", "rescale", "offset"}
         Cut off what does not fit; take sizes, then cut off; stretch least..largest to the whole
-        range; put zero at mid-grey, then cut off.
+        range; put zero at mid-gray, then cut off.
     depth : {8, 16}
         Bits of a pixel.
 
     Examples
     --------
-    >>> to_pixels(np.array([-4.0, 0.0, 4.0]), "rescale", 8).pixels
+    >>> quantize(np.array([-4.0, 0.0, 4.0]), "rescale", 8).pixels
     array([  0, 128, 255], dtype=uint8)
-    >>> to_pixels(np.array([-4.0, 0.0, 400.0]), "clamp", 8).clipped
+    >>> quantize(np.array([-4.0, 0.0, 400.0]), "clamp", 8).clipped
     0.6666666666666666
     """
     if policy == "rescale":
         return _rescaled(values, 2**depth - 1)
-    ranging = Ranging(values.shape, policy, depth)
-    most = max(PART_VALUES * len(values) // values.size, 1)
+    quantizer = Quantizer(values.shape, policy, depth)
+    most = max(CHUNK_VALUES * len(values) // values.size, 1)
     for start in range(0, len(values), most):
         rows = slice(start, start + most)
-        ranging.take(rows, values[rows].copy())
-    return ranging.ranged()
+        quantizer.add(rows, values[rows].copy())
+    return quantizer.result()
 
 
-class Ranging:
+class Quantizer:
     """Values that become pixels as they come, some rows at a time: by any policy but "rescale".
 
     Stretching needs the least and the largest value, which are known at the end alone.
@@ -79,10 +79,10 @@ class Ranging:
 
     Examples
     --------
-    >>> ranging = Ranging((2, 1), "clamp", 8)
-    >>> ranging.take(slice(1, 2), np.array([[300.0]]))
-    >>> ranging.take(slice(0, 1), np.array([[0.5]]))
-    >>> ranging.ranged().pixels.tolist(), ranging.ranged().clipped
+    >>> quantizer = Quantizer((2, 1), "clamp", 8)
+    >>> quantizer.add(slice(1, 2), np.array([[300.0]]))
+    >>> quantizer.add(slice(0, 1), np.array([[0.5]]))
+    >>> quantizer.result().pixels.tolist(), quantizer.result().clipped
     ([[0], [255]], 0.5)
     """
 
@@ -93,7 +93,7 @@ class Ranging:
         # Of every part: its least value, its largest, how many did not fit. Threads may add some.
         self._found: list[tuple[float, float, int]] = []
 
-    def take(self, rows: slice, values: Values) -> None:
+    def add(self, rows: slice, values: Values) -> None:
         """Map the values of some rows; they are overwritten on the way.
 
         Raises
@@ -112,44 +112,44 @@ class Ranging:
             np.rint(values, out=values)
         least, largest = float(values.min()), float(values.max())
         if math.isnan(least) or largest == math.inf:
-            raise ArgumentError(BEYOND)
+            raise ArgumentError(OVERFLOW)
         below = int(np.count_nonzero(values < 0)) if least < 0 else 0
         above = int(np.count_nonzero(values > white)) if largest > white else 0
         np.clip(values, 0, white, out=self._pixels[rows], casting="unsafe")
         self._found.append((least, largest, below + above))
 
     @property
-    def least(self) -> float:
+    def min_value(self) -> float:
         """The least value so far, on the scale of the pixels."""
         return min(found[0] for found in self._found)
 
-    def ranged(self) -> Ranged:
+    def result(self) -> Quantized:
         """What has become of all of them."""
         largest = max(found[1] for found in self._found)
         clipped = sum(found[2] for found in self._found) / self._pixels.size
         note = None
-        if clipped > WORTH_SAYING:
+        if clipped > WARN_CLIPPED_SHARE:
             zero = (self._white + 1) // 2
-            fits_offset = -zero <= self.least and largest <= self._white - zero
+            fits_offset = -zero <= self.min_value and largest <= self._white - zero
             keeping = "offset" if self._policy == "clamp" and fits_offset else "rescale"
             note = (
                 f"{clipped:.1%} of the values lie outside 0..{self._white} and were clipped; "
                 f"--range {keeping} would keep them"
             )
-        return Ranged(self._pixels, self._policy, clipped, note)
+        return Quantized(self._pixels, self._policy, clipped, note)
 
 
-def _rescaled(values: Values, white: int) -> Ranged:
+def _rescaled(values: Values, white: int) -> Quantized:
     least, largest = float(values.min()), float(values.max())
     if not math.isfinite(largest - least):
         raise ArgumentError(f"values of {least:.6g}..{largest:.6g} cannot be rescaled; try clamp")
     if least == largest:
         # Neither black nor white: a flat map has no least and no largest part.
         pixels = _integers(np.full(values.shape, (white + 1) // 2), white)
-        return Ranged(pixels, "rescale", note=f"every value is {least:.6g}; drawn as mid-grey")
+        return Quantized(pixels, "rescale", note=f"every value is {least:.6g}; drawn as mid-gray")
     stretched = (values.astype(np.float64, copy=False) - least) / (largest - least) * white
     note = f"rescaled {least:.6g}..{largest:.6g} to 0..{white}"
-    return Ranged(_integers(np.rint(stretched), white), "rescale", note=note)
+    return Quantized(_integers(np.rint(stretched), white), "rescale", note=note)
 
 
 def _integers(rounded: Values, white: int) -> Values:

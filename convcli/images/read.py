@@ -9,26 +9,32 @@ from typing import Any, BinaryIO, cast
 from PIL import Image
 
 from convcli.errors import GridError, ImageError
-from convcli.files import STDIN, STREAM_BYTES, opened
+from convcli.files import MAX_BUFFER_BYTES, STDIN, open_input
+from convcli.grids import MAX_TEXT_BYTES, OpenGrid, is_grid, load_grid, open_grid
 from convcli.grids.npy import NPY_MAGIC
-from convcli.grids.opening import TEXT_BYTES, OpenGrid, is_grid, open_grid, opened_grid
-from convcli.images.decoders import identified
-from convcli.images.deep import can_hold, read_deep
-from convcli.images.film import Film, Header
-from convcli.images.metadata import ORIENTATION, collected
-from convcli.images.modes import from_image, header_of, is_deep, some_alpha, turned_upright
-from convcli.images.picture import Picture
-from convcli.images.quiet import decoding, not_a_picture
+from convcli.images import FrameSource, Header, Picture
+from convcli.images.formats import has_deep_codec
+from convcli.images.metadata import ORIENTATION, read_metadata
+from convcli.images.pillow import (
+    apply_orientation,
+    decoder_errors,
+    drop_opaque,
+    has_deep_color,
+    identify,
+    read_header,
+    read_picture,
+    unknown_format_text,
+)
 
 MAX_PIXELS = 180_000_000
-PICTURE_BYTES = 2 << 30  # a picture file on disk
-MOST_FRAMES = 10_000
-MOST_PLAYS = 65_535  # that every format can say
-MOST_SMALL_READS = 300_000  # a decoder that takes more bytes one by one is lost in junk
+MAX_FILE_BYTES = 2 << 30  # a picture file on disk
+MAX_FRAMES = 10_000
+MAX_PLAYS = 65_535  # that every format can say
+MAX_SMALL_READS = 300_000  # a decoder that takes more bytes one by one is lost in junk
 
 _LAST_CHUNK = b"\0\0\0\0IEND\xaeB`\x82"
 _TIFF = (b"II*\0", b"MM\0*")
-_SIGNATURES = (
+_PICTURE_SIGNATURES = (
     b"\x89PNG",
     b"\xff\xd8\xff",
     b"RIFF",
@@ -56,48 +62,48 @@ def read_input(path: str, *, max_pixels: int = MAX_PIXELS, frame: int = 0) -> Pi
     FileError
         An `ImageError` or a `GridError`, with the cause.
     """
-    with opened_film(path, max_pixels=max_pixels) as film:
-        return film.frame(frame)
+    with open_frames(path, max_pixels=max_pixels) as film:
+        return film.read(frame)
 
 
 @contextmanager
-def opened_film(path: str, *, max_pixels: int = MAX_PIXELS) -> Iterator[Film]:
+def open_frames(path: str, *, max_pixels: int = MAX_PIXELS) -> Iterator[FrameSource]:
     """Open an input whose frames are read one by one; most have one.
 
     Parameters and errors are those of `read_input`.
     """
     if is_grid(path):
-        with opened_grid(path, max_pixels) as grid:
-            yield _still(grid, path)
+        with open_grid(path, max_pixels) as grid:
+            yield _grid_frames(grid, path)
         return
-    with opened(path, PICTURE_BYTES, lambda start: _most_held(start, path)) as stream:
+    with open_input(path, MAX_FILE_BYTES, lambda start: _max_buffered(start, path)) as stream:
         start = stream.read(4)
         stream.seek(0)
         if not start:
             raise ImageError(path, "is empty")
-        if path == STDIN and not start.startswith(_SIGNATURES):
-            yield _still(open_grid(stream, path, max_pixels), path)
+        if path == STDIN and not start.startswith(_PICTURE_SIGNATURES):
+            yield _grid_frames(load_grid(stream, path, max_pixels), path)
             return
         if start.startswith(_TIFF):
-            from convcli.images.floats import float_film, is_beyond_pillow
+            from convcli.images.high_depth import is_unknown_to_pillow, open_float_frames
 
-            if is_beyond_pillow(stream):
-                with float_film(stream, path, max_pixels) as film:
+            if is_unknown_to_pillow(stream):
+                with open_float_frames(stream, path, max_pixels) as film:
                     yield film
                 return
-        yield _film(stream, path, max_pixels)
+        yield _pillow_frames(stream, path, max_pixels)
 
 
-def _most_held(start: bytes, path: str) -> int:
+def _max_buffered(start: bytes, path: str) -> int:
     """How much of an input that cannot seek may be held, by how it starts."""
-    if start.startswith(_SIGNATURES):
-        return STREAM_BYTES
+    if start.startswith(_PICTURE_SIGNATURES):
+        return MAX_BUFFER_BYTES
     if path != STDIN and start:
-        raise ImageError(path, not_a_picture())
-    return STREAM_BYTES if start.startswith(NPY_MAGIC) else TEXT_BYTES
+        raise ImageError(path, unknown_format_text())
+    return MAX_BUFFER_BYTES if start.startswith(NPY_MAGIC) else MAX_TEXT_BYTES
 
 
-def _still(grid: OpenGrid, path: str) -> Film:
+def _grid_frames(grid: OpenGrid, path: str) -> FrameSource:
     """A grid as a film of one frame."""
     if len(grid.shape) not in (2, 3):
         raise GridError(path, f"must be (H, W) or (H, W, C), not {grid.shape}")
@@ -108,12 +114,12 @@ def _still(grid: OpenGrid, path: str) -> Film:
         values = grid.read().astype(native, copy=False)
         return Picture(values.reshape(height, width, channels))
 
-    return Film(path, 1, decode, Header((height, width, channels), native))
+    return FrameSource(path, 1, decode, Header((height, width, channels), native))
 
 
-def _film(stream: BinaryIO, path: str, max_pixels: int) -> Film:
+def _pillow_frames(stream: BinaryIO, path: str, max_pixels: int) -> FrameSource:
     """A picture's frames, of which none is decoded yet."""
-    with decoding(path):
+    with decoder_errors(path):
         image = _open(stream, path, max_pixels)
         if image.format == "PNG":
             image.verify()  # every chunk's checksum, which decoding alone does not look at
@@ -121,9 +127,9 @@ def _film(stream: BinaryIO, path: str, max_pixels: int) -> Film:
             stream.seek(0)
             image = _open(stream, path, max_pixels)
         count = getattr(image, "n_frames", 1)
-        if count > MOST_FRAMES:
-            raise ImageError(path, f"has {count:,} frames; the most is {MOST_FRAMES:,}")
-        header = header_of(image)
+        if count > MAX_FRAMES:
+            raise ImageError(path, f"has {count:,} frames; the most is {MAX_FRAMES:,}")
+        header = read_header(image)
 
     def decode(number: int) -> Picture:
         if count == 1:
@@ -132,16 +138,16 @@ def _film(stream: BinaryIO, path: str, max_pixels: int) -> Film:
         return decoded(number)
 
     def decoded(number: int) -> Picture:
-        with decoding(path):
+        with decoder_errors(path):
             image.seek(number)
             width, height = image.size  # a page's own
             if width * height > max_pixels:
                 raise ImageError(path, f"page {number} has {width * height:,} pixels")
-            deep = _deep(image, stream) if count == 1 and is_deep(image) else None
-            return deep or from_image(image, path)
+            deep = _deep(image, stream) if count == 1 and has_deep_color(image) else None
+            return deep or read_picture(image, path)
 
     kind = image.format or ""
-    return Film(path, count, decode, header, kind, _plays(image))
+    return FrameSource(path, count, decode, header, kind, _plays(image))
 
 
 def _check_last_chunk(stream: BinaryIO) -> None:
@@ -156,24 +162,26 @@ def _plays(image: Image.Image) -> int:
     loop = image.info.get("loop")
     if loop is None:
         return 1
-    return min(int(loop) + 1 if image.format == "GIF" and loop else int(loop), MOST_PLAYS)
+    return min(int(loop) + 1 if image.format == "GIF" and loop else int(loop), MAX_PLAYS)
 
 
 def _deep(image: Image.Image, stream: BinaryIO) -> Picture | None:
-    """A picture with 16-bit colours, where they can be read."""
+    """A picture with 16-bit colors, where they can be read."""
     kind = image.format or ""
-    if not can_hold(kind):
+    if not has_deep_codec(kind):
         return None
-    metadata, orientation = collected(image), image.getexif().get(ORIENTATION, 1)
-    pixels = turned_upright(read_deep(stream, kind), orientation)
+    from convcli.images.high_depth import read_deep
+
+    metadata, orientation = read_metadata(image), image.getexif().get(ORIENTATION, 1)
+    pixels = apply_orientation(read_deep(stream, kind), orientation)
     alpha = pixels[:, :, 3:] if pixels.shape[2] == 4 else None
-    return Picture(pixels[:, :, :3], 16, some_alpha(alpha), metadata)
+    return Picture(pixels[:, :, :3], 16, drop_opaque(alpha), metadata)
 
 
 def _open(stream: BinaryIO, path: str, max_pixels: int) -> Image.Image:
     """Read the header alone, and refuse more pixels than are allowed."""
     Image.MAX_IMAGE_PIXELS = None  # the limit is ours
-    image = identified(cast("BinaryIO", _Impatient(stream)))
+    image = identify(cast("BinaryIO", _JunkGuard(stream)))
     width, height = image.size
     if width * height > max_pixels:
         raise ImageError(
@@ -184,7 +192,7 @@ def _open(stream: BinaryIO, path: str, max_pixels: int) -> Image.Image:
     return image
 
 
-class _Impatient:
+class _JunkGuard:
     """A stream that gives up where a decoder looks through junk byte by byte."""
 
     def __init__(self, stream: BinaryIO) -> None:
@@ -195,7 +203,7 @@ class _Impatient:
         """Read as the stream does."""
         if 0 <= size <= 2:
             self._small_reads += 1
-            if self._small_reads > MOST_SMALL_READS:
+            if self._small_reads > MAX_SMALL_READS:
                 raise ValueError("what follows its start is junk")
         return self._stream.read(size)
 
