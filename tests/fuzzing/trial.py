@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from support.ended import Ended
+
 SECONDS = 5  # of processor time
 WAIT = 60  # seconds by the clock: whoever sleeps for so long does not work
 GIGABYTES = 3  # of addresses: what would take more fails, and takes no machine with it
@@ -34,16 +36,6 @@ class Trial:
     arguments: tuple[str, ...]
     files: dict[str, bytes]
     stdin: str | None = None
-
-
-@dataclass(frozen=True)
-class Ended:
-    code: int
-    stdout: bytes
-    stderr: bytes
-    megabytes: float
-    seconds: float
-    left: dict[str, bytes]
 
 
 def run(trial: Trial, folder: Path) -> Ended:

@@ -1,0 +1,76 @@
+"""What the tests of `animate` share."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from PIL import Image
+from support.command import SAMPLES, here
+from support.looking import near
+
+from convcli.cli.commands import animate
+from convcli.pictures.scene import Scene
+from convcli.pictures.theme import CELL, GAP, LINE, MARGIN
+
+Pair = tuple[int, int]
+GRID = SAMPLES / "grid5.csv"
+
+
+def drawn(folder: Path, *arguments: str | Path) -> list[Image.Image]:
+    """Draw an animation as numbered PNGs, and open them."""
+    done = here("animate", *arguments, "--frames", "out", "--force", cwd=folder)
+    assert (done.code, done.text, done.stderr) == (0, "", "")
+    pictures = []
+    for path in sorted((folder / "out").iterdir()):
+        with Image.open(path) as picture:
+            pictures.append(picture.convert("RGB"))
+    return pictures
+
+
+class Seen:
+    """The cells of one frame, by their colours."""
+
+    def __init__(self, picture: Image.Image, rows: Pair, columns: Pair, cell: int = CELL) -> None:
+        grids = cell * sum(columns) + 2 * GAP
+        top, high = MARGIN + LINE * 1.5, cell * max(rows)
+        left = (picture.width - grids) / 2
+        corners = ((left, rows[0], columns[0]),
+                   (left + cell * columns[0] + 2 * GAP, rows[1], columns[1]))  # fmt: skip
+        self.picture, self.cell = picture, cell
+        self.places = [
+            {
+                (row, column): (
+                    round(start + column * cell),
+                    round(top + (high - cell * height) // 2 + row * cell),
+                )
+                for row in range(height)
+                for column in range(width)
+            }
+            for start, height, width in corners
+        ]
+
+    def of(self, color: Any, *, grid: int) -> set[Pair]:
+        """The cells that have this colour, a little inside their corner: there is no text."""
+        return {
+            place
+            for place, (x, y) in self.places[grid].items()
+            if near(self.picture.getpixel((x + 4, y + 4)), color)
+        }
+
+    def edges(self, place: Pair) -> int:
+        """How often the colour changes along a cell's lower edge, inside its corners."""
+        x, y = self.places[0][place]
+        line = [self.picture.getpixel((x + 2 + step, y + self.cell - 1)) for step in range(30)]
+        return sum(one != other for one, other in pairwise(line))
+
+
+def scene_of(folder: Path, *arguments: str | Path) -> Scene:
+    """The scene that the command makes, which is not drawn."""
+    with patch.object(animate, "_write_frames") as write:
+        done = here("animate", *arguments, "--frames", "out", cwd=folder)
+    assert (done.code, done.stderr) == (0, "")
+    scene: Scene = write.call_args.args[0]
+    return scene
