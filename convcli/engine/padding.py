@@ -162,7 +162,7 @@ def copy_padded(array: Array, rows: range, columns: range, target: Array) -> Non
     """Copy these rows and columns of the last two axes; zeros where there are none.
 
     >>> target = np.empty((2, 3))
-    >>> look(np.array([[1.0, 2.0], [3.0, 4.0]]), range(-1, 1), range(0, 6, 2), target)
+    >>> copy_padded(np.array([[1.0, 2.0], [3.0, 4.0]]), range(-1, 1), range(0, 6, 2), target)
     >>> target
     array([[0., 0., 0.],
            [1., 0., 0.]])
@@ -181,7 +181,7 @@ def copy_padded(array: Array, rows: range, columns: range, target: Array) -> Non
 def clip_range(positions: range, size: int) -> tuple[slice, slice]:
     """Which of the ascending positions lie in `range(size)`, and as a slice of it.
 
-    >>> within(range(-3, 9, 2), 4)
+    >>> clip_range(range(-3, 9, 2), 4)
     (slice(2, 4, None), slice(1, 4, 2))
     """
     step = positions.step

@@ -46,8 +46,8 @@ class BandedLayout(NamedTuple):
 def banded_layout(kernel: tuple[int, int]) -> BandedLayout:
     """The layout that was measured to be the fastest for a kernel of (kh, kw).
 
-    >>> layout((3, 3)), layout((15, 15))
-    (Layout(unrolled=3, shifts=1, stacked=1), Layout(unrolled=4, shifts=4, stacked=4))
+    >>> banded_layout((3, 3)), banded_layout((15, 15))
+    (BandedLayout(unrolled=3, shifts=1, stacked=1), BandedLayout(unrolled=4, shifts=4, stacked=4))
     """
     high, wide = kernel
     if wide == 1:
@@ -76,7 +76,7 @@ def banded_im2col_algorithm(task: FilterProblem) -> Algorithm:
 def banded_weights(kernel: Array, plan: BandedLayout) -> Array:
     """The weights as one matrix, (shifts·stacked, (stacked + kh - 1)·unrolled).
 
-    >>> banded_weights(np.array([[1, 2], [3, 4]]), Layout(2, 1, 2))
+    >>> banded_weights(np.array([[1, 2], [3, 4]]), BandedLayout(2, 1, 2))
     array([[1., 2., 3., 4., 0., 0.],
            [0., 0., 1., 2., 3., 4.]])
     """

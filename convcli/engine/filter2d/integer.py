@@ -92,7 +92,7 @@ def sum_bounds(weights: Array, image: np.dtype[Any]) -> tuple[int, int]:
 def smallest_type(bounds: tuple[int, int]) -> np.dtype[Any] | None:
     """The smallest type of integers that holds all sums; steps on the way may wrap around.
 
-    >>> exact_type((0, 40_000)), exact_type((-1, 40_000)), exact_type((0, 1 << 40))
+    >>> smallest_type((0, 40_000)), smallest_type((-1, 40_000)), smallest_type((0, 1 << 40))
     (dtype('uint16'), dtype('int32'), None)
     """
     for kind in _TYPES:

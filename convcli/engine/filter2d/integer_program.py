@@ -51,8 +51,8 @@ class IntegerProgram:
 
     Examples
     --------
-    >>> program = Program()
-    >>> program.result = line(program, Value(0), [1, 2, 1], 1)
+    >>> program = IntegerProgram()
+    >>> program.result = line(program, Tap(0), [1, 2, 1], 1)
     >>> len(program.steps), program.run(np.array([0, 0, 1, 0, 0])).tolist()
     (2, [1, 2, 1])
     """
@@ -213,8 +213,8 @@ def line(program: IntegerProgram, value: Tap, weights: Sequence[int], step: int)
 def run_of(program: IntegerProgram, value: Tap, count: int, step: int) -> Tap:
     """The sum of so many neighbours: sums of sums, or one neighbour more.
 
-    >>> program = Program()
-    >>> program.result = run_of(program, Value(0), 15, 1)
+    >>> program = IntegerProgram()
+    >>> program.result = run_of(program, Tap(0), 15, 1)
     >>> len(program.steps), program.run(np.ones(16, np.int16)).tolist()
     (5, [15, 15])
     """
