@@ -1,9 +1,9 @@
-"""Batches: a job an input, which any worker can do, and a report of each."""
+"""Batches: a job for each input, which any worker can run, and a report of each job."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import chain, compress, takewhile
 from pathlib import Path
@@ -31,18 +31,20 @@ class Job:
     source : str
         The input, as it was typed.
     plan : Plan
-    target : Target
+    target : OutputTarget
     figure : str, optional
-        Where the picture of its way goes.
+        The file of a figure of input, kernels and maps.
     skip_existing : bool
-        Leave out what was written before.
-    since : float, optional
-        When the batch began, where a job may come twice, as it does when a worker dies: an output
-        that is no older was written by an earlier attempt, and is replaced.
-    folder : str
-        What names are relative to, for a worker that is somewhere else.
+        Leave existing outputs as they are.
+    started_at : float, optional
+        When the batch began, in seconds since the epoch, for a job that may be run twice, as it is
+        after its worker died: an output that is no older comes from the earlier attempt, and is
+        replaced.
+    working_dir : str
+        The folder that names are relative to, for a worker that runs in another; empty for this
+        process's own.
     output_dir : str, optional
-        A folder for the worker to make.
+        A folder for the worker to create.
     """
 
     source: str
@@ -50,74 +52,74 @@ class Job:
     target: OutputTarget
     figure: str | None = None
     skip_existing: bool = False
-    since: float | None = None
-    folder: str = ""
+    started_at: float | None = None
+    working_dir: str = ""
     output_dir: str | None = None
 
     @property
     def path(self) -> str:
-        """Where the input is."""
-        return self.source if self.source == STDIN else self._placed(self.source)
+        """The path of the input."""
+        return self.source if self.source == STDIN else self._absolute(self.source)
 
     def resolve(self) -> Job:
-        """The same job, every name but the input's made absolute where it has a folder."""
-        if not self.folder:
+        """Return the job with every name but the input's made absolute, given a `working_dir`."""
+        if not self.working_dir:
             return self
         template, protected = self.target.template, self.target.protected
         target = replace(
             self.target,
-            template=None if template is None else self._placed(template),
-            protected=tuple(map(self._placed, protected)),
+            template=None if template is None else self._absolute(template),
+            protected=tuple(map(self._absolute, protected)),
         )
-        figure = None if self.figure is None else self._placed(self.figure)
-        output_dir = None if self.output_dir is None else self._placed(self.output_dir)
+        figure = None if self.figure is None else self._absolute(self.figure)
+        output_dir = None if self.output_dir is None else self._absolute(self.output_dir)
         return replace(self, target=target, figure=figure, output_dir=output_dir)
 
     def display_path(self, path: str) -> str:
-        """A name as the user would write it."""
+        """Return a path as the user would write it."""
         if path == self.path:
             return self.source
-        is_within = self.folder and not Path(self.target.template or "").is_absolute()
-        return path.removeprefix(f"{self.folder}{os.sep}") if is_within else path
+        is_within = self.working_dir and not Path(self.target.template or "").is_absolute()
+        return path.removeprefix(f"{self.working_dir}{os.sep}") if is_within else path
 
     def exists_before(self, path: str) -> bool:
-        """Whether a file was there before the batch began."""
+        """Whether a file existed before the batch began."""
         # Path.exists() raises where it may not look.
-        return os.path.exists(path) and not self.has_written(path)  # noqa: PTH110
+        return os.path.exists(path) and not self.is_from_earlier_attempt(path)  # noqa: PTH110
 
-    def has_written(self, path: str) -> bool:
-        """Whether a file comes from an earlier attempt at this job."""
+    def is_from_earlier_attempt(self, path: str) -> bool:
+        """Whether a file was written by an earlier attempt at this job."""
         try:
-            return self.since is not None and Path(path).stat().st_mtime >= self.since
+            return self.started_at is not None and Path(path).stat().st_mtime >= self.started_at
         except (OSError, ValueError):
             return False
 
-    def _placed(self, path: str) -> str:
-        return str(Path(self.folder) / path) if self.folder else path
+    def _absolute(self, path: str) -> str:
+        return str(Path(self.working_dir) / path) if self.working_dir else path
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What became of one input: little enough to be sent from a worker, and to be kept.
+    """The result of a job, small enough to be sent from a worker and kept.
 
     Parameters
     ----------
     source : str
         The input, as it was typed.
-    written : tuple of Written
-        The files made of it.
+    written : tuple of OutputFile
+        The files that were written.
     skipped : tuple of str
-        The files that were there already.
+        The files that existed already, and were left.
     notes : tuple of str
-        What the user would want to know.
+        Remarks for the user.
     seconds : float
-        How long it took.
+        Elapsed time.
     error : str, optional
         Why it failed: `PATH: cause`.
     text : str
-        What is to be printed of its maps.
-    rehearsals : tuple of Rehearsal
-        What its header said of the work; of several parts, where some results were there.
+        Text to print, made of the maps.
+    routes : tuple of Route
+        How the input was filtered, or would be: one for each part of the job that was run.
     """
 
     source: str
@@ -130,139 +132,142 @@ class Report:
     routes: tuple[Route, ...] = ()
 
 
-Render: TypeAlias = Callable[[Outcome, Job], str]
+RenderText: TypeAlias = Callable[[Outcome, Job], str]
 
 
-def run_job(job: Job, render: Render | None = None) -> Report:
-    """Do one job; whatever is wrong with its files ends up in the report.
+def run_job(job: Job, render_text: RenderText | None = None) -> Report:
+    """Run one job; an error of its files ends up in the report.
 
     Parameters
     ----------
     job : Job
-    render : callable, optional
-        Makes text of an outcome, while its maps are at hand.
+    render_text : callable, optional
+        Makes text of an outcome, whose maps are kept for it.
     """
-    placed = job.resolve()
-    parts, there = split_missing(placed)
-    skipped = tuple(map(job.display_path, there))
+    local = job.resolve()
+    parts, existing = split_missing(local)
+    skipped = tuple(map(job.display_path, existing))
+    keep_maps = render_text is not None
     try:
-        if placed.output_dir is not None:
-            make_folder(placed.output_dir)
-        outcomes = [(_outcome(part, keep_maps=render is not None), part) for part in parts]
+        if local.output_dir is not None:
+            make_folder(local.output_dir)
+        outcomes = [_process_or_retry(part, keep_maps=keep_maps) for part in parts]
     except FileError as error:
         return Report(job.source, error=f"{job.display_path(error.path)}: {error.cause}")
     except ConvError as error:
         return Report(job.source, error=str(error))
+    texts = map(render_text, outcomes, parts) if render_text else ()
     return Report(
         job.source,
         tuple(
-            replace(one, path=job.display_path(one.path))
-            for outcome, _ in outcomes
-            for one in outcome.written
+            replace(file, path=job.display_path(file.path))
+            for outcome in outcomes
+            for file in outcome.written
         ),
         skipped,
-        tuple(note for outcome, _ in outcomes for note in outcome.notes),
-        sum(outcome.seconds for outcome, _ in outcomes),
-        text="".join(render(outcome, part) for outcome, part in outcomes) if render else "",
-        routes=tuple(outcome.rehearsal for outcome, _ in outcomes if outcome.rehearsal),
+        tuple(note for outcome in outcomes for note in outcome.notes),
+        sum(outcome.seconds for outcome in outcomes),
+        text="".join(texts),
+        routes=tuple(outcome.route for outcome in outcomes),
     )
 
 
 def dry_run_job(job: Job) -> Report:
-    """Find out what a job would come to, from its input's header; nothing is written."""
+    """Report what a job would do, from its input's header; nothing is written."""
     parts, skipped = split_missing(job)
-    found: list[Route] = []
+    routes: list[Route] = []
     is_new = job.output_dir is not None and not os.path.lexists(job.output_dir)
     try:
         for part in parts:
             if part.figure is not None:
                 check_output(part.figure, force=job.target.force, inputs=job.target.protected)
             figures = () if part.figure is None else (part.figure,)
-            one = inspect_input(
+            route = inspect_input(
                 *(part.source, part.plan, part.target),
                 is_folder_new=is_new,
                 draws_figure=part.figure is not None,
             )
-            found.append(one._replace(outputs=(*one.outputs, *figures)))
-            check_memory(found[-1].memory, part.plan, part.source)
+            routes.append(route._replace(outputs=(*route.outputs, *figures)))
+            check_memory(route.memory, part.plan, part.source)
     except ConvError as error:
-        return Report(job.source, skipped=skipped, error=str(error), routes=tuple(found))
-    return Report(job.source, skipped=skipped, routes=tuple(found))
+        return Report(job.source, skipped=skipped, error=str(error), routes=tuple(routes))
+    return Report(job.source, skipped=skipped, routes=tuple(routes))
 
 
 def split_missing(job: Job) -> tuple[list[Job], tuple[str, ...]]:
-    """The parts of a job that are to be done, and the files that are there and stay."""
+    """Return jobs for the outputs that are missing, and the files that exist and are left."""
     if not job.skip_existing:
         return [job], ()
-    return missing_parts(job), tuple(chain.from_iterable(existing_files(job)))
+    existing = _existing_files(job)
+    return _missing_parts(job, existing), tuple(chain.from_iterable(existing))
 
 
-def existing_files(job: Job) -> list[list[str]]:
-    """What is there of each map of a job: its file, or those of its channels, two at least.
+def _existing_files(job: Job) -> list[list[str]]:
+    """Return the existing files of each map: its file, or those of its channels, two at least.
 
-    Channel 0 is written last: where it is, all are.
+    Channel 0 is written last: where it exists, all do.
     """
-    found = []
+    existing = []
     for label, path in zip(job.target.labels, job.target.paths(job.source), strict=False):
         channels = takewhile(job.exists_before, job.target.channel_paths(job.source, label))
         files = [path] if job.exists_before(path) else list(channels)
-        found.append(files if files == [path] or len(files) > 1 else [])
-    return found
+        existing.append(files if files == [path] or len(files) > 1 else [])
+    return existing
 
 
-def missing_parts(job: Job) -> list[Job]:
-    """What is left to do of a job, some of whose outputs may be there: the maps, the figure."""
-    target, plan = replace(job.target, keeps=job.exists_before), job.plan
-    is_missing = [not files for files in existing_files(job)]
+def _missing_parts(job: Job, existing: list[list[str]]) -> list[Job]:
+    """Return a job for the maps without a file, and one for the figure if only that is missing."""
+    target, plan = replace(job.target, keep_existing=job.exists_before), job.plan
+    is_missing = [not files for files in existing]
     needs_figure = job.figure is not None and not job.exists_before(job.figure)
     if all(is_missing) and needs_figure == (job.figure is not None):
         return [replace(job, target=target)]
     parts = []
     if any(is_missing):
-        some = replace(job, figure=None, target=target)
+        maps = replace(job, figure=None, target=target)
         if not all(is_missing):  # then there are several, of a kernel each
-            some = replace(
-                some,
+            maps = replace(
+                maps,
                 plan=replace(plan, kernels=tuple(compress(plan.kernels, is_missing))),
                 target=replace(target, labels=tuple(compress(target.labels, is_missing))),
             )
-        parts.append(some)
+        parts.append(maps)
     if needs_figure:
         parts.append(replace(job, target=replace(target, template=None)))
     return parts
 
 
-def _outcome(job: Job, *, keep_maps: bool) -> Outcome:
+def _process_or_retry(job: Job, *, keep_maps: bool) -> Outcome:
     """Filter one input; a second attempt replaces what the first one wrote."""
     try:
-        return _made(job, keep_maps=keep_maps)
+        return _process(job, keep_maps=keep_maps)
     except OutputError as error:
-        if not job.has_written(error.path):
+        if not job.is_from_earlier_attempt(error.path):
             raise
     again = replace(job, target=replace(job.target, force=True))
-    return _made(again, keep_maps=keep_maps)
+    return _process(again, keep_maps=keep_maps)
 
 
-def _made(job: Job, *, keep_maps: bool) -> Outcome:
-    """Filter one input, and draw the way that it went where there is to be a figure."""
+def _process(job: Job, *, keep_maps: bool) -> Outcome:
+    """Filter one input, and draw its figure if there is to be one."""
     if job.figure is None:
         return process(job.path, job.plan, job.target, keep_maps=keep_maps)
     check_output(job.figure, force=job.target.force, inputs=job.target.protected)
-    ways: dict[int, list[Stage]] = {}
+    branches: dict[int, list[Stage]] = {}
     outcome = process(
         job.path,
         job.plan,
         job.target,
-        lambda number, stage: ways.setdefault(number, []).append(stage),
+        lambda number, stage: branches.setdefault(number, []).append(stage),
     )
-    drawn = _figure(outcome, job, ways.values())
+    figure = _draw_figure(outcome, job, list(branches.values()))
     with atomic_write(job.figure) as stream:
-        stream.write(drawn)
+        stream.write(figure)
     return outcome
 
 
-def _figure(outcome: Outcome, job: Job, ways: Iterable[list[Stage]]) -> bytes:
-    """The picture of input, kernels and maps."""
+def _draw_figure(outcome: Outcome, job: Job, branches: list[list[Stage]]) -> bytes:
+    """Draw the input, the kernels and every map, a row for each branch."""
     from convcli.pictures.sheet import draw_apply_figure
     from convcli.pipeline.execute import preprocess
 
@@ -273,9 +278,9 @@ def _figure(outcome: Outcome, job: Job, ways: Iterable[list[Stage]]) -> bytes:
         [
             [
                 (stage.title, stage.values, None if stage.kernel is None else stage.kernel.matrix)
-                for stage in way
+                for stage in branch
             ]
-            for way in ways
+            for branch in branches
         ],
         white=None if depth is None else 2.0**depth - 1,
         suffix=Path(job.figure or "").suffix.lower(),

@@ -14,27 +14,27 @@ from convcli.errors import ArgumentError, FileError
 
 Result = TypeVar("Result")
 
-CONNECT_TIMEOUT_S = 4  # seconds for a scheduler to answer, and for a worker to be there
+CONNECT_TIMEOUT_S = 4  # for a scheduler to answer, and for a worker to be there
 EXTRA = "--scheduler needs Dask: pip install 'convcli[cluster]'"
 
 
 @contextmanager
 def connect_scheduler(address: str) -> Iterator[tuple[Executor, int]]:
-    """Connect to a scheduler: an executor, and the number of threads behind it.
+    """Connect to a scheduler; yield an executor, and the number of its workers' threads.
 
     Raises
     ------
     ArgumentError
-        Without Dask, and for an address that is none.
+        If Dask is not installed, or the address is not one.
     FileError
-        Where no scheduler answers, it has no workers, or these have no convcli like this one.
+        If no scheduler answers, it has no workers, or these have another version of convcli.
     """
     try:
         from distributed import Client
     except ImportError as error:
         raise ArgumentError(EXTRA) from error
     _check_address(address)
-    # What it logs of lost connections comes out as errors of their files.
+    # Lost connections that it would log are reported as errors of their files.
     logging.disable(logging.CRITICAL)
     try:
         connect: Any = Client  # which has no types
@@ -43,62 +43,63 @@ def connect_scheduler(address: str) -> Iterator[tuple[Executor, int]]:
         raise FileError(address, f"no Dask scheduler answers there ({_line(error)})") from error
     try:
         _check_workers(client, address)
-        with _Scheduled(client, address) as executor:
+        with _ClusterExecutor(client, address) as executor:
             yield executor, sum(client.nthreads().values())
     finally:
         client.close(timeout=0.5)
 
 
-class _Scheduled(Executor):
-    """A client's executor, whose futures don't outlive the scheduler: Dask's own wait for ever.
+class _ClusterExecutor(Executor):
+    """A client's executor whose futures fail when the scheduler is gone; Dask's own never end.
 
     Raises
     ------
     BrokenExecutor
-        From `submit`, and from what was submitted, where the scheduler is gone.
+        From `submit`, and from what was submitted, when the scheduler is gone.
     """
 
     def __init__(self, client: Any, address: str) -> None:
         self._client, self._inner = client, client.get_executor(pure=False)
-        self._gone = BrokenExecutor(f"the scheduler at {address} is gone")
+        self._error = BrokenExecutor(f"the scheduler at {address} is gone")
         self._pending: set[Future[Any]] = set()
-        self._is_gone, self._over = False, Event()
-        Thread(target=self._watch, daemon=True).start()
+        self._is_lost, self._is_shut_down = False, Event()
+        Thread(target=self._monitor, daemon=True).start()
 
     def submit(
         self, work: Callable[..., Result], /, *arguments: Any, **settings: Any
     ) -> Future[Result]:
         """Send work to the cluster."""
-        if self._is_gone:
-            raise self._gone
+        if self._is_lost:
+            raise self._error
         try:
             future: Future[Result] = self._inner.submit(work, *arguments, **settings)
         except Exception as error:
-            raise self._gone from error
+            raise self._error from error
         self._pending.add(future)
         future.add_done_callback(self._pending.discard)
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: ARG002
-        """Cancel what no worker has begun."""
-        self._over.set()
-        if not self._is_gone:
+        """Cancel the work that no worker has begun."""
+        self._is_shut_down.set()
+        if not self._is_lost:
             self._inner.shutdown(wait=False)
 
-    def _watch(self) -> None:
+    def _monitor(self) -> None:
+        """Fail all pending futures once the client has been disconnected for some seconds."""
         seconds = 0
         while seconds < CONNECT_TIMEOUT_S:
-            if self._over.wait(1):
+            if self._is_shut_down.wait(1):
                 return
             seconds = 0 if self._client.status == "running" else seconds + 1
-        self._is_gone = True
+        self._is_lost = True
         for future in self._pending.copy():
             with suppress(InvalidStateError):
-                future.set_exception(self._gone)
+                future.set_exception(self._error)
 
 
 def _check_address(address: str) -> None:
-    """Refuse what is no address: the client itself would wait for it."""
+    """Refuse a malformed address, which the client itself would keep trying."""
     from distributed.comm.addressing import parse_address, parse_host_port
     from distributed.comm.registry import get_backend
 
@@ -115,13 +116,13 @@ def _check_address(address: str) -> None:
 
 
 def _check_workers(client: Any, address: str) -> None:
-    """Have workers, and the same convcli on all of them."""
-    from distributed import TimeoutError as NoWorkers
+    """Require at least one worker, and the same version of convcli on all of them."""
+    from distributed import TimeoutError as NoWorkersError
 
     try:
         client.wait_for_workers(1, timeout=CONNECT_TIMEOUT_S)
         versions = client.run(_version)
-    except NoWorkers as error:
+    except NoWorkersError as error:
         raise FileError(address, "the scheduler has no workers; start some: dask worker") from error
     except Exception as error:
         raise FileError(

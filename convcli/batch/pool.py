@@ -1,13 +1,12 @@
-"""Many items: executors, and one result for each, whatever becomes of its worker."""
+"""Run many items in an executor: a result for each, even if its worker dies."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from itertools import islice
-from typing import Generic, TypeAlias, TypeVar
+from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -18,27 +17,28 @@ FailureHandler: TypeAlias = Callable[[Item, Exception], Result]
 def run_all(
     work: Callable[[Item], Result],
     items: Iterable[Item],
-    hire: ExecutorFactory,
+    make_executor: ExecutorFactory,
     *,
     workers: int,
     failed: FailureHandler[Item, Result],
 ) -> Iterator[tuple[int, Result]]:
-    """Let workers do every item: a result each, as they finish, with the item's place.
+    """Run work on every item; yield each result, with the item's index, as it is finished.
 
-    At most two items for each worker are in flight. A worker that dies takes all that are in
-    flight with it: each of them is done again, alone, and the one that kills again has failed.
+    At most two items for each worker are in flight. A worker that dies breaks its executor, and
+    with it all items in flight: each of them is run again, alone, and one that breaks its executor
+    again has failed.
 
     Parameters
     ----------
     work : callable
-        What is done to an item.
+        A function of one item.
     items : iterable
-        Taken one by one, as workers come free.
-    hire : callable
-        An executor of so many workers, as a context.
+        Read one by one, as workers become free.
+    make_executor : callable
+        Returns an executor with the given number of workers, as a context manager.
     workers : int
     failed : callable
-        The result of an item whose work raised an exception, or whose worker died.
+        Returns the result of an item whose work raised an exception, or whose worker died.
 
     Examples
     --------
@@ -53,32 +53,31 @@ def run_all(
     >>> list(in_order(squares))
     [1, 4, 9]
     """
-    waiting = enumerate(items)
-    while lost := (yield from _run(work, waiting, hire(workers), 2 * workers, failed)):
-        suspects = iter(lost.items)
-        while killed := (yield from _run(work, suspects, hire(1), 1, failed)):
-            for place, item in killed.items:
-                yield place, failed(item, killed.cause)
+    pending = enumerate(items)
+    while broken := (yield from _run(work, pending, make_executor(workers), 2 * workers, failed)):
+        suspects = iter(broken.items)
+        while again := (yield from _run(work, suspects, make_executor(1), 1, failed)):
+            for index, item in again.items:
+                yield index, failed(item, again.cause)
 
 
-def in_order(finished: Iterable[tuple[int, Result]]) -> Iterator[Result]:
-    """Give results in the order of their items; what comes early is held back.
+def in_order(indexed: Iterable[tuple[int, Result]]) -> Iterator[Result]:
+    """Yield results in the order of their indices; those that come early are held back.
 
     >>> list(in_order([(1, "b"), (0, "a"), (2, "c")]))
     ['a', 'b', 'c']
     """
     early: dict[int, Result] = {}
-    turn = 0
-    for place, result in finished:
-        early[place] = result
-        while turn in early:
-            yield early.pop(turn)
-            turn += 1
+    next_index = 0
+    for index, result in indexed:
+        early[index] = result
+        while next_index in early:
+            yield early.pop(next_index)
+            next_index += 1
 
 
-@dataclass(frozen=True, slots=True)
-class _Broken(Generic[Item]):
-    """What was in flight when a worker died, and why it died."""
+class _Broken(NamedTuple, Generic[Item]):
+    """The items that were in flight when an executor broke, and why it broke."""
 
     items: list[tuple[int, Item]]
     cause: BrokenExecutor
@@ -86,46 +85,46 @@ class _Broken(Generic[Item]):
 
 def _run(
     work: Callable[[Item], Result],
-    waiting: Iterator[tuple[int, Item]],
-    crew: AbstractContextManager[Executor],
-    in_flight: int,
+    pending: Iterator[tuple[int, Item]],
+    context: AbstractContextManager[Executor],
+    max_in_flight: int,
     failed: FailureHandler[Item, Result],
 ) -> Generator[tuple[int, Result], None, _Broken[Item] | None]:
-    """Let one crew do what is waiting, until there is no more of it, or a worker dies."""
+    """Run the pending items in one executor, until none is left or the executor breaks."""
     running: dict[Future[Result], tuple[int, Item]] = {}
     try:
-        with crew as executor:
+        with context as executor:
             while True:
-                for entry in islice(waiting, in_flight - len(running)):
-                    running[_submitted(executor, work, entry[1])] = entry
+                for entry in islice(pending, max_in_flight - len(running)):
+                    running[_submit(executor, work, entry[1])] = entry
                 if not running:
                     return None
-                finished, _ = wait(running, return_when=FIRST_COMPLETED)
-                for future in sorted(finished, key=_is_lost):
-                    if _is_lost(future):
+                done, _ = wait(running, return_when=FIRST_COMPLETED)
+                for future in sorted(done, key=_is_broken):
+                    if _is_broken(future):
                         future.result()  # raises
-                    place, item = running.pop(future)
-                    yield place, _result(future, item, failed)
+                    index, item = running.pop(future)
+                    yield index, _result(future, item, failed)
     except BrokenExecutor as error:
         return _Broken(list(running.values()), error)
 
 
-def _submitted(executor: Executor, work: Callable[[Item], Result], item: Item) -> Future[Result]:
-    """Submit an item; a crew that is lost already loses it, too."""
+def _submit(executor: Executor, work: Callable[[Item], Result], item: Item) -> Future[Result]:
+    """Submit an item; if the executor is broken already, so is the item's future."""
     try:
         return executor.submit(work, item)
     except BrokenExecutor as error:
-        lost: Future[Result] = Future()
-        lost.set_exception(error)
-        return lost
+        future: Future[Result] = Future()
+        future.set_exception(error)
+        return future
 
 
-def _is_lost(future: Future[Result]) -> bool:
+def _is_broken(future: Future[Result]) -> bool:
     return not future.cancelled() and isinstance(future.exception(), BrokenExecutor)
 
 
 def _result(future: Future[Result], item: Item, failed: FailureHandler[Item, Result]) -> Result:
     try:
         return future.result()
-    except Exception as error:  # noqa: BLE001  # whatever it is, it is about this item alone
+    except Exception as error:  # noqa: BLE001  # any exception concerns this item alone
         return failed(item, error)

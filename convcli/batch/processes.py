@@ -18,74 +18,75 @@ from convcli.files import remove_unfinished
 
 Result = TypeVar("Result")
 
-NO_CHANGES: Mapping[str, str] = {}
+TERMINATED_CODE = 143
+TERMINATE_TIMEOUT_S = 0.6  # for a worker to remove its temporary file
+INHERITED: Mapping[str, str] = {}
 
-_at_work = threading.Event()  # in a worker
-
-TERMINATED = 143
-TERMINATE_TIMEOUT_S = 0.6  # seconds for a worker to remove its temporary file
+_is_working = threading.Event()  # in a worker
 
 
 @contextmanager
 def process_pool(
-    number: int, folders: Collection[str] = (), environment: Mapping[str, str] = NO_CHANGES
+    workers: int, folders: Collection[str] = (), environment: Mapping[str, str] = INHERITED
 ) -> Iterator[ProcessPoolExecutor]:
-    """Start processes as they are needed, as many as `number`, and end them all.
+    """Start processes as they are needed, at most `workers`, and end them all.
 
     Parameters
     ----------
-    number : int
+    workers : int
     folders : collection of str
-        Where they write, as it is known at the end: what one of them was writing when it was killed
-        is removed there.
+        The folders that they write to, read at the end: temporary files that a killed process left
+        there are removed.
     environment : mapping of str to str
-        Environment variables that the processes start with, beside those of this process.
+        Environment variables for the processes, beside those that they inherit.
 
     Raises
     ------
     BrokenExecutor
-        Where a worker died, with the signal or the exit code.
+        If a worker died, with the signal or the exit code.
     """
     _occupy_standard_streams()
     with _changed_environment(environment):
-        workers = _ProcessPool(number)
+        pool = _ProcessPool(workers)
         try:
-            yield workers
-            workers.shutdown()
+            yield pool
+            pool.shutdown()
         except BrokenExecutor as error:
-            raise BrokenExecutor(f"its worker died ({workers.cause_of_death()})") from error
+            raise BrokenExecutor(f"its worker died ({pool.cause_of_death()})") from error
         finally:
-            workers.end()
-            workers.clear(folders)
+            pool.terminate()
+            pool.remove_unfinished(folders)
 
 
 class _ProcessPool(ProcessPoolExecutor):
     """A pool that knows its processes."""
 
-    def __init__(self, number: int) -> None:
-        super().__init__(number, mp_context=get_context("spawn"), initializer=_begin)
-        self.others = set(active_children())
-        self.processes: set[BaseProcess] = set()
+    def __init__(self, workers: int) -> None:
+        context = get_context("spawn")
+        super().__init__(workers, mp_context=context, initializer=_initialize_worker)
+        self._unrelated = set(active_children())
+        self._workers: set[BaseProcess] = set()
 
     def submit(
         self, work: Callable[..., Result], /, *arguments: Any, **settings: Any
     ) -> Future[Result]:
-        """Submit work; a worker that this starts never hears of Ctrl-C, which is for us."""
-        with _deaf_to_interrupts():
+        """Submit work; a worker that this starts never receives Ctrl-C, which is for us."""
+        with _blocked_interrupts():
             try:
-                return super().submit(_do, work, *arguments, **settings)
+                return super().submit(_run, work, *arguments, **settings)
             except OSError as error:
                 raise BrokenExecutor(f"no worker could be started: {error}") from error
             finally:
-                self.processes |= set(active_children()) - self.others
+                self._workers |= set(active_children()) - self._unrelated
 
     def cause_of_death(self) -> str:
-        """What the first of them died of that we did not end ourselves."""
-        ours = (None, 0, TERMINATED, -signal.SIGTERM)
+        """Return what ended the first worker that we did not end ourselves."""
+        expected = (None, 0, TERMINATED_CODE, -signal.SIGTERM)
         code = None
         deadline = monotonic() + TERMINATE_TIMEOUT_S
         while code is None and monotonic() < deadline:  # the pool's own thread may be asking, too
-            code = next((one.exitcode for one in self.processes if one.exitcode not in ours), None)
+            codes = (worker.exitcode for worker in self._workers)
+            code = next((found for found in codes if found not in expected), None)
             sleep(0.01)
         if code is None:
             return "it was ended from outside"
@@ -94,49 +95,49 @@ class _ProcessPool(ProcessPoolExecutor):
         name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
         return f"{name}; memory may have run out" if -code == signal.SIGKILL else name
 
-    def end(self) -> None:
-        """End what still runs, gently at first."""
-        with _deaf_to_interrupts():
+    def terminate(self) -> None:
+        """End the workers: by SIGTERM, and those that do not end in time by SIGKILL."""
+        with _blocked_interrupts():
             self.shutdown(wait=False, cancel_futures=True)
-            for process in self.processes:
-                process.terminate()
+            for worker in self._workers:
+                worker.terminate()
             deadline = monotonic() + TERMINATE_TIMEOUT_S
-            for process in self.processes:
-                process.join(max(0.0, deadline - monotonic()))
-                if process.is_alive():
-                    process.kill()
-                    process.join(TERMINATE_TIMEOUT_S)
+            for worker in self._workers:
+                worker.join(max(0.0, deadline - monotonic()))
+                if worker.is_alive():
+                    worker.kill()
+                    worker.join(TERMINATE_TIMEOUT_S)
 
-    def clear(self, folders: Collection[str]) -> None:
-        """Remove what those that came to no good end were writing."""
-        for process in self.processes:
-            if process.pid is not None and process.exitcode != 0:
+    def remove_unfinished(self, folders: Collection[str]) -> None:
+        """Remove the temporary files of workers that did not end by themselves."""
+        for worker in self._workers:
+            if worker.pid is not None and worker.exitcode != 0:
                 for folder in folders:
-                    remove_unfinished(folder, process.pid)
+                    remove_unfinished(folder, worker.pid)
 
 
-def _do(work: Callable[..., Result], *arguments: Any) -> Result:
-    """Work, in a worker; the pool itself would take the order to end for a result."""
-    _at_work.set()
+def _run(work: Callable[..., Result], *arguments: Any) -> Result:
+    """Run work in a worker, and exit on SystemExit, which the pool would take for a result."""
+    _is_working.set()
     try:
         return work(*arguments)
     except SystemExit:
-        os._exit(TERMINATED)
+        os._exit(TERMINATED_CODE)
     finally:
-        _at_work.clear()
+        _is_working.clear()
 
 
-def _begin() -> None:
-    """Set up a worker: it ends when told to, or when there is nobody left to work for."""
+def _initialize_worker() -> None:
+    """Let a worker end on SIGTERM, and when its parent is gone."""
     signal.signal(signal.SIGTERM, _terminate)
     threading.Thread(target=_follow_parent, daemon=True).start()
 
 
 def _terminate(*_: object) -> NoReturn:
-    """End: at work, through what removes temporary files; between, where nothing is left behind."""
-    if _at_work.is_set():
-        sys.exit(TERMINATED)
-    os._exit(TERMINATED)  # an exception would be one of the pool's own, and shown
+    """End a worker: by an exception if it is working, so that temporary files are removed."""
+    if _is_working.is_set():
+        sys.exit(TERMINATED_CODE)
+    os._exit(TERMINATED_CODE)  # an exception would be raised inside the pool, and printed
 
 
 def _follow_parent() -> None:
@@ -147,8 +148,8 @@ def _follow_parent() -> None:
 
 
 @contextmanager
-def _deaf_to_interrupts() -> Iterator[None]:
-    """Hold SIGINT back; a process that starts meanwhile never gets it."""
+def _blocked_interrupts() -> Iterator[None]:
+    """Block SIGINT; a process that is started meanwhile never receives it."""
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
@@ -161,7 +162,7 @@ def _deaf_to_interrupts() -> Iterator[None]:
 
 @contextmanager
 def _changed_environment(changes: Mapping[str, str]) -> Iterator[None]:
-    """Set environment variables for the processes that start meanwhile."""
+    """Set environment variables for the processes that are started meanwhile."""
     before = {name: os.environ.get(name) for name in changes}
     os.environ.update(changes)
     try:
@@ -175,7 +176,7 @@ def _changed_environment(changes: Mapping[str, str]) -> Iterator[None]:
 
 
 def _occupy_standard_streams() -> None:
-    """Keep pipes off the numbers of streams that are closed, where messages would end in them."""
+    """Open closed standard streams, so that no pipe gets their numbers and then our messages."""
     number = -1
     while number < 3:
         number = os.open(os.devnull, os.O_RDWR)

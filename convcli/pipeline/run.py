@@ -58,7 +58,7 @@ class Outcome:
         The files made of them.
     notes : tuple of str
         What the user would want to know.
-    rehearsal : Rehearsal
+    route : Rehearsal
         What its header said of it.
     seconds : float
         How long it took.
@@ -69,7 +69,7 @@ class Outcome:
     maps: tuple[Array, ...]
     written: tuple[OutputFile, ...]
     notes: tuple[str, ...]
-    rehearsal: Route | None = None
+    route: Route | None = None
     seconds: float = 0.0
 
 
@@ -105,8 +105,8 @@ def process(
     plan = without_pixel_limit(plan) if streams else plan
     try:
         with open_frames(source, max_pixels=plan.max_pixels) as film:
-            rehearsal = choose_route(film, plan, target, source, draws_figure=watch is not None)
-            check_memory(rehearsal.memory, plan, source)
+            route = choose_route(film, plan, target, source, draws_figure=watch is not None)
+            check_memory(route.memory, plan, source)
             if streams:
                 written = (stream_npy(source, plan, target),)
                 made = Outcome(source, Picture(PLACEHOLDER), (), written, ())
@@ -116,7 +116,7 @@ def process(
         raise FileError(source, str(error)) from error
     except MemoryError as error:
         raise FileError(source, "there is not enough memory for it") from error
-    return replace(made, rehearsal=rehearsal, seconds=perf_counter() - started)
+    return replace(made, route=route, seconds=perf_counter() - started)
 
 
 def to_display_pixels(picture: Picture, values: Array, plan: Plan) -> Array:

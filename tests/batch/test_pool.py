@@ -165,7 +165,7 @@ def job(tmp_path: Path) -> Job:
 
 
 def test_what_an_earlier_attempt_wrote_is_replaced(job: Job) -> None:
-    again = replace(job, since=time.time() - 5)
+    again = replace(job, started_at=time.time() - 5)
     first, second = run_job(again), run_job(again)
     assert first.error is second.error is None
     assert first.written == second.written
@@ -175,7 +175,7 @@ def test_what_an_earlier_attempt_wrote_is_replaced(job: Job) -> None:
 def test_what_was_there_before_is_not(job: Job, tmp_path: Path) -> None:
     old = tmp_path / "x.filtered.npy"
     old.write_bytes(b"old")
-    for one in (job, replace(job, since=time.time() + 5)):
+    for one in (job, replace(job, started_at=time.time() + 5)):
         assert run_job(one).error == f"{old}: exists already; --force replaces it"
         assert run_job(replace(one, skip_existing=True)).skipped == (str(old),)
     assert old.read_bytes() == b"old"
@@ -183,6 +183,6 @@ def test_what_was_there_before_is_not(job: Job, tmp_path: Path) -> None:
 
 def test_an_input_is_not_replaced_however_new_it_is(job: Job) -> None:
     here = replace(job.target, template=job.source, protected=(job.source,))
-    report = run_job(replace(job, target=here, since=0.0))
+    report = run_job(replace(job, target=here, started_at=0.0))
     assert report.error is not None
     assert "an input is never replaced" in report.error

@@ -26,7 +26,7 @@ def make_jobs(
     figures = [figure_path(recipe.figure, source) for source in inputs] if recipe.figure else []
     guard = OverwriteGuard(target, inputs, figures)
     is_elsewhere = recipe.scheduler is not None
-    since = time.time() if is_elsewhere or recipe.workers(inputs) > 1 else None
+    started_at = time.time() if is_elsewhere or recipe.workers(inputs) > 1 else None
     for number, source in enumerate(inputs):
         figure = figures[number] if figures else None
         yield Job(
@@ -35,8 +35,8 @@ def make_jobs(
             target=guard.target(source, *(() if figure is None else (figure,))),
             figure=figure,
             skip_existing=recipe.skip_existing,
-            since=since,
-            folder=str(Path.cwd()) if is_elsewhere else "",
+            started_at=started_at,
+            working_dir=str(Path.cwd()) if is_elsewhere else "",
             output_dir=recipe.output_dir if is_elsewhere or recipe.dry_run else None,
         )
 
