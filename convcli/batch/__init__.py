@@ -168,7 +168,7 @@ def run_job(job: Job, render_text: RenderText | None = None) -> Report:
         tuple(note for outcome in outcomes for note in outcome.notes),
         sum(outcome.seconds for outcome in outcomes),
         text="".join(texts),
-        routes=tuple(outcome.route for outcome in outcomes),
+        routes=tuple(outcome.route for outcome in outcomes if outcome.route),
     )
 
 

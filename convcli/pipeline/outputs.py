@@ -44,7 +44,7 @@ class OutputTarget:
         The inputs, kernel files among them, which are never replaced.
     png_level : int, optional
         How hard PNG is compressed, 0 to 9, as zlib has it; as suits photographs where left out.
-    keeps : callable
+    keep_existing : callable
         Says of the file of a channel that it is to stay as it is, for a run that was broken off.
     """
 
@@ -53,7 +53,7 @@ class OutputTarget:
     force: bool = False
     protected: tuple[str, ...] = ()
     png_level: int | None = None
-    keeps: Callable[[str], bool] = _nothing
+    keep_existing: Callable[[str], bool] = _nothing
 
     @property
     def is_stacked(self) -> bool:

@@ -124,7 +124,7 @@ def write_maps(
         if path in files:
             raise ShapeError(f"two maps would both be written to {path}; filter them one by one")
         if label not in target.labels:  # a name that was not known before the input was read
-            if target.keeps(path):
+            if target.keep_existing(path):
                 continue
             check_output(path, force=target.force, inputs=target.protected)
         files[path] = result
