@@ -22,22 +22,22 @@ from convcli.images.quantize import OVERFLOW, Quantized, Quantizer
 from convcli.images.read import MAX_PIXELS
 from convcli.kernels import Kernel
 from convcli.pipeline.operations import prepared_filter
-from convcli.pipeline.outputs import OutputTarget, format_name
+from convcli.pipeline.outputs import OutputTarget, format_name, is_image
 from convcli.pipeline.plan import Plan
 from convcli.pipeline.shapes import infer_shapes, preprocessed_shape
-from convcli.pipeline.write import OutputFile, Rendered, choose_range, is_image
+from convcli.pipeline.write import OutputFile, Rendered
 
 
 def can_fuse(header: Header, plan: Plan, target: OutputTarget) -> bool:
     """Whether every map of a picture is a kernel's alone, and is clamped to pixels as it comes."""
     depth = header.depth
-    if depth is None or header.has_alpha or not target.draws:
+    if depth is None or header.has_alpha or not target.is_image:
         return False
     if plan.layers or plan.combine is not None or plan.resize is not None or plan.linear:
         return False
     height, width, channels = header.shape
     ways = infer_shapes(plan, preprocessed_shape(plan, (channels, height, width)))
-    is_clamped = choose_range(plan, depth) != "rescale"
+    is_clamped = plan.range_policy(depth) != "rescale"
     return is_clamped and bool(plan.kernels) and all(is_image(way.output[0]) for way in ways)
 
 

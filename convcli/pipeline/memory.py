@@ -16,7 +16,6 @@ from convcli.pipeline.fused import can_fuse, can_stream
 from convcli.pipeline.outputs import OutputTarget, format_name
 from convcli.pipeline.plan import Plan
 from convcli.pipeline.shapes import MapShapes, has_preprocessing
-from convcli.pipeline.write import choose_range
 
 BASE_BYTES = 48 << 20  # bytes: the interpreter, NumPy, Pillow and its codecs
 MIN_SCRATCH_BYTES = 32 << 20  # at least, for bands, their columns and parts of a PNG
@@ -66,7 +65,7 @@ def estimate_memory(
     if not (is_film or draws_figure) and can_fuse(header, plan, target):
         return fixed + _rounded_up(decoding, _direct(header, plan, outputs, kind))
     maps, filtering = _filtering(header, plan, ways)
-    drawn = [_drawn(one, header, plan, kind) for one in outputs] if target.draws else [0]
+    drawn = [_drawn(one, header, plan, kind) for one in outputs] if target.is_image else [0]
     if draws_figure:  # every stage is kept, and drawn at the end
         values = [math.prod(one) for way in ways for one in (way.start, *way.layers)]
         filtering += FIGURE_BYTES * max(values) + sum(values) * sum_dtype(header.dtype).itemsize
@@ -191,7 +190,7 @@ def _drawn(shape: Shape, header: Header, plan: Plan, kind: str) -> int:
     """A map as pixels, what encodes them, and what stretching them takes."""
     depth = header.depth or 8
     stretching = 0
-    if choose_range(plan, header.depth) == "rescale":
+    if plan.range_policy(header.depth) == "rescale":
         stretching = TEMPORARIES["rescale"] * math.prod(shape) * 8
     pixels = (math.prod(shape) + header.has_alpha * math.prod(shape[1:])) * depth // 8
     return max(pixels * (1 + header.has_alpha) + _encoder(shape, depth, kind), pixels + stretching)

@@ -1,4 +1,4 @@
-"""Where results go: slugs, output names, and what may not collide."""
+"""Output files: their names, their labels, and inputs that they must not replace."""
 
 from __future__ import annotations
 
@@ -10,26 +10,28 @@ from dataclasses import dataclass, replace
 from itertools import chain, count
 from pathlib import Path
 
-from convcli.errors import ArgumentError
-from convcli.files import STDIN, STDOUT
+from convcli.errors import ArgumentError, ShapeError
+from convcli.files import STDIN, STDOUT, check_output
 from convcli.images import ANIMATED
 from convcli.images.formats import WRITTEN, format_of
 
 DEFAULT_TEMPLATE = "{stem}.{kernel}.png"
 NUMBER_SUFFIXES = (".npy", ".csv")
+MAX_FILES_PER_MAP = 1024  # one for each channel
 
-_ANY_PLACE = re.compile(r"\{\w*\}")
-_PLACES = re.compile(r"\{(stem|kernel)\}")
+_ANY_FIELD = re.compile(r"\{\w*\}")
+_FIELDS = re.compile(r"\{(stem|kernel)\}")
 _NOT_IN_SLUGS = re.compile(r"[^A-Za-z0-9._-]+")
+_NO_MATCH = re.compile(r"(?!)")
 
 
-def _nothing(_: str) -> bool:
+def _never(_: str) -> bool:
     return False
 
 
 @dataclass(frozen=True, slots=True)
 class OutputTarget:
-    """Where results go.
+    """Where results are written.
 
     Parameters
     ----------
@@ -37,15 +39,15 @@ class OutputTarget:
         A path in which `{stem}` is the input's and `{kernel}` the kernel's name; `-` is standard
         output, None is nowhere.
     labels : tuple of str
-        What stands for `{kernel}`, one for each feature map.
+        The values of `{kernel}`, one for each feature map.
     force : bool
-        Replace what exists.
+        Replace existing files.
     protected : tuple of str
-        The inputs, kernel files among them, which are never replaced.
+        Files that are never replaced: the inputs, and those of kernels.
     png_level : int, optional
-        How hard PNG is compressed, 0 to 9, as zlib has it; as suits photographs where left out.
+        The zlib level of PNG, 0 to 9; left out, run-length encoding, which suits photographs.
     keep_existing : callable
-        Says of the file of a channel that it is to stay as it is, for a run that was broken off.
+        Whether the file of a channel, given by its path, is to be left: a resumed run skips it.
     """
 
     template: str | None
@@ -53,108 +55,136 @@ class OutputTarget:
     force: bool = False
     protected: tuple[str, ...] = ()
     png_level: int | None = None
-    keep_existing: Callable[[str], bool] = _nothing
+    keep_existing: Callable[[str], bool] = _never
 
     @property
     def is_stacked(self) -> bool:
-        """Whether all maps go into one file, as its channels."""
-        return self.template is not None and _suffix(self.template) == ".npy" and not self.is_named
+        """Whether all maps are written to one file, as its channels."""
+        return self.format == ".npy" and not self.has_file_per_map
 
     @property
-    def draws(self) -> bool:
-        """Whether what is written are pictures."""
-        return self.template is not None and format_name(self.template) not in NUMBER_SUFFIXES
+    def is_image(self) -> bool:
+        """Whether images are written."""
+        return self.template is not None and self.format not in NUMBER_SUFFIXES
 
     @property
     def can_hold_frames(self) -> bool:
         """Whether an output can hold several frames."""
-        return self.template is not None and format_name(self.template) in ANIMATED
+        return self.format in ANIMATED
 
     @property
-    def is_named(self) -> bool:
+    def has_file_per_map(self) -> bool:
         """Whether each map has a file of its own."""
         return self.template is not None and "{kernel}" in self.template
 
+    @property
+    def format(self) -> str:
+        """The format of the outputs, as `format_name` has it; empty if nothing is written."""
+        return "" if self.template is None else format_name(self.template)
+
     def paths(self, source: str) -> list[str]:
-        """The files that an input's maps go to, as far as they are known before it is read."""
+        """Return the files of an input's maps, as far as they are known before it is read."""
         if self.template is None:
             return []
         return [self.path(source, label) for label in self.labels[: 1 if self.is_stacked else None]]
 
     def path(self, source: str, label: str) -> str:
-        """The file that one map of an input goes to."""
-        words = {"stem": _stem(source), "kernel": label}
-        return _PLACES.sub(lambda place: words[place[1]], self.template or "")
+        """Return the file of one map of an input."""
+        values = {"stem": _stem(source), "kernel": label}
+        return _FIELDS.sub(lambda field: values[field[1]], self.template or "")
 
     def channel_paths(self, source: str, label: str) -> Iterator[str]:
-        """The files of a map that goes into several, a channel each: without end, or none.
+        """Yield the files of a map that is split into its channels, without end.
 
-        There are none where one file holds any map, or where another map has the name of one.
+        There are none if one file holds any map, or another map has the label of a channel.
         """
-        splits = self.is_named and _suffix(self.template or "") != ".npy"
-        if splits and channel_label(label, 0) not in self.labels:
+        is_split = self.has_file_per_map and _suffix(self.template or "") != ".npy"
+        if is_split and channel_label(label, 0) not in self.labels:
             for channel in count():
                 yield self.path(source, channel_label(label, channel))
 
+    def file_labels(self, label: str, channels: int) -> list[str]:
+        """Return the label of a map's file, or those of the files of its channels.
+
+        Raises
+        ------
+        ShapeError
+            If the channels do not fit one file, and the template has no name for several.
+        """
+        kind = self.format
+        if kind == ".npy" or channels == 1 or (is_image(channels) and kind != ".csv"):
+            return [label]
+        if self.has_file_per_map and channels <= MAX_FILES_PER_MAP:
+            return [channel_label(label, channel) for channel in range(channels)]
+        raise ShapeError(
+            f"its {channels} channels do not fit one {kind}; put {{kernel}} in the output's "
+            "name for a file each, or write .npy"
+        )
+
+    def check(self, source: str) -> None:
+        """Refuse outputs of an input that must not be written, as far as their names are known."""
+        for path in self.paths(source):
+            if path != STDOUT:
+                check_output(path, force=self.force, inputs=self.protected)
+
 
 def validate_target(target: OutputTarget, sources: Sequence[str]) -> None:
-    """Refuse a target that cannot hold what goes there, before any file is opened.
+    """Check a target by itself and against all inputs, before any file is opened.
 
     Raises
     ------
     ArgumentError
-        For an unknown suffix, for several maps or inputs with one name.
+        For an unknown field or suffix, and for several maps or inputs with one output.
     """
     template = target.template
     if template is None:
         return
-    unknown = _ANY_PLACE.findall(_PLACES.sub("", template))
+    unknown = _ANY_FIELD.findall(_FIELDS.sub("", template))
     if unknown:
         raise ArgumentError(f"output {template!r}: {unknown[0]} is neither {{stem}} nor {{kernel}}")
     if template != STDOUT and _suffix(template) not in (*WRITTEN, *NUMBER_SUFFIXES):
         known = ", ".join((*WRITTEN, *NUMBER_SUFFIXES))
         raise ArgumentError(f"output {template!r}: its suffix must be one of {known}")
-    if len(target.labels) > 1 and not (target.is_named or target.is_stacked):
+    if len(target.labels) > 1 and not (target.has_file_per_map or target.is_stacked):
         raise ArgumentError(
             f"output {template!r} is one file for {len(target.labels)} kernels; put {{kernel}} in "
             "its name, or give --combine"
         )
-    taken: dict[str, tuple[int, str]] = {}
-    for number, source in enumerate(sources):
+    users: dict[str, tuple[int, str]] = {}
+    for index, source in enumerate(sources):
         for path in target.paths(source):
-            place = path if path == STDOUT else os.path.realpath(path)
-            first, other = taken.setdefault(place, (number, source))
-            if first != number:
-                raise ArgumentError(_collision(target, other, source, path))
+            file = path if path == STDOUT else os.path.realpath(path)
+            first, other = users.setdefault(file, (index, source))
+            if first != index:
+                raise ArgumentError(_collision_text(target, other, source, path))
 
 
-def _collision(target: OutputTarget, one: str, other: str, path: str) -> str:
-    """Two inputs for one output, and what helps."""
-    if one == other:
-        return f"{one} is given twice, for one {path}; give it once"
+def _collision_text(target: OutputTarget, first: str, second: str, path: str) -> str:
+    """Describe two inputs with one output, and what to do about it."""
+    if first == second:
+        return f"{first} is given twice, for one {path}; give it once"
     if "{stem}" not in (target.template or ""):
         advice = "put {stem} in the output's name"
-    elif _stem(one) == _stem(other):
-        advice = (
-            f"both have the {{stem}} {_stem(one)!r}: filter them apart, with an --output-dir each"
-        )
+    elif _stem(first) == _stem(second):
+        stem = _stem(first)
+        advice = f"both have the {{stem}} {stem!r}: filter them apart, with an --output-dir each"
     else:
         advice = "give the output another name"
-    return f"{one} and {other} would both be written to {path}; {advice}"
+    return f"{first} and {second} would both be written to {path}; {advice}"
 
 
 class OverwriteGuard:
-    """The inputs that each input's outputs must not replace: few, of however many there are.
+    """Finds the inputs that the outputs of each input could replace: few, of however many.
 
-    Looking at all of them for each would take hours for a folder of a hundred thousand.
+    Comparing each output with all inputs would take hours for a folder of a hundred thousand.
 
     Parameters
     ----------
-    target : Target
+    target : OutputTarget
     sources : sequence of str
         The inputs.
     others : sequence of str
-        What is written beside the target.
+        Files that are written beside the target's.
     """
 
     def __init__(
@@ -165,82 +195,89 @@ class OverwriteGuard:
         outputs = chain(others, *map(target.paths, sources))
         folders = {os.path.realpath(Path(path).parent) for path in outputs}
         self._inputs = {os.path.realpath(source): source for source in files}
-        self._inputs |= _links(folders, files)
-        unforeseen = _channel_names(target)
-        self._unforeseen = tuple(
-            source for name, source in self._inputs.items() if unforeseen.search(name)
+        self._inputs |= _find_links(folders, files)
+        pattern = _channel_file_pattern(target)
+        self._possible_channels = tuple(
+            source for name, source in self._inputs.items() if pattern.search(name)
         )
 
-    def target(self, source: str, *others: str) -> OutputTarget:
-        """The target of one input, which writes others as well."""
+    def protect(self, source: str, *others: str) -> OutputTarget:
+        """Return the target of one input, whose outputs and `others` replace no input."""
         paths = [os.path.realpath(path) for path in (*self._target.paths(source), *others)]
-        met = (self._inputs[path] for path in paths if path in self._inputs)
-        protected = (*self._target.protected, source, *met, *self._unforeseen)
+        replaced = (self._inputs[path] for path in paths if path in self._inputs)
+        protected = (*self._target.protected, source, *replaced, *self._possible_channels)
         return replace(self._target, protected=tuple(dict.fromkeys(protected)))
 
 
-def _links(folders: Iterable[str], files: Iterable[str]) -> dict[str, str]:
-    """What is in folders, and is one of the files, by whatever name."""
-    found: dict[str, str] = {}
+def _find_links(folders: Iterable[str], files: Iterable[str]) -> dict[str, str]:
+    """Return the entries of folders that are one of the files under any name: entry -> file."""
     known: dict[tuple[int, int], str] = {}
     for path in files:
         with suppress(OSError, ValueError):
             status = Path(path).stat()
             known[status.st_dev, status.st_ino] = path
+    links: dict[str, str] = {}
     for folder in folders:
         with suppress(OSError, ValueError), os.scandir(folder) as entries:
             for entry in entries:
                 with suppress(OSError):
                     status = entry.stat()
                     if (status.st_dev, status.st_ino) in known:
-                        found[entry.path] = known[status.st_dev, status.st_ino]
-    return found
+                        links[entry.path] = known[status.st_dev, status.st_ino]
+    return links
 
 
-def _channel_names(target: OutputTarget) -> re.Pattern[str]:
-    """The names of files that hold a channel of a map, of which nobody knows before it is made."""
-    if not target.is_named:
-        return re.compile(r"(?!)")  # none
+def _channel_file_pattern(target: OutputTarget) -> re.Pattern[str]:
+    """Match the files of channels, whose number is unknown until an input is read."""
+    if not target.has_file_per_map:
+        return _NO_MATCH
     labels = "|".join(map(re.escape, target.labels))
-    words = {"stem": ".*", "kernel": rf"(?:{labels})-\d+"}
-    parts = _PLACES.split(Path(target.template or "").name)
-    name = "".join(words[one] if place % 2 else re.escape(one) for place, one in enumerate(parts))
+    patterns = {"stem": ".*", "kernel": rf"(?:{labels})-\d+"}
+    pieces = _FIELDS.split(Path(target.template or "").name)  # text, field, text, field ...
+    name = "".join(
+        patterns[piece] if index % 2 else re.escape(piece) for index, piece in enumerate(pieces)
+    )
     return re.compile(rf"(?:^|[/\\]){name}$", re.DOTALL)
 
 
 def channel_label(label: str, channel: int) -> str:
-    """What stands for `{kernel}` in the name of a file that holds one channel of a map."""
+    """Return the value of `{kernel}` for the file of one channel of a map."""
     return f"{label}-{channel}"
 
 
+def is_image(channels: int) -> bool:
+    """Whether a map of so many channels is one image, gray or in color."""
+    return channels in (1, 3)
+
+
 def format_name(path: str) -> str:
-    """The format that a path asks for: a picture's, ".npy" or ".csv"; PNG on standard output."""
+    """Return the format of a path: an image's, ".npy" or ".csv"; PNG on standard output."""
     return "PNG" if path == STDOUT else format_of(path) or _suffix(path)
 
 
 def slugify(name: str) -> str:
-    """A name with everything but letters, digits, `.`, `_` and `-` turned into `-`.
+    """Replace all characters but letters, digits, `.`, `_` and `-` by `-`.
 
-    >>> slug("gaussian:1.5")
+    >>> slugify("gaussian:1.5")
     'gaussian-1.5'
     """
     return _NOT_IN_SLUGS.sub("-", name)
 
 
-def number_duplicates(slugs: Sequence[str]) -> tuple[str, ...]:
-    """Number what stands there more than once.
+def number_duplicates(names: Sequence[str]) -> tuple[str, ...]:
+    """Make names distinct by numbers.
 
-    >>> distinct(["blur", "blur", "sharpen"])
+    >>> number_duplicates(["blur", "blur", "sharpen"])
     ('blur', 'blur-2', 'sharpen')
     """
-    found: list[str] = []
-    for one in slugs:
-        label, count = one, 1
-        while label in found:
-            count += 1
-            label = f"{one}-{count}"
-        found.append(label)
-    return tuple(found)
+    distinct: list[str] = []
+    for name in names:
+        label, number = name, 1
+        while label in distinct:
+            number += 1
+            label = f"{name}-{number}"
+        distinct.append(label)
+    return tuple(distinct)
 
 
 def _stem(source: str) -> str:

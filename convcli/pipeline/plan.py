@@ -90,10 +90,16 @@ class Plan:
         specs = (step.layer.spec for step in (*self.kernels, *self.layers))
         return tuple(path for spec in specs if spec is not None and (path := kernel_path(spec)))
 
-    @property
-    def has_bounded_activation(self) -> bool:
-        """Whether a sigmoid or a tanh leaves values that fill little of a pixel's range."""
-        return any(step.layer.op in ("sigmoid", "tanh") for step in self.layers)
+    def range_policy(self, depth: int | None) -> str:
+        """Return the range policy of the maps of an input with `depth` bits.
+
+        Left out, values that have a black and a white are clamped, and others rescaled: those of
+        numbers (`depth` is None), and those of sigmoid and tanh, which fill little of the range.
+        """
+        if self.value_range is not None:
+            return self.value_range
+        is_bounded = any(step.layer.op in ("sigmoid", "tanh") for step in self.layers)
+        return "rescale" if depth is None or is_bounded else "clamp"
 
 
 def load_kernels(specs: Sequence[str]) -> list[Kernel]:

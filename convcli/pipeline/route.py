@@ -13,7 +13,6 @@ from convcli.arithmetic.values import Shape
 from convcli.engine.arrays import Array
 from convcli.engine.filter2d import Choice, sum_dtype
 from convcli.errors import ArgumentError, FileError
-from convcli.files import STDOUT, check_output
 from convcli.images import FrameSource, Header
 from convcli.images.read import open_frames
 from convcli.pipeline.fused import can_stream, without_pixel_limit
@@ -22,7 +21,6 @@ from convcli.pipeline.operations import chosen_method
 from convcli.pipeline.outputs import OutputTarget
 from convcli.pipeline.plan import Plan, Step
 from convcli.pipeline.shapes import MapShapes, has_preprocessing, infer_shapes, preprocessed_shape
-from convcli.pipeline.write import file_labels
 
 
 class RouteStep(NamedTuple):
@@ -92,20 +90,13 @@ def inspect_input(
         As `process` would, for what can be known before the pixels are read.
     """
     if not is_folder_new:
-        check_outputs(source, target)
+        target.check(source)
     plan = without_pixel_limit(plan) if can_stream(source, plan, target) else plan
     with open_frames(source, max_pixels=plan.max_pixels) as film:
         try:
             return choose_route(film, plan, target, source, draws_figure=draws_figure)
         except ArgumentError as error:
             raise FileError(source, str(error)) from error
-
-
-def check_outputs(source: str, target: OutputTarget) -> None:
-    """Refuse outputs that must not be written, as far as their names are known."""
-    for path in target.paths(source):
-        if path != STDOUT:
-            check_output(path, force=target.force, inputs=target.protected)
 
 
 def choose_route(
@@ -148,7 +139,7 @@ def _outputs(source: str, target: OutputTarget, channels: Sequence[int]) -> Iter
         yield target.path(source, target.labels[0])
         return
     for label, count in zip(target.labels, channels, strict=True):
-        for part in file_labels(label, count, target):
+        for part in target.file_labels(label, count):
             yield target.path(source, part)
 
 

@@ -25,11 +25,10 @@ from convcli.pipeline.fused import (
 from convcli.pipeline.memory import check_memory
 from convcli.pipeline.outputs import OutputTarget
 from convcli.pipeline.plan import Plan
-from convcli.pipeline.route import Route, check_outputs, choose_route
+from convcli.pipeline.route import Route, choose_route
 from convcli.pipeline.write import (
     OutputFile,
     Rendered,
-    choose_range,
     render,
     write_animations,
     write_maps,
@@ -100,7 +99,7 @@ def process(
         Whatever went wrong, with the file that it went wrong with.
     """
     started = perf_counter()
-    check_outputs(source, target)
+    target.check(source)
     streams = watch is None and can_stream(source, plan, target)
     plan = without_pixel_limit(plan) if streams else plan
     try:
@@ -122,7 +121,7 @@ def process(
 def to_display_pixels(picture: Picture, values: Array, plan: Plan) -> Array:
     """A map as 8-bit pixels to look at, (h, w) or (h, w, 3), by the range that it would get."""
     depth = picture.depth or 8
-    pixels = quantize(values, choose_range(plan, picture.depth), depth).pixels
+    pixels = quantize(values, plan.range_policy(picture.depth), depth).pixels
     eight = pixels if depth == 8 else (pixels // 257).astype(np.uint8)
     return eight if eight.shape[2] == 3 else eight[:, :, 0]
 
@@ -140,7 +139,7 @@ def _made(
     maps: list[Array] = []
     notes: tuple[str, ...] = ()
     picture = film.read(plan.frame or 0)
-    policy = choose_range(plan, picture.depth)
+    policy = plan.range_policy(picture.depth)
     if film.count > 1 and plan.frame is None and target.can_hold_frames and watch is None:
         maps, results = _filtered(picture, plan)
         frames = [[render(one, policy, 8) for one in results], *_other_frames(film, plan, policy)]

@@ -1,4 +1,4 @@
-"""Feature maps -> files: pictures by a range policy, numbers as they are."""
+"""Write feature maps: images by a range policy, numbers as they are."""
 
 from __future__ import annotations
 
@@ -24,27 +24,24 @@ from convcli.images.write import (
     write_frames,
     write_picture,
 )
-from convcli.pipeline.outputs import NUMBER_SUFFIXES, OutputTarget, channel_label, format_name
-from convcli.pipeline.plan import Plan
-
-MAX_FILES_PER_MAP = 1024  # of one map, a channel each
+from convcli.pipeline.outputs import NUMBER_SUFFIXES, OutputTarget, format_name, is_image
 
 
 @dataclass(frozen=True, slots=True)
 class OutputFile:
-    """One file that was written.
+    """A file that was written.
 
     Parameters
     ----------
     path : str
     shape : tuple of int
-        (H, W) or (H, W, C).
+        (H, W) or (H, W, C); of frames (N, H, W) or (N, H, W, C).
     policy : str, optional
-        The range policy of a picture; None for numbers.
+        The range policy of an image; None for numbers.
     clipped : float
-        The share of values that did not fit the picture's range.
+        The share of values outside the image's range, 0 to 1.
     notes : tuple of str
-        What the user would want to know.
+        Remarks for the user.
     """
 
     path: str
@@ -59,35 +56,21 @@ class Rendered(NamedTuple):
 
     Parameters
     ----------
-    ranged : Ranged
-        Its colours, (H, W, C), and what the range policy made of them.
+    colors : Quantized
+        (H, W, C), and what the range policy made of them.
     alpha : ndarray, (H, W, 1), optional
-        Of the same type; None where all is opaque.
+        Of the same type; None if all is opaque.
     metadata : Metadata
-        What belongs to the input.
+        That of the input.
     """
 
-    ranged: Quantized
+    colors: Quantized
     alpha: Values | None
     metadata: Metadata
 
 
-def choose_range(plan: Plan, depth: int | None) -> str:
-    """The range policy of an input's maps.
-
-    Left out, it is to clamp what has a black and a white, and to rescale numbers that have neither.
-    """
-    default = "clamp" if depth is not None and not plan.has_bounded_activation else "rescale"
-    return plan.value_range or default
-
-
-def is_image(channels: int) -> bool:
-    """Whether a map of so many channels is one picture, grey or in colour."""
-    return channels in (1, 3)
-
-
 def render(result: Picture, policy: str, depth: int) -> Rendered:
-    """A feature map and its alpha as pixels of so many bits."""
+    """Convert a feature map and its alpha to pixels of `depth` bits."""
     alpha = None if result.alpha is None else quantize(result.alpha, "clamp", depth).pixels
     return Rendered(quantize(result.values, policy, depth), alpha, result.metadata)
 
@@ -95,19 +78,19 @@ def render(result: Picture, policy: str, depth: int) -> Rendered:
 def write_maps(
     source: str, results: Sequence[Picture], target: OutputTarget, policy: str, *, keep_floats: bool
 ) -> list[OutputFile]:
-    """Write every map of an input where the target says.
+    """Write every map of an input.
 
     Parameters
     ----------
     source : str
         The input's name.
     results : sequence of Picture
-        The maps, (H, W, C) each, with their alpha and what belongs to the input.
-    target : Target
+        The maps, (H, W, C) each, with their alpha and the input's metadata.
+    target : OutputTarget
     policy : str
-        The range policy of pictures.
-    keeps_floats : bool
-        Whether values have no black and white, and stay as they are in a format that holds them.
+        The range policy of images.
+    keep_floats : bool
+        Write values that have no black and white as they are, if the format can hold them.
 
     Raises
     ------
@@ -119,16 +102,16 @@ def write_maps(
     if target.template is None:
         return []
     files: dict[str, Picture] = {}
-    for label, result in _files(results, target):
+    for label, result in _split_into_files(results, target):
         path = target.path(source, label)
         if path in files:
             raise ShapeError(f"two maps would both be written to {path}; filter them one by one")
-        if label not in target.labels:  # a name that was not known before the input was read
+        if label not in target.labels:  # the file of a channel, unknown before the input was read
             if target.keep_existing(path):
                 continue
             check_output(path, force=target.force, inputs=target.protected)
         files[path] = result
-    # A map's channel 0 comes last: where it is, a run that was broken off had them all.
+    # Channel 0 of a map is written last: if it exists, an interrupted run had written them all.
     written = [
         _write(path, result, policy, target, keep_floats=keep_floats)
         for path, result in reversed(files.items())
@@ -137,74 +120,72 @@ def write_maps(
 
 
 def write_rendered(source: str, maps: Iterable[Rendered], target: OutputTarget) -> list[OutputFile]:
-    """Write maps that are pixels already, each of a kernel of its own."""
+    """Write maps of pixels, one for each label; each is released before the next is made."""
     written = []
-    for label, drawn in zip(target.labels, maps, strict=True):
-        written.append(_write_picture(target.path(source, label), drawn, target))
-        del drawn  # before the next is made
+    for label, rendered in zip(target.labels, maps, strict=True):
+        written.append(_write_picture(target.path(source, label), rendered, target))
+        del rendered
     return written
 
 
 def write_animations(
     source: str, frames: Sequence[Sequence[Rendered]], target: OutputTarget, loop: int
 ) -> list[OutputFile]:
-    """Write the maps of every frame of an input, a film for each kernel; `loop` is how often."""
+    """Write one animation or document for each label.
+
+    Parameters
+    ----------
+    source : str
+    frames : sequence of sequence of Rendered
+        The maps of each frame.
+    target : OutputTarget
+    loop : int
+        How often it plays, 0 being for ever.
+    """
     written = []
-    for place, label in enumerate(target.labels):
+    for index, label in enumerate(target.labels):
         path = target.path(source, label)
-        shots, outcomes = [], []
+        kind = format_name(path)
+        encoded, reports = [], []
         for maps in frames:
-            channels = maps[place].ranged.pixels.shape[2]
+            channels = maps[index].colors.pixels.shape[2]
             if not is_image(channels):
                 raise ShapeError(f"a film of {channels} channels is no picture")
-            pixels, outcome = _fitted(path, maps[place])
-            shots.append((pixels, maps[place].metadata))
-            outcomes.append(outcome)
-        if len({pixels.shape[:2] for pixels, _ in shots}) > 1 and format_name(path) != "TIFF":
+            pixels, report = _fit(path, maps[index])
+            encoded.append((pixels, maps[index].metadata))
+            reports.append(report)
+        if len({pixels.shape[:2] for pixels, _ in encoded}) > 1 and kind != "TIFF":
             raise ShapeError(
-                f"its frames differ in size, which {format_name(path)} cannot hold; write .tif, "
+                f"its frames differ in size, which {kind} cannot hold; write .tif, "
                 "or take one with --frame"
             )
         with _encoding(path) as stream:
-            write_frames(stream, shots, format_name(path), loop, target.png_level)
-        worst = max(outcomes, key=lambda one: one.clipped)
-        written.append(replace(worst, shape=(len(shots), *worst.shape)))
+            write_frames(stream, encoded, kind, loop, target.png_level)
+        worst = max(reports, key=lambda report: report.clipped)
+        written.append(replace(worst, shape=(len(encoded), *worst.shape)))
     return written
 
 
-def _files(results: Sequence[Picture], target: OutputTarget) -> Iterator[tuple[str, Picture]]:
-    """What goes into each file: a map, all of them, or where a format holds no more, a channel."""
+def _split_into_files(
+    results: Sequence[Picture], target: OutputTarget
+) -> Iterator[tuple[str, Picture]]:
+    """Yield a label and its values for each file: all maps, a map, or a channel of one."""
     if target.is_stacked:
-        if len({one.size for one in results}) > 1:
+        if len({result.size for result in results}) > 1:
             raise ShapeError(
                 "maps of different sizes do not fit one .npy; put {kernel} in its name"
             )
-        yield target.labels[0], Picture(np.concatenate([one.values for one in results], axis=2))
+        stacked = np.concatenate([result.values for result in results], axis=2)
+        yield target.labels[0], Picture(stacked)
         return
     for label, result in zip(target.labels, results, strict=True):
-        parts = file_labels(label, result.values.shape[2], target)
-        for channel, part in enumerate(parts):
+        labels = target.file_labels(label, result.values.shape[2])
+        if len(labels) == 1:
+            yield labels[0], result
+            continue
+        for channel, channel_label in enumerate(labels):
             plane = result.values[:, :, channel : channel + 1]
-            yield part, result if len(parts) == 1 else replace(result, values=plane)
-
-
-def file_labels(label: str, channels: int, target: OutputTarget) -> list[str]:
-    """What stands for `{kernel}` in a map's file, or in a file for each of its channels.
-
-    Raises
-    ------
-    ShapeError
-        Where the channels do not fit one file, and there is no name for several.
-    """
-    kind = format_name(target.template or "")
-    if kind == ".npy" or channels == 1 or (is_image(channels) and kind != ".csv"):
-        return [label]
-    if target.is_named and channels <= MAX_FILES_PER_MAP:
-        return [channel_label(label, channel) for channel in range(channels)]
-    raise ShapeError(
-        f"its {channels} channels do not fit one {kind}; put {{kernel}} in the output's "
-        "name for a file each, or write .npy"
-    )
+            yield channel_label, replace(result, values=plane)
 
 
 def _write(
@@ -227,32 +208,31 @@ def _write(
     return written
 
 
-def _write_picture(path: str, drawn: Rendered, target: OutputTarget) -> OutputFile:
-    pixels, written = _fitted(path, drawn)
+def _write_picture(path: str, rendered: Rendered, target: OutputTarget) -> OutputFile:
+    pixels, report = _fit(path, rendered)
     with _encoding(path) as stream:
-        write_picture(stream, pixels, format_name(path), drawn.metadata, target.png_level)
-    return written
+        write_picture(stream, pixels, format_name(path), rendered.metadata, target.png_level)
+    return report
 
 
 @contextmanager
 def _encoding(path: str) -> Iterator[BinaryIO]:
-    """A file for an encoder, which raises what it likes for what its format cannot hold."""
+    """Open a file for an encoder, and turn any error that it raises into an OutputError."""
     with atomic_write(path) as stream:
         try:
             yield stream
         except (ValueError, OverflowError, RuntimeError, struct.error) as error:
-            words = str(error).splitlines() or [type(error).__name__]
-            raise OutputError(path, f"cannot be encoded: {words[0]}") from error
+            lines = str(error).splitlines() or [type(error).__name__]
+            raise OutputError(path, f"cannot be encoded: {lines[0]}") from error
 
 
-def _fitted(path: str, drawn: Rendered) -> tuple[Values, OutputFile]:
-    """Pixels that the path's format can hold, and what became of them."""
-    ranged = drawn.ranged
-    pixels, notes = fit_to_format(ranged.pixels, drawn.alpha, format_name(path))
-    notes = (*(() if ranged.note is None else (ranged.note,)), *notes)
-    return pixels, OutputFile(
-        path, squeeze_channel(pixels).shape, ranged.policy, ranged.clipped, notes
-    )
+def _fit(path: str, rendered: Rendered) -> tuple[Values, OutputFile]:
+    """Return pixels that the path's format can hold, and the report of the file."""
+    colors = rendered.colors
+    pixels, notes = fit_to_format(colors.pixels, rendered.alpha, format_name(path))
+    notes = notes if colors.note is None else (colors.note, *notes)
+    shape = squeeze_channel(pixels).shape
+    return pixels, OutputFile(path, shape, colors.policy, colors.clipped, notes)
 
 
 def _write_npy(stream: BinaryIO, numbers: Array) -> None:
@@ -261,10 +241,10 @@ def _write_npy(stream: BinaryIO, numbers: Array) -> None:
 
 def _write_csv(stream: BinaryIO, numbers: Array) -> None:
     for row in numbers + 0.0:  # no -0
-        words = (word.removesuffix(".0") for word in row.astype("U32").tolist())
-        stream.write((",".join(words) + "\n").encode())
+        cells = (cell.removesuffix(".0") for cell in row.astype("U32").tolist())
+        stream.write((",".join(cells) + "\n").encode())
 
 
 def squeeze_channel(values: Array) -> Array:
-    """(H, W, 1) as (H, W)."""
+    """(H, W, 1) -> (H, W); other arrays stay as they are."""
     return values[:, :, 0] if values.shape[2] == 1 else values

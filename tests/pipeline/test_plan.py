@@ -28,7 +28,6 @@ from convcli.pipeline.plan import (
 )
 from convcli.pipeline.route import inspect_input
 from convcli.pipeline.shapes import infer_shapes
-from convcli.pipeline.write import choose_range
 
 
 def plan(*layers: str, max_pixels: int = 10_000) -> Plan:
@@ -147,7 +146,7 @@ def test_what_has_a_black_and_a_white_is_clamped(
     depth: int | None, layers: list[str], policy: str
 ) -> None:
     picture = Picture(np.zeros((2, 2, 1)), depth)
-    assert choose_range(plan(*layers), picture.depth) == policy
+    assert plan(*layers).range_policy(picture.depth) == policy
 
 
 # ---- values ------------------------------------------------------------------------------------

@@ -32,7 +32,7 @@ def make_jobs(
         yield Job(
             source=source,
             plan=plan,
-            target=guard.target(source, *(() if figure is None else (figure,))),
+            target=guard.protect(source, *(() if figure is None else (figure,))),
             figure=figure,
             skip_existing=recipe.skip_existing,
             started_at=started_at,
