@@ -67,7 +67,7 @@ def test_three_steps_of_three_are_not_called_impossible(
 
 
 @pytest.mark.parametrize("block", sorted(BLOCKS))
-@pytest.mark.parametrize("field", [3, 7, 12])
+@pytest.mark.parametrize("field", [3, 7, 11])
 def test_more_channels_are_never_cheaper(block: str, field: int) -> None:
     shape = (2, 8, 8)
     reaching = [
@@ -75,8 +75,6 @@ def test_more_channels_are_never_cheaper(block: str, field: int) -> None:
         for stack in small_stacks(block, shape, HALVING, 3, widths=(1, 2, 3))
         if stack.field >= field and min(stack.size) >= 4
     ]
-    if not reaching:
-        return
     least = min(reaching)
     assert refused(shape, Budget(params=least, field=field), block) is None
     said = refused(shape, Budget(params=least - 1, field=field), block)

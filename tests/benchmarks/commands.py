@@ -61,6 +61,15 @@ def rows(profile: Profile) -> list[Row]:
             is_command=True,
         ),
         Row(
+            "convcli design within 10 million parameters",
+            started("click"),
+            design,
+            "",
+            4.0,
+            2.0,
+            is_command=True,
+        ),
+        Row(
             f"peak memory, {profile.large_megapixels:g} MP JPEG to PNG, sharpen",
             "",
             memory(profile),
@@ -144,6 +153,17 @@ def shape(place: Workplace) -> Contest:
     def check(printed: bytes, _: Any) -> Verdict:
         output = json.loads(printed)["output"]
         return Verdict(output == [222, 222], f"output {output}")
+
+    return Contest(lambda: run(*command, folder=place.folder), only_import(place, "click"), check)
+
+
+def design(place: Workplace) -> Contest:
+    asked = ("--input", "3x224x224", "--params", "10M", "--rf", "64", "--out", "14")
+    command = [*convcli(), "design", *asked, "--json"]
+
+    def check(printed: bytes, _: Any) -> Verdict:
+        params = json.loads(printed)["params"]
+        return Verdict(9 * 10**6 <= params <= 10**7, f"{params:,} parameters")
 
     return Contest(lambda: run(*command, folder=place.folder), only_import(place, "click"), check)
 

@@ -230,7 +230,7 @@ def test_whole_weights_over_a_divisor_are_found_again(
 
 @pytest.mark.parametrize("kernel", [[[np.pi, 1.0]], [[1.0, 1e-9]], [[0.0]], [[np.inf]], [[1e30]]])
 def test_what_is_not_whole_is_left_to_floats(kernel: Any) -> None:
-    assert whole_kernel(np.array(kernel) * 1.1) is None or kernel == [[1e30]]
+    assert whole_kernel(np.array(kernel) * 1.1) is None
 
 
 def test_bounds_are_met_and_not_passed() -> None:

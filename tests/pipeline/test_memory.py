@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from convcli.pipeline import memory
 from convcli.pipeline.memory import format_bytes, machine_memory
 
 HEIGHT, WIDTH = 1500, 2000
@@ -90,6 +92,28 @@ def test_bytes_are_written_for_people() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="not every system says how much it has")
 def test_the_machine_has_some_memory() -> None:
     found = machine_memory()
-    assert found is None or found > 1 << 28
+    assert found is not None
+    assert found > 1 << 28
+
+
+@pytest.mark.parametrize(("limit", "expected"), [("max\n", 40960), ("8192\n", 8192), (None, 40960)])
+def test_a_container_has_the_less_of_its_limit_and_the_machine(
+    limit: str | None, expected: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if limit is not None:
+        (tmp_path / "memory.max").write_text(limit)
+    monkeypatch.setattr(memory, "CGROUP_LIMIT", tmp_path / "memory.max")
+    sizes = {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 10}
+    monkeypatch.setattr(os, "sysconf", sizes.__getitem__, raising=False)
+    assert machine_memory() == expected
+
+
+def test_memory_that_nothing_tells_of_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "CGROUP_LIMIT", tmp_path / "missing")
+    monkeypatch.delattr(os, "sysconf", raising=False)
+    assert machine_memory() is None
