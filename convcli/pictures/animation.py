@@ -5,20 +5,29 @@ from __future__ import annotations
 import io
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import numpy as np
 from PIL import Image
 
 from convcli.arithmetic.values import Pair
+from convcli.errors import LimitError
+from convcli.files import atomic_write, check_output, make_folder
 from convcli.pictures.canvas import Box, Canvas, Raster, text_width
 from convcli.pictures.panels import Values, draw_cell
 from convcli.pictures.scene import Frame, Scene
-from convcli.pictures.theme import CELL, GAP, LIGHT, LINE, MARGIN, TEXT, TITLE, Color, Theme
+from convcli.pictures.theme import CELL, GAP, LIGHT, LINE, MARGIN, TEXT, TITLE, Theme
 
-MIN_WIDTH = 320  # of a frame: room for words
+FORMATS = {".gif": "GIF", ".png": "PNG", ".apng": "PNG"}  # by the suffix of a file's name
+MIN_WIDTH = 320  # pixels of a frame: room for the formula
+MIN_FRAME_MS = 20  # browsers slow down what is shorter
+MAX_PIXELS = 1_000_000_000  # of all frames together
+PALETTE_FRAMES = 16  # from which the palette is taken, where there are as many
+MAX_COLORS = 256  # of a palette
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +38,7 @@ class Style:
     ----------
     theme : Theme
     cell : int
-        The side of a cell, in pixels.
+        The side of a cell in pixels; cells are larger where their numbers need it.
     """
 
     theme: Theme = LIGHT
@@ -38,65 +47,197 @@ class Style:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where everything stands in a frame."""
+    """The positions of everything in a frame, in pixels.
 
-    size: Pair  # width, height
+    Parameters
+    ----------
+    size : (width, height)
+    left_grid, right_grid : (left, top)
+        Of the padded input and of the output.
+    formula_top : float
+    cell : int
+        The side of a cell.
+    """
+
+    size: Pair
     left_grid: tuple[float, float]
     right_grid: tuple[float, float]
-    words_top: float
+    formula_top: float
     cell: int
 
 
-def draw_frames(scene: Scene, look: Style | None = None) -> Iterator[Image.Image]:
-    """Draw a scene, a picture for each output."""
-    chosen = look or Style()
-    layout = make_layout(scene, chosen)
-    for number in range(len(scene.steps)):
-        yield draw_frame(scene, number, layout, chosen.theme)
+def write_animation(
+    path: str,
+    scene: Scene,
+    style: Style,
+    *,
+    fps: float,
+    loop: int,
+    force: bool = False,
+    inputs: Sequence[str] = (),
+) -> None:
+    """Write a scene as a GIF or an animated PNG, by the suffix of the path.
+
+    Parameters
+    ----------
+    path : str
+        Ends in a key of `FORMATS`.
+    scene : Scene
+    style : Style
+    fps, loop
+        As in `save_animation`.
+    force : bool
+        Replace an existing file.
+    inputs : sequence of str
+        Paths that are never replaced.
+
+    Raises
+    ------
+    LimitError
+        For frames that are too large together.
+    """
+    check_pixels(scene, style)
+    check_output(path, force=force, inputs=inputs)
+    with atomic_write(path) as stream:
+        file_format = FORMATS[Path(path).suffix.lower()]
+        save_animation(stream, scene, style, file_format, fps=fps, loop=loop)
 
 
-def make_layout(scene: Scene, look: Style) -> Layout:
-    """Measure a scene: every frame has the same size, with room for the longest words."""
-    texts = [word for row in scene.texts for word in row] + [step.result for step in scene.steps]
-    cell = max(look.cell, math.ceil(max(text_width(word, TEXT) for word in texts)) + 8)
+def write_frames(folder: str, scene: Scene, style: Style, *, force: bool = False) -> None:
+    """Write a scene as numbered PNGs; none is written where one would replace a file.
+
+    Parameters
+    ----------
+    folder : str
+        Made where it is missing.
+    scene, style, force
+        As in `write_animation`.
+    """
+    check_pixels(scene, style)
+    make_folder(folder)
+    digits = max(len(str(len(scene.frames))), 3)
+    paths = [
+        str(Path(folder) / f"frame-{number:0{digits}}.png")
+        for number in range(1, len(scene.frames) + 1)
+    ]
+    for path in paths:
+        check_output(path, force=force, inputs=[])
+    for path, picture in zip(paths, draw_frames(scene, style), strict=True):
+        with atomic_write(path) as stream:
+            picture.save(stream, "PNG", optimize=True)
+
+
+def check_pixels(scene: Scene, style: Style) -> None:
+    """Raise for frames that would not fit in memory, by arithmetic alone."""
+    rows, columns = len(scene.kinds) + 2, len(scene.kinds[0]) + scene.output[1] + 2
+    pixels = rows * columns * style.cell**2
+    if pixels * len(scene.frames) > MAX_PIXELS:
+        raise LimitError(
+            f"{len(scene.frames)} frames of about {pixels:,} pixels are too many: the most is "
+            f"{MAX_PIXELS:,} in all; give a smaller --size"
+        )
+
+
+def save_animation(
+    stream: BinaryIO, scene: Scene, style: Style, file_format: str, *, fps: float, loop: int
+) -> None:
+    """Write a scene to a stream as a GIF or an animated PNG; each frame is drawn once.
+
+    Parameters
+    ----------
+    stream : binary file
+    scene : Scene
+    style : Style
+    file_format : {"GIF", "PNG"}
+    fps : float
+        Frames a second.
+    loop : int
+        How often it plays; 0 is for ever.
+    """
+    options: dict[str, Any] = {"duration": max(round(1000 / fps), MIN_FRAME_MS)}
+    if file_format == "PNG":
+        options["loop"] = loop
+    else:
+        options["disposal"] = 1
+        if loop != 1:  # a GIF counts what follows the first play
+            options["loop"] = max(loop - 1, 0)
+    layout = make_layout(scene, style)
+    draw = partial(draw_frame, scene, layout=layout, theme=style.theme)
+    count = len(scene.frames)
+    spread = {index * (count - 1) // (PALETTE_FRAMES - 1) for index in range(PALETTE_FRAMES)}
+    # The frames that the palette is taken from are kept, so that none is drawn twice.
+    sample = {number: draw(number) for number in sorted(spread)}
+    palette = choose_palette(sample.values(), style.theme)
+    first, *others = (
+        to_palette(sample.pop(number) if number in sample else draw(number), palette)
+        for number in range(count)
+    )
+    encoded = io.BytesIO()
+    first.save(encoded, file_format, save_all=True, append_images=others, optimize=True, **options)
+    stream.write(encoded.getvalue())
+
+
+def choose_palette(pictures: Iterable[Image.Image], theme: Theme) -> Values:
+    """Return one palette for all frames, (n, 3): the theme's colors, then the most frequent."""
+    counts: Counter[tuple[int, ...]] = Counter()
+    for picture in pictures:
+        for count, color in picture.getcolors(picture.width * picture.height) or []:
+            counts[cast("tuple[int, ...]", color)] += count
+    flat = [theme.page, theme.ink, theme.faint, theme.cell, theme.output, theme.window,
+            theme.window_on_padding, theme.current, theme.blank]  # fmt: skip
+    colors = dict.fromkeys([*flat, *(color for color, _ in counts.most_common())])
+    return np.array(list(colors)[:MAX_COLORS], np.uint8)
+
+
+def to_palette(picture: Image.Image, palette: Values) -> Image.Image:
+    """Map each pixel of an RGB picture to the nearest color of a palette, (n, 3)."""
+    pixels = np.asarray(picture).astype(np.int64)
+    codes = (pixels[..., 0] << 16) + (pixels[..., 1] << 8) + pixels[..., 2]
+    unique, inverse = np.unique(codes, return_inverse=True)
+    colors = np.stack([unique >> 16, unique >> 8 & 255, unique & 255], axis=1)  # (colors, 3)
+    distances = ((colors[:, np.newaxis] - palette.astype(np.int64)) ** 2).sum(axis=2)
+    nearest = distances.argmin(axis=1).astype(np.uint8)
+    indexed = Image.fromarray(nearest[inverse].reshape(codes.shape))
+    indexed.putpalette(palette.tobytes())
+    return indexed
+
+
+def draw_frames(scene: Scene, style: Style | None = None) -> Iterator[Image.Image]:
+    """Draw a scene, one picture for each output."""
+    style = style or Style()
+    layout = make_layout(scene, style)
+    for number in range(len(scene.frames)):
+        yield draw_frame(scene, number, layout, style.theme)
+
+
+def make_layout(scene: Scene, style: Style) -> Layout:
+    """Lay out a scene: every frame has the same size, with room for the longest formula."""
+    texts = [text for row in scene.texts for text in row] + [frame.result for frame in scene.frames]
+    cell = max(style.cell, math.ceil(max(text_width(text, TEXT) for text in texts)) + 8)
     rows, columns = len(scene.kinds), len(scene.kinds[0])
     grids = cell * (columns + scene.output[1]) + 2 * GAP
     width = math.ceil(max(grids, MIN_WIDTH, text_width(scene.title, TITLE))) + 2 * MARGIN
-    lines = max(len(wrap_text(step.words, width - 2 * MARGIN)) for step in scene.steps)
-    high = cell * max(rows, scene.output[0])
+    lines = max(len(wrap_text(frame.formula, width - 2 * MARGIN)) for frame in scene.frames)
+    height = cell * max(rows, scene.output[0])
     top = MARGIN + LINE * 1.5
     left = (width - grids) / 2
     return Layout(
-        size=(width, math.ceil(top + high + LINE * (lines + 0.5) + MARGIN)),
-        left_grid=(left, top + (high - cell * rows) // 2),
-        right_grid=(left + cell * columns + 2 * GAP, top + (high - cell * scene.output[0]) // 2),
-        words_top=top + high + LINE * 0.5,
+        size=(width, math.ceil(top + height + LINE * (lines + 0.5) + MARGIN)),
+        left_grid=(left, top + (height - cell * rows) // 2),
+        right_grid=(left + cell * columns + 2 * GAP, top + (height - cell * scene.output[0]) // 2),
+        formula_top=top + height + LINE * 0.5,
         cell=cell,
     )
 
 
-def draw_frame(scene: Scene, number: int, layout: Layout, theme: Theme) -> Image.Image:
-    """Draw one output being computed; those before it are there already."""
-    canvas = Raster(*layout.size, theme.page)
-    step = scene.steps[number]
-    middle = layout.size[0] / 2
-    canvas.text((middle, MARGIN + LINE / 2), scene.title, size=TITLE, color=theme.ink)
-    _draw_input(canvas, scene, step, layout, theme)
-    _draw_output(canvas, scene, number, layout, theme)
-    for line, words in enumerate(wrap_text(step.words, layout.size[0] - 2 * MARGIN)):
-        at = (middle, layout.words_top + LINE * (line + 0.5))
-        canvas.text(at, words, size=TEXT, color=theme.ink)
-    return canvas.image
-
-
-def wrap_text(words: str, width: float) -> list[str]:
-    """Break words into lines that fit a width, between words.
+def wrap_text(text: str, width: float) -> list[str]:
+    """Break text between words into lines of at most so many pixels.
 
     >>> wrap_text("", 100)
     []
     """
     lines: list[str] = []
-    for word in words.split():
+    for word in text.split():
         if lines and text_width(f"{lines[-1]} {word}", TEXT) <= width:
             lines[-1] += f" {word}"
         else:
@@ -104,105 +245,42 @@ def wrap_text(words: str, width: float) -> list[str]:
     return lines
 
 
-def save_animation(
-    stream: BinaryIO,
-    scene: Scene,
-    look: Style,
-    kind: str,
-    *,
-    fps: float,
-    loop: int,
-) -> None:
-    """Write a scene as a GIF or an animated PNG.
-
-    Parameters
-    ----------
-    kind : {"GIF", "PNG"}
-    fps : float
-        Frames a second.
-    loop : int
-        How often it plays; 0 is for ever.
-    """
-    options: dict[str, Any] = {"duration": max(round(1000 / fps), 20)}
-    if kind == "PNG":
-        options["loop"] = loop
-    else:
-        options["disposal"] = 1
-        if loop != 1:  # a GIF counts what follows the first play
-            options["loop"] = max(loop - 1, 0)
-    palette = _palette(scene, look)
-    first, *others = (_indexed(picture, palette) for picture in draw_frames(scene, look))
-    held = io.BytesIO()
-    first.save(held, kind, save_all=True, append_images=others, optimize=True, **options)
-    stream.write(held.getvalue())
+def draw_frame(scene: Scene, number: int, layout: Layout, theme: Theme) -> Image.Image:
+    """Draw one output being computed, with all outputs before it."""
+    canvas = Raster(*layout.size, theme.page)
+    frame = scene.frames[number]
+    center = layout.size[0] / 2
+    canvas.text((center, MARGIN + LINE / 2), scene.title, size=TITLE, color=theme.ink)
+    _draw_input(canvas, scene, frame, layout, theme)
+    for index, other in enumerate(scene.frames):
+        color = theme.blank if index > number else theme.output
+        color = theme.current if index == number else color
+        box = _cell_box(layout.right_grid, *other.at, layout.cell)
+        draw_cell(canvas, box, color, other.result if index <= number else "", theme)
+    for line, text in enumerate(wrap_text(frame.formula, layout.size[0] - 2 * MARGIN)):
+        at = (center, layout.formula_top + LINE * (line + 0.5))
+        canvas.text(at, text, size=TEXT, color=theme.ink)
+    return canvas.image
 
 
-def _palette(scene: Scene, look: Style) -> Values:
-    """One palette for all frames, (n, 3): the theme's colours, and the most frequent of some."""
-    layout = make_layout(scene, look)
-    count = len(scene.steps)
-    seen: Counter[tuple[int, ...]] = Counter()
-    for number in sorted({place * (count - 1) // 15 for place in range(16)}):
-        picture = draw_frame(scene, number, layout, look.theme)
-        for times, color in picture.getcolors(picture.width * picture.height) or []:
-            seen[cast("tuple[int, ...]", color)] += times
-    theme = look.theme
-    flat = [theme.page, theme.ink, theme.faint, theme.cell, theme.output, theme.window,
-            theme.window_on_padding, theme.current, theme.blank]  # fmt: skip
-    chosen = dict.fromkeys([*flat, *(color for color, _ in seen.most_common())])
-    return np.array(list(chosen)[:256], np.uint8)
-
-
-def _indexed(picture: Image.Image, palette: Values) -> Image.Image:
-    """A picture in the colours of a palette, each pixel in the nearest."""
-    parts = np.asarray(picture).astype(np.int64)
-    codes = (parts[..., 0] << 16) + (parts[..., 1] << 8) + parts[..., 2]
-    colors, places = np.unique(codes, return_inverse=True)
-    split = np.stack([colors >> 16, colors >> 8 & 255, colors & 255], axis=1)
-    far = ((split[:, np.newaxis] - palette.astype(np.int64)) ** 2).sum(axis=2)
-    nearest = far.argmin(axis=1).astype(np.uint8)
-    indexed = Image.fromarray(nearest[places].reshape(codes.shape))
-    indexed.putpalette(palette.tobytes())
-    return indexed
-
-
-def _draw_input(canvas: Canvas, scene: Scene, step: Frame, layout: Layout, theme: Theme) -> None:
-    """Draw the padded input, the window's taps shaded and the window outlined."""
-    shaded = set(step.taps)
+def _draw_input(canvas: Canvas, scene: Scene, frame: Frame, layout: Layout, theme: Theme) -> None:
+    """Draw the padded input, the cells under the window's taps shaded and the window outlined."""
+    taps = set(frame.taps)
     for row, kinds in enumerate(scene.kinds):
         for column, kind in enumerate(kinds):
-            box = _cell(layout.left_grid, row, column, layout.cell)
-            color = theme.cell if kind == "input" else theme.page
-            if (row, column) in shaded:
-                color = theme.window if kind == "input" else theme.window_on_padding
-            word = scene.texts[row][column]
+            box = _cell_box(layout.left_grid, row, column, layout.cell)
+            text = scene.texts[row][column]
+            is_tap = (row, column) in taps
             if kind == "input":
-                draw_cell(canvas, box, color, word, theme)
+                draw_cell(canvas, box, theme.window if is_tap else theme.cell, text, theme)
             else:
-                canvas.rectangle(box, fill=color)
-                canvas.rectangle(box, outline=theme.faint, dashed=True)
-                _write(canvas, box, word, theme.faint if color == theme.page else theme.ink)
-    left, top, side, _ = _cell(layout.left_grid, *step.corner, layout.cell)
-    outline = (left, top, side * step.extent[1], side * step.extent[0])
+                color = theme.window_on_padding if is_tap else theme.page
+                ink = theme.ink if is_tap else theme.faint
+                draw_cell(canvas, box, color, text, theme, ink=ink, dashed=True)
+    left, top, side, _ = _cell_box(layout.left_grid, *frame.corner, layout.cell)
+    outline = (left, top, side * frame.extent[1], side * frame.extent[0])
     canvas.rectangle(outline, outline=theme.ink, width=2)
 
 
-def _draw_output(canvas: Canvas, scene: Scene, number: int, layout: Layout, theme: Theme) -> None:
-    """Draw the output as far as it is computed."""
-    for place, step in enumerate(scene.steps):
-        box = _cell(layout.right_grid, *step.at, layout.cell)
-        done = place <= number
-        color = theme.output if done else theme.blank
-        if place == number:
-            color = theme.current
-        draw_cell(canvas, box, color, step.result if done else "", theme)
-
-
-def _cell(corner: tuple[float, float], row: int, column: int, side: int) -> Box:
+def _cell_box(corner: tuple[float, float], row: int, column: int, side: int) -> Box:
     return (corner[0] + column * side, corner[1] + row * side, side, side)
-
-
-def _write(canvas: Canvas, box: Box, word: str, color: Color) -> None:
-    if word:
-        middle = (box[0] + box[2] / 2, box[1] + box[3] / 2)
-        canvas.text(middle, word, size=TEXT, color=color)

@@ -153,12 +153,21 @@ class Mosaic(TitledPanel):
             canvas.rectangle(box, outline=theme.faint)
 
 
-def draw_cell(canvas: Canvas, box: Box, color: Color, word: str, theme: Theme) -> None:
-    """One cell: a filled box with a number."""
-    canvas.rectangle(box, fill=color, outline=theme.faint)
-    if word:
-        middle = (box[0] + box[2] / 2, box[1] + box[3] / 2)
-        canvas.text(middle, word, size=TEXT, color=ink_for(color))
+def draw_cell(
+    canvas: Canvas,
+    box: Box,
+    color: Color,
+    text: str,
+    theme: Theme,
+    *,
+    ink: Color | None = None,
+    dashed: bool = False,
+) -> None:
+    """Draw a cell: a filled and outlined box with a number, in the ink that stands out most."""
+    canvas.rectangle(box, fill=color, outline=theme.faint, dashed=dashed)
+    if text:
+        center = (box[0] + box[2] / 2, box[1] + box[3] / 2)
+        canvas.text(center, text, size=TEXT, color=ink or ink_for(color))
 
 
 def make_map_panel(

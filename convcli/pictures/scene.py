@@ -1,9 +1,9 @@
-"""What an animation shows, before any of it is drawn: cells, and what each step lights up."""
+"""The contents of an animation, before any of it is drawn: cells, and what each frame marks."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any, TypeAlias
@@ -25,15 +25,15 @@ class Frame:
     Parameters
     ----------
     at : (row, column)
-        Of the output.
+        The output's position.
     taps : tuple of (row, column)
-        The cells of the padded input that the window's taps lie on.
+        The cells of the padded input under the window's taps.
     corner, extent : (row, column), (height, width)
-        The window's outline on the padded input, holes included.
+        The window's outline on the padded input; it includes what a dilated window skips.
     result : str
         The output's number; empty without numbers.
-    words : str
-        The sum of products, or what is compared, in words.
+    formula : str
+        The sum of products, or what is compared or averaged, with its result.
     """
 
     at: Pair
@@ -41,7 +41,7 @@ class Frame:
     corner: Pair
     extent: Pair
     result: str = ""
-    words: str = ""
+    formula: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +52,12 @@ class Scene:
     ----------
     title : str
     kinds : tuple of tuples of str
-        What each cell of the padded input is: "input", "padding", "gap" (what a transposed
+        The kind of each cell of the padded input: "input", "padding", "gap" (what a transposed
         convolution puts between inputs) or "beyond" (what a ceil pool reaches past the padding).
     texts : tuple of tuples of str
         The cells' numbers; empty without numbers.
     output : (height, width)
-    steps : tuple of Step
+    frames : tuple of Frame
         In the order of the outputs, row by row.
     """
 
@@ -65,23 +65,23 @@ class Scene:
     kinds: tuple[tuple[str, ...], ...]
     texts: tuple[tuple[str, ...], ...]
     output: Pair
-    steps: tuple[Frame, ...]
+    frames: tuple[Frame, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """The numbers of an animation, all of them the engine's.
+    """The numbers of an animation, all from the engine.
 
     Parameters
     ----------
     padded : ndarray
         The padded input, of `padded_size`; of a transposed convolution spread out, zeros between.
-        NaN where nothing counts: an average passes it over.
+        NaN where a cell does not count: an average leaves it out.
     results : ndarray, (oh, ow)
     kernel : ndarray, (kh, kw), optional
         The weights as they are applied; None for a pool.
     bias : float
-        What every sum has added to it.
+        Added to every sum.
     """
 
     padded: Values
@@ -91,35 +91,34 @@ class Numbers:
 
 
 def make_scene(
-    title: str, size: Pair, shape: Window, *, op: str = "conv", numbers: Numbers | None = None
+    title: str, size: Pair, window: Window, *, op: str = "conv", numbers: Numbers | None = None
 ) -> Scene:
-    """The scene of a window operation over an input of (height, width).
+    """Return the scene of a window operation over an input of (height, width).
 
     Parameters
     ----------
     title : str
     size : (height, width)
-    shape : Window
+    window : Window
     op : {"conv", "tconv", "maxpool", "avgpool"}
     numbers : Numbers, optional
     """
-    output = shape.output(size)
-    axes = shape.axes(size)
+    rows, columns = axes = window.axes(size)
     kinds = tuple(
-        tuple(_joined(row, column) for column in _kinds(axes[1])) for row in _kinds(axes[0])
+        tuple(_joint_kind(row, column) for column in _kinds(columns)) for row in _kinds(rows)
     )
-    texts = tuple(
-        tuple(
-            "" if numbers is None else _cell_text(float(numbers.padded[row, column]))
-            for column in range(len(kinds[0]))
+    if numbers is None:
+        texts = tuple(("",) * len(row) for row in kinds)
+    else:
+        texts = tuple(
+            tuple("" if math.isnan(value) else format_cell(value) for value in row)
+            for row in numbers.padded.astype(float).tolist()
         )
-        for row in range(len(kinds))
+    frames = tuple(
+        _make_frame(at, axes, op, numbers)
+        for at in product(range(rows.output), range(columns.output))
     )
-    steps = tuple(
-        _step((row, column), axes, op, numbers)
-        for row, column in product(range(output[0]), range(output[1]))
-    )
-    return Scene(title, kinds, texts, output, steps)
+    return Scene(title, kinds, texts, (rows.output, columns.output), frames)
 
 
 def padded_size(axis: Axis) -> int:
@@ -129,76 +128,83 @@ def padded_size(axis: Axis) -> int:
     7
     """
     step = 1 if axis.transposed else axis.stride
-    reached = (axis.output - 1) * step + axis.effective_kernel
-    return reached if axis.transposed else max(reached, axis.size + axis.before + axis.after)
+    reach = (axis.output - 1) * step + axis.effective_kernel
+    return reach if axis.transposed else max(reach, axis.size + axis.before + axis.after)
 
 
-def input_index(axis: Axis, place: int) -> int | None:
-    """Which input lies in a cell of the padded input; None where none does.
+def input_cells(axis: Axis) -> dict[int, int]:
+    """The cells of the padded input that hold an input, each with the input's index.
+
+    >>> input_cells(Axis(size=2, kernel=3, stride=2, before=1, after=1, transposed=True))
+    {1: 0, 3: 1}
+    """
+    before, step = _spacing(axis)
+    cells = range(padded_size(axis))
+    return {
+        before + index * step: index for index in range(axis.size) if before + index * step in cells
+    }
+
+
+def _spacing(axis: Axis) -> Pair:
+    """The cell of the first input, and the cells from one input to the next.
 
     A transposed convolution is a convolution of stride 1 over its input spread out, with s - 1
-    gaps between neighbours and k_eff - 1 - p cells around: every cell is a place of its output.
+    gaps between neighbors and k_eff - 1 - p cells around (fewer than none cut the input off).
     """
-    if not axis.transposed:
-        inside = place - axis.before
-        return inside if 0 <= inside < axis.size else None
-    spread = place - (axis.effective_kernel - 1 - axis.before)
-    inside, between = divmod(spread, axis.stride)
-    return inside if between == 0 and 0 <= inside < axis.size else None
+    if axis.transposed:
+        return axis.effective_kernel - 1 - axis.before, axis.stride
+    return axis.before, 1
 
 
-def _kinds(axis: Axis) -> Iterator[str]:
-    for place in range(padded_size(axis)):
-        if input_index(axis, place) is not None:
-            yield "input"
-        elif axis.transposed:
-            spread = place - (axis.effective_kernel - 1 - axis.before)
-            yield "gap" if 0 < spread < (axis.size - 1) * axis.stride else "padding"
-        else:
-            yield "padding" if place < axis.size + axis.before + axis.after else "beyond"
+def _kinds(axis: Axis) -> list[str]:
+    """The kind of each cell along an axis."""
+    before, step = _spacing(axis)
+    inputs, gaps = input_cells(axis), range(before, before + (axis.size - 1) * step)
+    padded = axis.before + axis.size + axis.after
+    return [
+        "input" if cell in inputs
+        else "gap" if cell in gaps
+        else "padding" if axis.transposed or cell < padded
+        else "beyond"
+        for cell in range(padded_size(axis))
+    ]  # fmt: skip
 
 
-def _joined(row: str, column: str) -> str:
-    """What a cell is, of what its row and its column are."""
-    for kind in ("beyond", "padding", "gap"):
-        if kind in (row, column):
-            return kind
-    return "input"
+def _joint_kind(row: str, column: str) -> str:
+    """The kind of a cell, given those of its row and of its column."""
+    return next((kind for kind in ("beyond", "padding", "gap") if kind in (row, column)), "input")
 
 
-def _step(at: Pair, axes: tuple[Axis, Axis], op: str, numbers: Numbers | None) -> Frame:
-    rows, columns = axes
-    top = at[0] * (1 if rows.transposed else rows.stride)
-    left = at[1] * (1 if columns.transposed else columns.stride)
-    taps = tuple(
-        (top + u * rows.dilation, left + v * columns.dilation)
-        for u, v in product(range(rows.kernel), range(columns.kernel))
+def _make_frame(at: Pair, axes: tuple[Axis, Axis], op: str, numbers: Numbers | None) -> Frame:
+    top, left = (
+        position * (1 if axis.transposed else axis.stride)
+        for position, axis in zip(at, axes, strict=True)
     )
-    extent = (rows.effective_kernel, columns.effective_kernel)
+    taps = tuple(
+        (top + u * axes[0].dilation, left + v * axes[1].dilation)
+        for u, v in product(range(axes[0].kernel), range(axes[1].kernel))
+    )
+    extent = (axes[0].effective_kernel, axes[1].effective_kernel)
     if numbers is None:
         return Frame(at, taps, (top, left), extent)
-    words = _words(op, [float(numbers.padded[tap]) for tap in taps], numbers)
+    operands = _format_operands(op, [float(numbers.padded[tap]) for tap in taps], numbers)
     result = format_cell(float(numbers.results[at]))
-    return Frame(at, taps, (top, left), extent, result, f"{words} = {result}")
+    return Frame(at, taps, (top, left), extent, result, f"{operands} = {result}")
 
 
-def _cell_text(value: float) -> str:
-    return "" if math.isnan(value) else format_cell(value)
-
-
-def _words(op: str, seen: Sequence[float], numbers: Numbers) -> str:
-    """What is computed, in words."""
-    if op == "maxpool":
-        return f"max({', '.join(map(format_cell, seen))})"
+def _format_operands(op: str, values: Sequence[float], numbers: Numbers) -> str:
+    """Write what is computed: `max(1, 2)`, `mean(1, 2)` or `1·2 + 3·(-1)`."""
     if numbers.kernel is None:
-        return f"mean({', '.join(format_cell(value) for value in seen if not math.isnan(value))})"
+        name = "max" if op == "maxpool" else "mean"
+        return (
+            f"{name}({', '.join(format_cell(value) for value in values if not math.isnan(value))})"
+        )
     terms = [
-        f"{format_cell(value)}·{_bracketed(float(weight))}"
-        for value, weight in zip(seen, np.ravel(numbers.kernel), strict=True)
+        f"{format_cell(value)}·{_bracket_negative(float(weight))}"
+        for value, weight in zip(values, np.ravel(numbers.kernel), strict=True)
     ]
-    bias = [_bracketed(numbers.bias)] if numbers.bias else []
-    return " + ".join([*terms, *bias])
+    return " + ".join([*terms, *([_bracket_negative(numbers.bias)] if numbers.bias else [])])
 
 
-def _bracketed(weight: float) -> str:
+def _bracket_negative(weight: float) -> str:
     return f"({format_cell(weight)})" if weight < 0 else format_cell(weight)

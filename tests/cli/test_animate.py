@@ -12,7 +12,7 @@ from PIL import Image
 from support.animate import GRID, Seen, drawn, scene_of
 from support.command import SAMPLES, Finished, convcli, here
 
-from convcli.cli.commands import animate
+from convcli.pictures import animation
 from convcli.pictures.theme import LIGHT
 
 
@@ -117,10 +117,10 @@ def test_more_than_400_frames_are_said_not_drawn(tmp_path: Path) -> None:
 
 
 def test_400_frames_are_drawn_and_more_when_asked_for(tmp_path: Path) -> None:
-    assert len(scene_of(tmp_path, "--h", "22", "--k", "3").steps) == 400
+    assert len(scene_of(tmp_path, "--h", "22", "--k", "3").frames) == 400
     refused(tmp_path, "--h", "23", "--w", "22", "--k", "3", "-o", "a.gif")
     more = scene_of(tmp_path, "--h", "23", "--w", "22", "--k", "3", "--max-frames", "420")
-    assert len(more.steps) == 420
+    assert len(more.frames) == 420
     refused(tmp_path, "--h", "3", "--k", "2", "--max-frames", "3", "-o", "a.gif")
 
 
@@ -141,7 +141,7 @@ def test_a_grid_that_nobody_could_look_at_is_refused(tmp_path: Path) -> None:
 def test_frames_that_no_memory_would_hold_are_refused(
     tmp_path: Path, options: tuple[str, ...]
 ) -> None:
-    with patch.object(animate, "draw_frames", side_effect=AssertionError("it began to draw")):
+    with patch.object(animation, "draw_frame", side_effect=AssertionError("it began to draw")):
         refused(tmp_path, *options, "-o", "a.gif")
 
 

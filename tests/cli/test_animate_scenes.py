@@ -161,7 +161,7 @@ def grid_file(folder: Path, values: Any = INPUT) -> Path:
 
 
 def results(scene: Scene) -> NDArray[Any]:
-    return np.array([float(step.result) for step in scene.steps]).reshape(scene.output)
+    return np.array([float(frame.result) for frame in scene.frames]).reshape(scene.output)
 
 
 NUMERIC: dict[str, tuple[tuple[str, ...], list[list[float]]]] = {
@@ -183,13 +183,13 @@ def test_the_guide_s_numbers_come_out(tmp_path: Path, name: str) -> None:
     with overheard() as heard:
         drawn(tmp_path, grid_file(tmp_path), *options)
     for number, words in enumerate([word for word, _ in sheet] for sheet in heard()):
-        drawn_results = [step.result for step in scene.steps[: number + 1]]
+        drawn_results = [frame.result for frame in scene.frames[: number + 1]]
         texts = [text for row in scene.texts for text in row]
         said = " ".join(words[1 + len(texts) + number + 1 :])
         assert words[0] == scene.title
         assert words[1 : 1 + len(texts)] == texts
         assert words[1 + len(texts) : 1 + len(texts) + number + 1] == drawn_results
-        assert said == scene.steps[number].words
+        assert said == scene.frames[number].formula
 
 
 @pytest.mark.parametrize("name", NUMERIC)
@@ -201,7 +201,7 @@ def test_the_guide_s_numeric_figures_are_shaded_as_its_others_are(
     assert len(pictures) == 9
     side = 7 if "-p" in options else 5
     scene = scene_of(tmp_path, grid_file(tmp_path), *options)
-    widest = max(text_width(step.result, TEXT) for step in scene.steps)
+    widest = max(text_width(frame.result, TEXT) for frame in scene.frames)
     for number, picture in enumerate(pictures):
         seen = Seen(picture, (side, 3), (side, 3), max(CELL, math.ceil(widest) + 8))
         shaded = seen.of(LIGHT.window, grid=0) | seen.of(LIGHT.window_on_padding, grid=0)
@@ -212,9 +212,9 @@ def test_the_guide_s_numeric_figures_are_shaded_as_its_others_are(
 
 def test_the_words_below_are_the_sum_that_makes_the_result(tmp_path: Path) -> None:
     scene = scene_of(tmp_path, grid_file(tmp_path), "-k", KERNEL, "-p", "1")
-    assert scene.steps[0].words == "3·0 + 3·1 + 3·2 + 3·2 + 3·2 + 3·0 + 0·0 + 0·1 + 0·2 = 21"
-    for step in scene.steps:
-        words, _, result = step.words.rpartition(" = ")
+    assert scene.frames[0].formula == "3·0 + 3·1 + 3·2 + 3·2 + 3·2 + 3·0 + 0·0 + 0·1 + 0·2 = 21"
+    for frame in scene.frames:
+        words, _, result = frame.formula.rpartition(" = ")
         assert eval(words.replace("·", "*")) == float(result)
 
 
@@ -222,8 +222,8 @@ def test_the_words_below_are_the_sum_that_makes_the_result(tmp_path: Path) -> No
 def test_a_mean_in_words_is_the_mean(tmp_path: Path, options: str) -> None:
     """What does not count is not in the list: padding, or what lies beyond it."""
     scene = scene_of(tmp_path, grid_file(tmp_path), "--pool", options)
-    for step in scene.steps:
-        words, _, result = step.words.rpartition(" = ")
+    for frame in scene.frames:
+        words, _, result = frame.formula.rpartition(" = ")
         assert words.startswith("mean(")
         values = [float(word) for word in words[5:-1].split(", ")]
         assert_allclose(np.mean(values), float(result), atol=0.006)
@@ -260,15 +260,15 @@ def test_the_numbers_are_the_engine_s(tmp_path: Path, name: str, options: tuple[
     scene = scene_of(tmp_path, grid_file(tmp_path), *options)
     assert_allclose(results(scene), engine_s([name]), rtol=6e-3)
     if not options[0].startswith("--pool"):
-        for step in scene.steps:
-            words, _, result = step.words.rpartition(" = ")
+        for frame in scene.frames:
+            words, _, result = frame.formula.rpartition(" = ")
             assert eval(words.replace("·", "*")) == float(result)
 
 
 def test_a_kernel_s_bias_is_in_the_sum(tmp_path: Path) -> None:
     kernel = SAMPLES / "kernels" / "engrave.json"
     scene = scene_of(tmp_path, GRID, "-k", kernel)
-    words, _, result = scene.steps[0].words.rpartition(" = ")
+    words, _, result = scene.frames[0].formula.rpartition(" = ")
     assert words.endswith(" + 128")
     assert eval(words.replace("·", "*")) == float(result)
 

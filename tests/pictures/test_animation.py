@@ -6,6 +6,7 @@ import io
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from support.looking import near
 from support.oracles import Geometry, geometries
 
 from convcli.arithmetic.geometry import window
+from convcli.pictures import animation
 from convcli.pictures.animation import Style, draw_frames, make_layout, save_animation, wrap_text
 from convcli.pictures.canvas import text_width
 from convcli.pictures.scene import Numbers, Scene, make_scene
@@ -67,7 +69,7 @@ def test_every_frame_shades_the_window_s_taps_and_fills_one_output_more(
     left, right = corners(scene, look)
     (top, _), (first, _) = geometry.sides
     for number, picture in zip(
-        range(min(len(scene.steps), 6)), draw_frames(scene, look), strict=False
+        range(min(len(scene.frames), 6)), draw_frames(scene, look), strict=False
     ):
         row, column = (
             at * step for at, step in zip(divmod(number, scene.output[1]), geometry.stride,
@@ -98,7 +100,7 @@ def test_all_frames_have_one_size_with_room_for_the_longest_words() -> None:
     numbers = Numbers(plane, plane[:2, :3] * 1.5, np.array([[1.5, 0], [0, 0]]))
     scene = make_scene("a title", (3, 4), window(2), numbers=numbers)
     pictures = list(draw_frames(scene))
-    assert len(pictures) == len(scene.steps) == 6
+    assert len(pictures) == len(scene.frames) == 6
     assert len({picture.size for picture in pictures}) == 1
 
 
@@ -107,7 +109,7 @@ def test_cells_are_as_wide_as_their_longest_number() -> None:
     wide = numbered([[1, -12345.678]], [[1, 2]])
     assert make_layout(narrow, Style()).cell == Style().cell
     for scene in (narrow, wide):
-        texts = [text for row in scene.texts for text in row] + [s.result for s in scene.steps]
+        texts = [text for row in scene.texts for text in row] + [s.result for s in scene.frames]
         widest = max(text_width(text, TEXT) for text in texts)
         assert make_layout(scene, Style(cell=8)).cell >= widest + 4
 
@@ -208,6 +210,16 @@ def test_the_page_of_a_film_is_exactly_the_theme_s(kind: str) -> None:
     """It lies on a page of that colour, and would stand out."""
     for frame in replayed(saved(plain(4, 3, padding=1), kind)):
         assert frame.getpixel((0, 0)) == LIGHT.page
+
+
+@pytest.mark.parametrize("kind", ["GIF", "PNG"])
+@pytest.mark.parametrize("size", [2, 4, 9])
+def test_each_frame_is_drawn_once(kind: str, size: int) -> None:
+    scene = plain(size, 2)
+    with patch.object(animation, "draw_frame", wraps=animation.draw_frame) as draw:
+        saved(scene, kind)
+    drawn = [call.args[1] for call in draw.call_args_list]
+    assert sorted(drawn) == list(range((size - 1) ** 2))
 
 
 def test_a_frame_lasts_no_shorter_than_browsers_show_it() -> None:

@@ -13,7 +13,7 @@ from support.oracles import Geometry, geometries, pad, reals, seeds, span
 
 from convcli.arithmetic.geometry import Axis, window
 from convcli.engine.filter2d import filter2d
-from convcli.pictures.scene import Numbers, Scene, input_index, make_scene, padded_size
+from convcli.pictures.scene import Numbers, Scene, input_cells, make_scene, padded_size
 
 
 def laid(geometry: Geometry) -> Scene:
@@ -40,16 +40,16 @@ def test_cells_are_the_input_with_its_padding_around_it(geometry: Geometry) -> N
 def test_every_output_has_its_step_and_every_step_its_window(geometry: Geometry) -> None:
     scene = laid(geometry)
     assert scene.output == geometry.output
-    assert [step.at for step in scene.steps] == list(np.ndindex(scene.output))
-    for step in scene.steps:
-        corner = tuple(at * gap for at, gap in zip(step.at, geometry.stride, strict=True))
-        assert step.corner == corner
+    assert [frame.at for frame in scene.frames] == list(np.ndindex(scene.output))
+    for frame in scene.frames:
+        corner = tuple(at * gap for at, gap in zip(frame.at, geometry.stride, strict=True))
+        assert frame.corner == corner
         taps = [
             (corner[0] + u * geometry.dilation[0], corner[1] + v * geometry.dilation[1])
             for u, v in np.ndindex(geometry.kernel)
         ]
-        assert list(step.taps) == taps
-        assert step.extent == tuple(map(span, geometry.kernel, geometry.dilation))
+        assert list(frame.taps) == taps
+        assert frame.extent == tuple(map(span, geometry.kernel, geometry.dilation))
         assert max(row for row, _ in taps) < len(scene.kinds)
         assert max(column for _, column in taps) < len(scene.kinds[0])
 
@@ -64,12 +64,12 @@ def test_the_words_of_a_step_evaluate_to_its_result(geometry: Geometry, seed: in
         "", geometry.size, window(geometry.kernel, **geometry.settings),
         numbers=Numbers(padded, results, kernel, 1.5),
     )  # fmt: skip
-    for step in scene.steps:
-        words, _, result = step.words.rpartition(" = ")
-        assert result == step.result
+    for frame in scene.frames:
+        words, _, result = frame.formula.rpartition(" = ")
+        assert result == frame.result
         # Every number is drawn with three digits.
-        assert_allclose(float(result), results[step.at], rtol=6e-3)
-        assert_allclose(evaluated(words), results[step.at], rtol=0.02, atol=0.2)
+        assert_allclose(float(result), results[frame.at], rtol=6e-3)
+        assert_allclose(evaluated(words), results[frame.at], rtol=0.02, atol=0.2)
 
 
 def test_whole_numbers_are_drawn_as_they_are() -> None:
@@ -78,9 +78,13 @@ def test_whole_numbers_are_drawn_as_they_are() -> None:
     results = filter2d(plane, kernel, padding="valid")
     scene = make_scene("", (3, 4), window(2), numbers=Numbers(plane, results, kernel))
     assert scene.texts[0] == ("-6", "-5", "-4", "-3")
-    assert scene.steps[0].words == "-6·1 + -5·(-2) + -2·0 + -1·3 = 1"
-    for step in scene.steps:
-        assert evaluated(step.words.rpartition(" = ")[0]) == results[step.at] == float(step.result)
+    assert scene.frames[0].formula == "-6·1 + -5·(-2) + -2·0 + -1·3 = 1"
+    for frame in scene.frames:
+        assert (
+            evaluated(frame.formula.rpartition(" = ")[0])
+            == results[frame.at]
+            == float(frame.result)
+        )
 
 
 def test_pools_say_what_they_compare_and_what_they_divide() -> None:
@@ -90,14 +94,14 @@ def test_pools_say_what_they_compare_and_what_they_divide() -> None:
         ("avgpool", 2.5, "mean(1, 2, 3, 4) = 2.5"),
     ):
         numbers = Numbers(plane, np.array([[result]]))
-        (step,) = make_scene("", (2, 2), window(2), op=op, numbers=numbers).steps
-        assert step.words == words
+        (frame,) = make_scene("", (2, 2), window(2), op=op, numbers=numbers).frames
+        assert frame.formula == words
 
 
 def test_without_numbers_nothing_is_written() -> None:
     scene = make_scene("", (4, 4), window(3))
     assert {text for row in scene.texts for text in row} == {""}
-    assert {(step.result, step.words) for step in scene.steps} == {("", "")}
+    assert {(frame.result, frame.formula) for frame in scene.frames} == {("", "")}
 
 
 def test_a_ceil_pool_reaches_beyond_the_padding() -> None:
@@ -124,7 +128,7 @@ def test_a_transposed_axis_is_spread_out_with_zeros_between(
             )  # fmt: skip
             if axis.output < 1:
                 continue
-            cells = [input_index(axis, place) for place in range(padded_size(axis))]
+            cells = [input_cells(axis).get(place) for place in range(padded_size(axis))]
             assert spread_convolution(cells, axis) == painted(axis)
 
 
@@ -163,5 +167,5 @@ def test_between_inputs_are_gaps_and_around_them_padding() -> None:
 @pytest.mark.parametrize("padding", [3, 4])
 def test_padding_beyond_the_kernel_cuts_a_transposed_input_off(padding: int) -> None:
     axis = Axis(size=5, kernel=3, before=padding, after=padding, transposed=True)
-    cells: NDArray[Any] = np.array([input_index(axis, at) for at in range(padded_size(axis))])
+    cells: NDArray[Any] = np.array([input_cells(axis).get(at) for at in range(padded_size(axis))])
     assert cells.tolist() == list(range(padding - 2, 5 - padding + 2))

@@ -69,8 +69,8 @@ class Seen:
 
 def scene_of(folder: Path, *arguments: str | Path) -> Scene:
     """The scene that the command makes, which is not drawn."""
-    with patch.object(animate, "_write_frames") as write:
+    with patch.object(animate, "write_frames") as write:
         done = here("animate", *arguments, "--frames", "out", cwd=folder)
     assert (done.code, done.stderr) == (0, "")
-    scene: Scene = write.call_args.args[0]
+    scene: Scene = write.call_args.args[1]
     return scene

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +10,7 @@ import click
 import numpy as np
 
 from convcli.arithmetic.layers import Layer
-from convcli.arithmetic.values import (
-    Pair,
-    Sides,
-    format_padding,
-    format_size,
-    parse_number,
-    parse_real,
-    parse_size,
-)
+from convcli.arithmetic.values import Pair, Sides, parse_number, parse_real, parse_size
 from convcli.cli.options import (
     PADDING,
     POOL,
@@ -33,41 +24,34 @@ from convcli.cli.options import (
     stride_option,
     whole_number,
 )
-from convcli.engine.filter2d import filter2d
-from convcli.engine.gradients import conv_transpose2d
-from convcli.engine.padding import pad2d
-from convcli.engine.pooling import avg_pool2d, max_pool2d
-from convcli.errors import ArgumentError, FileError, LimitError
-from convcli.files import atomic_write, check_output, make_folder
+from convcli.errors import ArgumentError, FileError
 from convcli.images.color import to_gray
 from convcli.images.read import read_input
 from convcli.kernels import load_kernel
-from convcli.pictures.animation import Style, draw_frames, save_animation
-from convcli.pictures.scene import Numbers, Scene, input_index, make_scene, padded_size
+from convcli.pictures.animation import FORMATS, Style, write_animation, write_frames
+from convcli.pictures.layer_scene import numbers_scene, size_scene
+from convcli.pictures.scene import Scene
 from convcli.pictures.theme import CELL, THEMES
 from convcli.pipeline.plan import check_limits, flip_origin
 
-MOST_FRAMES = 400
-MOST_CELLS = 64  # a side of a grid that can still be drawn
-OF_KERNELS = ("padding", "stride", "dilation", "flip", "transposed", "output_padding")
-OF_NUMBERS = ("flip", "padding_mode")
-MOST_PIXELS = 1_000_000_000  # of all frames together
-MOST_LOOPS = 65_535  # a GIF counts no further
-KINDS = {".gif": "GIF", ".png": "PNG", ".apng": "PNG"}
+MAX_FRAMES = 400
+KERNEL_OPTIONS = ("padding", "stride", "dilation", "flip", "transposed", "output_padding")
+NUMBER_OPTIONS = ("flip", "padding_mode")
+MAX_LOOPS = 65_535  # a GIF counts no further
 
 
 def _fps(text: str) -> float:
-    found = parse_real(text, "it")
-    if not 0.05 <= found <= 50:
+    fps = parse_real(text, "it")
+    if not 0.05 <= fps <= 50:
         raise ArgumentError(f"it must be from 0.05 to 50, not {text}")
-    return found
+    return fps
 
 
 def _loops(text: str) -> int:
-    found = parse_number(text, "it")
-    if found > MOST_LOOPS:
-        raise ArgumentError(f"it must be at most {MOST_LOOPS}, not {found}")
-    return found
+    loops = parse_number(text, "it")
+    if loops > MAX_LOOPS:
+        raise ArgumentError(f"it must be at most {MAX_LOOPS}, not {loops}")
+    return loops
 
 
 FPS = TextType("X", _fps)
@@ -75,8 +59,8 @@ LOOPS = TextType("N", _loops)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Typed:
-    """The options of `animate`, as they were typed."""
+class AnimateOptions:
+    """The options of `animate`, as the user typed them."""
 
     source: str | None
     height: int | None
@@ -156,7 +140,7 @@ class Typed:
 @click.option(
     "--max-frames",
     type=whole_number("N", least=1),
-    default=str(MOST_FRAMES),
+    default=str(MAX_FRAMES),
     show_default=True,
     help="The most frames to draw.",
 )
@@ -172,189 +156,80 @@ def animate(**options: Any) -> None:
     convcli animate samples/grid5.csv -k sobel-x -o sobel.gif --theme dark
     convcli animate --h 3 --k 3 --s 2 --p 1 --transposed --frames steps
     """
-    typed = Typed(**options)
+    typed = AnimateOptions(**options)
     _check(typed)
-    scene = _from_sizes(typed) if typed.source is None else _from_numbers(typed, typed.source)
-    look = Style(THEMES[typed.theme], typed.cell)
-    _check_pixels(scene, look)
-    if typed.folder is not None:
-        _write_frames(scene, look, typed)
+    scene, style = _make_scene(typed), Style(THEMES[typed.theme], typed.cell)
+    if typed.output is None:
+        write_frames(typed.folder or "", scene, style, force=typed.force)
         return
-    path = typed.output or ""
-    check_output(path, force=typed.force, inputs=[typed.source] if typed.source else [])
-    with atomic_write(path) as stream:
-        kind = KINDS[Path(path).suffix.lower()]
-        save_animation(stream, scene, look, kind, fps=typed.fps, loop=typed.loop)
+    write_animation(
+        typed.output,
+        scene,
+        style,
+        fps=typed.fps,
+        loop=typed.loop,
+        force=typed.force,
+        inputs=[] if typed.source is None else [typed.source],
+    )
 
 
-def _check(typed: Typed) -> None:
-    """Refuse options that contradict each other, or would have no effect."""
-    if typed.pool is not None:
+def _check(options: AnimateOptions) -> None:
+    """Raise for options that contradict each other, or would have no effect."""
+    if options.pool is not None:
         refuse_typed(
-            OF_KERNELS, "is of a kernel, and --pool has settings of its own: max:3,s=2,p=1"
+            KERNEL_OPTIONS, "is of a kernel, and --pool has settings of its own: max:3,s=2,p=1"
         )
-    if typed.source is None:
-        refuse_typed(OF_NUMBERS, "needs numbers: give INPUT")
-    if (typed.output is None) == (typed.folder is None):
+    if options.source is None:
+        refuse_typed(NUMBER_OPTIONS, "needs numbers: give INPUT")
+    if (options.output is None) == (options.folder is None):
         raise click.UsageError("give either -o, like -o conv.gif, or --frames DIR")
-    if typed.output is not None and Path(typed.output).suffix.lower() not in KINDS:
-        raise click.UsageError(f"output {typed.output!r} must end in {', '.join(KINDS)}")
-    if (typed.source is None) == (typed.height is None):
+    if options.output is not None and Path(options.output).suffix.lower() not in FORMATS:
+        raise click.UsageError(f"output {options.output!r} must end in {', '.join(FORMATS)}")
+    if (options.source is None) == (options.height is None):
         raise click.UsageError("give either INPUT or its height, like --h 5")
-    if typed.source is not None and typed.width is not None:
+    if options.source is not None and options.width is not None:
         raise click.UsageError("--w goes with --h: INPUT has its own width")
-    if (typed.kernel is None) == (typed.pool is None):
+    if (options.kernel is None) == (options.pool is None):
         raise click.UsageError("give either --kernel, like --k 3, or --pool, like --pool max:2")
-    if typed.output_padding != (0, 0) and not typed.transposed:
+    if options.output_padding != (0, 0) and not options.transposed:
         raise click.UsageError("--output-padding goes with --transposed")
 
 
-def _layer(typed: Typed, size: Pair | None) -> Layer:
-    if typed.pool is not None:
-        return typed.pool
+def _make_scene(options: AnimateOptions) -> Scene:
+    """Return what is animated: a layer over an input's numbers, or over sizes alone."""
+    if options.source is None:
+        kernel = options.kernel
+        layer = _make_layer(
+            options, None if kernel is None else parse_size(kernel, "without INPUT, --kernel")
+        )
+        height = options.height or 1
+        return size_scene(layer, (height, options.width or height), options.max_frames)
+    loaded = None if options.kernel is None else load_kernel(options.kernel)
+    if loaded is not None and loaded.matrix.ndim != 2:
+        raise ArgumentError(
+            f"kernel {options.kernel!r} has {loaded.matrix.ndim} axes; two can slide"
+        )
+    layer = _make_layer(options, None if loaded is None else loaded.size)
+    if loaded is not None:
+        layer = replace(layer, origin=flip_origin(loaded, flip=options.flip))
+    plane = to_gray(read_input(options.source).values)[:, :, 0].astype(np.float64)
+    try:
+        return numbers_scene(layer, plane, loaded, flip=options.flip, max_frames=options.max_frames)
+    except ArgumentError as error:
+        raise FileError(options.source, str(error)) from error
+
+
+def _make_layer(options: AnimateOptions, kernel: Pair | None) -> Layer:
+    if options.pool is not None:
+        return options.pool
     layer = Layer(
-        op="tconv" if typed.transposed else "conv",
-        kernel=size,
-        stride=typed.stride,
-        padding=typed.padding,
-        dilation=typed.dilation,
-        output_padding=typed.output_padding,
-        mode=typed.padding_mode,
+        op="tconv" if options.transposed else "conv",
+        kernel=kernel,
+        stride=options.stride,
+        padding=options.padding,
+        dilation=options.dilation,
+        output_padding=options.output_padding,
+        mode=options.padding_mode,
     )
     check_limits(layer)
     return layer
-
-
-def _from_sizes(typed: Typed) -> Scene:
-    kernel = None if typed.kernel is None else parse_size(typed.kernel, "without INPUT, --kernel")
-    layer = _layer(typed, kernel)
-    height = typed.height or 1
-    size = (height, typed.width or height)
-    _check_size(layer, size, typed.max_frames)
-    return make_scene(_title(layer, size), size, layer.window, op=layer.op)
-
-
-def _from_numbers(typed: Typed, source: str) -> Scene:
-    loaded = None if typed.kernel is None else load_kernel(typed.kernel)
-    if loaded is not None and loaded.matrix.ndim != 2:
-        raise ArgumentError(f"kernel {typed.kernel!r} has {loaded.matrix.ndim} axes; two can slide")
-    layer = _layer(typed, None if loaded is None else loaded.size)
-    if loaded is not None:
-        layer = replace(layer, origin=flip_origin(loaded, flip=typed.flip))
-    plane = to_gray(read_input(source).values)[:, :, 0].astype(np.float64)
-    size = (plane.shape[0], plane.shape[1])
-    try:
-        _check_size(layer, size, typed.max_frames)
-        weights = None if loaded is None else np.asarray(loaded, np.float64)
-        if weights is not None and typed.flip:
-            weights = weights[::-1, ::-1]
-        bias = 0.0 if loaded is None else loaded.bias
-        numbers = _numbers(plane, layer, weights, bias)
-    except ArgumentError as error:
-        raise FileError(source, str(error)) from error
-    title = _title(layer, size)
-    if loaded is not None:
-        title = f"{loaded.name}, {title}"
-    return make_scene(title, size, layer.window, op=layer.op, numbers=numbers)
-
-
-def _check_size(layer: Layer, size: Pair, most: int) -> None:
-    """Refuse what nobody could look at, before it is drawn."""
-    rows, columns = layer.window.output(size)
-    if rows * columns > most:
-        raise LimitError(
-            f"the animation would have {rows * columns:,} frames; --max-frames allows {most:,}"
-        )
-    cells = [padded_size(axis) for axis in layer.window.axes(size)]
-    if max(cells) > MOST_CELLS:
-        raise LimitError(
-            f"a padded input of {cells[0]}x{cells[1]} cells is too large to draw: "
-            f"the most is {MOST_CELLS} a side"
-        )
-
-
-def _check_pixels(scene: Scene, look: Style) -> None:
-    """Refuse frames that would not fit the memory, by arithmetic alone."""
-    rows, columns = len(scene.kinds) + 2, len(scene.kinds[0]) + scene.output[1] + 2
-    pixels = rows * columns * look.cell**2
-    if pixels * len(scene.steps) > MOST_PIXELS:
-        raise LimitError(
-            f"{len(scene.steps)} frames of about {pixels:,} pixels are too many: the most is "
-            f"{MOST_PIXELS:,} in all; give a smaller --size"
-        )
-
-
-def _numbers(plane: Any, layer: Layer, weights: Any, bias: float) -> Numbers:
-    """The numbers of every cell: the padded input's and the outputs', from the engine."""
-    window, size = layer.window, (plane.shape[0], plane.shape[1])
-    if layer.op == "conv":
-        results = filter2d(
-            plane, weights, bias=bias, stride=layer.stride, padding=window.sides(size),
-            padding_mode=layer.mode, dilation=layer.dilation,
-        )  # fmt: skip
-        return Numbers(pad2d(plane, window.sides(size), layer.mode), results, weights, bias)
-    if layer.op == "tconv":
-        results = conv_transpose2d(
-            plane[np.newaxis], weights[np.newaxis, np.newaxis], stride=layer.stride,
-            padding=layer.padding, output_padding=layer.output_padding, dilation=layer.dilation,
-        )[0] + bias  # fmt: skip
-        return Numbers(_spread(plane, layer, 0.0), results, weights[::-1, ::-1], bias)
-    pool = (
-        max_pool2d
-        if layer.op == "maxpool"
-        else partial(avg_pool2d, count_include_pad=layer.count_padding)
-    )
-    pooled = pool(
-        plane[np.newaxis], window.kernel, stride=layer.stride, padding=layer.padding,
-        dilation=layer.dilation, ceil_mode=layer.ceil,
-    )[0]  # fmt: skip
-    if layer.op == "maxpool":
-        return Numbers(_spread(plane, layer, -np.inf), pooled)
-    counts = 0.0 if layer.count_padding else np.nan
-    return Numbers(_spread(plane, layer, counts, beyond=np.nan), pooled)
-
-
-def _spread(plane: Any, layer: Layer, elsewhere: float, beyond: float | None = None) -> Any:
-    """The input in its cells, another value in all the others; `beyond` past the padding."""
-    axes = layer.window.axes((plane.shape[0], plane.shape[1]))
-    cells = np.full([padded_size(axis) for axis in axes], elsewhere)
-    if beyond is not None:
-        rows, columns = (axis.before + axis.size + axis.after for axis in axes)
-        cells[rows:] = cells[:, columns:] = beyond
-    for row in range(cells.shape[0]):
-        for column in range(cells.shape[1]):
-            inside = input_index(axes[0], row), input_index(axes[1], column)
-            if None not in inside:
-                cells[row, column] = plane[inside]
-    return cells
-
-
-def _title(layer: Layer, size: Pair) -> str:
-    window = layer.window
-    parts = [f"{layer.op} {format_size(window.kernel)}"]
-    if layer.stride != (1, 1):
-        parts.append(f"stride {format_size(layer.stride)}")
-    sides = window.sides(size)
-    if sides != ((0, 0), (0, 0)):
-        parts.append(f"padding {format_padding(sides)}")
-    if layer.dilation != (1, 1):
-        parts.append(f"dilation {format_size(layer.dilation)}")
-    if layer.output_padding != (0, 0):
-        parts.append(f"output padding {format_size(layer.output_padding)}")
-    rows, columns = window.output(size)
-    return f"{', '.join(parts)}: {size[0]}x{size[1]} -> {rows}x{columns}"
-
-
-def _write_frames(scene: Scene, look: Style, typed: Typed) -> None:
-    """Write numbered PNGs; none is written where one is in the way."""
-    folder = Path(typed.folder or "")
-    make_folder(str(folder))
-    digits = max(len(str(len(scene.steps))), 3)
-    paths = [
-        str(folder / f"frame-{place:0{digits}}.png") for place in range(1, len(scene.steps) + 1)
-    ]
-    for path in paths:
-        check_output(path, force=typed.force, inputs=[])
-    for path, picture in zip(paths, draw_frames(scene, look), strict=True):
-        with atomic_write(path) as stream:
-            picture.save(stream, "PNG", optimize=True)
