@@ -32,7 +32,7 @@ SHOWN = 3  # findings of one sort that are printed
 WARM = (
     *("convcli.cli.commands.apply", "convcli.cli.commands.kernels"),
     *(
-        "convcli.cli.sight",
+        "convcli.pictures.receptive_field",
         "convcli.cli.tables",
         "convcli.images.high_depth",
         "convcli.images.write",

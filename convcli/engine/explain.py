@@ -1,4 +1,4 @@
-"""What lies behind one output: the window, the kernel, their products, and the sum."""
+"""The computation of one output: the window, the kernel, their products, and the sum."""
 
 from __future__ import annotations
 
@@ -11,13 +11,17 @@ from numpy.typing import ArrayLike
 from convcli.arithmetic.geometry import Window
 from convcli.arithmetic.values import Pair
 from convcli.engine.arrays import Array, as_numbers
+from convcli.engine.im2col import im2col
 from convcli.engine.naive import source_index
+from convcli.engine.padding import pad2d
 from convcli.errors import ArgumentError, ShapeError
+
+MAX_COLUMNS = 64  # of a columns matrix that can still be read
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """One output value, and all that it was made of.
+    """One output value, and all that it is computed from.
 
     Parameters
     ----------
@@ -29,18 +33,18 @@ class Explanation:
         The input positions that the window's rows and columns lie on; below 0 and from the input's
         size on they are padding.
     window : ndarray, (D, kh, kw)
-        The values there: of one channel, or of all those that are summed.
+        The values there: of one channel, or of all channels that are summed.
     is_padding : ndarray of bool, (kh, kw)
-        Which of them come from the padding.
+        True where they come from the padding.
     kernel : ndarray, (D, kh, kw)
         The weights as they are applied; ones for a pool.
     products : ndarray, (D, kh, kw)
-        Their products; of a maximum, the values.
+        The products of both; for a maximum, the values.
     total : float
-        The sum of the products; of a maximum, the largest value.
+        The sum of the products; for a maximum, the largest value.
     bias : float
     divisor : int
-        What the sum is divided by: above 1 for an average alone.
+        The sum's divisor: above 1 for an average only.
     op : str
         "conv", "maxpool" or "avgpool".
     """
@@ -66,20 +70,20 @@ class Explanation:
     @property
     def slice_text(self) -> str:
         """The window as a slice of the input, `X[0:3, 1:4]`; with a step where it is dilated."""
-        return f"X[{_slice(self.rows)}, {_slice(self.columns)}]"
+        return f"X[{_format_slice(self.rows)}, {_format_slice(self.columns)}]"
 
 
 def explain_convolution(
     image: ArrayLike,
     kernel: ArrayLike,
     at: Pair,
-    shape: Window,
+    window: Window,
     *,
     padding_mode: str = "zero",
     bias: float = 0.0,
     flip: bool = False,
 ) -> list[Explanation]:
-    """Trace the outputs at one position: one for each channel, or for each map of a layer.
+    """Explain the outputs at one position: one for each channel, or for each map of a layer.
 
     Parameters
     ----------
@@ -87,128 +91,174 @@ def explain_convolution(
     kernel : array_like, (kh, kw), (C, kh, kw) or (C_out, C, kh, kw)
     at : (row, column)
         Of the output.
-    shape : Window
+    window : Window
         Its kernel size is that of `kernel`.
     padding_mode, bias, flip
         As in `filter2d`.
 
     Raises
     ------
-    ShapeError
+    ArgumentError
         For a position that the output does not have.
+    ShapeError
+        For a kernel that sums over another number of channels.
 
     Examples
     --------
     >>> window = Window(kernel=(2, 2))
-    >>> trace = explain_convolution([[1, 2, 3], [4, 5, 6]], [[1, 0], [0, 1]], (0, 1), window)[0]
-    >>> trace.products.tolist(), trace.value, trace.slice_text
+    >>> found = explain_convolution([[1, 2, 3], [4, 5, 6]], [[1, 0], [0, 1]], (0, 1), window)[0]
+    >>> found.products.tolist(), found.value, found.slice_text
     ([[[2.0, 0.0], [0.0, 6.0]]], 8.0, 'X[0:2, 1:3]')
     """
     pixels = np.atleast_3d(as_numbers(image, "image")).astype(np.float64)
     weights = as_numbers(kernel, "kernel").astype(np.float64)
     if flip:
         weights = weights[..., ::-1, ::-1]
-    rows, columns = _positions(at, shape, (pixels.shape[0], pixels.shape[1]))
-    window = _window(pixels, rows, columns, padding_mode)  # (C, kh, kw)
-    is_padding = _beyond(rows, columns, pixels)
+    rows, columns = _window_positions(at, window, pixels)
+    values = _window_values(pixels, rows, columns, padding_mode)  # (C, kh, kw)
+    is_padding = _is_padding(rows, columns, pixels)
     if weights.ndim == 2:
-        pairs = [(window[c : c + 1], weights[np.newaxis]) for c in range(pixels.shape[2])]
+        pairs = [(values[c : c + 1], weights[np.newaxis]) for c in range(len(values))]
     else:
-        if weights.shape[-3] != pixels.shape[2]:
+        if weights.shape[-3] != len(values):
             raise ShapeError(
-                f"the kernel sums over {weights.shape[-3]} channels; "
-                f"the image has {pixels.shape[2]}"
+                f"the kernel sums over {weights.shape[-3]} channels; the image has {len(values)}"
             )
-        layers = weights if weights.ndim == 4 else weights[np.newaxis]
-        pairs = [(window, one) for one in layers]
+        maps = weights if weights.ndim == 4 else weights[np.newaxis]
+        pairs = [(values, map_weights) for map_weights in maps]
     return [
-        Explanation(at, channel, rows, columns, seen, is_padding, weight, seen * weight,
-              float((seen * weight).sum()), bias)
-        for channel, (seen, weight) in enumerate(pairs)
+        Explanation(at, channel, rows, columns, inputs, is_padding, factors, inputs * factors,
+                    float((inputs * factors).sum()), bias)
+        for channel, (inputs, factors) in enumerate(pairs)
     ]  # fmt: skip
 
 
 def explain_pool(
-    image: ArrayLike, at: Pair, shape: Window, *, op: str, count_include_pad: bool = True
+    image: ArrayLike, at: Pair, window: Window, *, op: str, count_include_pad: bool = True
 ) -> list[Explanation]:
-    """Trace a maximum or an average at one position: one for each channel.
+    """Explain a maximum or an average at one position: one for each channel.
 
     Parameters
     ----------
     image : array_like, (H, W) or (H, W, C)
     at : (row, column)
         Of the output.
-    shape : Window
+    window : Window
     op : {"maxpool", "avgpool"}
     count_include_pad : bool
         As in `avg_pool2d`.
     """
     pixels = np.atleast_3d(as_numbers(image, "image")).astype(np.float64)
-    size = (pixels.shape[0], pixels.shape[1])
-    rows, columns = _positions(at, shape, size)
-    is_padding = _beyond(rows, columns, pixels)
-    window = _window(pixels, rows, columns, "zero")
+    rows, columns = _window_positions(at, window, pixels)
+    is_padding = _is_padding(rows, columns, pixels)
+    values = _window_values(pixels, rows, columns, "zero")  # (C, kh, kw)
     divisor = 1
     if op == "maxpool":
-        window = np.where(is_padding, -np.inf, window)
+        values = np.where(is_padding, -np.inf, values)
     else:
-        divisor = _divisor(rows, columns, shape, size, count_include_pad)
-    ones = np.ones((1, *shape.kernel))
+        divisor = _count_positions(rows, columns, window, pixels, count_include_pad)
+    ones = np.ones((1, *window.kernel))
     return [
-        Explanation(at, channel, rows, columns, seen[np.newaxis], is_padding, ones,
-              seen[np.newaxis],
-              float(seen.max() if op == "maxpool" else seen.sum()), 0.0, divisor, op)
-        for channel, seen in enumerate(window)
+        Explanation(at, channel, rows, columns, plane[np.newaxis], is_padding, ones,
+                    plane[np.newaxis], float(plane.max() if op == "maxpool" else plane.sum()),
+                    0.0, divisor, op)
+        for channel, plane in enumerate(values)
     ]  # fmt: skip
 
 
-def _positions(at: Pair, shape: Window, size: Pair) -> tuple[range, range]:
-    """The input positions under the window at an output, along both axes."""
-    output = shape.output(size)
+def explain_im2col(
+    image: ArrayLike,
+    kernel: ArrayLike,
+    window: Window,
+    *,
+    padding_mode: str = "zero",
+    bias: float = 0.0,
+    flip: bool = False,
+) -> dict[str, Array]:
+    """Return the flattened kernel, the columns matrix and their product, as im2col has them.
+
+    Parameters
+    ----------
+    image : array_like, (H, W, C)
+    kernel, window, padding_mode, bias, flip
+        As in `explain_convolution`.
+
+    Returns
+    -------
+    dict
+        "weights", (C_out, C·kh·kw), "columns", (C·kh·kw, oh·ow), and "product", (C_out, oh·ow).
+
+    Raises
+    ------
+    ArgumentError
+        For several channels that are filtered each by itself, and for more than `MAX_COLUMNS`.
+    """
+    planes = np.moveaxis(as_numbers(image, "image"), 2, 0).astype(np.float64)
+    weights = as_numbers(kernel, "kernel").astype(np.float64)
+    if weights.ndim == 2 and len(planes) > 1:
+        raise ArgumentError(
+            f"it has {len(planes)} channels, each of which is filtered by itself; show one with "
+            "--gray"
+        )
+    padded = pad2d(planes, window.sides((planes.shape[1], planes.shape[2])), padding_mode)
+    matrix = im2col(padded, window.kernel, stride=window.stride, dilation=window.dilation)
+    if matrix.shape[1] > MAX_COLUMNS:
+        raise ArgumentError(
+            f"its columns matrix is {matrix.shape[0]}x{matrix.shape[1]}; "
+            f"the most that is shown is {MAX_COLUMNS} columns"
+        )
+    if flip:
+        weights = weights[..., ::-1, ::-1]
+    rows = weights.reshape(len(weights) if weights.ndim == 4 else 1, -1)
+    return {"weights": rows, "columns": matrix, "product": rows @ matrix + bias}
+
+
+def _window_positions(at: Pair, window: Window, pixels: Array) -> tuple[range, range]:
+    """The input rows and columns under the window at an output; outside the input is padding."""
+    size = (pixels.shape[0], pixels.shape[1])
+    output = window.output(size)
     if not (0 <= at[0] < output[0] and 0 <= at[1] < output[1]):
         raise ArgumentError(
             f"there is no output at {at[0]},{at[1]}: "
             f"rows are 0..{output[0] - 1}, columns 0..{output[1] - 1}"
         )
-    first = [
-        place * axis.stride - axis.before for place, axis in zip(at, shape.axes(size), strict=True)
-    ]
-    rows, columns = (
-        range(start, start + axis.effective_kernel, axis.dilation)
-        for start, axis in zip(first, shape.axes(size), strict=True)
-    )
-    return rows, columns
+    positions = []
+    for index, axis in zip(at, window.axes(size), strict=True):
+        start = index * axis.stride - axis.before
+        positions.append(range(start, start + axis.effective_kernel, axis.dilation))
+    return positions[0], positions[1]
 
 
-def _window(pixels: Array, rows: Sequence[int], columns: Sequence[int], mode: str) -> Array:
+def _window_values(pixels: Array, rows: Sequence[int], columns: Sequence[int], mode: str) -> Array:
     """The values at these positions, padding included: (C, kh, kw)."""
     height, width, channels = pixels.shape
-    seen = np.zeros((channels, len(rows), len(columns)))
+    values = np.zeros((channels, len(rows), len(columns)))
     for u, row in enumerate(rows):
         for v, column in enumerate(columns):
-            inside = source_index(row, height, mode), source_index(column, width, mode)
-            if None not in inside:
-                seen[:, u, v] = pixels[inside]
-    return seen
+            source = source_index(row, height, mode), source_index(column, width, mode)
+            if None not in source:
+                values[:, u, v] = pixels[source]
+    return values
 
 
-def _beyond(rows: Sequence[int], columns: Sequence[int], pixels: Array) -> Array:
+def _is_padding(rows: Sequence[int], columns: Sequence[int], pixels: Array) -> Array:
     outside_rows = [not 0 <= row < pixels.shape[0] for row in rows]
     outside_columns = [not 0 <= column < pixels.shape[1] for column in columns]
     return np.logical_or.outer(outside_rows, outside_columns)
 
 
-def _divisor(
-    rows: Sequence[int], columns: Sequence[int], shape: Window, size: Pair, padded: bool
+def _count_positions(
+    rows: Sequence[int], columns: Sequence[int], window: Window, pixels: Array, padded: bool
 ) -> int:
-    """How many positions of an average count; what lies beyond the padding never does."""
+    """How many positions of an average count; those beyond the padding never do."""
     count = 1
-    for places, axis in zip((rows, columns), shape.axes(size), strict=True):
+    axes = window.axes((pixels.shape[0], pixels.shape[1]))
+    for positions, axis in zip((rows, columns), axes, strict=True):
         first, end = (-axis.before, axis.size + axis.after) if padded else (0, axis.size)
-        count *= sum(first <= place < end for place in places)
+        count *= sum(first <= position < end for position in positions)
     return max(count, 1)
 
 
-def _slice(places: range) -> str:
-    step = f":{places.step}" if places.step > 1 and len(places) > 1 else ""
-    return f"{places[0]}:{places[-1] + 1}{step}"
+def _format_slice(positions: range) -> str:
+    step = f":{positions.step}" if positions.step > 1 and len(positions) > 1 else ""
+    return f"{positions[0]}:{positions[-1] + 1}{step}"

@@ -1,125 +1,178 @@
-"""The receptive field as a picture: what one output sees of every map before it."""
+"""The receptive field as a picture: the region of every map that one output depends on."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from pathlib import Path
 
-from numpy.typing import NDArray
-
-from convcli.arithmetic.graph import Region
-from convcli.pictures.canvas import Canvas
-from convcli.pictures.panels import Panel, TitledPanel
+from convcli.arithmetic.geometry import Interval
+from convcli.arithmetic.graph import INPUT, Region, backtrace
+from convcli.arithmetic.network import Walk
+from convcli.arithmetic.values import Pair
+from convcli.errors import ArgumentError
+from convcli.files import atomic_write, check_output
+from convcli.images.color import resize
+from convcli.images.quantize import quantize
+from convcli.images.read import read_input
+from convcli.pictures.canvas import Box, Canvas
+from convcli.pictures.panels import Panel, TitledPanel, Values
 from convcli.pictures.sheet import render
 from convcli.pictures.theme import LIGHT, Theme, mix
 
-Values = NDArray[Any]
-
-SIDE = 190  # pixels of a map's longer side
-MAX_GRID_LINES = 20  # positions a side that are still told apart
-IN_A_ROW = 5
+MAP_SIDE = 190  # pixels of a map's longer side
+MIN_REGION = 2  # pixels of a region's side: less would not be seen
+MAX_GRID_SIDE = 20  # positions a side that are drawn as cells
+MAX_MAPS = 24  # of a deeper network, the last map of each size is drawn
+PANELS_PER_ROW = 5
 
 
 @dataclass(frozen=True)
 class ReceptiveFieldPanel(TitledPanel):
-    """One map, and the part of it that an output sees; what lies beyond its border is padding.
+    """One map with the region that an output depends on; beyond the map's border is padding.
 
     Parameters
     ----------
     extent : (height, width)
         The map's.
-    area : Area
-        What is seen.
+    region : Region
     picture : ndarray, optional
         Drawn in the map's place: (h, w) or (h, w, 3) of uint8.
     """
 
-    extent: tuple[int, int] = (1, 1)
-    area: Region = (None, None)
-    picture: Values | None = field(default=None)
+    extent: Pair = (1, 1)
+    region: Region = (None, None)
+    picture: Values | None = None
 
     @property
     def scale(self) -> float:
         """Pixels of a position."""
-        return SIDE / max(self.extent)
+        return MAP_SIDE / max(self.extent)
 
     @property
     def overhang(self) -> tuple[float, float, float, float]:
-        """How far the area reaches beyond the map: left, top, right, bottom, in pixels."""
-        found = []
-        for interval, size in zip(reversed(self.area), reversed(self.extent), strict=True):
-            first, last = interval or (0, 0)
-            found.append((max(-first, 0) * self.scale, max(last + 1 - size, 0) * self.scale))
-        (left, right), (top, bottom) = found
+        """How far the region reaches beyond the map: left, top, right, bottom, in pixels."""
+        (top, bottom), (left, right) = (
+            (max(-first, 0) * self.scale, max(last + 1 - size, 0) * self.scale)
+            for (first, last), size in zip(map(_bounds, self.region), self.extent, strict=True)
+        )
         return left, top, right, bottom
 
     @property
     def body(self) -> tuple[float, float]:
-        """Width and height, what hangs over included."""
+        """Width and height, the overhang included."""
         left, top, right, bottom = self.overhang
-        wide, high = self.extent[1] * self.scale, self.extent[0] * self.scale
-        return left + wide + right + 2, top + high + bottom + 2
+        height, width = (size * self.scale for size in self.extent)
+        return left + width + right + 2, top + height + bottom + 2
 
     def draw_body(self, canvas: Canvas, left: float, top: float, theme: Theme) -> None:
-        """Draw the map, and the seen part over it."""
+        """Draw the map, and the region over it."""
         left, top = left + self.overhang[0], top + self.overhang[1]
-        high, wide = (size * self.scale for size in self.extent)
+        height, width = (size * self.scale for size in self.extent)
         if self.picture is None:
-            canvas.rectangle((left, top, wide, high), fill=theme.cell)
+            canvas.rectangle((left, top, width, height), fill=theme.cell)
         else:
-            canvas.picture((left, top, wide, high), self.picture)
-        rows, columns = self.area
-        if rows is not None and columns is not None:
-            self._draw_area(canvas, left, top, theme)
-        if max(self.extent) <= MAX_GRID_LINES:
+            canvas.picture((left, top, width, height), self.picture)
+        if None not in self.region:
+            self._draw_region(canvas, left, top, theme)
+        if max(self.extent) <= MAX_GRID_SIDE:
             for row in range(self.extent[0]):
                 for column in range(self.extent[1]):
                     at = (left + column * self.scale, top + row * self.scale)
                     canvas.rectangle((*at, self.scale, self.scale), outline=theme.page)
-        canvas.rectangle((left, top, wide, high), outline=theme.faint)
+        canvas.rectangle((left, top, width, height), outline=theme.faint)
 
-    def _draw_area(self, canvas: Canvas, left: float, top: float, theme: Theme) -> None:
-        (first_row, last_row), (first_column, last_column) = (
-            interval or (0, 0) for interval in self.area
-        )
-        inside = (
-            left + max(first_column, 0) * self.scale,
-            top + max(first_row, 0) * self.scale,
-            (min(last_column + 1, self.extent[1]) - max(first_column, 0)) * self.scale,
-            (min(last_row + 1, self.extent[0]) - max(first_row, 0)) * self.scale,
-        )
-        whole = (
-            left + first_column * self.scale,
-            top + first_row * self.scale,
-            max((last_column + 1 - first_column) * self.scale, 2),
-            max((last_row + 1 - first_row) * self.scale, 2),
-        )
+    def _draw_region(self, canvas: Canvas, left: float, top: float, theme: Theme) -> None:
+        """Draw the region inside the map, and an outline of all of it where it reaches beyond."""
+
+        def box(rows: Pair, columns: Pair) -> Box:
+            return (
+                left + columns[0] * self.scale,
+                top + rows[0] * self.scale,
+                (columns[1] + 1 - columns[0]) * self.scale,
+                (rows[1] + 1 - rows[0]) * self.scale,
+            )
+
+        rows, columns = map(_bounds, self.region)
+        inside = box(*(
+            (max(first, 0), min(last, size - 1))
+            for (first, last), size in zip((rows, columns), self.extent, strict=True)
+        ))  # fmt: skip
         if inside[2] > 0 and inside[3] > 0:
             if self.picture is None:
-                canvas.rectangle(
-                    (*inside[:2], max(inside[2], 2), max(inside[3], 2)), fill=theme.window
-                )
+                canvas.rectangle(_enlarge(inside), fill=theme.window)
             else:
                 canvas.rectangle(inside, outline=theme.window, width=3)
         if any(self.overhang):
             color = mix(theme.ink, theme.window, 0.5)
-            canvas.rectangle(whole, outline=color, dashed=True)
+            canvas.rectangle(_enlarge(box(rows, columns)), outline=color, dashed=True)
+
+
+def write_receptive_field(walk: Walk, path: str, image: str | None, *, force: bool) -> None:
+    """Write the receptive field of the middle output of a network's last map, as PNG or SVG.
+
+    Parameters
+    ----------
+    walk : Walk
+    path : str
+        Ends in .png or .svg.
+    image : str, optional
+        The path of a picture to draw the input's region on.
+    force : bool
+        Replace an existing file.
+    """
+    check_output(path, force=force, inputs=[] if image is None else [image])
+    maps = choose_maps(walk)
+    picture = None if image is None else _read_pixels(image, (walk.input[1], walk.input[2]))
+    content = draw_receptive_field(maps, Path(path).suffix.lower(), picture=picture)
+    with atomic_write(path) as stream:
+        stream.write(content)
+
+
+def choose_maps(walk: Walk) -> list[tuple[str, Pair, Region]]:
+    """Return the input and the maps that windows make: title, (height, width) and region.
+
+    Raises
+    ------
+    ArgumentError
+        For a network without a feature map.
+    """
+    last = walk.last_map
+    if last is None:
+        raise ArgumentError("there is no feature map to draw")
+    output = walk.layers.index(last)
+    regions = backtrace(walk, output, (last.output[1] // 2, last.output[2] // 2))
+    shapes = {INPUT: walk.input} | {index: layer.output for index, layer in enumerate(walk.layers)}
+    indices = [
+        index
+        for index in sorted(regions)
+        if index in (INPUT, output) or walk.layers[index].layer.kernel is not None
+    ]
+    if len(indices) > MAX_MAPS:
+        last_of_size = {shapes[index][1:3]: index for index in indices}
+        indices = sorted({INPUT, *last_of_size.values()})
+    return [
+        (
+            "input" if index == INPUT else walk.layers[index].name,
+            (shapes[index][1], shapes[index][2]),
+            regions[index],
+        )
+        for index in indices
+    ]
 
 
 def draw_receptive_field(
-    maps: Sequence[tuple[str, tuple[int, int], Region]],
+    maps: Sequence[tuple[str, Pair, Region]],
     suffix: str,
     *,
     picture: Values | None = None,
     theme: Theme = LIGHT,
 ) -> bytes:
-    """Draw what one output sees, from the input on.
+    """Draw the regions that one output depends on, the input's first.
 
     Parameters
     ----------
-    maps : sequence of (title, (height, width), area)
-        The input first.
+    maps : sequence of (title, (height, width), region)
     suffix : {".png", ".svg"}
     picture : ndarray, optional
         The input itself: (h, w) or (h, w, 3) of uint8.
@@ -132,16 +185,36 @@ def draw_receptive_field(
     panels: list[Panel] = [
         ReceptiveFieldPanel(
             title,
-            [f"{size[0]}x{size[1]}", f"sees {_length(area[0])}x{_length(area[1])}"],
+            [f"{size[0]}x{size[1]}", f"sees {_length(region[0])}x{_length(region[1])}"],
             size,
-            area,
-            picture if place == 0 else None,
+            region,
+            picture if index == 0 else None,
         )
-        for place, (title, size, area) in enumerate(maps)
+        for index, (title, size, region) in enumerate(maps)
     ]
-    rows = [panels[start : start + IN_A_ROW] for start in range(0, len(panels), IN_A_ROW)]
-    return render(rows, suffix, theme)
+    starts = range(0, len(panels), PANELS_PER_ROW)
+    return render([panels[start : start + PANELS_PER_ROW] for start in starts], suffix, theme)
 
 
-def _length(interval: tuple[int, int] | None) -> int:
+def _read_pixels(path: str, size: Pair) -> Values:
+    """Read a picture as (h, w) or (h, w, 3) of uint8, resized to (height, width)."""
+    picture = read_input(path)
+    values = resize(picture.values, size)
+    if picture.depth == 16:
+        values = values / 257
+    pixels = quantize(values, "rescale" if picture.depth is None else "clamp", 8).pixels
+    return pixels[:, :, :3] if values.shape[2] >= 3 else pixels[:, :, 0]
+
+
+def _bounds(interval: Interval) -> Pair:
+    """The first and the last position; (0, 0) of an empty interval."""
+    return interval or (0, 0)
+
+
+def _length(interval: Interval) -> int:
     return 0 if interval is None else interval[1] - interval[0] + 1
+
+
+def _enlarge(box: Box) -> Box:
+    """A box whose sides can be seen."""
+    return (*box[:2], max(box[2], MIN_REGION), max(box[3], MIN_REGION))

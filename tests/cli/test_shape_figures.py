@@ -15,7 +15,7 @@ from support.looking import Drawing, drawing
 
 from convcli.arithmetic.graph import INPUT, backtrace
 from convcli.arithmetic.network import walk
-from convcli.cli.sight import drawn_maps
+from convcli.pictures.receptive_field import choose_maps
 
 
 def sight(folder: Path, *arguments: str | Path) -> Drawing:
@@ -42,7 +42,7 @@ def test_every_map_on_the_way_is_drawn_with_what_is_seen_of_it(tmp_path: Path) -
 
 def test_the_areas_are_those_of_the_middle_output() -> None:
     found = walk(STACK, (1, 16, 20))
-    maps = drawn_maps(found)
+    maps = choose_maps(found)
     back = backtrace(found, 2, (4, 5))
     assert [area for _, _, area in maps] == [back[INPUT], back[0], back[1], back[2]]
     assert [size for _, size, _ in maps] == [(16, 20), (16, 20), (8, 10), (8, 10)]

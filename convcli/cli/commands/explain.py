@@ -25,18 +25,20 @@ from convcli.cli.options import (
     stride_option,
 )
 from convcli.cli.output import format_json, print_data
-from convcli.engine.explain import Explanation, explain_convolution, explain_pool
-from convcli.engine.im2col import im2col
-from convcli.engine.padding import pad2d
+from convcli.engine.explain import (
+    Explanation,
+    explain_convolution,
+    explain_im2col,
+    explain_pool,
+)
 from convcli.errors import ArgumentError, FileError
 from convcli.images.color import to_gray
 from convcli.images.read import read_input
-from convcli.kernels import load_kernel
+from convcli.kernels import Kernel, load_kernel
 from convcli.pictures.text import format_explanation, format_matrices
-from convcli.pipeline.plan import Step, check_limits, make_convolution
+from convcli.pipeline.plan import check_limits, make_convolution
 
-OF_KERNELS = ("padding", "padding_mode", "stride", "dilation", "flip", "bias")
-MOST_COLUMNS = 64  # of a columns matrix that is still read
+KERNEL_OPTIONS = ("padding", "padding_mode", "stride", "dilation", "flip", "bias")
 
 
 def _position(text: str) -> Pair:
@@ -78,29 +80,32 @@ def explain(source: str, *, kernel: str | None, as_json: bool, **options: Any) -
     convcli explain samples/grid5.csv -k ones:3 --im2col
     """
     _check(kernel, options)
-    layer = _layer(options)
+    layer = _make_layer(options)
     check_limits(layer)
-    step = None
-    if kernel is not None:
-        loaded = load_kernel(kernel)
-        step = make_convolution(layer, loaded, "auto", flip=options["flip"])
+    loaded = None if kernel is None else load_kernel(kernel)
+    flip = options["flip"]
+    if loaded is not None:
+        layer = make_convolution(layer, loaded, "auto", flip=flip).layer
     values = read_input(source).values
     values = to_gray(values) if options["gray"] else values
+    bias = 0.0 if loaded is None else loaded.bias + options["bias"]
+    settings = {"padding_mode": layer.mode, "bias": bias, "flip": flip}
     try:
-        if options["as_columns"] and step is not None:
-            print_data(_product(values, step, options, as_json=as_json))
+        if loaded is not None and options["as_columns"]:
+            matrices = explain_im2col(values, loaded, layer.window, **settings)
+            print_data(_format_product(matrices, as_json=as_json))
             return
-        traces = _traces(values, layer, step, options)
+        found = _explain(values, layer, loaded, options["positions"], settings)
     except ArgumentError as error:
         raise FileError(source, str(error)) from error
-    print_data(format_json(_documents(traces)) if as_json else _text(traces))
+    print_data(_format_records(found) if as_json else _format_text(found))
 
 
 def _check(kernel: str | None, options: dict[str, Any]) -> None:
     pool: Layer | None = options["pool"]
     if pool is not None:
         refuse_typed(
-            OF_KERNELS, "is of a kernel, and --pool has settings of its own: max:3,s=2,p=1"
+            KERNEL_OPTIONS, "is of a kernel, and --pool has settings of its own: max:3,s=2,p=1"
         )
     if (kernel is None) == (pool is None):
         raise click.UsageError(
@@ -114,7 +119,7 @@ def _check(kernel: str | None, options: dict[str, Any]) -> None:
         raise click.UsageError("--im2col shows every output: leave --at out")
 
 
-def _layer(options: dict[str, Any]) -> Layer:
+def _make_layer(options: dict[str, Any]) -> Layer:
     if options["pool"] is not None:
         pool: Layer = options["pool"]
         return pool
@@ -128,84 +133,61 @@ def _layer(options: dict[str, Any]) -> Layer:
     )
 
 
-def _traces(
-    values: Any, layer: Layer, step: Step | None, options: dict[str, Any]
+def _explain(
+    values: Any,
+    layer: Layer,
+    kernel: Kernel | None,
+    positions: tuple[Pair, ...],
+    settings: dict[str, Any],
 ) -> list[Explanation]:
-    """A trace for each position and channel."""
-    traces: list[Explanation] = []
-    for at in options["positions"]:
-        if step is None or step.kernel is None:
-            counted = layer.count_padding
-            traces += explain_pool(values, at, layer.window, op=layer.op, count_include_pad=counted)
-            continue
-        traces += explain_convolution(
-            values,
-            step.kernel,
-            at,
-            step.layer.window,
-            padding_mode=layer.mode,
-            bias=step.kernel.bias + options["bias"],
-            flip=options["flip"],
-        )
-    return traces
+    """Explain every position and channel."""
+    found: list[Explanation] = []
+    for at in positions:
+        if kernel is not None:
+            found += explain_convolution(values, kernel, at, layer.window, **settings)
+        else:
+            found += explain_pool(
+                values, at, layer.window, op=layer.op, count_include_pad=layer.count_padding
+            )
+    return found
 
 
-def _product(values: Any, step: Step, options: dict[str, Any], *, as_json: bool) -> str:
-    """The columns matrix, the flattened kernel and their product, as im2col has them."""
-    layer, kernel = step.layer, step.kernel
-    assert kernel is not None  # noqa: S101  # a convolution's step has one
-    planes = values.transpose(2, 0, 1).astype(np.float64)
-    if kernel.matrix.ndim == 2 and len(planes) > 1:
-        raise ArgumentError(
-            f"it has {len(planes)} channels, each of which is filtered by itself; show one with "
-            "--gray"
-        )
-    padded = pad2d(planes, layer.window.sides(values.shape[:2]), layer.mode)
-    matrix = im2col(padded, kernel.size, stride=layer.stride, dilation=layer.dilation)
-    if matrix.shape[1] > MOST_COLUMNS:
-        raise ArgumentError(
-            f"its columns matrix is {matrix.shape[0]}x{matrix.shape[1]}; "
-            f"the most that is shown is {MOST_COLUMNS} columns"
-        )
-    turned = kernel.matrix[..., ::-1, ::-1] if options["flip"] else kernel.matrix
-    weights = turned.reshape(len(turned) if turned.ndim == 4 else 1, -1)
-    product = weights @ matrix + kernel.bias + options["bias"]
+def _format_product(matrices: dict[str, Any], *, as_json: bool) -> str:
     if as_json:
-        found = {"weights": weights, "columns": matrix, "product": product}
-        return format_json({name: numbers.tolist() for name, numbers in found.items()})
-    return format_matrices(matrix, weights, product)
+        return format_json({name: matrix.tolist() for name, matrix in matrices.items()})
+    return format_matrices(matrices["columns"], matrices["weights"], matrices["product"])
 
 
-def _text(traces: list[Explanation]) -> str:
-    several = any(trace.channel > 0 for trace in traces)
+def _format_text(found: list[Explanation]) -> str:
+    has_channels = any(explanation.channel > 0 for explanation in found)
     on_terminal = sys.stdout is not None and sys.stdout.isatty()
     width = shutil.get_terminal_size().columns if on_terminal else None
-    return "\n\n".join(format_explanation(one, show_channel=several, width=width) for one in traces)
+    return "\n\n".join(
+        format_explanation(explanation, show_channel=has_channels, width=width)
+        for explanation in found
+    )
 
 
-def _documents(traces: list[Explanation]) -> Any:
-    found = [_document(trace) for trace in traces]
-    return found[0] if len(found) == 1 else found
+def _format_records(found: list[Explanation]) -> str:
+    records = [_make_record(explanation) for explanation in found]
+    return format_json(records[0] if len(records) == 1 else records)
 
 
-def _document(trace: Explanation) -> dict[str, Any]:
-    """One trace for JSON; of a single channel the matrices have two axes."""
-    single = len(trace.window) == 1
+def _make_record(explanation: Explanation) -> dict[str, Any]:
+    """One explanation for JSON; matrices of a single channel have two axes."""
+    has_channels = len(explanation.window) > 1
 
     def matrix(planes: Any) -> Any:
         finite: Any = np.where(np.isfinite(planes), planes, None)
-        return (finite[0] if single else finite).tolist()
+        return (finite if has_channels else finite[0]).tolist()
 
     return {
-        "at": trace.at,
-        "slice": [
-            [trace.rows[0], trace.rows[-1] + 1],
-            [trace.columns[0], trace.columns[-1] + 1],
-        ],
-        "window": matrix(trace.window),
-        "kernel": matrix(trace.kernel),
-        "products": matrix(trace.products),
-        "sum": trace.total if np.isfinite(trace.total) else None,
-        "bias": trace.bias,
-        "value": trace.value if np.isfinite(trace.value) else None,
+        "at": explanation.at,
+        "slice": [[axis[0], axis[-1] + 1] for axis in (explanation.rows, explanation.columns)],
+        "window": matrix(explanation.window),
+        "kernel": matrix(explanation.kernel),
+        "products": matrix(explanation.products),
+        "sum": explanation.total if np.isfinite(explanation.total) else None,
+        "bias": explanation.bias,
+        "value": explanation.value if np.isfinite(explanation.value) else None,
     }

@@ -133,9 +133,10 @@ def shape(
         _refuse(options, "a stack or a network")
         walked = walk_of(layers, net, input_shape, framework)
         if figure is not None:
-            from convcli.cli.sight import draw_sight
+            # Drawing needs NumPy and Pillow, which arithmetic alone should not have to load.
+            from convcli.pictures.receptive_field import write_receptive_field
 
-            draw_sight(walked, figure, image, force=force)
+            write_receptive_field(walked, figure, image, force=force)
         print_data(_network_text(walked, "explained" if explain else layout))
         for note in walked.notes:
             log(note)
