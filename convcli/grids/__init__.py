@@ -1,4 +1,4 @@
-"""Grids of numbers: text and `.npy` files, whose size is known before they are read."""
+"""Grids of numbers in text and `.npy` files; their shape is known before they are read whole."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from convcli.files import MAX_BUFFER_BYTES, count_remaining, open_input
 from convcli.grids.npy import MAX_HEADER_BYTES, NPY_MAGIC, is_npy_stream, load_npy, read_npy_header
 from convcli.grids.text import Grid, parse_text
 
-TEXT_SUFFIXES = (".csv", ".txt")
-SUFFIXES = (*TEXT_SUFFIXES, ".npy")
-MAX_TEXT_BYTES = 16 << 20  # larger grids are for .npy
+GRID_SUFFIXES = (".csv", ".txt", ".npy")  # of inputs
+NUMBER_SUFFIXES = (".npy", ".csv")  # of outputs
+MAX_TEXT_BYTES = 16 << 20  # a larger grid has to be .npy
 
 
 def is_grid(path: str) -> bool:
-    """Whether a name is that of a grid of numbers.
+    """Whether a file is a grid of numbers, by its suffix.
 
     >>> is_grid("letter_a.csv"), is_grid("cat.jpg")
     (True, False)
     """
-    return Path(path).suffix.lower() in SUFFIXES
+    return Path(path).suffix.lower() in GRID_SUFFIXES
 
 
 class OpenGrid(NamedTuple):
-    """A grid that is open to be read.
+    """An open grid.
 
     Parameters
     ----------
     shape : tuple of int
     dtype : dtype
     read : callable
-        Gives its numbers; text has been read already, and waits.
+        Returns its numbers; those of text have been read already.
     """
 
     shape: tuple[int, ...]
@@ -51,35 +51,34 @@ def open_grid(path: str, max_values: int) -> Iterator[OpenGrid]:
     Parameters
     ----------
     path : str
-    most_values : int
-        How many numbers it may hold; more are refused by the file's header or size.
+    max_values : int
+        The most numbers that it may hold; more are refused by the file's header or size.
 
     Yields
     ------
     OpenGrid
-        (H, W) of float64 from text; as they are from `.npy`, which may have any number of axes.
+        (H, W) of float64 from text; as stored from `.npy`, which may have any number of axes.
 
     Raises
     ------
     FileError
-        With the line and the word at fault, or why the file cannot be opened.
+        With the line and the text at fault, or why the file cannot be opened.
     """
     is_npy = Path(path).suffix.lower() == ".npy"
-    # A value takes at most 8 bytes in .npy; the header is small.
+    # A value takes at most 8 bytes in .npy.
     max_bytes = max_values * 8 + MAX_HEADER_BYTES if is_npy else MAX_TEXT_BYTES
-    with open_input(path, max_bytes, lambda start: _max_buffered(start, path, is_npy)) as stream:
+
+    def max_buffered(start: bytes) -> int:
+        if is_npy and not start.startswith(NPY_MAGIC):
+            raise GridError(path, "is not a .npy array")
+        return MAX_BUFFER_BYTES if is_npy else MAX_TEXT_BYTES
+
+    with open_input(path, max_bytes, max_buffered) as stream:
         yield load_grid(stream, path, max_values)
 
 
-def _max_buffered(start: bytes, path: str, is_npy: bool) -> int:
-    """How much of an input that cannot seek may be held, by how it starts."""
-    if is_npy and not start.startswith(NPY_MAGIC):
-        raise GridError(path, "is not a .npy array")
-    return MAX_BUFFER_BYTES if is_npy else MAX_TEXT_BYTES
-
-
 def load_grid(stream: BinaryIO, name: str, max_values: int) -> OpenGrid:
-    """Take a stream as a grid: `.npy` where it starts as one, else text."""
+    """Open a stream as a grid: `.npy` if it starts as one, else text."""
     if is_npy_stream(stream):
         shape, dtype, _ = read_npy_header(stream, name, max_values)
         stream.seek(0)
@@ -90,3 +89,13 @@ def load_grid(stream: BinaryIO, name: str, max_values: int) -> OpenGrid:
     if grid.size > max_values:
         raise GridError(name, f"holds {grid.size:,} numbers; the most is {max_values:,}")
     return OpenGrid(grid.shape, grid.dtype, lambda: grid)
+
+
+def write_grid(stream: BinaryIO, values: Grid, suffix: str) -> None:
+    """Write numbers as one of `NUMBER_SUFFIXES`; `.csv` holds two axes."""
+    if suffix == ".npy":
+        np.save(stream, values, allow_pickle=False)
+        return
+    for row in values + 0.0:  # no -0
+        cells = (cell.removesuffix(".0") for cell in row.astype("U32").tolist())
+        stream.write((",".join(cells) + "\n").encode())

@@ -1,6 +1,6 @@
 """Images: read into arrays of values, and written from them.
 
-This module defines what passes between the others: `Picture`, `Header` and `FrameSource`.
+This module holds what the others pass on: `Picture`, `Header` and `FrameSource`.
 """
 
 from __future__ import annotations
@@ -27,16 +27,15 @@ class Picture:
     Parameters
     ----------
     values : ndarray, (H, W, C)
-        In the input's own units; gray is one channel. Alpha is not among them.
+        In the input's own units, without alpha; gray is one channel.
     depth : int, optional
-        8 or 16: the bits of a value, where 0 is black and `2**depth - 1` is white. None for a grid
-        of numbers and for float images.
+        Bits of a value, 8 or 16, where 0 is black and `2**depth - 1` is white. None for a grid of
+        numbers and for float images.
     alpha : ndarray, (H, W, 1), optional
-        How opaque each pixel is, on the scale of the values; None where all are.
+        The opacity of each pixel, on the scale of the values; None where all are opaque.
     metadata : Metadata
-        What belongs to it beside its pixels.
     notes : tuple of str
-        What reading did that the user would want to know.
+        Messages to the user about how it was read.
     """
 
     values: Values
@@ -52,26 +51,21 @@ class Picture:
 
     @property
     def white(self) -> float:
-        """The value of white; 255 where the values have none of their own."""
+        """The value of white; 255 where the depth is None."""
         return 2.0 ** (self.depth or 8) - 1
 
 
-# Formats that hold several frames.
-ANIMATED = ("PNG", "GIF", "WEBP", "TIFF")
-DEFAULT_DURATION_MS = 100  # of a frame that does not say how long it stands
-
-
 class Header(NamedTuple):
-    """What an input says of itself before its pixels are read.
+    """The properties of an input that are known before its pixels are decoded.
 
     Parameters
     ----------
     shape : (H, W, C)
-        Upright; alpha is not counted.
+        After its EXIF orientation is applied, and without alpha.
     dtype : dtype
         Of the values, as they will be read.
     depth : int, optional
-        8 or 16 bits; None for numbers.
+        As in `Picture`.
     has_alpha : bool
     """
 
@@ -82,35 +76,36 @@ class Header(NamedTuple):
 
     @classmethod
     def of(cls, picture: Picture) -> Header:
-        """What the header of a picture that has been read would say."""
+        """Return the header of a picture that has been read."""
         height, width, channels = picture.values.shape
         shape = height, width, channels
         return cls(shape, picture.values.dtype, picture.depth, picture.alpha is not None)
 
     @property
     def bytes(self) -> int:
-        """What the values take, alpha among them."""
+        """The size of the values and of alpha in memory."""
         height, width, channels = self.shape
         return math.prod((height, width, channels + self.has_alpha)) * self.dtype.itemsize
 
 
 @dataclass(frozen=True, slots=True)
 class FrameSource:
-    """The frames of an input, of which most have one.
+    """An open input, whose frames are read one by one; most inputs have one.
 
     Parameters
     ----------
     path : str
     count : int
-        How many frames there are.
+        The number of frames of an animation, or of pages of a document.
     decode : callable
-        Gives one of them by its number, from 0; of a single one, it lets go of what it holds.
+        Returns the frame of an index, from 0. A single frame can be decoded once only, as the
+        memory it takes is then released.
     header : Header
         Of the first frame.
     format : str
-        The input's format; empty for numbers.
+        A key of `formats.FORMATS`; empty for a grid of numbers.
     loop : int
-        How often it plays, 0 being for ever.
+        How often it plays; 0 is for ever.
     """
 
     path: str
@@ -120,18 +115,18 @@ class FrameSource:
     format: str = ""
     loop: int = 1
 
-    def read(self, number: int) -> Picture:
-        """One frame.
+    def read(self, index: int) -> Picture:
+        """Return one frame.
 
         Raises
         ------
         ImageError
-            Where there is none of that number, or it cannot be decoded.
+            If there is no frame of that index, or it cannot be decoded.
         """
-        self.check_frame(number)
-        return self.decode(number)
+        self.check_frame(index)
+        return self.decode(index)
 
-    def check_frame(self, number: int) -> None:
-        """Refuse a frame that is not there."""
-        if not 0 <= number < self.count:
-            raise ImageError(self.path, f"has no frame {number}: they are 0 to {self.count - 1}")
+    def check_frame(self, index: int) -> None:
+        """Raise if there is no frame of that index."""
+        if not 0 <= index < self.count:
+            raise ImageError(self.path, f"has no frame {index}: they are 0 to {self.count - 1}")

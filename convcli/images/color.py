@@ -15,70 +15,13 @@ from PIL import Image
 from convcli.arithmetic.values import Pair
 from convcli.images import Values
 
-CHUNK_VALUES = 1 << 20
-
-
-def map_rows(function: Callable[..., Values], *arrays: Values) -> Values:
-    """Apply a function of single pixels to arrays of the same rows.
-
-    >>> map_rows(lambda one, other: one * other, np.ones((3, 2)), np.full((3, 1), 2.0)).tolist()
-    [[2.0, 2.0], [2.0, 2.0], [2.0, 2.0]]
-    """
-    height = len(arrays[0])
-    most = max(CHUNK_VALUES * height // max(arrays[0].size, 1), 1)
-    first = function(*(array[:most] for array in arrays))
-    if most >= height:
-        return first
-    made = np.empty((height, *first.shape[1:]), first.dtype)
-    made[:most] = first
-    for start in range(most, height, most):
-        made[start : start + most] = function(*(array[start : start + most] for array in arrays))
-    return made
-
-
-def premultiply(colors: Values, alpha: Values, white: float) -> Values:
-    """Colors times alpha, (H, W, C) and (H, W, 1): what is transparent is nothing.
-
-    >>> premultiply(np.array([[[200.0]]]), np.array([[[127.5]]]), 255.0)
-    array([[[100.]]])
-    """
-    kind = np.dtype(np.float32 if colors.dtype.itemsize == 1 else np.float64)
-    return map_rows(
-        lambda part, share: part.astype(kind) * (share.astype(kind) / kind.type(white)),
-        colors,
-        alpha,
-    )
-
-
-def unpremultiply(colors: Values, alpha: Values, white: float) -> Values:
-    """Undo `premultiply`; where nothing is left of the alpha, black.
-
-    >>> unpremultiply(np.array([[[100.0]], [[7.0]]]), np.array([[[127.5]], [[0.0]]]), 255.0).ravel()
-    array([200.,   0.])
-    """
-    return map_rows(lambda part, share: _divided(part, share, white), colors, alpha)
-
-
-def _divided(colors: Values, alpha: Values, white: float) -> Values:
-    share = alpha / np.asarray(white, colors.dtype)
-    # Less than half a level of alpha is written as none.
-    opaque = share > 0.5 / white
-    quotient: Values = np.where(opaque, colors / np.where(opaque, share, 1), 0)
-    return quotient.astype(colors.dtype, copy=False)
-
-
-def composite_on_white(pixels: Values, alpha: Values) -> Values:
-    """Integer pixels over white paper, for formats without transparency."""
-    white = np.iinfo(pixels.dtype).max
-    share = alpha / white
-    return np.rint(pixels * share + white * (1 - share)).astype(pixels.dtype)
-
-
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as Pillow and OpenCV have it
+SRGB_THRESHOLD = 0.04045  # of encoded values, below which the transfer function is linear
+CHUNK_VALUES = 1 << 20  # processed at once, so that temporary arrays stay small
 
 
 def to_gray(values: Values) -> Values:
-    """Luma of a color picture, (H, W, 3) -> (H, W, 1), not rounded; the mean of other channels.
+    """Return the luma of RGB, (H, W, 3) -> (H, W, 1), not rounded; the mean of other channels.
 
     >>> to_gray(np.array([[[0, 0, 250]]], np.uint8))
     array([[[28.5]]], dtype=float32)
@@ -86,76 +29,139 @@ def to_gray(values: Values) -> Values:
     channels = values.shape[2]
     if channels == 1:
         return values
-    kind = np.float32 if values.dtype.itemsize < 4 else np.float64
+    dtype = np.float32 if values.dtype.itemsize < 4 else np.float64
     weights = LUMA if channels == 3 else (1 / channels,) * channels
-    gray = np.zeros(values.shape[:2], kind)
+    gray = np.zeros(values.shape[:2], dtype)
     for channel, weight in enumerate(weights):
-        gray += values[:, :, channel] * kind(weight)
+        gray += values[:, :, channel] * dtype(weight)
     return gray[:, :, np.newaxis]
 
 
 def resize(values: Values, size: Pair) -> Values:
-    """Resample to (height, width): bicubic, with the span of a larger kernel where it shrinks.
+    """Resample to (height, width), bicubic; the kernel is widened where the picture shrinks.
 
-    Results are not rounded, and kept within the least and the largest value of the input.
+    Results are not rounded, and clipped to the minimum and the maximum of the input.
     """
-    lowest, highest = float(values.min()), float(values.max())
-    first = _resampled(values[:, :, 0], size)
-    made = np.empty((*size, values.shape[2]), first.dtype)
-    made[:, :, 0] = first
+    low, high = float(values.min()), float(values.max())
+    first = _resize_plane(values[:, :, 0], size)
+    result = np.empty((*size, values.shape[2]), first.dtype)
+    result[:, :, 0] = first
     for channel in range(1, values.shape[2]):
-        made[:, :, channel] = _resampled(values[:, :, channel], size)
-    return np.clip(made, lowest, highest, out=made)
+        result[:, :, channel] = _resize_plane(values[:, :, channel], size)
+    return np.clip(result, low, high, out=result)
 
 
-def _resampled(plane: Values, size: Pair) -> Values:
-    """One channel; the part of each number that float32 does not hold is resampled by itself."""
-    near = np.ascontiguousarray(plane, np.float32)
-    whole = np.asarray(Image.fromarray(near).resize(size[::-1], Image.Resampling.BICUBIC))
+def _resize_plane(plane: Values, size: Pair) -> Values:
+    """Resample one channel; what float32 cannot hold of each value is resampled separately."""
+
+    def resample(part: Values) -> Values:
+        return np.asarray(Image.fromarray(part).resize(size[::-1], Image.Resampling.BICUBIC))
+
+    nearest = np.ascontiguousarray(plane, np.float32)
+    result = resample(nearest)
     if plane.dtype.itemsize <= 2 or plane.dtype == np.float32:
-        return whole
-    rest = np.ascontiguousarray(plane - near.astype(np.float64), np.float32)
-    return whole + np.asarray(
-        Image.fromarray(rest).resize(size[::-1], Image.Resampling.BICUBIC), np.float64
+        return result
+    remainder = np.ascontiguousarray(plane - nearest.astype(np.float64), np.float32)
+    return result + resample(remainder).astype(np.float64)
+
+
+def row_slices(values: Values) -> list[slice]:
+    """Return slices that divide the rows of an array into chunks of about `CHUNK_VALUES`."""
+    count = max(CHUNK_VALUES * len(values) // max(values.size, 1), 1)
+    return [slice(start, start + count) for start in range(0, max(len(values), 1), count)]
+
+
+def map_rows(function: Callable[..., Values], *arrays: Values) -> Values:
+    """Apply a function of single pixels to arrays of the same height, some rows at a time.
+
+    >>> map_rows(np.multiply, np.ones((3, 2)), np.full((3, 1), 2.0)).tolist()
+    [[2.0, 2.0], [2.0, 2.0], [2.0, 2.0]]
+    """
+    first, *others = row_slices(arrays[0])
+    chunk = function(*(array[first] for array in arrays))
+    if not others:
+        return chunk
+    result = np.empty((len(arrays[0]), *chunk.shape[1:]), chunk.dtype)
+    result[first] = chunk
+    for rows in others:
+        result[rows] = function(*(array[rows] for array in arrays))
+    return result
+
+
+def premultiply(colors: Values, alpha: Values, white: float) -> Values:
+    """Multiply colors by their alpha, (H, W, C) and (H, W, 1).
+
+    >>> premultiply(np.array([[[200.0]]]), np.array([[[127.5]]]), 255.0)
+    array([[[100.]]])
+    """
+    dtype = _float_dtype(colors)
+    return map_rows(
+        lambda part, opacity: part.astype(dtype) * (opacity.astype(dtype) / dtype.type(white)),
+        colors,
+        alpha,
     )
 
 
-SRGB_THRESHOLD = 0.04045  # of encoded values, below which the function is a line
+def unpremultiply(colors: Values, alpha: Values, white: float) -> Values:
+    """Undo `premultiply`; black where alpha is less than half a level, which is written as 0.
+
+    >>> unpremultiply(np.array([[[100.0]], [[7.0]]]), np.array([[[127.5]], [[0.0]]]), 255.0).ravel()
+    array([200.,   0.])
+    """
+
+    def divide(part: Values, part_alpha: Values) -> Values:
+        opacity = part_alpha / np.asarray(white, part.dtype)
+        is_visible = opacity > 0.5 / white
+        quotient: Values = np.where(is_visible, part / np.where(is_visible, opacity, 1), 0)
+        return quotient.astype(part.dtype, copy=False)
+
+    return map_rows(divide, colors, alpha)
+
+
+def composite_on_white(pixels: Values, alpha: Values) -> Values:
+    """Lay integer pixels on a white background, for formats without transparency."""
+    white = np.iinfo(pixels.dtype).max
+    opacity = alpha / white
+    return np.rint(pixels * opacity + white * (1 - opacity)).astype(pixels.dtype)
 
 
 def to_linear(values: Values, white: float) -> Values:
-    """Decode sRGB values of 0..white to linear ones on the same scale.
+    """Decode sRGB values of 0..white to linear light, on the same scale.
 
     >>> to_linear(np.array([0.0, 127.5, 255.0]), 255.0).round(2)
     array([  0.  ,  54.58, 255.  ])
     """
-    kind = np.dtype(np.float32 if values.dtype.itemsize == 1 else np.float64)
-    if values.dtype.kind == "u" and values.dtype.itemsize <= 2:  # few values, so a table of them
-        table = _decoded(np.arange(int(white) + 1, dtype=kind), white)
-        found: Values = table[values]
-        return found
-    return map_rows(lambda part: _decoded(part.astype(kind), white), values)
+    dtype = _float_dtype(values)
+
+    def decode(part: Values) -> Values:
+        encoded = part.astype(dtype) / dtype.type(white)
+        curve = ((np.maximum(encoded, 0) + 0.055) / 1.055) ** 2.4
+        linear: Values = np.where(encoded <= SRGB_THRESHOLD, encoded / 12.92, curve) * white
+        return linear.astype(dtype, copy=False)
+
+    if values.dtype.kind == "u" and values.dtype.itemsize <= 2:  # few values: a lookup table
+        result: Values = decode(np.arange(int(white) + 1))[values]
+        return result
+    return map_rows(decode, values)
 
 
 def from_linear(values: Values, white: float) -> Values:
-    """Encode linear values as sRGB; a negative one as its size, negative.
+    """Encode linear light as sRGB values; a negative value as minus its absolute value's code.
 
     >>> from_linear(to_linear(np.array([0.0, 100.0, 255.0]), 255.0), 255.0).round(3)
     array([  0., 100., 255.])
     """
-    return map_rows(lambda part: _encoded(part, white), values)
+
+    def encode(part: Values) -> Values:
+        linear = np.abs(part) / np.asarray(white, part.dtype)
+        curve = 1.055 * np.maximum(linear, 1e-12) ** (1 / 2.4) - 0.055
+        encoded = np.where(linear <= SRGB_THRESHOLD / 12.92, linear * 12.92, curve)
+        signed: Values = np.copysign(encoded, part) * white
+        return signed.astype(part.dtype, copy=False)
+
+    return map_rows(encode, values)
 
 
-def _decoded(values: Values, white: float) -> Values:
-    share = values / values.dtype.type(white)
-    curved = ((np.maximum(share, 0) + 0.055) / 1.055) ** 2.4
-    linear: Values = np.where(share <= SRGB_THRESHOLD, share / 12.92, curved) * white
-    return linear.astype(values.dtype, copy=False)
-
-
-def _encoded(values: Values, white: float) -> Values:
-    share = np.abs(values) / np.asarray(white, values.dtype)
-    curved = 1.055 * np.maximum(share, 1e-12) ** (1 / 2.4) - 0.055
-    encoded = np.where(share <= SRGB_THRESHOLD / 12.92, share * 12.92, curved)
-    signed: Values = np.copysign(encoded, values) * white
-    return signed.astype(values.dtype, copy=False)
+def _float_dtype(values: Values) -> np.dtype[np.floating]:
+    """Return the type to compute in: float32 is exact enough for 8-bit values."""
+    return np.dtype(np.float32 if values.dtype.itemsize == 1 else np.float64)

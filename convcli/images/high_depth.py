@@ -6,25 +6,27 @@ They are read and written by imagecodecs and tifffile, where those are installed
 from __future__ import annotations
 
 import io
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any, BinaryIO
 
 import numpy as np
-from PIL import UnidentifiedImageError
+from PIL import Image
 
 from convcli.errors import ImageError
 from convcli.images import FrameSource, Header, Picture, Values
-from convcli.images.formats import DEEP_EXTRA, has_deep_codec
-from convcli.images.metadata import Metadata, save_options
-from convcli.images.pillow import decoder_errors, identify, silence_stderr
+from convcli.images.formats import DEEP_EXTRA, FORMATS
+from convcli.images.metadata import Metadata, read_metadata, save_options
+from convcli.images.pillow import apply_orientation, check_finite, decoder_errors, split_alpha
+
+MAX_CHANNELS = 64
 
 
-def read_deep(stream: BinaryIO, image_format: str) -> Values:
-    """The (H, W, C) of uint16 of a picture whose header has been looked at already."""
+def read_deep_picture(image: Image.Image, stream: BinaryIO) -> Picture:
+    """Read the 16-bit colors of a picture that Pillow has opened from the stream."""
+    metadata, orientation = read_metadata(image)
     stream.seek(0)
-    if image_format == "PNG":
+    if image.format == "PNG":
         import imagecodecs
 
         decoded: Any = imagecodecs.png_decode(stream.read())
@@ -35,38 +37,52 @@ def read_deep(stream: BinaryIO, image_format: str) -> Values:
     pixels: Values = np.asarray(decoded)
     if pixels.ndim != 3 or pixels.dtype != np.uint16 or pixels.shape[2] not in (3, 4):
         raise ValueError(f"its 16-bit colors are laid out as {pixels.shape} of {pixels.dtype}")
-    return pixels
+    colors, alpha = split_alpha(apply_orientation(pixels, orientation))
+    return Picture(colors, 16, alpha, metadata)
 
 
 @contextmanager
-def open_float_tiff(
-    stream: BinaryIO,
-) -> Iterator[tuple[tuple[int, ...], np.dtype[Any], Callable[[], Values]]]:
-    """Open a TIFF of real numbers that Pillow does not know: shape, type, and how to read.
+def open_float_tiff(stream: BinaryIO, path: str, max_pixels: int) -> Iterator[FrameSource]:
+    """Open a TIFF that Pillow does not know; its first page of real numbers is what is read.
 
     Raises
     ------
-    ValueError
-        For any other TIFF.
+    ImageError
+        If it holds anything but real numbers, or the library for it is missing.
     """
-    import tifffile
+    if not FORMATS["TIFF"].has_color_16_codec:
+        raise ImageError(
+            path, f"is a TIFF that Pillow cannot read; {DEEP_EXTRA} reads real numbers"
+        )
+    with ExitStack() as stack:
+        with decoder_errors(path):
+            import tifffile
 
-    stream.seek(0)
-    with tifffile.TiffFile(stream) as file:
-        page = file.pages.first
-        if page.dtype is None or page.dtype.kind != "f" or page.axes not in ("YX", "YXS"):
-            raise ValueError("it holds neither a picture nor a map of real numbers")
-        kind = page.dtype.newbyteorder("=")
-        yield page.shape, kind, lambda: np.asarray(page.asarray(), kind)
+            stream.seek(0)
+            page = stack.enter_context(tifffile.TiffFile(stream)).pages.first
+            if page.dtype is None or page.dtype.kind != "f" or page.axes not in ("YX", "YXS"):
+                raise ValueError("it holds neither a picture nor a map of real numbers")
+        dtype = page.dtype.newbyteorder("=")
+        height, width, channels = (*page.shape, 1)[:3]
+        if height * width > max_pixels or channels > MAX_CHANNELS:
+            raise ImageError(path, f"is {'x'.join(map(str, page.shape))} numbers, too many")
+
+        def decode(_: int) -> Picture:
+            with decoder_errors(path):
+                values = np.asarray(page.asarray(), dtype).reshape(height, width, channels)
+            check_finite(values, path)
+            return Picture(values)
+
+        yield FrameSource(path, 1, decode, Header((height, width, channels), dtype), "TIFF")
 
 
 def write_tiff(stream: BinaryIO, pixels: Values, metadata: Metadata) -> None:
-    """Encode (H, W, C) of uint16 or float32 as TIFF; C may hold alpha, last."""
+    """Encode (H, W, C) of uint16 or float32 as TIFF; C may include alpha, last."""
     import tifffile
 
-    held = io.BytesIO()
+    buffer = io.BytesIO()
     tifffile.imwrite(
-        held,
+        buffer,
         pixels.squeeze(),
         photometric="rgb" if pixels.shape[2] >= 3 else "minisblack",
         compression="zlib",
@@ -74,51 +90,4 @@ def write_tiff(stream: BinaryIO, pixels: Values, metadata: Metadata) -> None:
         resolution=metadata.dpi,
         resolutionunit="INCH" if metadata.dpi else None,
     )
-    stream.write(held.getvalue())
-
-
-MAX_CHANNELS = 64
-
-
-def is_unknown_to_pillow(stream: BinaryIO) -> bool:
-    """Whether Pillow does not know what a TIFF holds; the stream stands at its start again then."""
-    try:
-        with warnings.catch_warnings(), silence_stderr(), suppress(Exception):
-            warnings.simplefilter("ignore")
-            try:
-                identify(stream)
-            except UnidentifiedImageError:
-                return True
-        return False
-    finally:
-        stream.seek(0)
-
-
-@contextmanager
-def open_float_frames(stream: BinaryIO, path: str, max_pixels: int) -> Iterator[FrameSource]:
-    """Open such a TIFF; its first page is what is read.
-
-    Raises
-    ------
-    ImageError
-        Where it holds anything but real numbers, and where the library for it is missing.
-    """
-    if not has_deep_codec("TIFF"):
-        raise ImageError(
-            path, f"is a TIFF that Pillow cannot read; {DEEP_EXTRA} reads real numbers"
-        )
-    with ExitStack() as stack:
-        with decoder_errors(path):
-            shape, kind, read = stack.enter_context(open_float_tiff(stream))
-        height, width, channels = (*shape, 1)[:3]
-        if height * width > max_pixels or channels > MAX_CHANNELS:
-            raise ImageError(path, f"is {'x'.join(map(str, shape))} numbers, too many")
-
-        def decode(_: int) -> Picture:
-            with decoder_errors(path):
-                values = read().reshape(height, width, channels)
-            if not np.isfinite(values).all():
-                raise ImageError(path, "holds NaN or infinity, which no filter can use")
-            return Picture(values)
-
-        yield FrameSource(path, 1, decode, Header((height, width, channels), kind), "TIFF")
+    stream.write(buffer.getvalue())

@@ -1,49 +1,51 @@
-"""What belongs to a picture beside its pixels: EXIF, color profile, resolution, text."""
+"""The metadata of a picture: EXIF, color profile, resolution, text, the duration of a frame."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+import struct
+import zlib
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image
+
+from convcli.images.formats import FORMATS
 
 if TYPE_CHECKING:
     from PIL.PngImagePlugin import PngInfo
 
 ORIENTATION = 0x0112
-# Description, make, model, software, date, artist, copyright; the blocks of camera and place.
+# Description, make, model, software, date, artist, copyright; the blocks of camera and GPS.
 TEXT_TAGS = (0x010E, 0x010F, 0x0110, 0x0131, 0x0132, 0x013B, 0x8298)
 BLOCK_TAGS = (0x8769, 0x8825)
-EXIF_FORMATS = ("PNG", "JPEG", "WEBP", "TIFF")
-PROFILE_FORMATS = ("PNG", "JPEG", "WEBP", "TIFF")
-DPI_FORMATS = ("PNG", "JPEG", "TIFF")
-MAX_DPI = 65_535  # that JPEG can say
-MAX_DURATION_MS = 65_535  # milliseconds of a frame: encoders add up those of frames that are alike
+MAX_DPI = 65_535  # that JPEG can hold
+MAX_DURATION_MS = 65_535  # of a frame; encoders add up those of equal frames
+METERS_PER_INCH = 0.0254
 
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """What belongs to a picture beside its pixels.
+    """The metadata of a picture.
 
     Parameters
     ----------
     exif : bytes
-        Its EXIF block, the orientation reset: it is applied to the pixels when they are read.
+        Its EXIF block without the orientation, which is applied to the pixels as they are read.
     profile : bytes
         Its ICC color profile.
-    color_mode : str
-        The profile's own kind of values, "L" or "RGB": it means nothing for the other.
+    color_mode : {"L", "RGB"}
+        The values that the profile is for.
     dpi : (float, float), optional
-        Pixels an inch, across and down.
+        Pixels an inch, horizontal and vertical.
     text : dict
         Comments by their names.
     duration : int
-        Milliseconds that a frame stands; 0 where it does not say.
+        Milliseconds for which a frame is shown; 0 if unknown.
     """
 
     exif: bytes = b""
     profile: bytes = b""
-    colors: str = "RGB"
+    color_mode: str = "RGB"
     dpi: tuple[float, float] | None = None
     text: dict[str, str] = field(default_factory=dict)
     duration: int = 0
@@ -52,79 +54,90 @@ class Metadata:
 NO_METADATA = Metadata()
 
 
-def read_metadata(image: Image.Image) -> Metadata:
-    """The metadata of an opened picture."""
-    own = image.getexif()
-    exif = Image.Exif()  # a copy: the picture's own still has to turn it upright
-    if own:  # Pillow loads all of TIFF for it
-        exif.load(own.tobytes())
+def read_metadata(image: Image.Image) -> tuple[Metadata, int]:
+    """Return the metadata of an open picture, and its EXIF orientation, 1 to 8."""
+    original = image.getexif()
+    exif = Image.Exif()  # a copy
+    if original:  # to copy an empty one, too, Pillow would load its plugin of TIFF
+        exif.load(original.tobytes())
         exif.pop(ORIENTATION, None)
     if image.format == "TIFF":
-        _leave_layout_out(exif)
-    dpi = _resolution(image.info.get("dpi"))
-    text = {name: str(words) for name, words in getattr(image, "text", {}).items()}
+        _remove_layout_tags(exif)
+    text = {name: str(value) for name, value in getattr(image, "text", {}).items()}
     comment = image.info.get("comment")
     if isinstance(comment, bytes):
         text["Comment"] = comment.decode("utf-8", "replace")
-    return Metadata(
+    is_gray = image.mode in ("1", "L", "LA") or image.mode.startswith("I")
+    metadata = Metadata(
         exif=exif.tobytes() if exif else b"",
         profile=image.info.get("icc_profile") or b"",
-        colors="L" if image.mode in ("1", "L", "LA") or image.mode.startswith("I") else "RGB",
-        dpi=dpi,
+        color_mode="L" if is_gray else "RGB",
+        dpi=_valid_dpi(image.info.get("dpi")),
         text=text,
         duration=min(round(image.info.get("duration") or 0), MAX_DURATION_MS),
     )
+    return metadata, original.get(ORIENTATION, 1)
 
 
-def _resolution(dpi: Any) -> tuple[float, float] | None:
-    """Dots an inch, across and down, where they are any that a format can say."""
+def _valid_dpi(dpi: Any) -> tuple[float, float] | None:
+    """Return the dots an inch, horizontal and vertical, if a format can hold them."""
     try:
-        across, down = float(dpi[0]), float(dpi[1])
+        horizontal, vertical = float(dpi[0]), float(dpi[1])
     except (TypeError, ValueError, IndexError, ZeroDivisionError):
         return None
-    is_sane = 0 < across < MAX_DPI and 0 < down < MAX_DPI  # false for NaN, too
-    return (across, down) if is_sane else None
-
-
-def without_profile(metadata: Metadata) -> Metadata:
-    """The metadata of pixels that were converted out of their profile."""
-    return replace(metadata, profile=b"")
+    is_valid = 0 < horizontal < MAX_DPI and 0 < vertical < MAX_DPI  # false for NaN, too
+    return (horizontal, vertical) if is_valid else None
 
 
 def save_options(metadata: Metadata, image_format: str, channels: int) -> dict[str, Any]:
-    """What Pillow's `save` takes to write the metadata, as far as a format holds it.
+    """Return what Pillow's `save` takes to write the metadata, as far as a format holds it.
 
-    A profile of another kind of values (an RGB profile for a gray result) is left out.
+    A profile for other values (an RGB profile for a gray result) is left out.
     """
+    fields = FORMATS[image_format].metadata
     options: dict[str, Any] = {}
-    if metadata.exif and image_format in EXIF_FORMATS:
+    if metadata.exif and "exif" in fields:
         options |= _tiff_exif(metadata.exif) if image_format == "TIFF" else {"exif": metadata.exif}
-    fits = metadata.colors == ("L" if channels < 3 else "RGB")
-    if metadata.profile and image_format in PROFILE_FORMATS and fits:
+    is_for_these = metadata.color_mode == ("L" if channels < 3 else "RGB")
+    if metadata.profile and "profile" in fields and is_for_these:
         options["icc_profile"] = metadata.profile
-    if metadata.dpi is not None and image_format in DPI_FORMATS:
+    if metadata.dpi is not None and "dpi" in fields:
         options["dpi"] = metadata.dpi
-    if metadata.text and image_format == "PNG":
+    if metadata.text and "text" in fields:
         options["pnginfo"] = _png_text(metadata.text)
-    if "Comment" in metadata.text and image_format == "JPEG":
+    if "Comment" in metadata.text and "comment" in fields:
         options["comment"] = metadata.text["Comment"].encode()
     return options
 
 
-def _leave_layout_out(exif: Image.Exif) -> None:
-    """Keep no tag but those of words and blocks: in a TIFF, others say how the pixels lie."""
-    for tag in set(exif) - set(TEXT_TAGS) - set(BLOCK_TAGS):
-        del exif[tag]
-    for tag in set(exif).intersection(TEXT_TAGS):
-        if not isinstance(exif[tag], str):
+def png_chunks(metadata: Metadata, channels: int) -> list[tuple[bytes, bytes]]:
+    """Return the metadata as (name, content) of chunks (PNG specification, third edition, 11.3)."""
+    options = save_options(metadata, "PNG", channels)
+    chunks = []
+    if "icc_profile" in options:
+        chunks.append((b"iCCP", b"ICC\0\0" + zlib.compress(options["icc_profile"])))
+    if "dpi" in options:
+        per_meter = (round(dots / METERS_PER_INCH) for dots in options["dpi"])
+        chunks.append((b"pHYs", struct.pack(">IIB", *per_meter, 1)))
+    if "exif" in options:
+        chunks.append((b"eXIf", options["exif"].removeprefix(b"Exif\0\0")))
+    for name, value in metadata.text.items():
+        chunks.append((b"iTXt", name.encode("latin-1", "replace") + bytes(5) + value.encode()))
+    return chunks
+
+
+def _remove_layout_tags(exif: Image.Exif) -> None:
+    """Keep the tags of text and blocks only: in a TIFF, others say how the pixels are stored."""
+    for tag in set(exif) - set(BLOCK_TAGS):
+        if tag not in TEXT_TAGS or not isinstance(exif[tag], str):
             del exif[tag]
 
 
 def _tiff_exif(block: bytes) -> dict[str, Any]:
-    """EXIF for a TIFF, which holds it among its own tags."""
+    """Return the options for EXIF in a TIFF, which holds it among its own tags."""
     exif = Image.Exif()
     exif.load(block)
-    _leave_layout_out(exif)
+    _remove_layout_tags(exif)
     options: dict[str, Any] = {"exif": exif.tobytes()}
     if set(exif).intersection(BLOCK_TAGS):  # the encoder that compresses cannot write them
         options["compression"] = "raw"
@@ -135,6 +148,6 @@ def _png_text(text: dict[str, str]) -> PngInfo:
     from PIL.PngImagePlugin import PngInfo
 
     info = PngInfo()
-    for name, words in text.items():
-        info.add_itxt(name, words)
+    for name, value in text.items():
+        info.add_itxt(name, value)
     return info

@@ -12,171 +12,162 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib import import_module
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from convcli.errors import FileError, ImageError
 from convcli.images import Header, Picture, Values
-from convcli.images.formats import DEEP_EXTRA, READ, has_deep_codec
-from convcli.images.metadata import ORIENTATION, read_metadata, without_profile
+from convcli.images.formats import DEEP_EXTRA, FORMATS, SIGNATURE_BYTES, detect_format
+from convcli.images.metadata import ORIENTATION, read_metadata
 
+GRAY_MODES = ("1", "L", "LA", "La")
+BITS, SAMPLE_FORMAT, SIGNED = 258, 339, 2  # tags of TIFF, and a value
+STRIP_PIXELS = 1 << 20  # copied at once
 STDERR = 2
 
 
-@contextmanager
-def silence_stderr() -> Iterator[None]:
-    """Let nothing reach standard error meanwhile: libtiff reports there what is raised anyway."""
-    if sys.stderr is None:  # closed: the number is free, and may be any file's by now
-        yield
-        return
-    kept = os.dup(STDERR)
+def load_plugin(image_format: str) -> None:
+    """Make Pillow read and write a format, without the plugins of all others."""
+    import_module(f"PIL.{FORMATS[image_format].plugin}")
+
+
+def open_image(stream: BinaryIO) -> Image.Image:
+    """Open a picture and read its header, as `Image.open` does.
+
+    Raises
+    ------
+    UnidentifiedImageError
+        If it is of no known format. Other errors that a broken file causes pass through.
+    """
+    start = stream.read(SIGNATURE_BYTES)
+    stream.seek(0)
+    known = detect_format(start)
+    if known is None:  # it may be a rare variety of a known format
+        return Image.open(stream, formats=tuple(FORMATS))
+    load_plugin(known.name)
+    factory, accepts = Image.OPEN[known.name]
     try:
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, STDERR)
-        os.close(nowhere)
-        yield
-    finally:
-        os.dup2(kept, STDERR)
-        os.close(kept)
+        if accepts is None or accepts(start) is True:  # a string says what is missing
+            return factory(stream, "")
+    except (SyntaxError, IndexError, TypeError, struct.error):  # of that format only by its start
+        pass
+    raise UnidentifiedImageError
 
 
 @contextmanager
 def decoder_errors(path: str) -> Iterator[None]:
-    """Whatever a broken file makes a decoder raise, as one line with the file's name."""
+    """Raise whatever a broken file makes a decoder raise as an `ImageError` of one line."""
     try:
-        with warnings.catch_warnings(), silence_stderr():
+        with warnings.catch_warnings(), _silence_stderr():
             warnings.simplefilter("ignore")
             yield
     except FileError:
         raise
     except UnidentifiedImageError:
         raise ImageError(path, unknown_format_text()) from None
-    except Exception as error:  # decoders raise whatever a broken file makes them
-        words = str(error).splitlines() or [type(error).__name__]
-        raise ImageError(path, f"cannot be decoded: {words[0]}") from error
+    except Exception as error:  # decoders raise errors of any class
+        lines = str(error).splitlines() or [type(error).__name__]
+        raise ImageError(path, f"cannot be decoded: {lines[0]}") from error
+
+
+@contextmanager
+def _silence_stderr() -> Iterator[None]:
+    """Discard what is written to standard error: libtiff reports there what is raised anyway."""
+    if sys.stderr is None:  # closed: its number may be that of any other file
+        yield
+        return
+    saved = os.dup(STDERR)
+    try:
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, STDERR)
+        os.close(null)
+        yield
+    finally:
+        os.dup2(saved, STDERR)
+        os.close(saved)
 
 
 def unknown_format_text() -> str:
-    """What is said of a file that no decoder knows."""
-    return f"is no picture of a kind that is read ({', '.join(READ)})"
+    """Return the message about a file that no decoder knows."""
+    return f"is no picture of a kind that is read ({', '.join(FORMATS)})"
 
 
-_LONGEST = 16  # bytes by which Pillow tells a format
-_PLUGINS = {
-    "PNG": "PngImagePlugin",
-    "JPEG": "JpegImagePlugin",
-    "WEBP": "WebPImagePlugin",
-    "TIFF": "TiffImagePlugin",
-    "GIF": "GifImagePlugin",
-    "BMP": "BmpImagePlugin",
-    "PPM": "PpmImagePlugin",
-}
-_SIGNATURES = {
-    b"\x89PNG": "PNG",
-    b"\xff\xd8\xff": "JPEG",
-    b"RIFF": "WEBP",
-    b"II*\0": "TIFF",
-    b"MM\0*": "TIFF",
-    b"GIF8": "GIF",
-    b"BM": "BMP",
-    b"P": "PPM",
-}
+class _Layout(NamedTuple):
+    """The values that a picture is read as.
 
-
-def load_plugin(image_format: str) -> None:
-    """Have Pillow read and write a format; it would load all others as well to find it."""
-    import_module(f"PIL.{_PLUGINS[image_format]}")
-
-
-def identify(stream: BinaryIO) -> Image.Image:
-    """Open a picture, its header read, as `Image.open` would.
-
-    Raises
-    ------
-    UnidentifiedImageError
-        For what no decoder takes. Whatever a broken file makes a decoder raise passes.
+    Parameters
+    ----------
+    dtype : dtype
+    depth : int, optional
+        As in `Picture`.
+    mode : str, optional
+        Pillow's mode that it is converted to; None for values that are taken as they are.
     """
-    start = stream.read(_LONGEST)
-    stream.seek(0)
-    kinds = (kind for sign, kind in _SIGNATURES.items() if start.startswith(sign))
-    kind = next(kinds, None)
-    if kind is None:  # it may still be a sort of one of them that is rarely met
-        return Image.open(stream, formats=READ)
-    load_plugin(kind)
-    factory, accepts = Image.OPEN[kind]
-    try:
-        if accepts is None or accepts(start) is True:  # and no words about what is missing
-            return factory(stream, "")
-    except (SyntaxError, IndexError, TypeError, struct.error):  # it is none, for all its start
-        pass
-    raise UnidentifiedImageError
 
-
-GRAY_MODES = ("1", "L", "LA", "La")
-BITS, SAMPLE_FORMAT, SIGNED = 258, 339, 2  # tags of TIFF, and a value
-STRIP_PIXELS = 1 << 20  # that are handed over at once
+    dtype: np.dtype[Any]
+    depth: int | None = None
+    mode: str | None = None
 
 
 def read_header(image: Image.Image) -> Header:
-    """What a picture's header says of the values that `read_picture` would give."""
+    """Return the header of what `read_picture` would return, from a picture's own header."""
     width, height = image.size
-    # Of a PNG that names none before its pixels, Pillow would decode them to look behind.
-    is_told = image.format != "PNG" or "exif" in image.info
-    orientation = image.getexif().get(ORIENTATION, 1) if is_told else 1
-    size = (width, height) if orientation >= 5 else (height, width)
-    if _is_gray_16(image):
-        return Header((*size, 1), np.dtype(np.uint16), 16)
-    numbers = _number_dtype(image)
-    if numbers is not None:
-        return Header((*size, 1), numbers)
-    channels = 1 if image.mode in GRAY_MODES else 3
-    if has_deep_color(image) and has_deep_codec(image.format or ""):
+    # If a PNG has no EXIF before its pixels, Pillow would decode them to look for it after them.
+    is_known = image.format != "PNG" or "exif" in image.info
+    is_turned = is_known and image.getexif().get(ORIENTATION, 1) >= 5
+    size = (width, height) if is_turned else (height, width)
+    if can_read_deep_color(image):
         return Header((*size, 3), np.dtype(np.uint16), 16, image.mode == "RGBA")
-    return Header((*size, channels), np.dtype(np.uint8), 8, image.has_transparency_data)
+    dtype, depth, mode = _layout(image)
+    channels = 3 if mode in ("RGB", "RGBA") else 1
+    return Header((*size, channels), dtype, depth, mode in ("LA", "RGBA"))
 
 
 def read_picture(image: Image.Image, path: str) -> Picture:
-    """The values of an opened picture's current frame, upright.
+    """Return the current frame of an open picture, its EXIF orientation applied.
 
     Raises
     ------
     ImageError
-        For values that no filter can use. Whatever a broken file makes a decoder raise passes.
+        For NaN or infinity. Other errors that a broken file causes pass through.
     """
-    notes = tuple(_notes(image))  # of the layout, which is forgotten once it is loaded
+    notes = _deep_color_notes(image)  # before the layout is lost: loading resets it
     image.load()
-    metadata, orientation = read_metadata(image), image.getexif().get(ORIENTATION, 1)
-    if _is_gray_16(image):
-        pixels = apply_orientation(_pixels(image), orientation).astype(np.uint16, copy=False)
-        return Picture(pixels, 16, None, metadata, notes)
-    numbers = _number_dtype(image)
-    if numbers is not None:
-        values = apply_orientation(_pixels(image).view(numbers), orientation)
-        if not np.isfinite(values).all():
-            raise ImageError(path, "holds NaN or infinity, which no filter can use")
-        return Picture(values, None, None, metadata, notes)
-    if image.has_transparency_data:
-        layered = _as_mode(image, "LA" if image.mode in GRAY_MODES else "RGBA")
-        pixels = apply_orientation(_pixels(layered), orientation)
-        return Picture(pixels[:, :, :-1], 8, drop_opaque(pixels[:, :, -1:]), metadata, notes)
+    metadata, orientation = read_metadata(image)
+    dtype, depth, mode = _layout(image)
+    if mode is None:
+        values = _to_array(image)
+        values = values.view(dtype) if depth is None else values.astype(dtype, copy=False)
+        if depth is None:
+            check_finite(values, path)
+        return Picture(apply_orientation(values, orientation), depth, None, metadata, notes)
     if image.mode == "CMYK" and metadata.profile:
         converted = _apply_profile(image, metadata.profile)
         if converted is not None:
-            metadata, image = without_profile(metadata), converted
-    colors = _as_mode(image, "L" if image.mode in GRAY_MODES else "RGB")
-    return Picture(apply_orientation(_pixels(colors), orientation), 8, None, metadata, notes)
+            metadata, image = replace(metadata, profile=b""), converted
+    values = _to_array(image if image.mode == mode else image.convert(mode))
+    values, alpha = split_alpha(apply_orientation(values, orientation))
+    return Picture(values, depth, alpha, metadata, notes)
 
 
-def _is_gray_16(image: Image.Image) -> bool:
-    """Whether a picture is gray with 16 bits."""
-    return image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM"))
+def _layout(image: Image.Image) -> _Layout:
+    """Choose what a picture is read as: never as the indices of a palette."""
+    is_gray_16 = image.mode.startswith("I;16")
+    if is_gray_16 or (image.mode == "I" and image.format in ("PNG", "PPM")):
+        return _Layout(np.dtype(np.uint16), 16)
+    numbers = _number_dtype(image)
+    if numbers is not None:
+        return _Layout(numbers)
+    mode = "L" if image.mode in GRAY_MODES else "RGB"
+    return _Layout(np.dtype(np.uint8), 8, f"{mode}A" if image.has_transparency_data else mode)
 
 
 def _number_dtype(image: Image.Image) -> np.dtype[Any] | None:
-    """The type of values that are no shades; of a TIFF, Pillow passes over whether it has signs."""
+    """Return the type of values without black and white; Pillow ignores the sign of a TIFF's."""
     tags = getattr(image, "tag_v2", {})
     is_signed = tags.get(SAMPLE_FORMAT, (1,))[0] == SIGNED
     if image.mode == "L" and is_signed:
@@ -187,12 +178,8 @@ def _number_dtype(image: Image.Image) -> np.dtype[Any] | None:
     return np.dtype(np.float32) if image.mode == "F" else None
 
 
-def _as_mode(image: Image.Image, mode: str) -> Image.Image:
-    return image if image.mode == mode else image.convert(mode)
-
-
-def _pixels(image: Image.Image) -> Values:
-    """(H, W, C), strip by strip: of all at once, Pillow would make one copy more."""
+def _to_array(image: Image.Image) -> Values:
+    """Return the pixels, (H, W, C), copied strip by strip: as a whole, Pillow copies them twice."""
     width, height = image.size
     rows = max(STRIP_PIXELS // width, 1)
     if rows >= height or image.mode not in ("L", "RGB", "RGBA"):
@@ -205,21 +192,39 @@ def _pixels(image: Image.Image) -> Values:
     return pixels
 
 
-def has_deep_color(image: Image.Image) -> bool:
-    """Whether a picture has colors of 16 bits, of which Pillow would keep 8."""
+def can_read_deep_color(image: Image.Image) -> bool:
+    """Whether an open picture has colors of 16 bits, and the library for them is installed."""
+    return _has_deep_color(image) and FORMATS[image.format or ""].has_color_16_codec
+
+
+def _has_deep_color(image: Image.Image) -> bool:
+    """Whether an open picture has colors of 16 bits, of which Pillow keeps 8."""
     layouts = (str(tile[3]) for tile in getattr(image, "tile", ()))
     return image.mode in ("RGB", "RGBA") and any(";16" in layout for layout in layouts)
 
 
-def drop_opaque(alpha: Values | None) -> Values | None:
-    """Alpha, unless all of it is opaque."""
-    if alpha is None or (alpha == np.iinfo(alpha.dtype).max).all():
-        return None
-    return alpha
+def _deep_color_notes(image: Image.Image) -> tuple[str, ...]:
+    note = f"holds 16-bit colors, read as 8-bit ones; {DEEP_EXTRA} keeps them"
+    return (note,) if _has_deep_color(image) else ()
+
+
+def check_finite(values: Values, path: str) -> None:
+    """Raise if a picture of real numbers holds NaN or infinity."""
+    if not np.isfinite(values).all():
+        raise ImageError(path, "holds NaN or infinity, which no filter can use")
+
+
+def split_alpha(pixels: Values) -> tuple[Values, Values | None]:
+    """Divide (H, W, C) into colors and alpha; None without an alpha, and if all is opaque."""
+    if pixels.shape[2] not in (2, 4):
+        return pixels, None
+    colors, alpha = pixels[:, :, :-1], pixels[:, :, -1:]
+    is_opaque = bool((alpha == np.iinfo(alpha.dtype).max).all())
+    return colors, None if is_opaque else alpha
 
 
 def apply_orientation(pixels: Values, orientation: int) -> Values:
-    """Turn and mirror (H, W, C) as EXIF's orientation, 1 to 8, says.
+    """Turn and mirror (H, W, C) by EXIF's orientation, 1 to 8.
 
     >>> apply_orientation(np.array([[[1], [2]]]), 6).tolist()
     [[[1]], [[2]]]
@@ -232,15 +237,8 @@ def apply_orientation(pixels: Values, orientation: int) -> Values:
     return pixels[::down, ::across]
 
 
-def _notes(image: Image.Image) -> list[str]:
-    notes = []
-    if has_deep_color(image):
-        notes.append(f"holds 16-bit colors, read as 8-bit ones; {DEEP_EXTRA} keeps them")
-    return notes
-
-
 def _apply_profile(image: Image.Image, profile: bytes) -> Image.Image | None:
-    """A CMYK picture as sRGB through its own profile; None where that profile is broken."""
+    """Convert a CMYK picture to sRGB by its own profile; None if that profile is broken."""
     from io import BytesIO
 
     from PIL import ImageCms

@@ -1,4 +1,4 @@
-"""Value ranges: the float values of a feature map -> the integers of a picture."""
+"""Quantization: the values of a feature map to the integers of a picture, by a range policy."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ import numpy as np
 
 from convcli.errors import ArgumentError
 from convcli.images import Values
+from convcli.images.color import row_slices
 
 POLICIES = ("clamp", "abs", "rescale", "offset")
-CHUNK_VALUES = 1 << 20  # that are mapped at once: a copy of them is made
 OVERFLOW = "a sum is beyond what floating point holds"
-WARN_CLIPPED_SHARE = 0.01  # the share of clipped values from which on a warning is given
+WARN_CLIPPED_SHARE = 0.01  # of the values: a larger share that is clipped is reported
 
 
 class Quantized(NamedTuple):
-    """What a range policy made of a feature map.
+    """A quantized feature map.
 
     Parameters
     ----------
     pixels : ndarray of uint8 or uint16
     policy : str
-        The one that was followed.
+        The range policy that was applied.
     clipped : float
-        The share of values that did not fit, 0 to 1.
+        The share of values that were out of range, 0 to 1.
     note : str, optional
-        What the user would want to know.
+        A message to the user.
     """
 
     pixels: Values
@@ -37,14 +37,14 @@ class Quantized(NamedTuple):
 
 
 def quantize(values: Values, policy: str, depth: int) -> Quantized:
-    """Map values to 0..`2**depth - 1`, rounded half to even: the one rounding there is.
+    """Map values to 0..`2**depth - 1`, rounded half to even; nothing else rounds.
 
     Parameters
     ----------
     values : ndarray
     policy : {"clamp", "abs", "rescale", "offset"}
-        Cut off what does not fit; take sizes, then cut off; stretch least..largest to the whole
-        range; put zero at mid-gray, then cut off.
+        Clip to the range; take absolute values, then clip; stretch the minimum and the maximum to
+        the whole range; add mid-gray, then clip.
     depth : {8, 16}
         Bits of a pixel.
 
@@ -56,24 +56,22 @@ def quantize(values: Values, policy: str, depth: int) -> Quantized:
     0.6666666666666666
     """
     if policy == "rescale":
-        return _rescaled(values, 2**depth - 1)
+        return _rescale(values, 2**depth - 1)
     quantizer = Quantizer(values.shape, policy, depth)
-    most = max(CHUNK_VALUES * len(values) // values.size, 1)
-    for start in range(0, len(values), most):
-        rows = slice(start, start + most)
+    for rows in row_slices(values):
         quantizer.add(rows, values[rows].copy())
     return quantizer.result()
 
 
 class Quantizer:
-    """Values that become pixels as they come, some rows at a time: by any policy but "rescale".
+    """Quantization of some rows at a time, by any policy but "rescale".
 
-    Stretching needs the least and the largest value, which are known at the end alone.
+    That one needs the minimum and the maximum, which are known at the end only.
 
     Parameters
     ----------
     shape : tuple of int
-        Of all the values.
+        Of all values.
     policy : {"clamp", "abs", "offset"}
     depth : {8, 16}
 
@@ -89,69 +87,64 @@ class Quantizer:
     def __init__(self, shape: tuple[int, ...], policy: str, depth: int) -> None:
         self._policy = policy
         self._white = 2**depth - 1
+        self._mid_gray = 2 ** (depth - 1)
         self._pixels: Values = np.empty(shape, np.uint8 if depth == 8 else np.uint16)
-        # Of every part: its least value, its largest, how many did not fit. Threads may add some.
-        self._found: list[tuple[float, float, int]] = []
+        # Minimum, maximum and number of clipped values of each part; threads append to it.
+        self._parts: list[tuple[float, float, int]] = []
 
     def add(self, rows: slice, values: Values) -> None:
-        """Map the values of some rows; they are overwritten on the way.
+        """Quantize the values of some rows; they may be overwritten.
 
         Raises
         ------
         ArgumentError
-            For values that are beyond what floating point holds.
+            For NaN and infinity.
         """
-        white, zero = self._white, (self._white + 1) // 2
         if values.dtype.kind != "f" and self._policy != "clamp":
-            values = values.astype(np.int64)  # whose sizes and shifts all fit
+            values = values.astype(np.int64)  # where absolute values and offsets cannot overflow
         if self._policy == "abs":
             np.abs(values, out=values)
         elif self._policy == "offset":
-            values += values.dtype.type(zero)
+            values += values.dtype.type(self._mid_gray)
         if values.dtype.kind == "f":
             np.rint(values, out=values)
-        least, largest = float(values.min()), float(values.max())
-        if math.isnan(least) or largest == math.inf:
+        low, high = float(values.min()), float(values.max())
+        if math.isnan(low) or high == math.inf:
             raise ArgumentError(OVERFLOW)
-        below = int(np.count_nonzero(values < 0)) if least < 0 else 0
-        above = int(np.count_nonzero(values > white)) if largest > white else 0
-        np.clip(values, 0, white, out=self._pixels[rows], casting="unsafe")
-        self._found.append((least, largest, below + above))
+        below = int(np.count_nonzero(values < 0)) if low < 0 else 0
+        above = int(np.count_nonzero(values > self._white)) if high > self._white else 0
+        np.clip(values, 0, self._white, out=self._pixels[rows], casting="unsafe")
+        self._parts.append((low, high, below + above))
 
     @property
     def min_value(self) -> float:
-        """The least value so far, on the scale of the pixels."""
-        return min(found[0] for found in self._found)
+        """The minimum so far, on the scale of the pixels."""
+        return min(low for low, _, _ in self._parts)
 
     def result(self) -> Quantized:
-        """What has become of all of them."""
-        largest = max(found[1] for found in self._found)
-        clipped = sum(found[2] for found in self._found) / self._pixels.size
+        """Return the pixels of all rows."""
+        high = max(high for _, high, _ in self._parts)
+        clipped = sum(count for _, _, count in self._parts) / self._pixels.size
         note = None
         if clipped > WARN_CLIPPED_SHARE:
-            zero = (self._white + 1) // 2
-            fits_offset = -zero <= self.min_value and largest <= self._white - zero
-            keeping = "offset" if self._policy == "clamp" and fits_offset else "rescale"
+            fits = -self._mid_gray <= self.min_value and high <= self._white - self._mid_gray
+            policy = "offset" if self._policy == "clamp" and fits else "rescale"
             note = (
                 f"{clipped:.1%} of the values lie outside 0..{self._white} and were clipped; "
-                f"--range {keeping} would keep them"
+                f"--range {policy} would keep them"
             )
         return Quantized(self._pixels, self._policy, clipped, note)
 
 
-def _rescaled(values: Values, white: int) -> Quantized:
-    least, largest = float(values.min()), float(values.max())
-    if not math.isfinite(largest - least):
-        raise ArgumentError(f"values of {least:.6g}..{largest:.6g} cannot be rescaled; try clamp")
-    if least == largest:
-        # Neither black nor white: a flat map has no least and no largest part.
-        pixels = _integers(np.full(values.shape, (white + 1) // 2), white)
-        return Quantized(pixels, "rescale", note=f"every value is {least:.6g}; drawn as mid-gray")
-    stretched = (values.astype(np.float64, copy=False) - least) / (largest - least) * white
-    note = f"rescaled {least:.6g}..{largest:.6g} to 0..{white}"
-    return Quantized(_integers(np.rint(stretched), white), "rescale", note=note)
-
-
-def _integers(rounded: Values, white: int) -> Values:
-    kind = np.uint8 if white < 256 else np.uint16
-    return np.clip(rounded, 0, white).astype(kind)
+def _rescale(values: Values, white: int) -> Quantized:
+    low, high = float(values.min()), float(values.max())
+    if not math.isfinite(high - low):
+        raise ArgumentError(f"values of {low:.6g}..{high:.6g} cannot be rescaled; try clamp")
+    if low == high:  # which is neither black nor white
+        scaled: Values = np.full(values.shape, (white + 1) // 2)
+        note = f"every value is {low:.6g}; drawn as mid-gray"
+    else:
+        scaled = np.rint((values.astype(np.float64, copy=False) - low) / (high - low) * white)
+        note = f"rescaled {low:.6g}..{high:.6g} to 0..{white}"
+    pixels = np.clip(scaled, 0, white).astype(np.uint8 if white < 256 else np.uint16)
+    return Quantized(pixels, "rescale", note=note)

@@ -1,4 +1,4 @@
-"""Files -> `Picture`: pictures by their content, grids of numbers by their suffix."""
+"""Files to pictures: images by their content, grids of numbers by their suffix."""
 
 from __future__ import annotations
 
@@ -6,43 +6,30 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Any, BinaryIO, cast
 
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from convcli.errors import GridError, ImageError
 from convcli.files import MAX_BUFFER_BYTES, STDIN, open_input
 from convcli.grids import MAX_TEXT_BYTES, OpenGrid, is_grid, load_grid, open_grid
 from convcli.grids.npy import NPY_MAGIC
 from convcli.images import FrameSource, Header, Picture
-from convcli.images.formats import has_deep_codec
-from convcli.images.metadata import ORIENTATION, read_metadata
+from convcli.images.formats import SIGNATURE_BYTES, detect_format
 from convcli.images.pillow import (
-    apply_orientation,
+    can_read_deep_color,
     decoder_errors,
-    drop_opaque,
-    has_deep_color,
-    identify,
+    open_image,
     read_header,
     read_picture,
     unknown_format_text,
 )
 
 MAX_PIXELS = 180_000_000
-MAX_FILE_BYTES = 2 << 30  # a picture file on disk
+MAX_FILE_BYTES = 2 << 30  # of a picture file
 MAX_FRAMES = 10_000
-MAX_PLAYS = 65_535  # that every format can say
-MAX_SMALL_READS = 300_000  # a decoder that takes more bytes one by one is lost in junk
+MAX_LOOPS = 65_535  # that every format can hold
+MAX_SMALL_READS = 300_000  # by a decoder: more are a search through junk, byte by byte
 
-_LAST_CHUNK = b"\0\0\0\0IEND\xaeB`\x82"
-_TIFF = (b"II*\0", b"MM\0*")
-_PICTURE_SIGNATURES = (
-    b"\x89PNG",
-    b"\xff\xd8\xff",
-    b"RIFF",
-    *_TIFF,
-    b"GIF8",
-    b"BM",
-    b"P1", b"P2", b"P3", b"P4", b"P5", b"P6", b"Pf", b"PF",
-)  # fmt: skip
+_PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
 
 
 def read_input(path: str, *, max_pixels: int = MAX_PIXELS, frame: int = 0) -> Picture:
@@ -55,145 +42,144 @@ def read_input(path: str, *, max_pixels: int = MAX_PIXELS, frame: int = 0) -> Pi
     max_pixels : int
         A larger picture is refused by its header.
     frame : int
-        Which frame of an animation, which page, counted from 0.
+        The index of a frame of an animation, or of a page, from 0.
 
     Raises
     ------
     FileError
         An `ImageError` or a `GridError`, with the cause.
     """
-    with open_frames(path, max_pixels=max_pixels) as film:
-        return film.read(frame)
+    with open_frames(path, max_pixels=max_pixels) as source:
+        return source.read(frame)
 
 
 @contextmanager
 def open_frames(path: str, *, max_pixels: int = MAX_PIXELS) -> Iterator[FrameSource]:
-    """Open an input whose frames are read one by one; most have one.
+    """Open an input and read its header; its frames, of which most have one, are read on demand.
 
     Parameters and errors are those of `read_input`.
     """
     if is_grid(path):
         with open_grid(path, max_pixels) as grid:
-            yield _grid_frames(grid, path)
+            yield _grid_source(grid, path)
         return
     with open_input(path, MAX_FILE_BYTES, lambda start: _max_buffered(start, path)) as stream:
-        start = stream.read(4)
+        start = stream.read(SIGNATURE_BYTES)
         stream.seek(0)
         if not start:
             raise ImageError(path, "is empty")
-        if path == STDIN and not start.startswith(_PICTURE_SIGNATURES):
-            yield _grid_frames(load_grid(stream, path, max_pixels), path)
+        detected = detect_format(start)
+        if detected is None and path == STDIN:
+            yield _grid_source(load_grid(stream, path, max_pixels), path)
             return
-        if start.startswith(_TIFF):
-            from convcli.images.high_depth import is_unknown_to_pillow, open_float_frames
+        image = _open_header(stream, path, max_pixels)
+        if image is not None:
+            yield _image_source(image, stream, path, max_pixels)
+        elif detected is not None and detected.name == "TIFF":
+            from convcli.images.high_depth import open_float_tiff
 
-            if is_unknown_to_pillow(stream):
-                with open_float_frames(stream, path, max_pixels) as film:
-                    yield film
-                return
-        yield _pillow_frames(stream, path, max_pixels)
+            with open_float_tiff(stream, path, max_pixels) as source:
+                yield source
+        else:
+            raise ImageError(path, unknown_format_text())
 
 
 def _max_buffered(start: bytes, path: str) -> int:
-    """How much of an input that cannot seek may be held, by how it starts."""
-    if start.startswith(_PICTURE_SIGNATURES):
+    """Return how much of an input that cannot seek may be held in memory, by its first bytes."""
+    if detect_format(start) is not None:
         return MAX_BUFFER_BYTES
     if path != STDIN and start:
         raise ImageError(path, unknown_format_text())
     return MAX_BUFFER_BYTES if start.startswith(NPY_MAGIC) else MAX_TEXT_BYTES
 
 
-def _grid_frames(grid: OpenGrid, path: str) -> FrameSource:
-    """A grid as a film of one frame."""
+def _grid_source(grid: OpenGrid, path: str) -> FrameSource:
+    """Return a grid as a source of one frame."""
     if len(grid.shape) not in (2, 3):
         raise GridError(path, f"must be (H, W) or (H, W, C), not {grid.shape}")
     height, width, channels = (*grid.shape, 1)[:3]
-    native = grid.dtype.newbyteorder("=")
+    dtype = grid.dtype.newbyteorder("=")
 
     def decode(_: int) -> Picture:
-        values = grid.read().astype(native, copy=False)
+        values = grid.read().astype(dtype, copy=False)
         return Picture(values.reshape(height, width, channels))
 
-    return FrameSource(path, 1, decode, Header((height, width, channels), native))
+    return FrameSource(path, 1, decode, Header((height, width, channels), dtype))
 
 
-def _pillow_frames(stream: BinaryIO, path: str, max_pixels: int) -> FrameSource:
-    """A picture's frames, of which none is decoded yet."""
+def _image_source(image: Image.Image, stream: BinaryIO, path: str, max_pixels: int) -> FrameSource:
+    """Return the frames of an image that Pillow has opened."""
     with decoder_errors(path):
-        image = _open(stream, path, max_pixels)
         if image.format == "PNG":
-            image.verify()  # every chunk's checksum, which decoding alone does not look at
-            _check_last_chunk(stream)
+            image.verify()  # the checksum of every chunk, at which decoding does not look
+            _check_png_end(stream)
             stream.seek(0)
-            image = _open(stream, path, max_pixels)
+            image = cast("Image.Image", _open_header(stream, path, max_pixels))
         count = getattr(image, "n_frames", 1)
         if count > MAX_FRAMES:
             raise ImageError(path, f"has {count:,} frames; the most is {MAX_FRAMES:,}")
         header = read_header(image)
 
-    def decode(number: int) -> Picture:
-        if count == 1:
-            with closing(image):  # of whose pixels there are copies
-                return decoded(number)
-        return decoded(number)
-
-    def decoded(number: int) -> Picture:
+    def decode(index: int) -> Picture:
         with decoder_errors(path):
-            image.seek(number)
-            width, height = image.size  # a page's own
+            image.seek(index)
+            width, height = image.size  # a page has its own
             if width * height > max_pixels:
-                raise ImageError(path, f"page {number} has {width * height:,} pixels")
-            deep = _deep(image, stream) if count == 1 and has_deep_color(image) else None
-            return deep or read_picture(image, path)
+                raise ImageError(path, f"page {index} has {width * height:,} pixels")
+            if count > 1:
+                return read_picture(image, path)
+            with closing(image):  # the values are copies
+                if can_read_deep_color(image):
+                    from convcli.images.high_depth import read_deep_picture
 
-    kind = image.format or ""
-    return FrameSource(path, count, decode, header, kind, _plays(image))
+                    return read_deep_picture(image, stream)
+                return read_picture(image, path)
+
+    return FrameSource(path, count, decode, header, image.format or "", _loop_count(image))
 
 
-def _check_last_chunk(stream: BinaryIO) -> None:
-    """What is left of a PNG behind the last chunk's length and name, to which `verify` has read."""
+def _check_png_end(stream: BinaryIO) -> None:
+    """Check the last chunk of a PNG: `verify` has read no further than its length and name."""
     stream.seek(-8, 1)
-    if stream.read(len(_LAST_CHUNK)) != _LAST_CHUNK:
+    if stream.read(len(_PNG_END)) != _PNG_END:
         raise ValueError("broken PNG file (bad last chunk)")
 
 
-def _plays(image: Image.Image) -> int:
-    """How often an animation plays, 0 being for ever; a GIF counts what follows the first time."""
+def _loop_count(image: Image.Image) -> int:
+    """Return how often an animation plays; 0 is for ever."""
     loop = image.info.get("loop")
     if loop is None:
         return 1
-    return min(int(loop) + 1 if image.format == "GIF" and loop else int(loop), MAX_PLAYS)
+    repeats = image.format == "GIF" and loop  # GIF counts the repetitions after the first
+    return min(int(loop) + 1 if repeats else int(loop), MAX_LOOPS)
 
 
-def _deep(image: Image.Image, stream: BinaryIO) -> Picture | None:
-    """A picture with 16-bit colors, where they can be read."""
-    kind = image.format or ""
-    if not has_deep_codec(kind):
-        return None
-    from convcli.images.high_depth import read_deep
+def _open_header(stream: BinaryIO, path: str, max_pixels: int) -> Image.Image | None:
+    """Open an image and read its header; None if Pillow does not know what it is.
 
-    metadata, orientation = read_metadata(image), image.getexif().get(ORIENTATION, 1)
-    pixels = apply_orientation(read_deep(stream, kind), orientation)
-    alpha = pixels[:, :, 3:] if pixels.shape[2] == 4 else None
-    return Picture(pixels[:, :, :3], 16, drop_opaque(alpha), metadata)
-
-
-def _open(stream: BinaryIO, path: str, max_pixels: int) -> Image.Image:
-    """Read the header alone, and refuse more pixels than are allowed."""
-    Image.MAX_IMAGE_PIXELS = None  # the limit is ours
-    image = identify(cast("BinaryIO", _JunkGuard(stream)))
-    width, height = image.size
-    if width * height > max_pixels:
-        raise ImageError(
-            path,
-            f"has {width}x{height} = {width * height:,} pixels, "
-            f"and --max-pixels allows {max_pixels:,}",
-        )
-    return image
+    Raises
+    ------
+    ImageError
+        If it has more pixels than `max_pixels`, or its header is broken.
+    """
+    with decoder_errors(path):
+        Image.MAX_IMAGE_PIXELS = None  # the limit is checked here
+        try:
+            image = open_image(cast("BinaryIO", _JunkGuard(stream)))
+        except UnidentifiedImageError:
+            return None
+        width, height = image.size
+        if width * height > max_pixels:
+            raise ImageError(
+                path,
+                f"has {width}x{height} = {width * height:,} pixels, "
+                f"and --max-pixels allows {max_pixels:,}",
+            )
+        return image
 
 
 class _JunkGuard:
-    """A stream that gives up where a decoder looks through junk byte by byte."""
+    """A stream that raises if a decoder searches through junk byte by byte."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream

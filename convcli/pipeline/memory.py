@@ -12,6 +12,7 @@ from convcli.arithmetic.values import Shape
 from convcli.engine.filter2d import sum_dtype
 from convcli.errors import FileError
 from convcli.images import FrameSource, Header
+from convcli.images.formats import FORMATS
 from convcli.pipeline.fused import can_fuse, can_stream
 from convcli.pipeline.outputs import OutputTarget, format_name
 from convcli.pipeline.plan import Plan
@@ -23,9 +24,7 @@ MAX_MACHINE_SHARE = 0.75  # of the machine's memory: the most that is taken wher
 CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 # How many arrays as large as its result an operation holds at once beside it, input and output.
 TEMPORARIES = {"linear": 1, "under alpha": 1, "rescale": 3, "layer": 1}
-# What Pillow's codecs hold of each pixel beside the picture itself.
-DECODER_BYTES = {"WEBP": 5, "GIF": 8, "TIFF": 3}
-ENCODER_BYTES = {"WEBP": 20, "GIF": 8, "TIFF": 4}
+CODEC_BYTES = {record.name: record.codec_bytes for record in FORMATS.values()}
 FIGURE_BYTES = 16  # of each value of a map that is drawn
 
 
@@ -126,7 +125,7 @@ def machine_memory() -> int | None:
 def _codec(header: Header, kind: str) -> int:
     """What Pillow holds of a picture beside its values: four bytes a pixel of several channels."""
     height, width, channels = header.shape
-    own = DECODER_BYTES.get(kind, 0) * height * width
+    own = CODEC_BYTES.get(kind, (0, 0))[0] * height * width
     if header.depth == 8:
         return own + height * width * (1 if channels + header.has_alpha == 1 else 4)
     return own + 2 * header.bytes
@@ -202,4 +201,4 @@ def _encoder(shape: Shape, depth: int, kind: str) -> int:
     if kind == "PNG":
         return 0
     several = 4 if shape[0] > 1 else 1
-    return area * (several * depth // 8 + ENCODER_BYTES.get(kind, 0))
+    return area * (several * depth // 8 + CODEC_BYTES[kind][1])

@@ -12,11 +12,10 @@ from pathlib import Path
 
 from convcli.errors import ArgumentError, ShapeError
 from convcli.files import STDIN, STDOUT, check_output
-from convcli.images import ANIMATED
-from convcli.images.formats import WRITTEN, format_of
+from convcli.grids import NUMBER_SUFFIXES
+from convcli.images.formats import FORMATS, IMAGE_SUFFIXES, format_of
 
 DEFAULT_TEMPLATE = "{stem}.{kernel}.png"
-NUMBER_SUFFIXES = (".npy", ".csv")
 MAX_FILES_PER_MAP = 1024  # one for each channel
 
 _ANY_FIELD = re.compile(r"\{\w*\}")
@@ -70,7 +69,7 @@ class OutputTarget:
     @property
     def can_hold_frames(self) -> bool:
         """Whether an output can hold several frames."""
-        return self.format in ANIMATED
+        return self.format in FORMATS and FORMATS[self.format].frames != "none"
 
     @property
     def has_file_per_map(self) -> bool:
@@ -142,8 +141,8 @@ def validate_target(target: OutputTarget, sources: Sequence[str]) -> None:
     unknown = _ANY_FIELD.findall(_FIELDS.sub("", template))
     if unknown:
         raise ArgumentError(f"output {template!r}: {unknown[0]} is neither {{stem}} nor {{kernel}}")
-    if template != STDOUT and _suffix(template) not in (*WRITTEN, *NUMBER_SUFFIXES):
-        known = ", ".join((*WRITTEN, *NUMBER_SUFFIXES))
+    if template != STDOUT and _suffix(template) not in (*IMAGE_SUFFIXES, *NUMBER_SUFFIXES):
+        known = ", ".join((*IMAGE_SUFFIXES, *NUMBER_SUFFIXES))
         raise ArgumentError(f"output {template!r}: its suffix must be one of {known}")
     if len(target.labels) > 1 and not (target.has_file_per_map or target.is_stacked):
         raise ArgumentError(

@@ -13,8 +13,9 @@ import numpy as np
 from convcli.engine.arrays import Array
 from convcli.errors import OutputError, ShapeError
 from convcli.files import atomic_write, check_output
+from convcli.grids import NUMBER_SUFFIXES, write_grid
 from convcli.images import Picture, Values
-from convcli.images.formats import DEEP_EXTRA
+from convcli.images.formats import DEEP_EXTRA, FORMATS
 from convcli.images.metadata import Metadata
 from convcli.images.quantize import Quantized, quantize
 from convcli.images.write import (
@@ -24,7 +25,7 @@ from convcli.images.write import (
     write_frames,
     write_picture,
 )
-from convcli.pipeline.outputs import NUMBER_SUFFIXES, OutputTarget, format_name, is_image
+from convcli.pipeline.outputs import OutputTarget, format_name, is_image
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +155,7 @@ def write_animations(
             pixels, report = _fit(path, maps[index])
             encoded.append((pixels, maps[index].metadata))
             reports.append(report)
-        if len({pixels.shape[:2] for pixels, _ in encoded}) > 1 and kind != "TIFF":
+        if len({pixels.shape[:2] for pixels, _ in encoded}) > 1 and FORMATS[kind].frames != "pages":
             raise ShapeError(
                 f"its frames differ in size, which {kind} cannot hold; write .tif, "
                 "or take one with --frame"
@@ -195,7 +196,7 @@ def _write(
     if kind in NUMBER_SUFFIXES:
         numbers = squeeze_channel(result.values)
         with atomic_write(path) as stream:
-            _write_npy(stream, numbers) if kind == ".npy" else _write_csv(stream, numbers)
+            write_grid(stream, numbers, kind)
         return OutputFile(path, numbers.shape)
     if keep_floats and can_write_floats(kind, result.values.shape[2]):
         with _encoding(path) as stream:
@@ -233,16 +234,6 @@ def _fit(path: str, rendered: Rendered) -> tuple[Values, OutputFile]:
     notes = notes if colors.note is None else (colors.note, *notes)
     shape = squeeze_channel(pixels).shape
     return pixels, OutputFile(path, shape, colors.policy, colors.clipped, notes)
-
-
-def _write_npy(stream: BinaryIO, numbers: Array) -> None:
-    np.save(stream, numbers, allow_pickle=False)
-
-
-def _write_csv(stream: BinaryIO, numbers: Array) -> None:
-    for row in numbers + 0.0:  # no -0
-        cells = (cell.removesuffix(".0") for cell in row.astype("U32").tolist())
-        stream.write((",".join(cells) + "\n").encode())
 
 
 def squeeze_channel(values: Array) -> Array:
