@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from math import prod
 from typing import Any
 
@@ -169,8 +170,9 @@ def test_pytorch_counts_as_many_products(case: tuple[list[str], tuple[int, int, 
 @given(networks(ops=("conv", "avgpool", "tconv"), branch=False), st.data())
 def test_gradients_reach_what_an_output_sees(case: Case, data: st.DataObject) -> None:
     torch = require_peer("torch")
-    layers = [layer for layer in case.layers if _in_torch(layer)]
+    layers = [_as_torch_takes(layer) for layer in case.layers if layer.kernel is not None]
     assume(layers and _fits(layers, case.size))
+    keeps_all = Case(tuple(layers), case.size).keeps_all()
     found = walk(layers, (1, *case.size))
     model = built(found).double()
     for weights in model.parameters():
@@ -189,19 +191,23 @@ def test_gradients_reach_what_an_output_sees(case: Case, data: st.DataObject) ->
         least, most = int(reached[:, axis].min()), int(reached[:, axis].max())
         assert interval[0] <= least <= most <= interval[1]
         middle = all(one[0] >= 0 and one[1] < case.size[a] for a, one in enumerate(seen) if one)
-        if middle and case.keeps_all():
+        if middle and keeps_all:
             assert interval == (least, most)
 
 
-def _in_torch(layer: Layer) -> bool:
-    if layer.kernel is None or isinstance(layer.padding, str) or layer.ceil:
-        return False
-    alike = all(before == after for before, after in layer.padding)
-    if layer.op == "avgpool":
-        small = all(2 * layer.padding[axis][0] <= layer.kernel[axis] for axis in (0, 1))
-        return alike and small and layer.dilation == (1, 1)
-    # PyTorch wants the output padding below the stride or the dilation, as one number a side.
-    return alike
+def _as_torch_takes(layer: Layer) -> Layer:
+    """The same layer with as much padding before as after, and no more than PyTorch allows."""
+    assert layer.kernel is not None
+    if isinstance(layer.padding, str):
+        before = [side // 2 for side in layer.kernel]
+    else:
+        before = [first for first, _ in layer.padding]
+    is_pool = layer.op == "avgpool"
+    if is_pool:
+        before = [min(wide, side // 2) for wide, side in zip(before, layer.kernel, strict=True)]
+    padding = ((before[0], before[0]), (before[1], before[1]))
+    dilation = (1, 1) if is_pool else layer.dilation
+    return replace(layer, padding=padding, ceil=False, dilation=dilation)
 
 
 def _fits(layers: list[Layer], size: tuple[int, int]) -> bool:
