@@ -4,11 +4,11 @@ from __future__ import annotations
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line, and raise `SystemExit`."""
     import gc
     import sys
 
-    gc.disable()  # what is being loaded stays: looking through it for garbage takes a while
+    gc.disable()  # until everything is loaded, which is no garbage
     try:
         from convcli.cli.commands import INTERRUPTED, run
     except KeyboardInterrupt:  # while it is still starting
@@ -17,5 +17,4 @@ def main() -> None:
         code = run(sys.argv[1:])
     except KeyboardInterrupt:
         code = INTERRUPTED
-    gc.freeze()  # nor is there any to be looked for at the end
     sys.exit(code)

@@ -1,10 +1,12 @@
-"""`--net`: a well-known network, a file, or standard input -> its layers."""
+"""The network that `--net` names: of the zoo, of a file, or of standard input."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from convcli.arithmetic.layers import Layer, with_kernel
 from convcli.arithmetic.notation import parse_layer, parse_network
@@ -16,16 +18,15 @@ from convcli.files import STDIN, read_bytes
 MAX_NETWORK_BYTES = 8 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class Network:
-    """A network as it was named.
+class Network(NamedTuple):
+    """A network that `--net` names.
 
     Parameters
     ----------
     name : str
         The zoo's, or the file's stem.
     shape : (C, H, W), optional
-        Its input's, where it says one.
+        Of its input, if the network says one.
     layers : tuple of Layer
     """
 
@@ -35,7 +36,7 @@ class Network:
 
 
 def is_network_file(net: str) -> bool:
-    """Whether a NAME given to `--net` is a file's: by a suffix, a leading `@`, or `-`.
+    """Whether `--net` names a file: by a suffix, a leading `@`, or `-`.
 
     >>> is_network_file("resnet18"), is_network_file("mine.net"), is_network_file("-")
     (False, True, True)
@@ -44,12 +45,14 @@ def is_network_file(net: str) -> bool:
 
 
 def load_network(net: str) -> Network:
-    """Find a network in the zoo, or read one from a file or standard input.
+    """Return a network of the zoo, or read one from a file or standard input.
 
     Raises
     ------
     ArgumentError
-        For an unknown name. `FileError` for a file that holds no network.
+        For an unknown name.
+    FileError
+        For a file that holds no network.
     """
     if not is_network_file(net):
         shape, layers = zoo_network(net)
@@ -57,24 +60,35 @@ def load_network(net: str) -> Network:
     path = net.removeprefix("@")
     try:
         text = read_bytes(path, MAX_NETWORK_BYTES).decode("utf-8-sig")
-        found, stack = parse_network(text)
     except UnicodeDecodeError:
         raise FileError(path, "is not text; one layer a line was expected") from None
+    with attribute_to_file(net):
+        file_shape, stack = parse_network(text)
+    return Network("stdin" if path == STDIN else Path(path).stem, file_shape, tuple(stack))
+
+
+@contextmanager
+def attribute_to_file(net: str | None) -> Iterator[None]:
+    """Raise what is wrong with the layers of a network's file as an error of that file."""
+    try:
+        yield
+    except FileError:
+        raise
     except ArgumentError as error:
-        raise FileError(path, str(error)) from error
-    name = "stdin" if path == STDIN else Path(path).stem
-    return Network(name, found, tuple(stack))
+        if net is None or not is_network_file(net):
+            raise
+        raise FileError(net.removeprefix("@"), str(error)) from error
 
 
 def with_kernel_sizes(layers: Sequence[Layer]) -> list[Layer]:
-    """Put the size of its kernel into every layer that says `kernel=`."""
+    """Give every layer that says `kernel=` the size of its kernel."""
     return [
         layer if layer.spec is None else _with_kernel_size(layer, layer.spec) for layer in layers
     ]
 
 
 def _with_kernel_size(layer: Layer, spec: str) -> Layer:
-    # Kernels need NumPy, which a network without any should not have to load.
+    # Kernels need NumPy, which a network without kernels does not load.
     from convcli.kernels import load_kernel
 
     kernel = load_kernel(spec)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -22,35 +21,49 @@ from convcli.arithmetic.values import (
 from convcli.errors import ArgumentError
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
+    from click.shell_completion import CompletionItem
+
     from convcli.arithmetic.values import Shape
 
-_COUNT = r"([0-9]{1,18}(?:\.[0-9]{1,9})?)([kKmMgG]?)"
-_MEMORY = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,9})?)([kmgt]?)(i?)b?\Z", re.IGNORECASE)
+Decorator: TypeAlias = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+FIGURE_SUFFIXES = (".png", ".svg")
+FORMATS = ("table", "json", "csv", "markdown")
 MAX_THREADS = 1024
-_FACTORS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
+
+# How options are spelled everywhere.
+KERNEL_NAMES = "-k --k --kernel"
+STRIDE_NAMES = "-s --s --stride"
+PADDING_NAMES = "-p --p --padding"
+DILATION_NAMES = "-d --d --dilation"
 
 
 class TextType(click.ParamType[Any]):
-    """Text read by a function of the notation.
+    """A parameter type that a function reads.
 
     Parameters
     ----------
     name : str
-        What the help shows for the value.
+        The metavar in the help.
     read : callable
-        Takes the text; raises `ArgumentError` for what it cannot read.
+        Takes the text and returns the value, or raises `ArgumentError`.
+    completes : str, optional
+        What a shell offers: "file", "folder", "kernel" or "network".
     """
 
-    def __init__(self, name: str, read: Callable[[str], Any]) -> None:
-        self.name = name
-        self._read = read
+    def __init__(
+        self, name: str, read: Callable[[str], Any] = str, completes: str | None = None
+    ) -> None:
+        self.name, self._read, self._completes = name, read, completes
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:  # noqa: ARG002
-        """Show the name as it is."""
+        """Return the name as it is."""
         return self.name
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Read the text; let through what is read already."""
+        """Read text; return any other value unchanged."""
         if not isinstance(value, str):
             return value
         try:
@@ -58,15 +71,44 @@ class TextType(click.ParamType[Any]):
         except ArgumentError as error:
             self.fail(str(error), param, ctx)
 
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Return what a shell is to offer."""
+        if self._completes is None:
+            return super().shell_complete(ctx, param, incomplete)
+        from convcli.cli.commands.completion import complete
+
+        return complete(self._completes, incomplete)
+
 
 def comma_list(item: TextType) -> TextType:
-    """Several values, separated by commas: `3,5,7`."""
+    """Make the type of several values separated by commas, like `3,5,7`."""
     return TextType(f"{item.name}[,...]", lambda text: tuple(map(item._read, text.split(","))))  # noqa: SLF001
 
 
-def whole_number(name: str, *, least: int = 0) -> TextType:
-    """A whole number."""
-    return TextType(name, lambda text: parse_number(text, "it", least=least))
+def whole_number(name: str, *, least: int = 0, most: int | None = None) -> TextType:
+    """Make the type of an integer from `least` to `most`."""
+
+    def read(text: str) -> int:
+        value = parse_number(text, "it", least=least)
+        if most is not None and value > most:
+            raise ArgumentError(f"it must be {least} to {most}, not {value}")
+        return value
+
+    return TextType(name, read)
+
+
+def integer_range(*, least: int) -> TextType:
+    """Make the type of `N` or `A..B`, both ends included."""
+
+    def read(text: str) -> range:
+        first, dots, last = text.partition("..")
+        start = parse_number(first, "it", least=least)
+        stop = parse_number(last, "its end", least=start) if dots else start
+        return range(start, stop + 1)
+
+    return TextType("N|A..B", read)
 
 
 def _read_resize(text: str) -> Pair:
@@ -76,32 +118,16 @@ def _read_resize(text: str) -> Pair:
     return height, width
 
 
-def _read_range(text: str, *, least: int) -> range:
-    first, dots, last = text.partition("..")
-    start = parse_number(first, "it", least=least)
-    stop = parse_number(last, "its end", least=start) if dots else start
-    return range(start, stop + 1)
-
-
 def _read_count(text: str) -> int:
     """Read a count that may end in k, M or G.
 
     >>> _read_count("1.5M")
     1500000
     """
-    from decimal import Decimal
-
-    found = re.fullmatch(_COUNT, text)
-    amount = Decimal(found[1]) * _FACTORS[found[2].lower()] if found else Decimal(0)
-    if amount < 1 or amount != amount.to_integral_value():
+    count = _scale(text, r"([0-9]{1,18}(?:\.[0-9]{1,9})?)([kmg]?)()")
+    if count is None or count < 1 or count != int(count):
         raise ArgumentError(f"it must be a whole count of at least 1, like 100k, not {text!r}")
-    return int(amount)
-
-
-def _read_shape(text: str) -> Shape:
-    from convcli.arithmetic.values import parse_shape
-
-    return parse_shape(text)
+    return int(count)
 
 
 def _read_memory(text: str) -> int:
@@ -110,23 +136,34 @@ def _read_memory(text: str) -> int:
     >>> _read_memory("1.5G"), _read_memory("2MiB")
     (1500000000, 2097152)
     """
+    count = _scale(text, r"([0-9]{1,18}(?:\.[0-9]{1,9})?)([kmgt]?)(i?)b?")
+    if count is None:
+        raise ArgumentError(f"it must be an amount of memory, like 500M or 2G, not {text!r}")
+    if count < 1:
+        raise ArgumentError(f"it must be some memory, like 500M or 2G, not {text!r}")
+    return int(count)
+
+
+def _scale(text: str, pattern: str) -> Decimal | None:
+    """Return the decimal number that a text with a unit stands for, or None if it has no such form.
+
+    The pattern's groups are the number, the unit, and whether the unit is binary.
+    """
+    import re
     from decimal import Decimal
 
-    found = _MEMORY.match(text)
+    found = re.fullmatch(pattern, text, re.ASCII | re.IGNORECASE)
     if found is None:
-        raise ArgumentError(f"it must be an amount of memory, like 500M or 2G, not {text!r}")
+        return None
     base = 1024 if found[3] else 1000
-    amount = int(Decimal(found[1]) * base ** " kmgt".index(found[2].lower() or " "))
-    if amount < 1:
-        raise ArgumentError(f"it must be some memory, like 500M or 2G, not {text!r}")
-    return amount
+    factor: int = base ** " kmgt".index(found[2].lower() or " ")
+    return Decimal(found[1]) * factor
 
 
-def _read_at_most(most: int, text: str, *, least: int) -> int:
-    value = parse_number(text, "it", least=least)
-    if value > most:
-        raise ArgumentError(f"it must be {least} to {most}, not {value}")
-    return value
+def _read_shape(text: str) -> Shape:
+    from convcli.arithmetic.values import parse_shape
+
+    return parse_shape(text)
 
 
 def _read_pool(text: str) -> Layer:
@@ -144,26 +181,122 @@ SHAPE = TextType("CxHxW", _read_shape)
 POOL = TextType("max:K|avg:K", _read_pool)
 RESIZE = TextType("WxH", _read_resize)
 REAL = TextType("X", lambda text: parse_real(text, "it"))
-RANGE1 = TextType("N|A..B", lambda text: _read_range(text, least=1))
-RANGE0 = TextType("N|A..B", lambda text: _read_range(text, least=0))
+RANGE0 = integer_range(least=0)
+RANGE1 = integer_range(least=1)
 COUNT = TextType("N", _read_count)
 MEMORY = TextType("N[k|M|G]", _read_memory)
-PNG_LEVEL = TextType("0..9", lambda text: _read_at_most(9, text, least=0))
-THREADS = TextType("N", lambda text: _read_at_most(MAX_THREADS, text, least=1))
+INTEGER = whole_number("N")
+POSITIVE = whole_number("N", least=1)
+LEVEL = whole_number("0..9", most=9)
+THREADS = whole_number("N", least=1, most=MAX_THREADS)
+MODE = click.Choice(PADDING_MODES)
+SPEC = TextType("SPEC", completes="kernel")
+NETWORK = TextType("NAME|FILE|-", completes="network")
+FILE = TextType("FILE", completes="file")
+PATH = TextType("PATH", completes="file")
+DIR = TextType("DIR", completes="folder")
+TEMPLATE = TextType("TEMPLATE")
+ADDRESS = TextType("ADDRESS")
 
 
-Decorator: TypeAlias = Callable[[Callable[..., Any]], Callable[..., Any]]
+class GroupedOption(click.Option):
+    """An option that the help lists under a heading, and that is named after its attribute."""
 
-FIGURE_SUFFIXES = (".png", ".svg")
-FORMATS = ("table", "json", "csv", "markdown")
+    group = "Help"
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        """Take the attribute's name for the parameter's."""
+        self.name = name
+
+
+class GroupedCommand(click.Command):
+    """A command whose help lists its options by group."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write a section for each group, all with columns of the same width."""
+        groups: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            group = getattr(parameter, "group", GroupedOption.group)
+            record = parameter.get_help_record(ctx)
+            if isinstance(parameter, click.Option) and record is not None:
+                groups.setdefault(group, []).append(record)
+        width = min(30, max(len(names) for records in groups.values() for names, _ in records))
+        for group, ((names, text), *records) in groups.items():
+            with formatter.section(group):
+                formatter.write_dl([(names.ljust(width), text), *records])
+
+
+def option(
+    group: str,
+    names: str,
+    kind: click.ParamType[Any] | None,
+    text: str,
+    **settings: Any,
+) -> Any:
+    """Declare an option as an attribute of a class, under a heading of the help."""
+    settings.setdefault("show_default", "default" in settings)
+    found = GroupedOption(names.split(), type=kind, help=text, **settings)
+    found.group = group
+    return found
+
+
+def flag(group: str, names: str, text: str) -> Any:
+    """Declare a flag as an attribute of a class, under a heading of the help."""
+    return option(group, names, None, text, is_flag=True)
+
+
+def declared_options(owner: type) -> list[click.Parameter]:
+    """Return the options that a class declares, in their order."""
+    return [value for value in vars(owner).values() if isinstance(value, click.Option)]
+
+
+def is_typed(name: str) -> bool:
+    """Whether an option of the running command was typed, even with its default value."""
+    source = click.get_current_context().get_parameter_source(name)
+    return source is ParameterSource.COMMANDLINE
 
 
 def refuse_typed(names: Sequence[str], why: str) -> None:
     """Refuse options of the running command that were typed, though they would have no effect."""
-    context = click.get_current_context()
-    for name in names:
-        if context.get_parameter_source(name) is not ParameterSource.DEFAULT:
-            raise click.UsageError(f"--{name.replace('_', '-')} {why}")
+    for name in filter(is_typed, names):
+        raise click.UsageError(f"{option_name(name)} {why}")
+
+
+def option_name(parameter: str) -> str:
+    """Return the longest spelling of an option of the running command."""
+    declared = click.get_current_context().command.params
+    return next(max(one.opts, key=len) for one in declared if one.name == parameter)
+
+
+def kernel_option(kind: TextType, **settings: Any) -> Decorator:
+    """`-k`, of a SPEC, or of sizes."""
+    return click.option(*KERNEL_NAMES.split(), "kernel", type=kind, **settings)
+
+
+def stride_option(kind: TextType, **settings: Any) -> Decorator:
+    """`-s`, of one size or of a sweep."""
+    return click.option(*STRIDE_NAMES.split(), "stride", type=kind, **settings)
+
+
+def padding_option(kind: TextType, **settings: Any) -> Decorator:
+    """`-p`, of one padding or of a sweep."""
+    return click.option(*PADDING_NAMES.split(), "padding", type=kind, **settings)
+
+
+def dilation_option(kind: TextType, **settings: Any) -> Decorator:
+    """`-d`, of one size or of a sweep."""
+    return click.option(*DILATION_NAMES.split(), "dilation", type=kind, **settings)
+
+
+def padding_mode_option(default: str) -> Decorator:
+    """`--padding-mode`, with a command's own default."""
+    return click.option(
+        "--padding-mode",
+        type=MODE,
+        default=default,
+        show_default=True,
+        help="Values beyond the border.",
+    )
 
 
 def json_option(text: str) -> Decorator:
@@ -172,47 +305,17 @@ def json_option(text: str) -> Decorator:
 
 
 def format_option(choices: Sequence[str]) -> Decorator:
-    """`--format`, the first choice being what is printed without it."""
+    """`--format`, of which the first choice is the default."""
     return click.option(
         "--format",
         "form",
         type=click.Choice(choices),
-        help=f"Of the output; {choices[0]} if left out.",
+        help=f"Format of the output; default: {choices[0]}.",
     )
 
 
 def choose_format(form: str | None, *, as_json: bool, default: str) -> str:
-    """What `--format` and `--json`, which is short for one of its values, say together."""
+    """Return the format that `--format` and its short form `--json` ask for together."""
     if as_json and form not in (None, "json"):
         raise click.UsageError(f"--json and --format {form} exclude each other")
     return "json" if as_json else form or default
-
-
-def stride_option(kind: TextType, **settings: Any) -> Decorator:
-    """`-s`, of one size or of a sweep."""
-    return click.option("-s", "--s", "--stride", "stride", type=kind, **settings)
-
-
-def padding_option(kind: TextType, **settings: Any) -> Decorator:
-    """`-p`, of one padding or of a sweep."""
-    return click.option("-p", "--p", "--padding", "padding", type=kind, **settings)
-
-
-def dilation_option(kind: TextType, **settings: Any) -> Decorator:
-    """`-d`, of one size or of a sweep."""
-    return click.option("-d", "--d", "--dilation", "dilation", type=kind, **settings)
-
-
-def padding_mode_option(default: str) -> Decorator:
-    """`--padding-mode`, with a command's own default."""
-    return click.option(
-        "--padding-mode",
-        type=click.Choice(PADDING_MODES),
-        default=default,
-        show_default=True,
-        help="What stands beyond the border.",
-    )
-
-
-SIZES = comma_list(SIZE)
-PADDINGS = comma_list(PADDING)

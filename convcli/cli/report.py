@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from convcli.batch import Job, Report
@@ -17,62 +18,60 @@ if TYPE_CHECKING:
     from convcli.cli.commands.apply.options import ApplyOptions
 
 
-def print_report(report: Report, recipe: ApplyOptions) -> None:
-    """Print what was asked for, and say what the user would want to know."""
-    if recipe.dry_run:
-        _print_dry_run(report, recipe)
-    if report.error is not None:
-        log(report.error)
-        if recipe.as_json:
-            print_data(format_json({"input": report.source, "error": report.error}))
-        return
-    if not recipe.quiet:
-        for note in report.notes:
-            log(f"{report.source}: {note}")
-    if recipe.verbose and not recipe.dry_run:
-        for one in report.routes:
-            log(f"{report.source}: {summary_text(one, report.seconds)}")
-    if report.text:
+def print_report(report: Report, options: ApplyOptions) -> None:
+    """Print what the options ask for, and the messages about an input."""
+    for route in report.routes if options.dry_run else ():
+        text = dry_run_text(report.source, route)
+        document = dry_run_document(report.source, route)
+        print_data(format_json(document) if options.as_json else text)
+    for message in _messages(report, options):
+        log(message)
+    if report.text and report.error is None:
         print_data(report.text)
-    if recipe.as_json:
-        _print_documents(report)
+    for document in _documents(report) if options.as_json else ():
+        print_data(format_json(document))
 
 
-def _print_dry_run(report: Report, recipe: ApplyOptions) -> None:
+def _messages(report: Report, options: ApplyOptions) -> Iterator[str]:
+    """Yield an input's error, or else its notes and how it was filtered."""
+    if report.error is not None:
+        yield report.error
+        return
+    if not options.quiet:
+        yield from (f"{report.source}: {note}" for note in report.notes)
+    if options.verbose and not options.dry_run:
+        for route in report.routes:
+            yield f"{report.source}: {summary_text(route, report.seconds)}"
 
-    for one in report.routes:
-        if recipe.as_json:
-            print_data(format_json(dry_run_document(report.source, one)))
-        else:
-            print_data(dry_run_text(report.source, one))
 
-
-def _print_documents(report: Report) -> None:
+def _documents(report: Report) -> Iterator[dict[str, Any]]:
+    """Yield an input's error, or else what was skipped and written, for JSON."""
+    if report.error is not None:
+        yield {"input": report.source, "error": report.error}
+        return
     for path in report.skipped:
-        print_data(format_json({"input": report.source, "output": path, "skipped": True}))
+        yield {"input": report.source, "output": path, "skipped": True}
     for written in report.written:
-        print_data(format_json(_output_document(report, written)))
+        yield output_document(report, written)
 
 
-def has_output(report: Report, recipe: ApplyOptions) -> bool:
+def has_output(report: Report, options: ApplyOptions) -> bool:
     """Whether `print_report` would print anything."""
-    always = recipe.as_json or recipe.dry_run or recipe.verbose
+    always = options.as_json or options.dry_run or options.verbose
     return always or bool(report.error or report.notes or report.text)
 
 
-def render_maps(
-    outcome: Outcome, job: Job, recipe: ApplyOptions, *, names_input: bool = False
-) -> str:
-    """The maps of an outcome as numbers, as a preview in the terminal, or both."""
+def render_maps(outcome: Outcome, job: Job, options: ApplyOptions) -> str:
+    """Return the maps of an outcome as numbers, as a preview for the terminal, or both."""
     text = ""
-    if recipe.print_numbers:
-        text = f"# {escape_control(job.source)}\n" if names_input else ""
+    if options.print_numbers:
+        text = f"# {escape_control(job.source)}\n" if len(options.inputs) > 1 else ""
         text += format_numbers(dict(zip(job.target.labels, outcome.maps, strict=True))) + "\n"
-    return text + (_render_preview(outcome, job.plan) if recipe.preview else "")
+    return text + (_render_preview(outcome, job.plan) if options.preview else "")
 
 
 def _render_preview(outcome: Outcome, plan: Plan) -> str:
-    """The input and its maps for the terminal; nothing where there is none."""
+    """Return the input and its maps as text in color; nothing where no terminal shows it."""
     from shutil import get_terminal_size
 
     from convcli.pictures.text import has_colors, has_true_color, render_preview
@@ -81,14 +80,14 @@ def _render_preview(outcome: Outcome, plan: Plan) -> str:
     if not has_colors(sys.stdout):
         return ""
     pictures = [to_display_pixels(outcome.picture, preprocess(outcome.picture, plan), plan)]
-    pictures += [to_display_pixels(outcome.picture, one, plan) for one in outcome.maps]
+    pictures += [to_display_pixels(outcome.picture, values, plan) for values in outcome.maps]
     columns = get_terminal_size().columns
     return render_preview(pictures, columns, true_color=has_true_color())
 
 
-def _output_document(report: Report, written: OutputFile) -> dict[str, Any]:
-    """What became of one input, for JSON."""
-    methods = (one.methods for one in report.routes)
+def output_document(report: Report, written: OutputFile) -> dict[str, Any]:
+    """Return what was written of an input, for JSON."""
+    methods = (route.methods for route in report.routes)
     return {
         "input": report.source,
         "output": written.path,
@@ -101,15 +100,15 @@ def _output_document(report: Report, written: OutputFile) -> dict[str, Any]:
 
 
 def dry_run_text(source: str, route: Route) -> str:
-    """An input, every step of every map's way, the memory, and what would be written."""
+    """Return an input's steps to each map, the memory, and the paths that would be written."""
     frames = f", {route.frames} frames" if route.frames > 1 else ""
     lines = [f"{escape_control(source)}: {_shape_text(route.shape)} {route.kind}{frames}"]
-    for label, way in route.ways:
-        rows = [(step.title, _shape_text(step.shape), _method_text(step)) for step in way]
-        wide = [max(len(row[column]) for row in rows) for column in (0, 1)] if rows else [0, 0]
+    for label, steps in route.ways:
+        rows = [(step.title, _shape_text(step.shape), _method_text(step)) for step in steps]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)] or [0, 0]
         lines.append(f"  {label}")
         lines += [
-            f"    {title:<{wide[0]}}  {shape:<{wide[1]}}  {method}".rstrip()
+            f"    {title:<{widths[0]}}  {shape:<{widths[1]}}  {method}".rstrip()
             for title, shape, method in rows
         ]
     lines.append(f"  memory: about {format_bytes(route.memory)}")
@@ -118,7 +117,7 @@ def dry_run_text(source: str, route: Route) -> str:
 
 
 def dry_run_document(source: str, route: Route) -> dict[str, Any]:
-    """The same for JSON."""
+    """Return the same for JSON."""
     return {
         "input": source,
         "shape": route.shape,
@@ -134,10 +133,10 @@ def dry_run_document(source: str, route: Route) -> dict[str, Any]:
                         "method": step.choice.method if step.choice else None,
                         "reason": step.choice.reason if step.choice else None,
                     }
-                    for step in way
+                    for step in steps
                 ],
             }
-            for label, way in route.ways
+            for label, steps in route.ways
         ],
         "memory": route.memory,
         "outputs": route.outputs,
@@ -145,16 +144,16 @@ def dry_run_document(source: str, route: Route) -> dict[str, Any]:
 
 
 def summary_text(route: Route, seconds: float) -> str:
-    """How an input was filtered, on one line."""
-    steps = [
+    """Return how an input was filtered, on one line."""
+    titles = [
         f"{step.title} {_shape_text(step.shape)}"
         + (f" by {_method_text(step)}" if step.choice else "")
-        for _, way in route.ways
-        for step in way
+        for _, steps in route.ways
+        for step in steps
     ]
-    told = [_shape_text(route.shape) + f" {route.kind}", *dict.fromkeys(steps)]
+    texts = [_shape_text(route.shape) + f" {route.kind}", *dict.fromkeys(titles)]
     return (
-        f"{' -> '.join(told) if len(route.ways) == 1 else '; '.join(told)}; "
+        f"{(' -> ' if len(route.ways) == 1 else '; ').join(texts)}; "
         f"about {format_bytes(route.memory)} of memory; {seconds:.2f} s"
     )
 

@@ -85,7 +85,7 @@ def test_one_input_needs_no_worker(place: Path) -> None:
 def test_workers_compute_in_one_thread(place: Path) -> None:
     script = (
         "import os, sys\n"
-        "from convcli.cli.blas import BLAS_THREAD_VARIABLES as THREADS\n"
+        "from convcli.cli.commands import BLAS_THREAD_VARIABLES as THREADS\n"
         "from convcli.batch.processes import process_pool\n"
         "if __name__ == '__main__':\n"
         "    before = {name: os.environ.get(name) for name in THREADS}\n"

@@ -103,7 +103,7 @@ def test_a_pipe_gets_a_plain_line_now_and_then(
             yield number
 
     with progress.Progress(4, quiet=False) as shown:
-        assert list(shown.counted(slowly())) == [0, 1, 2, 3]
+        assert list(shown.count(slowly())) == [0, 1, 2, 3]
     lines = capsys.readouterr().err.splitlines()
     assert lines
     pattern = re.compile(r"convcli: \d of 4 done(, [\d.]+ files/s, 0:00:\d\d left)?$")

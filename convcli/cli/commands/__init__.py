@@ -1,4 +1,4 @@
-"""All commands, each loaded when it is called, and the one boundary for errors."""
+"""The group of all commands, each imported when it is called, and the one boundary for errors."""
 
 from __future__ import annotations
 
@@ -8,44 +8,57 @@ import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
 from convcli import __version__
-from convcli.cli.blas import limit_blas_threads
 from convcli.cli.output import log
 from convcli.errors import ConvError, OutputError, did_you_mean
 from convcli.files import redirect_to_null
 
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
 COMMANDS = {
     "apply": "Filter images or grids of numbers with kernels.",
     "animate": "Draw the kernel sliding, as a GIF, an APNG or frames.",
+    "completion": "Print what a shell needs to complete convcli.",
     "design": "Design a stack of layers for a budget.",
     "explain": "Show the products and the sum behind one output.",
     "kernels": "List the kernels, or show one.",
     "solve": "Find the convolutions that take one size to another.",
     "shape": "The arithmetic of a convolution, a pool, a stack or a network.",
 }
-HELPS = {"-h", "--help", "--version"}
+HELP_OPTIONS = {"-h", "--help", "--version"}
 INTERRUPTED, TERMINATED, BROKEN_PIPE = (128 + number for number in (2, 15, 13))
+# Read when NumPy is loaded, and never again.
+BLAS_THREAD_VARIABLES = (
+    "OPENBLAS_NUM_THREADS",
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "BLIS_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+)
 
 
 class Commands(click.Group):
-    """Commands that are imported when they are called, under one boundary for errors."""
+    """Commands that are imported when they are called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
-        """Name the commands."""
+        """Return the names of the commands."""
         return sorted(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import the module of a command."""
         if cmd_name not in COMMANDS:
+            if ctx.resilient_parsing:  # a shell completes it
+                return None
             hint = did_you_mean(cmd_name, COMMANDS) or f"; there are {', '.join(sorted(COMMANDS))}"
             ctx.fail(f"no command {cmd_name!r}{hint}")
         module = import_module(f"{__name__}.{cmd_name}")
         command: click.Command = getattr(module, cmd_name)
-        if not gc.isenabled():  # `main` has no garbage looked for while it starts
+        if not gc.isenabled():  # `main` disables collection until everything is loaded
             gc.freeze()
             gc.enable()
         return command
@@ -54,6 +67,23 @@ class Commands(click.Group):
         """List the commands without importing any of them."""
         with formatter.section("Commands"):
             formatter.write_dl(sorted(COMMANDS.items()))
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete the name of a command without importing any of them."""
+        from click.shell_completion import CompletionItem
+
+        names = sorted(name for name in COMMANDS if name.startswith(incomplete))
+        options = click.Command.shell_complete(self, ctx, incomplete)
+        return [*(CompletionItem(name, help=COMMANDS[name]) for name in names), *options]
+
+
+def limit_blas_threads() -> None:
+    """Limit BLAS to one thread, here and in child processes; NumPy must not be loaded yet.
+
+    The engine's own threads, or processes, share the cores.
+    """
+    for name in BLAS_THREAD_VARIABLES:
+        os.environ.setdefault(name, "1")
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -64,7 +94,7 @@ def run(arguments: Sequence[str]) -> int:
         code = _invoke(arguments)
         if sys.stdout is not None:
             sys.stdout.flush()
-        elif HELPS.intersection(arguments):
+        elif HELP_OPTIONS.intersection(arguments):
             raise OutputError("standard output", "is closed")
     except BrokenPipeError:
         redirect_to_null(sys.stdout)
@@ -79,26 +109,26 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _invoke(arguments: Sequence[str]) -> int:
-    """Run a command without the library's own boundary, which knows no exit code of a pipe."""
+    """Run a command without Click's own boundary, which has another exit code for a broken pipe."""
     if "_CONVCLI_COMPLETE" in os.environ:
         convcli.main(list(arguments), prog_name="convcli")
     try:
         with convcli.make_context("convcli", list(arguments)) as context:
             convcli.invoke(context)
-    except click.exceptions.Exit as leaving:
-        return leaving.exit_code
+    except click.exceptions.Exit as error:
+        return error.exit_code
     return 0
 
 
 def _report(error: Exception) -> int:
-    """Tell what went wrong, and give the exit code that it means."""
+    """Print what went wrong, and return the exit code for it."""
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         click.echo(error.format_message(), err=True)
     elif isinstance(error, click.ClickException):
         log(" ".join(error.format_message().split()))
     elif isinstance(error, ConvError):
         log(str(error))
-    else:  # what the commands write goes through a boundary of its own: this is help, or a bug
+    else:  # commands write data through `print_data`: this is help, or a bug
         redirect_to_null(sys.stdout)
         log(f"standard output: {getattr(error, 'strerror', None) or error}")
     return getattr(error, "exit_code", 1)

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from convcli.cli.options import json_option
+from convcli.cli.options import SPEC, json_option
 from convcli.cli.output import escape_control, format_json, format_table, print_data
 from convcli.engine.filter2d.plan import choose
 from convcli.kernels import Kernel, load_kernel
@@ -18,7 +18,7 @@ MAX_COLUMNS = 15  # of a kernel whose cells still fit side by side
 
 
 @click.command(no_args_is_help=False)
-@click.argument("spec", required=False)
+@click.argument("spec", required=False, type=SPEC)
 @json_option("One JSON object; for the whole bank, a list of them.")
 def kernels(spec: str | None, *, as_json: bool) -> None:
     """List the kernels, or show one: a name, one with parameters, rows of numbers, or a file.

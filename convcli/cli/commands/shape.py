@@ -10,27 +10,31 @@ import click
 from convcli.arithmetic.frameworks import FRAMEWORKS
 from convcli.arithmetic.layers import Layer
 from convcli.arithmetic.notation import parse_layer
-from convcli.cli import tables
 from convcli.cli.options import (
     FIGURE_SUFFIXES,
     FORMATS,
     LAYER,
-    PADDINGS,
+    NETWORK,
+    PADDING,
+    PATH,
+    POSITIVE,
     SHAPE,
+    SIZE,
     SIZE0,
-    SIZES,
     TextType,
     choose_format,
     comma_list,
     dilation_option,
     format_option,
     json_option,
+    kernel_option,
+    option_name,
     padding_option,
     stride_option,
-    whole_number,
 )
 from convcli.cli.output import log, print_data
-from convcli.errors import ArgumentError, FileError
+from convcli.cli.tables import LAYER_TABLES, NETWORK_TABLES, compute_sweep, explain_layers
+from convcli.errors import ArgumentError
 
 if TYPE_CHECKING:
     from convcli.arithmetic.network import Walk
@@ -38,8 +42,8 @@ if TYPE_CHECKING:
 
 sys.set_int_max_str_digits(0)  # before anything is parsed: exact for any integer that can be typed
 
-NUMBERS = comma_list(whole_number("N", least=1))
-
+NUMBERS = comma_list(POSITIVE)
+SIZES = comma_list(SIZE)
 
 _REQUIRES = {
     "ceil": "pool",  # a convolution rounds down
@@ -59,7 +63,7 @@ def _read_pool(text: str) -> Layer:
 @click.command()
 @click.argument("layers", nargs=-1, type=LAYER, metavar="[LAYER]...")
 @click.option("--input", "input_shape", type=SHAPE, help="Of a stack or a network.")
-@click.option("--net", metavar="NAME|FILE|-", help="A well-known network, or a file of layers.")
+@click.option("--net", type=NETWORK, help="A well-known network, or a file of layers.")
 @click.option(
     "--framework",
     type=click.Choice(tuple(FRAMEWORKS)),
@@ -67,23 +71,25 @@ def _read_pool(text: str) -> Layer:
 )
 @click.option(
     "--figure",
-    metavar="PATH",
+    type=PATH,
     help="Draw what one output of the last map sees, layer by layer: .png or .svg.",
 )
-@click.option("--image", metavar="PATH", help="A picture to draw it on, with --figure.")
+@click.option("--image", type=PATH, help="A picture to draw it on, with --figure.")
 @click.option("-f", "--force", is_flag=True, help="Replace an existing figure.")
-@click.option("--explain", is_flag=True, help="Every figure with its formula.")
+@click.option("--explain", is_flag=True, help="Show the formula of every number.")
 @click.option("--h", "height", type=NUMBERS, help="Height of one layer's input.")
-@click.option("--w", "width", type=NUMBERS, help="Width of the input; as the height if left out.")
-@click.option("-k", "--k", "--kernel", "kernel", type=SIZES, help="Size of the window.")
-@stride_option(SIZES, help="Step of the window; 1, and of a pool its size, if left out.")
-@padding_option(PADDINGS, help="N, HxW, T.B.L.R, same, same-lower, valid or full; 0 if left out.")
-@dilation_option(SIZES, help="Distance between the window's taps; 1 if left out.")
+@click.option("--w", "width", type=NUMBERS, help="Width of the input; default: the height.")
+@kernel_option(SIZES, help="Size of the window.")
+@stride_option(SIZES, help="Step of the window; default: 1, and of a pool its size.")
+@padding_option(
+    comma_list(PADDING), help="N, HxW, T.B.L.R, same, same-lower, valid or full; default: 0."
+)
+@dilation_option(SIZES, help="Distance between the weights; default: 1.")
 @click.option("--c-in", "c_in", type=NUMBERS, help="Channels of the input.")
 @click.option(
-    "--c-out", "channels", type=NUMBERS, help="Channels of the output; as the input's if left out."
+    "--c-out", "channels", type=NUMBERS, help="Channels of the output; default: the input's."
 )
-@click.option("--groups", type=NUMBERS, help="Groups of channels; 1 if left out.")
+@click.option("--groups", type=NUMBERS, help="Groups of channels; default: 1.")
 @click.option(
     "--pool",
     type=TextType("max|avg[:K]", _read_pool),
@@ -93,7 +99,6 @@ def _read_pool(text: str) -> Layer:
 @click.option("--transposed", is_flag=True, help="A transposed convolution.")
 @click.option(
     "--output-padding",
-    "output_padding",
     type=comma_list(SIZE0),
     help="Added to a transposed convolution's output.",
 )
@@ -128,103 +133,77 @@ def shape(
     layout = choose_format(form, as_json=as_json, default=FORMATS[0])
     if explain and layout != "table":
         raise click.UsageError("--explain is text: it goes without --json and --format")
-    _check_figure(figure, image, force=force)
-    if layers or net is not None or input_shape is not None:
-        _refuse(options, "a stack or a network")
-        walked = walk_of(layers, net, input_shape, framework)
-        if figure is not None:
-            # Drawing needs NumPy and Pillow, which arithmetic alone should not have to load.
-            from convcli.pictures.receptive_field import write_receptive_field
-
-            write_receptive_field(walked, figure, image, force=force)
-        print_data(_network_text(walked, "explained" if explain else layout))
-        for note in walked.notes:
-            log(note)
+    _validate_figure(figure, image, force=force)
+    given = [name for name, value in options.items() if value not in (None, False)]
+    if not (layers or net is not None or input_shape is not None):
+        _validate_layer(given, options["pool"])
+        for name, value in (("framework", framework), ("figure", figure)):
+            if value is not None:
+                raise click.UsageError(f"--{name} goes with a stack or a network")
+        found = compute_sweep(options)
+        print_data(explain_layers(found) if explain else LAYER_TABLES[layout](found))
         return
-    _check(options)
-    for name, value in (("framework", framework), ("figure", figure)):
-        if value is not None:
-            raise click.UsageError(f"--{name} goes with a stack or a network")
-    found = tables.compute_sweep(options)
-    print_data(tables.explain_layers(found) if explain else tables.LAYER_TABLES[layout](found))
+    for name in given:
+        raise click.UsageError(
+            f"{option_name(name)} is of one layer; it does not go with a stack or a network"
+        )
+    walk = walk_network(layers, net, input_shape, framework)
+    if figure is not None:
+        # Drawing needs NumPy and Pillow, which arithmetic alone does not load.
+        from convcli.pictures.receptive_field import write_receptive_field
+
+        write_receptive_field(walk, figure, image, force=force)
+    print_data(_explain_walk(walk) if explain else NETWORK_TABLES[layout](walk))
+    for note in walk.notes:
+        log(note)
 
 
-def walk_of(
+def walk_network(
     layers: tuple[Layer, ...], net: str | None, input_shape: Shape | None, framework: str | None
 ) -> Walk:
-    """Walk through what was typed: layers, or a network by its name."""
+    """Walk through the layers that were typed, or through the network that `--net` names."""
     from convcli.arithmetic.network import walk
-    from convcli.cli.networks import Network, is_network_file, load_network, with_kernel_sizes
+    from convcli.cli.networks import Network, attribute_to_file, load_network, with_kernel_sizes
 
     if layers and net is not None:
         raise click.UsageError("--net and LAYERs exclude each other")
-    if net is None:
-        if not layers:
-            raise click.UsageError("--input goes with LAYERs or --net")
-        found = Network("stack", None, layers)
-    else:
-        found = load_network(net)
-    shape = input_shape or found.shape
+    if not layers and net is None:
+        raise click.UsageError("--input goes with LAYERs or --net")
+    network = Network("stack", None, layers) if net is None else load_network(net)
+    shape = input_shape or network.shape
     if shape is None:
         raise click.UsageError("the input's shape is missing: give --input CxHxW")
-    try:
-        return walk(with_kernel_sizes(found.layers), shape, name=found.name, framework=framework)
-    except FileError:
-        raise
-    except ArgumentError as error:
-        if net is None or not is_network_file(net):
-            raise
-        raise FileError(net.removeprefix("@"), str(error)) from error
+    with attribute_to_file(net):
+        sized = with_kernel_sizes(network.layers)
+        return walk(sized, shape, name=network.name, framework=framework)
 
 
-def _network_text(walked: Walk, layout: str) -> str:
-    """A walk in one of the formats, or with the formula of every figure."""
-    if layout == "explained":
-        from convcli.arithmetic.formulas import explain_walk
+def _explain_walk(walk: Walk) -> str:
+    from convcli.arithmetic.formulas import explain_walk
 
-        return explain_walk(walked)
-    from convcli.cli.tables import NETWORK_TABLES
-
-    return NETWORK_TABLES[layout](walked)
+    return explain_walk(walk)
 
 
-def _check(options: dict[str, Any]) -> None:
+def _validate_layer(given: list[str], pool: Layer | None) -> None:
     """Refuse options of one layer that contradict each other, or would have no effect."""
-    given = _given_options(options)
     if "height" not in given:
         raise click.UsageError("give the input's height, like --h 224, or a stack or --net")
     for name, other in _REQUIRES.items():
         if name in given and other not in given:
-            raise click.UsageError(f"{_option_name(name)} goes with {_option_name(other)}")
-    excluded: tuple[str, ...] = ()
-    if options["pool"] is not None:
-        excluded = ("transposed", "channels", "groups")
-        if options["pool"].kernel is not None:
-            excluded += ("kernel", "stride", "padding", "dilation")
+            raise click.UsageError(f"{option_name(name)} goes with {option_name(other)}")
+    has_size = pool is not None and pool.kernel is not None
+    excluded: tuple[str, ...] = () if pool is None else ("transposed", "channels", "groups")
+    if has_size:
+        excluded += ("kernel", "stride", "padding", "dilation")
     for name in excluded:
         if name in given:
-            raise click.UsageError(f"{_option_name(name)} and --pool exclude each other here")
-    if "kernel" not in given and (options["pool"] is None or options["pool"].kernel is None):
+            raise click.UsageError(f"{option_name(name)} and --pool exclude each other here")
+    if "kernel" not in given and not has_size:
         raise click.UsageError("the window's size is missing: give --k 3, or --pool max:2")
 
 
-def _check_figure(figure: str | None, image: str | None, *, force: bool) -> None:
+def _validate_figure(figure: str | None, image: str | None, *, force: bool) -> None:
     if figure is None and (image is not None or force):
         raise click.UsageError(f"--{'image' if image else 'force'} goes with --figure")
     if figure is not None and not figure.lower().endswith(FIGURE_SUFFIXES):
         raise click.UsageError(f"--figure {figure!r} must end in .png or .svg")
-
-
-def _refuse(options: dict[str, Any], other: str) -> None:
-    for name in _given_options(options):
-        raise click.UsageError(f"{_option_name(name)} is of one layer; it does not go with {other}")
-
-
-def _given_options(options: dict[str, Any]) -> list[str]:
-    return [name for name, value in options.items() if value not in (None, False)]
-
-
-def _option_name(name: str) -> str:
-    """How an option is spelt."""
-    spelt = {"channels": "c-out", "height": "h", "width": "w"}.get(name, name)
-    return "--" + spelt.replace("_", "-")

@@ -1,16 +1,21 @@
-"""What was typed to `apply` -> a plan and a target."""
+"""Options of `apply` -> a plan and a target, or a usage error where they contradict each other."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import click
 
 from convcli.arithmetic.layers import Layer
 from convcli.cli.commands.apply.options import ApplyOptions
-from convcli.errors import ArgumentError, FileError, KernelError, KernelFileError
-from convcli.files import STDOUT
+from convcli.cli.options import FIGURE_SUFFIXES, is_typed, option_name
+from convcli.errors import KernelError, KernelFileError
+from convcli.files import STDIN, STDOUT
 from convcli.kernels import Kernel, kernel_path
-from convcli.pipeline.outputs import OutputTarget, number_duplicates, slugify
+from convcli.pipeline.outputs import OutputTarget, format_name, number_duplicates, slugify
 from convcli.pipeline.plan import (
     Plan,
     Step,
@@ -20,9 +25,16 @@ from convcli.pipeline.plan import (
     make_layer_steps,
 )
 
+SEPARATORS = ("/", "\\")
+EXCLUDED_BY_NET = ("kernel", "activation", "pool", "layer")
+# These say how a kernel filters, and would have no effect without one.
+KERNEL_OPTIONS = (
+    "stride", "padding", "dilation", "padding_mode", "flip", "bias", "normalize", "combine"
+)  # fmt: skip
 
-def build_plan(recipe: ApplyOptions, inputs: Sequence[str]) -> tuple[Plan, tuple[str, ...]]:
-    """The plan, and a label for each feature map that it makes.
+
+def build_plan(options: ApplyOptions) -> tuple[Plan, tuple[str, ...]]:
+    """Return the plan, and a label for each feature map that it makes.
 
     Raises
     ------
@@ -33,68 +45,53 @@ def build_plan(recipe: ApplyOptions, inputs: Sequence[str]) -> tuple[Plan, tuple
     """
     base = Layer(
         op="conv",
-        stride=recipe.stride,
-        padding=recipe.padding,
-        dilation=recipe.dilation,
-        mode=recipe.padding_mode,
+        stride=options.stride,
+        padding=options.padding,
+        dilation=options.dilation,
+        mode=options.padding_mode,
     )
-    check_limits(base, recipe.max_pixels)
-    layers = _layers(recipe)
-    kernels = load_kernels(recipe.kernel)
+    check_limits(base, options.max_pixels)
+    layers = _layer_steps(options)
+    kernels = load_kernels(options.kernel)
     plan = Plan(
-        gray=recipe.gray,
-        resize=recipe.resize,
+        gray=options.gray,
+        resize=options.resize,
         kernels=tuple(
-            _step(recipe, base, kernel, spec)
-            for kernel, spec in zip(kernels, recipe.kernel, strict=True)
+            _kernel_step(options, base, kernel, spec)
+            for kernel, spec in zip(kernels, options.kernel, strict=True)
         ),
-        combine=recipe.combine,
+        combine=options.combine,
         layers=layers,
-        value_range=recipe.value_range,
-        frame=recipe.frame,
-        linear=recipe.linear,
-        strip=recipe.strip,
-        method=recipe.method,
-        max_pixels=recipe.max_pixels,
-        max_memory=recipe.memory_share(inputs),
+        value_range=options.value_range,
+        frame=options.frame,
+        linear=options.linear,
+        strip=options.strip,
+        method=options.method,
+        max_pixels=options.max_pixels,
+        max_memory=options.max_process_memory,
     )
     if not kernels:
         return plan, ("filtered",)
-    if recipe.combine is not None:
+    if options.combine is not None:
         return plan, ("combined",)
     return plan, number_duplicates([slugify(kernel.name) for kernel in kernels])
 
 
-def _layers(recipe: ApplyOptions) -> tuple[Step, ...]:
-    """The steps of the typed stack, or of the network file."""
-    if recipe.net is None:
-        return make_layer_steps(recipe.stack, method=recipe.method, max_pixels=recipe.max_pixels)
-    from convcli.cli.networks import is_network_file, load_network
+def _layer_steps(options: ApplyOptions) -> tuple[Step, ...]:
+    """Make the steps of the typed layers, or of the network file."""
+    make_steps = partial(make_layer_steps, method=options.method, max_pixels=options.max_pixels)
+    if options.net is None:
+        return make_steps(options.layers)
+    from convcli.cli.networks import attribute_to_file, load_network
 
-    found = load_network(recipe.net)
-    try:
-        return make_layer_steps(found.layers, method=recipe.method, max_pixels=recipe.max_pixels)
-    except FileError:
-        raise
-    except ArgumentError as error:
-        if not is_network_file(recipe.net):
-            raise
-        raise FileError(recipe.net.removeprefix("@"), str(error)) from error
+    network = load_network(options.net)
+    with attribute_to_file(options.net):
+        return make_steps(network.layers)
 
 
-def build_target(
-    recipe: ApplyOptions, plan: Plan, labels: tuple[str, ...], inputs: Sequence[str]
-) -> OutputTarget:
-    """Where the results go, and what must not be replaced beside the inputs."""
-    net_file = () if recipe.net is None else (recipe.net.removeprefix("@"),)
-    template = STDOUT if recipe.goes_to_stdout(inputs) else recipe.template
-    protected = (*net_file, *plan.kernel_files)
-    return OutputTarget(template, labels, recipe.force, protected, recipe.png_level)
-
-
-def _step(recipe: ApplyOptions, base: Layer, kernel: Kernel, spec: str) -> Step:
-    """One kernel as a convolution, normalized and biased as typed."""
-    if recipe.normalize:
+def _kernel_step(options: ApplyOptions, base: Layer, kernel: Kernel, spec: str) -> Step:
+    """Make the convolution of a kernel, normalized and biased as typed."""
+    if options.normalize:
         try:
             kernel = kernel.normalized()
         except KernelError as error:
@@ -102,5 +99,122 @@ def _step(recipe: ApplyOptions, base: Layer, kernel: Kernel, spec: str) -> Step:
             if path is None:
                 raise KernelError(f"kernel {spec!r}: {error}") from None
             raise KernelFileError(path, str(error)) from error
-    biased = replace(kernel, bias=kernel.bias + recipe.bias)
-    return make_convolution(replace(base, spec=spec), biased, recipe.method, flip=recipe.flip)
+    biased = replace(kernel, bias=kernel.bias + options.bias)
+    return make_convolution(replace(base, spec=spec), biased, options.method, flip=options.flip)
+
+
+def build_target(options: ApplyOptions, plan: Plan, labels: tuple[str, ...]) -> OutputTarget:
+    """Return where the results go, and the files that must not be replaced, beside the inputs."""
+    net_file = () if options.net is None else (options.net.removeprefix("@"),)
+    template = STDOUT if options.writes_stdout else options.template
+    protected = (*net_file, *plan.kernel_files)
+    return OutputTarget(template, labels, options.force, protected, options.png_level)
+
+
+def validate(options: ApplyOptions) -> None:
+    """Refuse options that contradict each other, or would have no effect.
+
+    Raises
+    ------
+    click.UsageError
+        For the first of them.
+    """
+    for conflicts in (_work, _values, _streams, _figure, _names, _messages, _workers):
+        for conflict in conflicts(options):
+            raise click.UsageError(conflict)
+    if (*options.inputs, options.net).count(STDIN) > 1:
+        raise click.UsageError("standard input can be read once: give - once")
+
+
+def _work(options: ApplyOptions) -> Iterator[str]:
+    """Options with nothing to do, or that no operation would use."""
+    if options.net is not None:
+        for name in filter(is_typed, EXCLUDED_BY_NET):
+            yield f"--net and {option_name(name)} exclude each other"
+    convolves = options.kernel or options.net or any(layer.spec for layer in options.layer)
+    if is_typed("method") and not convolves:
+        yield "--method goes with a convolution, which there is none of"
+    if not options.kernel:
+        for name in filter(is_typed, KERNEL_OPTIONS):
+            yield f"{option_name(name)} goes with --kernel"
+        if not (options.net or options.layers or options.gray or options.resize):
+            yield "nothing to do: give --kernel, like --kernel sharpen"
+
+
+def _values(options: ApplyOptions) -> Iterator[str]:
+    pixels = 0 if options.resize is None else options.resize[0] * options.resize[1]
+    if pixels > options.max_pixels:
+        most = options.max_pixels
+        yield f"--resize would make {pixels:,} pixels, and --max-pixels allows {most:,}"
+    if options.output is not None and options.output_dir is not None:
+        yield "--output and --output-dir exclude each other"
+
+
+def _streams(options: ApplyOptions) -> Iterator[str]:
+    claims = {
+        "-o -": options.writes_stdout,
+        "--print": options.print_numbers,
+        "--json": options.as_json,
+    }
+    claimants = [name for name, is_claimed in claims.items() if is_claimed]
+    if len(claimants) > 1:
+        yield f"only one of {' and '.join(claimants)} can have standard output"
+    if options.value_range is not None and not (options.writes_images or options.preview):
+        yield "--range goes with a picture: numbers are written as they are"
+
+
+def _figure(options: ApplyOptions) -> Iterator[str]:
+    if options.figure is None:
+        return
+    named = f"--figure {options.figure!r}"
+    if Path(options.figure).suffix.lower() not in FIGURE_SUFFIXES:
+        yield f"{named} must end in {' or '.join(FIGURE_SUFFIXES)}"
+    if len(set(options.figures)) < len(options.inputs):
+        advice = "draw them apart" if "{stem}" in options.figure else "put {stem} in its name"
+        yield f"{named} is one file for several inputs; {advice}"
+    if options.figure == options.output:
+        yield "--figure and --output are the same file"
+
+
+def _names(options: ApplyOptions) -> Iterator[str]:
+    if options.name is not None:
+        if options.output is not None:
+            yield "--output and --name exclude each other"
+        if options.name in ("", STDOUT) or any(one in options.name for one in SEPARATORS):
+            yield f"--name {options.name!r} must be a file's name; --output-dir says where it goes"
+    if options.skip_existing:
+        if options.force:
+            yield "--force and --skip-existing exclude each other"
+        writes = options.template is not None or options.figure is not None
+        if not writes or options.writes_stdout:
+            yield "--skip-existing goes with files, and none are to be written"
+        if options.print_numbers or options.preview:
+            yield "--skip-existing leaves inputs unread: it does not go with --print or --preview"
+
+
+def _messages(options: ApplyOptions) -> Iterator[str]:
+    if options.quiet and options.verbose:
+        yield "--quiet and --verbose exclude each other"
+    is_png = options.writes_images and format_name(options.template or STDOUT) == "PNG"
+    if options.png_level is not None and not is_png:
+        yield "--png-level goes with PNG, and none is to be written"
+    if options.dry_run:
+        for name in ("print_numbers", "preview", "verbose", "scheduler"):
+            if getattr(options, name) not in (None, False):
+                yield f"--dry-run and {option_name(name)} exclude each other"
+
+
+def _workers(options: ApplyOptions) -> Iterator[str]:
+    """What other processes cannot do: read our streams, or hand back maps to show."""
+    if options.scheduler is not None and is_typed("jobs"):
+        yield "--jobs and --scheduler exclude each other"
+    if options.is_local:
+        return
+    if is_typed("threads"):
+        yield "--threads is for one process: each of several works in one thread"
+    working = "--jobs" if options.scheduler is None else "--scheduler"
+    if STDIN in options.inputs or options.writes_stdout:
+        yield f"{working} works on files: - does not go with it"
+    for name in ("print_numbers", "preview"):
+        if getattr(options, name):
+            yield f"{working} and {option_name(name)} exclude each other: leave out {working}"

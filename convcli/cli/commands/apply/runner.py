@@ -1,63 +1,88 @@
-"""Who does the work of `apply`: this process, several of them, or a cluster."""
+"""Run `apply`: in this process, in several, or on a cluster."""
 
 from __future__ import annotations
 
 import os
 import time
 from collections import Counter
-from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import nullcontext
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from convcli.batch import Job, Report, dry_run_job, run_job
-from convcli.cli.blas import BLAS_THREAD_VARIABLES
-from convcli.cli.commands.apply.options import ApplyOptions, figure_path
+from convcli.cli.commands import BLAS_THREAD_VARIABLES
+from convcli.cli.commands.apply.options import ApplyOptions
+from convcli.cli.commands.apply.plan import build_plan, build_target
 from convcli.cli.output import log
-from convcli.pipeline.outputs import OutputTarget, OverwriteGuard
+from convcli.cli.progress import Progress
+from convcli.cli.report import has_output, print_report, render_maps
+from convcli.files import make_folder
+from convcli.parallel import available_cores, set_threads
+from convcli.pipeline.outputs import OutputTarget, OverwriteGuard, validate_target
 from convcli.pipeline.plan import Plan
 
 
-def make_jobs(
-    recipe: ApplyOptions, plan: Plan, target: OutputTarget, inputs: Sequence[str]
-) -> Iterator[Job]:
-    """Make a job of every input, one by one."""
-    figures = [figure_path(recipe.figure, source) for source in inputs] if recipe.figure else []
-    guard = OverwriteGuard(target, inputs, figures)
-    is_elsewhere = recipe.scheduler is not None
-    started_at = time.time() if is_elsewhere or recipe.workers(inputs) > 1 else None
-    for number, source in enumerate(inputs):
+def run_apply(options: ApplyOptions) -> int:
+    """Filter every input, print a report of each, and return the exit code."""
+    plan, labels = build_plan(options)
+    target = build_target(options, plan, labels)
+    validate_target(target, options.inputs)
+    if options.output_dir is not None and options.scheduler is None and not options.dry_run:
+        make_folder(options.output_dir)
+    if options.processes == 1:
+        set_threads(options.threads or available_cores())
+    counts: Counter[str] = Counter()
+    jobs = make_jobs(options, plan, target)
+    with (
+        Progress(len(options.inputs), quiet=options.quiet) as progress,
+        closing(run_jobs(jobs, options)) as reports,
+    ):
+        for report in in_input_order(progress.count(reports), options):
+            counts[status(report)] += 1
+            if has_output(report, options):
+                with progress.paused():
+                    print_report(report, options)
+    log_summary(counts, options)
+    return 1 if counts["failed"] else 0
+
+
+def make_jobs(options: ApplyOptions, plan: Plan, target: OutputTarget) -> Iterator[Job]:
+    """Make the job of each input, one by one."""
+    figures = options.figures
+    guard = OverwriteGuard(target, options.inputs, figures)
+    is_elsewhere = options.scheduler is not None
+    started_at = None if options.is_local else time.time()
+    for number, source in enumerate(options.inputs):
         figure = figures[number] if figures else None
         yield Job(
             source=source,
             plan=plan,
             target=guard.protect(source, *(() if figure is None else (figure,))),
             figure=figure,
-            skip_existing=recipe.skip_existing,
+            skip_existing=options.skip_existing,
             started_at=started_at,
             working_dir=str(Path.cwd()) if is_elsewhere else "",
-            output_dir=recipe.output_dir if is_elsewhere or recipe.dry_run else None,
+            output_dir=options.output_dir if is_elsewhere or options.dry_run else None,
         )
 
 
 def run_jobs(
-    jobs: Iterable[Job], recipe: ApplyOptions, inputs: Sequence[str]
+    jobs: Iterable[Job], options: ApplyOptions
 ) -> Generator[tuple[int, Report], None, None]:
-    """Have every job done: its report, as they come, with the input's place.
+    """Run every job, and yield its index and report as it finishes.
 
-    Maps stay where they were made. What is to be shown of them is made of them here, so that this
-    process does the work itself.
+    Maps stay in the process that made them: what is printed of them is rendered here, for which
+    this process has to run the jobs itself.
     """
-    workers = recipe.workers(inputs)
-    if recipe.dry_run:
-        for place, job in enumerate(jobs):
-            yield place, dry_run_job(job)
-    elif recipe.scheduler is not None:
+    if options.dry_run:
+        yield from enumerate(map(dry_run_job, jobs))
+    elif options.scheduler is not None:
         from convcli.batch.dask import connect_scheduler
         from convcli.batch.pool import run_all
 
-        with connect_scheduler(recipe.scheduler) as (executor, threads):
+        with connect_scheduler(options.scheduler) as (executor, threads):
             yield from run_all(
                 run_job,
                 jobs,
@@ -65,52 +90,57 @@ def run_jobs(
                 workers=threads,
                 failed=_failure_report,
             )
-    elif workers > 1:
+    elif options.processes > 1:
         from convcli.batch.pool import run_all
         from convcli.batch.processes import process_pool
 
         folders: set[str] = set()
-        environment = dict.fromkeys(BLAS_THREAD_VARIABLES, "1")
-        make_executor = partial(process_pool, folders=folders, environment=environment)
-        known = _record_folders(jobs, folders)
-        yield from run_all(run_job, known, make_executor, workers=workers, failed=_failure_report)
+        yield from run_all(
+            run_job,
+            _record_folders(jobs, folders),
+            partial(
+                process_pool,
+                folders=folders,
+                environment=dict.fromkeys(BLAS_THREAD_VARIABLES, "1"),
+            ),
+            workers=options.processes,
+            failed=_failure_report,
+        )
     else:
-        from convcli.cli.report import render_maps
-
-        shows = recipe.print_numbers or recipe.preview
-        show = partial(render_maps, recipe=recipe, names_input=len(inputs) > 1) if shows else None
-        yield from enumerate(_separate(run_job(job, show) for job in jobs))
+        prints_maps = options.print_numbers or options.preview
+        render = partial(render_maps, options=options) if prints_maps else None
+        yield from enumerate(_separate(run_job(job, render) for job in jobs))
 
 
 def in_input_order(
-    reports: Iterable[tuple[int, Report]], recipe: ApplyOptions, inputs: Sequence[str]
+    reports: Iterable[tuple[int, Report]], options: ApplyOptions
 ) -> Iterator[Report]:
-    """Put reports into the order of their inputs, in which this process alone makes them anyway."""
-    if recipe.scheduler is None and recipe.workers(inputs) == 1:
+    """Yield reports in the order of their inputs, in which one process makes them anyway."""
+    if options.is_local:
         return (report for _, report in reports)
     from convcli.batch.pool import in_order
 
     return in_order(reports)
 
 
-def log_summary(counts: Counter[str], recipe: ApplyOptions) -> None:
-    """Say how many of several inputs failed, and how many were left as they are."""
+def log_summary(counts: Counter[str], options: ApplyOptions) -> None:
+    """Say how many of several inputs failed, and how many were skipped."""
     total = counts.total()
-    if counts["skipped"] and not recipe.quiet:
+    if counts["skipped"] and not options.quiet:
         log(f"{counts['skipped']} of {total} inputs skipped: what is made of them is there")
     if counts["failed"] and total > 1:
         log(f"{counts['failed']} of {total} inputs failed")
 
 
 def status(report: Report) -> str:
-    """What a report counts as: failed, skipped, done."""
+    """What a report counts as: failed, skipped or done."""
     if report.error is not None:
         return "failed"
     return "skipped" if report.skipped and not (report.written or report.routes) else "done"
 
 
 def _separate(reports: Iterable[Report]) -> Iterator[Report]:
-    """Put a blank line between what is printed of several inputs."""
+    """Put a blank line between the texts of several reports."""
     is_first = True
     for report in reports:
         yield report if is_first or not report.text else replace(report, text=f"\n{report.text}")
@@ -118,7 +148,7 @@ def _separate(reports: Iterable[Report]) -> Iterator[Report]:
 
 
 def _record_folders(jobs: Iterable[Job], folders: set[str]) -> Iterator[Job]:
-    """Pass jobs on, and note the folders that they write to."""
+    """Pass jobs on, and add the folders that they write to."""
     for job in jobs:
         figures = () if job.figure is None else (job.figure,)
         for path in (*job.target.paths(job.source), *figures):
@@ -127,7 +157,7 @@ def _record_folders(jobs: Iterable[Job], folders: set[str]) -> Iterator[Job]:
 
 
 def _failure_report(job: Job, error: Exception) -> Report:
-    """The report of a job that brought its worker down, or that no worker could do."""
+    """Return the report of a job that killed its worker, or that no worker could run."""
     from concurrent.futures import BrokenExecutor
 
     cause = str(error)
