@@ -9,13 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from support.readme_blocks import CONSOLE, HELP, README, ROOT, console, printed, workplace
-
-from convcli.cli.commands import COMMANDS
+from support.readme_blocks import CONSOLE, README, ROOT, console, workplace
 
 TEXT = README.read_text(encoding="utf-8")
 BLOCKS = CONSOLE.findall(TEXT)
-HELPS = {found[1]: found[3] for found in HELP.finditer(TEXT)}
 
 
 PICTURES = sorted((ROOT / "samples" / "pictures").iterdir())
@@ -50,13 +47,3 @@ def folder() -> Iterator[Path]:
 @pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.splitlines()[0][2:50])
 def test_a_block_of_commands_prints_what_stands_there(block: str, folder: Path) -> None:
     assert console(block, folder) == block
-
-
-def test_the_help_of_every_command_stands_in_the_readme() -> None:
-    assert sorted(HELPS) == sorted(f"convcli {command} --help" for command in COMMANDS)
-
-
-@pytest.mark.parametrize("command", HELPS)
-def test_a_help_is_the_command_s_own(command: str, folder: Path) -> None:
-    # How lines are wrapped is the library's business, and may change with it.
-    assert printed(command, folder).split() == HELPS[command].split()

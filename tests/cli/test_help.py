@@ -17,6 +17,7 @@ from convcli.cli import commands
 
 COMMANDS = ("apply", "kernels", "shape")
 ALL = sorted(commands.COMMANDS)
+SNAPSHOTS = Path(__file__).parent / "help"  # written by record.py there
 # The options that are promised.
 OPTIONS = {
     "apply": {
@@ -81,6 +82,21 @@ def test_the_help_lists_what_is_there_and_nothing_beside_the_design(
     (text,) = re.split(r"^(?:Options|Input):$", text, maxsplit=1, flags=re.MULTILINE)[1:]
     shown = set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", text.partition("-h, --help")[0]))
     assert options(name) <= shown <= OPTIONS[name] | {"--format"}
+
+
+def test_every_command_has_a_snapshot_of_its_help() -> None:
+    assert sorted(path.stem for path in SNAPSHOTS.glob("*.txt")) == ALL
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_snapshot_is_the_help_of_its_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    snapshot = (SNAPSHOTS / f"{name}.txt").read_text(encoding="utf-8")
+    assert max(map(len, snapshot.splitlines())) <= 80
+    # How lines are wrapped is the library's business, and may change with it.
+    assert here(name, "--help", cwd=tmp_path).text.split() == snapshot.split()
 
 
 @pytest.mark.parametrize("name", ALL)

@@ -1,8 +1,7 @@
 """The README's blocks of commands, run again.
 
-`python tests/readme_blocks.py` writes what the commands print today into README.md; a test compares
-the two. A block marked `console` holds commands after `$` and what they print; one marked `text`,
-under the summary of a command's help, holds that help.
+`python tests/support/readme_blocks.py` writes what the commands print today into README.md; a test
+compares the two. A block marked `console` holds commands after `$` and what they print.
 """
 
 from __future__ import annotations
@@ -18,9 +17,6 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 CONSOLE = re.compile(r"(?<=```console\n).*?(?=```)", re.DOTALL)
-HELP = re.compile(
-    r"(?<=<code>)(convcli \w+ --help)(</code></summary>\n\n```text\n)(.*?)(?=```)", re.DOTALL
-)
 
 
 def printed(command: str, folder: Path) -> str:
@@ -55,7 +51,6 @@ def main() -> None:
     """Rewrite the README's blocks."""
     folder = workplace()
     text = CONSOLE.sub(lambda found: console(found[0], folder), README.read_text())
-    text = HELP.sub(lambda found: found[1] + found[2] + printed(found[1], folder), text)
     README.write_text(text)
     shutil.rmtree(folder)
 

@@ -20,8 +20,8 @@ def completion(shell: str) -> None:
     It completes commands, options, the names of kernels and of networks, and files.
 
     \b
-    eval "$(convcli completion bash)"                                  # in ~/.bashrc
-    eval "$(convcli completion zsh)"                                   # in ~/.zshrc
+    eval "$(convcli completion bash)"  # in ~/.bashrc
+    eval "$(convcli completion zsh)"   # in ~/.zshrc
     convcli completion fish > ~/.config/fish/completions/convcli.fish
     """
     group = click.get_current_context().find_root().command

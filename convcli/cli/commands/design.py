@@ -58,7 +58,7 @@ def design(*, shape: Shape, block: str, form: str | None, as_json: bool, **bound
 
     \b
     convcli design --input 3x224x224 --params 100k --rf 64 --out 14
-    convcli design --input 3x32x32 --params 1M --rf 32 --block separable --format torch
+    convcli design --input 3x32x32 --params 1M --rf 32 --format torch
     """
     budget = Budget(**bounds)
     found = designing.design(shape, budget, block=block)
