@@ -1,5 +1,5 @@
-"""Pictures that people look at: figures, animations, previews, drawn from the engine's own numbers.
+"""Pictures for people to look at: figures, animations and previews of the engine's own numbers.
 
-A picture is made of panels; a panel is laid out from cells and captions; all of them draw on a
-canvas, which is pixels or SVG. Colours are in `theme` alone.
+A figure is a sheet of rows of panels; a panel has a title, a body and captions; all of them draw on
+a canvas, which is pixels or SVG. `theme` alone holds colors and measures.
 """

@@ -1,4 +1,4 @@
-"""What panels draw on: pixels by Pillow, or SVG, with the same few calls."""
+"""Canvases that panels draw on: pixels by Pillow, or SVG, with the same few methods."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ Box: TypeAlias = tuple[float, float, float, float]  # left, top, width, height
 Point: TypeAlias = tuple[float, float]
 
 DASH = 4  # pixels of a dash, and of the gap after it
+MAX_CACHED_WIDTHS = 4096  # texts whose width is remembered
 
 
 class Canvas(Protocol):
@@ -35,9 +36,9 @@ class Canvas(Protocol):
         """Draw a box."""
 
     def text(
-        self, at: Point, words: str, *, size: int, color: Color, anchor: str = "middle"
+        self, at: Point, text: str, *, size: int, color: Color, anchor: str = "middle"
     ) -> None:
-        """Write words, centred on a height; the anchor is "start", "middle" or "end"."""
+        """Write text, centered vertically; the anchor is "start", "middle" or "end"."""
 
     def picture(self, box: Box, pixels: NDArray[Any]) -> None:
         """Scale (h, w) or (h, w, 3) pixels of 8 bits into a box; small ones stay sharp."""
@@ -74,25 +75,24 @@ class Raster:
                     self._draw.line((x, y, x, min(y + DASH, bottom)), outline, width)
 
     def text(
-        self, at: Point, words: str, *, size: int, color: Color, anchor: str = "middle"
+        self, at: Point, text: str, *, size: int, color: Color, anchor: str = "middle"
     ) -> None:
-        """Write words."""
-        where = {"start": "lm", "middle": "mm", "end": "rm"}[anchor]
-        self._draw.text(at, printable(words), color, _font(size), anchor=where)
+        """Write text."""
+        pillow_anchor = {"start": "lm", "middle": "mm", "end": "rm"}[anchor]
+        self._draw.text(at, replace_unprintable(text), color, _font(size), anchor=pillow_anchor)
 
     def picture(self, box: Box, pixels: NDArray[Any]) -> None:
         """Scale pixels into a box."""
         left, top, right, bottom = _corners(box)
-        scaled = _scaled(pixels, (right - left + 1, bottom - top + 1))
-        self.image.paste(scaled, (left, top))
+        self.image.paste(_scale(pixels, (right - left + 1, bottom - top + 1)), (left, top))
 
 
 class Vector:
-    """A canvas of SVG, whose numbers stay sharp at any size."""
+    """A canvas of SVG, sharp at any size."""
 
     def __init__(self, width: int, height: int, background: Color) -> None:
         self._size = (width, height)
-        self._parts: list[str] = []
+        self._elements: list[str] = []
         self.rectangle((0, 0, width, height), fill=background)
 
     def rectangle(
@@ -105,32 +105,26 @@ class Vector:
         dashed: bool = False,
     ) -> None:
         """Draw a box."""
-        left, top, wide, high = box
-        look = f'fill="{_hex(fill)}" stroke="{_hex(outline)}" stroke-width="{width}"'
-        look += f' stroke-dasharray="{DASH}"' if dashed else ""
-        self._parts.append(
-            f'<rect x="{left:g}" y="{top:g}" width="{wide:g}" height="{high:g}" {look}/>'
-        )
+        style = f'fill="{_hex(fill)}" stroke="{_hex(outline)}" stroke-width="{width}"'
+        style += f' stroke-dasharray="{DASH}"' if dashed else ""
+        self._elements.append(f"<rect {_position(box)} {style}/>")
 
     def text(
-        self, at: Point, words: str, *, size: int, color: Color, anchor: str = "middle"
+        self, at: Point, text: str, *, size: int, color: Color, anchor: str = "middle"
     ) -> None:
-        """Write words."""
-        self._parts.append(
+        """Write text."""
+        content = escape(replace_unprintable(text))
+        self._elements.append(
             f'<text x="{at[0]:g}" y="{at[1]:g}" font-size="{size}" fill="{_hex(color)}" '
-            f'text-anchor="{anchor}" dominant-baseline="central">{escape(printable(words))}</text>'
+            f'text-anchor="{anchor}" dominant-baseline="central">{content}</text>'
         )
 
     def picture(self, box: Box, pixels: NDArray[Any]) -> None:
         """Scale pixels into a box."""
-        left, top, wide, high = box
-        held = io.BytesIO()
-        _scaled(pixels, (round(wide), round(high))).save(held, "PNG")
-        data = base64.b64encode(held.getvalue()).decode("ascii")
-        self._parts.append(
-            f'<image x="{left:g}" y="{top:g}" width="{wide:g}" height="{high:g}" '
-            f'href="data:image/png;base64,{data}"/>'
-        )
+        encoded = io.BytesIO()
+        _scale(pixels, (round(box[2]), round(box[3]))).save(encoded, "PNG")
+        data = base64.b64encode(encoded.getvalue()).decode("ascii")
+        self._elements.append(f'<image {_position(box)} href="data:image/png;base64,{data}"/>')
 
     def document(self) -> bytes:
         """The SVG file."""
@@ -139,18 +133,18 @@ class Vector:
             f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
             f'viewBox="0 0 {width} {height}" font-family="sans-serif">'
         )
-        return "\n".join([head, *self._parts, "</svg>\n"]).encode()
+        return "\n".join([head, *self._elements, "</svg>\n"]).encode()
 
 
-def printable(words: str) -> str:
-    """Words without what no font can show and no XML can hold."""
-    return "".join(sign if sign.isprintable() else "?" for sign in words)
+def replace_unprintable(text: str) -> str:
+    """Put a question mark for each character that no font can show or XML cannot hold."""
+    return "".join(character if character.isprintable() else "?" for character in text)
 
 
-@lru_cache(maxsize=4096)
-def text_width(words: str, size: int) -> float:
-    """How wide words are, in Pillow's own font."""
-    return float(_font(size).getlength(words))
+@lru_cache(MAX_CACHED_WIDTHS)
+def text_width(text: str, size: int) -> float:
+    """The width of text in Pillow's own font, in pixels."""
+    return float(_font(size).getlength(text))
 
 
 @cache
@@ -158,15 +152,22 @@ def _font(size: int) -> Any:
     return ImageFont.load_default(size)
 
 
-def _scaled(pixels: NDArray[Any], size: tuple[int, int]) -> Image.Image:
+def _scale(pixels: NDArray[Any], size: tuple[int, int]) -> Image.Image:
+    """Scale pixels to (width, height)."""
     image = Image.fromarray(np.ascontiguousarray(pixels)).convert("RGB")
-    grows = size[0] >= image.width and size[1] >= image.height
-    return image.resize(size, Image.Resampling.NEAREST if grows else Image.Resampling.BOX)
+    is_enlarged = size[0] >= image.width and size[1] >= image.height
+    return image.resize(size, Image.Resampling.NEAREST if is_enlarged else Image.Resampling.BOX)
 
 
 def _corners(box: Box) -> tuple[int, int, int, int]:
-    left, top, wide, high = box
-    return round(left), round(top), round(left + wide) - 1, round(top + high) - 1
+    """The first and the last column and row of pixels: left, top, right, bottom."""
+    left, top, width, height = box
+    return round(left), round(top), round(left + width) - 1, round(top + height) - 1
+
+
+def _position(box: Box) -> str:
+    """A box as attributes of SVG."""
+    return 'x="{:g}" y="{:g}" width="{:g}" height="{:g}"'.format(*box)
 
 
 def _hex(color: Color | None) -> str:

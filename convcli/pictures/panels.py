@@ -28,26 +28,27 @@ from convcli.pictures.theme import (
 
 Values = NDArray[Any]
 
-MAX_NUMBERED_CELLS = 32  # a side of a grid that still shows its numbers
-MAX_NUMBERED_WEIGHTS = 7  # a side of a kernel that does: its numbers are longer
-MAP_SIDE = 240  # the longer side of a picture in a panel
+MAX_NUMBERED_CELLS = 32  # a side of a grid whose cells show their numbers
+MAX_NUMBERED_WEIGHTS = 7  # a side of a kernel whose cells do: its numbers are longer
+MAP_SIDE = 240  # pixels of the longer side of a picture in a panel
+MIN_TILE = 2  # pixels of a side of a picture
 MAX_PLANES = 16  # channels that are drawn side by side
 
 
 class Panel(Protocol):
-    """A part of a sheet: it knows its size and draws itself."""
+    """A part of a sheet, which knows its size and draws itself."""
 
     @property
     def size(self) -> tuple[float, float]:
-        """Its width and height, title and caption included."""
+        """Width and height in pixels, title and captions included."""
 
     def draw(self, canvas: Canvas, left: float, top: float, theme: Theme) -> None:
-        """Draw it with its top left corner there."""
+        """Draw the panel with its top left corner at this position."""
 
 
 @dataclass(frozen=True)
 class TitledPanel:
-    """A body between a title and captions, each centred."""
+    """A body between a title and captions, each centered."""
 
     title: str
     captions: Sequence[str] = field(default=())
@@ -58,38 +59,38 @@ class TitledPanel:
         raise NotImplementedError
 
     def draw_body(self, canvas: Canvas, left: float, top: float, theme: Theme) -> None:
-        """Draw the body with its top left corner there."""
+        """Draw the body with its top left corner at this position."""
         raise NotImplementedError
 
     @property
     def size(self) -> tuple[float, float]:
         """Width and height, title and captions included."""
-        words = [text_width(self.title, TITLE), *(text_width(one, TEXT) for one in self.captions)]
+        captions = (text_width(caption, TEXT) for caption in self.captions)
         return (
-            math.ceil(max(self.body[0], *words)),
+            math.ceil(max(self.body[0], text_width(self.title, TITLE), *captions)),
             LINE * 1.5 + self.body[1] + LINE * len(self.captions) + 6,
         )
 
     def draw(self, canvas: Canvas, left: float, top: float, theme: Theme) -> None:
         """Draw title, body and captions."""
         width = self.size[0]
-        middle = left + width / 2
-        canvas.text((middle, top + LINE / 2), self.title, size=TITLE, color=theme.ink)
+        center = left + width / 2
+        canvas.text((center, top + LINE / 2), self.title, size=TITLE, color=theme.ink)
         self.draw_body(canvas, left + (width - self.body[0]) // 2, top + LINE * 1.5, theme)
         below = top + LINE * 1.5 + self.body[1] + 6
-        for line, words in enumerate(self.captions):
-            at = (middle, below + LINE * (line + 0.5))
-            canvas.text(at, words, size=TEXT, color=theme.faint)
+        for line, caption in enumerate(self.captions):
+            at = (center, below + LINE * (line + 0.5))
+            canvas.text(at, caption, size=TEXT, color=theme.faint)
 
 
 @dataclass(frozen=True)
 class CellGrid(TitledPanel):
-    """A grid of numbers in cells, each with its own colour.
+    """A grid of numbers in cells, each with its own color.
 
     Parameters
     ----------
     texts : sequence of rows of str
-        Empty where nothing is written.
+        Empty for cells without text.
     colours : sequence of rows of Colour
     """
 
@@ -98,8 +99,8 @@ class CellGrid(TitledPanel):
 
     @cached_property
     def cell(self) -> int:
-        """The side of a cell: as large as its longest number needs."""
-        longest = max((text_width(word, TEXT) for row in self.texts for word in row), default=0)
+        """The side of a cell in pixels: as large as the longest number needs."""
+        longest = max((text_width(text, TEXT) for row in self.texts for text in row), default=0)
         if longest == 0:
             return max(MIN_CELL, min(CELL, MAP_SIDE // max(len(self.colors), 1)))
         return max(CELL, math.ceil(longest) + 8)
@@ -111,44 +112,54 @@ class CellGrid(TitledPanel):
 
     def draw_body(self, canvas: Canvas, left: float, top: float, theme: Theme) -> None:
         """Draw the cells."""
-        for row, (words, colors) in enumerate(zip(self.texts, self.colors, strict=True)):
-            for column, (word, color) in enumerate(zip(words, colors, strict=True)):
+        for row, (texts, colors) in enumerate(zip(self.texts, self.colors, strict=True)):
+            for column, (text, color) in enumerate(zip(texts, colors, strict=True)):
                 box = (left + column * self.cell, top + row * self.cell, self.cell, self.cell)
-                draw_cell(canvas, box, color, word, theme)
+                draw_cell(canvas, box, color, text, theme)
 
 
 @dataclass(frozen=True)
 class Mosaic(TitledPanel):
-    """Pictures side by side, scaled to fit: the channels of one map."""
+    """Pictures side by side, scaled to fit: the channels of one map.
+
+    Parameters
+    ----------
+    planes : sequence of ndarray of uint8, (h, w) or (h, w, 3)
+    in_a_row : int
+        Pictures in a row; 0 for as many as there are rows.
+    """
 
     planes: Sequence[Values] = field(default=())
     in_a_row: int = 0
 
     @property
     def columns(self) -> int:
-        """Pictures in a row; as many as rows, unless it was said."""
+        """Pictures in a row."""
         return self.in_a_row or math.ceil(math.sqrt(len(self.planes)))
+
+    @property
+    def rows(self) -> int:
+        """Rows of pictures."""
+        return -(-len(self.planes) // self.columns)
 
     @property
     def tile(self) -> tuple[float, float]:
         """The width and height of one picture."""
         height, width = self.planes[0].shape[:2]
-        rows = -(-len(self.planes) // self.columns)
-        scale = MAP_SIDE / max(height * rows, width * self.columns)
-        return max(width * scale, 2), max(height * scale, 2)
+        scale = MAP_SIDE / max(height * self.rows, width * self.columns)
+        return max(width * scale, MIN_TILE), max(height * scale, MIN_TILE)
 
     @property
     def body(self) -> tuple[float, float]:
-        """The width and height of all."""
-        rows = -(-len(self.planes) // self.columns)
-        return self.tile[0] * self.columns, self.tile[1] * rows
+        """The width and height of all pictures."""
+        return self.tile[0] * self.columns, self.tile[1] * self.rows
 
     def draw_body(self, canvas: Canvas, left: float, top: float, theme: Theme) -> None:
         """Draw the pictures."""
-        wide, high = self.tile
-        for place, pixels in enumerate(self.planes):
-            row, column = divmod(place, self.columns)
-            box = (left + column * wide, top + row * high, wide, high)
+        width, height = self.tile
+        for index, pixels in enumerate(self.planes):
+            row, column = divmod(index, self.columns)
+            box = (left + column * width, top + row * height, width, height)
             canvas.picture(box, pixels)
             canvas.rectangle(box, outline=theme.faint)
 
@@ -173,23 +184,23 @@ def draw_cell(
 def make_map_panel(
     title: str, values: Values, *, black: float | None = None, white: float | None = None
 ) -> Panel:
-    """A feature map, (H, W, C): a small grid with its numbers, anything larger as a picture.
+    """Return the panel of a feature map: a small grid with its numbers, or a picture.
 
     Parameters
     ----------
     title : str
     values : ndarray, (H, W, C)
     black, white : float, optional
-        The scale; the least and the largest value where left out.
+        The scale; the smallest and the largest value where left out.
     """
     finite = values[np.isfinite(values)]
     low = float(finite.min()) if black is None else black
     high = float(finite.max()) if white is None else white
-    captions = [format_shape(values.shape), f"black {low:.6g}, white {high:.6g}"]
+    captions = [_format_shape(values.shape), f"black {low:.6g}, white {high:.6g}"]
     if values.shape[2] == 1 and max(values.shape) <= MAX_NUMBERED_CELLS:
         plane = values[:, :, 0]
         colors = [[gray_color(float(value), low, high) for value in row] for row in plane]
-        return CellGrid(title, captions, format_cells(plane), colors)
+        return CellGrid(title, captions, _format_cells(plane), colors)
     levels = to_gray_levels(values, low, high)
     if values.shape[2] == 3:
         return Mosaic(title, captions, [levels])
@@ -200,25 +211,25 @@ def make_map_panel(
 
 
 def make_kernel_panel(title: str, matrix: Values, theme: Theme) -> Panel:
-    """A kernel as a heat map: zero is neutral; small ones with their numbers.
+    """Return the panel of a kernel: a heat map, zero neutral; small kernels with their numbers.
 
     Parameters
     ----------
     matrix : ndarray, (kh, kw), (C, kh, kw) or (C_out, C, kh, kw)
     """
     largest = float(np.abs(matrix).max())
-    captions = [format_shape(matrix.shape), f"{-largest:.4g} to {largest:.4g}, 0 neutral"]
+    captions = [_format_shape(matrix.shape), f"{-largest:.4g} to {largest:.4g}, 0 neutral"]
     planes = matrix.reshape(-1, *matrix.shape[-2:])
     if len(planes) == 1 and max(planes[0].shape) <= MAX_NUMBERED_WEIGHTS:
         plane = planes[0]
         colors = [
             [diverging_color(theme, float(weight), largest) for weight in row] for row in plane
         ]
-        return CellGrid(title, captions, format_cells(plane), colors)
+        return CellGrid(title, captions, _format_cells(plane), colors)
     shown = planes[:MAX_PLANES]
     if len(shown) < len(planes):
         captions.append(f"the first {len(shown)} planes")
-    # Of a layer's weights, a row for each output and a column for each input.
+    # The weights of a layer have a row for each output and a column for each input.
     in_a_row = matrix.shape[1] if matrix.ndim == 4 and len(shown) == len(planes) else 0
     return Mosaic(
         title, captions, [heat_colors(plane, largest, theme) for plane in shown], in_a_row
@@ -226,20 +237,19 @@ def make_kernel_panel(title: str, matrix: Values, theme: Theme) -> Panel:
 
 
 def heat_colors(plane: Values, largest: float, theme: Theme) -> Values:
-    """Weights as colours, (kh, kw) -> (kh, kw, 3)."""
+    """Map weights to colors, (kh, kw) -> (kh, kw, 3) of uint8."""
     return np.array(
         [[diverging_color(theme, float(weight), largest) for weight in row] for row in plane],
         np.uint8,
     )
 
 
-def format_cells(plane: Values) -> list[list[str]]:
-    """Numbers as they are written in cells: as few digits as tell them apart."""
+def _format_cells(plane: Values) -> list[list[str]]:
     return [[format_cell(float(value)) for value in row] for row in plane]
 
 
 def format_cell(value: float) -> str:
-    """One number for a cell, four or five digits where it is no whole one.
+    """Format one number for a cell, with four or five digits where it is not whole.
 
     >>> format_cell(3.0), format_cell(0.0625), format_cell(-1234567.0)
     ('3', '0.0625', '-1.2346e+06')
@@ -251,7 +261,7 @@ def format_cell(value: float) -> str:
     return f"{value:.{5 if abs(value) >= 1 else 4}g}"
 
 
-def format_shape(shape: Sequence[int]) -> str:
-    """A shape, a single channel left out; Pillow's own font has no multiplication sign."""
+def _format_shape(shape: Sequence[int]) -> str:
+    """Format a shape without a single channel; Pillow's own font has no multiplication sign."""
     sizes = shape[:-1] if len(shape) == 3 and shape[2] == 1 else shape
     return "x".join(map(str, sizes))

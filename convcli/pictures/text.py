@@ -1,4 +1,4 @@
-"""Text output: matrices side by side, explanations, and previews in the terminal's half blocks."""
+"""Text output: matrices side by side, explanations, and previews in colors of the terminal."""
 
 from __future__ import annotations
 
@@ -9,40 +9,46 @@ from itertools import zip_longest
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from convcli.engine.explain import Explanation
-from convcli.pictures.panels import format_cell, heat_colors
+from convcli.pictures.panels import Values, format_cell, heat_colors
 from convcli.pictures.theme import LIGHT, Color, ink_for
 
-Values = NDArray[Any]
+HALF_BLOCK = "▀"  # the foreground is the upper pixel, the background the lower one
+RESET = "\x1b[0m"
+MAX_PREVIEW_LINES = 60
+MIN_PREVIEW_COLUMNS = 8  # to which a smaller picture may be enlarged
+CUBE_LEVELS = (0, 95, 135, 175, 215, 255)  # of the 6x6x6 cube of a 256-color terminal
+Block = tuple[str, Sequence[str]]  # a title and lines
 
 
 def format_number(value: float) -> str:
-    """A number with up to six digits, and no minus before a zero."""
+    """Format a number with up to six digits, and no minus before a zero."""
     return f"{value + 0.0:.6g}"
 
 
-def format_rows(plane: Values, marked: Values | None = None) -> list[str]:
-    """The rows of a matrix, its columns flush right; marked numbers stand in brackets."""
-    words = [
-        [
-            f"({format_number(value)})"
-            if marked is not None and marked[row, column]
-            else format_number(value)
-            for column, value in enumerate(values)
-        ]
-        for row, values in enumerate(plane.tolist())
-    ]
-    wide = max(len(word) for row in words for word in row)
-    return ["  ".join(word.rjust(wide) for word in row) for row in words]
+def format_rows(matrix: Values, in_brackets: Values | None = None) -> list[str]:
+    """Format the rows of a matrix, its columns flush right.
+
+    Parameters
+    ----------
+    matrix : ndarray, (rows, columns)
+    in_brackets : ndarray of bool, (rows, columns), optional
+        The numbers to put into brackets.
+    """
+    texts = [[format_number(value) for value in row] for row in matrix.tolist()]
+    if in_brackets is not None:
+        for row, column in np.argwhere(in_brackets):
+            texts[row][column] = f"({texts[row][column]})"
+    width = max(len(text) for row in texts for text in row)
+    return ["  ".join(text.rjust(width) for text in row) for row in texts]
 
 
 def join_side_by_side(
-    blocks: Sequence[tuple[str, Sequence[str]]], signs: Sequence[str], width: int | None = None
+    blocks: Sequence[Block], operators: Sequence[str], width: int | None = None
 ) -> str:
-    """Titled blocks of lines beside each other, a sign between them at half height.
+    """Put titled blocks of lines beside each other, an operator between them at half height.
 
     Where they are wider than `width` they stand one below the other.
 
@@ -52,200 +58,190 @@ def join_side_by_side(
     2 +
     3
     """
-    wides = [max(len(title), *map(len, lines)) for title, lines in blocks]
-    if width is not None and sum(wides) + sum(len(sign) + 2 for sign in signs) > width:
-        heads = ["", *(f"{sign} " for sign in signs)]
-        titled = [f"{head}{title}" for head, (title, _) in zip(heads, blocks, strict=True)]
-        return _one_by_one(
-            [(one, list(lines)) for one, (_, lines) in zip(titled, blocks, strict=True)]
+    widths = [max(len(title), *map(len, lines)) for title, lines in blocks]
+    if width is not None and sum(widths) + sum(len(operator) + 2 for operator in operators) > width:
+        prefixes = ["", *(f"{operator} " for operator in operators)]
+        return _stack(
+            [
+                (f"{prefix}{title}", lines)
+                for prefix, (title, lines) in zip(prefixes, blocks, strict=True)
+            ]
         )
     height = max(len(lines) for _, lines in blocks)
-    parts: list[list[str]] = []
-    for place, (title, lines) in enumerate(blocks):
-        wide = max(len(title), *map(len, lines))
-        parts.append([one.ljust(wide) for one in (title, *lines, *[""] * (height - len(lines)))])
-        if place < len(signs):
-            middle = (height - 1) // 2 + 1
-            parts.append([f" {signs[place] if row == middle else ' ' * len(signs[place])} "
-                          for row in range(height + 1)])  # fmt: skip
-    return "\n".join("".join(row).rstrip() for row in zip_longest(*parts, fillvalue=""))
+    strips: list[list[str]] = []
+    for block_width, (title, lines), operator in zip_longest(widths, blocks, operators):
+        strips.append([line.ljust(block_width) for line in (title, *lines)])
+        strips[-1] += [" " * block_width] * (height - len(lines))
+        if operator is not None:
+            strips.append([" " * (len(operator) + 2)] * (height + 1))
+            strips[-1][(height + 1) // 2] = f" {operator} "
+    return "\n".join("".join(row).rstrip() for row in zip(*strips, strict=True))
 
 
 def format_explanation(
-    trace: Explanation, *, show_channel: bool = False, width: int | None = None
+    explanation: Explanation, *, show_channel: bool = False, width: int | None = None
 ) -> str:
-    """A trace as one would write it down: window, kernel, products, and the sum.
+    """Format an explanation as in a textbook: window, kernel, products, and the sum.
 
-    With `show_channel` the output's channel stands beside its row and column; nothing is wider than
-    `width`, as far as its numbers allow.
+    Parameters
+    ----------
+    explanation : Explanation
+    show_channel : bool
+        Write the output's channel beside its row and column.
+    width : int, optional
+        The most characters a line, as far as the numbers allow.
     """
-    channel = f",{trace.channel}" if show_channel else ""
-    head = f"Y[{trace.at[0]},{trace.at[1]}{channel}]"
-    if trace.op == "maxpool":
-        blocks = [_window_block(trace, channel) for channel in range(len(trace.window))]
-        head += f" = max({trace.slice_text}) = {format_number(trace.value)}"
-        return f"{head}\n\n{_one_by_one(blocks)}"
-    if trace.op == "avgpool":
-        blocks = [_window_block(trace, channel) for channel in range(len(trace.window))]
-        total = f"{format_number(trace.total)} / {trace.divisor}"
-        return (
-            f"{head} = mean({trace.slice_text}) = {total} = {format_number(trace.value)}"
-            f"\n\n{_one_by_one(blocks)}"
-        )
+    channels = range(len(explanation.window))
+    titles = [f"channel {c}" for c in channels] if len(channels) > 1 else [explanation.slice_text]
+    windows: list[Block] = [
+        (titles[c], format_rows(explanation.window[c], explanation.is_padding)) for c in channels
+    ]
+    row, column = explanation.at
+    output = f"Y[{row},{column}{f',{explanation.channel}' if show_channel else ''}]"
+    value = format_number(explanation.value)
+    if explanation.op == "maxpool":
+        return f"{output} = max({explanation.slice_text}) = {value}\n\n{_stack(windows)}"
+    if explanation.op == "avgpool":
+        quotient = f"{format_number(explanation.total)} / {explanation.divisor} = {value}"
+        return f"{output} = mean({explanation.slice_text}) = {quotient}\n\n{_stack(windows)}"
+    return _format_products(explanation, output, windows, width)
+
+
+def _format_products(
+    explanation: Explanation, output: str, windows: Sequence[Block], width: int | None
+) -> str:
+    """Format a convolution: each channel's window * kernel = products, and the sum of all."""
+    several = len(windows) > 1
     planes = [
         join_side_by_side(
             [
-                _window_block(trace, channel),
-                (
-                    "W" if len(trace.window) == 1 else f"W[{channel}]",
-                    format_rows(trace.kernel[channel]),
-                ),
-                ("products", format_rows(trace.products[channel])),
+                window,
+                (f"W[{c}]" if several else "W", format_rows(explanation.kernel[c])),
+                ("products", format_rows(explanation.products[c])),
             ],
             ["*", "="],
             width,
         )
-        for channel in range(len(trace.window))
+        for c, window in enumerate(windows)
     ]
-    bias = f" + {format_number(trace.bias)}" if trace.bias else ""
-    head += f" = sum(W * {trace.slice_text}){bias} = {format_number(trace.value)}"
-    total = f"{_sum(trace)}{bias} = {format_number(trace.value)}"
+    bias = f" + {format_number(explanation.bias)}" if explanation.bias else ""
+    value = format_number(explanation.value)
+    head = f"{output} = sum(W * {explanation.slice_text}){bias} = {value}"
+    terms = [format_number(product) for product in explanation.products.ravel().tolist()]
+    terms = [f"({term})" if term.startswith("-") else term for term in terms]
+    total = f"{' + '.join(terms)}{bias} = {value}"
     if width is not None:
         total = textwrap.fill(total, width, break_long_words=False, break_on_hyphens=False)
     return "\n\n".join([head, *planes, total])
 
 
-def format_matrices(columns_matrix: Values, weights: Values, product: Values) -> str:
-    """im2col at work: the flattened kernels, the columns matrix, and their product."""
-    return join_side_by_side(
-        [
-            (f"W  {_size(weights)}", format_rows(weights)),
-            (f"columns  {_size(columns_matrix)}", format_rows(columns_matrix)),
-            (f"Y  {_size(product)}", format_rows(product)),
-        ],
-        ["@", "="],
-    )
+def format_matrices(columns: Values, weights: Values, product: Values) -> str:
+    """Format the product of im2col: flattened kernels, the columns matrix, and their product."""
+    named = (("W", weights), ("columns", columns), ("Y", product))
+    blocks = [
+        (f"{name}  {'x'.join(map(str, matrix.shape))}", format_rows(matrix))
+        for name, matrix in named
+    ]
+    return join_side_by_side(blocks, ["@", "="])
 
 
-def _window_block(trace: Explanation, channel: int) -> tuple[str, list[str]]:
-    title = trace.slice_text if len(trace.window) == 1 else f"channel {channel}"
-    return title, format_rows(trace.window[channel], trace.is_padding)
-
-
-def _one_by_one(blocks: Sequence[tuple[str, list[str]]]) -> str:
+def _stack(blocks: Sequence[Block]) -> str:
+    """Put titled blocks of lines one below the other."""
     return "\n\n".join("\n".join([title, *lines]) for title, lines in blocks)
 
 
-def _sum(trace: Explanation) -> str:
-    """The products as a sum, a negative one in brackets."""
-    words = [format_number(value) for value in trace.products.ravel().tolist()]
-    return " + ".join(f"({word})" if word.startswith("-") else word for word in words)
-
-
-def _size(matrix: Values) -> str:
-    return "x".join(map(str, matrix.shape))
-
-
-HALF_BLOCK = "▀"  # its ink is the upper pixel, its background the lower one
-MAX_PREVIEW_LINES = 60
-RESET = "\x1b[0m"
-
-
 def has_true_color() -> bool:
-    """Whether the terminal says that it has all colours; otherwise 256 are used."""
+    """Whether the terminal says that it shows all colors; otherwise 256 are used."""
     return os.environ.get("COLORTERM", "") in ("truecolor", "24bit")
 
 
 def has_colors(stream: Any) -> bool:
-    """Whether a preview can be shown: on a terminal that is not dumb, colours not unwanted."""
+    """Whether a stream is a terminal that shows colors, and the user wants them."""
     wanted = not os.environ.get("NO_COLOR") and os.environ.get("TERM", "dumb") != "dumb"
     return bool(stream is not None and stream.isatty() and wanted)
 
 
 def render_preview(pictures: list[Values], columns: int, *, true_color: bool) -> str:
-    """Pictures beside each other as half blocks, to fit a terminal of so many columns.
+    """Render pictures beside each other as half blocks, to fit a terminal.
 
     Parameters
     ----------
     pictures : list of ndarray of uint8, (h, w) or (h, w, 3)
     columns : int
-    all_colours : bool
-        True colour; otherwise the nearest of 256.
+        The terminal's width in characters.
+    true_color : bool
+        Use all colors; otherwise the nearest of 256.
     """
-    wide = max((columns - 2 * (len(pictures) - 1)) // len(pictures), 2)
-    # A tall one is narrowed, so that it does not scroll away.
-    tallest = max(one.shape[0] / one.shape[1] for one in pictures)
-    wide = max(min(wide, int(2 * MAX_PREVIEW_LINES / tallest)), 1)
-    blocks = [render_half_blocks(_fitted(one, wide), true_color=true_color) for one in pictures]
+    width = max((columns - 2 * (len(pictures) - 1)) // len(pictures), 2)
+    # Tall pictures are made narrower, so that they do not scroll out of view.
+    tallest = max(picture.shape[0] / picture.shape[1] for picture in pictures)
+    width = max(min(width, int(2 * MAX_PREVIEW_LINES / tallest)), 1)
+    fitted = [_fit(picture, width) for picture in pictures]
+    blocks = [render_half_blocks(pixels, true_color=true_color) for pixels in fitted]
     height = max(map(len, blocks))
-    widths = [_fitted(one, wide).shape[1] for one in pictures]
-    lines = []
-    for row in range(height):
-        parts = [
-            block[row] if row < len(block) else " " * width
-            for block, width in zip(blocks, widths, strict=True)
-        ]
-        lines.append("  ".join(parts))
-    return "\n".join(lines)
+    for block, pixels in zip(blocks, fitted, strict=True):
+        block.extend([" " * pixels.shape[1]] * (height - len(block)))
+    return "\n".join("  ".join(row) for row in zip(*blocks, strict=True))
 
 
 def render_half_blocks(pixels: Values, *, true_color: bool) -> list[str]:
-    """Pixels, (h, w, 3) with h even, as lines of half blocks."""
+    """Render pixels, (h, w, 3) with h even, as lines of half blocks."""
     lines = []
-    for upper, lower in zip(pixels[::2], pixels[1::2], strict=True):
+    for upper, lower in zip(pixels[::2].tolist(), pixels[1::2].tolist(), strict=True):
         cells = (
-            _code(38, tuple(ink), true_color) + _code(48, tuple(ground), true_color)
-            for ink, ground in zip(upper.tolist(), lower.tolist(), strict=True)
+            _escape_codes(top, bottom, true_color) + HALF_BLOCK
+            for top, bottom in zip(upper, lower, strict=True)
         )
-        lines.append("".join(cell + HALF_BLOCK for cell in cells) + RESET)
+        lines.append("".join(cells) + RESET)
     return lines
 
 
 def render_kernel(matrix: Values, *, true_color: bool) -> str:
-    """A kernel of two axes as cells with its numbers, zero neutral."""
-    largest = float(np.abs(matrix).max())
-    colors = heat_colors(matrix, largest, LIGHT)
-    words = [[format_cell(float(weight)) for weight in row] for row in matrix]
-    wide = max(len(word) for row in words for word in row) + 2
+    """Render a kernel of two axes as colored cells with its numbers, zero neutral."""
+    colors = heat_colors(matrix, float(np.abs(matrix).max()), LIGHT).tolist()
+    texts = [[format_cell(float(weight)) for weight in row] for row in matrix]
+    width = max(len(text) for row in texts for text in row) + 2
     lines = []
-    for row, shades in zip(words, colors.tolist(), strict=True):
-        cells = [
-            f"{_code(38, ink_for(tuple(shade)), true_color)}{_code(48, tuple(shade), true_color)}"
-            f"{word.center(wide)}"
-            for word, shade in zip(row, shades, strict=True)
-        ]
+    for row_texts, row_colors in zip(texts, colors, strict=True):
+        cells = (
+            _escape_codes(ink_for(color), color, true_color) + text.center(width)
+            for text, color in zip(row_texts, row_colors, strict=True)
+        )
         lines.append("".join(cells) + RESET)
     return "\n".join(lines)
 
 
-def _fitted(pixels: Values, wide: int) -> Values:
-    """Pixels as (h, w, 3), no wider than so many columns, their height even."""
+def _fit(pixels: Values, max_width: int) -> Values:
+    """Resize pixels to (h, w, 3), no wider than so many columns, with an even height."""
     image = Image.fromarray(np.ascontiguousarray(pixels)).convert("RGB")
-    width = min(wide, max(image.width, 8))
+    width = min(max_width, max(image.width, MIN_PREVIEW_COLUMNS))
     height = min(max(2 * round(image.height * width / image.width / 2), 2), 2 * MAX_PREVIEW_LINES)
-    kind = Image.Resampling.BOX if width < image.width else Image.Resampling.NEAREST
-    return np.asarray(image.resize((width, height), kind))
+    method = Image.Resampling.BOX if width < image.width else Image.Resampling.NEAREST
+    return np.asarray(image.resize((width, height), method))
 
 
-def _code(layer: int, color: Color, true_color: bool) -> str:
-    """The sequence that sets ink (38) or background (48)."""
+def _escape_codes(foreground: Color, background: Color, true_color: bool) -> str:
+    """The escape sequences that set foreground (38) and background (48)."""
     if true_color:
-        red, green, blue = color
-        return f"\x1b[{layer};2;{red};{green};{blue}m"
-    return f"\x1b[{layer};5;{_nearest(color)}m"
+        return "".join(
+            "\x1b[{};2;{};{};{}m".format(layer, *color)
+            for layer, color in ((38, foreground), (48, background))
+        )
+    return f"\x1b[38;5;{_nearest(foreground)}m\x1b[48;5;{_nearest(background)}m"
 
 
 def _nearest(color: Color) -> int:
-    """The nearest of the 6x6x6 cube and the 24 greys of a 256-colour terminal.
+    """The index of the nearest of a terminal's 256 colors: a cube of 6x6x6, then 24 grays.
 
     >>> _nearest((255, 0, 0)), _nearest((8, 8, 8))
     (196, 232)
     """
-    levels = (0, 95, 135, 175, 215, 255)
-    steps = [min(range(6), key=lambda step: abs(levels[step] - part)) for part in color]
-    cube = tuple(levels[step] for step in steps)
-    grey = min(range(24), key=lambda step: abs(8 + 10 * step - sum(color) / 3))
-    shade = 8 + 10 * grey
-    far_cube = sum((a - b) ** 2 for a, b in zip(cube, color, strict=True))
-    far_grey = sum((shade - part) ** 2 for part in color)
-    return 232 + grey if far_grey < far_cube else 16 + 36 * steps[0] + 6 * steps[1] + steps[2]
+    steps = [min(range(6), key=lambda step: abs(CUBE_LEVELS[step] - channel)) for channel in color]
+    index = min(range(24), key=lambda index: abs(8 + 10 * index - sum(color) / 3))
+    cube_distance = sum(
+        (CUBE_LEVELS[step] - channel) ** 2 for step, channel in zip(steps, color, strict=True)
+    )
+    gray_distance = sum((8 + 10 * index - channel) ** 2 for channel in color)
+    if gray_distance < cube_distance:
+        return 232 + index
+    return 16 + 36 * steps[0] + 6 * steps[1] + steps[2]

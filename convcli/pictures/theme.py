@@ -1,4 +1,4 @@
-"""Every colour and measure of the drawings."""
+"""Every color and measure of the drawings."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from numpy.typing import NDArray
 
 Color: TypeAlias = tuple[int, int, int]
 
-# Measures, in pixels
+# Measures in pixels
 CELL = 34  # a cell with a number in it
 MIN_CELL = 14
 GAP = 28  # between panels
 MARGIN = 20  # around a sheet
-TITLE, TEXT = 15, 12  # sizes of type
-LINE = 18  # from one line of type to the next
+TITLE, TEXT = 15, 12  # font sizes
+LINE = 18  # from one line of text to the next
 
 
 @dataclass(frozen=True, slots=True)
 class Theme:
-    """The colours of one look.
+    """The colors of a drawing.
 
     Parameters
     ----------
     page, ink, faint : Colour
-        The background, text, and what stands back: outlines and padding.
+        The background, text, and what is less important: outlines and padding.
     cell, output : Colour
         An input's cell, and an output's.
     window, current : Colour
-        The cells under the window, and the output being computed.
+        Cells under the window, and the output being computed.
     blank : Colour
-        An output that is still to come.
+        An output that is not yet computed.
     negative, zero, positive : Colour
         The ends and the middle of the scale for weights.
     """
@@ -51,7 +51,7 @@ class Theme:
 
     @property
     def window_on_padding(self) -> Color:
-        """The window's colour where it lies on padding or a gap: paler than on the input."""
+        """The window's color on padding and gaps: paler than on the input."""
         return mix(self.window, self.page, 0.5)
 
 
@@ -84,18 +84,18 @@ DARK = Theme(
 THEMES = {"light": LIGHT, "dark": DARK}
 
 
-def mix(one: Color, other: Color, share: float) -> Color:
-    """A colour that lies `share` of the way from one to another.
+def mix(color: Color, other: Color, share: float) -> Color:
+    """Mix two colors, `share` of them the other.
 
     >>> mix((0, 0, 0), (200, 100, 0), 0.5)
     (100, 50, 0)
     """
-    red, green, blue = (round(a + (b - a) * share) for a, b in zip(one, other, strict=True))
+    red, green, blue = (round(a + (b - a) * share) for a, b in zip(color, other, strict=True))
     return red, green, blue
 
 
 def diverging_color(theme: Theme, value: float, largest: float) -> Color:
-    """The colour of a weight: zero is neutral, `-largest` and `largest` are the ends."""
+    """The color of a weight: zero is neutral, `-largest` and `largest` are the ends."""
     if largest == 0 or value == 0:
         return theme.zero
     end = theme.positive if value > 0 else theme.negative
@@ -103,35 +103,35 @@ def diverging_color(theme: Theme, value: float, largest: float) -> Color:
 
 
 def gray_color(value: float, black: float, white: float) -> Color:
-    """The grey of a value on a scale."""
+    """The gray of a value on a scale."""
     share = 0.5 if white <= black else min(max((value - black) / (white - black), 0.0), 1.0)
     level = round(255 * share)
     return level, level, level
 
 
 def ink_for(color: Color) -> Color:
-    """Black or white, whichever stands out more from a colour: a contrast of 4.58 at least.
+    """Black or white, whichever has more contrast with a color: 4.58 at least.
 
-    By the relative luminance of WCAG 2.2; where it is 0.179 both stand out alike.
+    By the relative luminance of WCAG 2.2; where it is 0.179 both have the same contrast.
     """
     return (0, 0, 0) if luminance(color) > 0.179 else (255, 255, 255)
 
 
 def luminance(color: Color) -> float:
-    """The relative luminance of an sRGB colour, 0 to 1 (WCAG 2.2).
+    """The relative luminance of an sRGB color, 0 to 1 (WCAG 2.2).
 
     >>> luminance((255, 255, 255))
     1.0
     """
-    shares = [part / 255 for part in color]
     red, green, blue = (
-        one / 12.92 if one <= 0.04045 else ((one + 0.055) / 1.055) ** 2.4 for one in shares
+        level / 12.92 if level <= 0.04045 else ((level + 0.055) / 1.055) ** 2.4
+        for level in (channel / 255 for channel in color)
     )
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
 def to_gray_levels(values: NDArray[np.float64], black: float, white: float) -> NDArray[np.uint8]:
-    """Values as grey levels, `black` at 0 and `white` at 255; mid-grey where they are one."""
+    """Values as gray levels, `black` at 0 and `white` at 255; mid-gray where both are equal."""
     if white <= black:
         return np.full(values.shape, 128, np.uint8)
     return np.clip(np.rint((values - black) * (255 / (white - black))), 0, 255).astype(np.uint8)
