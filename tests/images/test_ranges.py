@@ -28,6 +28,15 @@ def test_abs_takes_sizes() -> None:
     np.testing.assert_array_equal(ranged.pixels, [255, 128, 0, 0, 2, 127, 254, 255, 255])
 
 
+@pytest.mark.parametrize(("depth", "white"), [(8, 255), (16, 65535)])
+def test_what_lies_just_outside_counts_as_clipped(depth: int, white: int) -> None:
+    rounded = np.array([-1.0, -0.5, 0.0, white, white + 0.4, white + 1.0])
+    assert quantize(rounded, "clamp", depth).clipped == 2 / 6
+    whole = np.array([-1, 0, white, white + 1], np.int64)
+    assert quantize(whole, "clamp", depth).clipped == 2 / 4
+    assert quantize(whole[1:3], "clamp", depth).note is None
+
+
 def test_offset_puts_zero_at_mid_grey() -> None:
     ranged = quantize(VALUES, "offset", 8)
     np.testing.assert_array_equal(ranged.pixels, [0, 0, 128, 128, 130, 255, 255, 255, 255])
