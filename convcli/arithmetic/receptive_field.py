@@ -40,7 +40,8 @@ class ReceptiveField:
 
     Examples
     --------
-    >>> seen = ReceptiveField.of_input().through(Axis(size=224, kernel=7, stride=2, before=3, after=3))
+    >>> axis = Axis(size=224, kernel=7, stride=2, before=3, after=3)
+    >>> seen = ReceptiveField.of_input().through(axis)
     >>> seen.receptive_field, seen.jump, seen.start
     (7, Fraction(2, 1), Fraction(0, 1))
     """
