@@ -1,18 +1,15 @@
-"""Padding: array -> padded array."""
+"""Padding: what stands beyond the border, for a whole array or for any part of it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from convcli.arithmetic.geometry import Window, effective_kernel
-from convcli.arithmetic.values import NO_PADDING, PADDING_MODES, PaddingLike, as_padding
+from convcli.arithmetic.values import NO_PADDING, PADDING_MODES, PaddingLike, Sides, as_padding
 from convcli.engine.arrays import Array, as_numbers
-from convcli.engine.scratch import input_span
+from convcli.engine.scratch import Scratch
 from convcli.errors import ArgumentError, ShapeError
 
 _NUMPY_MODES: dict[str, Any] = {
@@ -31,7 +28,7 @@ def pad2d(x: ArrayLike, padding: PaddingLike, mode: str = "zero") -> Array:
     ----------
     x : array_like, (..., H, W)
     padding : int, (ph, pw), ((top, bottom), (left, right)) or "valid"
-        In positions. The other names depend on a kernel, so they mean nothing here.
+        In positions. The other names depend on a kernel and mean nothing here.
     mode : {"zero", "reflect", "replicate", "circular", "symmetric"}
         What stands beyond the border. Padding may be wider than the array: reflections and
         repetitions go on.
@@ -51,7 +48,7 @@ def pad2d(x: ArrayLike, padding: PaddingLike, mode: str = "zero") -> Array:
     array([[3, 2, 1, 2, 3, 2, 1]])
     """
     array = as_numbers(x, "x")
-    numpys = numpy_mode(mode)
+    check_padding_mode(mode)
     sides = as_padding(padding)
     if sides == "valid":
         sides = NO_PADDING
@@ -62,120 +59,103 @@ def pad2d(x: ArrayLike, padding: PaddingLike, mode: str = "zero") -> Array:
     if sides == NO_PADDING:
         return array
     leading = [(0, 0)] * (array.ndim - 2)
-    return np.pad(array, [*leading, *sides], mode=numpys)
+    return np.pad(array, [*leading, *sides], mode=_NUMPY_MODES[mode])
 
 
-def padded_positions(size: int, before: int, after: int, mode: str) -> NDArray[np.intp]:
-    """Where each position of a padded axis takes its value from; -1 where it is zero.
-
-    Lets a caller pad a part of an array exactly as `pad2d` pads the whole.
-
-    >>> padded_positions(3, 2, 1, "circular")
-    array([1, 2, 0, 1, 2, 0])
-    >>> padded_positions(3, 1, 1, "zero")
-    array([-1,  0,  1,  2, -1])
-    """
-    positions = np.arange(size, dtype=np.intp)
-    if mode == "zero":
-        return np.pad(positions, (before, after), constant_values=-1)
-    return np.pad(positions, (before, after), mode=numpy_mode(mode))
-
-
-def numpy_mode(mode: str) -> Any:
-    """NumPy's name of a padding mode."""
+def check_padding_mode(mode: str) -> None:
+    """Raise `ArgumentError` for an unknown padding mode."""
     if mode not in _NUMPY_MODES:
         raise ArgumentError(f"padding mode {mode!r} is none of {', '.join(PADDING_MODES)}")
-    return _NUMPY_MODES[mode]
 
 
 class PaddedImage:
-    """An image as it looks with its padding, of which any rows can be had.
+    """An array as it looks with its padding, of which any rows and columns can be copied.
+
+    Nothing is padded as a whole, so the padding takes no memory. Rows and columns are counted from
+    the first padded one.
 
     Parameters
     ----------
-    pixels : ndarray, (H, W, C)
-    shape : Window
+    image : ndarray, (..., H, W)
+    sides : ((top, bottom), (left, right))
     mode : str
-        What stands beyond the border.
+        What stands beyond the border, as in `pad2d`.
 
-    Attributes
-    ----------
-    output : (int, int)
-        Rows and columns of the output.
-    size : (int, int)
-        Rows and columns with the padding.
-    extent : int
-        The rows that one output row sees.
+    Examples
+    --------
+    >>> padded = PaddedImage(np.array([[1, 2, 3]]), ((0, 0), (2, 2)), "reflect")
+    >>> padded.region(range(0, 1), range(1, 5), Scratch())
+    array([[2, 1, 2, 3]])
     """
 
-    def __init__(self, pixels: Array, shape: Window, mode: str) -> None:
-        size = pixels.shape[0], pixels.shape[1]
-        (top, bottom), (left, right) = shape.sides(size)
-        self.pixels = pixels
-        self.output = shape.output(size)
-        self.extent = effective_kernel(shape.kernel[0], shape.dilation[0])
-        self._stride = shape.stride[0]
-        self._left = left
-        self._from_rows = padded_positions(size[0], top, bottom, mode)
-        self._from_columns = padded_positions(size[1], left, right, mode)
-        self.size = len(self._from_rows), len(self._from_columns)
-        self._beyond = np.r_[0:left, left + size[1] : self.size[1]]  # columns of padding alone
-        self._sides = self._from_columns[self._beyond]
+    def __init__(self, image: Array, sides: Sides, mode: str) -> None:
+        check_padding_mode(mode)
+        self.image = image
+        self._sides = sides
+        self._mode = mode
 
-    def height(self, rows: slice) -> int:
-        """How many padded rows these rows of the output see."""
-        seen = input_span(rows, self._stride, self.extent)
-        return int(seen.stop - seen.start)
+    def region(self, rows: range, columns: range, scratch: Scratch) -> Array:
+        """Return some rows and columns: a view where all lie in the image, else a scratch copy."""
+        (row_parts, column_parts) = self._parts(rows, 0), self._parts(columns, 1)
+        if len(row_parts) == len(column_parts) == 1:
+            (_, source_rows), (_, source_columns) = row_parts[0], column_parts[0]
+            if isinstance(source_rows, slice) and isinstance(source_columns, slice):
+                inside: Array = self.image[..., source_rows, source_columns]
+                return inside
+        shape = *self.image.shape[:-2], len(rows), len(columns)
+        target = scratch("padded", shape, self.image.dtype)
+        self.copy_into(target, rows, columns)
+        return target
 
-    def gather(self, rows: slice, band: Array) -> None:
-        """Write what these rows of the output see into a band, (height, columns, C)."""
-        positions = self._from_rows[input_span(rows, self._stride, self.extent)]
-        inner = band[:, self._left : self._left + self.pixels.shape[1]]
-        for start, stop, first in _runs(positions):
-            inner[start:stop] = self.pixels[first : first + stop - start]
-        if positions.min() < 0:
-            inner[positions < 0] = 0
-        if len(self._beyond):
-            band[:, self._beyond] = inner[:, self._sides]
-            band[:, self._beyond[self._sides < 0]] = 0
+    def copy_into(self, target: Array, rows: range, columns: range) -> None:
+        """Copy some rows and columns into a target of any type, (..., rows, columns)."""
+        column_parts = self._parts(columns, 1)
+        for target_rows, source_rows in self._parts(rows, 0):
+            for target_columns, source_columns in column_parts:
+                part = target[..., target_rows, target_columns]
+                if source_rows is None or source_columns is None:
+                    part[...] = 0
+                else:
+                    part[...] = self.image[..., source_rows, :][..., source_columns]
+
+    def _parts(self, padded: range, axis: int) -> list[tuple[slice, slice | Array | None]]:
+        """Cut positions into those inside the image, before it and after it.
+
+        Each part is a slice of `padded`, and where the values come from: a slice of the image's
+        axis, an array of positions on it, or None for zeros.
+        """
+        size, before = self.image.shape[axis - 2], self._sides[axis][0]
+        positions = range(padded.start - before, padded.stop - before, padded.step)
+        inside, source = clip_range(positions, size)
+        parts: list[tuple[slice, slice | Array | None]] = [(inside, source)]
+        for outside in (slice(0, inside.start), slice(inside.stop, len(positions))):
+            found = None
+            if self._mode != "zero":
+                found = source_positions(np.asarray(positions[outside]), size, self._mode)
+            parts.append((outside, found))
+        return [part for part in parts if part[0].start < part[0].stop]
 
 
-def _runs(positions: NDArray[np.intp]) -> Iterator[tuple[int, int, int]]:
-    """Cut positions into runs that follow each other: their bounds, and where they begin.
+def source_positions(positions: NDArray[np.intp], size: int, mode: str) -> NDArray[np.intp]:
+    """Where positions along an axis, maybe beyond the border, take their value from; -1 for zero.
 
-    >>> list(_runs(np.array([-1, 0, 0, 1, 2])))
-    [(1, 2, 0), (2, 5, 0)]
+    >>> source_positions(np.arange(-2, 4), 3, "circular")
+    array([1, 2, 0, 1, 2, 0])
+    >>> source_positions(np.arange(-1, 4), 3, "zero")
+    array([-1,  0,  1,  2, -1])
     """
-    if positions[0] >= 0 and positions[-1] - positions[0] == len(positions) - 1:
-        yield 0, len(positions), int(positions[0])  # the image's own rows, as nearly always
-        return
-    cuts = np.flatnonzero(np.diff(positions) != 1) + 1
-    bounds = [0, *cuts.tolist(), len(positions)]
-    for start, stop in pairwise(bounds):
-        if positions[start] < 0:
-            start += 1  # noqa: PLW2901  # -1, of a row of zeros, is followed by row 0
-        if start < stop:
-            yield start, stop, int(positions[start])
-
-
-def copy_padded(array: Array, rows: range, columns: range, target: Array) -> None:
-    """Copy these rows and columns of the last two axes; zeros where there are none.
-
-    >>> target = np.empty((2, 3))
-    >>> copy_padded(np.array([[1.0, 2.0], [3.0, 4.0]]), range(-1, 1), range(0, 6, 2), target)
-    >>> target
-    array([[0., 0., 0.],
-           [1., 0., 0.]])
-    """
-    (in_rows, of_rows), (in_columns, of_columns) = (
-        clip_range(positions, size)
-        for positions, size in zip((rows, columns), array.shape[-2:], strict=True)
-    )
-    target[..., : in_rows.start, :] = 0
-    target[..., in_rows.stop :, :] = 0
-    target[..., in_rows, : in_columns.start] = 0
-    target[..., in_rows, in_columns.stop :] = 0
-    target[..., in_rows, in_columns] = array[..., of_rows, of_columns]
+    check_padding_mode(mode)
+    if mode == "zero":
+        return np.where((positions >= 0) & (positions < size), positions, -1)
+    if mode == "replicate":
+        return positions.clip(0, size - 1)
+    if mode == "circular":
+        return positions % size
+    # Both reflections repeat: a b c | c b a | a b c ..., without the edge's double a b c | b | a b.
+    period = 2 * size if mode == "symmetric" else max(2 * size - 2, 1)
+    forward = positions % period
+    backward = period - forward - (mode == "symmetric")
+    return np.minimum(forward, backward)
 
 
 def clip_range(positions: range, size: int) -> tuple[slice, slice]:

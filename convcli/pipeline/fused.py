@@ -6,12 +6,11 @@ import math
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 
-from convcli.engine.arrays import round_into
-from convcli.engine.filter2d import PreparedFilter, filter_bands, sum_dtype
+from convcli.engine.arrays import Array
+from convcli.engine.filter2d import FilterPlan, sum_dtype
 from convcli.errors import ArgumentError, GridError
 from convcli.files import atomic_write
 from convcli.grids.npy import map_npy
@@ -20,8 +19,7 @@ from convcli.images.color import to_gray
 from convcli.images.metadata import NO_METADATA
 from convcli.images.quantize import OVERFLOW, Quantized, Quantizer
 from convcli.images.read import MAX_PIXELS
-from convcli.kernels import Kernel
-from convcli.pipeline.operations import prepared_filter
+from convcli.pipeline.operations import plan_step
 from convcli.pipeline.outputs import OutputTarget, format_name, is_image
 from convcli.pipeline.plan import Plan
 from convcli.pipeline.shapes import infer_shapes, preprocessed_shape
@@ -48,14 +46,14 @@ def filter_to_pixels(picture: Picture, plan: Plan, policy: str) -> Iterator[Rend
     depth = picture.depth or 8
     del picture
     for place, step in enumerate(plan.kernels, start=1):
-        filtering = prepared_filter(step, values, plan.method, integer_output=True)
-        ranged = _ranged(filtering, policy, depth)
+        filtering = plan_step(step, values.shape, values.dtype, plan.method, integer_output=True)
+        ranged = _quantize(filtering, values, policy, depth)
         if place == len(plan.kernels):
             del values  # writing takes as much memory again
         yield Rendered(ranged, None, metadata)
 
 
-def _ranged(filtering: PreparedFilter, policy: str, depth: int) -> Quantized:
+def _quantize(filtering: FilterPlan, values: Array, policy: str, depth: int) -> Quantized:
     """Run a filter, and bring its sums into the range of pixels as they come."""
     height, width, *channels = filtering.shape
     shape = height, width, *(channels or [1])
@@ -63,11 +61,11 @@ def _ranged(filtering: PreparedFilter, policy: str, depth: int) -> Quantized:
         lowest, highest = filtering.bounds
         if lowest >= 0 and highest < 2**depth - 0.5:  # as for an average of pixels
             pixels = np.empty(shape, np.uint8 if depth == 8 else np.uint16)
-            filtering.run(lambda rows, sums: round_into(sums, pixels[rows], filtering.bounds))
+            filtering.run_into(values, pixels)
             return Quantized(pixels, policy)
     quantizer = Quantizer(shape, policy, depth)
     with np.errstate(over="ignore", invalid="ignore"):
-        filtering.run(quantizer.add)
+        filtering.run(values, quantizer.add)
     if math.isinf(quantizer.min_value):
         raise ArgumentError(OVERFLOW)
     return quantizer.result()
@@ -104,31 +102,19 @@ def stream_npy(source: str, plan: Plan, target: OutputTarget) -> OutputFile:
     """
     (path,) = target.paths(source)
     (step,) = plan.kernels
-    kernel = cast("Kernel", step.kernel)
     with map_npy(source, plan.max_pixels) as (grid, release):
         if grid.ndim not in (2, 3):
             raise GridError(source, f"must be (H, W) or (H, W, C), not {grid.shape}")
         channels = 1 if grid.ndim == 2 else grid.shape[2]
         infer_shapes(plan, (channels, grid.shape[0], grid.shape[1]))
-        layer = step.layer
-        bands = filter_bands(
-            grid,
-            kernel,
-            bias=kernel.bias,
-            stride=layer.stride,
-            padding=layer.window.sides((grid.shape[0], grid.shape[1])),
-            padding_mode=layer.mode,
-            dilation=layer.dilation,
-            flip=step.flip,
-            method=plan.method,
-            out_dtype=sum_dtype(grid.dtype),
-        )
-        header = {"descr": bands.dtype.str, "fortran_order": False, "shape": bands.shape}
+        filtering = plan_step(step, grid.shape, grid.dtype, plan.method)
+        dtype = sum_dtype(grid.dtype)
+        header = {"descr": dtype.str, "fortran_order": False, "shape": filtering.shape}
         with atomic_write(path) as written:
             np.lib.format.write_array_header_1_0(written, header)
-            for _, band in bands.parts:
+            for _, band in filtering.run_bands(grid, dtype):
                 if not np.isfinite(band).all():
                     raise GridError(source, "holds NaN or infinity, or sums that go beyond floats")
                 written.write(np.ascontiguousarray(band).data)
                 release()
-    return OutputFile(path, bands.shape)
+    return OutputFile(path, filtering.shape)

@@ -11,16 +11,11 @@ from convcli.arithmetic.layers import Layer, crop_margins, group_count, output_c
 from convcli.arithmetic.notation import format_layer
 from convcli.arithmetic.values import Pair
 from convcli.engine.arrays import Array
-from convcli.engine.filter2d import Choice, PreparedFilter, prepare_filter, sum_dtype
+from convcli.engine.filter2d import FilterPlan, FilterSettings, plan_filter, sum_dtype
 from convcli.engine.operations import ACTIVATIONS
-from convcli.engine.scratch import MAX_COLUMNS_BYTES
 from convcli.errors import ArgumentError
 from convcli.kernels import Kernel
-from convcli.parallel import get_threads
 from convcli.pipeline.plan import Step
-
-# Copies of a band that a method makes for its columns, products and sums.
-COPIES = {"im2col": 8, "separable": 5, "fft": 2, "sums": 5}
 
 
 def apply_step(step: Step, inputs: Sequence[Array], method: str) -> Array:
@@ -46,84 +41,41 @@ def apply_step(step: Step, inputs: Sequence[Array], method: str) -> Array:
 
 def convolve(step: Step, values: Array, method: str) -> Array:
     """A kernel over a map: sums in floating point, in the image's own units."""
+    plan = plan_step(step, values.shape, values.dtype, method)
+    sums = np.empty(plan.shape, sum_dtype(values.dtype))
+    plan.run_into(values, sums)
+    return np.atleast_3d(sums)
+
+
+def plan_step(
+    step: Step,
+    shape: Sequence[int],
+    dtype: np.dtype[Any],
+    method: str,
+    *,
+    integer_output: bool = False,
+) -> FilterPlan:
+    """Plan a convolution over a map, (H, W[, C]); `integer_output` where its sums are rounded."""
+    height, width, channels = (*shape, 1)[:3]
     layer = step.layer
-    weights, groups = _weights(step, values.shape[2])
-    if groups > 1:
-        _check_groups(step, method)
-        from convcli.engine.conv2d import conv2d
-
-        maps: Array = conv2d(
-            values.transpose(2, 0, 1),
-            weights[..., ::-1, ::-1] if step.flip else weights,
-            stride=layer.stride,
-            padding=layer.window.sides((values.shape[0], values.shape[1])),
-            dilation=layer.dilation,
-            groups=groups,
-            padding_mode=layer.mode,
-            method="naive" if method == "naive" else "auto",
-        ).transpose(1, 2, 0)
-        return np.asarray(maps + np.asarray(_bias(step), maps.dtype))
-    filtering = prepared_filter(step, values, method)
-    sums = np.empty(filtering.shape, sum_dtype(values.dtype))
-    cube = np.atleast_3d(sums)
-    filtering.run_into(cube)
-    return cube
-
-
-def prepared_filter(
-    step: Step, values: Array, method: str, *, integer_output: bool = False
-) -> PreparedFilter:
-    """A kernel over a map, ready to run; `integer_output` where the sums will be rounded anyway."""
-    layer = step.layer
-    with np.errstate(over="ignore", invalid="ignore"):  # of weights that are beyond its type
-        return prepare_filter(
-            values,
-            _weights(step, values.shape[2])[0],
-            bias=_bias(step),
-            stride=layer.stride,
-            padding=layer.window.sides((values.shape[0], values.shape[1])),
-            padding_mode=layer.mode,
-            dilation=layer.dilation,
-            flip=step.flip,
-            method=method,
-            integer_output=integer_output,
-        )
-
-
-def chosen_method(step: Step, values: Array, method: str) -> tuple[Choice, tuple[int, ...], int]:
-    """How a kernel over a map is computed, the shape of the result, and the threads' scratch bytes.
-
-    Nothing is computed.
-    """
-    weights, groups = _weights(step, values.shape[2])
-    if groups == 1:
-        filtering = prepared_filter(step, values, method)
-        return filtering.choice, filtering.shape, _scratch_bytes(filtering)
-    _check_groups(step, method)
-    size = step.layer.window.output((values.shape[0], values.shape[1]))
-    name = "naive" if method == "naive" else "im2col"
-    shape = *size, len(weights)
-    return Choice(name, f"a layer's weights, in {groups} groups"), shape, 2 * MAX_COLUMNS_BYTES
-
-
-def _scratch_bytes(filtering: PreparedFilter) -> int:
-    """About what all threads hold: a band each, and copies of it that the method makes."""
-    height = filtering.padded.output[0]
-    rows = slice(0, min(filtering.recipe.rows, height))
-    bands = -(-height // rows.stop)
-    _, width = filtering.padded.size
-    values = filtering.padded.height(rows) * width * filtering.padded.pixels.shape[2]
-    copies = COPIES.get(filtering.choice.method, 4)
-    a_band = values * (filtering.recipe.samples.itemsize + copies * filtering.sums.itemsize)
-    return int(a_band * min(get_threads(), bands))
-
-
-def _check_groups(step: Step, method: str) -> None:
-    if method in ("separable", "fft"):
+    weights, groups = _weights(step, channels)
+    if groups > 1 and method in ("separable", "fft"):
         raise ArgumentError(
             f"method {method!r} filters each channel by itself; "
-            f"layer {format_layer(step.layer)!r} sums over some"
+            f"layer {format_layer(layer)!r} sums over some"
         )
+    settings = FilterSettings(
+        bias=_bias(step),
+        stride=layer.stride,
+        padding=layer.window.sides((height, width)),
+        padding_mode=layer.mode,
+        dilation=layer.dilation,
+        flip=step.flip,
+        method=method,
+        groups=groups,
+    )
+    with np.errstate(over="ignore", invalid="ignore"):  # of weights that are beyond its type
+        return plan_filter(shape, dtype, weights, settings, integer_output=integer_output)
 
 
 def convolve_transposed(step: Step, values: Array) -> Array:

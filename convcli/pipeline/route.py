@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from convcli.arithmetic.graph import INPUT, input_indices
 from convcli.arithmetic.notation import format_layer
 from convcli.arithmetic.values import Shape
-from convcli.engine.arrays import Array
 from convcli.engine.filter2d import Choice, sum_dtype
 from convcli.errors import ArgumentError, FileError
-from convcli.images import FrameSource, Header
+from convcli.images import FrameSource
 from convcli.images.read import open_frames
+from convcli.parallel import get_threads
 from convcli.pipeline.fused import can_stream, without_pixel_limit
 from convcli.pipeline.memory import estimate_memory
-from convcli.pipeline.operations import chosen_method
+from convcli.pipeline.operations import plan_step
 from convcli.pipeline.outputs import OutputTarget
 from convcli.pipeline.plan import Plan, Step
 from convcli.pipeline.shapes import MapShapes, has_preprocessing, infer_shapes, preprocessed_shape
@@ -108,14 +108,14 @@ def choose_route(
         film.check_frame(plan.frame)
     height, width, channels = header.shape
     shape = preprocessed_shape(plan, (channels, height, width))
-    standing = _stand_in(header, plan, shape)
+    sums = sum_dtype(header.dtype)
+    dtype = sums if has_preprocessing(plan, header) else header.dtype
     ways = infer_shapes(plan, shape)
     scratch: list[int] = []
-    kernels = [_rehearsed(step, standing, plan, scratch) for step in plan.kernels]
+    kernels = [_plan_kernel(step, shape, dtype, plan, scratch) for step in plan.kernels]
     starts: list[tuple[RouteStep, ...]] = [(one,) for one in kernels] or [()]
     if plan.combine is not None:
         starts = [(*kernels, RouteStep(plan.combine, _rows_first(ways[0].start)))]
-    sums = sum_dtype(standing.dtype)
     return Route(
         shape=_rows_first((channels, height, width)),
         kind=header.dtype.name,
@@ -143,16 +143,19 @@ def _outputs(source: str, target: OutputTarget, channels: Sequence[int]) -> Iter
             yield target.path(source, part)
 
 
-def _rehearsed(step: Step, standing: Array, plan: Plan, scratch: list[int]) -> RouteStep:
-    """A kernel over an input; what a thread needs for it is noted."""
-    choice, shape, held = chosen_method(step, standing, plan.method)
-    scratch.append(held)
-    name = step.kernel.name if step.kernel else ""
-    return RouteStep(name, shape[:2] if shape[2:] == (1,) else shape, choice)
+def _plan_kernel(
+    step: Step, shape: Shape, dtype: np.dtype[Any], plan: Plan, scratch: list[int]
+) -> RouteStep:
+    """Plan a kernel over an input of (C, H, W); what scratch memory it takes is noted."""
+    channels, height, width = shape
+    found = plan_step(step, (height, width, channels), dtype, plan.method)
+    scratch.append(found.scratch_bytes(get_threads()))
+    made = found.shape[:2] if found.shape[2:] == (1,) else found.shape
+    return RouteStep(step.kernel.name if step.kernel else "", made, found.choice)
 
 
 def _rehearsed_layers(
-    plan: Plan, way: MapShapes, kind: np.dtype[np.floating], scratch: list[int]
+    plan: Plan, way: MapShapes, dtype: np.dtype[Any], scratch: list[int]
 ) -> list[RouteStep]:
     """The layers of a map's way."""
     shapes = {INPUT: way.start, **dict(enumerate(way.layers))}
@@ -161,22 +164,9 @@ def _rehearsed_layers(
     for step, inputs, made in zip(plan.layers, places, way.layers, strict=True):
         choice = None
         if step.layer.op == "conv":
-            seen = _nothing(shapes[inputs[0]], kind)
-            choice, _, held = chosen_method(step, seen, plan.method)
-            scratch.append(held)
+            choice = _plan_kernel(step, shapes[inputs[0]], dtype, plan, scratch).choice
         steps.append(RouteStep(format_layer(step.layer), _rows_first(made), choice))
     return steps
-
-
-def _stand_in(header: Header, plan: Plan, shape: Shape) -> Array:
-    """An array that has the shape and type of the prepared input, and takes no memory."""
-    is_float = has_preprocessing(plan, header)
-    return _nothing(shape, sum_dtype(header.dtype) if is_float else header.dtype)
-
-
-def _nothing(shape: Shape, kind: np.dtype[np.generic]) -> Array:
-    channels, height, width = shape
-    return np.broadcast_to(np.zeros((), kind), (height, width, channels))
 
 
 def _rows_first(shape: Shape) -> tuple[int, ...]:

@@ -22,8 +22,9 @@ from support.oracles import (
 import convcli.engine.conv2d.problem as parts
 from convcli.arithmetic.geometry import Window
 from convcli.engine.conv2d import conv2d
-from convcli.engine.conv2d import im2col as laying
-from convcli.engine.conv2d.plan import shares_rows
+from convcli.engine.conv2d import im2col as layout
+from convcli.engine.conv2d.problem import shares_rows
+from convcli.engine.cost import LayerSize
 from convcli.parallel import set_threads
 
 MB = 1 << 20
@@ -55,10 +56,12 @@ def test_columns_laid_by_windows_or_by_rows_in_any_parts_are_the_loops(
     expected += bias[:, np.newaxis, np.newaxis]
     by_rows = shared and geometry.dilation[0] == 1
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(laying, "shares_rows", lambda *_: by_rows)
-        for name, value in zip(("MAX_PART_BYTES", "_POSITIONS", "_LEAST_PARTS"), cut, strict=True):
+        patch.setattr(layout, "shares_rows", lambda *_: by_rows)
+        for name, value in zip(
+            ("MAX_PART_BYTES", "_MIN_PART_POSITIONS", "_MIN_PARTS"), cut, strict=True
+        ):
             patch.setattr(parts, name, value)
-        patch.setattr(parts, "_LEAST_PRODUCTS", 1)
+        patch.setattr(parts, "_MIN_PART_PRODUCTS", 1)
         for kind in (np.float32, np.float64):
             maps = conv2d(
                 x.astype(kind),
@@ -118,10 +121,11 @@ def test_tiles_leave_no_seam(channels: int, size: tuple[int, int], side: int) ->
 
 
 def test_rows_are_shared_where_that_copies_less() -> None:
-    assert shares_rows((1, 3, 64), (112, 112), Window(kernel=(7, 7), stride=(2, 2)), 1)
-    assert not shares_rows((1, 256, 256), (7, 7), Window(kernel=(3, 3)), 1)  # rows too short
-    assert not shares_rows((1, 3, 2), (900, 900), Window(kernel=(301, 301)), 1)  # too many of them
-    assert not shares_rows((1, 3, 64), (99, 99), Window(kernel=(7, 7), dilation=(2, 1)), 1)
+    assert shares_rows(LayerSize(1, 3, 64, (112, 112), Window(kernel=(7, 7), stride=(2, 2))))
+    assert not shares_rows(LayerSize(1, 256, 256, (7, 7), Window(kernel=(3, 3))))  # rows too short
+    many_taps = Window(kernel=(301, 301))
+    assert not shares_rows(LayerSize(1, 3, 2, (900, 900), many_taps))
+    assert not shares_rows(LayerSize(1, 3, 64, (99, 99), Window(kernel=(7, 7), dilation=(2, 1))))
 
 
 @pytest.mark.parametrize(("depth", "size", "side"), [(16, (600, 800), 7), (3, (310, 340), 301)])

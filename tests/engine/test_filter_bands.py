@@ -5,10 +5,11 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from support.filter2d import plan_for
 from support.oracles import MODES, filter_channels, pixels, reals, whole_numbers
 
 from convcli.engine import scratch
-from convcli.engine.filter2d import filter2d, filter_bands, prepare_filter
+from convcli.engine.filter2d import filter2d
 from convcli.kernels import load_kernel
 from convcli.parallel import parallel_for, set_threads
 
@@ -51,8 +52,8 @@ def test_threads_change_no_bit(name: str, dtype: Any) -> None:
     def compute(count: int) -> None:
         set_threads(count)
         results.append(filter2d(image, KERNELS[name], out_dtype=np.float64))
-        bands = filter_bands(image, KERNELS[name], out_dtype=np.float64)
-        results.append(np.concatenate([band for _, band in bands.parts]))
+        bands = plan_for(image, KERNELS[name]).run_bands(image, np.dtype(np.float64))
+        results.append(np.concatenate([band for _, band in bands]))
 
     for count in (1, 2, 3):
         alone(compute, count)
@@ -65,18 +66,18 @@ def test_threads_change_no_bit(name: str, dtype: Any) -> None:
 def test_every_row_is_given_once_and_may_be_overwritten(name: str, count: int) -> None:
     set_threads(count)
     image = pixels(1, 700, 500, 3)
-    prepared = prepare_filter(image, KERNELS[name])
-    seen = np.zeros(prepared.shape[0], int)
-    result = np.empty(prepared.shape)
+    plan = plan_for(image, KERNELS[name])
+    seen = np.zeros(plan.shape[0], int)
+    result = np.empty(plan.shape)
 
     def take(rows: slice, sums: Any) -> None:
-        assert sums.dtype == prepared.sums
-        assert sums.shape == (rows.stop - rows.start, *prepared.shape[1:])
+        assert sums.dtype == plan.sums
+        assert sums.shape == (rows.stop - rows.start, *plan.shape[1:])
         seen[rows] += 1
         result[rows] = sums
         sums[:] = 77
 
-    prepared.run(take)
+    plan.run(image, take)
     assert_array_equal(seen, np.ones(len(seen)))
     assert_array_equal(result, filter2d(image, KERNELS[name], out_dtype=np.float64))
 
@@ -84,10 +85,10 @@ def test_every_row_is_given_once_and_may_be_overwritten(name: str, count: int) -
 @pytest.mark.parametrize("name", KERNELS)
 def test_some_rows_are_those_of_the_whole(name: str) -> None:
     image = pixels(1, 500, 400, 3)
-    prepared = prepare_filter(image, KERNELS[name], stride=(2, 1))
-    whole, part = np.empty(prepared.shape), np.zeros(prepared.shape)
-    prepared.run(whole.__setitem__)
-    prepared.run(part.__setitem__, slice(37, 191))
+    plan = plan_for(image, KERNELS[name], stride=(2, 1))
+    whole, part = np.empty(plan.shape), np.zeros(plan.shape)
+    plan.run(image, whole.__setitem__)
+    plan.run(image, part.__setitem__, slice(37, 191))
     assert_allclose(part[37:191], whole[37:191], atol=1e-6 * np.abs(whole).max())
     assert not part[:37].any()
     assert not part[191:].any()
@@ -96,15 +97,16 @@ def test_some_rows_are_those_of_the_whole(name: str) -> None:
 def test_bands_come_from_the_top_and_leave_no_row_out() -> None:
     set_threads(2)
     image = pixels(1, 1500, 700, 3)
-    bands = filter_bands(image, GAUSSIAN)
-    rows = [rows for rows, _ in bands.parts]
+    bands = plan_for(image, GAUSSIAN).run_bands(image, image.dtype)
+    rows = [rows for rows, _ in bands]
     assert len(rows) > 1
     assert [one.start for one in rows] == [0, *(one.stop for one in rows[:-1])]
     assert rows[-1].stop == 1500
 
 
 def test_what_take_raises_is_raised() -> None:
-    prepared = prepare_filter(pixels(1, 900, 700, 3), GAUSSIAN)
+    image = pixels(1, 900, 700, 3)
+    plan = plan_for(image, GAUSSIAN)
 
     def refuse(rows: slice, _: Any) -> None:
         raise RuntimeError(f"no room for {rows.start}")
@@ -112,7 +114,7 @@ def test_what_take_raises_is_raised() -> None:
     for count in (1, 2):
         set_threads(count)
         with pytest.raises(RuntimeError, match="no room for"):
-            prepared.run(refuse)
+            plan.run(image, refuse)
 
 
 # ---- values that are not finite -----------------------------------------------------------------
@@ -146,7 +148,7 @@ def test_a_weight_of_zero_does_not_see_a_wrong_value() -> None:
 def test_a_layer_keeps_a_wrong_value_in_its_place() -> None:
     image = reals(1, 56, 56, 64).astype(np.float32)
     weights = reals(2, 64, 64, 3, 3)
-    assert prepare_filter(image, weights).choice.method == "winograd"
+    assert plan_for(image, weights).choice.method == "winograd"
     image[20, 20, 3] = np.nan
     result = filter2d(image, weights)
     assert np.isnan(result[19:22, 19:22]).all()
@@ -215,11 +217,11 @@ def test_sums_go_into_a_result_of_any_type(
     image = pixels(3, 50, 31, 3)
     weights = load_kernel(name).matrix
     floats = np.empty((50, 31, 3))
-    prepare_filter(image, weights).run_into(floats)
+    plan_for(image, weights).run_into(image, floats)
     wanted = floats[rows or slice(None)]
     if out is not np.float32:
         wanted = np.clip(np.rint(wanted), np.iinfo(out).min, np.iinfo(out).max)
-    prepared = prepare_filter(image, weights, integer_output=out is not np.float32)
+    plan = plan_for(image, weights, integer_output=out is not np.float32)
     for result in (np.empty(wanted.shape, out), np.empty(wanted.shape[::-1], out).T):
-        prepared.run_into(result, rows)
+        plan.run_into(image, result, rows)
         assert_allclose(result, wanted.astype(out), rtol=1e-6)

@@ -7,17 +7,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
+from support.filter2d import plan_for
 from support.oracles import MODES, filter_channels, pixels, seeds
 
-from convcli.engine.filter2d import filter2d, prepare_filter
-from convcli.engine.filter2d.integer import divide_to_even, smallest_type, sum_bounds, whole_kernel
+from convcli.engine.filter2d import filter2d
+from convcli.engine.filter2d.integer import (
+    as_integer_kernel,
+    divide_to_even,
+    smallest_dtype,
+    sum_bounds,
+)
 from convcli.engine.filter2d.integer_program import (
     IntegerProgram,
     Tap,
-    line,
-    program_of,
-    run_of,
-    scattered,
+    add_line,
+    add_run,
+    add_taps,
+    build_program,
 )
 from convcli.engine.scratch import Scratch
 from convcli.kernels import load_kernel
@@ -65,11 +71,11 @@ def test_a_mean_is_rounded_as_fractions_are(
     image = some_image(seed, size, np.uint8)
     weights = np.random.default_rng(seed + 1).integers(-3, 6, side)
     kernel = weights / divisor
-    whole = whole_kernel(kernel)
+    whole = as_integer_kernel(kernel)
     sums = filter_channels(image, weights, mode=mode, sides=same(kernel))
     expected = [round(Fraction(int(total), divisor)) for total in sums.flat]
     result = filter2d(image, kernel, padding_mode=mode, out_dtype=np.int32)
-    reason = prepare_filter(image, kernel, padding_mode=mode, integer_output=True).choice.reason
+    reason = plan_for(image, kernel, padding_mode=mode, integer_output=True).choice.reason
     if reason.startswith("exact") and whole is not None and whole.divisor is not None:
         assert_array_equal(result.ravel(), expected)
     assert np.abs(result.ravel() - expected).max() <= 1
@@ -96,8 +102,8 @@ def test_kernels_in_daily_use_are_exact_to_the_pixel(spec: str, dtype: Any) -> N
 )
 def test_the_type_is_just_large_enough(total: int, kind: Any) -> None:
     kernel = np.array([[1, total - 3, 2]])
-    prepared = prepare_filter(np.full((3, 5), 255, np.uint8), kernel)
-    assert prepared.sums == kind
+    plan = plan_for(np.full((3, 5), 255, np.uint8), kernel)
+    assert plan.sums == kind
     result = filter2d(np.full((3, 5), 255, np.uint8), kernel, out_dtype=np.int64)
     assert_array_equal(result, np.full((3, 5), 255 * total))
 
@@ -130,8 +136,8 @@ def test_what_hardly_fits_is_clamped(weight: float) -> None:
 
 def test_sums_come_rounded_only_where_that_was_asked_for() -> None:
     box = np.full((3, 3), 1 / 9)
-    assert prepare_filter(pixels(1, 9, 9), box).sums == np.float32
-    assert prepare_filter(pixels(1, 9, 9), box, integer_output=True).sums == np.int16
+    assert plan_for(pixels(1, 9, 9), box).sums == np.float32
+    assert plan_for(pixels(1, 9, 9), box, integer_output=True).sums == np.int16
     assert filter2d(np.eye(3, dtype=np.uint8), box, out_dtype=np.float32)[1, 1] == np.float32(1 / 3)
 
 
@@ -150,8 +156,8 @@ def test_a_line_of_weights_is_their_correlation(weights: list[int], step: int) -
     spread = np.zeros(step * (len(weights) - 1) + 1, int)
     spread[::step] = weights
     for build in (
-        lambda program: line(program, Tap(0), weights, step),
-        lambda program: scattered(
+        lambda program: add_line(program, Tap(0), weights, step),
+        lambda program: add_taps(
             program, Tap(0), {place * step: weight for place, weight in enumerate(weights)}
         ),
     ):
@@ -177,12 +183,12 @@ def test_a_line_of_weights_is_their_correlation(weights: list[int], step: int) -
     ],
 )
 def test_a_line_takes_few_passes(weights: list[int], passes: int) -> None:
-    assert ran(lambda program: line(program, Tap(0), weights, 1))[0] == passes
+    assert ran(lambda program: add_line(program, Tap(0), weights, 1))[0] == passes
 
 
 @given(st.integers(1, 1001))
 def test_neighbours_are_summed_in_about_twice_the_logarithm(count: int) -> None:
-    passes, band, sums = ran(lambda program: run_of(program, Tap(0), count, 1), 1100)
+    passes, band, sums = ran(lambda program: add_run(program, Tap(0), count, 1), 1100)
     assert passes <= 2 * np.log2(count) + 1
     assert sums[0] == band[:count].sum()
     assert sums[-1] == band[-count:].sum()
@@ -193,7 +199,7 @@ def test_a_program_of_a_matrix_is_its_correlation(seed: int, kh: int, kw: int, p
     weights = np.random.default_rng(seed).integers(-2, 3, (kh, kw))
     weights[0, 0] = 1
     band = np.random.default_rng(seed).integers(0, 256, (6, 5 * pixel))
-    program = program_of(weights, 5 * pixel, pixel)
+    program = build_program(weights, 5 * pixel, pixel)
     flat = program.run(band.ravel().copy())
     expected = filter_channels(band.reshape(6, 5, pixel), weights)
     for (row, column, channel), total in np.ndenumerate(expected):
@@ -201,7 +207,7 @@ def test_a_program_of_a_matrix_is_its_correlation(seed: int, kh: int, kw: int, p
 
 
 def test_few_pieces_of_memory_are_enough() -> None:
-    program = program_of(np.ones((15, 15), int), 100, 1)
+    program = build_program(np.ones((15, 15), int), 100, 1)
     scratch = Scratch()
     program.run(np.ones(2000, np.int32), scratch)
     assert len(program.steps) == 10
@@ -212,7 +218,7 @@ def test_few_pieces_of_memory_are_enough() -> None:
 
 
 def test_the_bank_is_of_whole_numbers_but_for_one() -> None:
-    others = [name for name, one in bank().items() if whole_kernel(one.matrix) is None]
+    others = [name for name, one in bank().items() if as_integer_kernel(one.matrix) is None]
     assert others == ["frei-chen-x"]
 
 
@@ -221,7 +227,7 @@ def test_whole_weights_over_a_divisor_are_found_again(
     seed: int, side: int, divisor: int, rest: int
 ) -> None:
     weights = np.random.default_rng(seed).integers(-rest, rest + 1, (side, side))
-    whole = whole_kernel(weights / divisor)
+    whole = as_integer_kernel(weights / divisor)
     if whole is not None:
         assert_allclose(whole.weights * whole.unit, weights / divisor, rtol=1e-14)
     else:
@@ -230,7 +236,7 @@ def test_whole_weights_over_a_divisor_are_found_again(
 
 @pytest.mark.parametrize("kernel", [[[np.pi, 1.0]], [[1.0, 1e-9]], [[0.0]], [[np.inf]], [[1e30]]])
 def test_what_is_not_whole_is_left_to_floats(kernel: Any) -> None:
-    assert whole_kernel(np.array(kernel) * 1.1) is None
+    assert as_integer_kernel(np.array(kernel) * 1.1) is None
 
 
 def test_bounds_are_met_and_not_passed() -> None:
@@ -239,9 +245,9 @@ def test_bounds_are_met_and_not_passed() -> None:
         values = np.array([np.iinfo(dtype).min, np.iinfo(dtype).max]).astype(int)
         sums = [3 * one - 2 * other for one in values for other in values]
         assert sum_bounds(weights, np.dtype(dtype)) == (min(sums), max(sums))
-    assert smallest_type((-(2**15), 2**15 - 1)) == np.int16
-    assert smallest_type((-(2**15) - 1, 0)) == np.int32
-    assert smallest_type((0, 2**31)) is None
+    assert smallest_dtype((-(2**15), 2**15 - 1)) == np.int16
+    assert smallest_dtype((-(2**15) - 1, 0)) == np.int32
+    assert smallest_dtype((0, 2**31)) is None
 
 
 @pytest.mark.parametrize("divisor", [2, 3, 4, 9, 225, 256])

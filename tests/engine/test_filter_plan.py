@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
+from support.filter2d import plan_for
 from support.oracles import (
     Geometry,
     filter_channels,
@@ -16,12 +17,12 @@ from support.oracles import (
 )
 
 from convcli.arithmetic.geometry import Window
-from convcli.engine.filter2d import choose_method, filter2d, prepare_filter
+from convcli.engine.filter2d import choose_method, filter2d
 from convcli.engine.filter2d.fft import fast_length, tile_lengths
 from convcli.engine.filter2d.im2col import BandedLayout, banded_layout, banded_weights
 from convcli.engine.filter2d.plan import candidates
 from convcli.engine.filter2d.problem import FilterProblem
-from convcli.engine.filter2d.separable import separate
+from convcli.engine.filter2d.separable import factorize
 from convcli.kernels import load_kernel
 from convcli.kernels.bank import bank
 
@@ -48,7 +49,7 @@ def test_all_methods_agree_for_every_kernel(spec: str) -> None:
     planes = np.moveaxis(PICTURE, 2, 0)
     exact = np.stack([scipy_correlate(plane, kernel, "replicate") for plane in planes], axis=-1)
     largest = 255 * np.abs(kernel).sum()
-    methods = ["auto", "im2col", "fft", *(["separable"] if separate(kernel) else [])]
+    methods = ["auto", "im2col", "fft", *(["separable"] if factorize(kernel) else [])]
     for method in methods:
         sums = filter2d(PICTURE, kernel, method=method, out_dtype=np.float64)
         assert_allclose(sums, exact, atol=2e-6 * largest, err_msg=method)
@@ -82,21 +83,21 @@ def test_every_candidate_computes_the_window(
     exact = filter_channels(image, kernel, stride=geometry.stride, dilation=geometry.dilation)
     task = FilterProblem(kernel, shape, np.dtype(dtype), size, channels)
     for candidate in candidates(task):
-        recipe = candidate.recipe()
-        correlate = recipe.hire()
-        for first in range(0, len(exact), recipe.rows):
-            rows = exact[first : first + recipe.rows]
+        algorithm = candidate.make_algorithm()
+        correlate = algorithm.make_filter()
+        for first in range(0, len(exact), algorithm.rows):
+            rows = exact[first : first + algorithm.rows]
             seen = first * shape.stride[0], (len(rows) - 1) * shape.stride[0] + extent[0]
-            band = image[seen[0] : sum(seen)].astype(recipe.samples)
+            band = image[seen[0] : sum(seen)].astype(algorithm.band_dtype)
             sums = correlate(band)
-            assert sums.dtype == recipe.sums
+            assert sums.dtype == algorithm.sums
             assert_allclose(sums, rows, rtol=1e-5, atol=2e-3, err_msg=candidate.choice.reason)
 
 
 @pytest.mark.parametrize(("side", "channels"), [(31, 1), (31, 3), (63, 4), (101, 1), (101, 3)])
 def test_large_kernels_go_through_the_spectrum_tile_by_tile(side: int, channels: int) -> None:
     image, kernel = pixels(1, 110, 600, channels), reals(2, side, side)
-    assert prepare_filter(image, kernel).choice.method == "fft"
+    assert plan_for(image, kernel).choice.method == "fft"
     planes = np.moveaxis(image, 2, 0).astype(float)
     exact = np.stack([scipy_correlate(plane, kernel, "reflect") for plane in planes], axis=-1)
     result = filter2d(image, kernel, padding_mode="reflect", out_dtype=np.float64)
@@ -145,32 +146,32 @@ def test_factors_go_with_any_step(
 )
 def test_the_choice_says_why(kernel: Any, method: str, reason: str) -> None:
     weights = load_kernel(kernel).matrix if isinstance(kernel, str) else kernel
-    choice = prepare_filter(np.zeros((3000, 400, 3), np.uint8), weights).choice
+    choice = plan_for(np.zeros((3000, 400, 3), np.uint8), weights).choice
     assert choice.method == method
     assert choice.reason.startswith(reason)
 
 
 def test_what_was_asked_for_is_done() -> None:
     for method in ("im2col", "separable", "fft", "naive"):
-        choice = prepare_filter(np.zeros((9, 9)), np.ones((3, 3)), method=method).choice
+        choice = plan_for(np.zeros((9, 9)), np.ones((3, 3)), method=method).choice
         assert (choice.method, choice.reason) == (method, "asked for")
 
 
 def test_the_short_form_agrees_with_the_plan_for_a_picture() -> None:
     image = np.broadcast_to(np.uint8(0), (3000, 4000, 3))
     for name, kernel in bank().items():
-        chosen = prepare_filter(image, kernel.matrix, padding="valid").choice.method
-        assert choose_method(kernel.matrix) == chosen, name
+        chosen = plan_for(image, kernel.matrix, padding="valid").choice.method
+        assert choose_method(kernel.matrix).method == chosen, name
 
 
 def test_the_spectrum_takes_over_once_and_its_cost_stays_flat() -> None:
     sides = range(3, 64, 2)
-    chosen = [choose_method(reals(side, side, side)) for side in sides]
+    chosen = [choose_method(reals(side, side, side)).method for side in sides]
     assert chosen == sorted(chosen, key=["im2col", "fft"].index)
     assert set(chosen) == {"im2col", "fft"}
     first = sides[chosen.index("fft")]
     costs = {
-        side: min(one.cost for one in candidates(problem_of(reals(side, side, side))))
+        side: min(one.cost_s for one in candidates(problem_of(reals(side, side, side))))
         for side in (first, 2 * first, 4 * first)
     }
     assert 9 < first < 15
@@ -180,7 +181,8 @@ def test_the_spectrum_takes_over_once_and_its_cost_stays_flat() -> None:
 
 def test_of_rank_one_the_factors_are_taken_until_the_spectrum_is_cheaper() -> None:
     chosen = [
-        choose_method(np.outer(1 + reals(1, side) ** 2, reals(2, side))) for side in (5, 9, 31, 201)
+        choose_method(np.outer(1 + reals(1, side) ** 2, reals(2, side))).method
+        for side in (5, 9, 31, 201)
     ]
     assert chosen == ["separable", "separable", "separable", "fft"]
 
@@ -189,7 +191,7 @@ def test_floats_are_never_summed_in_integers() -> None:
     box = np.full((9, 9), 1 / 81)
     for dtype in (np.float32, np.int32):
         image = np.zeros((90, 90, 3), dtype)
-        assert prepare_filter(image, box).choice.reason == "rank 1, 2×9 taps instead of 81"
+        assert plan_for(image, box).choice.reason == "rank 1, 2×9 taps instead of 81"
 
 
 # ---- the layouts -------------------------------------------------------------------------------

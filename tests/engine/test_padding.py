@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import ndimage
 from support.oracles import MODES, SCIPY_MODES, pad, pairs, pixels, seeds, source, whole_numbers
 
-from convcli.engine.padding import pad2d, padded_positions
+from convcli.engine.padding import pad2d, source_positions
 from convcli.errors import ArgumentError, ShapeError
 
 modes = st.sampled_from(MODES)
@@ -28,7 +28,7 @@ def test_positions_tell_where_each_padded_value_comes_from(
 ) -> None:
     before, after = sides
     expected = [source(place, size, mode) for place in range(-before, size + after)]
-    positions = padded_positions(size, before, after, mode)
+    positions = source_positions(np.arange(-before, size + after), size, mode)
     assert positions.tolist() == [-1 if place is None else place for place in expected]
 
 
@@ -97,7 +97,7 @@ def test_an_unknown_mode_is_refused_with_the_known_ones() -> None:
     with pytest.raises(ArgumentError, match="'mirror' is none of zero, reflect, replicate, circ"):
         pad2d([[1]], 1, "mirror")
     with pytest.raises(ArgumentError, match="'mirror' is none of"):
-        padded_positions(1, 1, 1, "mirror")
+        source_positions(np.arange(-1, 2), 1, "mirror")
 
 
 def test_an_unknown_mode_is_refused_where_nothing_is_padded() -> None:

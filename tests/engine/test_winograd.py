@@ -13,9 +13,9 @@ from support.peers import require_peer
 import convcli.engine.conv2d.winograd as room
 from convcli.arithmetic.geometry import Window, window
 from convcli.engine.conv2d import conv2d
-from convcli.engine.conv2d.plan import layer_method
-from convcli.engine.conv2d.problem import ConvProblem
-from convcli.engine.conv2d.winograd import TILES, run_winograd, transform
+from convcli.engine.conv2d.problem import WINOGRAD_TILES as TILES
+from convcli.engine.conv2d.problem import ConvProblem, choose_layer_method
+from convcli.engine.conv2d.winograd import run_winograd, transform
 from convcli.errors import ArgumentError
 from convcli.parallel import set_threads
 
@@ -36,7 +36,7 @@ def one_thread_again() -> Iterator[None]:
 def tiled(x: Any, weight: Any, tile: tuple[int, int], padding: Any, mode: str = "zero") -> Any:
     """Maps by tiles of this size, whatever they would cost."""
     shape = window(weight.shape[2:], padding=padding)
-    layer = ConvProblem.over(x, weight, None, shape, mode=mode)
+    layer = ConvProblem(x, weight, None, shape, mode=mode)
     maps = np.full((len(x), len(weight), *layer.output), np.nan, np.float32)
     assert run_winograd(layer, tile, maps) == []
     return maps
@@ -98,7 +98,9 @@ def test_tiles_of_any_size_are_the_loops(
     x = reals(seed, n, c_in, *size).astype(np.float32)
     weight = reals(seed + 1, c_out, c_in, *kernel).astype(np.float32)
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in zip(("_BLOCK_BYTES", "_FILTERS", "_ROWS"), cut, strict=True):
+        for name, value in zip(
+            ("_BLOCK_BYTES", "_BLOCK_FILTERS", "_MIN_BLOCK_ROWS"), cut, strict=True
+        ):
             patch.setattr(room, name, value)
         maps = tiled(x, weight, tile, padding, mode)
     assert_near(maps, x, weight, sides=padding, mode=mode)
@@ -175,7 +177,7 @@ def badly_scaled(kind: str, seed: int) -> tuple[Any, Any]:
 @pytest.mark.parametrize("tile", list(product(TILES[3], TILES[3])))
 def test_digits_are_lost_within_what_is_promised(kind: str, tile: tuple[int, int]) -> None:
     x, weight = badly_scaled(kind, 5)
-    layer = ConvProblem.over(x, weight, None, window(3, padding=1))
+    layer = ConvProblem(x, weight, None, window(3, padding=1))
     maps = np.empty((1, 4, 13, 14), np.float32)
     if run_winograd(layer, tile, maps):  # squares that overflow are taken for infinite values
         assert kind == "huge"
@@ -202,7 +204,7 @@ def test_what_is_no_number_spreads_as_far_as_the_kernel(
     value: float, place: tuple[int, ...], cut: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(room, "_BLOCK_BYTES", cut)
-    monkeypatch.setattr(room, "_ROWS", 1)
+    monkeypatch.setattr(room, "_MIN_BLOCK_ROWS", 1)
     x = reals(1, 2, 4, 13, 16).astype(np.float32)
     weight = np.abs(reals(2, 5, 4, 3, 3)).astype(np.float32) / 8
     x[place] = value
@@ -264,7 +266,7 @@ def test_where_it_cannot_be_taken_it_says_why(
     with pytest.raises(ArgumentError, match=f"'winograd' cannot compute this layer: {reason}"):
         conv2d(x, weight, method="winograd", **asked)
     shape = window(kernel, **{key: asked[key] for key in asked if key != "groups"})
-    way = layer_method(x.shape, weight.shape, shape, dtype, groups=groups)
+    way = choose_layer_method(x.shape, weight.shape, shape, dtype, groups=groups)
     assert way.name == "im2col"
     assert reason in way.reason
 
@@ -282,7 +284,7 @@ def test_it_is_chosen_where_its_products_are_worth_its_transforms(
     images: Any, filters: Any, name: str
 ) -> None:
     shape = Window(kernel=(3, 3), padding=((1, 1), (1, 1)))
-    assert layer_method(images, filters, shape, np.float32).name == name
+    assert choose_layer_method(images, filters, shape, np.float32).name == name
 
 
 def test_auto_keeps_the_digits_of_float64() -> None:

@@ -9,7 +9,7 @@ import click
 
 from convcli.cli.options import SPEC, json_option
 from convcli.cli.output import escape_control, format_json, format_table, print_data
-from convcli.engine.filter2d.plan import choose
+from convcli.engine.filter2d import choose_method
 from convcli.kernels import Kernel, load_kernel
 from convcli.kernels.bank import bank
 from convcli.kernels.parametric import FAMILIES
@@ -79,7 +79,7 @@ def kernel_text(kernel: Kernel, stream: Any) -> str:
         facts.append(f"bias {kernel.bias:.10g}")
     lines = [", ".join(facts)]
     lines += [f"{what}: {escape_control(text)}" for what, text in _words(kernel) if text]
-    choice = choose(kernel)
+    choice = choose_method(kernel)
     lines.append(f"over a photograph: {choice.method}, {choice.reason}")
     return "\n".join(lines) + "\n\n" + (_cells(kernel, stream) or matrix_text(kernel))
 

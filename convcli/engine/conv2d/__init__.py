@@ -14,12 +14,13 @@ from convcli.arithmetic.geometry import window
 from convcli.arithmetic.values import PaddingLike
 from convcli.engine.arrays import Array, as_batch, as_bias, as_filters, as_real, like_batch
 from convcli.engine.conv2d.im2col import ColumnLayout
-from convcli.engine.conv2d.plan import LayerMethod, layer_method
-from convcli.engine.conv2d.problem import ConvProblem, Part
+from convcli.engine.conv2d.problem import ConvProblem, Part, choose_layer_method
 from convcli.engine.conv2d.winograd import run_winograd
 from convcli.engine.naive import conv2d_naive
 from convcli.errors import ArgumentError
 from convcli.parallel import parallel_for
+
+__all__ = ["METHODS", "conv2d"]
 
 METHODS = ("auto", "im2col", "winograd", "naive")
 
@@ -51,7 +52,8 @@ def conv2d(
     method : {"auto", "im2col", "winograd", "naive"}
         `im2col` is one product of matrices. `winograd` needs fewer products, and can be had in
         float32 for a kernel of 3 (3x3, 3x1 or 1x3), stride 1, dilation 1 and one group. `auto` is
-        the one of the two that costs less (`layer_method` says which); `naive` is `conv2d_naive`.
+        the one of the two that costs less (`choose_layer_method` says which); `naive` is
+        `conv2d_naive`.
 
     Returns
     -------
@@ -68,10 +70,10 @@ def conv2d(
     Notes
     -----
     In float32 `im2col` is off by some 1e-6 of the largest `sum(abs(x * weight))` over a window, and
-    `winograd` by up to 1e-5 of it: with weights of either sign, 2e-5 of the largest output. What is
-    infinite or no number reaches the same outputs whatever the method.
+    `winograd` by up to 1e-5 of it: with weights of either sign, 2e-5 of the largest output. NaN and
+    infinity reach the same outputs whatever the method.
 
-    Each thread works in memory of its own: a few MB, and what one row of a wide image asks for.
+    Each thread works in memory of its own: a few MB, and what one row of a wide image needs.
 
     Examples
     --------
@@ -94,41 +96,38 @@ def conv2d(
     array = as_real(x, "x")
     images = as_batch(array)
     filters = as_filters(weight, images.shape[1], groups).astype(images.dtype, copy=False)
-    shape = window(filters.shape[-2:], stride=stride, padding=padding, dilation=dilation)
+    opened = window(filters.shape[-2:], stride=stride, padding=padding, dilation=dilation)
     offsets = None if bias is None else as_bias(bias, len(filters)).astype(images.dtype)
-    layer = ConvProblem.over(images, filters, offsets, shape, groups=groups, mode=padding_mode)
-    way = layer_method(
-        images.shape, filters.shape, shape, images.dtype, groups=groups, method=method
+    problem = ConvProblem(images, filters, offsets, opened, groups=groups, mode=padding_mode)
+    chosen = choose_layer_method(
+        images.shape, filters.shape, opened, images.dtype, groups=groups, method=method
     )
-    return like_batch(convolve(layer, way), array)
-
-
-def convolve(layer: ConvProblem, way: LayerMethod) -> Array:
-    """(N, C_in, H, W) -> (N, C_out, oh, ow)."""
-    count, c_out = len(layer.images), len(layer.filters)
-    maps = np.empty((count, c_out, *layer.output), layer.images.dtype)
-    if way.tile is None:
-        run_im2col(layer, maps)
+    maps = np.empty((len(images), len(filters), *problem.output), images.dtype)
+    if chosen.tile is None:
+        run_im2col(problem, maps)
     else:
-        run_im2col(layer, maps, run_winograd(layer, way.tile, maps))
-    return maps
+        nonfinite = run_winograd(problem, chosen.tile, maps)
+        run_im2col(problem, maps, nonfinite)
+    return like_batch(maps, array)
 
 
-def run_im2col(layer: ConvProblem, maps: Array, parts: Sequence[Part] | None = None) -> None:
-    """Pad, columns, matmul, reshape: fill `maps`, or only some parts of them."""
-    laying = ColumnLayout(layer)
-    weights, offsets = laying.weights, laying.offsets  # (G, [1,] C_out/G, K)
+def run_im2col(problem: ConvProblem, maps: Array, parts: Sequence[Part] | None = None) -> None:
+    """Pad, columns, matmul, reshape: fill (N, C_out, oh, ow) maps, or only some parts of them."""
+    layout = ColumnLayout(problem)
+    weights, bias = layout.weights, layout.bias  # (G, [1,] C_out/G, K)
 
-    def hire() -> Callable[[Part], None]:
-        pad_and_lay = laying.hire()
+    def make_worker() -> Callable[[Part], None]:
+        pad_and_unroll = layout.make_columns()
 
         def work(part: Part) -> None:
-            columns = pad_and_lay(part)  # (G, [oh,] K, L)
-            products = laying.target(maps, part)  # (G, [oh,] C_out/G, L): the maps, reshaped
+            columns = pad_and_unroll(part)  # (G, [oh,] K, L)
+            products = layout.target(maps, part)  # (G, [oh,] C_out/G, L): the maps, reshaped
             np.matmul(weights[..., part.filters, :], columns, out=products)
-            if offsets is not None:
-                products += offsets[..., part.filters, :]
+            if bias is not None:
+                products += bias[..., part.filters, :]
 
         return work
 
-    parallel_for(hire, layer.parts(shared=laying.shares) if parts is None else parts)
+    has_shared_rows = layout.has_shared_rows
+    parts = problem.parts(has_shared_rows=has_shared_rows) if parts is None else parts
+    parallel_for(make_worker, parts)

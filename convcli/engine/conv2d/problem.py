@@ -1,26 +1,39 @@
-"""One convolution of a network, with everything known that its ways of computing need."""
+"""A convolution of a network: its arrays and sizes, its parts, and the method that computes it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from itertools import product
-from typing import NamedTuple
+from math import prod
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import DTypeLike
 
 from convcli.arithmetic.geometry import Window, effective_kernel
 from convcli.arithmetic.values import Pair
 from convcli.engine.arrays import Array
-from convcli.engine.padding import copy_padded, numpy_mode, pad2d
+from convcli.engine.cost import (
+    NARROW,
+    LayerSize,
+    im2col_rows_s,
+    im2col_windows_s,
+    winograd_s,
+)
+from convcli.engine.padding import PaddedImage, check_padding_mode
 from convcli.engine.scratch import Scratch, input_span, split_range
+from convcli.errors import ArgumentError
 
-MAX_PART_BYTES = 2 << 20  # what the columns of one part may take
-_PRODUCTS = 25_000_000  # of one part: they take 0.4 ms, and what is around them 0.04 ms
-_LEAST_PARTS = 4  # for as many threads, by filters too where there are few positions ...
-_LEAST_PRODUCTS = 4_000_000  # ... as long as each part has so many
-_POSITIONS = 256  # of one part: narrower matrices are slow to multiply
+WINOGRAD_TILES = {1: (1,), 3: (2, 4)}  # taps along an axis: the outputs that a tile may have there
+MAX_PART_BYTES = 2 << 20  # of the columns of one part
+_PART_PRODUCTS = 25_000_000  # they take 0.4 ms, and what is around them 0.04 ms
+_MIN_PARTS = 4  # for as many threads, by filters too where there are few positions ...
+_MIN_PART_PRODUCTS = 4_000_000  # ... as long as each part has so many
+_MIN_PART_POSITIONS = 256  # narrower matrices are slow to multiply
 
 
 class Part(NamedTuple):
-    """A part of a layer's output: of one image, some rows, columns and filters."""
+    """A part of the output: of one image, some rows, columns and filters."""
 
     image: int
     rows: slice
@@ -28,37 +41,30 @@ class Part(NamedTuple):
     filters: slice
 
 
-@dataclass(frozen=True, slots=True)
 class ConvProblem:
-    """Images, filters and how the ones slide over the others.
+    """Images, filters, and how the filters slide over the images.
 
     Parameters
     ----------
     images : ndarray, (N, C_in, H, W)
-        With their padding, but for zeros: those are cheaper to write where they are met.
-    start : (int, int)
-        The row and column of the images where the first window starts; negative in such zeros.
-    output : (int, int)
-        The output's rows and columns.
+        Without their padding.
     filters : ndarray, (C_out, C_in / groups, kh, kw)
-        Of the type of the images.
+        Of the images' type.
     bias : ndarray, (C_out,), or None
         Likewise.
     window : Window
     groups : int
+    mode : str
+        What stands beyond the border.
+
+    Attributes
+    ----------
+    output : (int, int)
+        The output's rows and columns.
     """
 
-    images: Array
-    start: Pair
-    output: Pair
-    filters: Array
-    bias: Array | None
-    window: Window
-    groups: int
-
-    @classmethod
-    def over(
-        cls,
+    def __init__(
+        self,
         images: Array,
         filters: Array,
         bias: Array | None,
@@ -66,58 +72,164 @@ class ConvProblem:
         *,
         groups: int = 1,
         mode: str = "zero",
-    ) -> ConvProblem:
-        """A layer over images that are not padded yet; `mode` says what goes beyond them."""
-        numpy_mode(mode)  # raises for an unknown one
+    ) -> None:
+        check_padding_mode(mode)
         size = images.shape[-2], images.shape[-1]
-        sides = window.sides(size)
-        start = -sides[0][0], -sides[1][0]
-        if mode != "zero":
-            images, start = pad2d(images, sides, mode), (0, 0)
-        return cls(images, start, window.output(size), filters, bias, window, groups)
+        self.images, self.filters, self.bias = images, filters, bias
+        self.window, self.groups = window, groups
+        self.output = window.output(size)
+        self._sides, self._mode = window.sides(size), mode
 
-    def seen(self, image: int, rows: slice, columns: slice, scratch: Scratch) -> Array:
-        """What these rows and columns of the output see: (C_in, ...), zeros beyond the border."""
-        met = []
+    @property
+    def size(self) -> LayerSize:
+        """What the cost depends on."""
+        (batch, c_in, *_), c_out = self.images.shape, len(self.filters)
+        itemsize = self.images.itemsize
+        return LayerSize(batch, c_in, c_out, self.output, self.window, self.groups, itemsize)
+
+    def padded(self, image: int) -> PaddedImage:
+        """One image with its padding."""
+        return PaddedImage(self.images[image], self._sides, self._mode)
+
+    def input_region(self, image: int, rows: slice, columns: slice, scratch: Scratch) -> Array:
+        """What the windows of these rows and columns of the output contain: (C_in, ...)."""
+        seen = []
         for axis, outputs in enumerate((rows, columns)):
             extent = effective_kernel(self.window.kernel[axis], self.window.dilation[axis])
             span = input_span(outputs, self.window.stride[axis], extent)
-            met.append(range(self.start[axis] + span.start, self.start[axis] + span.stop))
-        if all(
-            one.start >= 0 and one.stop <= size
-            for one, size in zip(met, self.images.shape[-2:], strict=True)
-        ):
-            inside: Array = self.images[image]
-            return inside[:, met[0].start : met[0].stop, met[1].start : met[1].stop]
-        target = scratch("padded", (self.images.shape[1], *map(len, met)), self.images.dtype)
-        copy_padded(self.images[image], met[0], met[1], target)
-        return target
+            seen.append(range(span.start, span.stop))
+        return self.padded(image).region(seen[0], seen[1], scratch)
 
-    def parts(self, *, shared: bool) -> list[Part]:
+    def parts(self, *, has_shared_rows: bool) -> list[Part]:
         """Cut the output so that the columns of each part stay small.
 
         However many threads there are, the parts are the same, and so are their sums. A part has
         whole rows or, unless windows share the columns of rows, lies within one.
         """
-        (count, c_in, *_), (oh, ow) = self.images.shape, self.output
+        (batch, c_in, *_), (oh, ow) = self.images.shape, self.output
         kh, kw = self.window.kernel
         row_bytes = self.images.itemsize * c_in * kw  # that a position adds to each row of columns
-        parts, most = self._fair_share(count * oh * ow)
-        if shared:
+        parts, positions = self._fair_share(batch * oh * ow)
+        if has_shared_rows:
             columns = min(ow, max(MAX_PART_BYTES // (2 * kh * row_bytes), 1))
             rows = (MAX_PART_BYTES // (columns * row_bytes) - kh) // self.window.stride[0] + 1
         else:
             columns = min(ow, max(MAX_PART_BYTES // (kh * row_bytes), 1))
             rows = MAX_PART_BYTES // (columns * kh * row_bytes)
-        rows = max(min(rows, most // columns), 1)
-        places = list(product(range(count), split_range(oh, rows), split_range(ow, columns)))
+        rows = max(min(rows, positions // columns), 1)
+        regions = list(product(range(batch), split_range(oh, rows), split_range(ow, columns)))
         per_group = len(self.filters) // self.groups
-        filters = list(split_range(per_group, -(-per_group * len(places) // parts) or 1))
-        return [Part(n, down, across, some) for n, down, across in places for some in filters]
+        filters = list(split_range(per_group, -(-per_group * len(regions) // parts) or 1))
+        return [Part(n, down, across, some) for n, down, across in regions for some in filters]
 
     def _fair_share(self, positions: int) -> tuple[int, int]:
         """How many parts there must be, and how many positions each may have."""
         products = positions * self.filters.size
-        least = min(_LEAST_PARTS, products // _LEAST_PRODUCTS) or 1
-        parts = max(products // _PRODUCTS, least)
-        return least, max(-(-positions // parts), _POSITIONS)
+        least = min(_MIN_PARTS, products // _MIN_PART_PRODUCTS) or 1
+        parts = max(products // _PART_PRODUCTS, least)
+        return least, max(-(-positions // parts), _MIN_PART_POSITIONS)
+
+
+class LayerMethod(NamedTuple):
+    """A way to compute a layer.
+
+    Parameters
+    ----------
+    name : {"im2col", "winograd"}
+    reason : str
+        Why it was chosen.
+    cost_s : float
+        The estimated seconds that one thread needs.
+    tile : (int, int) or None
+        The outputs of one Winograd tile.
+    """
+
+    name: str
+    reason: str
+    cost_s: float
+    tile: Pair | None = None
+
+
+def choose_layer_method(
+    images: Sequence[int],
+    filters: Sequence[int],
+    window: Window,
+    dtype: DTypeLike,
+    *,
+    method: str = "auto",
+    groups: int = 1,
+) -> LayerMethod:
+    """Choose the way to compute a layer.
+
+    Parameters
+    ----------
+    images, filters : (N, C_in, H, W) and (C_out, C_in / groups, kh, kw)
+        The shapes.
+    window : Window
+    dtype : float32 or float64
+    method : {"auto", "im2col", "winograd"}
+    groups : int
+
+    Raises
+    ------
+    ArgumentError
+        Where `winograd` is asked for and cannot be taken.
+
+    Examples
+    --------
+    >>> window = Window(kernel=(3, 3), padding=((1, 1), (1, 1)))
+    >>> found = choose_layer_method((8, 64, 56, 56), (64, 64, 3, 3), window, "float32")
+    >>> found.name, found.reason, found.tile
+    ('winograd', '0.5 times the cost of im2col', (4, 4))
+    >>> choose_layer_method((8, 64, 56, 56), (64, 64, 3, 3), window, "float64").reason
+    'Winograd loses digits, and float64 is there to keep them'
+    """
+    own = np.dtype(dtype)
+    output = window.output((images[2], images[3]))
+    size = LayerSize(max(images[0], 1), images[1], filters[0], output, window, groups, own.itemsize)
+    im2col_s = (im2col_rows_s if shares_rows(size) else im2col_windows_s)(size)
+    if method == "im2col":
+        return LayerMethod("im2col", "asked for", im2col_s)
+    obstacle = _winograd_obstacle(window, own, groups)
+    if obstacle is not None:
+        if method == "winograd":
+            raise ArgumentError(f"method 'winograd' cannot compute this layer: {obstacle}")
+        return LayerMethod("im2col", obstacle, im2col_s)
+    rows, columns = window.kernel
+    tiles = product(WINOGRAD_TILES[rows], WINOGRAD_TILES[columns])
+    cost_s, tile = min((winograd_s(size, tile), tile) for tile in tiles)
+    if method == "winograd":
+        return LayerMethod("winograd", "asked for", cost_s, tile)
+    ratio = cost_s / im2col_s
+    if ratio >= 1:
+        return LayerMethod("im2col", f"Winograd would cost {ratio:.1f} times as much", im2col_s)
+    return LayerMethod("winograd", f"{ratio:.1f} times the cost of im2col", cost_s, tile)
+
+
+def shares_rows(size: LayerSize) -> bool:
+    """Whether im2col should unroll rows once, for all windows that contain them."""
+    if size.window.kernel[0] == 1 or size.window.dilation[0] > 1:
+        return False
+    # Of a tall kernel, no more than a few columns would fit into the memory for a part.
+    if 8 * size.c_in * prod(size.window.kernel) * 2 * NARROW > MAX_PART_BYTES:
+        return False
+    return im2col_rows_s(size) < im2col_windows_s(size)
+
+
+def _winograd_obstacle(window: Window, dtype: np.dtype[Any], groups: int) -> str | None:
+    """Why Winograd cannot be taken."""
+    if dtype != np.float32:
+        return "Winograd loses digits, and float64 is there to keep them"
+    if groups > 1:
+        return f"it has {groups} groups"
+    if window.stride != (1, 1):
+        return f"its stride is {_pair_text(window.stride)}"
+    if window.dilation != (1, 1):
+        return f"its dilation is {_pair_text(window.dilation)}"
+    if prod(window.kernel) == 1 or any(taps not in WINOGRAD_TILES for taps in window.kernel):
+        return f"its kernel is {window.kernel[0]}x{window.kernel[1]}"
+    return None
+
+
+def _pair_text(pair: Pair) -> str:
+    return f"{pair[0]}" if pair[0] == pair[1] else f"{pair[0]}x{pair[1]}"

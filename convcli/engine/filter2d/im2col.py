@@ -1,18 +1,18 @@
-"""Dense kernels: pad, columns, matmul, reshape, as `convolution` has it, with less to copy.
+"""im2col for filters: pad, columns, matmul, reshape, as in `conv2d`, but with less to copy.
 
-The columns of im2col hold every sample kh·kw times, and copying them costs more than multiplying
-them. Three things make them smaller; a row here is a padded row of a band, its channels side by
-side, so that the tap to the right is C samples on.
+The columns of im2col hold every value kh·kw times, and copying them costs more than multiplying
+them. For stride and dilation 1, three things make them smaller. A row here is a padded row of a
+band, its channels interleaved, so that the tap to the right is C values further on.
 
 `unrolled`
     Only so many of the kw taps of a row get a row of columns of their own: the padded row, copied
     with a shift of 0, 1, 2, ... pixels.
 `shifts`
-    The other taps are the same copies seen some pixels further on: ceil(kw / unrolled) products,
+    The other taps are the same copies, read some pixels further on: ceil(kw / unrolled) products,
     whose results are added with a shift.
 `stacked`
-    So many rows of the output come out of one product. The windows of neighbouring rows overlap,
-    and as views they share their memory; what one row of weights does not see has a weight of zero
+    One product gives so many rows of the output. The windows of neighbouring rows overlap, and as
+    views they share their memory; what one row of weights does not read has a weight of zero
     there, so the weights form a band along the diagonal:
 
         k k k . . .
@@ -30,13 +30,48 @@ from numpy.lib.stride_tricks import as_strided
 
 from convcli.engine.arrays import Array
 from convcli.engine.filter2d.problem import Algorithm, BandFilter, FilterProblem, band_rows
-from convcli.engine.scratch import Scratch
+from convcli.engine.im2col import tap_index
+from convcli.engine.scratch import MAX_COLUMNS_BYTES, Scratch, split_range
 
-BAND_BYTES = 6_000_000  # enough to let another thread work meanwhile, little enough for the cache
+BAND_BYTES = 6_000_000  # large enough to let another thread work meanwhile, small enough to cache
+COPIES = 8  # of a band: columns, products and sums
+
+
+def tap_im2col_algorithm(problem: FilterProblem) -> Algorithm:
+    """im2col for any window, with rows of columns for the weights that are not zero only.
+
+    They come in as many groups as the memory for columns needs.
+    """
+    taps = np.argwhere(problem.kernel)
+    weights = problem.kernel[tuple(taps.T)].astype(problem.sums)
+    window = problem.window
+
+    def make_filter() -> BandFilter:
+        scratch = Scratch()
+
+        def correlate(band: Array) -> Array:
+            size = window.output((band.shape[0], band.shape[1]))
+            length = size[0] * size[1] * problem.channels
+            sums = scratch("sums", (length,), problem.sums)
+            sums[:] = 0
+            planes = band.transpose(2, 0, 1)  # (C, rows, columns)
+            count = max(MAX_COLUMNS_BYTES // max(sums.nbytes, 1), 1)
+            shape = min(count, len(taps)), *size, problem.channels
+            columns = scratch("columns", shape, problem.sums)
+            for group in split_range(len(taps), count):
+                for row, (u, v) in zip(columns, taps[group], strict=False):
+                    row[...] = planes[tap_index(u, v, window, size)].transpose(1, 2, 0)
+                matrix = columns[: len(taps[group])].reshape(-1, length)  # (taps, oh·ow·C)
+                sums += weights[group] @ matrix
+            return sums.reshape(*size, problem.channels)
+
+        return correlate
+
+    return Algorithm(problem.sums, problem.sums, make_filter, band_rows(problem), COPIES)
 
 
 class BandedLayout(NamedTuple):
-    """How the columns are laid out; the module says what the numbers are."""
+    """How the columns are laid out; the module explains the numbers."""
 
     unrolled: int
     shifts: int
@@ -49,98 +84,106 @@ def banded_layout(kernel: tuple[int, int]) -> BandedLayout:
     >>> banded_layout((3, 3)), banded_layout((15, 15))
     (BandedLayout(unrolled=3, shifts=1, stacked=1), BandedLayout(unrolled=4, shifts=4, stacked=4))
     """
-    high, wide = kernel
-    if wide == 1:
+    kh, kw = kernel
+    if kw == 1:
         return BandedLayout(1, 1, 8)
-    if high * wide <= 9:
-        return BandedLayout(wide, 1, 1)
-    if wide <= 5:
-        return BandedLayout(1, wide, min(2, high))
-    unrolled = 2 if wide <= 8 else 3 if wide <= 12 else 4
-    return BandedLayout(unrolled, -(-wide // unrolled), min(4, high))
+    if kh * kw <= 9:
+        return BandedLayout(kw, 1, 1)
+    if kw <= 5:
+        return BandedLayout(1, kw, min(2, kh))
+    unrolled = 2 if kw <= 8 else 3 if kw <= 12 else 4
+    return BandedLayout(unrolled, -(-kw // unrolled), min(4, kh))
 
 
-def banded_im2col_algorithm(task: FilterProblem) -> Algorithm:
+def banded_im2col_algorithm(problem: FilterProblem) -> Algorithm:
     """im2col with few copies, for stride and dilation 1."""
-    plan = banded_layout(task.shape.kernel)
-    weights = banded_weights(task.kernel, plan).astype(task.sums)
-    copies = plan.unrolled + plan.shifts + (plan.shifts > 1)  # columns, products and their sums
-    rows = band_rows(task, BAND_BYTES // (copies * weights.itemsize))
-    rows = -(-rows // plan.stacked) * plan.stacked
-    samples = task.sums if plan.unrolled == 1 else task.image  # where nothing else copies the rows
+    layout = banded_layout(problem.window.kernel)
+    weights = banded_weights(problem.kernel, layout).astype(problem.sums)
+    arrays = layout.unrolled + layout.shifts + (layout.shifts > 1)  # columns, products and sums
+    rows = band_rows(problem, BAND_BYTES // (arrays * weights.itemsize))
     return Algorithm(
-        samples, task.sums, lambda: _worker(task, plan, weights), rows, leaks_nonfinite=True
+        # Where nothing else copies the rows, gathering a band converts them.
+        problem.sums if layout.unrolled == 1 else problem.dtype,
+        problem.sums,
+        lambda: _make_banded_filter(problem, layout, weights),
+        -(-rows // layout.stacked) * layout.stacked,
+        COPIES,
+        leaks_nonfinite=True,
     )
 
 
-def banded_weights(kernel: Array, plan: BandedLayout) -> Array:
+def banded_weights(kernel: Array, layout: BandedLayout) -> Array:
     """The weights as one matrix, (shifts·stacked, (stacked + kh - 1)·unrolled).
 
     >>> banded_weights(np.array([[1, 2], [3, 4]]), BandedLayout(2, 1, 2))
     array([[1., 2., 3., 4., 0., 0.],
            [0., 0., 1., 2., 3., 4.]])
     """
-    high = kernel.shape[0]
-    weights = np.zeros((plan.shifts, plan.stacked, plan.stacked + high - 1, plan.unrolled))
-    for shift in range(plan.shifts):
-        taps = kernel[:, shift * plan.unrolled : (shift + 1) * plan.unrolled]
-        for row in range(plan.stacked):
-            weights[shift, row, row : row + high, : taps.shape[1]] = taps
-    return weights.reshape(plan.shifts * plan.stacked, -1)
+    unrolled, shifts, stacked = layout
+    kh = kernel.shape[0]
+    weights = np.zeros((shifts, stacked, stacked + kh - 1, unrolled))
+    for shift in range(shifts):
+        taps = kernel[:, shift * unrolled : (shift + 1) * unrolled]
+        for row in range(stacked):
+            weights[shift, row, row : row + kh, : taps.shape[1]] = taps
+    return weights.reshape(shifts * stacked, -1)
 
 
-def _worker(task: FilterProblem, plan: BandedLayout, weights: Array) -> BandFilter:
+def _make_banded_filter(problem: FilterProblem, layout: BandedLayout, weights: Array) -> BandFilter:
     scratch = Scratch()
-    pixel, reach = task.channels, plan.unrolled * task.channels
-    length = task.width * pixel  # samples of a row of the output
-    seen = length + (plan.shifts - 1) * reach  # and with what the shifted sums need
+    unrolled, shifts, stacked = layout
+    channels, width, kh = problem.channels, problem.output[1], problem.window.kernel[0]
+    length = width * channels  # values of a row of the output
+    step = unrolled * channels  # values from one shift to the next
+    read = length + (shifts - 1) * step
 
     def unroll(band: Array, blocks: int) -> Array:
-        """Copy the rows with a shift of 0, 1, 2, ... pixels: (rows, unrolled, samples)."""
+        """Copy the rows with a shift of 0, 1, 2, ... pixels: (rows, unrolled, values)."""
         rows = band.reshape(len(band), -1)
-        most = blocks * plan.stacked + task.kernel.shape[0] - 1
-        if plan.unrolled == 1 and len(rows) == most:
-            return rows.reshape(most, 1, seen)
-        columns = scratch("columns", (most, plan.unrolled, seen), weights.dtype)
-        for place in range(plan.unrolled):
-            taken = rows[:, place * pixel : place * pixel + seen]
-            columns[: len(rows), place, : taken.shape[1]] = taken
-            columns[: len(rows), place, taken.shape[1] :] = 0  # its weights are 0
-        columns[len(rows) :] = 0  # makes the last block whole
+        count = blocks * stacked + kh - 1
+        if unrolled == 1 and len(rows) == count:
+            return rows.reshape(count, 1, read)
+        columns = scratch("columns", (count, unrolled, read), weights.dtype)
+        for copy in range(unrolled):
+            values = rows[:, copy * channels : copy * channels + read]
+            columns[: len(rows), copy, : values.shape[1]] = values
+            columns[: len(rows), copy, values.shape[1] :] = 0  # multiplied by a weight of 0
+        columns[len(rows) :] = 0  # completes the last block
         return columns
 
     def correlate(band: Array) -> Array:
-        height = len(band) - task.kernel.shape[0] + 1
-        blocks = -(-height // plan.stacked)
-        windows = _windows(unroll(band, blocks), blocks, plan.stacked, weights.shape[1])
-        products = scratch("products", (blocks, len(weights), seen), weights.dtype)
+        height = len(band) - kh + 1
+        blocks = -(-height // stacked)
+        windows = _overlapping_blocks(unroll(band, blocks), blocks, stacked, weights.shape[1])
+        products = scratch("products", (blocks, len(weights), read), weights.dtype)
         np.matmul(weights, windows, out=products)
-        sums = products[:, : plan.stacked, :length]
-        if plan.shifts > 1:
-            total = scratch("sums", (blocks, plan.stacked, length), weights.dtype)
-            sums = np.add.reduce(_shifted(products, plan, reach, length), axis=1, out=total)
-        return sums.reshape(blocks * plan.stacked, task.width, pixel)[:height]
+        sums = products[:, :stacked, :length]
+        if shifts > 1:
+            total = scratch("sums", (blocks, stacked, length), weights.dtype)
+            shifted = _shifted_products(products, layout, step, length)
+            sums = np.add.reduce(shifted, axis=1, out=total)
+        return sums.reshape(blocks * stacked, width, channels)[:height]
 
     return correlate
 
 
-def _windows(columns: Array, blocks: int, stacked: int, taps: int) -> Array:
-    """The columns of each block of stacked rows, (blocks, taps, samples): a view, they overlap."""
-    per_row, per_copy, per_sample = columns.strides
+def _overlapping_blocks(columns: Array, blocks: int, stacked: int, taps: int) -> Array:
+    """View the columns of each block of stacked rows, which overlap: (blocks, taps, values)."""
+    per_row, per_copy, per_value = columns.strides
     return as_strided(
         columns,
         (blocks, taps, columns.shape[2]),
-        (stacked * per_row, per_copy, per_sample),
+        (stacked * per_row, per_copy, per_value),
         writeable=False,
     )
 
 
-def _shifted(products: Array, plan: BandedLayout, reach: int, length: int) -> Array:
-    """What is to be added up, (blocks, shifts, stacked, samples): each shift begins further on."""
-    per_block, per_row, per_sample = products.strides
+def _shifted_products(products: Array, layout: BandedLayout, step: int, length: int) -> Array:
+    """View what is added up, (blocks, shifts, stacked, values): each shift starts further on."""
+    per_block, per_row, per_value = products.strides
     return as_strided(
         products,
-        (len(products), plan.shifts, plan.stacked, length),
-        (per_block, plan.stacked * per_row + reach * per_sample, per_row, per_sample),
+        (len(products), layout.shifts, layout.stacked, length),
+        (per_block, layout.stacked * per_row + step * per_value, per_row, per_value),
         writeable=False,
     )

@@ -1,4 +1,8 @@
-"""Kernels of whole numbers, or of whole numbers over one common divisor: sums without rounding."""
+"""Kernels of whole numbers, or of whole numbers over one divisor: exact sums of integers.
+
+Over an image of small integers, the sums are additions in an integer type that holds all of them,
+and at most one scaling at the end.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +14,9 @@ from convcli.engine.arrays import Array
 from convcli.engine.filter2d.integer_program import (
     MAX_TAPS,
     IntegerProgram,
-    program_of,
-    rows_of,
-    whole_factors,
+    build_program,
+    factorize_integers,
+    view_rows,
 )
 from convcli.engine.filter2d.problem import (
     Algorithm,
@@ -23,18 +27,15 @@ from convcli.engine.filter2d.problem import (
 )
 from convcli.engine.scratch import Scratch
 
+BAND_VALUES = 1_200_000
 MAX_DENOMINATOR = 12  # how many units the smallest weight may be: 3 in Kirsch's masks
 MAX_WEIGHT = (1 << 15) - 1
-RELATIVE_TOLERANCE = 1e-15  # relative: what a double may be off a multiple of the unit
-_TYPES: tuple[np.dtype[Any], ...] = (
-    np.dtype(np.int16),
-    np.dtype(np.uint16),
-    np.dtype(np.int32),
-)
+TOLERANCE = 1e-15  # relative: what a double may be off a multiple of the unit
+_TYPES = np.dtype(np.int16), np.dtype(np.uint16), np.dtype(np.int32)
 
 
-class WholeKernel(NamedTuple):
-    """A kernel as whole numbers and what one of them is worth.
+class IntegerKernel(NamedTuple):
+    """A kernel as whole numbers.
 
     Parameters
     ----------
@@ -50,15 +51,15 @@ class WholeKernel(NamedTuple):
     divisor: int | None
 
 
-def whole_kernel(kernel: Array) -> WholeKernel | None:
+def as_integer_kernel(kernel: Array) -> IntegerKernel | None:
     """Find the unit that all weights are whole multiples of; None where there is none.
 
     Examples
     --------
-    >>> whole = whole_kernel(np.full((3, 3), 1 / 9))
-    >>> whole.weights.tolist(), whole.divisor
+    >>> found = as_integer_kernel(np.full((3, 3), 1 / 9))
+    >>> found.weights.tolist(), found.divisor
     ([[1, 1, 1], [1, 1, 1], [1, 1, 1]], 9)
-    >>> whole_kernel(np.array([[1.0, np.sqrt(2), 1.0]])) is None
+    >>> as_integer_kernel(np.array([[1.0, np.sqrt(2), 1.0]])) is None
     True
     """
     sizes = np.abs(kernel[kernel != 0])
@@ -71,95 +72,93 @@ def whole_kernel(kernel: Array) -> WholeKernel | None:
         weights = np.rint(kernel / unit)
         if np.abs(weights).max() > MAX_WEIGHT:
             return None
-        if np.all(np.abs(weights * unit - kernel) <= RELATIVE_TOLERANCE * np.abs(kernel)):
+        if np.all(np.abs(weights * unit - kernel) <= TOLERANCE * np.abs(kernel)):
             inverse = round(1 / unit)
-            divisor = inverse if abs(inverse * unit - 1) <= RELATIVE_TOLERANCE else None
-            return WholeKernel(weights.astype(np.int64), float(unit), divisor)
+            divisor = inverse if abs(inverse * unit - 1) <= TOLERANCE else None
+            return IntegerKernel(weights.astype(np.int64), float(unit), divisor)
     return None
 
 
-def sum_bounds(weights: Array, image: np.dtype[Any]) -> tuple[int, int]:
+def sum_bounds(weights: Array, dtype: np.dtype[Any]) -> tuple[int, int]:
     """The least and the largest sum that pixels of an integer type, and zeros, can have.
 
     >>> sum_bounds(np.array([[-1, 0, 2]]), np.dtype(np.uint8))
     (-255, 510)
     """
-    lowest, highest = (0, 1) if image.kind == "b" else (np.iinfo(image).min, np.iinfo(image).max)
+    lowest, highest = (0, 1) if dtype.kind == "b" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
     positive, negative = int(weights.clip(0).sum()), int(weights.clip(None, 0).sum())
     return positive * lowest + negative * highest, positive * highest + negative * lowest
 
 
-def smallest_type(bounds: tuple[int, int]) -> np.dtype[Any] | None:
-    """The smallest type of integers that holds all sums; steps on the way may wrap around.
+def smallest_dtype(bounds: tuple[int, int]) -> np.dtype[Any] | None:
+    """The smallest type of integers that holds all sums; intermediate results may wrap around.
 
-    >>> smallest_type((0, 40_000)), smallest_type((-1, 40_000)), smallest_type((0, 1 << 40))
+    >>> smallest_dtype((0, 40_000)), smallest_dtype((-1, 40_000)), smallest_dtype((0, 1 << 40))
     (dtype('uint16'), dtype('int32'), None)
     """
-    for kind in _TYPES:
-        if np.iinfo(kind).min <= bounds[0] and bounds[1] <= np.iinfo(kind).max:
-            return kind
+    for dtype in _TYPES:
+        if np.iinfo(dtype).min <= bounds[0] and bounds[1] <= np.iinfo(dtype).max:
+            return dtype
     return None
 
 
-BAND_SAMPLES = 1_200_000
-
-
 class IntegerSums(NamedTuple):
-    """A kernel as additions in a type that holds every sum.
+    """A kernel as additions of integers.
 
     Parameters
     ----------
-    whole : WholeKernel
-    program : Program
-    kind : dtype
-        Of the additions.
-    integer_output : bool
-        Whether the sums come divided and rounded, as integers.
+    kernel : IntegerKernel
+    program : IntegerProgram
+    dtype : dtype
+        Of the additions: holds every sum.
+    is_divided : bool
+        Whether the sums are divided and rounded as integers, too.
     """
 
-    whole: WholeKernel
+    kernel: IntegerKernel
     program: IntegerProgram
-    kind: np.dtype[Any]
-    integer_output: bool
+    dtype: np.dtype[Any]
+    is_divided: bool
 
     @property
-    def is_plain(self) -> bool:
+    def is_unscaled(self) -> bool:
         """Whether the sums are the kernel's own, not multiples of them."""
-        return self.whole.unit == 1
+        return self.kernel.unit == 1
 
 
-def integer_sums(task: FilterProblem) -> IntegerSums | None:
+def plan_integer_sums(problem: FilterProblem) -> IntegerSums | None:
     """Work out the additions; None for an image or a kernel that is not of whole numbers."""
-    if task.image.kind not in "bui" or task.image.itemsize > 2 or not task.is_dense:
+    if problem.dtype.kind not in "bui" or problem.dtype.itemsize > 2 or not problem.is_dense:
         return None
-    whole = whole_kernel(task.kernel)
-    if whole is None:
+    kernel = as_integer_kernel(problem.kernel)
+    if kernel is None:
         return None
-    if np.count_nonzero(whole.weights) > MAX_TAPS and whole_factors(whole.weights) is None:
+    weights, unit, divisor = kernel
+    if np.count_nonzero(weights) > MAX_TAPS and factorize_integers(weights) is None:
         return None
-    lowest, highest = sum_bounds(whole.weights, task.image)
-    if whole.unit == 1 and task.bias.is_integer():
-        offset = int(task.bias)
+    lowest, highest = sum_bounds(weights, problem.dtype)
+    if unit == 1 and problem.bias.is_integer():
+        offset = int(problem.bias)
         lowest, highest = lowest + min(offset, 0), highest + max(offset, 0)
-    divides = whole.divisor is not None and whole.divisor > 1
-    integer_output = task.integer_output and divides and task.bias == 0
-    kind = smallest_type((lowest, highest + (whole.divisor or 0) * integer_output))
-    if kind is None:
+    is_divided = problem.integer_output and (divisor or 0) > 1 and problem.bias == 0
+    dtype = smallest_dtype((lowest, highest + (divisor or 0) * is_divided))
+    if dtype is None:
         return None
-    program = program_of(whole.weights, task.size[1] * task.channels, task.channels)
-    return IntegerSums(whole, program, kind, integer_output)
+    program = build_program(weights, problem.size[1] * problem.channels, problem.channels)
+    return IntegerSums(kernel, program, dtype, is_divided)
 
 
-def integer_algorithm(task: FilterProblem, exact: IntegerSums) -> Algorithm:
-    """Sums of long slices, exact in integers; then the unit, if it is not 1."""
-    is_plain = exact.is_plain and task.bias.is_integer()
-    in_integers = exact.integer_output or is_plain
+def integer_algorithm(problem: FilterProblem, sums: IntegerSums) -> Algorithm:
+    """Sums of long slices, exact in integers; then times the unit, if it is not 1."""
+    is_final = sums.is_unscaled and problem.bias.is_integer()
+    is_integer = sums.is_divided or is_final
     return Algorithm(
-        exact.kind,
-        exact.kind if in_integers else task.sums,
-        lambda: _worker(task, exact, in_integers=in_integers),
-        band_rows(task, BAND_SAMPLES),
-        hire_writer=(lambda: _writer(task, exact)) if is_plain else None,
+        sums.dtype,
+        sums.dtype if is_integer else problem.sums,
+        lambda: _make_filter(problem, sums, is_integer=is_integer),
+        band_rows(problem, BAND_VALUES),
+        copies=5,
+        make_writer=(lambda: _make_writer(problem, sums)) if is_final else None,
     )
 
 
@@ -169,50 +168,51 @@ def divide_to_even(sums: Array, divisor: int, scratch: Scratch) -> Array:
     >>> divide_to_even(np.array([-3, -1, 1, 3, 4, 5, 6], np.int16), 2, Scratch())
     array([-2,  0,  0,  2,  2,  2,  3], dtype=int16)
     """
-    kind = sums.dtype.type
+    number = sums.dtype.type
     if divisor % 2:  # there are no halves
-        np.add(sums, kind(divisor // 2), out=sums)
+        np.add(sums, number(divisor // 2), out=sums)
     else:
         is_odd = scratch("odd", sums.shape, sums.dtype)
-        np.floor_divide(sums, kind(divisor), out=is_odd)
-        np.bitwise_and(is_odd, kind(1), out=is_odd)
+        np.floor_divide(sums, number(divisor), out=is_odd)
+        np.bitwise_and(is_odd, number(1), out=is_odd)
         np.add(sums, is_odd, out=sums)
-        np.add(sums, kind(divisor // 2 - 1), out=sums)
-    np.floor_divide(sums, kind(divisor), out=sums)
+        np.add(sums, number(divisor // 2 - 1), out=sums)
+    np.floor_divide(sums, number(divisor), out=sums)
     return sums
 
 
-def _worker(task: FilterProblem, exact: IntegerSums, *, in_integers: bool) -> BandFilter:
+def _make_filter(problem: FilterProblem, sums: IntegerSums, *, is_integer: bool) -> BandFilter:
     scratch = Scratch()
-    pixel = task.channels
+    (height_seen, _), width, channels = problem.extent, problem.output[1], problem.channels
+    divisor, unit = sums.kernel.divisor, sums.kernel.unit
 
     def correlate(band: Array) -> Array:
-        height = len(band) - task.extent[0] + 1
-        flat = exact.program.run(band.reshape(-1), scratch)
+        height = len(band) - height_seen + 1
+        flat = sums.program.run(band.reshape(-1), scratch)
         if len(flat) == 0:
             return flat
-        rows = rows_of(flat, (height, task.width * pixel), task.size[1] * pixel)
-        sums = rows.reshape(height, task.width, pixel)
-        if exact.integer_output:
-            return divide_to_even(sums, exact.whole.divisor or 1, scratch)
-        if in_integers:
-            return sums
-        values = scratch("values", sums.shape, task.sums)
-        kind = values.dtype
-        if exact.whole.divisor:
-            np.divide(sums, kind.type(exact.whole.divisor), out=values, dtype=kind)
+        rows = view_rows(flat, (height, width * channels), problem.size[1] * channels)
+        result = rows.reshape(height, width, channels)
+        if sums.is_divided:
+            return divide_to_even(result, divisor or 1, scratch)
+        if is_integer:
+            return result
+        values = scratch("values", result.shape, problem.sums)
+        if divisor:
+            np.divide(result, values.dtype.type(divisor), out=values, dtype=values.dtype)
         else:
-            np.multiply(sums, kind.type(exact.whole.unit), out=values, dtype=kind)
+            np.multiply(result, values.dtype.type(unit), out=values, dtype=values.dtype)
         return values
 
     return correlate
 
 
-def _writer(task: FilterProblem, exact: IntegerSums) -> BandWriter:
+def _make_writer(problem: FilterProblem, sums: IntegerSums) -> BandWriter:
     scratch = Scratch()
+    row = problem.size[1] * problem.channels
 
     def write(band: Array, target: Array) -> None:
         rows = target.reshape(len(target), -1)
-        exact.program.run_into(rows, task.size[1] * task.channels, band.reshape(-1), scratch)
+        sums.program.run_into(rows, row, band.reshape(-1), scratch)
 
     return write

@@ -1,9 +1,7 @@
-"""Which method computes a filter, and why.
+"""A filter's plan: its settings checked, the algorithm with the least estimated cost chosen.
 
-The cost of a method is worked out for one value of the output, in nanoseconds: what it multiplies
-and what it moves, weighted by what those take. The weights were measured with NumPy's wheels on one
-core with AVX2, over bands of rows of 12,000 samples; on another machine all of them change, but
-little changes in which is the larger.
+A plan is made from an image's shape and type alone, so that it can be shown before any pixel is
+read, and run over every image of that shape: all frames of an animation.
 """
 
 from __future__ import annotations
@@ -14,41 +12,44 @@ from math import prod
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, DTypeLike
 
-from convcli.arithmetic.geometry import Window, window
-from convcli.arithmetic.values import NO_PADDING, PaddingLike
+from convcli.arithmetic.geometry import window
+from convcli.arithmetic.values import NO_PADDING, Sides
 from convcli.engine.arrays import Array, as_numbers, round_into
-from convcli.engine.conv2d.plan import layer_method
+from convcli.engine.conv2d.problem import choose_layer_method
+from convcli.engine.cost import LOOP_S, PASS_S, filter_s
 from convcli.engine.filter2d.fft import fft_algorithm, tile_lengths
-from convcli.engine.filter2d.im2col import banded_im2col_algorithm, banded_layout
-from convcli.engine.filter2d.integer import integer_algorithm, integer_sums
+from convcli.engine.filter2d.im2col import (
+    banded_im2col_algorithm,
+    banded_layout,
+    tap_im2col_algorithm,
+)
+from convcli.engine.filter2d.integer import integer_algorithm, plan_integer_sums
 from convcli.engine.filter2d.problem import (
     Algorithm,
     FilterProblem,
+    FilterSettings,
     conv2d_algorithm,
     naive_algorithm,
-    tap_im2col_algorithm,
 )
 from convcli.engine.filter2d.separable import (
-    MAX_INTERLEAVED_CHANNELS,
+    block_outputs,
+    factorize,
+    is_interleaved,
     is_transposed,
     separable_algorithm,
-    separate,
-    stacked,
 )
-from convcli.engine.padding import PaddedImage, numpy_mode
-from convcli.engine.scratch import Scratch, split_range
+from convcli.engine.padding import PaddedImage, check_padding_mode
+from convcli.engine.scratch import Scratch, input_span, split_range
 from convcli.errors import ArgumentError, ShapeError
-from convcli.parallel import parallel_for
+from convcli.parallel import get_threads, parallel_for
 
 METHODS = ("auto", "im2col", "separable", "fft", "naive")
+PICTURE = (3000, 4000)  # what `choose_method` plans for: 8 bits, three channels
+EXACT_PREFERENCE = 0.5  # exact sums may cost twice as much as rounded ones
 
-PRODUCT = 0.006  # of a matrix product: one multiplication, for each byte of a value
-PASS = 0.025  # one pass over an array, for each byte of a value
-TRANSFORMS = 1.0  # three FFTs of a tile, for each byte of a value
-EXACT = 0.5  # what the cost of exact sums counts: they may take twice as long as rounded ones
-PICTURE = (3000, 4000)  # what `choose_method` has in mind: 8 bits, three channels
+TakeBand: TypeAlias = Callable[[slice, Array], object]
 
 
 class Choice(NamedTuple):
@@ -59,356 +60,408 @@ class Choice(NamedTuple):
 
 
 class Candidate(NamedTuple):
-    """A way to compute a task, and what one value of its output costs, in nanoseconds."""
+    """A way to compute a problem: what it costs, and how to make its algorithm."""
 
     choice: Choice
-    cost: float
-    recipe: Callable[[], Algorithm]
+    cost_s: float
+    make_algorithm: Callable[[], Algorithm]
+    preference: float = 1.0  # the cost counts so much
 
 
-def plan(task: FilterProblem, method: str) -> tuple[Choice, Algorithm]:
-    """The method for a task, and its recipe; `auto` takes the cheapest."""
-    if task.kernel.ndim > 2:
-        return _layer(task, method)
-    if method == "auto":
-        best = min(candidates(task), key=lambda one: one.cost)
-        return best.choice, best.recipe()
-    return Choice(method, "asked for"), _RECIPES[method](task)
+class FilterPlan(NamedTuple):
+    """A kernel over images of one shape and type, ready to run.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of the result: (oh, ow), or (oh, ow, C).
+    choice : Choice
+        The method, and why.
+    cost_s : float
+        The estimated seconds that one thread needs.
+    bounds : (float, float) or None
+        What the sums, bias included, are sure to lie between; None where they may be anything.
+    image_shape : tuple of int
+    problem : FilterProblem
+    sides : ((top, bottom), (left, right))
+        The padding.
+    padding_mode : str
+    algorithm : Algorithm
+    fallback : Algorithm or None
+        For bands of values that are not finite, where the algorithm would spread them.
+    """
+
+    shape: tuple[int, ...]
+    choice: Choice
+    cost_s: float
+    bounds: tuple[float, float] | None
+    image_shape: tuple[int, ...]
+    problem: FilterProblem
+    sides: Sides
+    padding_mode: str
+    algorithm: Algorithm
+    fallback: Algorithm | None
+
+    @property
+    def sums(self) -> np.dtype[Any]:
+        """The type of the sums: float32 or float64, or an integer type where they are exact."""
+        return self.algorithm.sums
+
+    def scratch_bytes(self, threads: int) -> int:
+        """About how much memory so many threads hold beside the image and the result."""
+        rows = min(self.algorithm.rows, self.shape[0])
+        values = len(self._input_rows(slice(0, rows))) * self.problem.size[1]
+        size = self.algorithm.band_dtype.itemsize + self.algorithm.copies * self.sums.itemsize
+        bands = -(-self.shape[0] // rows)
+        return values * self.problem.channels * size * min(threads, bands)
+
+    def run(self, image: Array, take: TakeBand, rows: slice | None = None) -> None:
+        """Compute the sums, in bands of rows, in as many threads as `set_threads` says.
+
+        Parameters
+        ----------
+        image : ndarray, (H, W) or (H, W, C)
+            Of the planned shape and type.
+        take : callable
+            `take(rows, sums)` gets a band's rows, a slice of the output's, and its sums,
+            (rows, ow, C). It is called in the thread that computed them, for the bands in any
+            order. The sums may be overwritten; they are valid only during the call.
+        rows : slice, optional
+            Which rows of the output; all where left out.
+        """
+        padded = self._padded(image)
+
+        def make_worker() -> Callable[[slice], None]:
+            gather, correlate = self._make_gather(padded), self.algorithm.make_filter()
+            spare = self.fallback.make_filter() if self.fallback else None
+
+            def work(rows: slice) -> None:
+                band = gather(rows)
+                leaks = spare is not None and not np.isfinite(band).all()
+                sums = spare(band) if spare is not None and leaks else correlate(band)
+                if self.problem.bias:
+                    sums += sums.dtype.type(self.problem.bias)
+                take(rows, sums)
+
+            return work
+
+        self._run_bands(make_worker, rows)
+
+    def run_into(self, image: Array, result: Array, rows: slice | None = None) -> None:
+        """As `run`, into (rows, ow[, C]) of any type: integers are rounded and clamped."""
+        first = (rows or slice(None)).indices(self.shape[0])[0]
+        cube = result[:, :, np.newaxis] if result.ndim == 2 else result
+
+        def part(rows: slice) -> Array:
+            return cube[rows.start - first : rows.stop - first]
+
+        make_writer = self.algorithm.make_writer
+        can_write = cube.dtype == self.sums and cube.flags.c_contiguous and not self.problem.bias
+        if make_writer is None or not can_write:
+            self.run(image, lambda rows, sums: round_into(sums, part(rows), self.bounds), rows)
+            return
+        padded = self._padded(image)
+
+        def make_worker() -> Callable[[slice], None]:
+            gather, write = self._make_gather(padded), make_writer()
+            return lambda rows: write(gather(rows), part(rows))
+
+        self._run_bands(make_worker, rows)
+
+    def run_bands(self, image: Array, dtype: np.dtype[Any]) -> Iterator[tuple[slice, Array]]:
+        """Yield rows and their result, from the top, each computed when it is asked for.
+
+        As many bands at a time as there are threads: for images that do not fit the memory.
+        """
+        bands = list(self.bands())
+        for group in split_range(len(bands), get_threads()):
+            rows = slice(bands[group][0].start, bands[group][-1].stop)
+            result = np.empty((rows.stop - rows.start, *self.shape[1:]), dtype)
+            self.run_into(image, result, rows)
+            yield rows, result
+
+    def bands(self, rows: slice | None = None) -> Iterator[slice]:
+        """How the rows of the output are cut; it does not depend on the number of threads."""
+        first, end, _ = (rows or slice(None)).indices(self.shape[0])
+        for band in split_range(self.shape[0], self.algorithm.rows):
+            part = slice(max(band.start, first), min(band.stop, end))
+            if part.start < part.stop:
+                yield part
+
+    def _run_bands(self, make_worker: Callable[[], Callable[[slice], None]], rows: Any) -> None:
+        bands = list(self.bands(rows))
+        if self.algorithm.is_multithreaded:
+            work = make_worker()
+            for band in bands:
+                work(band)
+        else:
+            parallel_for(make_worker, bands)
+
+    def _padded(self, image: Array) -> PaddedImage:
+        if image.shape != self.image_shape or image.dtype != self.problem.dtype:
+            planned = f"{self.image_shape} of {self.problem.dtype}"
+            raise ValueError(f"planned for {planned}, not {image.shape} of {image.dtype}")
+        planes = np.atleast_3d(image).transpose(2, 0, 1)  # (C, H, W)
+        return PaddedImage(planes, self.sides, self.padding_mode)
+
+    def _make_gather(self, padded: PaddedImage) -> Callable[[slice], Array]:
+        """A function that copies the padded rows which some rows of the output see."""
+        scratch = Scratch()
+        columns, channels = self.problem.size[1], self.problem.channels
+
+        def gather(rows: slice) -> Array:
+            seen = self._input_rows(rows)
+            band = scratch("band", (len(seen), columns, channels), self.algorithm.band_dtype)
+            padded.copy_into(band.transpose(2, 0, 1), seen, range(columns))
+            return band
+
+        return gather
+
+    def _input_rows(self, rows: slice) -> range:
+        span = input_span(rows, self.problem.window.stride[0], self.problem.extent[0])
+        return range(span.start, span.stop)
 
 
-def fallback(task: FilterProblem) -> Algorithm:
-    """A recipe that lets NaN and infinity reach no output whose window does not meet them."""
-    return conv2d_algorithm(task, "im2col") if task.kernel.ndim > 2 else tap_im2col_algorithm(task)
+def plan_filter(
+    shape: Sequence[int],
+    dtype: DTypeLike,
+    kernel: ArrayLike,
+    settings: FilterSettings = FilterSettings(),  # noqa: B008  # it is frozen
+    *,
+    integer_output: bool = False,
+) -> FilterPlan:
+    """Plan a kernel over images of a shape and a type; what is raised is as in `filter2d`.
+
+    Parameters
+    ----------
+    shape : (H, W) or (H, W, C)
+    dtype : dtype
+    kernel : array_like
+        As in `filter2d`; with `groups`, (C_out, C / groups, kh, kw).
+    settings : FilterSettings
+    integer_output : bool
+        Whether the caller rounds the sums, half to even: then they may be rounded integers already.
+
+    Examples
+    --------
+    >>> plan = plan_filter((4, 4), np.float64, np.ones((3, 3)), FilterSettings(padding="valid"))
+    >>> plan.shape, plan.choice.method
+    ((2, 2), 'im2col')
+    >>> plan.run(np.ones((4, 4)), lambda rows, sums: print(rows, sums[:, :, 0].tolist()))
+    slice(0, 2, None) [[9.0, 9.0], [9.0, 9.0]]
+    """
+    image_shape = tuple(shape)
+    weights = as_numbers(kernel, "kernel").astype(np.float64)
+    _check_shapes(image_shape, weights, settings.groups)
+    bias = float(as_numbers(settings.bias, "bias"))
+    if settings.flip:
+        weights = weights[..., ::-1, ::-1]
+    check_method(settings.method, weights)
+    opened = window(
+        weights.shape[-2:],
+        stride=settings.stride,
+        padding=settings.padding,
+        dilation=settings.dilation,
+    )
+    check_padding_mode(settings.padding_mode)
+    height, width, channels = (*image_shape, 1)[:3]
+    sides = opened.sides((height, width))
+    output = opened.output((height, width))
+    problem = FilterProblem(
+        weights,
+        replace(opened, padding=NO_PADDING),
+        np.dtype(dtype),
+        (sum(sides[0]) + height, sum(sides[1]) + width),
+        channels,
+        bias,
+        integer_output,
+        settings.groups,
+    )
+    chosen = choose_candidate(problem, settings.method)
+    algorithm = chosen.make_algorithm()
+    fallback = None
+    if problem.dtype.kind == "f" and algorithm.leaks_nonfinite:
+        is_layer = weights.ndim > 2
+        fallback = (
+            conv2d_algorithm(problem, "im2col") if is_layer else tap_im2col_algorithm(problem)
+        )
+    axes = {2: image_shape[2:], 3: (), 4: weights.shape[:1]}[weights.ndim]
+    return FilterPlan(
+        (*output, *axes),
+        chosen.choice,
+        chosen.cost_s,
+        _sum_bounds(problem),
+        image_shape,
+        problem,
+        sides,
+        settings.padding_mode,
+        algorithm,
+        fallback,
+    )
 
 
-def candidates(task: FilterProblem) -> list[Candidate]:
-    """All the ways to compute a task with a kernel of two axes."""
-    return [*_additions(task), *_factors(task), _columns(task), _spectrum(task)]
+def _check_shapes(image: tuple[int, ...], weights: Array, groups: int) -> None:
+    if len(image) not in (2, 3) or 0 in image:
+        raise ShapeError(f"image must be (H, W) or (H, W, C) and not empty, not {image}")
+    if weights.ndim not in (2, 3, 4) or 0 in weights.shape:
+        raise ShapeError(
+            f"kernel must be (kh, kw), (C, kh, kw) or (C_out, C, kh, kw), not {weights.shape}"
+        )
+    channels = (*image, 1)[2]
+    if weights.ndim > 2 and weights.shape[-3] * groups != channels:
+        raise ShapeError(
+            f"the kernel sums over {weights.shape[-3]} channels; the image has {channels}"
+        )
+
+
+def _sum_bounds(problem: FilterProblem) -> tuple[float, float] | None:
+    """The least and the largest sum of integers; None for floats, and far from what floats hold."""
+    dtype = problem.dtype
+    if dtype.kind == "f":
+        return None
+    kernel = problem.kernel
+    maps = kernel.reshape(len(kernel) if kernel.ndim == 4 else 1, -1)
+    lowest, highest = (0, 1) if dtype.kind == "b" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
+    with np.errstate(over="ignore", invalid="ignore"):
+        positive, negative = maps.clip(0, None).sum(axis=1), maps.clip(None, 0).sum(axis=1)
+        least = float((positive * lowest + negative * highest).min()) + problem.bias
+        largest = float((positive * highest + negative * lowest).max()) + problem.bias
+    limit = float(np.finfo(np.float32).max)
+    return (least, largest) if -limit < least and largest < limit else None
 
 
 def check_method(method: str, kernel: ArrayLike) -> None:
-    """Refuse a method that a kernel cannot take.
+    """Raise `ArgumentError` for a method that a kernel cannot take.
 
-    Raises
-    ------
-    ArgumentError
-        For an unknown method, a kernel that is not separable, and one that sums channels where
-        the method filters each by itself.
+    That is an unknown method, `separable` for a kernel that is not, and `separable` or `fft` for
+    one that sums over channels, where they filter each by itself.
     """
     if method not in METHODS:
         raise ArgumentError(f"method {method!r} is none of {', '.join(METHODS)}")
     weights = as_numbers(kernel, "kernel").astype(np.float64)
     if weights.ndim > 2 and method in ("separable", "fft"):
         raise ArgumentError(f"method {method!r} takes a kernel of two axes, not {weights.ndim}")
-    if method == "separable" and separate(weights) is None:
+    if method == "separable" and factorize(weights) is None:
         raise ArgumentError("method 'separable' needs a kernel of rank 1; 'auto' finds out itself")
 
 
-def choose_method(kernel: ArrayLike) -> str:
-    """What `auto` uses for a kernel over a picture of 8 bits and three channels.
+def choose_method(kernel: ArrayLike) -> Choice:
+    """What `auto` uses for a kernel over a picture of 8 bits and three channels, and why.
 
     `separable` for a column times a row, `fft` from so many weights on that three transforms are
     cheaper, `sums` for the additions that small whole numbers come to, `im2col` for the rest.
 
-    >>> choose_method([[0, 1, 0], [1, -4, 1], [0, 1, 0]]), choose_method(np.ones((15, 15)))
-    ('sums', 'separable')
+    >>> choose_method([[0, 1, 0], [1, -4, 1], [0, 1, 0]]).method
+    'sums'
+    >>> choose_method(np.ones((15, 15)))
+    Choice(method='separable', reason='exact in uint16: 10 passes instead of 225 taps')
     """
-    return choose(kernel).method
-
-
-def choose(kernel: ArrayLike) -> Choice:
-    """As `choose_method`, with the reason.
-
-    >>> choose(np.ones((15, 15))).reason
-    'exact in uint16: 10 passes instead of 225 taps'
-    """
-    weights = as_numbers(kernel, "kernel").astype(np.float64)
-    high, wide = weights.shape[-2:]
+    weights = as_numbers(kernel, "kernel")
     channels = weights.shape[-3] if weights.ndim > 2 else 3
-    shape = Window(kernel=(high, wide))
-    task = FilterProblem(weights, shape, np.dtype(np.uint8), PICTURE, channels)
-    if weights.ndim > 2:
-        return _layer(task, "auto")[0]
-    return min(candidates(task), key=lambda one: one.cost).choice
+    return plan_filter((*PICTURE, channels), np.uint8, weights).choice
 
 
-def _layer(task: FilterProblem, method: str) -> tuple[Choice, Algorithm]:
-    """A layer's weights, (C, kh, kw) or (C_out, C, kh, kw)."""
-    channels, *taps = task.kernel.shape[-3:]
-    reason = f"{prod(taps)} taps in each of {channels} channels"
+def choose_candidate(problem: FilterProblem, method: str) -> Candidate:
+    """The way to compute a problem; for `auto` the cheapest."""
+    if problem.kernel.ndim > 2:
+        return _conv2d(problem, method)
     if method == "auto":
-        outputs = 1 if task.kernel.ndim == 3 else len(task.kernel)
-        sizes = (1, channels, *task.size), (outputs, channels, *taps)
-        found = layer_method(*sizes, task.shape, task.sums)
-        method, reason = found.name, f"{reason}; {found.reason}"
-    return Choice(method, reason), conv2d_algorithm(task, method)
+        return min(candidates(problem), key=lambda found: found.cost_s * found.preference)
+    make = {"im2col": _im2col, "separable": _separable, "fft": _fft, "naive": _naive}[method]
+    return make(problem)._replace(choice=Choice(method, "asked for"))
 
 
-def _additions(task: FilterProblem) -> list[Candidate]:
-    exact = integer_sums(task)
-    if exact is None:
-        return []
-    passes = len(exact.program.steps)
-    method = "separable" if exact.program.is_separable else "sums"
-    spared = f" instead of {_taps(task)} taps" if 0 < passes < _taps(task) else ""
-    reason = f"exact in {exact.kind}: {passes} passes{spared}"
-    scaling = 0 if exact.is_plain else 2 * task.sums.itemsize
-    cost = EXACT * PASS * ((passes + 1) * exact.kind.itemsize + scaling)
-    return [Candidate(Choice(method, reason), cost, lambda: integer_algorithm(task, exact))]
+def candidates(problem: FilterProblem) -> list[Candidate]:
+    """All ways to compute a problem with a kernel of two axes that `auto` chooses from."""
+    found = [_integer(problem)]
+    if min(problem.window.kernel) > 1 and factorize(problem.kernel) is not None:
+        found.append(_separable(problem))
+    return [*filter(None, found), _im2col(problem), _fft(problem)]
 
 
-def _factors(task: FilterProblem) -> list[Candidate]:
-    high, wide = task.shape.kernel
-    if min(high, wide) == 1 or separate(task.kernel) is None:
-        return []
-    counts = f"2×{high}" if high == wide else f"{high} + {wide}"
-    reason = f"rank 1, {counts} taps instead of {high * wide}"
-    seen = [
-        (stacked(task) - 1) * step + extent
-        for step, extent in zip(task.shape.stride, task.extent, strict=True)
-    ]
-    # Down the columns first, over every padded column; then along the rows, channels apart.
-    is_interleaved = task.channels <= MAX_INTERLEAVED_CHANNELS and not is_transposed(task)
-    zeros = task.channels if is_interleaved else 1
-    products = seen[0] * task.shape.stride[1] + seen[1] * zeros
-    size = task.sums.itemsize
-    cost = size * (PRODUCT * products + PASS * (_read(task) + 2 * is_transposed(task)))
-    return [Candidate(Choice("separable", reason), cost, lambda: separable_algorithm(task))]
-
-
-def _columns(task: FilterProblem) -> Candidate:
-    taps, size = _taps(task), task.sums.itemsize
-    choice = Choice("im2col", f"{taps} taps, in bands")
-    if not task.is_dense:
-        cost = size * (PASS * (_read(task) + 2 * taps) + PRODUCT * taps)
-        return Candidate(choice, cost, lambda: tap_im2col_algorithm(task))
-    made = banded_layout(task.shape.kernel)
-    seen = (made.stacked - 1 + task.shape.kernel[0]) * made.unrolled
-    moved = made.unrolled + made.shifts
-    cost = size * (PRODUCT * made.shifts * seen + PASS * moved)
-    return Candidate(choice, cost, lambda: banded_im2col_algorithm(task))
-
-
-def _spectrum(task: FilterProblem) -> Candidate:
-    (rows, samples), step = tile_lengths(task)
-    reach = (task.extent[1] - 1) * step
-    clean = (rows - task.extent[0] + 1) * (samples - reach) / (rows * samples)
-    reason = f"{_taps(task)} taps cost more than three transforms"
-    cost = task.sums.itemsize * TRANSFORMS * prod(task.shape.stride) / clean
-    return Candidate(Choice("fft", reason), cost, lambda: fft_algorithm(task))
-
-
-def _taps(task: FilterProblem) -> int:
-    return int(np.count_nonzero(task.kernel))
-
-
-def _read(task: FilterProblem) -> int:
-    """The input values for each value of the output."""
-    return prod(task.shape.stride)
-
-
-_RECIPES: dict[str, Callable[[FilterProblem], Algorithm]] = {
-    "im2col": lambda task: _columns(task).recipe(),
-    "separable": separable_algorithm,
-    "fft": fft_algorithm,
-    "naive": naive_algorithm,
-}
-
-
-Take: TypeAlias = Callable[[slice, Array], object]
-
-
-class PreparedFilter(NamedTuple):
-    """A kernel over an image: every setting checked, the method chosen, nothing computed yet.
-
-    Parameters
-    ----------
-    shape : tuple of int
-        Of the result: (oh, ow), or (oh, ow, C).
-    sums : dtype
-        The type that its sums come in: float32 or float64, or integers where they are exact.
-    choice : Choice
-        The method, and why.
-    bias : float
-        Added to every sum.
-    padded : Padded
-        The image.
-    bounds : (float, float) or None
-        What the sums, bias included, are sure to lie between; None where they may be anything.
-    recipe : Recipe
-        How a band is computed.
-    fallback : Recipe or None
-        For bands of values that are not finite, where the recipe would spread them.
-    """
-
-    shape: tuple[int, ...]
-    sums: np.dtype[Any]
-    choice: Choice
-    bias: float
-    padded: PaddedImage
-    bounds: tuple[float, float] | None
-    recipe: Algorithm
-    fallback: Algorithm | None
-
-    def run(self, take: Take, rows: slice | None = None) -> None:
-        """Compute the sums, in bands of rows, in as many threads as `set_threads` says.
-
-        Parameters
-        ----------
-        take : callable
-            `take(rows, sums)` gets a band's rows, a slice of the output's, and its sums,
-            (rows, ow, C). It is called in the thread that computed them, for the bands in any
-            order. The sums are its to overwrite, and gone after the call.
-        rows : slice, optional
-            Which rows of the output; all where left out.
-        """
-        self._share(lambda: self._hire(take), rows)
-
-    def run_into(self, result: Array, rows: slice | None = None) -> None:
-        """As `run`, into an array, (rows, ow, C), of any type: rounded and clamped for integers."""
-        first = (rows or slice(None)).indices(self.padded.output[0])[0]
-
-        def part(rows: slice) -> Array:
-            return result[rows.start - first : rows.stop - first]
-
-        writer = self.recipe.hire_writer
-        writes = result.dtype == self.sums and result.flags.c_contiguous and not self.bias
-        if writer is None or not writes:
-            self.run(lambda rows, sums: round_into(sums, part(rows), self.bounds), rows)
-            return
-
-        def hire() -> Callable[[slice], None]:
-            gather, write = self._gatherer(), writer()
-            return lambda rows: write(gather(rows), part(rows))
-
-        self._share(hire, rows)
-
-    def _share(self, hire: Callable[[], Callable[[slice], None]], rows: slice | None) -> None:
-        bands = list(self.bands(rows))
-        if self.recipe.is_multithreaded:  # it has threads of its own
-            work = hire()
-            for band in bands:
-                work(band)
-        else:
-            parallel_for(hire, bands)
-
-    def bands(self, rows: slice | None = None) -> Iterator[slice]:
-        """How the rows of the output are cut; it does not depend on the number of threads."""
-        height = self.padded.output[0]
-        first, end, _ = (rows or slice(None)).indices(height)
-        for band in split_range(height, self.recipe.rows):
-            part = slice(max(band.start, first), min(band.stop, end))
-            if part.start < part.stop:
-                yield part
-
-    def _hire(self, take: Take) -> Callable[[slice], None]:
-        """A worker for one thread, with scratch memory of its own."""
-        gather = self._gatherer()
-        correlate = self.recipe.hire()
-        spare = self.fallback.hire() if self.fallback else None
-
-        def work(rows: slice) -> None:
-            band = gather(rows)
-            leaks_nonfinite = spare is not None and not np.isfinite(band).all()
-            sums = spare(band) if spare is not None and leaks_nonfinite else correlate(band)
-            if self.bias:
-                sums += sums.dtype.type(self.bias)
-            take(rows, sums)
-
-        return work
-
-    def _gatherer(self) -> Callable[[slice], Array]:
-        """Gives the padded band that some rows of the output see."""
-        scratch = Scratch()
-        columns, channels = self.padded.size[1], self.padded.pixels.shape[2]
-
-        def gather(rows: slice) -> Array:
-            shape = (self.padded.height(rows), columns, channels)
-            band = scratch("band", shape, self.recipe.samples)
-            self.padded.gather(rows, band)
-            return band
-
-        return gather
-
-
-def prepare_filter(
-    image: ArrayLike,
-    kernel: ArrayLike,
-    *,
-    bias: float = 0.0,
-    stride: int | Sequence[int] = 1,
-    padding: PaddingLike = "same",
-    padding_mode: str = "replicate",
-    dilation: int | Sequence[int] = 1,
-    flip: bool = False,
-    method: str = "auto",
-    integer_output: bool = False,
-) -> PreparedFilter:
-    """Check what `filter2d` takes, and plan it; the parameters and what is raised are the same.
-
-    `integer_output` says that the caller will round the sums, half to even, whatever they come in:
-    then they may come rounded already, as integers.
-
-    Examples
-    --------
-    >>> prepared = prepare_filter(np.ones((4, 4)), np.ones((3, 3)), padding="valid")
-    >>> prepared.shape, prepared.choice.method
-    ((2, 2), 'im2col')
-    >>> prepared.run(lambda rows, sums: print(rows, sums[:, :, 0].tolist()))
-    slice(0, 2, None) [[9.0, 9.0], [9.0, 9.0]]
-    """
-    pixels, weights = as_numbers(image, "image"), as_numbers(kernel, "kernel").astype(np.float64)
-    _check_axes(pixels, weights)
-    offset = float(as_numbers(bias, "bias"))
-    if flip:
-        weights = weights[..., ::-1, ::-1]
-    check_method(method, weights)
-    shape = window(weights.shape[-2:], stride=stride, padding=padding, dilation=dilation)
-    cube = np.atleast_3d(pixels)  # (H, W, C)
-    numpy_mode(padding_mode)  # refuse an unknown one before any work
-    padded = PaddedImage(cube, shape, padding_mode)
-    task = FilterProblem(
-        weights,
-        replace(shape, padding=NO_PADDING),
-        pixels.dtype,
-        padded.size,
-        cube.shape[2],
-        offset,
-        integer_output,
-    )
-    choice, recipe = plan(task, method)
-    spare = fallback(task) if pixels.dtype.kind == "f" and recipe.leaks_nonfinite else None
-    bounds = _bounds(weights, pixels.dtype, offset)
-    has_channels = {2: pixels.ndim == 3, 3: False, 4: True}[weights.ndim]
-    channels = {2: cube.shape[2], 3: 1, 4: len(weights)}[weights.ndim]
-    size = (*padded.output, channels) if has_channels else padded.output
-    return PreparedFilter(size, recipe.sums, choice, offset, padded, bounds, recipe, spare)
-
-
-def _check_axes(pixels: Array, weights: Array) -> None:
-    if pixels.ndim not in (2, 3) or 0 in pixels.shape:
-        raise ShapeError(f"image must be (H, W) or (H, W, C) and not empty, not {pixels.shape}")
-    if weights.ndim not in (2, 3, 4) or 0 in weights.shape:
-        raise ShapeError(
-            f"kernel must be (kh, kw), (C, kh, kw) or (C_out, C, kh, kw), not {weights.shape}"
-        )
-    channels = 1 if pixels.ndim == 2 else pixels.shape[2]
-    if weights.ndim > 2 and weights.shape[-3] != channels:
-        raise ShapeError(
-            f"the kernel sums over {weights.shape[-3]} channels; the image has {channels}"
-        )
-
-
-def _bounds(weights: Array, image: np.dtype[Any], bias: float) -> tuple[float, float] | None:
-    """The least and the largest sum of integers; None for floats, and far from what floats hold."""
-    if image.kind == "f":
+def _integer(problem: FilterProblem) -> Candidate | None:
+    sums = plan_integer_sums(problem)
+    if sums is None:
         return None
-    maps = weights if weights.ndim == 4 else weights[np.newaxis]
-    lowest, highest = (0, 1) if image.kind == "b" else (np.iinfo(image).min, np.iinfo(image).max)
-    with np.errstate(over="ignore", invalid="ignore"):
-        added = maps.clip(0, None).reshape(len(maps), -1).sum(axis=1)
-        taken = maps.clip(None, 0).reshape(len(maps), -1).sum(axis=1)
-        least = float((added * lowest + taken * highest).min()) + bias
-        largest = float((added * highest + taken * lowest).max()) + bias
-    most = float(np.finfo(np.float32).max)
-    return (least, largest) if -most < least and largest < most else None
+    passes, taps = len(sums.program.steps), _taps(problem)
+    method = "separable" if sums.program.is_separable else "sums"
+    saved = f" instead of {taps} taps" if 0 < passes < taps else ""
+    reason = f"exact in {sums.dtype}: {passes} passes{saved}"
+    scaled = 0 if sums.is_unscaled else 2 * problem.sums.itemsize  # bytes
+    cost = _outputs(problem) * PASS_S * ((passes + 1) * sums.dtype.itemsize + scaled)
+    choice = Choice(method, reason)
+    return Candidate(choice, cost, lambda: integer_algorithm(problem, sums), EXACT_PREFERENCE)
+
+
+def _separable(problem: FilterProblem) -> Candidate:
+    kh, kw = problem.window.kernel
+    taps = f"2×{kh}" if kh == kw else f"{kh} + {kw}"
+    sh, sw = problem.window.stride
+    rows, columns = (
+        (block_outputs(problem) - 1) * stride + extent  # that one product reads
+        for stride, extent in zip((sh, sw), problem.extent, strict=True)
+    )
+    # Down the columns first, over every padded column; then along the rows.
+    products = rows * sw + columns * (problem.channels if is_interleaved(problem) else 1)
+    passes = sh * sw + 2 * is_transposed(problem)
+    cost = filter_s(_outputs(problem), problem.sums.itemsize, products=products, passes=passes)
+    choice = Choice("separable", f"rank 1, {taps} taps instead of {kh * kw}")
+    return Candidate(choice, cost, lambda: separable_algorithm(problem))
+
+
+def _im2col(problem: FilterProblem) -> Candidate:
+    taps, kh = _taps(problem), problem.window.kernel[0]
+    layout = banded_layout(problem.window.kernel)
+    products = layout.shifts * (layout.stacked - 1 + kh) * layout.unrolled
+    passes = layout.unrolled + layout.shifts
+    make = banded_im2col_algorithm
+    if not problem.is_dense:
+        products, passes = taps, prod(problem.window.stride) + 2 * taps
+        make = tap_im2col_algorithm
+    cost = filter_s(_outputs(problem), problem.sums.itemsize, products=products, passes=passes)
+    return Candidate(Choice("im2col", f"{taps} taps, in bands"), cost, lambda: make(problem))
+
+
+def _fft(problem: FilterProblem) -> Candidate:
+    (rows, values), step = tile_lengths(problem)
+    high, wide = problem.extent
+    clean = (rows - high + 1) * (values - (wide - 1) * step) / (rows * values)
+    ffts = prod(problem.window.stride) / clean
+    cost = filter_s(_outputs(problem), problem.sums.itemsize, ffts=ffts)
+    choice = Choice("fft", f"{_taps(problem)} taps cost more than three transforms")
+    return Candidate(choice, cost, lambda: fft_algorithm(problem))
+
+
+def _naive(problem: FilterProblem) -> Candidate:
+    cost = _outputs(problem) * prod(problem.window.kernel) * LOOP_S
+    return Candidate(Choice("naive", ""), cost, lambda: naive_algorithm(problem))
+
+
+def _conv2d(problem: FilterProblem, method: str) -> Candidate:
+    """A layer's weights, (C, kh, kw) or (C_out, C, kh, kw)."""
+    c_in, kh, kw = problem.kernel.shape[-3:]
+    c_out = problem.kernel.size // (c_in * kh * kw)
+    reason = f"{kh * kw} taps in each of {c_in} channels"
+    cost = problem.kernel.size * prod(problem.output) * LOOP_S
+    if method != "naive":
+        found = choose_layer_method(
+            (1, problem.channels, *problem.size),
+            (c_out, c_in, kh, kw),
+            problem.window,
+            problem.sums,
+            method=method,
+            groups=problem.groups,
+        )
+        reason = f"{reason}; {found.reason}" if method == "auto" else reason
+        method, cost = found.name, found.cost_s
+    if problem.groups > 1:
+        reason = f"a layer's weights, in {problem.groups} groups"
+    return Candidate(Choice(method, reason), cost, lambda: conv2d_algorithm(problem, method))
+
+
+def _taps(problem: FilterProblem) -> int:
+    return int(np.count_nonzero(problem.kernel))
+
+
+def _outputs(problem: FilterProblem) -> int:
+    return prod(problem.output) * problem.channels
