@@ -1,4 +1,4 @@
-"""Threads: how many work side by side, and BLAS kept from adding its own to them."""
+"""Threads: a loop that runs in several, with BLAS limited to one in each."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ Work: TypeAlias = Callable[[Item], object]
 
 _count = 1
 _lock = Lock()
-_sharing = 0  # calls of `parallel_for` that keep BLAS to one thread now
-_blas_before = 1  # what it had before the first of them
+_limits = 0  # running calls of `parallel_for`, which limit BLAS to one thread
+_blas_threads = 1  # what BLAS had before the first of them
 
 
 def set_threads(count: int) -> None:
-    """Let filters and layers compute in so many threads; at first it is one.
+    """Set the number of threads in which filters and layers compute; at first it is one.
 
-    While they do, the OpenBLAS of NumPy's wheels is kept to one thread for each of them, so that
-    results do not depend on the number; any other BLAS is left as it is.
+    While they run, the OpenBLAS of NumPy's wheels is limited to one thread in each, so that results
+    do not depend on the number; any other BLAS is left as it is.
 
     Parameters
     ----------
     count : int
-        At least 1. More than there are cores is slower, not faster.
+        At least 1; more than the number of cores is slower, not faster.
 
     Raises
     ------
     ArgumentError
-        For anything but a whole number from 1 on.
+        For anything but a whole number of at least 1.
 
     Examples
     --------
@@ -53,12 +53,12 @@ def set_threads(count: int) -> None:
 
 
 def get_threads() -> int:
-    """How many threads filters and layers compute in."""
+    """The number of threads in which filters and layers compute."""
     return _count
 
 
 def available_cores() -> int:
-    """How many cores this process may use.
+    """The number of cores that this process may use.
 
     >>> available_cores() >= 1
     True
@@ -68,73 +68,75 @@ def available_cores() -> int:
     return os.cpu_count() or 1
 
 
-def parallel_for(hire: Callable[[], Work[Item]], items: Iterable[Item]) -> None:
-    """Have every item done, by as many workers as there are threads; items are taken in turn.
+def parallel_for(make_worker: Callable[[], Work[Item]], items: Iterable[Item]) -> None:
+    """Process items in as many threads as were set; each thread takes the next item in turn.
 
     Parameters
     ----------
-    hire : callable
-        Gives a worker: a function of one item, with whatever memory of its own it keeps from one
-        item to the next. It is called once in each thread.
+    make_worker : callable
+        Returns a function of one item, with whatever memory of its own it reuses from one item to
+        the next. Called once in each thread.
     items : iterable
 
     Raises
     ------
     Exception
-        The first that any worker raised; what has not been begun by then never is.
+        The first that any worker raises; items not begun by then are left out.
 
     Examples
     --------
     >>> squares = [0] * 4
-    >>> def hire():
+    >>> def make_worker():
     ...     return lambda number: squares.__setitem__(number, number**2)
-    >>> parallel_for(hire, range(4))
+    >>> parallel_for(make_worker, range(4))
     >>> squares
     [0, 1, 4, 9]
     """
-    waiting = list(items)
-    helpers = min(_count, len(waiting)) - 1
-    # BLAS would cut products up by threads of its own, and sums would differ in their last bits.
-    with _blas_alone():
+    queue = list(items)
+    helpers = min(_count, len(queue)) - 1
+    # BLAS would split products among threads of its own, and sums would differ in the last bits.
+    with _single_threaded_blas():
         if helpers > 0:
-            _run_shared(hire, iter(waiting), helpers)
+            _run_in_threads(make_worker, iter(queue), helpers)
             return
-        work = hire()
-        for item in waiting:
+        work = make_worker()
+        for item in queue:
             work(item)
 
 
-def _run_shared(hire: Callable[[], Work[Item]], turn: Iterator[Item], helpers: int) -> None:
-    """Let this thread and so many others take items in turn: one next() is atomic."""
+def _run_in_threads(
+    make_worker: Callable[[], Work[Item]], items: Iterator[Item], helpers: int
+) -> None:
+    """Let this thread and so many helpers take items in turn: one next() is atomic."""
     failures: list[BaseException] = []
 
-    def labour() -> None:
+    def run() -> None:
         try:
-            work = hire()
-            for item in turn:
+            work = make_worker()
+            for item in items:
                 if failures:
                     return
                 work(item)
-        except BaseException as error:  # noqa: BLE001  # raised again where `parallel_for` was called
+        except BaseException as error:  # noqa: BLE001  # `parallel_for` raises it again
             failures.append(error)
 
-    errands = [_Task(labour) for _ in range(helpers)]
-    _pool.send(errands)
-    labour()
+    tasks = [_Task(run) for _ in range(helpers)]
+    _pool.submit(tasks)
+    run()
     if failures and not isinstance(failures[0], Exception):
-        raise failures[0]  # a signal: the others are left to end with the process
-    for errand in errands:
-        errand.wait()
+        raise failures[0]  # a signal: the helpers end with the process
+    for task in tasks:
+        task.wait()
     if failures:
         raise failures[0]
 
 
 class _Task:
-    """Work that one of the crew begins, unless it is waited for before that."""
+    """A function that a thread of the pool runs, unless it is waited for before it begins."""
 
-    def __init__(self, labour: Callable[[], None]) -> None:
-        self._labour = labour
-        # A copy of the caller's, where NumPy keeps what is to be done about overflows.
+    def __init__(self, function: Callable[[], None]) -> None:
+        self._function = function
+        # A copy of the caller's context, in which NumPy keeps how to handle overflows.
         self._context = copy_context()
         self._begun, self._ended = Lock(), Lock()
         self._ended.acquire()
@@ -142,39 +144,39 @@ class _Task:
     def run(self) -> None:
         if self._begun.acquire(blocking=False):
             try:
-                self._context.run(self._labour)
+                self._context.run(self._function)
             finally:
                 self._ended.release()
 
     def wait(self) -> None:
-        """Until it has ended; what nobody has begun by now nobody will, so no two can deadlock."""
+        """Wait for the end; a task not begun by now never begins, so no two can deadlock."""
         if not self._begun.acquire(blocking=False):
             self._ended.acquire()
 
 
 class _Pool:
-    """Threads that wait for work: starting one takes as long as filtering a small picture."""
+    """Threads that wait for tasks: starting one takes as long as filtering a small picture."""
 
     def __init__(self) -> None:
-        self._waiting: SimpleQueue[_Task] = SimpleQueue()
-        self._members = 0
+        self._tasks: SimpleQueue[_Task] = SimpleQueue()
+        self._threads = 0
 
-    def send(self, errands: Sequence[_Task]) -> None:
-        """Have these done, by threads that end with the process."""
-        for errand in errands:
-            self._waiting.put(errand)
-        while self._members < len(errands):
-            member = Thread(target=_serve, args=(self._waiting,), name="convcli", daemon=True)
+    def submit(self, tasks: Sequence[_Task]) -> None:
+        """Run tasks in threads, which end with the process."""
+        for task in tasks:
+            self._tasks.put(task)
+        while self._threads < len(tasks):
+            thread = Thread(target=_run_tasks, args=(self._tasks,), name="convcli", daemon=True)
             try:
-                member.start()
-            except RuntimeError:  # no more can be had; what nobody begins, the caller does
+                thread.start()
+            except RuntimeError:  # no more threads; the caller does what no thread begins
                 return
-            self._members += 1
+            self._threads += 1
 
 
-def _serve(waiting: SimpleQueue[_Task]) -> None:
+def _run_tasks(tasks: SimpleQueue[_Task]) -> None:
     while True:
-        waiting.get().run()  # no name keeps an errand, and what it refers to, until the next one
+        tasks.get().run()  # no name keeps a task, and what it refers to, until the next one
 
 
 _pool = _Pool()
@@ -191,41 +193,41 @@ if hasattr(os, "register_at_fork"):
 
 
 @contextmanager
-def _blas_alone() -> Iterator[None]:
-    """Keep NumPy's BLAS to one thread, where it can be told: two times two is two too many."""
-    global _sharing, _blas_before  # noqa: PLW0603  # callers may share from threads of their own
-    blas = _openblas()
-    if blas is None:
+def _single_threaded_blas() -> Iterator[None]:
+    """Limit NumPy's BLAS to one thread where that can be set: two times two is two too many."""
+    global _limits, _blas_threads  # noqa: PLW0603  # callers may have threads of their own
+    functions = _openblas_functions()
+    if functions is None:
         yield
         return
-    tell, ask = blas
+    set_count, get_count = functions
     with _lock:
-        if _sharing == 0:
-            _blas_before = ask()
-            tell(1)
-        _sharing += 1
+        if _limits == 0:
+            _blas_threads = get_count()
+            set_count(1)
+        _limits += 1
     try:
         yield
     finally:
         with _lock:
-            _sharing -= 1
-            if _sharing == 0:
-                tell(_blas_before)
+            _limits -= 1
+            if _limits == 0:
+                set_count(_blas_threads)
 
 
 @cache
-def _openblas() -> tuple[Callable[[int], Any], Callable[[], int]] | None:
-    """How to set and to read the threads of the OpenBLAS that comes with NumPy's wheels."""
+def _openblas_functions() -> tuple[Callable[[int], Any], Callable[[], int]] | None:
+    """The functions that set and get the threads of the OpenBLAS in NumPy's wheels."""
     home = Path(np.__file__).parent
-    folders = (home.parent / "numpy.libs", home / ".dylibs")
-    for path in (one for folder in folders for one in folder.glob("*openblas*")):
-        try:
-            library = ctypes.CDLL(str(path))
-        except OSError:
-            continue
-        for suffix in ("64_", ""):
-            tell = getattr(library, f"scipy_openblas_set_num_threads{suffix}", None)
-            ask = getattr(library, f"scipy_openblas_get_num_threads{suffix}", None)
-            if tell is not None and ask is not None:
-                return tell, ask
+    for folder in (home.parent / "numpy.libs", home / ".dylibs"):
+        for path in folder.glob("*openblas*"):
+            try:
+                library = ctypes.CDLL(str(path))
+            except OSError:
+                continue
+            for suffix in ("64_", ""):
+                set_count = getattr(library, f"scipy_openblas_set_num_threads{suffix}", None)
+                get_count = getattr(library, f"scipy_openblas_get_num_threads{suffix}", None)
+                if set_count is not None and get_count is not None:
+                    return set_count, get_count
     return None

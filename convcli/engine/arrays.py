@@ -15,7 +15,7 @@ Array: TypeAlias = NDArray[Any]
 
 
 def as_numbers(value: ArrayLike, what: str) -> Array:
-    """Take whatever `np.asarray` takes, as long as it holds real numbers.
+    """Return an array of real numbers, of whatever `np.asarray` takes.
 
     Raises
     ------
@@ -32,7 +32,7 @@ def as_numbers(value: ArrayLike, what: str) -> Array:
 
 
 def as_real(value: ArrayLike, what: str) -> Array:
-    """As `as_numbers`, in float32 or float64: integers, bool and float16 become float32."""
+    """Return an array as `as_numbers` does, but float64, or float32 for any other dtype."""
     array = as_numbers(value, what)
     if array.dtype.kind == "f" and array.dtype.itemsize >= 8:
         return np.asarray(array, np.float64)
@@ -40,12 +40,12 @@ def as_real(value: ArrayLike, what: str) -> Array:
 
 
 def as_batch(array: Array, what: str = "x") -> Array:
-    """View (C, H, W) as a batch of one; let (N, C, H, W) pass.
+    """Return (C, H, W) as a batch of one, (N, C, H, W) as it is.
 
     Raises
     ------
     ShapeError
-        For any other number of axes, and for axes of no length.
+        For any other number of axes, and for axes of length zero.
     """
     if array.ndim not in (3, 4):
         raise ShapeError(f"{what} must be (C, H, W) or (N, C, H, W), not {array.shape}")
@@ -55,17 +55,17 @@ def as_batch(array: Array, what: str = "x") -> Array:
 
 
 def like_batch(result: Array, x: Array) -> Array:
-    """Undo `as_batch`: drop the batch axis of the result where `x` has none."""
+    """Undo `as_batch`: drop the batch axis of a result if `x` has none."""
     return result if x.ndim == 4 else result[0]
 
 
 def as_filters(weight: ArrayLike, c_in: int, groups: int) -> Array:
-    """Take a layer's weights, (C_out, C_in / groups, kh, kw), and hold them to the input.
+    """Return a layer's weights, (C_out, C_in / groups, kh, kw), checked against the input.
 
     Raises
     ------
     ShapeError
-        Where groups do not divide the channels, or the weights do not fit them.
+        For groups that do not divide the channels, or weights that do not fit them.
     """
     filters = as_real(weight, "weight")
     if filters.ndim != 4 or 0 in filters.shape:
@@ -84,7 +84,7 @@ def as_filters(weight: ArrayLike, c_in: int, groups: int) -> Array:
 
 
 def as_bias(bias: ArrayLike, c_out: int) -> Array:
-    """Take one number for each output channel.
+    """Return one number for each output channel, (C_out,).
 
     Raises
     ------
@@ -98,21 +98,21 @@ def as_bias(bias: ArrayLike, c_out: int) -> Array:
 
 
 def sum_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    """The type that sums are kept in: float32 for its own values and for 8 bits, else float64.
+    """The dtype of sums: float32 for float32, float16 and 8 bits, else float64.
 
-    Of 24 bits, 8 are the value's and 16 are left for the fractions of a sum.
+    Of the 24 bits of a float32, 8 hold the value and 16 the fraction of a sum.
     """
     fits = dtype.itemsize == 1 or (dtype.kind == "f" and dtype.itemsize <= 4)
     return np.dtype(np.float32 if fits else np.float64)
 
 
 def to_dtype(values: Array, dtype: np.dtype[Any]) -> Array:
-    """Turn sums into the type of the result: integers rounded half to even, and clamped.
+    """Convert sums to the dtype of the result: to integers rounded half to even, and clamped.
 
     Raises
     ------
     ArgumentError
-        For sums that are NaN, which no integer is.
+        For sums that are NaN, where the result holds integers.
 
     Examples
     --------
@@ -127,42 +127,44 @@ def to_dtype(values: Array, dtype: np.dtype[Any]) -> Array:
 
 
 def round_into(sums: Array, result: Array, bounds: tuple[float, float] | None = None) -> None:
-    """Write sums into a result of any type, as `to_dtype`; the sums may be overwritten.
+    """Write sums into a result of any dtype, as `to_dtype`; the sums may be overwritten.
 
     Parameters
     ----------
     sums, result : ndarray
         Of one shape.
     bounds : (float, float), optional
-        What the sums are sure to lie between: spares looking for NaN, and clamping where they fit.
+        The smallest and largest possible sum: spares the search for NaN, and clamping where the
+        result holds both.
     """
-    kind = result.dtype
-    if kind.kind not in "iu":
+    dtype = result.dtype
+    if dtype.kind not in "iu":
         result[...] = sums
         return
     is_float = sums.dtype.kind == "f"
     if is_float and bounds is None and np.isnan(sums.sum()) and np.isnan(sums).any():
-        raise ArgumentError(f"a sum is NaN, which {kind} cannot hold; give out_dtype=float")
-    limits = None if bounds is not None and _fits(bounds, kind) else clamp_limits(sums.dtype, kind)
-    beyond = None
+        raise ArgumentError(f"a sum is NaN, which {dtype} cannot hold; give out_dtype=float")
+    can_overflow = bounds is None or not _is_within(bounds, dtype)
+    limits = clamp_limits(sums.dtype, dtype) if can_overflow else None
+    overflow = None
     if is_float:
-        if limits is not None:  # in place: on the way to another type it takes twice as long
-            if int(limits[1]) < np.iinfo(kind).max:  # which no float is
-                beyond = sums > limits[1]
+        if limits is not None:  # in place: clamping into another dtype takes twice as long
+            if int(limits[1]) < np.iinfo(dtype).max:  # no float equals the largest integer
+                overflow = sums > limits[1]
             np.clip(sums, *limits, out=sums)
             limits = None
         np.rint(sums, out=sums)
-    for part, target in _parts(sums, result):
+    for part, target in _contiguous_parts(sums, result):
         if limits is None:
             np.copyto(target, part, casting="unsafe")
         else:
             np.clip(part, *limits, out=target, casting="unsafe")
-    if beyond is not None:
-        result[beyond] = np.iinfo(kind).max
+    if overflow is not None:
+        result[overflow] = np.iinfo(dtype).max
 
 
-def _parts(sums: Array, result: Array) -> Iterator[tuple[Array, Array]]:
-    """Sums whose channels are planes go one by one: their rows are the longest runs to copy."""
+def _contiguous_parts(sums: Array, result: Array) -> Iterator[tuple[Array, Array]]:
+    """Split channels that are planes in memory: their rows are the longest runs to copy."""
     if sums.ndim < 3 or sums.strides[2] <= sums.strides[1]:
         yield sums, result
         return
@@ -170,23 +172,23 @@ def _parts(sums: Array, result: Array) -> Iterator[tuple[Array, Array]]:
         yield sums[:, :, channel], result[:, :, channel]
 
 
-def _fits(bounds: tuple[float, float], kind: np.dtype[Any]) -> bool:
-    """Whether what lies between the bounds, rounded, is within a type, by some margin."""
-    limits = np.iinfo(kind)
+def _is_within(bounds: tuple[float, float], dtype: np.dtype[Any]) -> bool:
+    """Whether everything between the bounds, once rounded, fits a dtype by some margin."""
+    limits = np.iinfo(dtype)
     return limits.min - 0.25 < bounds[0] and bounds[1] < limits.max + 0.25 and limits.bits < 32
 
 
 def clamp_limits(sums: np.dtype[Any], result: np.dtype[Any]) -> tuple[Any, Any]:
-    """The least and the most of a type of integers, as numbers that sums of this type can be.
+    """The smallest and largest value of an integer dtype, in the dtype of the sums.
 
     >>> clamp_limits(np.dtype(np.int16), np.dtype(np.uint8))
     (np.int16(0), np.int16(255))
     """
-    bounds = np.iinfo(result)
+    limits = np.iinfo(result)
     if sums.kind in "iu":
         own = np.iinfo(sums)
-        return sums.type(max(bounds.min, own.min)), sums.type(min(bounds.max, own.max))
-    highest = sums.type(bounds.max)
-    if int(highest) > bounds.max:  # the bounds of many bits lie between two floats
-        highest = np.nextafter(highest, sums.type(0))
-    return sums.type(bounds.min), highest
+        return sums.type(max(limits.min, own.min)), sums.type(min(limits.max, own.max))
+    largest = sums.type(limits.max)
+    if int(largest) > limits.max:  # the limits of many bits lie between two floats
+        largest = np.nextafter(largest, sums.type(0))
+    return sums.type(limits.min), largest

@@ -1,4 +1,4 @@
-"""col2im put to use: gradients of a convolution, and the transposed convolution."""
+"""Gradients of a convolution, and the transposed convolution: both are products and col2im."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from convcli.arithmetic.geometry import Window, effective_kernel, window
+from convcli.arithmetic.geometry import Window, effective_kernel
+from convcli.arithmetic.geometry import window as make_window
 from convcli.arithmetic.values import PaddingLike, Pair, as_number
 from convcli.engine.arrays import Array, as_batch, as_bias, as_filters, as_real, like_batch
 from convcli.engine.im2col import as_columns, empty_target, overlap_add
@@ -26,7 +27,7 @@ def conv2d_backward(
     dilation: int | Sequence[int] = 1,
     groups: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The gradients of `conv2d` (with zero padding) for a gradient of its output.
+    """Return the gradients of `conv2d`, with zero padding, for the gradient of its output.
 
     Parameters
     ----------
@@ -34,7 +35,7 @@ def conv2d_backward(
     x : array_like, (C_in, H, W) or (N, C_in, H, W)
     weight : array_like, (C_out, C_in / groups, kh, kw)
     stride, padding, dilation, groups
-        As they were given to `conv2d`.
+        As in `conv2d`.
 
     Returns
     -------
@@ -45,7 +46,7 @@ def conv2d_backward(
     Raises
     ------
     ShapeError
-        For shapes that do not fit each other.
+        For shapes that do not match.
 
     Examples
     --------
@@ -57,26 +58,26 @@ def conv2d_backward(
     images = as_batch(array)
     n, c_in, *size = images.shape
     filters = as_filters(weight, c_in, groups).astype(images.dtype, copy=False)
-    shape = window(filters.shape[-2:], stride=stride, padding=padding, dilation=dilation)
-    oh, ow = shape.output((size[0], size[1]))
-    slopes = as_batch(as_real(grad, "grad"), "grad").astype(images.dtype, copy=False)
-    if slopes.shape != (n, len(filters), oh, ow):
+    window = make_window(filters.shape[-2:], stride=stride, padding=padding, dilation=dilation)
+    oh, ow = window.output((size[0], size[1]))
+    grads = as_batch(as_real(grad, "grad"), "grad").astype(images.dtype, copy=False)
+    if grads.shape != (n, len(filters), oh, ow):
         raise ShapeError(f"grad must have the shape {(n, len(filters), oh, ow)}")
-    sides = shape.sides((size[0], size[1]))
+    sides = window.sides((size[0], size[1]))
     padded = pad2d(images, sides)  # (N, C_in, H + p, W + p)
     weights = filters.reshape(groups, len(filters) // groups, -1)  # (G, C_out/G, C_in/G·kh·kw)
     dpadded, dweights = np.zeros_like(padded), np.zeros_like(weights)
-    for image, rows, columns, seen in _positions(padded, shape, (oh, ow)):
-        slope = slopes[image, :, rows, columns]  # (C_out, rows, columns)
-        flat = slope.reshape(*weights.shape[:2], -1)  # (G, C_out/G, L)
-        laid = as_columns(padded[seen], shape).reshape(groups, -1, flat.shape[2])
-        dweights += flat @ laid.swapaxes(1, 2)
+    for image, rows, columns, inputs in _tiles(padded, window, (oh, ow)):
+        tile = grads[image, :, rows, columns]  # (C_out, rows, columns)
+        flat = tile.reshape(*weights.shape[:2], -1)  # (G, C_out/G, L)
+        matrix = as_columns(padded[inputs], window)  # (1, C_in·kh·kw, L)
+        dweights += flat @ matrix.reshape(groups, -1, flat.shape[2]).swapaxes(1, 2)
         windows = weights.swapaxes(1, 2) @ flat  # (G, C_in/G·kh·kw, L)
-        windows = windows.reshape(1, c_in, *shape.kernel, *slope.shape[1:])
-        overlap_add(dpadded[seen], windows, shape)
+        windows = windows.reshape(1, c_in, *window.kernel, *tile.shape[1:])
+        overlap_add(dpadded[inputs], windows, window)
     (top, _), (left, _) = sides
     dx = dpadded[:, :, top : top + size[0], left : left + size[1]]
-    return like_batch(dx, array), dweights.reshape(filters.shape), slopes.sum(axis=(0, 2, 3))
+    return like_batch(dx, array), dweights.reshape(filters.shape), grads.sum(axis=(0, 2, 3))
 
 
 def conv_transpose2d(
@@ -90,19 +91,19 @@ def conv_transpose2d(
     dilation: int | Sequence[int] = 1,
     groups: int = 1,
 ) -> Array:
-    """Transposed convolution: every input value paints the kernel into the output.
+    """Transposed convolution: every input value adds the kernel, times itself, to the output.
 
     Parameters
     ----------
     x : array_like, (C_in, H, W) or (N, C_in, H, W)
     weight : array_like, (C_in, C_out / groups, kh, kw)
-        Laid out as for the convolution whose transpose this is.
+        As for the convolution whose transpose this is.
     bias : array_like, (C_out,), optional
     stride, padding, dilation, groups
-        Of that convolution: the stride spreads the input out, the padding is cut off the output.
+        Of that convolution: the stride spreads the input out, the padding crops the output.
         "same" gives an output of `size * stride`.
     output_padding : int or (int, int)
-        Rows and columns added at the bottom and on the right; below the stride or the dilation.
+        Rows and columns added at the bottom and on the right: fewer than stride or dilation.
 
     Returns
     -------
@@ -130,7 +131,7 @@ def conv_transpose2d(
             f"in {count} groups, not {weights.shape}"
         )
     c_out = count * weights.shape[1]
-    shape = window(
+    window = make_window(
         weights.shape[-2:],
         stride=stride,
         padding=padding,
@@ -138,48 +139,48 @@ def conv_transpose2d(
         transposed=True,
         output_padding=output_padding,
     )
-    maps = _conv_transpose(images, weights.reshape(count, c_in // count, -1), shape)
+    maps = _conv_transpose(images, weights.reshape(count, c_in // count, -1), window)
     if bias is not None:
         maps += as_bias(bias, c_out).astype(maps.dtype)[:, np.newaxis, np.newaxis]
     return like_batch(maps, array)
 
 
-def _conv_transpose(images: Array, weights: Array, shape: Window) -> Array:
-    """Columns by a product, col2im band by band: (N, C_in, H, W) -> (N, C_out, oh, ow).
+def _conv_transpose(images: Array, weights: Array, window: Window) -> Array:
+    """Multiply, then col2im, band by band: (N, C_in, H, W) -> (N, C_out, oh, ow).
 
     `weights` are (G, C_in/G, C_out/G·kh·kw).
     """
     n, _, *size = images.shape
-    taps = shape.kernel[0] * shape.kernel[1]
+    taps = window.kernel[0] * window.kernel[1]
     c_out = len(weights) * weights.shape[2] // taps
-    oh, ow = shape.output((size[0], size[1]))
-    (top, _), (left, _) = shape.sides((size[0], size[1]))
+    oh, ow = window.output((size[0], size[1]))
+    (top, _), (left, _) = window.sides((size[0], size[1]))
     padded = empty_target(
-        (n, c_out), shape, (size[0], size[1]), (top + oh, left + ow), images.dtype
+        (n, c_out), window, (size[0], size[1]), (top + oh, left + ow), images.dtype
     )
-    extent = effective_kernel(shape.kernel[0], shape.dilation[0])
-    one_row = max(n, 1) * c_out * taps * size[1] * images.itemsize  # bytes of its columns
-    for rows in split_range(size[0], MAX_COLUMNS_BYTES // one_row):
+    extent = effective_kernel(window.kernel[0], window.dilation[0])
+    row_bytes = max(n, 1) * c_out * taps * size[1] * images.itemsize  # of the columns of one row
+    for rows in split_range(size[0], MAX_COLUMNS_BYTES // row_bytes):
         band = images[:, :, rows]
         length = band.shape[2] * band.shape[3]
         grouped = band.reshape(n, *weights.shape[:2], length)  # (N, G, C_in/G, L)
         windows = weights.swapaxes(-1, -2) @ grouped  # (N, G, C_out/G·kh·kw, L)
-        windows = windows.reshape(n, c_out, *shape.kernel, *band.shape[2:])
-        overlap_add(padded[:, :, input_span(rows, shape.stride[0], extent)], windows, shape)
+        windows = windows.reshape(n, c_out, *window.kernel, *band.shape[2:])
+        overlap_add(padded[:, :, input_span(rows, window.stride[0], extent)], windows, window)
     return padded[:, :, top : top + oh, left : left + ow]
 
 
-def _positions(
-    padded: Array, shape: Window, output: Pair
+def _tiles(
+    padded: Array, window: Window, output: Pair
 ) -> Iterator[tuple[int, slice, slice, tuple[slice, ...]]]:
-    """Cut the output into tiles whose columns stay small.
+    """Split the output into tiles with small columns matrices.
 
-    Yields the image, the output's rows and columns, and the index of what they see in `padded`.
+    Yields the image, the output's rows and columns, and the index of their inputs in `padded`.
     """
-    height, width = map(effective_kernel, shape.kernel, shape.dilation)
-    one_column = padded.shape[1] * shape.kernel[0] * shape.kernel[1] * padded.itemsize  # bytes
+    height, width = map(effective_kernel, window.kernel, window.dilation)
+    column_bytes = padded.shape[1] * window.kernel[0] * window.kernel[1] * padded.itemsize
     for n in range(len(padded)):
-        for rows, columns in split_plane(*output, MAX_COLUMNS_BYTES // one_column):
-            seen_rows = input_span(rows, shape.stride[0], height)
-            seen_columns = input_span(columns, shape.stride[1], width)
-            yield n, rows, columns, (slice(n, n + 1), slice(None), seen_rows, seen_columns)
+        for rows, columns in split_plane(*output, MAX_COLUMNS_BYTES // column_bytes):
+            input_rows = input_span(rows, window.stride[0], height)
+            input_columns = input_span(columns, window.stride[1], width)
+            yield n, rows, columns, (slice(n, n + 1), slice(None), input_rows, input_columns)

@@ -1,7 +1,7 @@
-"""The nested loops: the ground truth that every other method is held to.
+"""Convolution by nested loops: the ground truth for every other method.
 
-Slow on purpose. It pads by asking, for each position, where its value comes from, so it shares
-neither the padding nor the columns with `conv2d`.
+Slow on purpose. It pads by computing the source of each position, so it shares neither padding nor
+im2col with `conv2d`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import ArrayLike
 
-from convcli.arithmetic.geometry import window
+from convcli.arithmetic.geometry import window as make_window
 from convcli.arithmetic.values import PADDING_MODES, PaddingLike
 from convcli.engine.arrays import Array, as_batch, as_bias, as_filters, as_real, like_batch
 from convcli.errors import ArgumentError
@@ -29,7 +29,7 @@ def conv2d_naive(
     groups: int = 1,
     padding_mode: str = "zero",
 ) -> Array:
-    """Convolve with nothing but loops: the same result as `conv2d`, number by number.
+    """Convolve with loops alone; the result is that of `conv2d`.
 
     Parameters, shapes and errors are those of `conv2d`. Sums are kept in double precision.
 
@@ -43,22 +43,22 @@ def conv2d_naive(
     n, c_in, height, width = images.shape
     filters = as_filters(weight, c_in, groups)
     c_out, depth, kh, kw = filters.shape
-    shape = window((kh, kw), stride=stride, padding=padding, dilation=dilation)
-    output = shape.output((height, width))
-    (top, _), (left, _) = shape.sides((height, width))
-    offsets = np.zeros(c_out) if bias is None else as_bias(bias, c_out)
+    window = make_window((kh, kw), stride=stride, padding=padding, dilation=dilation)
+    output = window.output((height, width))
+    (top, _), (left, _) = window.sides((height, width))
+    biases = np.zeros(c_out) if bias is None else as_bias(bias, c_out)
 
     values, weights = images.tolist(), filters.tolist()
     maps = np.empty((n, c_out, *output), array.dtype)
     for image, o, i, j in product(range(n), range(c_out), range(output[0]), range(output[1])):
         first_channel = o // (c_out // groups) * depth
-        total = float(offsets[o])
+        total = float(biases[o])
         for u, v in product(range(kh), range(kw)):
             row = source_index(
-                i * shape.stride[0] + u * shape.dilation[0] - top, height, padding_mode
+                i * window.stride[0] + u * window.dilation[0] - top, height, padding_mode
             )
             column = source_index(
-                j * shape.stride[1] + v * shape.dilation[1] - left, width, padding_mode
+                j * window.stride[1] + v * window.dilation[1] - left, width, padding_mode
             )
             if row is None or column is None:
                 continue
@@ -70,7 +70,7 @@ def conv2d_naive(
 
 
 def source_index(position: int, size: int, mode: str) -> int | None:
-    """Where a position, maybe beyond the border, takes its value from; None where it is zero.
+    """The input index whose value a position has, maybe beyond the border; None for zero.
 
     >>> [source_index(position, 3, "reflect") for position in range(-2, 5)]
     [2, 1, 0, 1, 2, 1, 0]
@@ -82,10 +82,10 @@ def source_index(position: int, size: int, mode: str) -> int | None:
     if mode == "circular":
         return position % size
     if mode == "symmetric":
-        place = position % (2 * size)
-        return min(place, 2 * size - 1 - place)
+        index = position % (2 * size)
+        return min(index, 2 * size - 1 - index)
     if mode == "reflect":
         period = max(2 * size - 2, 1)
-        place = position % period
-        return min(place, period - place)
+        index = position % period
+        return min(index, period - index)
     raise ArgumentError(f"padding mode {mode!r} is none of {', '.join(PADDING_MODES)}")

@@ -1,22 +1,23 @@
-"""Pools: the largest or the mean value of every window."""
+"""Pooling: the largest or the mean value of every window."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import product
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from convcli.arithmetic.geometry import Axis, Window, window
+from convcli.arithmetic.geometry import Axis, Window
+from convcli.arithmetic.geometry import window as make_window
 from convcli.arithmetic.values import PaddingLike
 from convcli.engine.arrays import Array, as_batch, as_numbers, as_real, like_batch
 from convcli.engine.padding import clip_range
 from convcli.engine.scratch import Scratch, split_range
 from convcli.parallel import parallel_for
 
-_PART_BYTES = 1 << 20  # what the rows of one part may take once they are combined
+MAX_PART_BYTES = 1 << 20  # of one part's rows, once combined
 
 
 def max_pool2d(
@@ -37,7 +38,7 @@ def max_pool2d(
     stride : int or (int, int), optional
         The kernel size where left out.
     padding : int, (ph, pw), ((top, bottom), (left, right)) or a name
-        Padding never wins: it is -inf (for integers, the least that their type holds).
+        Padding is never the largest: it is -inf, or the smallest integer of the dtype.
     dilation : int or (int, int)
     ceil_mode : bool
         Round the output size up; the last window must start inside the input or the padding
@@ -46,7 +47,7 @@ def max_pool2d(
     Returns
     -------
     ndarray, (C, oh, ow) or (N, C, oh, ow)
-        Of the type of `x`.
+        Of the dtype of `x`.
 
     Raises
     ------
@@ -60,10 +61,8 @@ def max_pool2d(
     """
     array = as_numbers(x, "x")
     images = as_batch(array)
-    shape = _pool_window(kernel_size, stride, padding, dilation, ceil_mode)
-    lowest = -np.inf if array.dtype.kind == "f" else _lowest(array)
-    largest = _pooled(images, shape, np.maximum, lowest)
-    return like_batch(largest, array)
+    window = _pool_window(kernel_size, stride, padding, dilation, ceil_mode)
+    return like_batch(_pool(images, window, np.maximum, _smallest(array.dtype)), array)
 
 
 def avg_pool2d(
@@ -83,13 +82,13 @@ def avg_pool2d(
     x, kernel_size, stride, padding, dilation, ceil_mode
         As in `max_pool2d`; padding is zero.
     count_include_pad : bool
-        Whether the divisor counts padding. What lies beyond the padded input, where `ceil_mode`
-        lets a window reach, never counts.
+        Count padding in the divisor. Positions beyond the padded input, which windows reach with
+        `ceil_mode`, never count.
 
     Returns
     -------
     ndarray, (C, oh, ow) or (N, C, oh, ow)
-        float64 for a float64 `x`, float32 for any other. A window of padding alone gives 0.
+        float64 for a float64 `x`, else float32. A window of padding alone gives 0.
 
     Raises
     ------
@@ -104,10 +103,12 @@ def avg_pool2d(
     """
     array = as_real(x, "x")
     images = as_batch(array)
-    shape = _pool_window(kernel_size, stride, padding, dilation, ceil_mode)
-    rows, columns = (_counts(axis, count_include_pad) for axis in shape.axes(images.shape[-2:]))
+    window = _pool_window(kernel_size, stride, padding, dilation, ceil_mode)
+    rows, columns = (
+        _count_positions(axis, count_include_pad) for axis in window.axes(images.shape[-2:])
+    )
     counts = np.maximum(np.outer(rows, columns), 1).astype(images.dtype)
-    return like_batch(_pooled(images, shape, np.add, 0, counts), array)
+    return like_batch(_pool(images, window, np.add, 0, counts), array)
 
 
 def _pool_window(
@@ -117,7 +118,7 @@ def _pool_window(
     dilation: int | Sequence[int],
     ceil_mode: bool,
 ) -> Window:
-    return window(
+    return make_window(
         kernel_size,
         stride=kernel_size if stride is None else stride,
         padding=padding,
@@ -126,101 +127,114 @@ def _pool_window(
     )
 
 
-def _pooled(
+def _pool(
     images: Array,
-    shape: Window,
+    window: Window,
     combine: np.ufunc,
-    beyond: float,
+    fill: float,
     divisors: Array | None = None,
 ) -> Array:
-    """Combine the rows of every window, then what is left of its columns: kh + kw instead of kh·kw.
+    """Combine the rows of every window, then their columns: kh + kw steps instead of kh·kw.
 
     Parameters
     ----------
     images : ndarray, (N, C, H, W)
-    shape : Window
+    window : Window
     combine : ufunc
         Of two values.
-    beyond : float
-        What stands beyond the border.
+    fill : float
+        The value of padding.
     divisors : ndarray, (oh, ow), optional
 
     Returns
     -------
     ndarray, (N, C, oh, ow)
     """
-    rows, columns = shape.axes(images.shape[-2:])
-    oh, ow = shape.output(images.shape[-2:])
+    rows, columns = window.axes(images.shape[-2:])
+    oh, ow = window.output(images.shape[-2:])
     pooled = np.empty((*images.shape[:2], oh, ow), images.dtype)
 
-    def hire() -> Callable[[_Part], None]:
+    def make_worker() -> Callable[[_Part], None]:
         scratch = Scratch()
 
         def work(part: _Part) -> None:
             image, planes, outputs = part
             source, target = images[image, planes], pooled[image, planes, outputs]
-            narrowed = scratch("rows", (*target.shape[:2], columns.size), images.dtype)
-            asked = range(outputs.start, outputs.stop)
-            _combine_rows(source, _taken(asked, rows), combine, beyond, narrowed)
-            sideways = _taken(range(ow), columns), combine, beyond, target.swapaxes(1, 2)
-            _combine_rows(narrowed.swapaxes(1, 2), *sideways)
+            combined = scratch("rows", (*target.shape[:2], columns.size), images.dtype)
+            row_taps = _tap_positions(range(outputs.start, outputs.stop), rows)
+            _combine_taps(source, row_taps, combine, fill, combined)
+            column_taps = _tap_positions(range(ow), columns)
+            _combine_taps(
+                combined.swapaxes(1, 2), column_taps, combine, fill, target.swapaxes(1, 2)
+            )
             if divisors is not None:
                 target /= divisors[outputs]
 
         return work
 
-    parallel_for(hire, _parts(pooled.shape, columns.size * images.itemsize))
+    parallel_for(make_worker, _split_output(pooled.shape, columns.size * images.itemsize))
     return pooled
 
 
 _Part: TypeAlias = tuple[int, slice, slice]  # an image, planes of it, rows of the output
 
 
-def _parts(output: tuple[int, ...], row_bytes: int) -> list[_Part]:
-    """Cut the output into groups of planes, and planes that are large into rows."""
-    images, planes, oh, _ = output
-    rows = min(max(_PART_BYTES // row_bytes, 1), oh)
-    groups = split_range(planes, _PART_BYTES // (row_bytes * rows))
+def _split_output(shape: tuple[int, ...], row_bytes: int) -> list[_Part]:
+    """Split the output, (N, C, oh, ow), into groups of planes, and large planes into rows."""
+    images, planes, oh, _ = shape
+    rows = min(max(MAX_PART_BYTES // row_bytes, 1), oh)
+    groups = split_range(planes, MAX_PART_BYTES // (row_bytes * rows))
     return list(product(range(images), groups, split_range(oh, rows)))
 
 
-def _combine_rows(
-    source: Array, taken: list[range], combine: np.ufunc, beyond: float, target: Array
+def _combine_taps(
+    source: Array, taps: list[range], combine: np.ufunc, fill: float, target: Array
 ) -> None:
-    """Combine, for each row of the target, the rows of the source that its taps take."""
-    found = [clip_range(rows, source.shape[1]) for rows in taken]
+    """Combine, for each row of the target, the rows of the source under its taps.
+
+    Parameters
+    ----------
+    source : ndarray, (C, H, W)
+    taps : list of range
+        For each tap, the source's row for each row of the target; maybe outside of the source.
+    combine, fill
+        As in `_pool`.
+    target : ndarray, (C, oh, W)
+    """
+    clipped = [clip_range(rows, source.shape[1]) for rows in taps]
     count = target.shape[1]
-    # The first tap is the last to come inside, the last one the first to leave.
-    first = found[0][0].start
-    stop = max(found[-1][0].stop, first)
+    # The first tap is the last to enter the source, the last tap the first to leave it.
+    first = clipped[0][0].start
+    stop = max(clipped[-1][0].stop, first)
     if first < stop:
-        inner = [rows[first:stop] for rows in taken]
-        if source.shape[1] == count * taken[0].step and _stacked(source) and _stacked(target):
-            # All planes as one: what comes out wrong at the seams is an edge, and comes next.
+        inner = [rows[first:stop] for rows in taps]
+        if source.shape[1] == count * taps[0].step and _is_even(source) and _is_even(target):
+            # All planes as one: what is wrong where two meet is an edge, which is computed next.
             further = count * (len(target) - 1)
-            inner = [range(one.start, one.stop + further * one.step, one.step) for one in inner]
+            inner = [range(r.start, r.stop + further * r.step, r.step) for r in inner]
             _combine(
-                [source.reshape(-1, source.shape[2])[_slice(one)] for one in inner],
+                [source.reshape(-1, source.shape[2])[_as_slice(rows)] for rows in inner],
                 combine,
                 target.reshape(-1, target.shape[2])[first : further + stop],
             )
         else:
-            _combine([source[:, _slice(one)] for one in inner], combine, target[:, first:stop])
+            parts = [source[:, _as_slice(rows)] for rows in inner]
+            _combine(parts, combine, target[:, first:stop])
     for edge in (slice(0, first), slice(stop, count)):
-        target[:, edge] = beyond
-        for (inside, _), rows in zip(found, taken, strict=True):
+        target[:, edge] = fill
+        for (inside, _), rows in zip(clipped, taps, strict=True):
             start, end = max(inside.start, edge.start), min(inside.stop, edge.stop)
             if start < end:
                 part = target[:, start:end]
-                combine(part, source[:, _slice(rows[start:end])], out=part)
+                combine(part, source[:, _as_slice(rows[start:end])], out=part)
 
 
-def _stacked(planes: Array) -> bool:
-    """Whether the rows of all planes follow one another evenly."""
+def _is_even(planes: Array) -> bool:
+    """Whether the rows of all planes follow one another at equal distances in memory."""
     return bool(planes.strides[0] == planes.shape[1] * planes.strides[1])
 
 
-def _slice(positions: range) -> slice:
+def _as_slice(positions: range) -> slice:
     return slice(positions.start, positions.stop, positions.step)
 
 
@@ -230,27 +244,33 @@ def _combine(values: list[Array], combine: np.ufunc, target: Array) -> None:
         target[...] = first
         return
     combine(first, rest[0], out=target)
-    for others in rest[1:]:
-        combine(target, others, out=target)
+    for other in rest[1:]:
+        combine(target, other, out=target)
 
 
-def _taken(outputs: range, axis: Axis) -> list[range]:
-    """The input's positions that each tap meets, for these outputs."""
-    shifts = (tap * axis.dilation - axis.before for tap in range(axis.kernel))
+def _tap_positions(outputs: range, axis: Axis) -> list[range]:
+    """The input positions under each tap, for these outputs."""
+    offsets = (tap * axis.dilation - axis.before for tap in range(axis.kernel))
     step = axis.stride
-    return [range(outputs.start * step + by, outputs.stop * step + by, step) for by in shifts]
+    return [
+        range(outputs.start * step + offset, outputs.stop * step + offset, step)
+        for offset in offsets
+    ]
 
 
-def _counts(axis: Axis, count_include_pad: bool) -> Array:
-    """How many positions of each window count along one axis: (outputs,)."""
+def _count_positions(axis: Axis, count_include_pad: bool) -> Array:
+    """The number of positions in each window that count along one axis: (outputs,)."""
     starts = np.arange(axis.output) * axis.stride - axis.before
     positions = starts[:, np.newaxis] + np.arange(axis.kernel) * axis.dilation
     first, end = 0, axis.size
     if count_include_pad:
         first, end = -axis.before, axis.size + axis.after
-    counted: Array = ((positions >= first) & (positions < end)).sum(axis=1)
-    return counted
+    counts: Array = ((positions >= first) & (positions < end)).sum(axis=1)
+    return counts
 
 
-def _lowest(array: Array) -> int:
-    return 0 if array.dtype.kind == "b" else int(np.iinfo(array.dtype).min)
+def _smallest(dtype: np.dtype[Any]) -> float:
+    """The smallest value of a dtype."""
+    if dtype.kind == "f":
+        return -np.inf
+    return 0 if dtype.kind == "b" else int(np.iinfo(dtype).min)

@@ -91,7 +91,7 @@ class CellGrid(TitledPanel):
     ----------
     texts : sequence of rows of str
         Empty for cells without text.
-    colours : sequence of rows of Colour
+    colors : sequence of rows of Color
     """
 
     texts: Sequence[Sequence[str]] = field(default=())

@@ -25,15 +25,15 @@ class Theme:
 
     Parameters
     ----------
-    page, ink, faint : Colour
+    page, ink, faint : Color
         The background, text, and what is less important: outlines and padding.
-    cell, output : Colour
+    cell, output : Color
         An input's cell, and an output's.
-    window, current : Colour
+    window, current : Color
         Cells under the window, and the output being computed.
-    blank : Colour
+    blank : Color
         An output that is not yet computed.
-    negative, zero, positive : Colour
+    negative, zero, positive : Color
         The ends and the middle of the scale for weights.
     """
 
