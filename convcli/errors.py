@@ -1,18 +1,18 @@
-"""The family of errors, and the exit code that each one means.
+"""The tree of errors, and the exit code of each.
 
 ::
 
-    ConvError                       whatever convcli refuses or fails at       exit 1
+    ConvError                       any error of convcli                       exit 1
     ├── ArgumentError (ValueError)  a value given to a command or a function   exit 2
-    │   ├── NotationError           a size, padding or layer that reads wrong  exit 2
+    │   ├── NotationError           a malformed size, padding or layer         exit 2
     │   ├── ShapeError              shapes that do not fit; an empty output    exit 2
-    │   ├── LimitError              a number beyond what is allowed            exit 2
+    │   ├── LimitError              a number beyond a limit                    exit 2
     │   └── KernelError             an unknown kernel, or a bad parameter      exit 2
-    └── FileError                   a file or what is in it: `PATH: cause`     exit 1
+    └── FileError                   a file or its content: `PATH: cause`       exit 1
         ├── GridError               a file of numbers
         ├── ImageError              a picture
         ├── KernelFileError         a kernel's file (a KernelError, too)
-        └── OutputError             what was to be written
+        └── OutputError             an output file
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import ClassVar
 
 
 class ConvError(Exception):
-    """Whatever convcli refuses or fails at."""
+    """Any error of convcli."""
 
     exit_code: ClassVar[int] = 1
 
@@ -34,7 +34,7 @@ class ArgumentError(ConvError, ValueError):
 
 
 class NotationError(ArgumentError):
-    """A size, a padding or a layer that does not read as one."""
+    """A malformed size, padding or layer."""
 
 
 class ShapeError(ArgumentError):
@@ -42,15 +42,15 @@ class ShapeError(ArgumentError):
 
 
 class LimitError(ArgumentError):
-    """A number beyond what is allowed."""
+    """A number beyond a limit."""
 
 
 class KernelError(ArgumentError):
-    """An unknown kernel, or a parameter that it cannot have."""
+    """An unknown kernel, or a parameter that it does not take."""
 
 
 class FileError(ConvError):
-    """A file, or what is in it.
+    """A file, or its content.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ class OutputError(FileError):
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Ask whether a known word was meant; empty where none is near.
+    """Return a question whether a known word was meant; empty if none is similar.
 
     >>> did_you_mean("cnov", ["conv", "relu"])
     "; did you mean 'conv'?"

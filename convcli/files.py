@@ -1,4 +1,4 @@
-"""Bytes out of and into the file system: reading that is bounded, writing that loses nothing."""
+"""Files: bounded reading, and writing after which the old file or the new one exists, whole."""
 
 from __future__ import annotations
 
@@ -17,44 +17,50 @@ if TYPE_CHECKING:
 
 STDIN = "-"
 STDOUT = "-"
-MAX_BUFFER_BYTES = 512 << 20  # of what cannot seek, and has to be held in memory
-_CHUNK, _START = 1 << 20, 16
+MAX_BUFFER_BYTES = 512 << 20  # of an input that cannot seek, and is held in memory
+_CHUNK_BYTES = 1 << 20  # read at once
+_START_BYTES = 16  # by which the kind of an input is known
 
 
 @contextmanager
 def open_input(
     path: str, max_bytes: int, max_buffered: Callable[[bytes], int] | None = None
 ) -> Iterator[BinaryIO]:
-    """Open an input as a stream that can be read again from its start; `-` is standard input.
+    """Open an input as a stream that can seek; `-` is standard input.
 
     Parameters
     ----------
     path : str
-    most_bytes : int
-        A larger file is refused by its size.
-    most_held : callable, optional
-        Of a pipe or a device, which has to be held in memory: says by its first bytes how much of
-        it may be, or refuses it. Where left out, `max_bytes`.
+    max_bytes : int
+        The largest size of a file.
+    max_buffered : callable, optional
+        For a pipe or a device, which is held in memory: returns by its first bytes how many it may
+        have, or raises. By default `max_bytes`.
 
     Raises
     ------
     FileError
-        With the cause in the system's words, for whatever cannot be opened.
+        If it cannot be opened, with the system's message, or is too large.
     """
-    hold = max_buffered or (lambda _: max_bytes)
+    limit = max_buffered or (lambda _: max_bytes)
     try:
         if path == STDIN:
-            yield _buffer(_standard_input(), path, hold)
+            if sys.stdin is None:
+                raise FileError(STDIN, "standard input is closed")
+            yield _buffer(sys.stdin.buffer, path, limit)
             return
         with _path(path).open("rb") as stream:
             status = os.fstat(stream.fileno())
             if not stat.S_ISREG(status.st_mode):
-                yield _buffer(stream, path, hold)
+                yield _buffer(stream, path, limit)
                 return
-            if status.st_size > max_bytes:
-                raise FileError(path, _too_large(status.st_size, max_bytes))
+            size = status.st_size
+            if size > max_bytes:
+                raise FileError(
+                    path, f"has {size:,} bytes, and the most that is read is {max_bytes:,}"
+                )
             yield stream
-    except BrokenPipeError:  # of what is written meanwhile
+    except BrokenPipeError:  # of an output, written while the input is open
         raise
     except (OSError, ValueError) as error:  # ValueError: a name with a NUL in it
         if isinstance(error, FileError):
@@ -63,32 +69,32 @@ def open_input(
 
 
 def read_bytes(path: str, max_bytes: int) -> bytes:
-    """Read an input whole, if it is no larger than `max_bytes`; `-` is standard input."""
+    """Read a whole input of at most `max_bytes`; `-` is standard input."""
     with open_input(path, max_bytes) as stream:
         return stream.read()
 
 
 def count_remaining(stream: BinaryIO) -> int:
-    """How many bytes lie ahead in a stream that can seek."""
-    here = stream.tell()
+    """Return the number of bytes after the position of a stream that can seek."""
+    position = stream.tell()
     end = stream.seek(0, os.SEEK_END)
-    stream.seek(here)
-    return end - here
+    stream.seek(position)
+    return end - position
 
 
 def check_output(path: str, *, force: bool, inputs: Sequence[str]) -> None:
-    """Refuse an output that must not be written, before any work for it is done.
+    """Raise if an output must not be written.
 
     Raises
     ------
     OutputError
-        For an input's own file (by whatever name), an existing file without `force`, a folder,
-        and a folder that is missing.
+        For an input's own file (under any name), an existing file without `force`, a folder, and
+        a file in a missing folder.
     """
     target = _path(path)
     try:
         with suppress(FileNotFoundError):
-            target.stat()  # raises for what exists() calls missing: a loop of links, say
+            target.stat()  # raises for what exists() calls missing, as a loop of links
         folder = _path(os.path.realpath(path)).parent
         if not folder.is_dir():
             raise OutputError(
@@ -96,7 +102,7 @@ def check_output(path: str, *, force: bool, inputs: Sequence[str]) -> None:
             )
         if target.is_dir():
             raise OutputError(path, "is a folder; name a file, or give it as --output-dir")
-        if any(_is_same(target, other) for other in inputs if other != STDIN):
+        if any(_is_same(target, source) for source in inputs if source != STDIN):
             raise OutputError(path, "is an input too, and an input is never replaced")
         if not force and target.exists() and _is_regular(target):
             raise OutputError(path, "exists already; --force replaces it")
@@ -105,7 +111,7 @@ def check_output(path: str, *, force: bool, inputs: Sequence[str]) -> None:
 
 
 def make_folder(path: str) -> None:
-    """Make a folder, and those that it lies in, unless it is there."""
+    """Make a folder and its parents, unless they exist."""
     try:
         _path(path).mkdir(parents=True, exist_ok=True)
     except (OSError, ValueError) as error:
@@ -114,29 +120,29 @@ def make_folder(path: str) -> None:
 
 @contextmanager
 def atomic_write(path: str) -> Iterator[BinaryIO]:
-    """Write a file so that at every moment either the old one or the new one is there, whole.
+    """Open a file to be written such that at any time the old or the new one exists, whole.
 
-    The bytes go to a temporary file beside the target, which takes its place at the very end. A
-    symbolic link stays, and what it points to is replaced; a pipe or a device is written directly.
-    `-` is standard output, which gets everything at the end or nothing.
+    A temporary file beside the target is renamed at the end. A symbolic link is kept, and its
+    target replaced; a pipe or a device is written directly. `-` is standard output, which receives
+    everything at the end, or nothing.
 
     Raises
     ------
     OutputError
-        With the cause in the system's words.
+        With the system's message.
     """
     if path == STDOUT:
-        held = io.BytesIO()
-        yield held
-        write_stdout(held.getvalue())
+        buffer = io.BytesIO()
+        yield buffer
+        write_stdout(buffer.getvalue())
         return
     target = _path(os.path.realpath(path))
     try:
         if target.exists() and not _is_regular(target):
-            held = io.BytesIO()  # a pipe cannot seek, and some formats want to
-            yield held
+            buffer = io.BytesIO()  # a pipe cannot seek, as the writers of some formats do
+            yield buffer
             with target.open("wb") as device:
-                device.write(held.getvalue())
+                device.write(buffer.getvalue())
             return
         temporary = target.with_name(f".convcli-{os.getpid()}-{os.urandom(8).hex()}")
         try:
@@ -158,26 +164,28 @@ def atomic_write(path: str) -> Iterator[BinaryIO]:
 
 
 def remove_unfinished(folder: str, process: int) -> None:
-    """Remove the temporary files in a folder that a process of this machine left when it died."""
+    """Remove the temporary files that a process of this machine, now dead, left in a folder."""
     with suppress(OSError):
         for temporary in _path(folder).glob(f".convcli-{process}-*"):
             temporary.unlink()
 
 
 def write_stdout(content: bytes) -> None:
-    """Write to standard output, all of it.
+    """Write all of the content to standard output.
 
     Raises
     ------
     OutputError
-        Where it is closed or full. `BrokenPipeError` where nobody reads it any more.
+        If it is closed or full.
+    BrokenPipeError
+        If its reader is gone.
     """
     if sys.stdout is None:
         raise OutputError("standard output", "is closed")
     try:
         sys.stdout.flush()
         rest = memoryview(content)
-        while rest:  # an unbuffered stream may take only a part
+        while rest:  # an unbuffered stream may write a part only
             rest = rest[sys.stdout.buffer.write(rest) or 0 :]
         sys.stdout.buffer.flush()
     except BrokenPipeError:
@@ -188,48 +196,38 @@ def write_stdout(content: bytes) -> None:
 
 
 def redirect_to_null(stream: TextIO) -> None:
-    """Let nothing more be written to a stream: the interpreter would try once again at its end."""
+    """Discard what is written to a stream from now on, also by the interpreter at its exit."""
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _path(name: str) -> Path:
-    from pathlib import Path  # which a command that only prints need not load
+    from pathlib import Path  # here, as a command that only prints does not need it
 
     return Path(name)
 
 
-def _standard_input() -> BinaryIO:
-    if sys.stdin is None:
-        raise FileError(STDIN, "standard input is closed")
-    return sys.stdin.buffer
-
-
 def _buffer(stream: BinaryIO, path: str, max_buffered: Callable[[bytes], int]) -> BinaryIO:
-    """Hold what cannot seek in memory, up to a limit, so that an endless stream ends."""
-    held = io.BytesIO(stream.read(_START))
-    most = max_buffered(held.getvalue())
-    held.seek(0, os.SEEK_END)
-    while chunk := stream.read(_CHUNK):
-        held.write(chunk)
-        if held.tell() > most:
-            raise FileError(path, f"goes on beyond {most:,} bytes, the most that is read of it")
-    held.seek(0)
-    return held
-
-
-def _too_large(size: int, max_bytes: int) -> str:
-    return f"has {size:,} bytes, and the most that is read is {max_bytes:,}"
+    """Read a stream that cannot seek into memory, up to a limit: it may be endless."""
+    buffer = io.BytesIO(stream.read(_START_BYTES))
+    limit = max_buffered(buffer.getvalue())
+    buffer.seek(0, os.SEEK_END)
+    while chunk := stream.read(_CHUNK_BYTES):
+        buffer.write(chunk)
+        if buffer.tell() > limit:
+            raise FileError(path, f"goes on beyond {limit:,} bytes, the most that is read of it")
+    buffer.seek(0)
+    return buffer
 
 
 def _cause(error: Exception) -> str:
-    words = getattr(error, "strerror", None) or str(error)
-    return words[:1].lower() + words[1:]
+    text = getattr(error, "strerror", None) or str(error)
+    return text[:1].lower() + text[1:]
 
 
-def _is_same(one: Path, other: str) -> bool:
+def _is_same(path: Path, other: str) -> bool:
     try:
-        return one.samefile(other)
+        return path.samefile(other)
     except (OSError, ValueError):
         return False
 

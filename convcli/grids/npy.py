@@ -1,4 +1,4 @@
-"""`.npy` -> numbers: its header is held to what it may say before any memory is taken."""
+"""`.npy` files: their header is checked before any memory is allocated for the numbers."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from convcli.files import count_remaining, open_input
 from convcli.grids.text import Grid, shorten
 
 NPY_MAGIC = b"\x93NUMPY"
-MAX_HEADER_BYTES = 1 << 16  # more than any header takes
+MAX_HEADER_BYTES = 1 << 16
 
 
 def is_npy_stream(stream: BinaryIO) -> bool:
-    """Whether a stream's next bytes are those that a `.npy` array starts with."""
+    """Whether the next bytes of a stream are the start of a `.npy` file; none is consumed."""
     start = stream.read(len(NPY_MAGIC))
     stream.seek(-len(start), 1)
     return start == NPY_MAGIC
 
 
 def load_npy(stream: BinaryIO, name: str, max_values: int) -> Grid:
-    """Read a `.npy` array; what its header says is checked before any memory is taken."""
+    """Read a `.npy` array, and refuse NaN and infinity."""
     read_npy_header(stream, name, max_values)
     stream.seek(0)
     array: Grid = np.load(stream, allow_pickle=False)
@@ -36,35 +36,41 @@ def load_npy(stream: BinaryIO, name: str, max_values: int) -> Grid:
 
 @contextmanager
 def map_npy(path: str, max_values: int) -> Iterator[tuple[Grid, Callable[[], None]]]:
-    """Map a `.npy` file into memory, to be read as it is used.
+    """Map a `.npy` file into memory.
 
     Yields
     ------
     array, release
-        Calling `release` lets go of what was read so far, so that a file larger than the memory
-        can be gone through.
+        Calling `release` frees the memory of what was read so far, so that a file larger than the
+        memory can be processed.
 
     Raises
     ------
     FileError
-        As `opened_grid`; its numbers are not looked at, so they may be NaN.
+        As `open_grid`; the numbers are not checked, so they may be NaN.
     """
     with open_input(path, max_values * 8 + MAX_HEADER_BYTES) as stream:
         shape, dtype, is_fortran = read_npy_header(stream, path, max_values)
-        # Closed with the last array that looks into it: it cannot be closed under one.
+        # Not closed here: an array may still use it. It is closed with the last of them.
         import mmap
 
-        held = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
-        flat = np.frombuffer(held, dtype, math.prod(shape), stream.tell())
+        mapping = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+        flat = np.frombuffer(mapping, dtype, math.prod(shape), stream.tell())
         array = flat.reshape(shape, order="F" if is_fortran else "C")
-        yield array, lambda: held.madvise(mmap.MADV_DONTNEED)
+        yield array, lambda: mapping.madvise(mmap.MADV_DONTNEED)
 
 
 def read_npy_header(
     stream: BinaryIO, name: str, max_values: int
 ) -> tuple[tuple[int, ...], np.dtype[Any], bool]:
-    """Hold a `.npy` header to what it may say; the stream then stands at the first number."""
-    shape, dtype, is_fortran = _parse_npy_header(stream, name)
+    """Return shape, dtype and whether the order is Fortran's; the stream is at the first number.
+
+    Raises
+    ------
+    GridError
+        If it is no array of real numbers, holds more than `max_values`, or is cut short.
+    """
+    shape, dtype, is_fortran = _parse_header(stream, name)
     count = math.prod(shape)
     if dtype.kind not in "buif" or dtype.itemsize > 8:
         raise GridError(name, f"holds {dtype}, not real numbers of up to 64 bits")
@@ -77,8 +83,7 @@ def read_npy_header(
     return shape, dtype, is_fortran
 
 
-def _parse_npy_header(stream: BinaryIO, name: str) -> tuple[tuple[int, ...], np.dtype[Any], bool]:
-    """What a `.npy` header says of its array."""
+def _parse_header(stream: BinaryIO, name: str) -> tuple[tuple[int, ...], np.dtype[Any], bool]:
     readers = {
         (1, 0): np.lib.format.read_array_header_1_0,
         (2, 0): np.lib.format.read_array_header_2_0,
@@ -90,7 +95,7 @@ def _parse_npy_header(stream: BinaryIO, name: str) -> tuple[tuple[int, ...], np.
         shape, is_fortran, dtype = readers[version](stream)
     except GridError:
         raise
-    except Exception as error:  # noqa: BLE001  # a header is Python text: all can go wrong with it
-        words = str(error).splitlines() or [type(error).__name__]
-        raise GridError(name, f"is not a .npy array: {shorten(words[0])}") from None
+    except Exception as error:  # noqa: BLE001  # a header is Python text, with errors of any class
+        lines = str(error).splitlines() or [type(error).__name__]
+        raise GridError(name, f"is not a .npy array: {shorten(lines[0])}") from None
     return shape, dtype, is_fortran

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import itertools
-import json
 import math
 import re
 from typing import Any, TypeAlias
@@ -20,7 +19,10 @@ from convcli.errors import GridError
 
 Grid: TypeAlias = NDArray[Any]
 
-MAX_LINES = 100_000  # that are looked through for the first fault
+MAX_LINES = 100_000  # searched for the first error
+MAX_DIGITS = 400  # of an integer in JSON: more are beyond any float
+MAX_AXES = 4
+MAX_QUOTED = 40  # characters of a value in a message
 
 _NUMERIC = re.compile(r"[0-9eE+\-.,\s]*\Z")
 _COMMENT = re.compile(r"#[^\n]*")
@@ -28,7 +30,7 @@ _EMPTY_CELL = re.compile(r"^[ \t]*,|,[ \t]*(?:,|$)", re.MULTILINE)
 
 
 def parse_text(content: bytes, name: str) -> Grid:
-    r"""Read rows of numbers, one row a line: (H, W) of float64.
+    r"""Parse rows of numbers, one row a line: (H, W) of float64.
 
     >>> parse_text(b"1, 2\n3 4  # a comment\n", "sums.txt")
     array([[1., 2.],
@@ -38,7 +40,7 @@ def parse_text(content: bytes, name: str) -> Grid:
 
 
 def decode(content: bytes, name: str) -> str:
-    """Take bytes as UTF-8 text, with or without a byte-order mark."""
+    """Decode UTF-8 text, with or without a byte-order mark."""
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -46,7 +48,7 @@ def decode(content: bytes, name: str) -> str:
 
 
 def parse_rows(text: str, name: str) -> Grid:
-    """Read one row of numbers a line.
+    """Parse one row of numbers a line: (H, W) of float64.
 
     Raises
     ------
@@ -57,56 +59,70 @@ def parse_rows(text: str, name: str) -> Grid:
     if not bare.strip():
         raise GridError(name, "holds no numbers")
     if not _NUMERIC.match(bare) or _EMPTY_CELL.search(bare):
-        raise GridError(name, _first_fault(bare))
+        raise GridError(name, _first_error(bare))
     try:
         grid = np.loadtxt(io.StringIO(bare.replace(",", " ")), ndmin=2, comments=None)
     except ValueError as error:
-        raise GridError(name, _first_fault(bare) or str(error)) from None
+        raise GridError(name, _first_error(bare) or str(error)) from None
     if not np.isfinite(grid).all():
-        raise GridError(name, _first_fault(bare) or "holds a number that is too large")
+        raise GridError(name, _first_error(bare) or "holds a number that is too large")
     return grid
 
 
-def _first_fault(text: str) -> str:
-    """What is wrong with the first line that is, as far as it is worth looking."""
+def _first_error(text: str) -> str:
+    """Describe what is wrong in the first bad line, of at most `MAX_LINES`."""
     length = None
-    for place, line in enumerate(itertools.islice(io.StringIO(text), MAX_LINES), start=1):
+    for number, line in enumerate(itertools.islice(io.StringIO(text), MAX_LINES), start=1):
         cells = [cell.strip() for cell in line.split(",")]
-        words = [word for cell in cells for word in cell.split()]
-        if not words and len(cells) == 1:
+        entries = [entry for cell in cells for entry in cell.split()]
+        if not entries and len(cells) == 1:
             continue
         if "" in cells:
-            return f"line {place} has an empty cell"
-        wrong = next((word for word in words if not REAL.match(word)), None)
+            return f"line {number} has an empty cell"
+        wrong = next((entry for entry in entries if not REAL.match(entry)), None)
         if wrong is not None:
-            return f"line {place}: {shorten(wrong)} is not a number"
-        huge = next((word for word in words if not math.isfinite(float(word))), None)
+            return f"line {number}: {shorten(wrong)} is not a number"
+        huge = next((entry for entry in entries if not math.isfinite(float(entry))), None)
         if huge is not None:
-            return f"line {place}: {shorten(huge)} is too large"
-        length = length or len(words)
-        if len(words) != length:
-            return f"line {place} has {len(words)} numbers, the first row has {length}"
+            return f"line {number}: {shorten(huge)} is too large"
+        length = length or len(entries)
+        if len(entries) != length:
+            return f"line {number} has {len(entries)} numbers, the first row has {length}"
     return f"is not a grid of numbers beyond line {MAX_LINES:,}"
 
 
 def shorten(value: object) -> str:
-    """A value for a message: never longer than a line's end."""
+    """Return the repr of a value for a message, cut to `MAX_QUOTED` characters."""
     text = repr(value)
-    return text if len(text) <= 40 else text[:37] + "..."
-
-
-MAX_DIGITS = 400  # of a whole number in JSON: more are beyond any float
-_MAX_AXES = 4
+    return text if len(text) <= MAX_QUOTED else text[: MAX_QUOTED - 3] + "..."
 
 
 def parse_json(content: bytes, name: str) -> Any:
-    """Read JSON, strictly: no NaN, no infinity, no key twice, no bottomless nesting."""
+    """Parse JSON without NaN, infinity, duplicate keys and excessive nesting."""
+    import json
+
+    def parse_int(digits: str) -> int:
+        if len(digits) > MAX_DIGITS:
+            raise GridError(name, f"holds a number of {len(digits):,} digits")
+        return int(digits)
+
+    def refuse_constant(constant: str) -> None:
+        raise GridError(name, f"{constant} is not a number that can be used")
+
+    def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        result: dict[str, Any] = {}
+        for key, value in pairs:
+            if key in result:
+                raise GridError(name, f"has the key {shorten(key)} twice")
+            result[key] = value
+        return result
+
     try:
         return json.loads(
             decode(content, name),
-            parse_int=lambda word: _integer(word, name),
-            parse_constant=lambda word: _refuse(name, f"{word} is not a number that can be used"),
-            object_pairs_hook=lambda pairs: _unique_keys(pairs, name),
+            parse_int=parse_int,
+            parse_constant=refuse_constant,
+            object_pairs_hook=unique_keys,
         )
     except RecursionError:
         raise GridError(name, "is nested too deeply") from None
@@ -117,28 +133,28 @@ def parse_json(content: bytes, name: str) -> Any:
 
 
 def parse_nested(value: Any, name: str) -> Grid:
-    """Take nested lists of numbers as an array of float64.
+    """Convert nested lists of numbers to an array of float64.
 
     >>> parse_nested([[1, 2], [3, 4]], "sums.json")
     array([[1., 2.],
            [3., 4.]])
     """
     shape = []
-    probe = value
-    while isinstance(probe, list):
-        shape.append(len(probe))
-        if not probe or len(shape) > _MAX_AXES:
-            raise GridError(name, "has an empty list" if not probe else "is nested too deeply")
-        probe = probe[0]
+    first = value
+    while isinstance(first, list):
+        shape.append(len(first))
+        if not first or len(shape) > MAX_AXES:
+            raise GridError(name, "is nested too deeply" if first else "has an empty list")
+        first = first[0]
     if not shape:
         raise GridError(name, f"must be nested lists of numbers, not {shorten(value)}")
-    flat: list[float] = []
-    _flatten(value, shape, flat, name)
-    return np.array(flat).reshape(shape)
+    numbers: list[float] = []
+    _flatten(value, shape, numbers, name)
+    return np.array(numbers).reshape(shape)
 
 
 def parse_number(value: Any, what: str, name: str) -> float:
-    """Take a number of a JSON document, and nothing that only looks like one."""
+    """Convert a finite number of a JSON document; a boolean is none."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise GridError(name, f"{what} must be a number, not {shorten(value)}")
     try:
@@ -150,34 +166,15 @@ def parse_number(value: Any, what: str, name: str) -> float:
     return number
 
 
-def _flatten(value: Any, shape: list[int], flat: list[float], name: str) -> None:
-    """Append the numbers of nested lists, each of which must have the length that its axis has."""
+def _flatten(value: Any, shape: list[int], numbers: list[float], name: str) -> None:
+    """Append the numbers of nested lists; each list must be as long as its axis."""
     if not shape:
         if isinstance(value, list):
             raise GridError(name, "is ragged: a list stands where others have a number")
-        flat.append(parse_number(value, "every weight", name))
+        numbers.append(parse_number(value, "every weight", name))
         return
     if not isinstance(value, list) or len(value) != shape[0]:
         found = len(value) if isinstance(value, list) else "no"
         raise GridError(name, f"is ragged: a row has {found} entries, the first has {shape[0]}")
     for entry in value:
-        _flatten(entry, shape[1:], flat, name)
-
-
-def _integer(word: str, name: str) -> int:
-    if len(word) > MAX_DIGITS:
-        raise GridError(name, f"holds a number of {len(word):,} digits")
-    return int(word)
-
-
-def _unique_keys(pairs: list[tuple[str, Any]], name: str) -> dict[str, Any]:
-    seen: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in seen:
-            raise GridError(name, f"has the key {shorten(key)} twice")
-        seen[key] = value
-    return seen
-
-
-def _refuse(name: str, cause: str) -> None:
-    raise GridError(name, cause)
+        _flatten(entry, shape[1:], numbers, name)

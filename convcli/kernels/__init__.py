@@ -18,9 +18,15 @@ from numpy.typing import DTypeLike, NDArray
 from convcli.arithmetic.values import Pair
 from convcli.errors import ArgumentError, GridError, KernelError, LimitError, did_you_mean
 
-MAX_SIDE = 1001
-ZERO_SUM = 1e-12  # relative to the sum of the weights' sizes
-RANK_TOLERANCE = 1e-12  # relative to the largest singular value: rounding, no more
+MAX_SIDE = 1001  # rows or columns
+ZERO_SUM = 1e-12  # relative to the sum of absolute weights
+RANK_TOLERANCE = 1e-12  # relative to the largest singular value
+INLINE_NAME = "custom"
+SUFFIXES = (".txt", ".csv", ".json", ".npy", ".mat")
+REFUSED = (".npz",)  # taken for kernel files, to be refused with a reason
+
+_INLINE = re.compile(r"[0-9eE+\-.,;\s]+\Z")
+_SIZE = re.compile(r"[0-9]+(x[0-9]+)?\Z")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,16 +36,16 @@ class Kernel:
     Parameters
     ----------
     name : str
-        What it is called in lists, titles and output names.
+        Its name in lists, titles and output names.
     matrix : ndarray of float64, (kh, kw), (C, kh, kw) or (C_out, C, kh, kw)
-        Two axes filter each channel by itself, three sum over the channels into one map, four are
-        a layer's weights. A file's scale is folded in.
+        Two axes filter each channel separately, three sum over the channels into one map, four are
+        a layer's weights. A file's scale is included.
     origin : (row, column), optional
-        The weight that lies on the pixel being computed; see `anchor`.
+        The weight that lies on the pixel being computed; see `anchor` for the default.
     bias : float
         Added to every sum, in the image's units.
     description, source : str
-        What it does; where its numbers come from.
+        What it does, and where its numbers come from.
 
     Examples
     --------
@@ -70,8 +76,7 @@ class Kernel:
             if not np.isfinite(np.abs(matrix).sum()):
                 raise KernelError("its weights are no finite numbers, or too large to be summed")
         check_size(self.size)
-        inside = (0 <= at < side for at, side in zip(self.anchor, self.size, strict=True))
-        if not all(inside):
+        if not all(0 <= index < side for index, side in zip(self.anchor, self.size, strict=True)):
             raise KernelError(
                 f"its origin {self.anchor} lies outside {self.size[0]}x{self.size[1]}"
             )
@@ -81,33 +86,33 @@ class Kernel:
 
     @property
     def size(self) -> Pair:
-        """The (height, width) of its window."""
+        """(kh, kw)."""
         return self.matrix.shape[-2], self.matrix.shape[-1]
 
     @property
     def anchor(self) -> Pair:
-        """The origin, or `((kh - 1) // 2, (kw - 1) // 2)` where none is given."""
+        """The origin; by default `((kh - 1) // 2, (kw - 1) // 2)`."""
         return self.origin or ((self.size[0] - 1) // 2, (self.size[1] - 1) // 2)
 
     @property
     def sum(self) -> float:
-        """The sum of the weights: what a flat area is multiplied by."""
+        """The sum of the weights, by which a flat area is multiplied."""
         return math.fsum(self.matrix.flat)
 
     @property
     def rank(self) -> int | None:
-        """The matrix's rank, 1 for a separable kernel; None for more than two axes."""
+        """The rank of the matrix, 1 for a separable kernel; None for more than two axes."""
         if self.matrix.ndim != 2:
             return None
         return int(np.linalg.matrix_rank(self.matrix, rtol=RANK_TOLERANCE))
 
     def normalized(self) -> Kernel:
-        """The kernel divided by the sum of its weights, so that flat areas keep their value.
+        """Return the kernel divided by the sum of its weights: flat areas keep their value.
 
         Raises
         ------
         KernelError
-            Where that sum is zero.
+            If that sum is zero.
         """
         total = self.sum
         if abs(total) <= ZERO_SUM * float(np.abs(self.matrix).sum()):
@@ -116,18 +121,11 @@ class Kernel:
 
 
 def check_size(size: Pair) -> None:
-    """Refuse a kernel of more than 1001 rows or columns, before memory is taken for it."""
+    """Raise if a kernel, not yet allocated, has more than `MAX_SIDE` rows or columns."""
     if max(size) > MAX_SIDE:
         raise LimitError(
             f"a kernel of {size[0]}x{size[1]} is too large: the most is {MAX_SIDE} a side"
         )
-
-
-INLINE_NAME = "custom"
-SUFFIXES = (".txt", ".csv", ".json", ".npy", ".mat")
-REFUSED = (".npz",)  # files that are taken for kernels, to say that they are none
-_INLINE = re.compile(r"[0-9eE+\-.,;\s]+\Z")
-_SIZE = re.compile(r"[0-9]+(x[0-9]+)?\Z")
 
 
 def load_kernel(spec: str | os.PathLike[str]) -> Kernel:
@@ -142,8 +140,7 @@ def load_kernel(spec: str | os.PathLike[str]) -> Kernel:
     Raises
     ------
     KernelError
-        For what is none of these; the nearest name is suggested. `KernelFileError` for a file
-        that holds no kernel.
+        For anything else, with the nearest name. `KernelFileError` for a file without a kernel.
 
     Examples
     --------
@@ -163,27 +160,26 @@ def load_kernel(spec: str | os.PathLike[str]) -> Kernel:
     from convcli.kernels.bank import bank
 
     name = text.lower().replace("_", "-")
-    found = bank().get(name)
-    if found is not None:
-        return found
+    kernel = bank().get(name)
+    if kernel is not None:
+        return kernel
     if _SIZE.match(text):
         raise KernelError(
             f"kernel {typed!r} is a size, not weights; "
             f"try box:{text}, a mean, or ones:{text}, a sum"
         )
-    if _INLINE.match(text) and any(sign.isdigit() for sign in text):
+    if _INLINE.match(text) and any(character.isdigit() for character in text):
         return _parse_inline(text)
     from convcli.kernels.parametric import make_kernel
 
-    # Only the name may be spelled with underscores: a parameter keeps its signs.
-    made = make_kernel(name)
-    if made is not None:
-        return made
+    kernel = make_kernel(name)
+    if kernel is not None:
+        return kernel
     raise KernelError(_unknown_text(typed, name))
 
 
 def kernel_path(spec: str) -> str | None:
-    """The path of the file that a SPEC names, if it names one.
+    """Return the path of the file that a SPEC names, if it names one.
 
     >>> kernel_path("@mine"), kernel_path("mine.csv"), kernel_path("gaussian:1.5")
     ('mine', 'mine.csv', None)
@@ -191,15 +187,6 @@ def kernel_path(spec: str) -> str | None:
     if spec.startswith("@") and len(spec) > 1:
         return spec[1:]
     return spec if Path(spec).suffix.lower() in (*SUFFIXES, *REFUSED) else None
-
-
-def kernel_shape(spec: str) -> tuple[int, ...]:
-    """The shape of the kernel that a SPEC names: (kh, kw), (C, kh, kw) or (C_out, C, kh, kw).
-
-    >>> kernel_shape("gaussian:1")
-    (7, 7)
-    """
-    return load_kernel(spec).matrix.shape
 
 
 def _parse_inline(text: str) -> Kernel:

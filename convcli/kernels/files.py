@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -28,22 +29,22 @@ _KEYS = ("kernel", "origin", "scale", "bias")
 
 
 def read_kernel(path: str) -> Kernel:
-    """Read a kernel from a file; its suffix says the format, and any other one is text.
+    """Read a kernel from a file of the format that its suffix names; any other suffix is text.
 
     Raises
     ------
     KernelFileError
         With what is wrong with the file.
     """
-    suffix = Path(path).suffix.lower()
+    file = Path(path)
+    suffix = file.suffix.lower()
     try:
-        with (
-            open_input(path, MAX_TEXT_BYTES) as stream,
-            np.errstate(over="ignore", invalid="ignore"),
-        ):
+        with open_input(path, MAX_TEXT_BYTES) as stream:
             if suffix == ".npz":
                 raise KernelFileError(path, "is an archive; save its array as .npy")
-            return _READERS.get(suffix, _read_text)(stream, path)
+            with np.errstate(over="ignore", invalid="ignore"):
+                kernel = _READERS.get(suffix, _read_text)(stream, path)
+        return replace(kernel, name=file.stem, source=path)
     except KernelFileError:
         raise
     except FileError as error:
@@ -53,16 +54,15 @@ def read_kernel(path: str) -> Kernel:
 
 
 def _read_text(stream: BinaryIO, path: str) -> Kernel:
-    return Kernel(Path(path).stem, parse_text(stream.read(), path), source=path)
+    return Kernel("", parse_text(stream.read(), path))
 
 
 def _read_npy(stream: BinaryIO, path: str) -> Kernel:
-    matrix = load_npy(stream, path, MAX_WEIGHTS).astype(np.float64)
-    return Kernel(Path(path).stem, matrix, source=path)
+    return Kernel("", load_npy(stream, path, MAX_WEIGHTS).astype(np.float64))
 
 
 def _read_json(stream: BinaryIO, path: str) -> Kernel:
-    """Nested lists, or an object with `kernel`, and maybe `origin`, `scale` (a factor), `bias`."""
+    """Read nested lists, or an object of `kernel` and optional `origin`, `scale`, `bias`."""
     document = parse_json(stream.read(), path)
     if not isinstance(document, dict):
         document = {"kernel": document}
@@ -75,20 +75,15 @@ def _read_json(stream: BinaryIO, path: str) -> Kernel:
     scale = parse_number(document.get("scale", 1), "scale", path)
     if scale == 0:
         raise KernelFileError(path, "its scale of 0 makes every weight zero")
-    kernel = Kernel(
-        Path(path).stem,
-        matrix * scale,
-        bias=parse_number(document.get("bias", 0), "bias", path),
-        source=path,
-    )
+    bias = parse_number(document.get("bias", 0), "bias", path)
+    kernel = Kernel("", matrix * scale, bias=bias)
     if "origin" not in document:
         return kernel
-    origin = _origin(document["origin"], kernel.size, path)
-    return Kernel(kernel.name, kernel.matrix, origin, kernel.bias, source=path)
+    return replace(kernel, origin=_parse_origin(document["origin"], kernel.size, path))
 
 
 def _read_vips(stream: BinaryIO, path: str) -> Kernel:
-    """`width height [scale offset]`, then the rows; the scale divides, the offset is added."""
+    """Read `width height [scale offset]`, then rows: the scale divides, the offset is the bias."""
     text = decode(stream.read(), path).lstrip()
     if not text:
         raise KernelFileError(path, "is empty")
@@ -106,21 +101,18 @@ def _read_vips(stream: BinaryIO, path: str) -> Kernel:
             f"line 1 says {header[0]:g} columns and {header[1]:g} rows; "
             f"it has {matrix.shape[1]} and {matrix.shape[0]}",
         )
-    return Kernel(Path(path).stem, matrix / scale, bias=offset, source=path)
+    return Kernel("", matrix / scale, bias=offset)
 
 
-def _origin(value: Any, size: Pair, path: str) -> Pair:
-    is_pair = isinstance(value, list) and len(value) == 2 and all(type(one) is int for one in value)
-    if not is_pair or not all(0 <= one < side for one, side in zip(value, size, strict=True)):
+def _parse_origin(value: Any, size: Pair, path: str) -> Pair:
+    is_pair = isinstance(value, list) and [type(index) for index in value] == [int, int]
+    if not is_pair or not all(0 <= index < side for index, side in zip(value, size, strict=True)):
         raise KernelFileError(path, f"origin must be [row, col] within {size[0]}x{size[1]}")
     return value[0], value[1]
 
 
 _READERS: dict[str, Callable[[BinaryIO, str], Kernel]] = {
-    ".txt": _read_text,
-    ".csv": _read_text,
     ".json": _read_json,
     ".npy": _read_npy,
     ".mat": _read_vips,
 }
-SUFFIXES = tuple(_READERS)

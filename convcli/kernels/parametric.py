@@ -1,7 +1,7 @@
-"""Kernels that are worked out from parameters: `gaussian:1.5`, `motion:9:45`.
+"""Kernels computed from parameters: `gaussian:1.5`, `motion:9:45`.
 
-Angles are in degrees, counter-clockwise from the x axis as seen on the screen, so `y` grows upwards
-here though rows grow downwards.
+Angles are in degrees, counter-clockwise from the x axis as seen on the screen: y grows upwards
+here, though rows grow downwards.
 """
 
 from __future__ import annotations
@@ -20,25 +20,23 @@ from convcli.kernels.bank import IDENTITY, SHARPEN, SOBEL_X
 
 Matrix = NDArray[np.float64]
 
-_QUANTUM = 2.0**-48  # weights that must sum to exactly zero are whole multiples of this
-GABOR_BANDWIDTH = 0.56  # sigma over wavelength that lets one octave through
+GABOR_BANDWIDTH = 0.56  # sigma over wavelength, which passes one octave
+_QUANTUM = 2.0**-48  # weights that must sum to exactly zero are multiples of it
 
 
 class Family(NamedTuple):
-    """One kind of kernel with parameters.
+    """Kernels that differ in their parameters.
 
     Parameters
     ----------
     syntax : str
-        How a SPEC of it is written.
+        How a SPEC of it is written: `NAME:PARAMETER`, optional parameters in brackets.
     example : str
-        One such SPEC.
+        Such a SPEC.
     description, source : str
         As in `Kernel`.
     make : callable
-        The matrix for the parameters' texts.
-    least, most : int
-        How many parameters it takes.
+        Returns the matrix for the texts of the parameters.
     """
 
     syntax: str
@@ -46,17 +44,35 @@ class Family(NamedTuple):
     description: str
     source: str
     make: Callable[..., Matrix]
-    least: int = 1
-    most: int = 1
+
+    def accepts(self, count: int) -> bool:
+        """Whether it takes so many parameters."""
+        return self.syntax.partition("[")[0].count(":") <= count <= self.syntax.count(":")
+
+
+FAMILIES: dict[str, Family] = {}
+
+
+def _family(
+    syntax: str, example: str, description: str, source: str
+) -> Callable[[Callable[..., Matrix]], Callable[..., Matrix]]:
+    """Register a function of parameters' texts as a family of kernels."""
+
+    def register(make: Callable[..., Matrix]) -> Callable[..., Matrix]:
+        name = syntax.partition(":")[0]
+        FAMILIES[name] = Family(syntax, example, description, source, make)
+        return make
+
+    return register
 
 
 def make_kernel(spec: str) -> Kernel | None:
-    """The kernel of a SPEC like `gaussian:1.5`; None where no family has that name.
+    """Return the kernel of a SPEC like `gaussian:1.5`; None if no family has that name.
 
     Raises
     ------
     KernelError
-        For parameters that the family cannot have.
+        For parameters that the family does not take.
 
     Examples
     --------
@@ -67,7 +83,7 @@ def make_kernel(spec: str) -> Kernel | None:
     family = FAMILIES.get(name)
     if family is None:
         return None
-    if not family.least <= len(parameters) <= family.most:
+    if not family.accepts(len(parameters)):
         raise KernelError(f"kernel {spec!r}: it is written {family.syntax}, like {family.example}")
     try:
         with np.errstate(over="ignore", invalid="ignore"):
@@ -77,85 +93,113 @@ def make_kernel(spec: str) -> Kernel | None:
         raise type(error)(f"kernel {spec!r}: {error}") from None
 
 
+@_family("ones:N", "ones:3", "sum of the neighborhood", "ones")
 def ones(size: str) -> Matrix:
-    """Ones: the sum of the neighborhood."""
+    """Return ones, which sum the neighborhood."""
     sides = parse_size(size, "its size")
     check_size(sides)
     return np.ones(sides)
 
 
+@_family("box:N", "box:5", "mean of the neighborhood", "ones / count")
 def box(size: str) -> Matrix:
-    """The mean of the neighborhood."""
-    weights = ones(size)
-    return weights / weights.size
+    """Return the weights of the neighborhood's mean."""
+    return _scale_to_one(ones(size))
 
 
+@_family("gaussian:SIGMA", "gaussian:1.5", "soft blur", "sampled Gaussian, radius ceil(3*sigma)")
 def gaussian(sigma: str) -> Matrix:
-    """A sampled Gaussian of radius `ceil(3·sigma)` that sums to 1."""
-    return _gaussian(_positive(sigma, "sigma"))
+    """Return a sampled Gaussian of radius `ceil(3·sigma)` that sums to 1."""
+    return _gaussian(_parse_positive(sigma, "sigma"))
 
 
+@_family(
+    "log:SIGMA",
+    "log:1.4",
+    "blobs and edges, positive inside a bright blob",
+    "minus the Laplacian of a Gaussian, radius ceil(4*sigma)",
+)
 def laplacian_of_gaussian(sigma: str) -> Matrix:
-    """Minus the Laplacian of a Gaussian, positive in the center; radius `ceil(4·sigma)`."""
-    spread = _positive(sigma, "sigma")
-    x, y = _positions(_radius(4 * spread))
-    distance = (x**2 + y**2) / (2 * spread**2)
-    return _without_sum((1 - distance) * np.exp(-distance) / (np.pi * spread**4))
+    """Return minus the Laplacian of a Gaussian, positive in the center, radius `ceil(4·sigma)`."""
+    spread = _parse_positive(sigma, "sigma")
+    x, y = _coordinates(_radius(4 * spread))
+    exponent = (x**2 + y**2) / (2 * spread**2)
+    return _balance((1 - exponent) * np.exp(-exponent) / (np.pi * spread**4))
 
 
+@_family("dog:S1:S2", "dog:1:1.6", "what lies between two blurs", "gaussian:S1 - gaussian:S2")
 def difference_of_gaussians(first: str, second: str) -> Matrix:
-    """gaussian(S1) - gaussian(S2), on the larger one's size."""
-    one = _gaussian(_positive(first, "the first sigma"))
-    other = _gaussian(_positive(second, "the second sigma"))
-    size = max(len(one), len(other))
-    return _without_sum(_centered(one, size) - _centered(other, size))
+    """Return gaussian(S1) - gaussian(S2), of the larger one's size."""
+    minuend = _gaussian(_parse_positive(first, "the first sigma"))
+    subtrahend = _gaussian(_parse_positive(second, "the second sigma"))
+    size = max(len(minuend), len(subtrahend))
+    return _balance(_pad_to(minuend, size) - _pad_to(subtrahend, size))
 
 
+@_family("motion:LENGTH[:ANGLE]", "motion:9:45", "blur of a moving camera", "antialiased line")
 def motion(length: str, angle: str = "0") -> Matrix:
-    """A line's mean: a weight falls with its distance to the line, to 0 at one pixel."""
-    half = (_positive(length, "the length", least=1) - 1) / 2
-    cosine, sine = _direction(_number(angle, "the angle"))
-    x, y = _positions(_radius(half + 1))
+    """Return the mean along a line: a weight falls with its distance from it, to 0 at one pixel."""
+    half = (_parse_positive(length, "the length", minimum=1) - 1) / 2
+    cosine, sine = _direction(parse_real(angle, "the angle"))
+    x, y = _coordinates(_radius(half + 1))
     along = np.clip(x * cosine + y * sine, -half, half)
     distance = np.hypot(x - along * cosine, y - along * sine)
-    weights = _trimmed(np.maximum(1 - distance, 0).round(12))
-    return _averaging(weights)
+    return _scale_to_one(_trim(np.maximum(1 - distance, 0).round(12)))
 
 
+@_family(
+    "unsharp:SIGMA[:AMOUNT]",
+    "unsharp:2:1.5",
+    "sharpens by what a blur takes away",
+    "identity + AMOUNT*(identity - gaussian:SIGMA)",
+)
 def unsharp(sigma: str, amount: str = "1") -> Matrix:
-    """The identity plus AMOUNT times what gaussian:SIGMA takes away."""
-    blurred = gaussian(sigma)
-    identity = _centered(IDENTITY[1:2, 1:2], len(blurred))
-    return np.asarray(identity + _number(amount, "the amount") * (identity - blurred))
+    """Return the identity plus AMOUNT times what gaussian:SIGMA removes."""
+    blur = gaussian(sigma)
+    identity = _pad_to(IDENTITY[1:2, 1:2], len(blur))
+    return np.asarray(identity + parse_real(amount, "the amount") * (identity - blur))
 
 
+@_family(
+    "sharpen:AMOUNT",
+    "sharpen:0.5",
+    "makes edges stand out, by degrees",
+    "sharpen, its neighbors scaled",
+)
 def sharpen(amount: str) -> Matrix:
-    """The kernel `sharpen` with its four neighbors scaled."""
-    return np.asarray(IDENTITY + _number(amount, "the amount") * (SHARPEN - IDENTITY))
+    """Return the kernel `sharpen` with its four neighbors scaled."""
+    return np.asarray(IDENTITY + parse_real(amount, "the amount") * (SHARPEN - IDENTITY))
 
 
+@_family("disk:RADIUS", "disk:3", "blur of a lens", "antialiased disk")
 def disk(radius: str) -> Matrix:
-    """The mean of a disk, its rim weighted by about how much of a pixel it covers."""
-    reach = _positive(radius, "the radius")
-    x, y = _positions(_radius(reach))
-    weights = _trimmed(np.clip(reach + 0.5 - np.hypot(x, y), 0, 1))
-    return _averaging(weights)
+    """Return the mean of a disk; pixels on its edge count by about how much of them it covers."""
+    reach = _parse_positive(radius, "the radius")
+    x, y = _coordinates(_radius(reach))
+    return _scale_to_one(_trim(np.clip(reach + 0.5 - np.hypot(x, y), 0, 1)))
 
 
+@_family(
+    "gabor:LAMBDA[:THETA]",
+    "gabor:8:45",
+    "stripes of one width and direction",
+    "even Gabor function, sigma 0.56*LAMBDA, no mean",
+)
 def gabor(wavelength: str, angle: str = "0") -> Matrix:
-    """A wave of that length and direction under a Gaussian, its mean taken out."""
-    length = _positive(wavelength, "the wavelength", least=1)
-    cosine, sine = _direction(_number(angle, "the angle"))
+    """Return a wave of that length and direction times a Gaussian, with zero mean."""
+    length = _parse_positive(wavelength, "the wavelength", minimum=1)
+    cosine, sine = _direction(parse_real(angle, "the angle"))
     spread = GABOR_BANDWIDTH * length
-    x, y = _positions(_radius(3 * spread))
+    x, y = _coordinates(_radius(3 * spread))
     envelope = np.exp(-(x**2 + y**2) / (2 * spread**2))
     wave = np.cos(2 * np.pi * (x * cosine + y * sine) / length)
-    return _without_sum(envelope * (wave - (envelope * wave).sum() / envelope.sum()))
+    return _balance(envelope * (wave - (envelope * wave).sum() / envelope.sum()))
 
 
+@_family("sobel:ANGLE", "sobel:45", "edges brighter in a direction", "cos*sobel-x - sin*sobel-y")
 def sobel(angle: str) -> Matrix:
-    """The slope in a direction: `sobel:0` is sobel-x, `sobel:90` is brighter at the top."""
-    cosine, sine = _direction(_number(angle, "the angle"))
+    """Return the slope in a direction: `sobel:0` is sobel-x, `sobel:90` is brighter at the top."""
+    cosine, sine = _direction(parse_real(angle, "the angle"))
     return np.asarray(cosine * SOBEL_X - sine * SOBEL_X.T + 0.0)  # no -0.0
 
 
@@ -166,37 +210,36 @@ def _gaussian(sigma: float) -> Matrix:
     return np.outer(weights, weights)
 
 
-def _positions(radius: int) -> tuple[Matrix, Matrix]:
-    """x, to the right, and y, upwards, of every weight within a radius."""
+def _coordinates(radius: int) -> tuple[Matrix, Matrix]:
+    """Return x, to the right, and y, upwards, of every weight within a radius."""
     steps = np.arange(-radius, radius + 1.0)
     return steps[np.newaxis, :], -steps[:, np.newaxis]
 
 
 def _radius(reach: float) -> int:
-    radius = math.ceil(min(reach, 1e6))  # what is far over the limit may be no integer at all
+    radius = math.ceil(min(reach, 1e6))  # a number far over the limit may be infinite
     check_size((2 * radius + 1, 2 * radius + 1))
     return radius
 
 
-def _centered(matrix: Matrix, size: int) -> Matrix:
-    margin = (size - len(matrix)) // 2
-    return np.pad(matrix, margin)
+def _pad_to(matrix: Matrix, size: int) -> Matrix:
+    return np.pad(matrix, (size - len(matrix)) // 2)
 
 
-def _averaging(weights: Matrix) -> Matrix:
+def _scale_to_one(weights: Matrix) -> Matrix:
     return np.asarray(weights / weights.sum())
 
 
-def _trimmed(matrix: Matrix) -> Matrix:
-    """Cut off borders of nothing but zeros, alike on opposite sides so that the center stays."""
+def _trim(matrix: Matrix) -> Matrix:
+    """Remove border rows and columns of zeros, as many on opposite sides: the center stays."""
     rows, columns = (np.flatnonzero(matrix.any(axis=axis)) for axis in (1, 0))
     top = min(rows[0], len(matrix) - 1 - rows[-1])
     left = min(columns[0], matrix.shape[1] - 1 - columns[-1])
     return matrix[top : len(matrix) - top, left : matrix.shape[1] - left]
 
 
-def _without_sum(matrix: Matrix) -> Matrix:
-    """Make the weights sum to zero, exactly: the center takes what is left."""
+def _balance(matrix: Matrix) -> Matrix:
+    """Make the weights sum to exactly zero: the remainder goes to the center."""
     if not matrix.any():
         raise KernelError("all its weights would be zero")
     scale = _QUANTUM * 2.0 ** math.ceil(math.log2(np.abs(matrix).max()))
@@ -206,94 +249,19 @@ def _without_sum(matrix: Matrix) -> Matrix:
 
 
 def _direction(degrees: float) -> tuple[float, float]:
-    """Cosine and sine, exact where they are -1, 0 or 1."""
-    quarter, rest = divmod(degrees % 360, 90)
+    """Return cosine and sine, exact where they are -1, 0 or 1, and equal at 45°."""
+    quarters, rest = divmod(degrees % 360, 90)
     angle = math.radians(rest)
     cosine, sine = math.cos(angle), math.sin(angle)
-    if rest == 45:  # where both are the same number, and not only nearly
+    if rest == 45:
         sine = cosine
-    for _ in range(int(quarter)):
+    for _ in range(int(quarters)):
         cosine, sine = -sine, cosine
     return cosine + 0.0, sine + 0.0
 
 
-def _number(text: str, what: str) -> float:
-    return parse_real(text, what)
-
-
-def _positive(text: str, what: str, *, least: float = 0.1) -> float:
-    number = _number(text, what)
-    if number < least:
-        raise KernelError(f"{what} must be at least {least:g}, not {text}")
+def _parse_positive(text: str, what: str, *, minimum: float = 0.1) -> float:
+    number = parse_real(text, what)
+    if number < minimum:
+        raise KernelError(f"{what} must be at least {minimum:g}, not {text}")
     return number
-
-
-FAMILIES: dict[str, Family] = {
-    "ones": Family("ones:N", "ones:3", "sum of the neighborhood", "ones", ones),
-    "box": Family("box:N", "box:5", "mean of the neighborhood", "ones / count", box),
-    "gaussian": Family(
-        "gaussian:SIGMA",
-        "gaussian:1.5",
-        "soft blur",
-        "sampled Gaussian, radius ceil(3*sigma)",
-        gaussian,
-    ),
-    "log": Family(
-        "log:SIGMA",
-        "log:1.4",
-        "blobs and edges, positive inside a bright blob",
-        "minus the Laplacian of a Gaussian, radius ceil(4*sigma)",
-        laplacian_of_gaussian,
-    ),
-    "dog": Family(
-        "dog:S1:S2",
-        "dog:1:1.6",
-        "what lies between two blurs",
-        "gaussian:S1 - gaussian:S2",
-        difference_of_gaussians,
-        2,
-        2,
-    ),
-    "motion": Family(
-        "motion:LENGTH[:ANGLE]",
-        "motion:9:45",
-        "blur of a moving camera",
-        "antialiased line",
-        motion,
-        1,
-        2,
-    ),
-    "unsharp": Family(
-        "unsharp:SIGMA[:AMOUNT]",
-        "unsharp:2:1.5",
-        "sharpens by what a blur takes away",
-        "identity + AMOUNT*(identity - gaussian:SIGMA)",
-        unsharp,
-        1,
-        2,
-    ),
-    "sharpen": Family(
-        "sharpen:AMOUNT",
-        "sharpen:0.5",
-        "makes edges stand out, by degrees",
-        "sharpen, its neighbors scaled",
-        sharpen,
-    ),
-    "disk": Family("disk:RADIUS", "disk:3", "blur of a lens", "antialiased disk", disk),
-    "gabor": Family(
-        "gabor:LAMBDA[:THETA]",
-        "gabor:8:45",
-        "stripes of one width and direction",
-        "even Gabor function, sigma 0.56*LAMBDA, no mean",
-        gabor,
-        1,
-        2,
-    ),
-    "sobel": Family(
-        "sobel:ANGLE",
-        "sobel:45",
-        "edges brighter in a direction",
-        "cos*sobel-x - sin*sobel-y",
-        sobel,
-    ),
-}

@@ -7,7 +7,7 @@ import pytest
 
 from convcli import ConvError, Kernel, load_kernel
 from convcli.errors import KernelError, LimitError
-from convcli.kernels import kernel_path, kernel_shape
+from convcli.kernels import kernel_path
 
 
 @pytest.mark.parametrize(
@@ -74,8 +74,8 @@ def test_a_file_is_known_by_its_suffix_or_an_at_sign(spec: str, path: str | None
 
 
 def test_the_shape_of_a_kernel_is_known_by_its_spec() -> None:
-    assert kernel_shape("gaussian:1.5") == (11, 11)
-    assert kernel_shape("ones:2x3") == (2, 3)
+    assert load_kernel("gaussian:1.5").matrix.shape == (11, 11)
+    assert load_kernel("ones:2x3").matrix.shape == (2, 3)
 
 
 # ---- Kernel ------------------------------------------------------------------------------------
