@@ -8,25 +8,25 @@ from typing import Any
 
 from convcli.files import redirect_to_null, write_stdout
 
-MAX_MESSAGE_CHARACTERS = 2000  # characters
+MAX_MESSAGE_CHARACTERS = 2000
 
 
 def print_data(text: str) -> None:
-    """Print data; what the terminal's encoding does not have is escaped."""
+    """Print data to standard output; escape what its encoding cannot represent."""
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     line = text if text.endswith("\n") else text + "\n"
     write_stdout(line.encode(encoding, "backslashreplace"))
 
 
 def format_json(document: Any) -> str:
-    """One JSON document: ASCII, on one line, never NaN."""
+    """Return one JSON document: ASCII, on one line, never NaN."""
     import json
 
     return json.dumps(document, allow_nan=False)
 
 
 def log(message: str) -> None:
-    """Print a message, on one line whatever is in it; without a standard error, to nobody."""
+    """Print a message to standard error, if there is one, on one line whatever is in it."""
     if sys.stderr is None:
         return
     try:
@@ -37,28 +37,28 @@ def log(message: str) -> None:
 
 
 def truncate(message: str) -> str:
-    """Cut the middle out of what nobody would read to its end."""
+    """Cut the middle out of a long message."""
     if len(message) <= MAX_MESSAGE_CHARACTERS:
         return message
     return f"{message[: MAX_MESSAGE_CHARACTERS // 2]} ... {message[-MAX_MESSAGE_CHARACTERS // 4 :]}"
 
 
 def escape_control(text: str) -> str:
-    r"""Escape what a terminal would not show, or would obey.
+    r"""Escape characters that a terminal would not show, or would obey.
 
     >>> escape_control("a\x1b[31m\nb")
     'a\\x1b[31m\\nb'
     """
     return "".join(
-        sign
-        if sign.isprintable()
-        else sign.encode("unicode_escape", "surrogatepass").decode("ascii")
-        for sign in text
+        character
+        if character.isprintable()
+        else character.encode("unicode_escape", "surrogatepass").decode("ascii")
+        for character in text
     )
 
 
 def format_numbers(maps: Mapping[str, Any]) -> str:
-    """Feature maps, (H, W, C) each, as columns of numbers; a comment heads each of several."""
+    """Return feature maps, (H, W, C) each, as columns of numbers, each of several with a title."""
     blocks = [
         (label if values.shape[2] == 1 else f"{label}, channel {channel}", values[:, :, channel])
         for label, values in maps.items()
@@ -69,65 +69,68 @@ def format_numbers(maps: Mapping[str, Any]) -> str:
 
 
 def _format_plane(plane: Any) -> str:
-    """Rows of numbers, flush right: as many digits as the type is sure of."""
+    """Return rows of right-aligned numbers, with the significant digits of their type."""
     digits = 7 if plane.dtype.itemsize <= 4 else 12
     cells = [[f"{value + 0.0:.{digits}g}" for value in row] for row in plane.tolist()]
-    wide = max(len(cell) for row in cells for cell in row)
-    return "\n".join(" ".join(cell.rjust(wide) for cell in row) for row in cells)
+    width = max(len(cell) for row in cells for cell in row)
+    return "\n".join(" ".join(cell.rjust(width) for cell in row) for row in cells)
 
 
-def format_table(
+def format_rows(
+    layout: str,
     headings: Sequence[str],
     rows: Sequence[Sequence[str]],
     *,
     left: Sequence[str] = (),
     total: bool = False,
 ) -> str:
-    """Lay out a table: as wide as the terminal at most, or, in a pipe, as wide as it is.
+    """Lay out rows of text.
 
     Parameters
     ----------
+    layout : str
+        "table", "csv" or "markdown".
     headings : sequence of str
     rows : sequence of sequences of str
     left : sequence of str
-        The headings of columns that are words, set flush left; numbers are set flush right.
+        The headings of columns that are aligned left; the others are aligned right.
     total : bool
-        Rule off the last row.
+        Whether the last row is separated from the others.
     """
+    if layout == "markdown":
+        lines = [headings, ["---"] * len(headings), *rows]
+        return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    if layout == "csv":
+        import csv
+        import io
+
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows([headings, *rows])
+        return text.getvalue()
+    return _format_table(headings, rows, left=left, total=total)
+
+
+def _format_table(
+    headings: Sequence[str], rows: Sequence[Sequence[str]], *, left: Sequence[str], total: bool
+) -> str:
+    """Lay out a table: at most as wide as the terminal, or in a pipe as wide as its contents."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    on_terminal = sys.stdout is not None and sys.stdout.isatty()
+    is_terminal = sys.stdout is not None and sys.stdout.isatty()
     console = Console(
-        width=None if on_terminal else 100_000, highlight=False, force_terminal=on_terminal
+        width=None if is_terminal else 100_000, highlight=False, force_terminal=is_terminal
     )
-    laid = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
     for heading in headings:
-        laid.add_column(
-            Text(heading), justify="left" if heading in left else "right", overflow="fold"
-        )
-    for place, row in enumerate(rows):
-        if total and place == len(rows) - 1:
-            laid.add_section()
-        laid.add_row(*(Text(escape_control(cell)) for cell in row))
+        justify: Any = "left" if heading in left else "right"
+        table.add_column(Text(heading), justify=justify, overflow="fold")
+    for index, row in enumerate(rows):
+        if total and index == len(rows) - 1:
+            table.add_section()
+        table.add_row(*(Text(escape_control(cell)) for cell in row))
     with console.capture() as captured:
-        console.print(laid)
+        console.print(table)
     return "\n".join(line.rstrip() for line in captured.get().splitlines())
-
-
-def format_markdown(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Lay out a table as Markdown has it."""
-    lines = [headings, ["---"] * len(headings), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
-def format_csv(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Lay out a table as CSV."""
-    import csv
-    import io
-
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([headings, *rows])
-    return text.getvalue()

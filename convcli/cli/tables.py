@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from convcli.arithmetic.layers import CONVOLUTIONS, POOLS, Layer, LayerSize, measure
 from convcli.arithmetic.notation import format_layer
 from convcli.arithmetic.values import Pair, format_padding, format_size
-from convcli.cli.output import format_csv, format_json, format_markdown, format_table
+from convcli.cli.output import format_json, format_rows
 from convcli.errors import LimitError
 
 if TYPE_CHECKING:
@@ -25,6 +25,15 @@ SWEPT = (
 )  # fmt: skip
 
 MAX_ROWS = 10_000  # of a sweep
+MAX_FLOAT = 10**300
+TEXT_COLUMNS = ("name", "layer")
+HEADINGS = [
+    *TEXT_COLUMNS, "output", "rf", "jump", "start", "padding", "dropped", "params", "MACs", "bytes"
+]  # fmt: skip
+COSTS = ("params", "macs", "bytes")
+REPORT_FIELDS = (
+    "output", "receptive_field", "jump", "start", "effective_padding", "dropped", *COSTS
+)  # fmt: skip
 
 
 def compute_sweep(options: dict[str, Any]) -> list[LayerSize]:
@@ -142,145 +151,104 @@ def explain_layers(found: list[LayerSize]) -> str:
     )
 
 
-def _layer_text(found: list[LayerSize]) -> str:
-    return worked_text(found[0]) if len(found) == 1 else SWEEP_TABLES["table"](found)
-
-
-def _layer_json(found: list[LayerSize]) -> str:
-    return format_json(layer_document(found[0])) if len(found) == 1 else SWEEP_TABLES["json"](found)
-
-
 def _size_text(size: Pair) -> str:
     return f"{size[0]}x{size[1]}"
 
 
-SWEEP_TABLES: dict[str, Callable[[list[LayerSize]], str]] = {
-    "table": lambda found: format_table(*sweep_rows(found), left=["op"]),
-    "json": lambda found: format_json([layer_document(one) for one in found]),
-    "csv": lambda found: format_csv(*sweep_rows(found)),
-    "markdown": lambda found: format_markdown(*sweep_rows(found)),
-}
-# One operation alone is written out, and is one JSON object.
-LAYER_TABLES = SWEEP_TABLES | {"table": _layer_text, "json": _layer_json}
-
-
-TEXT_COLUMNS = ("name", "layer")
-MAX_FLOAT = 10**300
-HEADINGS = [
-    *TEXT_COLUMNS, "output", "rf", "jump", "start", "padding", "dropped", "params", "MACs", "bytes"
-]  # fmt: skip
-
-
 def network_document(walk: Walk) -> dict[str, Any]:
-    """A walk for JSON."""
+    """Return a walk through a network, for JSON."""
     last = walk.last_map
-    total: dict[str, Any] = {
-        "params": walk.params,
-        "macs": walk.macs,
-        "bytes": walk.bytes,
-        "output": walk.output,
-    }
     if last is None:  # the input itself is the last map
-        total |= {"receptive_field": [1, 1], "jump": [1, 1], "effective_padding": [0, 0]}
+        field: dict[str, Any] = {
+            "receptive_field": [1, 1], "jump": [1, 1], "effective_padding": [0, 0]
+        }  # fmt: skip
     else:
-        total |= {
-            "receptive_field": last.receptive_field,
-            "jump": _json_numbers(last.jump),
-            "effective_padding": _json_numbers(last.effective_padding),
-            **_coverage(last),
-        }
+        names = ("receptive_field", "jump", "effective_padding")
+        field = {name: _json_value(getattr(last, name)) for name in names} | _coverage(last)
     return {
         "name": walk.name,
         "input": walk.input,
-        "layers": [_report_document(walked) for walked in walk.layers],
-        "total": total,
+        "layers": [_report_document(report) for report in walk.layers],
+        "total": {name: getattr(walk, name) for name in (*COSTS, "output")} | field,
+    }
+
+
+def _report_document(report: LayerReport) -> dict[str, Any]:
+    return {
+        "name": report.name,
+        "op": report.layer.op,
+        "layer": format_layer(report.layer),
+        **{name: _json_value(getattr(report, name)) for name in REPORT_FIELDS},
+        **_coverage(report),
     }
 
 
 def network_rows(walk: Walk) -> list[list[str]]:
-    """A row for every layer, and one for the totals."""
+    """Return a row for every layer, and one for the totals."""
     from convcli.arithmetic.values import format_shape
 
-    rows = [_report_row(walked) for walked in walk.layers]
-    last = walk.last_map
-    seen = (
-        ["", "", ""]
-        if last is None
-        else [_receptive_field_text(last), _pair_text(last.jump), _pair_text(last.start)]
-    )
-    padding = "" if last is None else _pair_text(last.effective_padding)
-    costs = [str(walk.params), str(walk.macs), str(walk.bytes)]
-    return [*rows, ["total", "", format_shape(walk.output), *seen, padding, "", *costs]]
-
-
-def _report_row(walked: LayerReport) -> list[str]:
-    from convcli.arithmetic.values import format_shape
-
-    named_beside = replace(walked.layer, name=None)
-    return [
-        walked.name,
-        format_layer(named_beside),
-        format_shape(walked.output),
-        _receptive_field_text(walked),
-        _pair_text(walked.jump),
-        _pair_text(walked.start),
-        _pair_text(walked.effective_padding),
-        format_size(walked.dropped),
-        str(walked.params),
-        str(walked.macs),
-        str(walked.bytes),
+    rows = [
+        [
+            report.name,
+            format_layer(replace(report.layer, name=None)),
+            format_shape(report.output),
+            *_field_cells(report),
+            format_size(report.dropped),
+            *(str(getattr(report, name)) for name in COSTS),
+        ]
+        for report in walk.layers
     ]
+    field = [""] * 4 if walk.last_map is None else _field_cells(walk.last_map)
+    costs = [str(getattr(walk, name)) for name in COSTS]
+    return [*rows, ["total", "", format_shape(walk.output), *field, "", *costs]]
 
 
-def _report_document(walked: LayerReport) -> dict[str, Any]:
-    return {
-        "name": walked.name,
-        "op": walked.layer.op,
-        "layer": format_layer(walked.layer),
-        "output": walked.output,
-        "receptive_field": walked.receptive_field,
-        "jump": _json_numbers(walked.jump),
-        "start": _json_numbers(walked.start),
-        "effective_padding": _json_numbers(walked.effective_padding),
-        "dropped": walked.dropped,
-        "params": walked.params,
-        "macs": walked.macs,
-        "bytes": walked.bytes,
-        **_coverage(walked),
-    }
+def _field_cells(report: LayerReport) -> list[str]:
+    """Return the cells about the receptive field; its coverage, if it reaches past the input."""
+    field = format_size(report.receptive_field)
+    if report.coverage != report.receptive_field:
+        field += f" (sees {format_size(report.coverage)})"
+    pairs = (report.jump, report.start, report.effective_padding)
+    return [field, *(_format_pair(pair) for pair in pairs)]
 
 
-def _coverage(walked: LayerReport) -> dict[str, Any]:
-    """What is really seen, where the receptive field reaches beyond the input."""
-    return {} if walked.coverage == walked.receptive_field else {"coverage": walked.coverage}
+def _coverage(report: LayerReport) -> dict[str, Any]:
+    """Return what is really seen, where the receptive field reaches past the input."""
+    return {} if report.coverage == report.receptive_field else {"coverage": report.coverage}
 
 
-def _receptive_field_text(walked: LayerReport) -> str:
-    field = format_size(walked.receptive_field)
-    if walked.coverage == walked.receptive_field:
-        return field
-    return f"{field} (sees {format_size(walked.coverage)})"
+def _json_value(value: Fraction | Sequence[Any]) -> Any:
+    """Return integers and fractions as JSON numbers.
+
+    Beyond what a float holds, where halves are lost, a fraction becomes an integer.
+    """
+    if isinstance(value, Sequence):
+        return [_json_value(item) for item in value]
+    is_integer = value.denominator == 1 or abs(value) > MAX_FLOAT
+    return int(value) if is_integer else float(value)
 
 
-def _json_numbers(values: Sequence[Fraction]) -> list[int | float]:
-    return [_json_number(value) for value in values]
-
-
-def _json_number(value: Fraction) -> int | float:
-    """A fraction as a JSON number; beyond what a float holds, where halves are lost, an integer."""
-    if value.denominator == 1 or abs(value) > MAX_FLOAT:
-        return int(value)
-    return float(value)
-
-
-def _pair_text(values: Sequence[Fraction]) -> str:
+def _format_pair(values: Sequence[Fraction]) -> str:
     rows, columns = map(str, values)
     return rows if rows == columns else f"{rows}x{columns}"
 
 
-NETWORK_TABLES: dict[str, Callable[[Walk], str]] = {
-    "table": lambda walk: format_table(HEADINGS, network_rows(walk), left=TEXT_COLUMNS, total=True),
-    "json": lambda walk: format_json(network_document(walk)),
-    "csv": lambda walk: format_csv(HEADINGS, network_rows(walk)),
-    "markdown": lambda walk: format_markdown(HEADINGS, network_rows(walk)),
-}
+def format_sweep(sizes: list[LayerSize], layout: str) -> str:
+    """Lay out sizes of layers, a row each, or as a JSON list."""
+    if layout == "json":
+        return format_json([layer_document(size) for size in sizes])
+    return format_rows(layout, *sweep_rows(sizes), left=["op"])
+
+
+def format_layers(sizes: list[LayerSize], layout: str) -> str:
+    """Lay out sizes of layers; a single one is worked out, or a JSON object."""
+    if len(sizes) > 1 or layout not in ("table", "json"):
+        return format_sweep(sizes, layout)
+    return worked_text(sizes[0]) if layout == "table" else format_json(layer_document(sizes[0]))
+
+
+def format_network(walk: Walk, layout: str) -> str:
+    """Lay out a walk through a network, a row a layer, or as a JSON object."""
+    if layout == "json":
+        return format_json(network_document(walk))
+    return format_rows(layout, HEADINGS, network_rows(walk), left=TEXT_COLUMNS, total=True)

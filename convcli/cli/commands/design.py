@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import click
@@ -15,12 +14,12 @@ from convcli.arithmetic.shortest_stack import BLOCKS, Budget
 from convcli.arithmetic.values import Shape, format_shape, format_size
 from convcli.cli.options import (
     COUNT,
+    POSITIVE,
     SHAPE,
     SIZE,
     choose_format,
     format_option,
     json_option,
-    whole_number,
 )
 from convcli.cli.output import format_json, print_data
 
@@ -28,18 +27,12 @@ FORMATS = ("network", "json", "torch")
 
 
 @click.command()
-@click.option("--input", "shape", type=SHAPE, required=True, help="Of the stack.")
+@click.option("--input", "shape", type=SHAPE, required=True, help="Shape of the stack's input.")
 @click.option("--params", type=COUNT, required=True, help="The most parameters, like 100k or 1.5M.")
-@click.option(
-    "--rf",
-    "field",
-    type=whole_number("N", least=1),
-    required=True,
-    help="The receptive field to reach.",
-)
+@click.option("--rf", "field", type=POSITIVE, required=True, help="The receptive field to reach.")
 @click.option("--out", "output", type=SIZE, help="The size to end at.")
 @click.option("--macs", type=COUNT, help="The most multiply-accumulates.")
-@click.option("--width", type=whole_number("N", least=1), help="Channels of the first maps.")
+@click.option("--width", type=POSITIVE, help="Channels of the first maps.")
 @click.option(
     "--block",
     type=click.Choice(tuple(BLOCKS)),
@@ -61,18 +54,24 @@ def design(*, shape: Shape, block: str, form: str | None, as_json: bool, **bound
     convcli design --input 3x32x32 --params 1M --rf 32 --format torch
     """
     budget = Budget(**bounds)
-    found = designing.design(shape, budget, block=block)
-    print_data(_LAYOUTS[choose_format(form, as_json=as_json, default=FORMATS[0])](found, budget))
+    layout = choose_format(form, as_json=as_json, default=FORMATS[0])
+    stack = designing.design(shape, budget, block=block)
+    if layout == "torch":
+        print_data(format_torch(stack))
+    elif layout == "json":
+        print_data(format_json(design_document(stack, budget)))
+    else:
+        print_data(network_text(stack, budget))
 
 
-def design_document(found: Walk, budget: Budget) -> dict[str, Any]:
-    """A design for JSON."""
+def design_document(stack: Walk, budget: Budget) -> dict[str, Any]:
+    """Return a design for JSON."""
     return {
-        "layers": [format_layer(walked.layer) for walked in found.layers],
-        "params": found.params,
-        "macs": found.macs,
-        "receptive_field": found.layers[-1].receptive_field,
-        "output": found.output,
+        "layers": [format_layer(report.layer) for report in stack.layers],
+        "params": stack.params,
+        "macs": stack.macs,
+        "receptive_field": stack.layers[-1].receptive_field,
+        "output": stack.output,
         "budget": {
             "params": budget.params,
             "rf": budget.field,
@@ -83,20 +82,13 @@ def design_document(found: Walk, budget: Budget) -> dict[str, Any]:
     }
 
 
-def network_text(found: Walk, budget: Budget) -> str:
-    """A design as a network file, with what it reaches as comments."""
-    field = format_size(found.layers[-1].receptive_field)
-    share = found.params / budget.params
+def network_text(stack: Walk, budget: Budget) -> str:
+    """Return a design as a network file, with comments on how far it fits the budget."""
+    field = format_size(stack.layers[-1].receptive_field)
+    share = stack.params / budget.params
     return (
-        f"# {found.params:,} of {budget.params:,} parameters ({share:.1%}), {found.macs:,} MACs\n"
-        f"# receptive field {field} ({budget.field} asked), output {format_shape(found.output)}\n"
+        f"# {stack.params:,} of {budget.params:,} parameters ({share:.1%}), {stack.macs:,} MACs\n"
+        f"# receptive field {field} ({budget.field} asked), output {format_shape(stack.output)}\n"
         f"# chosen: {designing.OBJECTIVE}\n"
-        + format_network(found.input, [walked.layer for walked in found.layers])
+        + format_network(stack.input, [report.layer for report in stack.layers])
     )
-
-
-_LAYOUTS: dict[str, Callable[[Walk, Budget], str]] = {
-    "network": network_text,
-    "json": lambda found, budget: format_json(design_document(found, budget)),
-    "torch": lambda found, _: format_torch(found),
-}

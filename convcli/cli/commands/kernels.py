@@ -1,4 +1,4 @@
-"""`convcli kernels`: the bank, or one kernel."""
+"""`convcli kernels`: list the kernels, or show one."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 import click
 
 from convcli.cli.options import SPEC, json_option
-from convcli.cli.output import escape_control, format_json, format_table, print_data
+from convcli.cli.output import escape_control, format_json, format_rows, print_data
 from convcli.engine.filter2d import choose_method
 from convcli.kernels import Kernel, load_kernel
 from convcli.kernels.bank import bank
 from convcli.kernels.parametric import FAMILIES
 
-MAX_COLUMNS = 15  # of a kernel whose cells still fit side by side
+MAX_COLUMNS = 15  # of a kernel that is drawn as cells
 
 
 @click.command(no_args_is_help=False)
@@ -23,7 +23,7 @@ MAX_COLUMNS = 15  # of a kernel whose cells still fit side by side
 def kernels(spec: str | None, *, as_json: bool) -> None:
     """List the kernels, or show one: a name, one with parameters, rows of numbers, or a file.
 
-    All are shown as they are applied: by correlation, not turned.
+    All are shown as they are applied: by correlation, not rotated.
 
     \b
     convcli kernels
@@ -31,45 +31,33 @@ def kernels(spec: str | None, *, as_json: bool) -> None:
     """
     if spec is not None:
         kernel = load_kernel(spec)
-        print_data(
-            format_json(kernel_document(kernel)) if as_json else kernel_text(kernel, sys.stdout)
-        )
-        return
-    print_data(
-        format_json([kernel_document(kernel) for kernel in all_kernels()])
-        if as_json
-        else bank_text()
-    )
-
-
-def all_kernels() -> list[Kernel]:
-    """The bank, and an example of each family with parameters."""
-    return [*bank().values(), *(load_kernel(family.example) for family in FAMILIES.values())]
+        document = kernel_document(kernel)
+        print_data(format_json(document) if as_json else kernel_text(kernel, sys.stdout))
+    elif as_json:
+        examples = (load_kernel(family.example) for family in FAMILIES.values())
+        print_data(format_json([kernel_document(one) for one in (*bank().values(), *examples)]))
+    else:
+        print_data(bank_text())
 
 
 def bank_text() -> str:
-    """The bank, and the families with parameters, as two tables."""
+    """Return the bank, and the families with parameters, as two tables."""
     rows = [
         [kernel.name, size_text(kernel), f"{kernel.sum:.6g}", str(kernel.rank), kernel.description]
         for kernel in bank().values()
     ]
     families = [[family.syntax, family.example, family.description] for family in FAMILIES.values()]
-    return "\n\n".join(
-        [
-            format_table(
-                ["name", "size", "sum", "rank", "what it does"], rows, left=["name", "what it does"]
-            ),
-            format_table(
-                ["with parameters", "example", "what it does"],
-                families,
-                left=["with parameters", "example", "what it does"],
-            ),
-        ]
+    headings = ["with parameters", "example", "what it does"]
+    bank_headings = ["name", "size", "sum", "rank", "what it does"]
+    tables = (
+        format_rows("table", bank_headings, rows, left=["name", "what it does"]),
+        format_rows("table", headings, families, left=headings),
     )
+    return "\n\n".join(tables)
 
 
 def kernel_text(kernel: Kernel, stream: Any) -> str:
-    """One kernel: its matrix, as coloured cells on a terminal, and what there is to know of it."""
+    """Return what there is to know of a kernel, and its matrix; on a terminal as colored cells."""
     facts = [f"{escape_control(kernel.name)}: {size_text(kernel)}, sum {kernel.sum:.10g}"]
     if kernel.rank is not None:
         facts.append("rank 1, separable" if kernel.rank == 1 else f"rank {kernel.rank}")
@@ -78,14 +66,15 @@ def kernel_text(kernel: Kernel, stream: Any) -> str:
     if kernel.bias:
         facts.append(f"bias {kernel.bias:.10g}")
     lines = [", ".join(facts)]
-    lines += [f"{what}: {escape_control(text)}" for what, text in _words(kernel) if text]
+    texts = {"about": kernel.description, "source": kernel.source}
+    lines += [f"{title}: {escape_control(text)}" for title, text in texts.items() if text]
     choice = choose_method(kernel)
     lines.append(f"over a photograph: {choice.method}, {choice.reason}")
-    return "\n".join(lines) + "\n\n" + (_cells(kernel, stream) or matrix_text(kernel))
+    return "\n".join(lines) + "\n\n" + (_colored_cells(kernel, stream) or matrix_text(kernel))
 
 
-def _cells(kernel: Kernel, stream: Any) -> str | None:
-    """The weights as coloured cells, where there is a terminal that shows them."""
+def _colored_cells(kernel: Kernel, stream: Any) -> str | None:
+    """Return the weights as colored cells, where a terminal shows them."""
     from convcli.pictures.text import has_colors, has_true_color, render_kernel
 
     if kernel.matrix.ndim != 2 or kernel.size[1] > MAX_COLUMNS or not has_colors(stream):
@@ -94,17 +83,16 @@ def _cells(kernel: Kernel, stream: Any) -> str | None:
 
 
 def matrix_text(kernel: Kernel) -> str:
-    """The weights in columns; planes of a kernel of more axes one below the other."""
-    height, width = kernel.size
-    planes = kernel.matrix.reshape(-1, height, width)
+    """Return the weights in columns; the planes of a kernel of more axes one below the other."""
+    planes = kernel.matrix.reshape(-1, *kernel.size)
     cells = [[[f"{weight:.6g}" for weight in row] for row in plane] for plane in planes]
-    wide = max(len(cell) for plane in cells for row in plane for cell in row)
-    blocks = ["\n".join("  ".join(c.rjust(wide) for c in row) for row in plane) for plane in cells]
-    return "\n\n".join(blocks)
+    width = max(len(cell) for plane in cells for row in plane for cell in row)
+    lines = (("  ".join(cell.rjust(width) for cell in row) for row in plane) for plane in cells)
+    return "\n\n".join(map("\n".join, lines))
 
 
 def kernel_document(kernel: Kernel) -> dict[str, Any]:
-    """One kernel for JSON."""
+    """Return a kernel for JSON."""
     return {
         "name": kernel.name,
         "matrix": kernel.matrix.tolist(),
@@ -117,9 +105,5 @@ def kernel_document(kernel: Kernel) -> dict[str, Any]:
 
 
 def size_text(kernel: Kernel) -> str:
-    """Its shape, like 3x3."""
+    """Return the shape of a kernel, like 3x3."""
     return "x".join(map(str, kernel.matrix.shape))
-
-
-def _words(kernel: Kernel) -> tuple[tuple[str, str], ...]:
-    return ("about", kernel.description), ("source", kernel.source)

@@ -33,7 +33,7 @@ from convcli.cli.options import (
     stride_option,
 )
 from convcli.cli.output import log, print_data
-from convcli.cli.tables import LAYER_TABLES, NETWORK_TABLES, compute_sweep, explain_layers
+from convcli.cli.tables import compute_sweep, explain_layers, format_layers, format_network
 from convcli.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -140,8 +140,8 @@ def shape(
         for name, value in (("framework", framework), ("figure", figure)):
             if value is not None:
                 raise click.UsageError(f"--{name} goes with a stack or a network")
-        found = compute_sweep(options)
-        print_data(explain_layers(found) if explain else LAYER_TABLES[layout](found))
+        sizes = compute_sweep(options)
+        print_data(explain_layers(sizes) if explain else format_layers(sizes, layout))
         return
     for name in given:
         raise click.UsageError(
@@ -153,7 +153,7 @@ def shape(
         from convcli.pictures.receptive_field import write_receptive_field
 
         write_receptive_field(walk, figure, image, force=force)
-    print_data(_explain_walk(walk) if explain else NETWORK_TABLES[layout](walk))
+    print_data(_explain_walk(walk) if explain else format_network(walk, layout))
     for note in walk.notes:
         log(note)
 

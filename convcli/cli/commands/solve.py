@@ -1,4 +1,4 @@
-"""`convcli solve`: which window operations take one size to another."""
+"""`convcli solve`: the convolutions that take one size to another."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from convcli.arithmetic import solve as search
 from convcli.arithmetic.values import Pair
 from convcli.cli.options import (
     FORMATS,
+    POSITIVE,
     RANGE0,
     RANGE1,
     SIZE,
@@ -18,41 +19,30 @@ from convcli.cli.options import (
     dilation_option,
     format_option,
     json_option,
+    kernel_option,
     padding_option,
     stride_option,
-    whole_number,
 )
 from convcli.cli.output import print_data
-from convcli.cli.tables import SWEEP_TABLES
+from convcli.cli.tables import format_sweep
 from convcli.errors import ConvError
 
 sys.set_int_max_str_digits(0)  # before anything is parsed: exact for any integer that can be typed
 
 
 @click.command()
-@click.option("--h", "height", type=whole_number("N", least=1), required=True, help="Input height.")
-@click.option(
-    "--w", "width", type=whole_number("N", least=1), help="Width; as the height if left out."
-)
+@click.option("--h", "height", type=POSITIVE, required=True, help="Input height.")
+@click.option("--w", "width", type=POSITIVE, help="Input width; default: the height.")
 @click.option("--out", "output", type=SIZE, required=True, help="The size to get.")
-@click.option(
-    "-k",
-    "--k",
-    "--kernel",
-    "kernel",
-    type=RANGE1,
-    default="1..11",
-    show_default=True,
-    help="Kernel sizes to try.",
-)
+@kernel_option(RANGE1, default="1..11", show_default=True, help="Kernel sizes to try.")
 @stride_option(RANGE1, default="1..8", show_default=True, help="Strides to try.")
-@padding_option(RANGE0, help="Paddings to try; up to half the kernel if left out.")
+@padding_option(RANGE0, help="Paddings to try; default: up to half the kernel.")
 @dilation_option(RANGE1, default="1", show_default=True, help="Dilations to try.")
 @click.option("--transposed", is_flag=True, help="Transposed convolutions.")
 @click.option(
     "--output-padding",
     type=RANGE0,
-    help="Output paddings to try; all that the stride allows if left out.",
+    help="Output paddings to try; default: all that the stride allows.",
 )
 @click.option("--exact", is_flag=True, help="Only where no row or column is dropped.")
 @format_option(FORMATS)
@@ -80,18 +70,18 @@ def solve(
     if settings["output_padding"] is not None and not rules["transposed"]:
         raise click.UsageError("--output-padding goes with --transposed")
     ranges = search.Ranges(**settings)
-    found = search.solve(size, output, ranges, **rules)
-    if not found:
+    solutions = search.solve(size, output, ranges, **rules)
+    if not solutions:
         raise ConvError(_nearest_text(size, output, ranges, rules))
-    print_data(SWEEP_TABLES[choose_format(form, as_json=as_json, default=FORMATS[0])](found))
+    print_data(format_sweep(solutions, choose_format(form, as_json=as_json, default=FORMATS[0])))
 
 
 def _nearest_text(size: Pair, output: Pair, ranges: search.Ranges, rules: dict[str, bool]) -> str:
-    """No answer is an answer: what can be reached instead."""
-    words = []
+    """Say that nothing was found, and which sizes can be reached instead."""
+    texts = []
     for side, length, wanted in zip(("height", "width"), size, output, strict=True):
         near = search.nearest_outputs(length, wanted, ranges, **rules)
         if wanted not in near:
-            text = " and ".join(map(str, near)) or "none"
-            words.append(f"{side} {wanted} cannot be reached from {length}; nearest: {text}")
-    return f"nothing in these ranges: {'; '.join(words)}"
+            nearest = " and ".join(map(str, near)) or "none"
+            texts.append(f"{side} {wanted} cannot be reached from {length}; nearest: {nearest}")
+    return f"nothing in these ranges: {'; '.join(texts)}"
