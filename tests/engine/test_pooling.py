@@ -92,7 +92,7 @@ def test_pools_in_parts_of_any_size_lose_nothing(
     x = reals(seed, 2, 3, *geometry.size).astype(np.float32)
     asked = {**geometry.settings, "ceil_mode": ceil}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pooling, "_PART_BYTES", cut)
+        patch.setattr(pooling, "MAX_PART_BYTES", cut)
         largest = max_pool2d(x, geometry.kernel, **asked)
         mean = avg_pool2d(x, geometry.kernel, **asked)
     exact = pool_by_looking(x.astype(np.float64), geometry, ceil=ceil, mean=False)
