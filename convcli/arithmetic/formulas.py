@@ -10,13 +10,7 @@ from collections.abc import Mapping, Sequence
 from convcli.arithmetic.geometry import Axis, formula
 from convcli.arithmetic.graph import INPUT
 from convcli.arithmetic.layers import (
-    CONVOLUTIONS,
-    JOINS,
-    POOLS,
     Layer,
-    group_count,
-    macs,
-    parameters,
 )
 from convcli.arithmetic.network import FLOAT_BYTES, LayerReport, Walk
 from convcli.arithmetic.notation import format_layer
@@ -58,22 +52,13 @@ def cost_workings(layer: Layer, shape: Shape, output: Shape) -> dict[str, str]:
     >>> cost_workings(parse_layer("conv:3,c=64"), (3, 32, 32), (64, 30, 30))["params"]
     '64*(3/1)*3*3 + 64 = 1,792'
     """
-    if layer.op == "bn":
-        return {"params": f"2*{shape[0]} = {parameters(layer, shape):,}"}
-    if layer.op == "linear":
-        products = f"{output[0]}*{shape[0]}"
-    elif layer.op in CONVOLUTIONS:
-        depth = f"({shape[0]}/{group_count(layer, shape[0])})"
-        products = f"{output[0]}*{depth}*{'*'.join(map(str, layer.window.kernel))}"
-    else:
-        return {}
-    bias = f" + {output[0]}" if layer.bias else ""
-    used = {"conv": output[1:], "tconv": shape[1:]}.get(layer.op, ())
-    times = f" * {'*'.join(map(str, used))}" if used else ""
-    return {
-        "params": f"{products}{bias} = {parameters(layer, shape):,}",
-        "MACs": f"{products}{times} = {macs(layer, shape, output):,}",
+    operation = layer.operation
+    formulas = operation.cost_formulas(layer, shape, output)
+    results = {
+        "params": operation.parameters(layer, shape),
+        "MACs": operation.macs(layer, shape, output),
     }
+    return {name: f"{text} = {results[name]:,}" for name, text in formulas.items()}
 
 
 def explain_walk(walk: Walk, *, costs: bool = True) -> str:
@@ -99,7 +84,7 @@ def align(lines: Mapping[str, str]) -> str:
 
 
 def _sizes(walked: LayerReport) -> dict[str, str]:
-    if walked.layer.op not in (*CONVOLUTIONS, *POOLS):
+    if not walked.layer.operation.is_window:
         return {}
     shape = walked.inputs[0]
     axes = walked.layer.window.axes((shape[1], shape[2]))
@@ -114,10 +99,10 @@ def _seen(walk: Walk, walked: LayerReport) -> dict[str, str]:
     for what in ("rf", "jump", "start", "padding"):
         texts = []
         for side, sight in enumerate(walked.fields):
-            if walked.layer.op in (*CONVOLUTIONS, *POOLS):
+            if walked.layer.operation.is_window:
                 axis = walked.layer.window.axes((shape[1], shape[2]))[side]
                 workings = _window_workings(axis, before[0][side], sight)
-            elif walked.layer.op in JOINS:
+            elif walked.layer.operation.is_join:
                 workings = _join_workings([fields[side] for fields in before], sight)
             else:
                 return lines

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from convcli.arithmetic.layers import POOLS, Layer, group_count
-from convcli.arithmetic.values import Pair, format_padding, format_shape
+from convcli.arithmetic.layers import Layer
+from convcli.arithmetic.values import format_padding, format_shape
 from convcli.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def refusal(layer: Layer, framework: str) -> str | None:
         return f"{name} has no same padding at a stride above 1"
     if framework != "onnx" and layer.padding == "same-lower":
         return f"{name} has no same-lower padding"
-    if framework == "tf" and layer.ceil and layer.op in POOLS:
+    if framework == "tf" and layer.ceil and "ceil" in layer.operation.flags:
         return f"{name} has no pools that round up"
     return None
 
@@ -94,33 +94,13 @@ def format_torch(walk: Walk) -> str:
         nn.ReLU(),
     )
     """
-    layers = "".join(f"{INDENT}{_module(walked)},\n" for walked in walk.layers)
+    layers = "".join(f"{INDENT}{_torch_module(report)},\n" for report in walk.layers)
     about = f"{format_shape(walk.input)} -> {format_shape(walk.output)}, {walk.params:,} parameters"
     return f"from torch import nn\n\n# {about}\nmodel = nn.Sequential(\n{layers})"
 
 
-def _module(walked: LayerReport) -> str:
-    layer = walked.layer
-    if layer.op == "relu":
-        return "nn.ReLU()"
-    if layer.op != "conv" or isinstance(layer.padding, str):
-        raise ArgumentError(f"{layer.op} is not written as code for PyTorch")
-    channels = walked.inputs[0][0]
-    groups = group_count(layer, channels)
-    (top, bottom), (left, right) = layer.padding
-    if (top, left) != (bottom, right):
-        raise ArgumentError("PyTorch's Conv2d pads opposite sides alike")
-    settings = {
-        "stride": (_size(layer.stride), "1"),
-        "padding": (_size((top, left)), "0"),
-        "dilation": (_size(layer.dilation), "1"),
-        "groups": (str(groups), "1"),
-        "bias": (str(layer.bias), "True"),
-    }
-    given = [f"{name}={value}" for name, (value, default) in settings.items() if value != default]
-    first = [str(channels), str(walked.output[0]), _size(layer.window.kernel)]
-    return f"nn.Conv2d({', '.join(first + given)})"
-
-
-def _size(size: Pair) -> str:
-    return str(size[0]) if size[0] == size[1] else str(size)
+def _torch_module(report: LayerReport) -> str:
+    write = report.layer.operation.torch
+    if write is None:
+        raise ArgumentError(f"{report.layer.op} is not written as code for PyTorch")
+    return write(report.layer, report.inputs[0], report.output)

@@ -6,10 +6,8 @@ learning" (2016); the rules of ceil pooling and of `same` are those of PyTorch, 
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
 
 from convcli.arithmetic.values import (
     NO_PADDING,
@@ -22,8 +20,6 @@ from convcli.arithmetic.values import (
     as_sides_of_axis,
 )
 from convcli.errors import ArgumentError, ShapeError
-
-Interval: TypeAlias = tuple[int, int] | None  # (first, last) input position; None sees nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -312,28 +308,3 @@ def _named_padding(name: str, axis: Axis, origin: int | None) -> Pair:
         )
     fewer, more = total // 2, total - total // 2
     return (more, fewer) if name == "same-lower" else (fewer, more)
-
-
-def contributing_inputs(axis: Axis, v: int) -> range:
-    """The inputs of a transposed convolution that paint its output v: v + p = i·s + d·t."""
-    place = v + axis.before
-    common = math.gcd(axis.stride, axis.dilation)
-    if place % common:
-        return range(0)
-    period = axis.dilation // common
-    first = place // common * pow(axis.stride // common, -1, period) if period > 1 else 0
-    lowest = -(-(place - axis.effective_kernel + 1) // axis.stride)
-    start = lowest + (first - lowest) % period
-    return range(start, place // axis.stride + 1, period)
-
-
-def span(intervals: Iterable[Interval]) -> Interval:
-    """The interval from the least to the last position of several.
-
-    >>> span([(2, 3), None, (0, 1)])
-    (0, 3)
-    """
-    seen = [interval for interval in intervals if interval is not None]
-    if not seen:
-        return None
-    return min(first for first, _ in seen), max(last for _, last in seen)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import chain
 from typing import TYPE_CHECKING, TypeAlias
 
-from convcli.arithmetic.geometry import Axis, Interval, contributing_inputs, span
-from convcli.arithmetic.layers import CONVOLUTIONS, ENDS_OF_MAPS, POOLS, Layer, crop_margins
+from convcli.arithmetic.intervals import Interval, input_interval, span
+from convcli.arithmetic.layers import Layer
 from convcli.arithmetic.notation import format_layer
 from convcli.arithmetic.values import Pair
 from convcli.errors import NotationError, did_you_mean
 
 if TYPE_CHECKING:
-    from convcli.arithmetic.network import LayerReport, Walk
+    from convcli.arithmetic.network import Walk
 
 INPUT = -1  # the place of the network's own input, before the first layer
 
@@ -92,50 +91,14 @@ def backtrace(walk: Walk, place: int, at: Pair) -> dict[int, Region]:
     for user in range(place, -1, -1):
         if user not in seen:
             continue
-        walked = walk.layers[user]
-        sources = walked.places[:1] if walked.layer.op == "crop" else walked.places
-        for source in sources:
-            rows, columns = _before(walked, seen[user])
+        report = walk.layers[user]
+        layer = report.layer
+        region = seen[user]
+        axes = layer.operation.axes(layer, report.inputs)
+        if axes is not None:
+            region = input_interval(axes[0], region[0]), input_interval(axes[1], region[1])
+        # What crop takes the size of does not matter for its values.
+        for source in report.places if layer.operation.is_join else report.places[:1]:
             known = seen.get(source, (None, None))
-            seen[source] = (span((known[0], rows)), span((known[1], columns)))
+            seen[source] = span((known[0], region[0])), span((known[1], region[1]))
     return seen
-
-
-def _before(walked: LayerReport, area: Region) -> Region:
-    """The area of a layer's input that an area of its output sees."""
-    layer, shape = walked.layer, walked.inputs[0]
-    if layer.op in (*CONVOLUTIONS, *POOLS):
-        along_rows, along_columns = layer.window.axes((shape[1], shape[2]))
-        return _under(along_rows, area[0]), _under(along_columns, area[1])
-    if layer.op == "crop":
-        (top, _), (left, _) = crop_margins(layer, walked.inputs)
-        return _moved(area[0], top), _moved(area[1], left)
-    if layer.op in ENDS_OF_MAPS and len(shape) == 3:
-        parts = layer.size or (1, 1)
-        return _parts(area[0], shape[1], parts[0]), _parts(area[1], shape[2], parts[1])
-    return area
-
-
-def _under(axis: Axis, interval: Interval) -> Interval:
-    if interval is None:
-        return None
-    first, last = interval
-    if not axis.transposed:
-        start = first * axis.stride - axis.before
-        return start, last * axis.stride - axis.before + axis.effective_kernel - 1
-    # After stride times dilation outputs the pattern of who paints whom has come round.
-    turn = axis.stride * axis.dilation
-    near = range(first, min(first + turn, last + 1))
-    far = range(max(last - turn + 1, first), last + 1)
-    found = [seen for v in chain(near, far) if (seen := contributing_inputs(axis, v))]
-    return (min(seen[0] for seen in found), max(seen[-1] for seen in found)) if found else None
-
-
-def _moved(interval: Interval, by: int) -> Interval:
-    return None if interval is None else (interval[0] + by, interval[1] + by)
-
-
-def _parts(interval: Interval, size: int, parts: int) -> Interval:
-    if interval is None:
-        return None
-    return interval[0] * size // parts, -(-(interval[1] + 1) * size // parts) - 1

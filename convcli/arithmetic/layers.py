@@ -5,65 +5,15 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from convcli.arithmetic.geometry import Axis, Window
-from convcli.arithmetic.values import NO_PADDING, Pair, Shape, Sides, format_shape, format_shapes
+from convcli.arithmetic.operations import OPERATIONS
+from convcli.arithmetic.operations.operation import Operation
+from convcli.arithmetic.values import NO_PADDING, Pair, Shape, Sides, format_shapes
 from convcli.errors import ArgumentError, ShapeError
-
-
-class Operation(NamedTuple):
-    """What an operation of the notation takes.
-
-    Parameters
-    ----------
-    own : str or None
-        The key that a first bare value fills: `conv:3` is `conv:k=3`.
-    keys, flags : tuple of str
-        The keys and flags that it knows, in the order in which they are written.
-    """
-
-    own: str | None = None
-    keys: tuple[str, ...] = ("name", "from")
-    flags: tuple[str, ...] = ()
-
-
-_POOL_KEYS = ("k", "s", "p", "d", "name", "from")
-
-OPERATIONS: dict[str, Operation] = {
-    "conv": Operation(
-        "k", ("k", "kernel", "s", "p", "d", "g", "c", "mode", "name", "from"), ("nobias",)
-    ),
-    "tconv": Operation(
-        "k", ("k", "kernel", "s", "p", "d", "g", "op", "c", "name", "from"), ("nobias",)
-    ),
-    "maxpool": Operation("k", _POOL_KEYS, ("ceil",)),
-    "avgpool": Operation("k", _POOL_KEYS, ("ceil", "nopad")),
-    "globalavgpool": Operation(),
-    "adaptiveavgpool": Operation("size", ("size", "name", "from")),
-    "relu": Operation(),
-    "leaky-relu": Operation(),
-    "abs": Operation(),
-    "sigmoid": Operation(),
-    "tanh": Operation(),
-    "magnitude": Operation(),
-    "bn": Operation(),
-    "flatten": Operation(),
-    "linear": Operation("c", ("c", "name", "from"), ("nobias",)),
-    "dropout": Operation(),
-    "crop": Operation("margin", ("margin", "like", "name", "from")),
-    "add": Operation(),
-    "concat": Operation(),
-}
-
-ACTIVATIONS = ("relu", "leaky-relu", "abs", "sigmoid", "tanh")
-POOLS = ("maxpool", "avgpool")
-CONVOLUTIONS = ("conv", "tconv")
-JOINS = ("add", "concat")
-ENDS_OF_MAPS = ("globalavgpool", "adaptiveavgpool", "flatten")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +42,8 @@ class Layer:
         The output's size, for `adaptiveavgpool`.
     margin : (int, int), optional
         What `crop` cuts off each side.
+    argument : optional
+        The operation's own argument, where it is none of the other fields.
     like : str, optional
         The layer to whose size `crop` cuts.
     ceil, bias, count_padding : bool
@@ -119,6 +71,7 @@ class Layer:
     channels: int | None = None
     size: Pair | None = None
     margin: Pair | None = None
+    argument: Any = None
     like: str | None = None
     ceil: bool = False
     bias: bool = True
@@ -127,6 +80,11 @@ class Layer:
     kernel_channels: int | None = None
     name: str | None = None
     sources: tuple[str, ...] = ()
+
+    @property
+    def operation(self) -> Operation:
+        """The record of its operation."""
+        return OPERATIONS[self.op]
 
     @property
     def window(self) -> Window:
@@ -145,7 +103,7 @@ class Layer:
             padding=self.padding,
             dilation=self.dilation,
             ceil_mode=self.ceil,
-            transposed=self.op == "tconv",
+            transposed=self.operation.is_transposed,
             output_padding=self.output_padding,
             origin=self.origin,
         )
@@ -171,30 +129,10 @@ def output_shape(layer: Layer, inputs: Sequence[Shape]) -> Shape:
     >>> output_shape(parse_layer("conv:7,s=2,p=3,c=64"), [(3, 224, 224)])
     (64, 112, 112)
     """
-    if layer.op not in ANY_SHAPE and any(len(shape) != 3 for shape in inputs):
+    operation = layer.operation
+    if not operation.takes_flat and any(len(shape) != 3 for shape in inputs):
         raise ShapeError(f"{layer.op} needs a map of (C, H, W), not {format_shapes(inputs)}")
-    return _RULES[layer.op](layer, inputs)
-
-
-def output_channels(layer: Layer, channels: int) -> int:
-    """How many maps a convolution makes of so many, its groups checked."""
-    groups = group_count(layer, channels)
-    summed = layer.kernel_channels
-    if summed is not None and summed * groups != channels:
-        raise ShapeError(f"the kernel sums over {summed * groups} channels; the map has {channels}")
-    out = channels if layer.channels is None else layer.channels
-    if channels % groups or out % groups:
-        raise ShapeError(
-            f"{groups} groups do not divide {channels} input and {out} output channels"
-        )
-    return out
-
-
-def group_count(layer: Layer, channels: int) -> int:
-    """The number of groups of a convolution over so many channels."""
-    if layer.groups == "depthwise":
-        return channels
-    return layer.groups if isinstance(layer.groups, int) else 1
+    return operation.shape(layer, inputs)
 
 
 def with_kernel(layer: Layer, kernel_shape: Shape) -> Layer:
@@ -206,127 +144,12 @@ def with_kernel(layer: Layer, kernel_shape: Shape) -> Layer:
     sized = replace(layer, kernel=(kernel_shape[-2], kernel_shape[-1]))
     if len(kernel_shape) == 2:
         return replace(sized, groups="depthwise") if layer.groups is None else sized
-    outputs, summed = (1, 0) if layer.op == "tconv" else (0, 1)
+    outputs, summed = (1, 0) if layer.operation.is_transposed else (0, 1)
     channels = 1 if len(kernel_shape) == 3 else kernel_shape[outputs]
     depth = kernel_shape[0] if len(kernel_shape) == 3 else kernel_shape[summed]
     if layer.channels not in (None, channels):
         raise ShapeError(f"c={layer.channels}, but the kernel makes {channels} channels")
     return replace(sized, channels=channels, kernel_channels=depth)
-
-
-def crop_margins(layer: Layer, inputs: Sequence[Shape]) -> Sides:
-    """The rows and columns that `crop` cuts off, ((top, bottom), (left, right)).
-
-    To be like another map, an odd difference cuts one more at the far side.
-    """
-    if layer.margin is not None:
-        (rows, columns) = layer.margin
-        return (rows, rows), (columns, columns)
-    rows, columns = (inputs[0][axis] - inputs[1][axis] for axis in (1, 2))
-    return (rows // 2, rows - rows // 2), (columns // 2, columns - columns // 2)
-
-
-def _convolved(layer: Layer, inputs: Sequence[Shape]) -> Shape:
-    channels, height, width = inputs[0]
-    return (output_channels(layer, channels), *layer.window.output((height, width)))
-
-
-def _pooled(layer: Layer, inputs: Sequence[Shape]) -> Shape:
-    channels, height, width = inputs[0]
-    return (channels, *layer.window.output((height, width)))
-
-
-def _cropped(layer: Layer, inputs: Sequence[Shape]) -> Shape:
-    channels, height, width = inputs[0]
-    (top, bottom), (left, right) = crop_margins(layer, inputs)
-    size = (height - top - bottom, width - left - right)
-    if min(size) < 1 or min(top, bottom, left, right) < 0:
-        raise ShapeError(f"a {height}x{width} map cannot be cropped to {size[0]}x{size[1]}")
-    return (channels, *size)
-
-
-def _linear(layer: Layer, inputs: Sequence[Shape]) -> Shape:
-    if len(inputs[0]) != 1:
-        raise ShapeError(
-            f"linear needs a flat input, not {format_shape(inputs[0])}; flatten it first"
-        )
-    return (layer.channels or 0,)
-
-
-def _added(_: Layer, inputs: Sequence[Shape]) -> Shape:
-    if len(set(inputs)) > 1:
-        raise ShapeError(f"add needs inputs of one shape, not {format_shapes(inputs)}")
-    return inputs[0]
-
-
-def _concatenated(_: Layer, inputs: Sequence[Shape]) -> Shape:
-    if len({shape[1:] for shape in inputs}) > 1:
-        raise ShapeError(f"concat needs inputs of one size, not {format_shapes(inputs)}")
-    return (sum(shape[0] for shape in inputs), *inputs[0][1:])
-
-
-def _unchanged(_: Layer, inputs: Sequence[Shape]) -> Shape:
-    return inputs[0]
-
-
-ANY_SHAPE = (*ACTIVATIONS, "bn", "dropout", "flatten", "linear", "add", "concat")
-
-_RULES: dict[str, Callable[[Layer, Sequence[Shape]], Shape]] = {
-    **dict.fromkeys(CONVOLUTIONS, _convolved),
-    **dict.fromkeys(POOLS, _pooled),
-    **dict.fromkeys((*ACTIVATIONS, "bn", "dropout"), _unchanged),
-    "globalavgpool": lambda _, inputs: (inputs[0][0], 1, 1),
-    "adaptiveavgpool": lambda layer, inputs: (inputs[0][0], *(layer.size or (1, 1))),
-    "magnitude": lambda _, inputs: (1, *inputs[0][1:]),
-    "flatten": lambda _, inputs: (math.prod(inputs[0]),),
-    "linear": _linear,
-    "crop": _cropped,
-    "add": _added,
-    "concat": _concatenated,
-}
-
-
-def parameters(layer: Layer, shape: Shape) -> int:
-    """Trained numbers of a layer over an input of `shape`.
-
-    `c_out·(c_in/g)·kh·kw (+ c_out)` for a convolution, `n_in·n_out (+ n_out)` for a linear layer,
-    `2·C` for a batch normalisation.
-
-    >>> from convcli.arithmetic.notation import parse_layer
-    >>> parameters(parse_layer("conv:3,c=64"), (3, 224, 224))
-    1792
-    """
-    if layer.op == "bn":
-        return 2 * shape[0]
-    if layer.op == "linear" and layer.channels is not None:
-        return layer.channels * (shape[0] + layer.bias)
-    if layer.op in ("conv", "tconv"):
-        return weights(layer, shape[0]) + layer.bias * output_channels(layer, shape[0])
-    return 0
-
-
-def macs(layer: Layer, shape: Shape, output: Shape) -> int:
-    """Multiply-accumulates of a layer: its weights times the positions that each is used at.
-
-    A convolution uses each at every output position, a transposed one at every input position.
-
-    >>> from convcli.arithmetic.notation import parse_layer
-    >>> macs(parse_layer("conv:3,p=1,c=64"), (3, 224, 224), (64, 224, 224))
-    86704128
-    """
-    if layer.op == "linear" and layer.channels is not None:
-        return layer.channels * shape[0]
-    if layer.op == "conv":
-        return weights(layer, shape[0]) * math.prod(output[1:])
-    if layer.op == "tconv":
-        return weights(layer, shape[0]) * math.prod(shape[1:])
-    return 0
-
-
-def weights(layer: Layer, channels: int) -> int:
-    """The weights of a convolution over so many channels: `c_out·(c_in/g)·kh·kw`."""
-    depth = channels // group_count(layer, channels)
-    return output_channels(layer, channels) * depth * math.prod(layer.window.kernel)
 
 
 class LayerSize(NamedTuple):
@@ -381,8 +204,8 @@ def measure(layer: Layer, size: Pair, channels: int | None = None) -> LayerSize:
     params = products = None
     if channels is not None:
         shape = (channels, *size)
-        params = parameters(layer, shape)
-        products = macs(layer, shape, output_shape(layer, [shape]))
+        params = layer.operation.parameters(layer, shape)
+        products = layer.operation.macs(layer, shape, output_shape(layer, [shape]))
     return LayerSize(
         layer=layer,
         size=size,

@@ -11,15 +11,8 @@ from typing import TypeAlias
 from convcli.arithmetic.frameworks import check_rules, differences
 from convcli.arithmetic.graph import INPUT, input_indices
 from convcli.arithmetic.layers import (
-    CONVOLUTIONS,
-    ENDS_OF_MAPS,
-    JOINS,
-    POOLS,
     Layer,
-    crop_margins,
-    macs,
     output_shape,
-    parameters,
 )
 from convcli.arithmetic.notation import format_layer, parse_layer
 from convcli.arithmetic.receptive_field import ReceptiveField, union
@@ -208,8 +201,8 @@ class _Walker:
                 check_rules(layer, self._framework)
             output = output_shape(layer, inputs)
             seen = [self._sights(place) for place in places]
-            fields = _seen(layer, inputs, seen)
-            params = parameters(layer, inputs[0])
+            fields = _output_fields(layer, inputs, seen)
+            params = layer.operation.parameters(layer, inputs[0])
         except ArgumentError as error:
             where = f"layer {len(self.walked) + 1} ({format_layer(layer)})"
             raise type(error)(f"{where} on {format_shapes(inputs)}: {error}") from None
@@ -224,9 +217,12 @@ class _Walker:
                 coverage=self._coverage(fields, output),
                 dropped=_dropped(layer, inputs[0]),
                 params=params,
-                macs=macs(layer, inputs[0], output),
-                is_map=layer.op not in ENDS_OF_MAPS and all(map(self._is_map, places)),
-                notes=(*_alignment(layer, seen), *differences(layer, inputs[0], self._framework)),
+                macs=layer.operation.macs(layer, inputs[0], output),
+                is_map=not layer.operation.ends_map and all(map(self._is_map, places)),
+                notes=(
+                    *_alignment_notes(layer, seen),
+                    *differences(layer, inputs[0], self._framework),
+                ),
             )
         )
 
@@ -256,34 +252,26 @@ class _Walker:
         return f"{layer.op}{self._counts[layer.op]}"
 
 
-def _seen(layer: Layer, inputs: Sequence[Shape], before: Sequence[Fields]) -> Fields:
+def _output_fields(layer: Layer, inputs: Sequence[Shape], before: Sequence[Fields]) -> Fields:
     """What the outputs of a layer see, given what its inputs see."""
-    (rows, columns), shape = before[0], inputs[0]
-    if layer.op in JOINS:
+    if layer.operation.is_join:
         return union([fields[0] for fields in before]), union([fields[1] for fields in before])
-    if layer.op in (*CONVOLUTIONS, *POOLS):
-        along_rows, along_columns = layer.window.axes((shape[1], shape[2]))
-        down = rows.through(along_rows)
-        alike = rows == columns and along_rows == along_columns
-        return down, down if alike else columns.through(along_columns)
-    if layer.op == "crop":
-        (top, _), (left, _) = crop_margins(layer, inputs)
-        return rows.cropped(top), columns.cropped(left)
-    if layer.op in ENDS_OF_MAPS and len(shape) == 3:
-        parts = layer.size or (1, 1)
-        return rows.pooled(shape[1], parts[0]), columns.pooled(shape[2], parts[1])
-    return before[0]
+    axes = layer.operation.axes(layer, inputs)
+    if axes is None:
+        return before[0]
+    rows, columns = before[0]
+    after_rows = rows.after(axes[0])
+    is_alike = rows == columns and axes[0] == axes[1]
+    return after_rows, after_rows if is_alike else columns.after(axes[1])
 
 
 def _dropped(layer: Layer, shape: Shape) -> Pair:
-    if layer.op not in (*CONVOLUTIONS, *POOLS):
-        return 0, 0
-    return layer.window.dropped((shape[1], shape[2]))
+    return layer.window.dropped((shape[1], shape[2])) if layer.operation.is_window else (0, 0)
 
 
-def _alignment(layer: Layer, branches: Sequence[Fields]) -> tuple[str, ...]:
-    """Whether a join's branches are centred on different pixels."""
-    if layer.op not in JOINS:
+def _alignment_notes(layer: Layer, branches: Sequence[Fields]) -> tuple[str, ...]:
+    """Whether a join's branches are centered on different pixels."""
+    if not layer.operation.is_join:
         return ()
     for side, axis in enumerate(("rows", "columns")):
         starts = sorted({branch[side].start for branch in branches})

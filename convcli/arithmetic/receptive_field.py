@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
 
-from convcli.arithmetic.geometry import Axis, Interval, contributing_inputs, span
+from convcli.arithmetic.geometry import Axis
+from convcli.arithmetic.intervals import AxisMap, Interval, Parts, contributing_inputs, span
 from convcli.errors import LimitError, ShapeError
 
 MAX_PHASES = 512  # of a transposed convolution: so far are its outputs told apart
@@ -41,7 +42,7 @@ class ReceptiveField:
     Examples
     --------
     >>> axis = Axis(size=224, kernel=7, stride=2, before=3, after=3)
-    >>> seen = ReceptiveField.of_input().through(axis)
+    >>> seen = ReceptiveField.of_input().after(axis)
     >>> seen.receptive_field, seen.jump, seen.start
     (7, Fraction(2, 1), Fraction(0, 1))
     """
@@ -79,36 +80,11 @@ class ReceptiveField:
             return None
         return seen[0] + turns * self.step, seen[1] + turns * self.step
 
-    def through(self, axis: Axis) -> ReceptiveField:
-        """What the outputs of a window operation over this map see."""
-        return self._transposed(axis) if axis.transposed else self._convolved(axis)
-
-    def cropped(self, before: int) -> ReceptiveField:
-        """What is seen once so many positions are cut off the near side."""
-        return ReceptiveField(
-            tuple(self.at(before + phase) for phase in range(len(self.phases))),
-            self.step,
-            self.start + before * self.jump,
-            self.aligned,
-        )
-
-    def pooled(self, size: int, parts: int) -> ReceptiveField:
-        """What `parts` means over the whole map see, as adaptive and global pools take them."""
-        if size % parts == 0:  # windows side by side
-            side = size // parts
-            return self.through(Axis(size=size, kernel=side, stride=side))
-        if parts > MAX_PARTS:
-            raise LimitError(
-                f"a pool to {parts} uneven parts is too large: the most is {MAX_PARTS}"
-            )
-        windows = [range(i * size // parts, -(-(i + 1) * size // parts)) for i in range(parts)]
-        phases = tuple(self._seen_from(window) for window in windows)
-        jump = self.jump * Fraction(size, parts)
-        middle = Fraction(windows[0][-1], 2)
-        # Parts of unequal size: one turn through all of them goes over the whole map.
-        return ReceptiveField(
-            phases, math.ceil(jump * parts), self.start + middle * self.jump, self.aligned
-        )
+    def after(self, axis: AxisMap) -> ReceptiveField:
+        """What the outputs of an operation over this map see."""
+        if isinstance(axis, Parts):
+            return self._after_parts(axis)
+        return self._after_transposed(axis) if axis.transposed else self._after_window(axis)
 
     def coverage(self, size: int, outputs: int) -> int:
         """The most positions of an input of `size` that any of so many outputs sees.
@@ -141,7 +117,26 @@ class ReceptiveField:
         far = range(last, last - turn, -places.step)
         return span(map(self.at, chain(near, far)))
 
-    def _convolved(self, axis: Axis) -> ReceptiveField:
+    def _after_parts(self, parts: Parts) -> ReceptiveField:
+        """What the means of parts of the map see, as adaptive and global pools take them."""
+        size, count = parts
+        if size % count == 0:  # windows side by side
+            side = size // count
+            return self.after(Axis(size=size, kernel=side, stride=side))
+        if count > MAX_PARTS:
+            raise LimitError(
+                f"a pool to {count} uneven parts is too large: the most is {MAX_PARTS}"
+            )
+        windows = [parts.bounds(part) for part in range(count)]
+        phases = tuple(self._seen_from(window) for window in windows)
+        jump = self.jump * Fraction(size, count)
+        middle = Fraction(windows[0][-1], 2)
+        # Parts of unequal size: after a turn through all of them the whole map is passed.
+        return ReceptiveField(
+            phases, math.ceil(jump * count), self.start + middle * self.jump, self.aligned
+        )
+
+    def _after_window(self, axis: Axis) -> ReceptiveField:
         """A window at v meets the positions v·s - p + d·t."""
         count = len(self.phases) // math.gcd(len(self.phases), axis.stride)
         _check_phases(count, min(axis.kernel, 2 * len(self.phases)))
@@ -154,7 +149,7 @@ class ReceptiveField:
         step = self.jump * axis.stride * count
         return ReceptiveField(phases, int(step), self.start + centre * self.jump, self.aligned)
 
-    def _transposed(self, axis: Axis) -> ReceptiveField:
+    def _after_transposed(self, axis: Axis) -> ReceptiveField:
         """Output v meets position i where v + p - i·s is one of the taps 0, d, 2d..."""
         count = len(self.phases) * axis.stride
         if count > MAX_PHASES:

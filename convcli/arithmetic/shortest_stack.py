@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeAlias
 
-from convcli.arithmetic.layers import Layer, macs, output_shape, parameters
+from convcli.arithmetic.layers import Layer, output_shape
 from convcli.arithmetic.values import Pair, Shape
 from convcli.errors import LimitError
 
@@ -76,8 +76,8 @@ def cost(block: str, unit: BlockSpec, shape: Shape, channels: int) -> Cost:
     trained = products = 0
     for layer in BLOCKS[block](unit, channels):
         output = output_shape(layer, [shape])
-        trained += parameters(layer, shape)
-        products += macs(layer, shape, output)
+        trained += layer.operation.parameters(layer, shape)
+        products += layer.operation.macs(layer, shape, output)
         shape = output
     return Cost(trained, products)
 

@@ -50,7 +50,7 @@ class TextType(click.ParamType[Any]):
     read : callable
         Takes the text and returns the value, or raises `ArgumentError`.
     completes : str, optional
-        What a shell offers: "file", "folder", "kernel" or "network".
+        What a shell offers: "file", "folder", "kernel", "network" or "operation".
     """
 
     def __init__(
@@ -176,7 +176,8 @@ def _read_pool(text: str) -> Layer:
 SIZE = TextType("N|HxW", lambda text: parse_size(text, "it"))
 SIZE0 = TextType("N|HxW", lambda text: parse_size(text, "it", least=0))
 PADDING = TextType("P", lambda text: parse_padding(text, "it"))
-LAYER = TextType("LAYER", parse_layer)
+LAYER = TextType("LAYER", parse_layer, completes="operation")
+OPERATION = TextType("OP", completes="operation")
 SHAPE = TextType("CxHxW", _read_shape)
 POOL = TextType("max:K|avg:K", _read_pool)
 RESIZE = TextType("WxH", _read_resize)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from convcli.arithmetic.layers import CONVOLUTIONS, POOLS, Layer, LayerSize, measure
+from convcli.arithmetic.layers import Layer, LayerSize, measure, output_shape
 from convcli.arithmetic.notation import format_layer
 from convcli.arithmetic.values import Pair, format_padding, format_size
 from convcli.cli.output import format_json, format_rows
@@ -50,8 +50,8 @@ def compute_sweep(options: dict[str, Any]) -> list[LayerSize]:
         size = (height, chosen.pop("width", height))
         channels = chosen.pop("c_in", None)
         layer = replace(base, **chosen)
-        if base.op in POOLS and options["kernel"] and not options["stride"]:
-            layer = replace(layer, stride=chosen["kernel"])
+        if options["kernel"] and not options["stride"]:
+            layer = replace(layer, **base.operation.implied(layer))
         found.append(measure(layer, size, channels))
     return found
 
@@ -77,7 +77,7 @@ def layer_document(one: LayerSize) -> dict[str, Any]:
         "output": one.output,
         "dropped": one.dropped,
     }
-    if layer.op == "tconv":
+    if layer.operation.is_transposed:
         document["output_padding"] = layer.output_padding
     if one.channels is not None:
         document |= {"params": one.params, "macs": one.macs}
@@ -87,7 +87,7 @@ def layer_document(one: LayerSize) -> dict[str, Any]:
 def sweep_rows(found: list[LayerSize]) -> tuple[list[str], list[list[str]]]:
     """Headings and a row for every operation."""
     headings = ["op", "input", "kernel", "stride", "padding", "dilation", "output", "dropped"]
-    extras = any(one.layer.op == "tconv" for one in found)
+    extras = any(one.layer.operation.is_transposed for one in found)
     costs = any(one.channels is not None for one in found)
     rows = [
         [
@@ -130,10 +130,9 @@ def worked_text(one: LayerSize) -> str:
         lines["dropped"] = f"{rows_and_columns}, at the far ends of the padded input"
     if one.channels is not None:
         from convcli.arithmetic.formulas import cost_workings
-        from convcli.arithmetic.layers import output_channels
 
-        maps = output_channels(layer, one.channels) if layer.op in CONVOLUTIONS else one.channels
-        lines |= cost_workings(layer, (one.channels, *one.size), (maps, *one.output))
+        shape = (one.channels, *one.size)
+        lines |= cost_workings(layer, shape, output_shape(layer, [shape]))
     counted = "\n   (MACs: products of the convolution; no biases)" if "MACs" in lines else ""
     return f"{title}: {_size_text(one.size)} -> {_size_text(one.output)}\n{align(lines)}{counted}"
 

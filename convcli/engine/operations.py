@@ -1,29 +1,36 @@
-"""Activations: one function of each value. float32 stays float32."""
+"""What each operation of the notation does to feature maps, but for convolutions.
+
+A function takes the layer and its inputs, (H, W, C) each: one, or as many as a join has; for
+`crop:like=NAME`, the input and then what it is like. float32 stays float32.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from convcli.arithmetic.intervals import Parts
+from convcli.arithmetic.operations.reshaping import crop_margins
 from convcli.engine.arrays import Array, as_real
 
-NEGATIVE_SLOPE = 0.01  # the slope of leaky-relu below zero, as in PyTorch
+if TYPE_CHECKING:
+    from convcli.arithmetic.layers import Layer
+
+NEGATIVE_SLOPE = 0.01  # of leaky-relu, as in PyTorch
+
+MapFunction: TypeAlias = Callable[["Layer", Sequence[Array]], Array]
 
 
-def relu(x: Array) -> Array:
-    """`max(x, 0)`."""
-    return np.maximum(x, 0)
-
-
-def leaky_relu(x: Array) -> Array:
-    """`x` above zero, `0.01·x` below.
+def leaky_relu(x: Array, slope: float = NEGATIVE_SLOPE) -> Array:
+    """`x` above zero, `slope·x` below.
 
     >>> leaky_relu(np.array([-100.0, 2.0]))
     array([-1.,  2.])
     """
     values = as_real(x, "x")
-    return np.where(values > 0, values, values * np.asarray(NEGATIVE_SLOPE, values.dtype))
+    return np.where(values > 0, values, values * np.asarray(slope, values.dtype))
 
 
 def sigmoid(x: Array) -> Array:
@@ -38,10 +45,80 @@ def sigmoid(x: Array) -> Array:
     return result
 
 
-ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
-    "relu": relu,
-    "leaky-relu": leaky_relu,
-    "abs": np.abs,
-    "sigmoid": sigmoid,
-    "tanh": np.tanh,
+def combine(maps: Sequence[Array], how: str) -> Array:
+    """Several maps of one shape as one: their sum, mean, largest value or length."""
+    if how == "magnitude":
+        return np.sqrt(combine([values * values for values in maps], "sum"))
+    join = np.maximum if how == "max" else np.add
+    total = maps[0].copy()
+    for values in maps[1:]:
+        join(total, values, out=total)
+    return total / np.asarray(len(maps), total.dtype) if how == "mean" else total
+
+
+def elementwise(function: Callable[[Array], Array]) -> MapFunction:
+    """Make a function of values one of layers."""
+    return lambda _, inputs: function(inputs[0])
+
+
+def _window_settings(layer: Layer) -> dict[str, Any]:
+    return {
+        "kernel_size": layer.window.kernel,
+        "stride": layer.stride,
+        "padding": layer.padding,
+        "dilation": layer.dilation,
+        "ceil_mode": layer.ceil,
+    }
+
+
+def _max_pool(layer: Layer, inputs: Sequence[Array]) -> Array:
+    from convcli.engine.pooling import max_pool2d
+
+    return max_pool2d(inputs[0].transpose(2, 0, 1), **_window_settings(layer)).transpose(1, 2, 0)
+
+
+def _avg_pool(layer: Layer, inputs: Sequence[Array]) -> Array:
+    from convcli.engine.pooling import avg_pool2d
+
+    planes, settings = inputs[0].transpose(2, 0, 1), _window_settings(layer)
+    return avg_pool2d(planes, count_include_pad=layer.count_padding, **settings).transpose(1, 2, 0)
+
+
+def _adaptive_avg_pool(layer: Layer, inputs: Sequence[Array]) -> Array:
+    values = inputs[0]
+    for axis, count in enumerate(layer.size or (1, 1)):
+        parts = Parts(values.shape[axis], count)
+        means = [values.take(parts.bounds(part), axis).mean(axis) for part in range(count)]
+        values = np.stack(means, axis)
+    return values
+
+
+def _magnitude(_: Layer, inputs: Sequence[Array]) -> Array:
+    squares: Array = (inputs[0] * inputs[0]).sum(axis=2, keepdims=True)
+    return np.sqrt(squares)
+
+
+def _crop(layer: Layer, inputs: Sequence[Array]) -> Array:
+    height, width = inputs[0].shape[:2]
+    shapes = [(values.shape[2], *values.shape[:2]) for values in inputs]
+    (top, bottom), (left, right) = crop_margins(layer, shapes)
+    return inputs[0][top : height - bottom, left : width - right]
+
+
+OPERATIONS: dict[str, MapFunction] = {
+    "relu": elementwise(lambda x: np.maximum(x, 0)),
+    "leaky-relu": lambda layer, inputs: leaky_relu(
+        inputs[0], NEGATIVE_SLOPE if layer.argument is None else layer.argument
+    ),
+    "abs": elementwise(np.abs),
+    "sigmoid": elementwise(sigmoid),
+    "tanh": elementwise(np.tanh),
+    "magnitude": _magnitude,
+    "maxpool": _max_pool,
+    "avgpool": _avg_pool,
+    "globalavgpool": lambda _, inputs: inputs[0].mean(axis=(0, 1), keepdims=True),
+    "adaptiveavgpool": _adaptive_avg_pool,
+    "crop": _crop,
+    "add": lambda _, inputs: combine(inputs, "sum"),
+    "concat": lambda _, inputs: np.concatenate(inputs, axis=2),
 }

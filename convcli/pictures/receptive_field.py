@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from convcli.arithmetic.geometry import Interval
 from convcli.arithmetic.graph import INPUT, Region, backtrace
+from convcli.arithmetic.intervals import Interval
 from convcli.arithmetic.network import Walk
 from convcli.arithmetic.values import Pair
 from convcli.errors import ArgumentError

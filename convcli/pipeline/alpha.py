@@ -6,14 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from convcli.arithmetic.layers import JOINS
 from convcli.engine.arrays import Array
 from convcli.kernels import ZERO_SUM, Kernel
 from convcli.pipeline.plan import Plan, Step
-
-# Layers that leave colours in proportion to their alpha.
-PROPORTIONAL = ("conv", "tconv", "maxpool", "avgpool", "adaptiveavgpool", "globalavgpool", "relu",
-                "crop")  # fmt: skip
 
 
 def make_alpha_plan(plan: Plan) -> Plan:
@@ -39,7 +34,8 @@ def can_unpremultiply(plan: Plan) -> bool:
     """
     steps = (*plan.kernels, *plan.layers)
     return plan.combine in (None, "mean") and all(
-        step.layer.op in PROPORTIONAL and (step.kernel is None or not _is_edge(step.kernel))
+        step.layer.operation.can_unpremultiply
+        and (step.kernel is None or not _is_edge(step.kernel))
         for step in steps
     )
 
@@ -63,10 +59,10 @@ def defer_bias(plan: Plan) -> tuple[Plan, list[float]]:
 
 def _alpha_step(step: Step) -> Step:
     layer = step.layer
-    if layer.op in JOINS:
+    if layer.operation.is_join:
         return replace(step, layer=replace(layer, op="add"))
     if step.kernel is None:
-        is_pointwise = layer.op not in PROPORTIONAL
+        is_pointwise = not layer.operation.can_unpremultiply
         return replace(step, layer=replace(layer, op="relu")) if is_pointwise else step
     plane = step.kernel.matrix.reshape(-1, *step.kernel.size).sum(axis=0)
     if _is_edge(step.kernel):

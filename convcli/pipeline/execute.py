@@ -12,13 +12,14 @@ from convcli.arithmetic.graph import INPUT, input_indices, last_uses
 from convcli.arithmetic.notation import format_layer
 from convcli.engine.arrays import Array
 from convcli.engine.filter2d import sum_dtype
+from convcli.engine.operations import combine
 from convcli.errors import ArgumentError
 from convcli.images import Picture
 from convcli.images.color import from_linear, premultiply, resize, to_gray, to_linear, unpremultiply
 from convcli.images.quantize import OVERFLOW
 from convcli.kernels import Kernel
 from convcli.pipeline.alpha import can_unpremultiply, defer_bias, make_alpha_plan
-from convcli.pipeline.operations import apply_step, combined, convolve
+from convcli.pipeline.operations import apply_step, convolve
 from convcli.pipeline.plan import Plan
 from convcli.pipeline.shapes import infer_shapes
 
@@ -92,7 +93,7 @@ def run_plan(values: Array, plan: Plan, watch: StageCallback | None = None) -> l
     starts: Iterable[Array] = _kernel_maps(values, plan, tell)  # each made when it is taken
     first = 0
     if plan.combine is not None:
-        first, starts = len(plan.kernels), [combined(list(starts), plan.combine)]
+        first, starts = len(plan.kernels), [combine(list(starts), plan.combine)]
         tell(first, Stage(plan.combine, starts[0]))
     return [
         run_layers(plan, one, partial(tell, number))
@@ -145,7 +146,7 @@ def run_layers(plan: Plan, values: Array, tell: Callable[[Stage], None]) -> Arra
 
 def check_finite(maps: Sequence[Array], plan: Plan) -> None:
     """Refuse what is no number; -inf is a maximum of padding alone, and stays."""
-    has_maxima = any(step.layer.op == "maxpool" for step in plan.layers)
+    has_maxima = any(step.layer.operation.can_be_infinite for step in plan.layers)
     for one in maps:
         least, largest = one.min(), one.max()
         if np.isnan(least) or np.isposinf(largest) or (np.isneginf(least) and not has_maxima):

@@ -1,4 +1,4 @@
-"""What each operation of the notation does to a feature map, (H, W, C) -> (H, W, C)."""
+"""What a step does to a feature map, (H, W, C) -> (H, W, C): a convolution, or the engine's own."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from typing import Any, cast
 
 import numpy as np
 
-from convcli.arithmetic.layers import Layer, crop_margins, group_count, output_channels
 from convcli.arithmetic.notation import format_layer
-from convcli.arithmetic.values import Pair
+from convcli.arithmetic.operations.convolution import group_count, output_channels
 from convcli.engine.arrays import Array
 from convcli.engine.filter2d import FilterPlan, FilterSettings, plan_filter, sum_dtype
-from convcli.engine.operations import ACTIVATIONS
+from convcli.engine.operations import OPERATIONS
 from convcli.errors import ArgumentError
 from convcli.kernels import Kernel
 from convcli.pipeline.plan import Step
@@ -29,14 +28,10 @@ def apply_step(step: Step, inputs: Sequence[Array], method: str) -> Array:
     method : str
         How a convolution is computed.
     """
-    layer, values = step.layer, inputs[0]
-    if layer.op == "conv":
-        return convolve(step, values, method)
-    if layer.op == "tconv":
-        return convolve_transposed(step, values)
-    if layer.op in ACTIVATIONS:
-        return ACTIVATIONS[layer.op](values)
-    return _OTHERS[layer.op](layer, inputs)
+    layer = step.layer
+    if layer.op in CONVOLUTIONS:
+        return CONVOLUTIONS[layer.op](step, inputs[0], method)
+    return OPERATIONS[layer.op](layer, inputs)
 
 
 def convolve(step: Step, values: Array, method: str) -> Array:
@@ -101,17 +96,6 @@ def convolve_transposed(step: Step, values: Array) -> Array:
     return np.asarray(maps + np.asarray(_bias(step), maps.dtype))
 
 
-def combined(maps: Sequence[Array], how: str) -> Array:
-    """Several maps of one shape as one: their sum, mean, largest value or length."""
-    if how == "magnitude":
-        return np.sqrt(combined([one * one for one in maps], "sum"))
-    join = np.maximum if how == "max" else np.add
-    total = maps[0].copy()
-    for one in maps[1:]:
-        join(total, one, out=total)
-    return total / np.asarray(len(maps), total.dtype) if how == "mean" else total
-
-
 def _weights(step: Step, channels: int) -> tuple[Array, int]:
     """The weights of a convolution over so many channels, and its groups.
 
@@ -125,7 +109,9 @@ def _weights(step: Step, channels: int) -> tuple[Array, int]:
         return matrix, groups
     if groups == channels == maps:
         return matrix, 1
-    depth = (channels, maps // groups) if layer.op == "tconv" else (maps, channels // groups)
+    depth = (
+        (channels, maps // groups) if layer.operation.is_transposed else (maps, channels // groups)
+    )
     return np.broadcast_to(matrix, (*depth, *matrix.shape)), groups
 
 
@@ -133,70 +119,7 @@ def _bias(step: Step) -> float:
     return step.kernel.bias if step.kernel is not None and step.layer.bias else 0.0
 
 
-def _pooled(layer: Layer, inputs: Sequence[Array]) -> Array:
-    from convcli.engine.pooling import avg_pool2d, max_pool2d
-
-    planes = inputs[0].transpose(2, 0, 1)
-    settings: dict[str, Any] = {
-        "stride": layer.stride,
-        "padding": layer.padding,
-        "dilation": layer.dilation,
-        "ceil_mode": layer.ceil,
-    }
-    if layer.op == "maxpool":
-        return max_pool2d(planes, layer.window.kernel, **settings).transpose(1, 2, 0)
-    counted = layer.count_padding
-    pooled = avg_pool2d(planes, layer.window.kernel, count_include_pad=counted, **settings)
-    return pooled.transpose(1, 2, 0)
-
-
-def _adaptive(layer: Layer, inputs: Sequence[Array]) -> Array:
-    """The mean of each of `size` parts, which share a row or column where they must.
-
-    Part i of o covers floor(i·n / o) to ceil((i + 1)·n / o), as in PyTorch.
-    """
-    values = inputs[0]
-    for axis, parts in enumerate(cast("Pair", layer.size)):
-        length = values.shape[axis]
-        bounds = [(i * length // parts, -(-(i + 1) * length // parts)) for i in range(parts)]
-        means = [values.take(range(*bound), axis).mean(axis) for bound in bounds]
-        values = np.stack(means, axis)
-    return values
-
-
-def _global(_: Layer, inputs: Sequence[Array]) -> Array:
-    mean: Array = inputs[0].mean(axis=(0, 1), keepdims=True)
-    return mean
-
-
-def _length(_: Layer, inputs: Sequence[Array]) -> Array:
-    squares: Array = (inputs[0] * inputs[0]).sum(axis=2, keepdims=True)
-    return np.sqrt(squares)
-
-
-def _cropped(layer: Layer, inputs: Sequence[Array]) -> Array:
-    height, width = inputs[0].shape[:2]
-    (top, bottom), (left, right) = crop_margins(
-        layer, [one.transpose(2, 0, 1).shape for one in inputs]
-    )
-    return inputs[0][top : height - bottom, left : width - right]
-
-
-def _added(_: Layer, inputs: Sequence[Array]) -> Array:
-    return combined(inputs, "sum")
-
-
-def _concatenated(_: Layer, inputs: Sequence[Array]) -> Array:
-    return np.concatenate(inputs, axis=2)
-
-
-_OTHERS: dict[str, Callable[[Layer, Sequence[Array]], Array]] = {
-    "maxpool": _pooled,
-    "avgpool": _pooled,
-    "globalavgpool": _global,
-    "adaptiveavgpool": _adaptive,
-    "magnitude": _length,
-    "crop": _cropped,
-    "add": _added,
-    "concat": _concatenated,
+CONVOLUTIONS: dict[str, Callable[[Step, Array, str], Array]] = {
+    "conv": convolve,
+    "tconv": lambda step, values, _: convolve_transposed(step, values),
 }

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from convcli.arithmetic.graph import input_indices
-from convcli.arithmetic.layers import CONVOLUTIONS, Layer, with_kernel
+from convcli.arithmetic.layers import Layer, with_kernel
 from convcli.arithmetic.notation import format_layer
 from convcli.arithmetic.values import Pair
 from convcli.engine.filter2d import check_method
@@ -16,7 +16,6 @@ from convcli.kernels import Kernel, check_size, kernel_path, load_kernel
 
 MAX_STEP = 65_536  # padding, stride and dilation
 COMBINATIONS = ("sum", "mean", "max", "magnitude")
-NOT_FOR_IMAGES = ("bn", "linear", "flatten", "dropout")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +97,7 @@ class Plan:
         """
         if self.value_range is not None:
             return self.value_range
-        is_bounded = any(step.layer.op in ("sigmoid", "tanh") for step in self.layers)
+        is_bounded = any(step.layer.operation.is_bounded for step in self.layers)
         return "rescale" if depth is None or is_bounded else "clamp"
 
 
@@ -120,9 +119,9 @@ def make_layer_steps(
     """
     stack = tuple(layers)
     for layer in stack:
-        if layer.op in NOT_FOR_IMAGES:
+        if not layer.operation.is_for_images:
             raise ArgumentError(f"layer {format_layer(layer)!r} has no meaning for an image")
-        if layer.op in CONVOLUTIONS and layer.spec is None:
+        if layer.operation.needs_kernel and layer.spec is None:
             raise ArgumentError(
                 f"layer {format_layer(layer)!r} has no weights; give it some with kernel=SPEC"
             )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from convcli.arithmetic.graph import INPUT, input_indices
-from convcli.arithmetic.layers import JOINS, POOLS, output_shape
+from convcli.arithmetic.layers import output_shape
 from convcli.arithmetic.notation import format_layer
 from convcli.arithmetic.values import Shape, format_shapes
 from convcli.errors import LimitError, ShapeError
@@ -71,7 +71,7 @@ def _layer_shapes(plan: Plan, start: Shape) -> tuple[Shape, ...]:
     for place, inputs in enumerate(input_indices(layers)):
         given = [shapes[source] for source in inputs]
         shapes[place] = _checked(plan.layers[place], given, plan.max_pixels)
-    if any(layer.op in JOINS for layer in layers):
+    if any(layer.operation.is_join for layer in layers):
         from convcli.arithmetic.network import walk
 
         walk(layers, start)  # whose joins must agree, too
@@ -85,7 +85,7 @@ def _checked(step: Step, inputs: Sequence[Shape], max_pixels: int) -> Shape:
     except ShapeError as error:
         raise ShapeError(f"{_title(step)} on {format_shapes(inputs)}: {error}") from None
     areas = {"output": (shape[1] * shape[2], max_pixels)}
-    if layer.op in (*POOLS, "conv"):
+    if layer.operation.is_window and not layer.operation.is_transposed:
         rows, columns = layer.window.axes((inputs[0][1], inputs[0][2]))
         height = rows.size + rows.before + rows.after
         width = columns.size + columns.before + columns.after

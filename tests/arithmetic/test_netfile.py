@@ -48,7 +48,10 @@ def test_the_input_may_be_left_out() -> None:
     ("text", "words"),
     [
         ("relu\nconv:3,z=2", r"^line 2: layer 'conv:3,z=2': 'z=2' is not known to conv, .*nobias$"),
-        ("# a\n\ncnov:3", r"^line 3: layer 'cnov:3': no operation 'cnov'; did you mean 'conv'\?$"),
+        (
+            "# a\n\ncnov:3",
+            r"^line 3: layer 'cnov:3': unknown operation 'cnov'; did you mean 'conv'\? `",
+        ),
         ("input 3x8\nrelu", r"^line 1: an input's shape is CxHxW"),
         ("input\nrelu", r"^line 1: an input's shape is CxHxW"),
         ("input 0x8x8\nrelu", r"^line 1: its channels must be at least 1, not 0"),

@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.oracles import MODES, PADDING_NAMES, pairs
 
-from convcli.arithmetic.layers import OPERATIONS, Layer
+from convcli.arithmetic.layers import Layer
 from convcli.arithmetic.notation import format_layer, parse_layer
+from convcli.arithmetic.operations import OPERATIONS
 from convcli.arithmetic.values import (
     format_padding,
     format_size,
@@ -75,6 +76,8 @@ def layers(draw: st.DrawFn) -> Layer:
         fields["channels"] = draw(st.integers(1, 4096))
     if op == "adaptiveavgpool":
         fields["size"] = draw(sizes)
+    if op == "leaky-relu":
+        fields["argument"] = draw(st.one_of(st.none(), st.floats(-2, 2)))
     if op == "crop":
         fields |= draw(st.one_of(st.builds(dict, margin=pairs(0, 9)), st.builds(dict, like=names)))
     if op in ("add", "concat"):
@@ -104,7 +107,9 @@ def test_writing_says_nothing_twice_and_nothing_that_goes_without_saying(layer: 
 
 @pytest.mark.parametrize("op", sorted(OPERATIONS))
 def test_every_operation_can_be_written(op: str) -> None:
-    own = {"k": ":3", "c": ":10", "size": ":7", "margin": ":2", None: ""}[OPERATIONS[op].own]
+    written = {"k": ":3", "c": ":10", "size": ":7", "margin": ":2", "slope": ":0.2"}
+    argument = OPERATIONS[op].argument
+    own = "" if argument is None else written[argument.name]
     text = f"{op}:from=a+b" if op in ("add", "concat") else op + own
     assert format_layer(parse_layer(text)) == text
 
@@ -189,9 +194,10 @@ def test_equal_sides_are_written_short() -> None:
 @pytest.mark.parametrize(
     ("text", "faults"),
     [
-        ("cnov:3", ["no operation 'cnov'", "did you mean 'conv'?"]),
-        ("", ["no operation ''"]),
-        ("xyzzy", ["no operation 'xyzzy'"]),
+        ("cnov:3", ["unknown operation 'cnov'; did you mean 'conv'? `convcli layers` lists them"]),
+        ("conv2:3", ["unknown operation 'conv2'; did you mean 'conv'? `convcli layers` lists"]),
+        ("", ["unknown operation ''; `convcli layers` lists them"]),
+        ("xyzzy", ["unknown operation 'xyzzy'; `convcli layers` lists them"]),
         ("conv", ["conv needs a window size", "conv:3"]),
         ("conv:s=2", ["conv needs a window size"]),
         ("conv:", ["k must be N or HxW", "''"]),
@@ -224,6 +230,7 @@ def test_equal_sides_are_written_short() -> None:
         ("maxpool:2,nopad", ["'nopad' is not known to maxpool", "ceil"]),
         ("maxpool:2,kernel=blur", ["'kernel=blur' is not known to maxpool"]),
         ("relu:3", ["'3' is not known to relu", "name=, from="]),
+        ("leaky-relu:steep", ["the slope must be a number", "'steep'"]),
         ("tconv:3,op=1", ["1 must be below the stride or the dilation"]),
         ("tconv:3,s=2x3,op=2", ["2 must be below the stride or the dilation"]),
         ("tconv:3,mode=reflect", ["'mode=reflect' is not known to tconv"]),

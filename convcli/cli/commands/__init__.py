@@ -27,6 +27,7 @@ COMMANDS = {
     "design": "Design a stack of layers for a budget.",
     "explain": "Show the products and the sum behind one output.",
     "kernels": "List the kernels, or show one.",
+    "layers": "List the operations of layers, or show one.",
     "solve": "Find the convolutions that take one size to another.",
     "shape": "The arithmetic of a convolution, a pool, a stack or a network.",
 }

@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from convcli.arithmetic.layers import ACTIVATIONS, Layer
+from convcli.arithmetic.layers import Layer
+from convcli.arithmetic.operations import activations
 from convcli.arithmetic.values import Pair, Sides
 from convcli.cli.options import (
     ADDRESS,
@@ -101,7 +102,7 @@ class ApplyOptions:
     )
 
     activation: str | None = option(
-        "Layers", "--activation", click.Choice(ACTIVATIONS), "Applied to the maps of the kernels."
+        "Layers", "--activation", click.Choice(activations()), "Applied to the maps of the kernels."
     )
     pool: Layer | None = option(
         "Layers", "--pool", POOL, "Pool after the activation: max:K[,s=,p=,ceil] or avg:..."

@@ -1,0 +1,21 @@
+"""The operations of the notation, one record each, by family."""
+
+from __future__ import annotations
+
+from convcli.arithmetic.operations import convolution, elementwise, pooling, reshaping
+from convcli.arithmetic.operations.operation import Operation
+
+OPERATIONS: dict[str, Operation] = {
+    operation.name: operation
+    for family in (convolution, pooling, elementwise, reshaping)
+    for operation in family.OPERATIONS
+}
+
+
+def activations() -> list[str]:
+    """The names of what acts on each value by itself."""
+    return [
+        name
+        for name, operation in OPERATIONS.items()
+        if operation.family == "elementwise" and operation.is_for_images
+    ]

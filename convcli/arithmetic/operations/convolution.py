@@ -1,0 +1,216 @@
+"""Convolutions, transposed convolutions and linear layers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from convcli.arithmetic.operations import operation as notation
+from convcli.arithmetic.operations.operation import Operation
+from convcli.arithmetic.values import Pair, Shape, format_shape
+from convcli.errors import ArgumentError, ShapeError
+
+if TYPE_CHECKING:
+    from convcli.arithmetic.geometry import Axis
+    from convcli.arithmetic.layers import Layer
+
+
+def output_channels(layer: Layer, channels: int) -> int:
+    """How many channels a convolution makes of so many, its groups checked."""
+    groups = group_count(layer, channels)
+    summed = layer.kernel_channels
+    if summed is not None and summed * groups != channels:
+        raise ShapeError(f"the kernel sums over {summed * groups} channels; the map has {channels}")
+    out = channels if layer.channels is None else layer.channels
+    if channels % groups or out % groups:
+        raise ShapeError(
+            f"{groups} groups do not divide {channels} input and {out} output channels"
+        )
+    return out
+
+
+def group_count(layer: Layer, channels: int) -> int:
+    """The number of groups of a convolution over so many channels."""
+    if layer.groups == "depthwise":
+        return channels
+    return layer.groups if isinstance(layer.groups, int) else 1
+
+
+def window_axes(layer: Layer, inputs: Sequence[Shape]) -> tuple[Axis, Axis]:
+    """The window of a layer over its input, along the rows and along the columns."""
+    return layer.window.axes((inputs[0][1], inputs[0][2]))
+
+
+def _shape(layer: Layer, inputs: Sequence[Shape]) -> Shape:
+    channels, height, width = inputs[0]
+    return (output_channels(layer, channels), *layer.window.output((height, width)))
+
+
+def _implied(layer: Layer) -> dict[str, Any]:
+    return {} if layer.spec is None else {"padding": "same"}
+
+
+def _weights(layer: Layer, shape: Shape) -> int:
+    """The weights of a convolution: `c_out·(c_in/g)·kh·kw`."""
+    depth = shape[0] // group_count(layer, shape[0])
+    return output_channels(layer, shape[0]) * depth * math.prod(layer.window.kernel)
+
+
+def _parameters(layer: Layer, shape: Shape) -> int:
+    return _weights(layer, shape) + layer.bias * output_channels(layer, shape[0])
+
+
+def _macs(layer: Layer, _: Shape, output: Shape) -> int:
+    """Each weight is used at every output position."""
+    return _weights(layer, _) * math.prod(output[1:])
+
+
+def _transposed_macs(layer: Layer, shape: Shape, _: Shape) -> int:
+    """Each weight is used at every input position."""
+    return _weights(layer, shape) * math.prod(shape[1:])
+
+
+def _cost_formulas(layer: Layer, shape: Shape, output: Shape) -> dict[str, str]:
+    depth = f"({shape[0]}/{group_count(layer, shape[0])})"
+    weights = "*".join([str(output[0]), depth, *map(str, layer.window.kernel)])
+    used_at = shape[1:] if layer.operation.is_transposed else output[1:]
+    return {
+        "params": weights + _bias_term(layer, output),
+        "MACs": f"{weights} * {'*'.join(map(str, used_at))}",
+    }
+
+
+def _bias_term(layer: Layer, output: Shape) -> str:
+    return f" + {output[0]}" if layer.bias else ""
+
+
+def _torch(layer: Layer, shape: Shape, output: Shape) -> str:
+    if isinstance(layer.padding, str):
+        raise ArgumentError(f"{layer.op} is not written as code for PyTorch")
+    (top, bottom), (left, right) = layer.padding
+    if (top, left) != (bottom, right):
+        raise ArgumentError("PyTorch's Conv2d pads opposite sides alike")
+    settings = {
+        "stride": (_torch_size(layer.stride), "1"),
+        "padding": (_torch_size((top, left)), "0"),
+        "dilation": (_torch_size(layer.dilation), "1"),
+        "groups": (str(group_count(layer, shape[0])), "1"),
+        "bias": (str(layer.bias), "True"),
+    }
+    given = [f"{name}={value}" for name, (value, default) in settings.items() if value != default]
+    first = [str(shape[0]), str(output[0]), _torch_size(layer.window.kernel)]
+    return f"nn.Conv2d({', '.join(first + given)})"
+
+
+def _torch_size(size: Pair) -> str:
+    return str(size[0]) if size[0] == size[1] else str(size)
+
+
+def _linear_shape(layer: Layer, inputs: Sequence[Shape]) -> Shape:
+    if len(inputs[0]) != 1:
+        raise ShapeError(
+            f"linear needs a flat input, not {format_shape(inputs[0])}; flatten it first"
+        )
+    return (layer.channels or 0,)
+
+
+def _linear_cost_formulas(layer: Layer, shape: Shape, output: Shape) -> dict[str, str]:
+    weights = f"{output[0]}*{shape[0]}"
+    return {"params": weights + _bias_term(layer, output), "MACs": weights}
+
+
+OPERATIONS = (
+    Operation(
+        "conv",
+        "convolution",
+        "a convolution: the sums of each window's products with the weights",
+        syntax="conv:N|HxW",
+        example="conv:3,s=2,p=1,c=64",
+        shape_effect="c channels; floor((i + p - d*(k - 1) - 1) / s) + 1 on each side",
+        field_effect="grows by d*(k - 1) jumps; the jump is multiplied by s",
+        argument=notation.K,
+        needs="a window size, like conv:3",
+        keys=(
+            notation.K,
+            notation.KERNEL,
+            notation.S,
+            notation.P,
+            notation.D,
+            notation.G,
+            notation.C,
+            notation.MODE,
+        ),
+        flags=("nobias",),
+        defaults={
+            "p": "0; same with kernel=",
+            "g": "1; depthwise with a kernel= of two axes",
+        },
+        implied=_implied,
+        shape=_shape,
+        axes=window_axes,
+        parameters=_parameters,
+        macs=_macs,
+        cost_formulas=_cost_formulas,
+        torch=_torch,
+        is_window=True,
+        needs_kernel=True,
+        can_unpremultiply=True,
+    ),
+    Operation(
+        "tconv",
+        "convolution",
+        "a transposed convolution: each input adds a multiple of the weights",
+        syntax="tconv:N|HxW",
+        example="tconv:4,s=2,p=1,c=8",
+        shape_effect="c channels; (i - 1)*s - p + d*(k - 1) + op + 1 on each side",
+        field_effect="grows by up to d*(k - 1) / s jumps; the jump is divided by s",
+        argument=notation.K,
+        needs="a window size, like tconv:3",
+        keys=(
+            notation.K,
+            notation.KERNEL,
+            notation.S,
+            notation.P,
+            notation.D,
+            notation.G,
+            notation.OP,
+            notation.C,
+        ),
+        flags=("nobias",),
+        defaults={
+            "p": "0; same with kernel=",
+            "g": "1; depthwise with a kernel= of two axes",
+        },
+        implied=_implied,
+        shape=_shape,
+        axes=window_axes,
+        parameters=_parameters,
+        macs=_transposed_macs,
+        cost_formulas=_cost_formulas,
+        is_window=True,
+        is_transposed=True,
+        needs_kernel=True,
+        can_unpremultiply=True,
+    ),
+    Operation(
+        "linear",
+        "linear",
+        "a fully connected layer: each output is a weighted sum of all inputs",
+        syntax="linear:N",
+        example="linear:1000",
+        shape_effect="N values, of a flat input",
+        field_effect="that of all inputs together",
+        argument=notation.C,
+        needs="its number of outputs, like linear:1000",
+        keys=(notation.C,),
+        flags=("nobias",),
+        defaults={"c": ""},
+        shape=_linear_shape,
+        parameters=lambda layer, shape: (layer.channels or 0) * (shape[0] + layer.bias),
+        macs=lambda layer, shape, _: (layer.channels or 0) * shape[0],
+        cost_formulas=_linear_cost_formulas,
+        takes_flat=True,
+        is_for_images=False,
+    ),
+)

@@ -1,0 +1,256 @@
+"""The record of an operation: its notation, and every rule that the arithmetic needs of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+from convcli.arithmetic.values import (
+    PADDING_MODES,
+    Shape,
+    format_padding,
+    format_size,
+    parse_number,
+    parse_padding,
+    parse_size,
+)
+from convcli.errors import NotationError
+
+if TYPE_CHECKING:
+    from convcli.arithmetic.intervals import AxisMap
+    from convcli.arithmetic.layers import Layer
+
+ShapeRule: TypeAlias = Callable[["Layer", Sequence[Shape]], Shape]
+AxesRule: TypeAlias = "Callable[[Layer, Sequence[Shape]], tuple[AxisMap, AxisMap] | None]"
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.\-]*\Z")
+
+
+class Key(NamedTuple):
+    """A key of the notation.
+
+    Parameters
+    ----------
+    name, field : str
+        What is written before `=`; the field of `Layer` that it sets.
+    read, write : callable
+        Text to value, and back.
+    value : str
+        How the value is written: `N|HxW`.
+    default, description : str
+        For the user.
+    """
+
+    name: str
+    field: str
+    read: Callable[[str], Any]
+    write: Callable[[Any], str]
+    value: str
+    default: str
+    description: str
+
+
+class Flag(NamedTuple):
+    """A flag of the notation: a word that gives a field of `Layer` a value."""
+
+    name: str
+    field: str
+    value: bool
+    description: str
+
+
+class Operation:
+    """One operation of the notation; what is left out is that of an elementwise operation.
+
+    A rule takes a layer, and the shapes of its inputs as (C, H, W) or (N,).
+
+    Parameters
+    ----------
+    name, family, description, example : str
+        The example is a layer in the notation; left out, the name.
+    syntax : str, optional
+        How it is written, without the keys that may be left out.
+    shape_effect, field_effect : str
+        What it does to the shape and to the receptive field, for the user.
+    argument : Key, optional
+        What the first bare value sets: `conv:3` is `conv:k=3`.
+    needs : str, optional
+        What the argument is, with an example, where it cannot be left out.
+    keys : tuple of Key
+        In the order in which they are written; every operation has `name` and `from` besides.
+    flags : tuple of str
+        Names of `FLAGS`.
+    defaults : mapping
+        Of keys whose default is another one here: its text for the user.
+    implied : callable
+        Layer -> the fields that its window or its kernel sets where nothing else is said.
+    check : callable
+        Raises for a layer that contradicts itself.
+    shape : callable
+        Layer, inputs -> the output's shape.
+    axes : callable
+        Layer, inputs -> along rows and columns, which positions of its (first) input an output
+        depends on; None where that is the same position alone.
+    parameters, macs : callable
+        Layer, input (and output) -> how many.
+    cost_formulas : callable
+        Layer, input, output -> the formulas of both, by `params` and `MACs`, without the results.
+    torch : callable, optional
+        Layer, input, output -> the PyTorch module, as code.
+    takes_flat : bool
+        Whether it takes (N,), too.
+    is_window, is_transposed, is_join : bool
+        Whether it moves a window (of a transposed convolution), or takes several inputs.
+    ends_map : bool
+        Whether its output is a feature map no more.
+    is_for_images : bool
+        Whether the engine has a function for it.
+    needs_kernel : bool
+        Whether it has weights that `kernel=` gives.
+    is_bounded : bool
+        Whether its values fill little of a pixel's range.
+    can_be_infinite : bool
+        Whether a window of padding alone gives -inf.
+    can_unpremultiply : bool
+        Whether colors stay in proportion to the alpha that they were multiplied by.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        family: str,
+        description: str,
+        *,
+        example: str = "",
+        syntax: str = "",
+        shape_effect: str = "unchanged",
+        field_effect: str = "unchanged",
+        argument: Key | None = None,
+        needs: str = "",
+        keys: tuple[Key, ...] = (),
+        flags: tuple[str, ...] = (),
+        defaults: dict[str, str] | None = None,
+        implied: Callable[[Layer], dict[str, Any]] = lambda _: {},
+        check: Callable[[Layer], None] = lambda _: None,
+        shape: ShapeRule = lambda _, inputs: inputs[0],
+        axes: AxesRule = lambda *_: None,
+        parameters: Callable[[Layer, Shape], int] = lambda *_: 0,
+        macs: Callable[[Layer, Shape, Shape], int] = lambda *_: 0,
+        cost_formulas: Callable[[Layer, Shape, Shape], dict[str, str]] = lambda *_: {},
+        torch: Callable[[Layer, Shape, Shape], str] | None = None,
+        takes_flat: bool = False,
+        is_window: bool = False,
+        is_transposed: bool = False,
+        is_join: bool = False,
+        ends_map: bool = False,
+        is_for_images: bool = True,
+        needs_kernel: bool = False,
+        is_bounded: bool = False,
+        can_be_infinite: bool = False,
+        can_unpremultiply: bool = False,
+    ) -> None:
+        self.name, self.family, self.description = name, family, description
+        self.example, self.syntax = example or name, syntax or name
+        self.shape_effect, self.field_effect = shape_effect, field_effect
+        self.argument, self.needs = argument, needs
+        # Every operation can be named, and can take the output of a layer that is.
+        self.keys = {key.name: key for key in (*keys, NAME, FROM)}
+        self.flags = {flag: FLAGS[flag] for flag in flags}
+        self.defaults = defaults or {}
+        self.implied, self.check = implied, check
+        self.shape, self.axes = shape, axes
+        self.parameters, self.macs, self.cost_formulas = parameters, macs, cost_formulas
+        self.torch = torch
+        self.takes_flat, self.is_join, self.ends_map = takes_flat, is_join, ends_map
+        self.is_window, self.is_transposed = is_window, is_transposed
+        self.is_for_images, self.needs_kernel = is_for_images, needs_kernel
+        self.is_bounded, self.can_be_infinite = is_bounded, can_be_infinite
+        self.can_unpremultiply = can_unpremultiply
+
+
+def _parse_groups(text: str) -> int | str:
+    return text if text == "depthwise" else parse_number(text, "g", least=1)
+
+
+def _parse_mode(text: str) -> str:
+    if text not in PADDING_MODES:
+        raise NotationError(f"mode must be one of {', '.join(PADDING_MODES)}, not {text!r}")
+    return text
+
+
+def parse_name(text: str) -> str:
+    """Read the name of a layer."""
+    if not _NAME.match(text) or text == "input":
+        raise NotationError(
+            f"a name starts with a letter, goes on with letters, digits, '_', '-' and '.', "
+            f"and is not 'input': {text!r}"
+        )
+    return text
+
+
+def _parse_sources(text: str) -> tuple[str, ...]:
+    return tuple(part if part == "input" else parse_name(part) for part in text.split("+"))
+
+
+def _parse_spec(text: str) -> str:
+    if not text:
+        raise NotationError("kernel= needs a name, like kernel=gaussian:1.5, or a file")
+    return text
+
+
+def size_key(
+    name: str, field: str, default: str, description: str, *, what: str = "", least: int = 1
+) -> Key:
+    """Make a key whose value is `N` or `HxW`."""
+    return Key(
+        name,
+        field,
+        lambda text: parse_size(text, what or name, least=least),
+        format_size,
+        "N|HxW",
+        default,
+        description,
+    )
+
+
+K = size_key("k", "kernel", "", "the window's size")
+KERNEL = Key(
+    "kernel", "spec", _parse_spec, str, "SPEC", "",
+    "a kernel with its weights, by its name or file, in place of k",
+)  # fmt: skip
+S = size_key("s", "stride", "1", "the window's step")
+P = Key(
+    "p", "padding", lambda text: parse_padding(text, "p"), format_padding,
+    "P", "0", "the padding: N, HxW, T.B.L.R, same, same-lower, valid or full",
+)  # fmt: skip
+D = size_key("d", "dilation", "1", "the distance between the window's taps")
+G = Key(
+    "g", "groups", _parse_groups, str, "N|depthwise", "1",
+    "groups of channels; depthwise: one a channel",
+)  # fmt: skip
+OP = size_key("op", "output_padding", "0", "rows and columns added to the output", least=0)
+C = Key(
+    "c", "channels", lambda text: parse_number(text, "c", least=1), str, "N",
+    "the input's channels", "the output's channels",
+)  # fmt: skip
+MODE = Key(
+    "mode", "mode", _parse_mode, str, "MODE", "zero",
+    f"what the padding holds: {', '.join(PADDING_MODES[:-1])} or {PADDING_MODES[-1]}",
+)  # fmt: skip
+NAME = Key(
+    "name", "name", parse_name, str, "NAME", "", "a name, for another layer's from= or like="
+)
+FROM = Key(
+    "from", "sources", _parse_sources, "+".join, "NAMES", "the layer before",
+    "the layers that it takes, joined by +; input is the network's own",
+)  # fmt: skip
+LIKE = Key("like", "like", parse_name, str, "NAME", "", "the layer whose size to cut to")
+FLAGS = {
+    flag.name: flag
+    for flag in (
+        Flag("ceil", "ceil", True, "round the output's size up"),
+        Flag("nobias", "bias", False, "have no bias"),
+        Flag("nopad", "count_padding", False, "leave the padding out of the average's divisor"),
+    )
+}
