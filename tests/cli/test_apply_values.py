@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose
 from PIL import Image
 from support.apply import (
     EVEN,
@@ -173,6 +174,11 @@ def test_resize_has_the_width_first(tmp_path: Path) -> None:
     assert np.abs(result.astype(int) - expected.astype(int)).max() <= 1
 
 
+def test_resize_keeps_digits_that_only_a_double_has(tmp_path: Path) -> None:
+    flat = np.full((8, 10), 1_000_000.01)
+    assert_allclose(filtered(tmp_path, flat, "--resize", "5x4"), np.full((4, 5), flat[0, 0]), 1e-12)
+
+
 def test_resize_comes_before_the_kernel(tmp_path: Path) -> None:
     x = np.repeat(np.repeat(grid(3, 3), 8, 0), 8, 1)
     small = filtered(tmp_path, x, "--resize", "6x6")
@@ -202,6 +208,18 @@ def test_range_policies(tmp_path: Path, dtype: Any, policy: str) -> None:
 def test_halves_are_rounded_to_even(tmp_path: Path) -> None:
     values = np.array([[1, 3, 5, 7, 9]], np.uint8)
     np.testing.assert_array_equal(drawn(tmp_path, values, "-k", "0.5")[0], [[0, 2, 2, 4, 4]])
+
+
+@pytest.mark.parametrize("kernel", ["1e38 3e38", "-1e38 -3e38"])
+@pytest.mark.parametrize("options", [(), ("-l", "abs"), ("--range", "abs"), ("--range", "rescale")])
+def test_a_sum_beyond_floats_is_refused_whatever_its_sign(
+    tmp_path: Path, kernel: str, options: tuple[str, ...]
+) -> None:
+    Image.fromarray(pixels(6, 8, 3)).save(tmp_path / "in.png")
+    done = here("apply", "in.png", f"-k{kernel}", *options, "-o", "out.png", cwd=tmp_path)
+    assert (done.code, done.stdout) == (1, b"")
+    assert done.stderr == "convcli: in.png: a sum is beyond what floating point holds\n"
+    assert not (tmp_path / "out.png").exists()
 
 
 @pytest.mark.parametrize(("clipped", "warns"), [(1, False), (2, True)])

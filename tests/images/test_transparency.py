@@ -12,6 +12,8 @@ from PIL import Image
 from scipy import ndimage
 from support.command import here
 
+from convcli.images.color import unpremultiply
+
 Array = NDArray[Any]
 
 
@@ -91,3 +93,9 @@ def test_a_jpeg_is_laid_on_white(tmp_path: Path) -> None:
     assert found.min() >= 250
     said = here("apply", "in.png", "-k", "identity", "-o", "again.jpg", cwd=tmp_path)
     assert "white" in said.stderr
+
+
+def test_what_is_written_as_transparent_has_no_color() -> None:
+    alpha = np.array([0.0, 0.4, 0.6, 255.0]).reshape(4, 1, 1)
+    colors = unpremultiply(np.full((4, 1, 1), 0.3), alpha, 255.0)
+    np.testing.assert_allclose(colors.ravel(), [0, 0, 0.3 * 255 / 0.6, 0.3])
