@@ -11,7 +11,7 @@ import numpy as np
 
 from convcli.errors import GridError
 from convcli.files import MAX_BUFFER_BYTES, count_remaining, open_input
-from convcli.grids.npy import MAX_HEADER_BYTES, NPY_MAGIC, is_npy_stream, load_npy, read_npy_header
+from convcli.grids.npy import MAX_HEADER_BYTES, NPY_MAGIC, load_npy, read_npy_header
 from convcli.grids.text import Grid, parse_text
 
 GRID_SUFFIXES = (".csv", ".txt", ".npy")  # of inputs
@@ -79,7 +79,9 @@ def open_grid(path: str, max_values: int) -> Iterator[OpenGrid]:
 
 def load_grid(stream: BinaryIO, name: str, max_values: int) -> OpenGrid:
     """Open a stream as a grid: `.npy` if it starts as one, else text."""
-    if is_npy_stream(stream):
+    start = stream.read(len(NPY_MAGIC))
+    stream.seek(0)
+    if start == NPY_MAGIC:
         shape, dtype, _ = read_npy_header(stream, name, max_values)
         stream.seek(0)
         return OpenGrid(shape, dtype, lambda: load_npy(stream, name, max_values))

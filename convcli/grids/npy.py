@@ -17,13 +17,6 @@ NPY_MAGIC = b"\x93NUMPY"
 MAX_HEADER_BYTES = 1 << 16
 
 
-def is_npy_stream(stream: BinaryIO) -> bool:
-    """Whether the next bytes of a stream are the start of a `.npy` file; none is consumed."""
-    start = stream.read(len(NPY_MAGIC))
-    stream.seek(-len(start), 1)
-    return start == NPY_MAGIC
-
-
 def load_npy(stream: BinaryIO, name: str, max_values: int) -> Grid:
     """Read a `.npy` array, and refuse NaN and infinity."""
     read_npy_header(stream, name, max_values)

@@ -50,7 +50,7 @@ def open_float_tiff(stream: BinaryIO, path: str, max_pixels: int) -> Iterator[Fr
     ImageError
         If it holds anything but real numbers, or the library for it is missing.
     """
-    if not FORMATS["TIFF"].has_color_16_codec:
+    if not FORMATS["TIFF"].has_deep_codec:
         raise ImageError(
             path, f"is a TIFF that Pillow cannot read; {DEEP_EXTRA} reads real numbers"
         )

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib import import_module
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -28,6 +28,7 @@ GRAY_MODES = ("1", "L", "LA", "La")
 BITS, SAMPLE_FORMAT, SIGNED = 258, 339, 2  # tags of TIFF, and a value
 STRIP_PIXELS = 1 << 20  # copied at once
 STDERR = 2
+DEEP_COLOR_NOTE = f"holds 16-bit colors, read as 8-bit ones; {DEEP_EXTRA} keeps them"
 
 
 def load_plugin(image_format: str) -> None:
@@ -48,8 +49,8 @@ def open_image(stream: BinaryIO) -> Image.Image:
     known = detect_format(start)
     if known is None:  # it may be a rare variety of a known format
         return Image.open(stream, formats=tuple(FORMATS))
-    load_plugin(known.name)
-    factory, accepts = Image.OPEN[known.name]
+    load_plugin(known)
+    factory, accepts = Image.OPEN[known]
     try:
         if accepts is None or accepts(start) is True:  # a string says what is missing
             return factory(stream, "")
@@ -96,23 +97,6 @@ def unknown_format_text() -> str:
     return f"is no picture of a kind that is read ({', '.join(FORMATS)})"
 
 
-class _Layout(NamedTuple):
-    """The values that a picture is read as.
-
-    Parameters
-    ----------
-    dtype : dtype
-    depth : int, optional
-        As in `Picture`.
-    mode : str, optional
-        Pillow's mode that it is converted to; None for values that are taken as they are.
-    """
-
-    dtype: np.dtype[Any]
-    depth: int | None = None
-    mode: str | None = None
-
-
 def read_header(image: Image.Image) -> Header:
     """Return the header of what `read_picture` would return, from a picture's own header."""
     width, height = image.size
@@ -135,7 +119,8 @@ def read_picture(image: Image.Image, path: str) -> Picture:
     ImageError
         For NaN or infinity. Other errors that a broken file causes pass through.
     """
-    notes = _deep_color_notes(image)  # before the layout is lost: loading resets it
+    is_reduced = _has_deep_color(image)  # asked before loading, which resets what tells it
+    notes = (DEEP_COLOR_NOTE,) if is_reduced else ()
     image.load()
     metadata, orientation = read_metadata(image)
     dtype, depth, mode = _layout(image)
@@ -154,16 +139,19 @@ def read_picture(image: Image.Image, path: str) -> Picture:
     return Picture(values, depth, alpha, metadata, notes)
 
 
-def _layout(image: Image.Image) -> _Layout:
-    """Choose what a picture is read as: never as the indices of a palette."""
+def _layout(image: Image.Image) -> tuple[np.dtype[Any], int | None, str | None]:
+    """Return the dtype and depth that a picture is read with, and the mode it is converted to.
+
+    The mode is None for values that are taken as they are; the indices of a palette never are.
+    """
     is_gray_16 = image.mode.startswith("I;16")
     if is_gray_16 or (image.mode == "I" and image.format in ("PNG", "PPM")):
-        return _Layout(np.dtype(np.uint16), 16)
+        return np.dtype(np.uint16), 16, None
     numbers = _number_dtype(image)
     if numbers is not None:
-        return _Layout(numbers)
+        return numbers, None, None
     mode = "L" if image.mode in GRAY_MODES else "RGB"
-    return _Layout(np.dtype(np.uint8), 8, f"{mode}A" if image.has_transparency_data else mode)
+    return np.dtype(np.uint8), 8, f"{mode}A" if image.has_transparency_data else mode
 
 
 def _number_dtype(image: Image.Image) -> np.dtype[Any] | None:
@@ -194,18 +182,13 @@ def _to_array(image: Image.Image) -> Values:
 
 def can_read_deep_color(image: Image.Image) -> bool:
     """Whether an open picture has colors of 16 bits, and the library for them is installed."""
-    return _has_deep_color(image) and FORMATS[image.format or ""].has_color_16_codec
+    return _has_deep_color(image) and FORMATS[image.format or ""].has_deep_codec
 
 
 def _has_deep_color(image: Image.Image) -> bool:
     """Whether an open picture has colors of 16 bits, of which Pillow keeps 8."""
     layouts = (str(tile[3]) for tile in getattr(image, "tile", ()))
     return image.mode in ("RGB", "RGBA") and any(";16" in layout for layout in layouts)
-
-
-def _deep_color_notes(image: Image.Image) -> tuple[str, ...]:
-    note = f"holds 16-bit colors, read as 8-bit ones; {DEEP_EXTRA} keeps them"
-    return (note,) if _has_deep_color(image) else ()
 
 
 def check_finite(values: Values, path: str) -> None:

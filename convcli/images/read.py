@@ -12,16 +12,8 @@ from convcli.errors import GridError, ImageError
 from convcli.files import MAX_BUFFER_BYTES, STDIN, open_input
 from convcli.grids import MAX_TEXT_BYTES, OpenGrid, is_grid, load_grid, open_grid
 from convcli.grids.npy import NPY_MAGIC
-from convcli.images import FrameSource, Header, Picture
+from convcli.images import FrameSource, Header, Picture, pillow
 from convcli.images.formats import SIGNATURE_BYTES, detect_format
-from convcli.images.pillow import (
-    can_read_deep_color,
-    decoder_errors,
-    open_image,
-    read_header,
-    read_picture,
-    unknown_format_text,
-)
 
 MAX_PIXELS = 180_000_000
 MAX_FILE_BYTES = 2 << 30  # of a picture file
@@ -75,13 +67,13 @@ def open_frames(path: str, *, max_pixels: int = MAX_PIXELS) -> Iterator[FrameSou
         image = _open_header(stream, path, max_pixels)
         if image is not None:
             yield _image_source(image, stream, path, max_pixels)
-        elif detected is not None and detected.name == "TIFF":
+        elif detected == "TIFF":
             from convcli.images.high_depth import open_float_tiff
 
             with open_float_tiff(stream, path, max_pixels) as source:
                 yield source
         else:
-            raise ImageError(path, unknown_format_text())
+            raise ImageError(path, pillow.unknown_format_text())
 
 
 def _max_buffered(start: bytes, path: str) -> int:
@@ -89,7 +81,7 @@ def _max_buffered(start: bytes, path: str) -> int:
     if detect_format(start) is not None:
         return MAX_BUFFER_BYTES
     if path != STDIN and start:
-        raise ImageError(path, unknown_format_text())
+        raise ImageError(path, pillow.unknown_format_text())
     return MAX_BUFFER_BYTES if start.startswith(NPY_MAGIC) else MAX_TEXT_BYTES
 
 
@@ -109,7 +101,7 @@ def _grid_source(grid: OpenGrid, path: str) -> FrameSource:
 
 def _image_source(image: Image.Image, stream: BinaryIO, path: str, max_pixels: int) -> FrameSource:
     """Return the frames of an image that Pillow has opened."""
-    with decoder_errors(path):
+    with pillow.decoder_errors(path):
         if image.format == "PNG":
             image.verify()  # the checksum of every chunk, at which decoding does not look
             _check_png_end(stream)
@@ -118,22 +110,22 @@ def _image_source(image: Image.Image, stream: BinaryIO, path: str, max_pixels: i
         count = getattr(image, "n_frames", 1)
         if count > MAX_FRAMES:
             raise ImageError(path, f"has {count:,} frames; the most is {MAX_FRAMES:,}")
-        header = read_header(image)
+        header = pillow.read_header(image)
 
     def decode(index: int) -> Picture:
-        with decoder_errors(path):
+        with pillow.decoder_errors(path):
             image.seek(index)
             width, height = image.size  # a page has its own
             if width * height > max_pixels:
                 raise ImageError(path, f"page {index} has {width * height:,} pixels")
             if count > 1:
-                return read_picture(image, path)
+                return pillow.read_picture(image, path)
             with closing(image):  # the values are copies
-                if can_read_deep_color(image):
+                if pillow.can_read_deep_color(image):
                     from convcli.images.high_depth import read_deep_picture
 
                     return read_deep_picture(image, stream)
-                return read_picture(image, path)
+                return pillow.read_picture(image, path)
 
     return FrameSource(path, count, decode, header, image.format or "", _loop_count(image))
 
@@ -162,10 +154,10 @@ def _open_header(stream: BinaryIO, path: str, max_pixels: int) -> Image.Image | 
     ImageError
         If it has more pixels than `max_pixels`, or its header is broken.
     """
-    with decoder_errors(path):
+    with pillow.decoder_errors(path):
         Image.MAX_IMAGE_PIXELS = None  # the limit is checked here
         try:
-            image = open_image(cast("BinaryIO", _JunkGuard(stream)))
+            image = pillow.open_image(cast("BinaryIO", _JunkGuard(stream)))
         except UnidentifiedImageError:
             return None
         width, height = image.size

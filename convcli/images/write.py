@@ -50,10 +50,12 @@ def fit_to_format(
             notes.append(f"{image_format} shows a pixel or does not: half transparency is lost")
         alpha = binary
     joined = pixels if alpha is None else np.concatenate([pixels, alpha], axis=2)
-    is_held = target.has_gray_16 and joined.shape[2] == 1
-    if joined.dtype == np.uint8 or is_held or image_format == "PNG" or target.has_color_16_codec:
+    can_hold_16_bits = target.deep_codec is not None and (
+        image_format == "PNG" or joined.shape[2] == 1 or target.has_deep_codec
+    )
+    if joined.dtype == np.uint8 or can_hold_16_bits:
         return joined, tuple(notes)
-    advice = f"; {DEEP_EXTRA} keeps them" if target.color_16_codec else ""
+    advice = f"; {DEEP_EXTRA} keeps them" if target.deep_codec else ""
     notes.append(f"{image_format} is written with 8 bits a channel, and 16 were there{advice}")
     return np.rint(joined / 257).astype(np.uint8), tuple(notes)
 
@@ -65,13 +67,13 @@ def write_picture(
     metadata: Metadata = NO_METADATA,
     png_level: int | None = None,
 ) -> None:
-    """Encode (H, W, C) pixels that the format can hold: gray or RGB, and maybe alpha, last.
+    """Encode (H, W, C) that the format can hold: gray or RGB, and maybe alpha, last.
 
     `png_level` is zlib's, 0 to 9; the default is for photographs (see `png.write_png`).
     """
     if image_format == "PNG":
         write_png(stream, pixels, png_chunks(metadata, pixels.shape[2]), png_level)
-    elif pixels.dtype == np.uint16 and pixels.shape[2] > 1:
+    elif pixels.itemsize > 1 and pixels.shape[2] > 1:
         from convcli.images.high_depth import write_tiff
 
         write_tiff(stream, pixels, metadata)
@@ -81,7 +83,7 @@ def write_picture(
 
 def can_write_floats(image_format: str, channels: int) -> bool:
     """Whether real numbers of so many channels can be written here in a format."""
-    return image_format == "TIFF" and (channels == 1 or FORMATS["TIFF"].has_color_16_codec)
+    return image_format == "TIFF" and (channels == 1 or FORMATS["TIFF"].has_deep_codec)
 
 
 def write_floats(stream: BinaryIO, values: Values, metadata: Metadata = NO_METADATA) -> None:
@@ -90,12 +92,7 @@ def write_floats(stream: BinaryIO, values: Values, metadata: Metadata = NO_METAD
         numbers = np.ascontiguousarray(values, np.float32)
     if not np.isfinite(numbers).all():
         raise ArgumentError("values are beyond what a TIFF of 32 bits holds; write .npy")
-    if values.shape[2] > 1:
-        from convcli.images.high_depth import write_tiff
-
-        write_tiff(stream, numbers, metadata)
-    else:
-        _save(stream, [numbers], "TIFF", metadata)
+    write_picture(stream, numbers, "TIFF", metadata)
 
 
 def write_frames(

@@ -24,7 +24,7 @@ MAX_MACHINE_SHARE = 0.75  # of the machine's memory: the most that is taken wher
 CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 # How many arrays as large as its result an operation holds at once beside it, input and output.
 TEMPORARIES = {"linear": 1, "under alpha": 1, "rescale": 3, "layer": 1}
-CODEC_BYTES = {record.name: record.codec_bytes for record in FORMATS.values()}
+CODEC_BYTES = {name: record.codec_bytes for name, record in FORMATS.items()}
 FIGURE_BYTES = 16  # of each value of a map that is drawn
 
 

@@ -242,7 +242,7 @@ def test_a_tiff_of_no_numbers_that_are_known_is_refused(tmp_path: Path) -> None:
 def test_it_is_said_where_sixteen_bits_become_eight(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Format, "has_color_16_codec", property(lambda _: False))
+    monkeypatch.setattr(Format, "has_deep_codec", property(lambda _: False))
     deep = np.random.default_rng(0).integers(0, 1 << 16, (4, 5, 3), np.uint16)
     with (tmp_path / "deep.png").open("wb") as stream:
         write_png(stream, deep)
@@ -254,7 +254,7 @@ def test_it_is_said_where_sixteen_bits_become_eight(
 def test_it_is_said_where_real_numbers_become_eight_bits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Format, "has_color_16_codec", property(lambda _: False))
+    monkeypatch.setattr(Format, "has_deep_codec", property(lambda _: False))
     np.save(tmp_path / "in.npy", np.random.default_rng(1).normal(size=(4, 5, 3)))
     done = here("apply", "in.npy", "-k", "identity", "-o", "out.tif", cwd=tmp_path)
     assert (done.code, "keeps real numbers of several" in done.stderr) == (0, True)
