@@ -246,9 +246,16 @@ def flag(group: str, names: str, text: str) -> Any:
     return option(group, names, None, text, is_flag=True)
 
 
-def declared_options(owner: type) -> list[click.Parameter]:
-    """Return the options that a class declares, in their order."""
-    return [value for value in vars(owner).values() if isinstance(value, click.Option)]
+class DeclaredOptions:
+    """The values of a command's parameters; the attributes of a subclass declare its options."""
+
+    def __init__(self, **values: Any) -> None:
+        vars(self).update(values)
+
+    @classmethod
+    def parameters(cls) -> list[click.Parameter]:
+        """Return the options that the class declares, in their order."""
+        return [value for value in vars(cls).values() if isinstance(value, click.Option)]
 
 
 def is_typed(name: str) -> bool:

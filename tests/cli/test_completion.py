@@ -69,8 +69,10 @@ def test_operations_are_offered_where_a_layer_is_typed(command: str, tmp_path: P
     assert offered(f"convcli {command} max", tmp_path) == ["plain,maxpool"]
 
 
-def test_the_command_that_shows_kernels_offers_them(tmp_path: Path) -> None:
-    assert "plain,sobel-x" in offered("convcli kernels sob", tmp_path)
+@pytest.mark.parametrize("command", ["explain", "animate", "kernels"])
+def test_every_command_that_takes_a_kernel_offers_them(command: str, tmp_path: Path) -> None:
+    option = "" if command == "kernels" else " a.csv -k"
+    assert "plain,sobel-x" in offered(f"convcli {command}{option} sob", tmp_path)
 
 
 def test_networks_are_offered_or_else_files(tmp_path: Path) -> None:

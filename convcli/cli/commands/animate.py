@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +12,25 @@ import numpy as np
 from convcli.arithmetic.layers import Layer
 from convcli.arithmetic.values import Pair, Sides, parse_number, parse_real, parse_size
 from convcli.cli.options import (
+    DILATION_NAMES,
+    DIR,
+    FILE,
+    KERNEL_NAMES,
+    MODE,
     PADDING,
+    PADDING_NAMES,
+    PATH,
     POOL,
+    POSITIVE,
     SIZE,
     SIZE0,
+    STRIDE_NAMES,
+    DeclaredOptions,
+    GroupedCommand,
     TextType,
-    dilation_option,
-    padding_mode_option,
-    padding_option,
+    flag,
+    option,
     refuse_typed,
-    stride_option,
     whole_number,
 )
 from convcli.errors import ArgumentError, FileError
@@ -56,96 +65,63 @@ def _loops(text: str) -> int:
 
 FPS = TextType("X", _fps)
 LOOPS = TextType("N", _loops)
+SIDE = whole_number("N", least=8)
+SIZE_OR_SPEC = TextType("N|HxW|SPEC", completes="kernel")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AnimateOptions:
-    """The options of `animate`, as the user typed them."""
+class AnimateOptions(DeclaredOptions):
+    """The input and the options of `animate`, as they were typed."""
 
     source: str | None
-    height: int | None
-    width: int | None
-    kernel: str | None
-    stride: Pair
-    padding: str | Sides
-    padding_mode: str
-    dilation: Pair
-    flip: bool
-    pool: Layer | None
-    transposed: bool
-    output_padding: Pair
-    output: str | None
-    folder: str | None
-    fps: float
-    loop: int
-    cell: int
-    theme: str
-    max_frames: int
-    force: bool
+
+    height: int | None = option("Input", "--h", POSITIVE, "Input height, without INPUT.")
+    width: int | None = option("Input", "--w", POSITIVE, "Input width; default: the height.")
+
+    kernel: str | None = option(
+        "Kernel", KERNEL_NAMES, SIZE_OR_SPEC, "A size; with INPUT, a kernel as in apply."
+    )
+    flip: bool = flag("Kernel", "--flip", "True convolution: rotate the kernel by 180 degrees.")
+    pool: Layer | None = option("Kernel", "--pool", POOL, "A pool instead of a kernel.")
+    transposed: bool = flag("Kernel", "--transposed", "A transposed convolution.")
+    output_padding: Pair = option(
+        "Kernel", "--output-padding", SIZE0, "Of a transposed convolution.", default="0",
+        show_default=False
+    )  # fmt: skip
+
+    stride: Pair = option("Window", STRIDE_NAMES, SIZE, "Step of the window.", default="1")
+    padding: str | Sides = option("Window", PADDING_NAMES, PADDING, "As in apply.", default="valid")
+    padding_mode: str = option(
+        "Window", "--padding-mode", MODE, "Values beyond the border.", default="replicate"
+    )
+    dilation: Pair = option(
+        "Window", DILATION_NAMES, SIZE, "Distance between the weights.", default="1"
+    )
+
+    fps: float = option("Frames", "--fps", FPS, "Frames a second.", default="2")
+    loop: int = option("Frames", "--loop", LOOPS, "How often it plays; 0: forever.", default="0")
+    cell: int = option(
+        "Frames", "--size", SIDE, "Side of a cell, in pixels; larger where numbers need it.",
+        default=str(CELL)
+    )  # fmt: skip
+    theme: str = option(
+        "Frames", "--theme", click.Choice(tuple(THEMES)), "The colors.", default="light"
+    )
+    max_frames: int = option(
+        "Frames", "--max-frames", POSITIVE, "The most frames to draw.", default=str(MAX_FRAMES)
+    )
+
+    output: str | None = option(
+        "Output", "-o --output", PATH, "A .gif, or a .png or .apng that moves."
+    )
+    folder: str | None = option(
+        "Output", "--frames", DIR, "Numbered PNGs instead; created if missing."
+    )
+    force: bool = flag("Output", "-f --force", "Replace an existing file.")
 
 
-@click.command(no_args_is_help=True)
-@click.argument("source", metavar="[INPUT]", type=str, required=False)
-@click.option("--h", "height", type=whole_number("N", least=1), help="Input height, without INPUT.")
-@click.option(
-    "--w", "width", type=whole_number("N", least=1), help="Width; as the height if left out."
-)
-@click.option(
-    "-k",
-    "--k",
-    "--kernel",
-    "kernel",
-    metavar="N|HxW|SPEC",
-    help="A size; with INPUT, a kernel as in apply.",
-)
-@padding_option(PADDING, default="valid", show_default=True, help="As in apply.")
-@padding_mode_option("replicate")
-@stride_option(SIZE, default="1", show_default=True, help="Step of the window.")
-@dilation_option(SIZE, default="1", show_default=True, help="Distance between the taps.")
-@click.option("--flip", is_flag=True, help="True convolution: the kernel turned by 180 degrees.")
-@click.option("--pool", type=POOL, help="A pool instead of a kernel.")
-@click.option("--transposed", is_flag=True, help="A transposed convolution.")
-@click.option("--output-padding", type=SIZE0, default="0", help="Of a transposed convolution.")
-@click.option("-o", "--output", metavar="PATH", help="A .gif, or a .png or .apng that moves.")
-@click.option("--frames", "folder", metavar="DIR", help="Numbered PNGs instead; made if missing.")
-@click.option(
-    "--fps",
-    type=FPS,
-    default="2",
-    show_default=True,
-    help="Frames a second.",
-)
-@click.option(
-    "--loop",
-    type=LOOPS,
-    default="0",
-    show_default=True,
-    help="How often it plays; 0 is for ever.",
-)
-@click.option(
-    "--size",
-    "cell",
-    type=whole_number("N", least=8),
-    default=str(CELL),
-    show_default=True,
-    help="The side of a cell, in pixels; larger where numbers need it.",
-)
-@click.option(
-    "--theme",
-    type=click.Choice(tuple(THEMES)),
-    default="light",
-    show_default=True,
-    help="The colours.",
-)
-@click.option(
-    "--max-frames",
-    type=whole_number("N", least=1),
-    default=str(MAX_FRAMES),
-    show_default=True,
-    help="The most frames to draw.",
-)
-@click.option("-f", "--force", is_flag=True, help="Replace an existing file.")
-def animate(**options: Any) -> None:
+@click.command(cls=GroupedCommand, params=AnimateOptions.parameters(), no_args_is_help=True)
+@click.argument("source", metavar="[INPUT]", type=FILE, required=False)
+def animate(**values: Any) -> None:
     """Draw the kernel sliding over its input, the output filling up.
 
     From sizes alone, or from INPUT with its numbers and the sum of products in words. Padding and
@@ -156,20 +132,20 @@ def animate(**options: Any) -> None:
     convcli animate samples/grid5.csv -k sobel-x -o sobel.gif --theme dark
     convcli animate --h 3 --k 3 --s 2 --p 1 --transposed --frames steps
     """
-    typed = AnimateOptions(**options)
-    _check(typed)
-    scene, style = _make_scene(typed), Style(THEMES[typed.theme], typed.cell)
-    if typed.output is None:
-        write_frames(typed.folder or "", scene, style, force=typed.force)
+    options = AnimateOptions(**values)
+    _check(options)
+    scene, style = _make_scene(options), Style(THEMES[options.theme], options.cell)
+    if options.output is None:
+        write_frames(options.folder or "", scene, style, force=options.force)
         return
     write_animation(
-        typed.output,
+        options.output,
         scene,
         style,
-        fps=typed.fps,
-        loop=typed.loop,
-        force=typed.force,
-        inputs=[] if typed.source is None else [typed.source],
+        fps=options.fps,
+        loop=options.loop,
+        force=options.force,
+        inputs=[] if options.source is None else [options.source],
     )
 
 

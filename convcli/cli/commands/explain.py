@@ -12,13 +12,16 @@ import numpy as np
 from convcli.arithmetic.layers import Layer
 from convcli.arithmetic.values import Pair, Sides, parse_number
 from convcli.cli.options import (
+    FILE,
     PADDING,
     POOL,
     REAL,
     SIZE,
+    SPEC,
     TextType,
     dilation_option,
     json_option,
+    kernel_option,
     padding_mode_option,
     padding_option,
     refuse_typed,
@@ -49,8 +52,8 @@ def _position(text: str) -> Pair:
 
 
 @click.command(no_args_is_help=True)
-@click.argument("source", metavar="INPUT", type=str)
-@click.option("-k", "--k", "--kernel", "kernel", metavar="SPEC", help="As in apply.")
+@click.argument("source", metavar="INPUT", type=FILE)
+@kernel_option(SPEC, help="As in apply.")
 @click.option(
     "--at",
     "positions",
@@ -62,10 +65,10 @@ def _position(text: str) -> Pair:
 @padding_mode_option("replicate")
 @stride_option(SIZE, default="1", show_default=True, help="Step of the window.")
 @dilation_option(SIZE, default="1", show_default=True, help="Distance between the weights.")
-@click.option("--flip", is_flag=True, help="True convolution: the kernel turned by 180 degrees.")
+@click.option("--flip", is_flag=True, help="True convolution: rotate the kernel by 180 degrees.")
 @click.option("--bias", type=REAL, default="0", show_default=True, help="Added to the sum.")
 @click.option("--pool", type=POOL, help="Explain a pool instead of a kernel.")
-@click.option("--gray", is_flag=True, help="Make a colour picture grey first.")
+@click.option("--gray", is_flag=True, help="Convert a color picture to gray first.")
 @click.option("--im2col", "as_columns", is_flag=True, help="Show the whole product of matrices.")
 @json_option("A JSON object; for several outputs a list.")
 def explain(source: str, *, kernel: str | None, as_json: bool, **options: Any) -> None:

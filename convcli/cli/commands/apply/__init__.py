@@ -9,13 +9,13 @@ import click
 from convcli.cli.commands.apply.options import ApplyOptions
 from convcli.cli.commands.apply.plan import validate
 from convcli.cli.commands.apply.runner import run_apply
-from convcli.cli.options import FILE, GroupedCommand, declared_options
+from convcli.cli.options import FILE, GroupedCommand
 
 
-@click.command(cls=GroupedCommand, params=declared_options(ApplyOptions), no_args_is_help=True)
+@click.command(cls=GroupedCommand, params=ApplyOptions.parameters(), no_args_is_help=True)
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...", type=FILE)
 @click.pass_context
-def apply(context: click.Context, /, inputs: tuple[str, ...], **values: Any) -> None:
+def apply(context: click.Context, /, **values: Any) -> None:
     """Filter images or grids of numbers with kernels.
 
     INPUT is a picture, a grid of numbers (.csv, .txt, .npy), or - for standard input. Each result
@@ -27,6 +27,6 @@ def apply(context: click.Context, /, inputs: tuple[str, ...], **values: Any) -> 
     convcli apply cat.jpg -k sobel-x -k sobel-y --combine magnitude -o edges.png
     cat cat.jpg | convcli apply - -k gaussian:2 -o - > soft.png
     """
-    options = ApplyOptions(inputs, values)
+    options = ApplyOptions(**values)
     validate(options)
     context.exit(run_apply(options))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -33,6 +32,7 @@ from convcli.cli.options import (
     STRIDE_NAMES,
     TEMPLATE,
     THREADS,
+    DeclaredOptions,
     flag,
     option,
 )
@@ -46,18 +46,10 @@ from convcli.pipeline.outputs import DEFAULT_TEMPLATE
 from convcli.pipeline.plan import COMBINATIONS
 
 
-class ApplyOptions:
-    """The inputs and the options of `apply`, as they were typed.
+class ApplyOptions(DeclaredOptions):
+    """The inputs and the options of `apply`, as they were typed."""
 
-    The class attributes declare the options, in the order of the help; an instance holds their
-    values.
-
-    Parameters
-    ----------
-    inputs : tuple of str
-    values : dict
-        Of every option, by its attribute.
-    """
+    inputs: tuple[str, ...]
 
     gray: bool = flag("Input", "--gray", "Convert color pictures to gray before filtering.")
     resize: Pair | None = option(
@@ -187,10 +179,6 @@ class ApplyOptions:
     verbose: bool = flag(
         "Work", "-v --verbose", "Say how each input was filtered and how long it took."
     )
-
-    def __init__(self, inputs: tuple[str, ...], values: dict[str, Any]) -> None:
-        self.inputs = inputs
-        vars(self).update(values)
 
     @property
     def layers(self) -> tuple[Layer, ...]:
