@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.testing import assert_array_equal
 from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 from support.command import here
 
-from convcli.images.color import unpremultiply
+from convcli.images.color import composite_on_white, from_linear, unpremultiply
 
 Array = NDArray[Any]
 
@@ -99,3 +100,15 @@ def test_what_is_written_as_transparent_has_no_color() -> None:
     alpha = np.array([0.0, 0.4, 0.6, 255.0]).reshape(4, 1, 1)
     colors = unpremultiply(np.full((4, 1, 1), 0.3), alpha, 255.0)
     np.testing.assert_allclose(colors.ravel(), [0, 0, 0.3 * 255 / 0.6, 0.3])
+
+
+def test_colors_on_white_are_rounded() -> None:
+    pixels = np.full((1, 3, 1), 100, np.uint8)
+    opacities = np.array([126, 127, 128]).reshape(1, 3, 1)
+    exact = [100 * alpha / 255 + 255 - alpha for alpha in (126, 127, 128)]
+    assert composite_on_white(pixels, opacities).ravel().tolist() == [round(one) for one in exact]
+
+
+def test_a_negative_value_in_linear_light_is_minus_its_opposite() -> None:
+    values = np.array([0.02, 1.0, 100.0, 255.0])
+    assert_array_equal(from_linear(-values, 255.0), -from_linear(values, 255.0))
