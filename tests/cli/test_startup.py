@@ -115,6 +115,12 @@ def test_a_picture_loads_numpy_and_its_own_decoder(tmp_path: Path) -> None:
     assert not extra, message(extra, asked)
 
 
+def test_the_list_of_kernels_loads_neither_engine_nor_pillow_nor_rich(tmp_path: Path) -> None:
+    asked = loaded(CONSOLE, "kernels", "--json", cwd=tmp_path)
+    extra = {name for name in asked if is_among(name, ("convcli.engine", "PIL", "rich"))}
+    assert not extra, message(extra, asked)
+
+
 @pytest.mark.parametrize(
     ("source", "output"),
     [("a.webp", "b.tif"), ("a.tif", "b.webp"), ("a.gif", "b.gif"), ("a.bmp", "b.jpg"),

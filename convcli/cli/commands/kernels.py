@@ -9,7 +9,6 @@ import click
 
 from convcli.cli.options import SPEC, json_option
 from convcli.cli.output import escape_control, format_json, format_rows, print_data
-from convcli.engine.filter2d import choose_method
 from convcli.kernels import Kernel, load_kernel
 from convcli.kernels.bank import bank
 from convcli.kernels.parametric import FAMILIES
@@ -58,6 +57,8 @@ def bank_text() -> str:
 
 def kernel_text(kernel: Kernel, stream: Any) -> str:
     """Return what there is to know of a kernel, and its matrix; on a terminal as colored cells."""
+    from convcli.engine.filter2d import choose_method
+
     facts = [f"{escape_control(kernel.name)}: {size_text(kernel)}, sum {kernel.sum:.10g}"]
     if kernel.rank is not None:
         facts.append("rank 1, separable" if kernel.rank == 1 else f"rank {kernel.rank}")
