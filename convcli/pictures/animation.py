@@ -152,7 +152,7 @@ def save_animation(
     fps : float
         Frames a second.
     loop : int
-        How often it plays; 0 is for ever.
+        How often it plays; 0 is forever.
     """
     options: dict[str, Any] = {"duration": max(round(1000 / fps), MIN_FRAME_MS)}
     if file_format == "PNG":

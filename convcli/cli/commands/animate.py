@@ -49,22 +49,22 @@ NUMBER_OPTIONS = ("flip", "padding_mode")
 MAX_LOOPS = 65_535  # a GIF counts no further
 
 
-def _fps(text: str) -> float:
+def _read_fps(text: str) -> float:
     fps = parse_real(text, "it")
     if not 0.05 <= fps <= 50:
         raise ArgumentError(f"it must be from 0.05 to 50, not {text}")
     return fps
 
 
-def _loops(text: str) -> int:
+def _read_loops(text: str) -> int:
     loops = parse_number(text, "it")
     if loops > MAX_LOOPS:
         raise ArgumentError(f"it must be at most {MAX_LOOPS}, not {loops}")
     return loops
 
 
-FPS = TextType("X", _fps)
-LOOPS = TextType("N", _loops)
+FPS = TextType("X", _read_fps)
+LOOPS = TextType("N", _read_loops)
 SIDE = whole_number("N", least=8)
 SIZE_OR_SPEC = TextType("N|HxW|SPEC", completes="kernel")
 
@@ -81,8 +81,8 @@ class AnimateOptions(DeclaredOptions):
         "Kernel", KERNEL_NAMES, SIZE_OR_SPEC, "A size; with INPUT, a kernel as in apply."
     )
     flip: bool = flag("Kernel", "--flip", "True convolution: rotate the kernel by 180 degrees.")
-    pool: Layer | None = option("Kernel", "--pool", POOL, "A pool instead of a kernel.")
-    transposed: bool = flag("Kernel", "--transposed", "A transposed convolution.")
+    pool: Layer | None = option("Kernel", "--pool", POOL, "Animate a pool instead of a kernel.")
+    transposed: bool = flag("Kernel", "--transposed", "Animate a transposed convolution.")
     output_padding: Pair = option(
         "Kernel", "--output-padding", SIZE0, "Of a transposed convolution.", default="0",
         show_default=False
@@ -98,7 +98,7 @@ class AnimateOptions(DeclaredOptions):
     )
 
     fps: float = option("Frames", "--fps", FPS, "Frames a second.", default="2")
-    loop: int = option("Frames", "--loop", LOOPS, "How often it plays; 0: forever.", default="0")
+    loop: int = option("Frames", "--loop", LOOPS, "Times to play; 0 is forever.", default="0")
     cell: int = option(
         "Frames", "--size", SIDE, "Side of a cell, in pixels; larger where numbers need it.",
         default=str(CELL)
@@ -110,9 +110,7 @@ class AnimateOptions(DeclaredOptions):
         "Frames", "--max-frames", POSITIVE, "The most frames to draw.", default=str(MAX_FRAMES)
     )
 
-    output: str | None = option(
-        "Output", "-o --output", PATH, "A .gif, or a .png or .apng that moves."
-    )
+    output: str | None = option("Output", "-o --output", PATH, "An animated .gif, .png or .apng.")
     folder: str | None = option(
         "Output", "--frames", DIR, "Numbered PNGs instead; created if missing."
     )
@@ -122,10 +120,10 @@ class AnimateOptions(DeclaredOptions):
 @click.command(cls=GroupedCommand, params=AnimateOptions.parameters(), no_args_is_help=True)
 @click.argument("source", metavar="[INPUT]", type=FILE, required=False)
 def animate(**values: Any) -> None:
-    """Draw the kernel sliding over its input, the output filling up.
+    """Draw the kernel sliding over its input while the output fills up.
 
-    From sizes alone, or from INPUT with its numbers and the sum of products in words. Padding and
-    what a transposed convolution puts between inputs are dashed.
+    From sizes alone, or from INPUT with its numbers and every sum of products. Padding is dashed,
+    and so is what a transposed convolution puts between inputs.
 
     \b
     convcli animate --h 5 --k 3 --p 1 --s 2 -o conv.gif
@@ -174,23 +172,21 @@ def _check(options: AnimateOptions) -> None:
 def _make_scene(options: AnimateOptions) -> Scene:
     """Return what is animated: a layer over an input's numbers, or over sizes alone."""
     if options.source is None:
-        kernel = options.kernel
-        layer = _make_layer(
-            options, None if kernel is None else parse_size(kernel, "without INPUT, --kernel")
-        )
-        height = options.height or 1
+        text, height = options.kernel, options.height or 1
+        size = None if text is None else parse_size(text, "without INPUT, --kernel")
+        layer = _make_layer(options, size)
         return size_scene(layer, (height, options.width or height), options.max_frames)
-    loaded = None if options.kernel is None else load_kernel(options.kernel)
-    if loaded is not None and loaded.matrix.ndim != 2:
+    kernel = None if options.kernel is None else load_kernel(options.kernel)
+    if kernel is not None and kernel.matrix.ndim != 2:
         raise ArgumentError(
-            f"kernel {options.kernel!r} has {loaded.matrix.ndim} axes; two can slide"
+            f"kernel {options.kernel!r} has {kernel.matrix.ndim} axes; two can slide"
         )
-    layer = _make_layer(options, None if loaded is None else loaded.size)
-    if loaded is not None:
-        layer = replace(layer, origin=flip_origin(loaded, flip=options.flip))
+    layer = _make_layer(options, None if kernel is None else kernel.size)
+    if kernel is not None:
+        layer = replace(layer, origin=flip_origin(kernel, flip=options.flip))
     plane = to_gray(read_input(options.source).values)[:, :, 0].astype(np.float64)
     try:
-        return numbers_scene(layer, plane, loaded, flip=options.flip, max_frames=options.max_frames)
+        return numbers_scene(layer, plane, kernel, flip=options.flip, max_frames=options.max_frames)
     except ArgumentError as error:
         raise FileError(options.source, str(error)) from error
 

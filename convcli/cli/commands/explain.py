@@ -1,4 +1,4 @@
-"""`convcli explain`: the window, the kernel, their products and the sum behind one output."""
+"""`convcli explain`: the window, the kernel, their products and the sum of one output."""
 
 from __future__ import annotations
 
@@ -12,28 +12,26 @@ import numpy as np
 from convcli.arithmetic.layers import Layer
 from convcli.arithmetic.values import Pair, Sides, parse_number
 from convcli.cli.options import (
+    DILATION_NAMES,
     FILE,
+    KERNEL_NAMES,
+    MODE,
     PADDING,
+    PADDING_NAMES,
     POOL,
     REAL,
     SIZE,
     SPEC,
+    STRIDE_NAMES,
+    DeclaredOptions,
+    GroupedCommand,
     TextType,
-    dilation_option,
-    json_option,
-    kernel_option,
-    padding_mode_option,
-    padding_option,
+    flag,
+    option,
     refuse_typed,
-    stride_option,
 )
 from convcli.cli.output import format_json, print_data
-from convcli.engine.explain import (
-    Explanation,
-    explain_convolution,
-    explain_im2col,
-    explain_pool,
-)
+from convcli.engine.explain import Explanation, explain_convolution, explain_im2col, explain_pool
 from convcli.errors import ArgumentError, FileError
 from convcli.images.color import to_gray
 from convcli.images.read import read_input
@@ -44,35 +42,48 @@ from convcli.pipeline.plan import check_limits, make_convolution
 KERNEL_OPTIONS = ("padding", "padding_mode", "stride", "dilation", "flip", "bias")
 
 
-def _position(text: str) -> Pair:
+def _read_position(text: str) -> Pair:
     row, comma, column = text.partition(",")
     if not comma:
         raise ArgumentError(f"it must be ROW,COL, like 0,1, not {text!r}")
     return parse_number(row.strip(), "ROW"), parse_number(column.strip(), "COL")
 
 
-@click.command(no_args_is_help=True)
+POSITION = TextType("ROW,COL", _read_position)
+
+
+class ExplainOptions(DeclaredOptions):
+    """The input and the options of `explain`, as they were typed."""
+
+    source: str
+
+    gray: bool = flag("Input", "--gray", "Convert a color picture to gray first.")
+
+    kernel: str | None = option("Kernel", KERNEL_NAMES, SPEC, "As in apply.")
+    flip: bool = flag("Kernel", "--flip", "True convolution: rotate the kernel by 180 degrees.")
+    bias: float = option("Kernel", "--bias", REAL, "Added to the sum.", default="0")
+    pool: Layer | None = option("Kernel", "--pool", POOL, "Explain a pool instead of a kernel.")
+
+    stride: Pair = option("Window", STRIDE_NAMES, SIZE, "Step of the window.", default="1")
+    padding: str | Sides = option("Window", PADDING_NAMES, PADDING, "As in apply.", default="valid")
+    padding_mode: str = option(
+        "Window", "--padding-mode", MODE, "Values beyond the border.", default="replicate"
+    )
+    dilation: Pair = option(
+        "Window", DILATION_NAMES, SIZE, "Distance between the weights.", default="1"
+    )
+
+    at: tuple[Pair, ...] = option(
+        "Output", "--at", POSITION, "The output to explain; repeat for several.", multiple=True
+    )
+    im2col: bool = flag("Output", "--im2col", "Show the whole product of matrices.")
+    json: bool = flag("Output", "--json", "Print a JSON object; for several outputs a list.")
+
+
+@click.command(cls=GroupedCommand, params=ExplainOptions.parameters(), no_args_is_help=True)
 @click.argument("source", metavar="INPUT", type=FILE)
-@kernel_option(SPEC, help="As in apply.")
-@click.option(
-    "--at",
-    "positions",
-    type=TextType("ROW,COL", _position),
-    multiple=True,
-    help="Which output to explain; repeat for several.",
-)
-@padding_option(PADDING, default="valid", show_default=True, help="As in apply.")
-@padding_mode_option("replicate")
-@stride_option(SIZE, default="1", show_default=True, help="Step of the window.")
-@dilation_option(SIZE, default="1", show_default=True, help="Distance between the weights.")
-@click.option("--flip", is_flag=True, help="True convolution: rotate the kernel by 180 degrees.")
-@click.option("--bias", type=REAL, default="0", show_default=True, help="Added to the sum.")
-@click.option("--pool", type=POOL, help="Explain a pool instead of a kernel.")
-@click.option("--gray", is_flag=True, help="Convert a color picture to gray first.")
-@click.option("--im2col", "as_columns", is_flag=True, help="Show the whole product of matrices.")
-@json_option("A JSON object; for several outputs a list.")
-def explain(source: str, *, kernel: str | None, as_json: bool, **options: Any) -> None:
-    """Show what lies behind one output: the window, the kernel, their products, the sum.
+def explain(**values: Any) -> None:
+    """Show how one output is computed: the window, the kernel, their products, the sum.
 
     X is the input, Y the output; numbers in brackets are padding. Every channel is explained by
     itself, or, where a kernel sums them, all together.
@@ -82,83 +93,70 @@ def explain(source: str, *, kernel: str | None, as_json: bool, **options: Any) -
     convcli explain samples/grid5.csv --pool max:2 --at 1,1
     convcli explain samples/grid5.csv -k ones:3 --im2col
     """
-    _check(kernel, options)
+    options = ExplainOptions(**values)
+    _check(options)
     layer = _make_layer(options)
     check_limits(layer)
-    loaded = None if kernel is None else load_kernel(kernel)
-    flip = options["flip"]
-    if loaded is not None:
-        layer = make_convolution(layer, loaded, "auto", flip=flip).layer
-    values = read_input(source).values
-    values = to_gray(values) if options["gray"] else values
-    bias = 0.0 if loaded is None else loaded.bias + options["bias"]
-    settings = {"padding_mode": layer.mode, "bias": bias, "flip": flip}
+    kernel = None if options.kernel is None else load_kernel(options.kernel)
+    if kernel is not None:
+        layer = make_convolution(layer, kernel, "auto", flip=options.flip).layer
+    pixels = read_input(options.source).values
     try:
-        if loaded is not None and options["as_columns"]:
-            matrices = explain_im2col(values, loaded, layer.window, **settings)
-            print_data(_format_product(matrices, as_json=as_json))
-            return
-        found = _explain(values, layer, loaded, options["positions"], settings)
+        print_data(_explain(to_gray(pixels) if options.gray else pixels, layer, kernel, options))
     except ArgumentError as error:
-        raise FileError(source, str(error)) from error
-    print_data(_format_records(found) if as_json else _format_text(found))
+        raise FileError(options.source, str(error)) from error
 
 
-def _check(kernel: str | None, options: dict[str, Any]) -> None:
-    pool: Layer | None = options["pool"]
-    if pool is not None:
+def _check(options: ExplainOptions) -> None:
+    """Raise for options that contradict each other, or would have no effect."""
+    if options.pool is not None:
         refuse_typed(
             KERNEL_OPTIONS, "is of a kernel, and --pool has settings of its own: max:3,s=2,p=1"
         )
-    if (kernel is None) == (pool is None):
+    if (options.kernel is None) == (options.pool is None):
         raise click.UsageError(
             "give either --kernel, like -k sobel-x, or --pool, like --pool max:2"
         )
-    if pool is not None and options["as_columns"]:
+    if options.pool is not None and options.im2col:
         raise click.UsageError("--im2col goes with --kernel: a pool has no weights")
-    if not options["positions"] and not options["as_columns"]:
+    if not options.at and not options.im2col:
         raise click.UsageError("give the output's position, like --at 0,1")
-    if options["positions"] and options["as_columns"]:
+    if options.at and options.im2col:
         raise click.UsageError("--im2col shows every output: leave --at out")
 
 
-def _make_layer(options: dict[str, Any]) -> Layer:
-    if options["pool"] is not None:
-        pool: Layer = options["pool"]
-        return pool
-    padding: str | Sides = options["padding"]
-    return Layer(
+def _make_layer(options: ExplainOptions) -> Layer:
+    return options.pool or Layer(
         op="conv",
-        stride=options["stride"],
-        padding=padding,
-        dilation=options["dilation"],
-        mode=options["padding_mode"],
+        stride=options.stride,
+        padding=options.padding,
+        dilation=options.dilation,
+        mode=options.padding_mode,
     )
 
 
-def _explain(
-    values: Any,
-    layer: Layer,
-    kernel: Kernel | None,
-    positions: tuple[Pair, ...],
-    settings: dict[str, Any],
-) -> list[Explanation]:
-    """Explain every position and channel."""
-    found: list[Explanation] = []
-    for at in positions:
-        if kernel is not None:
-            found += explain_convolution(values, kernel, at, layer.window, **settings)
-        else:
+def _explain(pixels: Any, layer: Layer, kernel: Kernel | None, options: ExplainOptions) -> str:
+    """Return the explanation of every position and channel, or the product of im2col."""
+    window, found = layer.window, list[Explanation]()
+    if kernel is None:
+        for at in options.at:
             found += explain_pool(
-                values, at, layer.window, op=layer.op, count_include_pad=layer.count_padding
+                pixels, at, window, op=layer.op, count_include_pad=layer.count_padding
             )
-    return found
-
-
-def _format_product(matrices: dict[str, Any], *, as_json: bool) -> str:
-    if as_json:
-        return format_json({name: matrix.tolist() for name, matrix in matrices.items()})
-    return format_matrices(matrices["columns"], matrices["weights"], matrices["product"])
+    else:
+        bias = kernel.bias + options.bias
+        settings: dict[str, Any] = {"padding_mode": layer.mode, "bias": bias, "flip": options.flip}
+        if options.im2col:
+            matrices = explain_im2col(pixels, kernel, window, **settings)
+            if options.json:
+                return format_json({name: matrix.tolist() for name, matrix in matrices.items()})
+            return format_matrices(**matrices)
+        for at in options.at:
+            found += explain_convolution(pixels, kernel, at, window, **settings)
+    if not options.json:
+        return _format_text(found)
+    records = [_make_record(explanation) for explanation in found]
+    return format_json(records[0] if len(records) == 1 else records)
 
 
 def _format_text(found: list[Explanation]) -> str:
@@ -169,11 +167,6 @@ def _format_text(found: list[Explanation]) -> str:
         format_explanation(explanation, show_channel=has_channels, width=width)
         for explanation in found
     )
-
-
-def _format_records(found: list[Explanation]) -> str:
-    records = [_make_record(explanation) for explanation in found]
-    return format_json(records[0] if len(records) == 1 else records)
 
 
 def _make_record(explanation: Explanation) -> dict[str, Any]:
