@@ -6,7 +6,7 @@ import base64
 import io
 from functools import cache, lru_cache
 from html import escape
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,31 +21,8 @@ DASH = 4  # pixels of a dash, and of the gap after it
 MAX_CACHED_WIDTHS = 4096  # texts whose width is remembered
 
 
-class Canvas(Protocol):
-    """A surface to draw on; lengths in pixels, from the top left corner."""
-
-    def rectangle(
-        self,
-        box: Box,
-        *,
-        fill: Color | None = None,
-        outline: Color | None = None,
-        width: int = 1,
-        dashed: bool = False,
-    ) -> None:
-        """Draw a box."""
-
-    def text(
-        self, at: Point, text: str, *, size: int, color: Color, anchor: str = "middle"
-    ) -> None:
-        """Write text, centered vertically; the anchor is "start", "middle" or "end"."""
-
-    def picture(self, box: Box, pixels: NDArray[Any]) -> None:
-        """Scale (h, w) or (h, w, 3) pixels of 8 bits into a box; small ones stay sharp."""
-
-
 class Raster:
-    """A canvas of pixels."""
+    """A canvas of pixels; lengths are in pixels, from the top left corner."""
 
     def __init__(self, width: int, height: int, background: Color) -> None:
         self.image = Image.new("RGB", (width, height), background)
@@ -74,21 +51,18 @@ class Raster:
                 for x in (left, right):
                     self._draw.line((x, y, x, min(y + DASH, bottom)), outline, width)
 
-    def text(
-        self, at: Point, text: str, *, size: int, color: Color, anchor: str = "middle"
-    ) -> None:
-        """Write text."""
-        pillow_anchor = {"start": "lm", "middle": "mm", "end": "rm"}[anchor]
-        self._draw.text(at, replace_unprintable(text), color, _font(size), anchor=pillow_anchor)
+    def text(self, center: Point, text: str, *, size: int, color: Color) -> None:
+        """Write text, centered both ways."""
+        self._draw.text(center, replace_unprintable(text), color, _font(size), anchor="mm")
 
     def picture(self, box: Box, pixels: NDArray[Any]) -> None:
-        """Scale pixels into a box."""
+        """Scale (h, w) or (h, w, 3) pixels of 8 bits into a box; enlarged ones stay sharp."""
         left, top, right, bottom = _corners(box)
         self.image.paste(_scale(pixels, (right - left + 1, bottom - top + 1)), (left, top))
 
 
 class Vector:
-    """A canvas of SVG, sharp at any size."""
+    """A canvas of SVG, sharp at any size, with the methods of `Raster`."""
 
     def __init__(self, width: int, height: int, background: Color) -> None:
         self._size = (width, height)
@@ -109,14 +83,12 @@ class Vector:
         style += f' stroke-dasharray="{DASH}"' if dashed else ""
         self._elements.append(f"<rect {_position(box)} {style}/>")
 
-    def text(
-        self, at: Point, text: str, *, size: int, color: Color, anchor: str = "middle"
-    ) -> None:
-        """Write text."""
+    def text(self, center: Point, text: str, *, size: int, color: Color) -> None:
+        """Write text, centered both ways."""
         content = escape(replace_unprintable(text))
         self._elements.append(
-            f'<text x="{at[0]:g}" y="{at[1]:g}" font-size="{size}" fill="{_hex(color)}" '
-            f'text-anchor="{anchor}" dominant-baseline="central">{content}</text>'
+            f'<text x="{center[0]:g}" y="{center[1]:g}" font-size="{size}" fill="{_hex(color)}" '
+            f'text-anchor="middle" dominant-baseline="central">{content}</text>'
         )
 
     def picture(self, box: Box, pixels: NDArray[Any]) -> None:
@@ -134,6 +106,9 @@ class Vector:
             f'viewBox="0 0 {width} {height}" font-family="sans-serif">'
         )
         return "\n".join([head, *self._elements, "</svg>\n"]).encode()
+
+
+Canvas: TypeAlias = Raster | Vector
 
 
 def replace_unprintable(text: str) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,23 +35,12 @@ MIN_TILE = 2  # pixels of a side of a picture
 MAX_PLANES = 16  # channels that are drawn side by side
 
 
-class Panel(Protocol):
-    """A part of a sheet, which knows its size and draws itself."""
-
-    @property
-    def size(self) -> tuple[float, float]:
-        """Width and height in pixels, title and captions included."""
-
-    def draw(self, canvas: Canvas, left: float, top: float, theme: Theme) -> None:
-        """Draw the panel with its top left corner at this position."""
-
-
 @dataclass(frozen=True)
-class TitledPanel:
-    """A body between a title and captions, each centered."""
+class Panel:
+    """A part of a sheet: a body between a title and captions, each centered."""
 
     title: str
-    captions: Sequence[str] = field(default=())
+    captions: Sequence[str] = ()
 
     @property
     def body(self) -> tuple[float, float]:
@@ -64,7 +53,7 @@ class TitledPanel:
 
     @property
     def size(self) -> tuple[float, float]:
-        """Width and height, title and captions included."""
+        """Width and height in pixels, title and captions included."""
         captions = (text_width(caption, TEXT) for caption in self.captions)
         return (
             math.ceil(max(self.body[0], text_width(self.title, TITLE), *captions)),
@@ -72,7 +61,7 @@ class TitledPanel:
         )
 
     def draw(self, canvas: Canvas, left: float, top: float, theme: Theme) -> None:
-        """Draw title, body and captions."""
+        """Draw the panel with its top left corner at this position."""
         width = self.size[0]
         center = left + width / 2
         canvas.text((center, top + LINE / 2), self.title, size=TITLE, color=theme.ink)
@@ -84,7 +73,7 @@ class TitledPanel:
 
 
 @dataclass(frozen=True)
-class CellGrid(TitledPanel):
+class CellGrid(Panel):
     """A grid of numbers in cells, each with its own color.
 
     Parameters
@@ -94,8 +83,8 @@ class CellGrid(TitledPanel):
     colors : sequence of rows of Color
     """
 
-    texts: Sequence[Sequence[str]] = field(default=())
-    colors: Sequence[Sequence[Color]] = field(default=())
+    texts: Sequence[Sequence[str]] = ()
+    colors: Sequence[Sequence[Color]] = ()
 
     @cached_property
     def cell(self) -> int:
@@ -119,7 +108,7 @@ class CellGrid(TitledPanel):
 
 
 @dataclass(frozen=True)
-class Mosaic(TitledPanel):
+class Mosaic(Panel):
     """Pictures side by side, scaled to fit: the channels of one map.
 
     Parameters
@@ -129,7 +118,7 @@ class Mosaic(TitledPanel):
         Pictures in a row; 0 for as many as there are rows.
     """
 
-    planes: Sequence[Values] = field(default=())
+    planes: Sequence[Values] = ()
     in_a_row: int = 0
 
     @property

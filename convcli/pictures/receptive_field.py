@@ -16,7 +16,7 @@ from convcli.images.color import resize
 from convcli.images.quantize import quantize
 from convcli.images.read import read_input
 from convcli.pictures.canvas import Box, Canvas
-from convcli.pictures.panels import Panel, TitledPanel, Values
+from convcli.pictures.panels import Panel, Values
 from convcli.pictures.sheet import render
 from convcli.pictures.theme import LIGHT, Theme, mix
 
@@ -28,7 +28,7 @@ PANELS_PER_ROW = 5
 
 
 @dataclass(frozen=True)
-class ReceptiveFieldPanel(TitledPanel):
+class ReceptiveFieldPanel(Panel):
     """One map with the region that an output depends on; beyond the map's border is padding.
 
     Parameters
