@@ -210,27 +210,20 @@ def make_kernel_panel(title: str, matrix: Values, theme: Theme) -> Panel:
     captions = [_format_shape(matrix.shape), f"{-largest:.4g} to {largest:.4g}, 0 neutral"]
     planes = matrix.reshape(-1, *matrix.shape[-2:])
     if len(planes) == 1 and max(planes[0].shape) <= MAX_NUMBERED_WEIGHTS:
-        plane = planes[0]
-        colors = [
-            [diverging_color(theme, float(weight), largest) for weight in row] for row in plane
-        ]
-        return CellGrid(title, captions, _format_cells(plane), colors)
+        colors = heat_colors(planes[0], largest, theme)
+        return CellGrid(title, captions, _format_cells(planes[0]), colors)
     shown = planes[:MAX_PLANES]
     if len(shown) < len(planes):
         captions.append(f"the first {len(shown)} planes")
     # The weights of a layer have a row for each output and a column for each input.
     in_a_row = matrix.shape[1] if matrix.ndim == 4 and len(shown) == len(planes) else 0
-    return Mosaic(
-        title, captions, [heat_colors(plane, largest, theme) for plane in shown], in_a_row
-    )
+    tiles = [np.array(heat_colors(plane, largest, theme), np.uint8) for plane in shown]
+    return Mosaic(title, captions, tiles, in_a_row)
 
 
-def heat_colors(plane: Values, largest: float, theme: Theme) -> Values:
-    """Map weights to colors, (kh, kw) -> (kh, kw, 3) of uint8."""
-    return np.array(
-        [[diverging_color(theme, float(weight), largest) for weight in row] for row in plane],
-        np.uint8,
-    )
+def heat_colors(plane: Values, largest: float, theme: Theme) -> list[list[Color]]:
+    """Map weights, (kh, kw), to rows of colors; `-largest` and `largest` are the ends."""
+    return [[diverging_color(theme, weight, largest) for weight in row] for row in plane.tolist()]
 
 
 def _format_cells(plane: Values) -> list[list[str]]:

@@ -198,7 +198,7 @@ def render_half_blocks(pixels: Values, *, true_color: bool) -> list[str]:
 
 def render_kernel(matrix: Values, *, true_color: bool) -> str:
     """Render a kernel of two axes as colored cells with its numbers, zero neutral."""
-    colors = heat_colors(matrix, float(np.abs(matrix).max()), LIGHT).tolist()
+    colors = heat_colors(matrix, float(np.abs(matrix).max()), LIGHT)
     texts = [[format_cell(float(weight)) for weight in row] for row in matrix]
     width = max(len(text) for row in texts for text in row) + 2
     lines = []
