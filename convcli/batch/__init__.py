@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from convcli.errors import ConvError, FileError, OutputError
 from convcli.files import STDIN, atomic_write, check_output, make_folder
+from convcli.pipeline import Outcome, dry_run, process
 from convcli.pipeline.memory import check_memory
 from convcli.pipeline.outputs import OutputTarget
 from convcli.pipeline.plan import Plan
-from convcli.pipeline.route import Route, inspect_input
-from convcli.pipeline.run import Outcome, process
+from convcli.pipeline.route import Route
 from convcli.pipeline.write import OutputFile
 
 if TYPE_CHECKING:
@@ -168,7 +168,7 @@ def run_job(job: Job, render_text: RenderText | None = None) -> Report:
         tuple(note for outcome in outcomes for note in outcome.notes),
         sum(outcome.seconds for outcome in outcomes),
         text="".join(texts),
-        routes=tuple(outcome.route for outcome in outcomes if outcome.route),
+        routes=tuple(outcome.route for outcome in outcomes),
     )
 
 
@@ -182,7 +182,7 @@ def dry_run_job(job: Job) -> Report:
             if part.figure is not None:
                 check_output(part.figure, force=job.target.force, inputs=job.target.protected)
             figures = () if part.figure is None else (part.figure,)
-            route = inspect_input(
+            route = dry_run(
                 *(part.source, part.plan, part.target),
                 is_folder_new=is_new,
                 draws_figure=part.figure is not None,

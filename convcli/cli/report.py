@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from convcli.batch import Job, Report
 from convcli.cli.output import escape_control, format_json, format_numbers, log, print_data
+from convcli.pipeline import Outcome, to_display_pixels
 from convcli.pipeline.memory import format_bytes
 from convcli.pipeline.plan import Plan
 from convcli.pipeline.route import Route, RouteStep
-from convcli.pipeline.run import Outcome, to_display_pixels
 from convcli.pipeline.write import OutputFile
 
 if TYPE_CHECKING:
@@ -102,8 +102,8 @@ def output_document(report: Report, written: OutputFile) -> dict[str, Any]:
 def dry_run_text(source: str, route: Route) -> str:
     """Return an input's steps to each map, the memory, and the paths that would be written."""
     frames = f", {route.frames} frames" if route.frames > 1 else ""
-    lines = [f"{escape_control(source)}: {_shape_text(route.shape)} {route.kind}{frames}"]
-    for label, steps in route.ways:
+    lines = [f"{escape_control(source)}: {_shape_text(route.shape)} {route.dtype}{frames}"]
+    for label, steps in route.maps:
         rows = [(step.title, _shape_text(step.shape), _method_text(step)) for step in steps]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)] or [0, 0]
         lines.append(f"  {label}")
@@ -121,7 +121,7 @@ def dry_run_document(source: str, route: Route) -> dict[str, Any]:
     return {
         "input": source,
         "shape": route.shape,
-        "type": route.kind,
+        "type": route.dtype,
         "frames": route.frames,
         "maps": [
             {
@@ -136,7 +136,7 @@ def dry_run_document(source: str, route: Route) -> dict[str, Any]:
                     for step in steps
                 ],
             }
-            for label, steps in route.ways
+            for label, steps in route.maps
         ],
         "memory": route.memory,
         "outputs": route.outputs,
@@ -148,12 +148,12 @@ def summary_text(route: Route, seconds: float) -> str:
     titles = [
         f"{step.title} {_shape_text(step.shape)}"
         + (f" by {_method_text(step)}" if step.choice else "")
-        for _, steps in route.ways
+        for _, steps in route.maps
         for step in steps
     ]
-    texts = [_shape_text(route.shape) + f" {route.kind}", *dict.fromkeys(titles)]
+    texts = [_shape_text(route.shape) + f" {route.dtype}", *dict.fromkeys(titles)]
     return (
-        f"{(' -> ' if len(route.ways) == 1 else '; ').join(texts)}; "
+        f"{(' -> ' if len(route.maps) == 1 else '; ').join(texts)}; "
         f"about {format_bytes(route.memory)} of memory; {seconds:.2f} s"
     )
 

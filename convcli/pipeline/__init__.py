@@ -1,1 +1,199 @@
-"""From an image file to feature maps to files again: `plan` says what, `run` does it."""
+"""The pipeline: from an input to feature maps to output files.
+
+`plan` holds what was asked for, `route` decides how it is done for one input, `execute` and `fused`
+do it, and `write` writes the results. `process` is the whole path.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from convcli.engine.arrays import Array
+from convcli.errors import ArgumentError, FileError
+from convcli.images import FrameSource, Header, Picture
+from convcli.images.quantize import quantize
+from convcli.pipeline.execute import compute_maps
+from convcli.pipeline.fused import filter_to_pixels, stream_npy
+from convcli.pipeline.memory import check_memory
+from convcli.pipeline.outputs import OutputTarget
+from convcli.pipeline.plan import Plan
+from convcli.pipeline.route import Route, RouteChooser, open_route
+from convcli.pipeline.write import (
+    OutputFile,
+    Rendered,
+    render,
+    write_animations,
+    write_maps,
+    write_rendered,
+)
+
+if TYPE_CHECKING:
+    from convcli.pipeline.execute import StageCallback
+
+PLACEHOLDER = np.zeros((1, 1, 1), np.uint8)  # of values that are not kept
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The result of processing one input.
+
+    Parameters
+    ----------
+    picture : Picture
+        The input; without its values if the maps were not to be kept.
+    maps : tuple of ndarray, (H, W, C)
+        Its feature maps, in the input's own units, if they were to be kept.
+    written : tuple of OutputFile
+    notes : tuple of str
+        Remarks for the user.
+    route : Route
+        How it was filtered, as far as its header said.
+    seconds : float
+        Elapsed time.
+    """
+
+    picture: Picture
+    maps: tuple[Array, ...]
+    written: tuple[OutputFile, ...]
+    notes: tuple[str, ...]
+    route: Route
+    seconds: float
+
+
+def process(
+    source: str,
+    plan: Plan,
+    target: OutputTarget,
+    on_stage: StageCallback | None = None,
+    *,
+    keep_maps: bool = True,
+) -> Outcome:
+    """Read one input, filter it, and write the results.
+
+    Parameters
+    ----------
+    source : str
+    plan : Plan
+    target : OutputTarget
+    on_stage : callable, optional
+        Called with every stage.
+    keep_maps : bool
+        Whether the outcome has the picture and its maps. If not, they may never be held as floats.
+
+    Raises
+    ------
+    FileError
+        For any error, with the file that it concerns.
+    """
+    started = perf_counter()
+    target.check(source)
+    draws_figure = on_stage is not None
+    try:
+        with open_route(
+            *(source, plan, target), keep_maps=keep_maps, draws_figure=draws_figure
+        ) as (frames, choose):
+            route, _ = choose(frames.header)
+            check_memory(route.memory, plan, source)
+            picture, maps, written = _run(frames, choose, plan, target, on_stage)
+            notes = _frame_notes(frames, plan, route)
+    except ArgumentError as error:
+        raise FileError(source, str(error)) from error
+    except MemoryError as error:
+        raise FileError(source, "there is not enough memory for it") from error
+    return Outcome(
+        picture,
+        tuple(maps),
+        tuple(written),
+        (*picture.notes, *notes, *(note for file in written for note in file.notes)),
+        route,
+        perf_counter() - started,
+    )
+
+
+def dry_run(
+    source: str,
+    plan: Plan,
+    target: OutputTarget,
+    *,
+    is_folder_new: bool = False,
+    draws_figure: bool = False,
+) -> Route:
+    """Return the route of an input, and check its outputs: none exist in a new folder.
+
+    Raises
+    ------
+    FileError
+        As `process`, for any error that can be found before the pixels are read.
+    """
+    if not is_folder_new:
+        target.check(source)
+    try:
+        with open_route(source, plan, target, draws_figure=draws_figure) as (frames, choose):
+            return choose(frames.header)[0]
+    except ArgumentError as error:
+        raise FileError(source, str(error)) from error
+
+
+def to_display_pixels(picture: Picture, values: Array, plan: Plan) -> Array:
+    """Return a map as 8-bit pixels to look at, (H, W) or (H, W, 3), in the range of its output."""
+    depth = picture.depth or 8
+    pixels = quantize(values, plan.range_policy(picture.depth), depth).pixels
+    shown = pixels if depth == 8 else (pixels // 257).astype(np.uint8)
+    return shown if shown.shape[2] == 3 else shown[:, :, 0]
+
+
+def _run(
+    frames: FrameSource,
+    choose: RouteChooser,
+    plan: Plan,
+    target: OutputTarget,
+    on_stage: StageCallback | None,
+) -> tuple[Picture, list[Array], list[OutputFile]]:
+    """Run the route of an opened input, and write the results.
+
+    Returns
+    -------
+    The picture, its maps and the files; if no maps are kept, the picture without its values.
+    """
+    source = frames.path
+    route, computation = choose(frames.header)
+    if route.execution == "streamed":
+        return Picture(PLACEHOLDER), [], [stream_npy(source, computation, target)]
+    picture = frames.read(plan.frame or 0)
+    # A decoded picture may differ from its header: its alpha may be opaque, or it is another page.
+    route, computation = choose(Header.of(picture))
+    policy = plan.range_policy(picture.depth)
+    if route.execution == "fused":
+        pixels = filter_to_pixels(picture, computation)
+        picture = replace(picture, values=PLACEHOLDER)  # so that they can be released
+        return picture, [], write_rendered(source, pixels, target)
+    results = compute_maps(picture, computation, on_stage)
+    if route.execution == "frames":
+        first = [render(result, policy, 8) for result in results]
+        others = _render_others(frames, choose, policy)
+        written = write_animations(source, [first, *others], target, frames.loop)
+    else:
+        keep_floats = plan.value_range is None and picture.depth is None
+        written = write_maps(source, results, target, policy, keep_floats=keep_floats)
+    return picture, [result.values for result in results], written
+
+
+def _render_others(
+    frames: FrameSource, choose: RouteChooser, policy: str
+) -> Iterator[list[Rendered]]:
+    """Filter every frame but the first; only its pixels are kept."""
+    for number in range(1, frames.count):
+        picture = frames.read(number)
+        _, computation = choose(Header.of(picture))
+        yield [render(result, policy, 8) for result in compute_maps(picture, computation)]
+
+
+def _frame_notes(frames: FrameSource, plan: Plan, route: Route) -> tuple[str, ...]:
+    if frames.count == 1 or plan.frame is not None or route.execution == "frames":
+        return ()
+    return (f"holds {frames.count} frames; the first is filtered, and --frame N takes another",)

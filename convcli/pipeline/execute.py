@@ -1,31 +1,34 @@
-"""Picture -> feature maps: prepared as planned, every kernel, their combination, the layers."""
+"""Execute a computation on a picture: preprocess, kernels, their combination, layers."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
-from typing import NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from convcli.arithmetic.graph import INPUT, input_indices, last_uses
 from convcli.arithmetic.notation import format_layer
+from convcli.arithmetic.values import Shape
 from convcli.engine.arrays import Array
-from convcli.engine.filter2d import sum_dtype
-from convcli.engine.operations import combine
+from convcli.engine.operations import OPERATIONS, combine
 from convcli.errors import ArgumentError
-from convcli.images import Picture
+from convcli.images import Header, Picture
 from convcli.images.color import from_linear, premultiply, resize, to_gray, to_linear, unpremultiply
+from convcli.images.metadata import NO_METADATA
 from convcli.images.quantize import OVERFLOW
 from convcli.kernels import Kernel
-from convcli.pipeline.alpha import can_unpremultiply, defer_bias, make_alpha_plan
-from convcli.pipeline.operations import apply_step, convolve
-from convcli.pipeline.plan import Plan
-from convcli.pipeline.shapes import infer_shapes
+from convcli.pipeline.plan import Plan, Step
+
+if TYPE_CHECKING:
+    from convcli.engine.filter2d import FilterPlan
+    from convcli.pipeline.computation import Computation
 
 
 class Stage(NamedTuple):
-    """One step on the way of an input, and the map that it made.
+    """The output of one step, for whoever shows how a map came about.
 
     Parameters
     ----------
@@ -33,7 +36,7 @@ class Stage(NamedTuple):
         The kernel's name, how kernels were combined, or the layer in the notation.
     values : ndarray, (H, W, C)
     kernel : Kernel, optional
-        What it was filtered with.
+        The kernel of a convolution.
     """
 
     title: str
@@ -41,78 +44,12 @@ class Stage(NamedTuple):
     kernel: Kernel | None = None
 
 
+# Called with the number of the map and its stage, after every step.
 StageCallback: TypeAlias = Callable[[int, Stage], None]
 
 
-def filter_picture(
-    picture: Picture,
-    plan: Plan,
-    watch: StageCallback | None = None,
-    alphas: Sequence[Array | None] | None = None,
-) -> list[Array]:
-    """The feature maps of a picture, (H, W, C) each: one for each kernel, or one of them all.
-
-    Parameters
-    ----------
-    picture : Picture
-    plan : Plan
-    watch : callable, optional
-        Is told the number of the map and the stage that it has come to, after every step; kernels
-        that are combined count as maps, too.
-    alphas : sequence of ndarray or None, optional
-        What `filter_alpha` found; worked out where left out.
-    """
-    opacities = filter_alpha(picture, plan) if alphas is None else alphas
-    values = preprocess(picture, plan)
-    if picture.alpha is None or not can_unpremultiply(plan):
-        maps = run_plan(values, plan, watch)
-    else:
-        bare, owed = defer_bias(plan)
-        maps = [
-            one
-            if alpha is None
-            else unpremultiply(one, alpha, picture.white) + one.dtype.type(bias)
-            for one, alpha, bias in zip(run_plan(values, bare, watch), opacities, owed, strict=True)
-        ]
-    return [from_linear(one, picture.white) for one in maps] if plan.linear else maps
-
-
-def filter_alpha(picture: Picture, plan: Plan) -> list[Array | None]:
-    """How opaque every feature map is, (H, W, 1) each; None for an opaque picture."""
-    if picture.alpha is None:
-        return [None] * max(1 if plan.combine else len(plan.kernels), 1)
-    own = make_alpha_plan(plan)
-    maps = run_plan(preprocess(Picture(picture.alpha), own), own)
-    return [one.clip(0, picture.white) for one in maps]
-
-
-def run_plan(values: Array, plan: Plan, watch: StageCallback | None = None) -> list[Array]:
-    """Send values through a plan: every kernel, their combination, the layers."""
-    tell = watch or (lambda *_: None)
-    infer_shapes(plan, (values.shape[2], *values.shape[:2]))
-    starts: Iterable[Array] = _kernel_maps(values, plan, tell)  # each made when it is taken
-    first = 0
-    if plan.combine is not None:
-        first, starts = len(plan.kernels), [combine(list(starts), plan.combine)]
-        tell(first, Stage(plan.combine, starts[0]))
-    return [
-        run_layers(plan, one, partial(tell, number))
-        for number, one in enumerate(starts, start=first)
-    ]
-
-
-def _kernel_maps(values: Array, plan: Plan, tell: StageCallback) -> Iterator[Array]:
-    """The map of each kernel; without any, the values themselves."""
-    if not plan.kernels:
-        yield values.astype(sum_dtype(values.dtype))
-    for number, step in enumerate(plan.kernels):
-        made = convolve(step, values, plan.method)
-        tell(number, Stage(step.kernel.name if step.kernel else "", made, step.kernel))
-        yield made
-
-
 def preprocess(picture: Picture, plan: Plan) -> Array:
-    """The values to filter: in linear light and under their alpha, grey, resampled, as planned."""
+    """Return the values to filter: linearized, premultiplied, gray, resampled, as planned."""
     values = picture.values
     if plan.linear:
         if picture.depth is None:
@@ -129,25 +66,163 @@ def preprocess(picture: Picture, plan: Plan) -> Array:
     return values
 
 
-def run_layers(plan: Plan, values: Array, tell: Callable[[Stage], None]) -> Array:
-    """Send a map through a plan's layers; a layer's output is let go after its last use."""
-    layers = [step.layer for step in plan.layers]
-    inputs_of = input_indices(layers)
-    last_use = last_uses(inputs_of)
+def has_preprocessing(plan: Plan, header: Header) -> bool:
+    """Whether the values to filter are made of the input's own."""
+    return plan.linear or header.has_alpha or plan.gray or plan.resize is not None
+
+
+def preprocessed_shape(plan: Plan, header: Header) -> Shape:
+    """Return the shape, (C, H, W), of what `preprocess` will return."""
+    height, width, channels = header.shape
+    return 1 if plan.gray else channels, *(plan.resize or (height, width))
+
+
+def preprocessed_dtype(plan: Plan, header: Header) -> np.dtype[Any]:
+    """Return the type of what `preprocess` will return, filter_plan with a single pixel."""
+    if not has_preprocessing(plan, header):
+        return header.dtype
+    values = np.zeros((1, 1, header.shape[2]), header.dtype)
+    pixel = Picture(values, header.depth, values[:, :, :1] if header.has_alpha else None)
+    return preprocess(pixel, replace(plan, resize=plan.resize and (1, 1))).dtype
+
+
+def compute_maps(
+    picture: Picture, computation: Computation, on_stage: StageCallback | None = None
+) -> list[Picture]:
+    """Return the feature maps of a picture with their alpha and its metadata.
+
+    Parameters
+    ----------
+    picture : Picture
+        Of the header that the computation was planned for.
+    computation : Computation
+    on_stage : callable, optional
+        Called after every step; kernels that are combined count as maps, too.
+
+    Raises
+    ------
+    ArgumentError
+        For values that are not finite.
+    """
+    plan, white = computation.plan, picture.white
+    alphas: list[Array | None] = [None] * len(computation.shapes)
+    with np.errstate(over="ignore", invalid="ignore"):
+        if picture.alpha is not None and computation.alpha is not None:
+            alpha = preprocess(Picture(picture.alpha), computation.alpha.plan)
+            alphas = [values.clip(0, white) for values in _run_plan(alpha, computation.alpha)]
+            del alpha
+        maps = _run_plan(preprocess(picture, plan), computation, on_stage)
+        if computation.deferred_bias is not None:
+            maps = [
+                values
+                if alpha is None
+                else unpremultiply(values, alpha, white) + values.dtype.type(bias)
+                for values, alpha, bias in zip(maps, alphas, computation.deferred_bias, strict=True)
+            ]
+        if plan.linear:
+            maps = [from_linear(values, white) for values in maps]
+    _check_finite(maps, plan)
+    metadata = NO_METADATA if plan.strip else picture.metadata
+    return [
+        Picture(values, picture.depth, alpha, metadata)
+        for values, alpha in zip(maps, alphas, strict=True)
+    ]
+
+
+def _run_plan(
+    values: Array, computation: Computation, on_stage: StageCallback | None = None
+) -> list[Array]:
+    """Run every kernel on preprocessed values, combine the results, and run the layers."""
+    plan, report = computation.plan, on_stage or (lambda *_: None)
+    starts: Iterable[Array] = _run_kernels(values, computation, report)  # each when it is needed
+    first = 0
+    if plan.combine is not None:
+        first, starts = len(plan.kernels), [combine(list(starts), plan.combine)]
+        report(first, Stage(plan.combine, starts[0]))
+    return [
+        _run_layers(start, computation, filters, partial(report, first + index))
+        for index, (start, filters) in enumerate(zip(starts, computation.layers, strict=True))
+    ]
+
+
+def _run_kernels(values: Array, computation: Computation, report: StageCallback) -> Iterator[Array]:
+    """Yield the output of each kernel; without any, the values themselves."""
+    steps = computation.plan.kernels
+    if not steps:
+        yield values.astype(computation.dtype)
+    for index, (step, filter_plan) in enumerate(zip(steps, computation.kernels, strict=True)):
+        output = convolve(values, filter_plan, computation.dtype)
+        report(index, Stage(step.kernel.name if step.kernel else "", output, step.kernel))
+        yield output
+
+
+def _run_layers(
+    values: Array,
+    computation: Computation,
+    filters: Sequence[FilterPlan | None],
+    report: Callable[[Stage], None],
+) -> Array:
+    """Run the layers on a map; the output of a layer is released after its last use."""
+    steps = computation.plan.layers
+    inputs = input_indices([step.layer for step in steps])
+    last_use = last_uses(inputs)
     outputs = {INPUT: values}
-    for user, (step, places) in enumerate(zip(plan.layers, inputs_of, strict=True)):
-        outputs[user] = apply_step(step, [outputs[place] for place in places], plan.method)
-        tell(Stage(format_layer(step.layer), outputs[user], step.kernel))
-        for place in set(places):
-            if last_use[place] == user:
-                del outputs[place]
-    return np.ascontiguousarray(outputs[len(layers) - 1])
+    for user, (step, filter_plan, indices) in enumerate(zip(steps, filters, inputs, strict=True)):
+        given = [outputs[index] for index in indices]
+        outputs[user] = _apply_step(step, given, filter_plan, computation.dtype)
+        report(Stage(format_layer(step.layer), outputs[user], step.kernel))
+        del given
+        for index in set(indices):
+            if last_use[index] == user:
+                del outputs[index]
+    return np.ascontiguousarray(outputs[len(inputs) - 1])
 
 
-def check_finite(maps: Sequence[Array], plan: Plan) -> None:
-    """Refuse what is no number; -inf is a maximum of padding alone, and stays."""
-    has_maxima = any(step.layer.operation.can_be_infinite for step in plan.layers)
-    for one in maps:
-        least, largest = one.min(), one.max()
-        if np.isnan(least) or np.isposinf(largest) or (np.isneginf(least) and not has_maxima):
+def _apply_step(
+    step: Step, inputs: Sequence[Array], filter_plan: FilterPlan | None, dtype: np.dtype[Any]
+) -> Array:
+    """Return the output of one layer."""
+    layer = step.layer
+    if layer.op in CONVOLUTIONS:
+        return CONVOLUTIONS[layer.op](inputs[0], step, filter_plan, dtype)
+    return OPERATIONS[layer.op](layer, inputs)
+
+
+def convolve(values: Array, filter_plan: FilterPlan, dtype: np.dtype[Any]) -> Array:
+    """Run a filter on (H, W, C) values; return its sums, (H, W, C), in the values' units."""
+    sums = np.atleast_3d(np.empty(filter_plan.shape, dtype))
+    filter_plan.run_into(values, sums)
+    return sums
+
+
+def convolve_transposed(values: Array, step: Step) -> Array:
+    """Run a transposed convolution on (H, W, C) values."""
+    from convcli.engine.gradients import conv_transpose2d
+
+    layer = step.layer
+    weights, groups = step.weights(values.shape[2])
+    maps: Array = conv_transpose2d(
+        values.transpose(2, 0, 1),
+        weights,
+        stride=layer.stride,
+        padding=layer.padding,
+        output_padding=layer.output_padding,
+        dilation=layer.dilation,
+        groups=groups,
+    ).transpose(1, 2, 0)
+    return np.asarray(maps + np.asarray(step.bias, maps.dtype))
+
+
+CONVOLUTIONS: dict[str, Callable[[Array, Step, Any, np.dtype[Any]], Array]] = {
+    "conv": lambda values, _, filter_plan, dtype: convolve(values, filter_plan, dtype),
+    "tconv": lambda values, step, *_: convolve_transposed(values, step),
+}
+
+
+def _check_finite(maps: Sequence[Array], plan: Plan) -> None:
+    """Refuse values that are not finite, but -inf, the maximum of padding alone."""
+    can_be_infinite = any(step.layer.operation.can_be_infinite for step in plan.layers)
+    for values in maps:
+        least, largest = values.min(), values.max()
+        if np.isnan(least) or np.isposinf(largest) or (np.isneginf(least) and not can_be_infinite):
             raise ArgumentError(OVERFLOW)

@@ -1,82 +1,88 @@
-"""Filtering in bands without a map of floats: pixels to pixels, and `.npy` to `.npy`."""
+"""Filter in bands without a map of floats: pixels to pixels, and `.npy` to `.npy`."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from convcli.engine.arrays import Array
-from convcli.engine.filter2d import FilterPlan, sum_dtype
 from convcli.errors import ArgumentError, GridError
 from convcli.files import atomic_write
 from convcli.grids.npy import map_npy
 from convcli.images import Header, Picture
-from convcli.images.color import to_gray
 from convcli.images.metadata import NO_METADATA
 from convcli.images.quantize import OVERFLOW, Quantized, Quantizer
-from convcli.images.read import MAX_PIXELS
-from convcli.pipeline.operations import plan_step
+from convcli.pipeline.execute import preprocess
 from convcli.pipeline.outputs import OutputTarget, format_name, is_image
 from convcli.pipeline.plan import Plan
-from convcli.pipeline.shapes import infer_shapes, preprocessed_shape
 from convcli.pipeline.write import OutputFile, Rendered
 
+if TYPE_CHECKING:
+    from convcli.arithmetic.values import Shape
+    from convcli.engine.filter2d import FilterPlan
+    from convcli.pipeline.computation import Computation
 
-def can_fuse(header: Header, plan: Plan, target: OutputTarget) -> bool:
-    """Whether every map of a picture is a kernel's alone, and is clamped to pixels as it comes."""
-    depth = header.depth
-    if depth is None or header.has_alpha or not target.is_image:
+MIN_STREAMED_BYTES = 64 << 20  # of a file: smaller ones are read whole
+
+
+def can_fuse(header: Header, plan: Plan, target: OutputTarget, outputs: Sequence[Shape]) -> bool:
+    """Whether every map is the output of a kernel, and its sums can become pixels at once.
+
+    Parameters
+    ----------
+    header : Header
+    plan : Plan
+    target : OutputTarget
+    outputs : sequence of Shape
+        (C, H, W) of every map.
+    """
+    if header.depth is None or header.has_alpha or not (plan.kernels and target.is_image):
         return False
     if plan.layers or plan.combine is not None or plan.resize is not None or plan.linear:
         return False
-    height, width, channels = header.shape
-    ways = infer_shapes(plan, preprocessed_shape(plan, (channels, height, width)))
-    is_clamped = plan.range_policy(depth) != "rescale"
-    return is_clamped and bool(plan.kernels) and all(is_image(way.output[0]) for way in ways)
+    is_clamped = plan.range_policy(header.depth) != "rescale"
+    return is_clamped and all(is_image(channels) for channels, _, _ in outputs)
 
 
-def filter_to_pixels(picture: Picture, plan: Plan, policy: str) -> Iterator[Rendered]:
-    """The map of each kernel as pixels; they are made one by one, as they are asked for."""
-    values = to_gray(picture.values) if plan.gray else picture.values
+def filter_to_pixels(picture: Picture, computation: Computation) -> Iterator[Rendered]:
+    """Yield the map of each kernel as pixels, each when it is asked for."""
+    plan, depth = computation.plan, picture.depth or 8
+    policy = plan.range_policy(picture.depth)
     metadata = NO_METADATA if plan.strip else picture.metadata
-    depth = picture.depth or 8
+    values = preprocess(picture, plan)
     del picture
-    for place, step in enumerate(plan.kernels, start=1):
-        filtering = plan_step(step, values.shape, values.dtype, plan.method, integer_output=True)
-        ranged = _quantize(filtering, values, policy, depth)
-        if place == len(plan.kernels):
+    for number, filter_plan in enumerate(computation.kernels, start=1):
+        colors = _filter_and_quantize(filter_plan, values, policy, depth)
+        if number == len(computation.kernels):
             del values  # writing takes as much memory again
-        yield Rendered(ranged, None, metadata)
+        yield Rendered(colors, None, metadata)
 
 
-def _quantize(filtering: FilterPlan, values: Array, policy: str, depth: int) -> Quantized:
-    """Run a filter, and bring its sums into the range of pixels as they come."""
-    height, width, *channels = filtering.shape
+def _filter_and_quantize(
+    filter_plan: FilterPlan, values: np.ndarray, policy: str, depth: int
+) -> Quantized:
+    """Run a filter, and quantize its sums band by band."""
+    height, width, *channels = filter_plan.shape
     shape = height, width, *(channels or [1])
-    if filtering.bounds is not None and policy != "offset":
-        lowest, highest = filtering.bounds
+    if filter_plan.bounds is not None and policy != "offset":
+        lowest, highest = filter_plan.bounds
         if lowest >= 0 and highest < 2**depth - 0.5:  # as for an average of pixels
             pixels = np.empty(shape, np.uint8 if depth == 8 else np.uint16)
-            filtering.run_into(values, pixels)
+            filter_plan.run_into(values, pixels)
             return Quantized(pixels, policy)
     quantizer = Quantizer(shape, policy, depth)
     with np.errstate(over="ignore", invalid="ignore"):
-        filtering.run(values, quantizer.add)
+        filter_plan.run(values, quantizer.add)
     if math.isinf(quantizer.min_value):
         raise ArgumentError(OVERFLOW)
     return quantizer.result()
 
 
-UNLIMITED = 1 << 62
-MIN_STREAMED_BYTES = 64 << 20  # bytes of a file: a smaller one is read whole
-
-
 def can_stream(source: str, plan: Plan, target: OutputTarget) -> bool:
-    """Whether an input can go from file to file band by band: one kernel, numbers to numbers."""
+    """Whether an input can be filtered from file to file in bands: one kernel, `.npy` to `.npy`."""
     path = Path(source)
     is_single = len(plan.kernels) == 1 and not (plan.layers or plan.gray or plan.resize)
     if not is_single or plan.combine is not None or path.suffix.lower() != ".npy":
@@ -87,13 +93,8 @@ def can_stream(source: str, plan: Plan, target: OutputTarget) -> bool:
     return path.is_file() and path.stat().st_size >= MIN_STREAMED_BYTES
 
 
-def without_pixel_limit(plan: Plan) -> Plan:
-    """The plan for what goes through in bands: however large, unless a limit was asked for."""
-    return plan if plan.max_pixels != MAX_PIXELS else replace(plan, max_pixels=UNLIMITED)
-
-
-def stream_npy(source: str, plan: Plan, target: OutputTarget) -> OutputFile:
-    """Filter a grid in bands, from file to file; the memory it takes is that of some bands.
+def stream_npy(source: str, computation: Computation, target: OutputTarget) -> OutputFile:
+    """Filter a grid from file to file; only some bands of it are in memory.
 
     Raises
     ------
@@ -101,20 +102,16 @@ def stream_npy(source: str, plan: Plan, target: OutputTarget) -> OutputFile:
         As `process`.
     """
     (path,) = target.paths(source)
-    (step,) = plan.kernels
-    with map_npy(source, plan.max_pixels) as (grid, release):
-        if grid.ndim not in (2, 3):
-            raise GridError(source, f"must be (H, W) or (H, W, C), not {grid.shape}")
-        channels = 1 if grid.ndim == 2 else grid.shape[2]
-        infer_shapes(plan, (channels, grid.shape[0], grid.shape[1]))
-        filtering = plan_step(step, grid.shape, grid.dtype, plan.method)
-        dtype = sum_dtype(grid.dtype)
-        header = {"descr": dtype.str, "fortran_order": False, "shape": filtering.shape}
-        with atomic_write(path) as written:
-            np.lib.format.write_array_header_1_0(written, header)
-            for _, band in filtering.run_bands(grid, dtype):
+    (filter_plan,) = computation.kernels
+    with map_npy(source, computation.plan.max_pixels) as (grid, release):
+        shape = filter_plan.shape[:2] if filter_plan.shape[2:] == (1,) else filter_plan.shape
+        header = {"descr": computation.dtype.str, "fortran_order": False, "shape": shape}
+        bands = filter_plan.run_bands(grid.reshape(*grid.shape[:2], -1), computation.dtype)
+        with atomic_write(path) as stream:
+            np.lib.format.write_array_header_1_0(stream, header)
+            for _, band in bands:
                 if not np.isfinite(band).all():
                     raise GridError(source, "holds NaN or infinity, or sums that go beyond floats")
-                written.write(np.ascontiguousarray(band).data)
+                stream.write(np.ascontiguousarray(band).data)
                 release()
-    return OutputFile(path, filtering.shape)
+    return OutputFile(path, shape)

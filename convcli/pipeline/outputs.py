@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from itertools import chain, count
 from pathlib import Path
 
 from convcli.errors import ArgumentError, ShapeError
@@ -99,7 +99,7 @@ class OutputTarget:
         """
         is_split = self.has_file_per_map and _suffix(self.template or "") != ".npy"
         if is_split and channel_label(label, 0) not in self.labels:
-            for channel in count():
+            for channel in itertools.count():
                 yield self.path(source, channel_label(label, channel))
 
     def file_labels(self, label: str, channels: int) -> list[str]:
@@ -119,6 +119,15 @@ class OutputTarget:
             f"its {channels} channels do not fit one {kind}; put {{kernel}} in the output's "
             "name for a file each, or write .npy"
         )
+
+    def output_paths(self, source: str, channels: Sequence[int]) -> Iterator[str]:
+        """Yield all files of an input, whose maps have so many channels each."""
+        if self.is_stacked:
+            yield self.path(source, self.labels[0])
+        elif self.template is not None:
+            for label, count in zip(self.labels, channels, strict=True):
+                for file_label in self.file_labels(label, count):
+                    yield self.path(source, file_label)
 
     def check(self, source: str) -> None:
         """Refuse outputs of an input that must not be written, as far as their names are known."""
@@ -191,7 +200,7 @@ class OverwriteGuard:
     ) -> None:
         self._target = target
         files = [source for source in sources if source != STDIN]
-        outputs = chain(others, *map(target.paths, sources))
+        outputs = itertools.chain(others, *map(target.paths, sources))
         folders = {os.path.realpath(Path(path).parent) for path in outputs}
         self._inputs = {os.path.realpath(source): source for source in files}
         self._inputs |= _find_links(folders, files)

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple, cast
 
-from convcli.arithmetic.graph import input_indices
-from convcli.arithmetic.layers import Layer, with_kernel
+import numpy as np
+
+from convcli.arithmetic.graph import INPUT, input_indices
+from convcli.arithmetic.layers import Layer, output_shape, with_kernel
 from convcli.arithmetic.notation import format_layer
-from convcli.arithmetic.values import Pair
+from convcli.arithmetic.operations.convolution import group_count, output_channels
+from convcli.arithmetic.values import Pair, Shape, format_shapes
+from convcli.engine.arrays import Array
 from convcli.engine.filter2d import check_method
-from convcli.errors import ArgumentError, LimitError
+from convcli.errors import ArgumentError, LimitError, ShapeError
 from convcli.images.read import MAX_PIXELS
 from convcli.kernels import Kernel, check_size, kernel_path, load_kernel
 
@@ -35,6 +40,32 @@ class Step:
     layer: Layer
     kernel: Kernel | None = None
     flip: bool = False
+
+    @property
+    def bias(self) -> float:
+        """What is added to every sum."""
+        return self.kernel.bias if self.kernel is not None and self.layer.bias else 0.0
+
+    def weights(self, channels: int) -> tuple[Array, int]:
+        """Return the weights of a convolution on an input of so many channels, and its groups.
+
+        A kernel of two axes that filters each channel by itself stays as it is, with one group; in
+        any other grouping it is repeated for every pair of an input and an output channel. Those of
+        a transposed convolution always have four axes.
+        """
+        layer, matrix = self.layer, cast("Kernel", self.kernel).matrix
+        groups = group_count(layer, channels)
+        maps = output_channels(layer, channels)
+        if matrix.ndim > 2:
+            is_one_map = layer.operation.is_transposed and matrix.ndim == 3
+            return matrix[:, np.newaxis] if is_one_map else matrix, groups
+        if layer.operation.is_transposed:
+            depth = channels, maps // groups
+        elif groups == channels == maps:
+            return matrix, 1
+        else:
+            depth = maps, channels // groups
+        return np.broadcast_to(matrix, (*depth, *matrix.shape)), groups
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +134,8 @@ class Plan:
 
 def load_kernels(specs: Sequence[str]) -> list[Kernel]:
     """Load kernels by their SPECs; what can be wrong as typed is found before a file is opened."""
-    by_spec = {spec: load_kernel(spec) for spec in sorted(set(specs), key=_is_file)}
+    in_order = sorted(set(specs), key=lambda spec: kernel_path(spec) is not None)
+    by_spec = {spec: load_kernel(spec) for spec in in_order}
     return [by_spec[spec] for spec in specs]
 
 
@@ -136,7 +168,7 @@ def make_layer_steps(
 
 def make_convolution(layer: Layer, kernel: Kernel, method: str, *, flip: bool = False) -> Step:
     """Join a convolution with its kernel, which must be one that the method can take."""
-    if layer.op == "conv":
+    if layer.op == "conv" and method != "auto":
         check_method(method, kernel)
     sized = replace(with_kernel(layer, kernel.matrix.shape), origin=flip_origin(kernel, flip=flip))
     _ = sized.window  # raises for an output padding that it cannot have
@@ -176,5 +208,76 @@ def check_limits(layer: Layer, max_pixels: int = MAX_PIXELS) -> None:
         )
 
 
-def _is_file(spec: str) -> bool:
-    return kernel_path(spec) is not None
+class MapShapes(NamedTuple):
+    """The shapes, (C, H, W) each, of one feature map.
+
+    Parameters
+    ----------
+    start : Shape
+        The input of the layers: the output of a kernel, the combined one, or the input itself.
+    layers : tuple of Shape
+        The output of every layer.
+    """
+
+    start: Shape
+    layers: tuple[Shape, ...]
+
+    @property
+    def output(self) -> Shape:
+        """The shape of the feature map."""
+        return self.layers[-1] if self.layers else self.start
+
+
+def infer_shapes(plan: Plan, shape: Shape) -> tuple[MapShapes, ...]:
+    """Infer the shapes of every map from a preprocessed input of (C, H, W).
+
+    Raises
+    ------
+    ShapeError
+        If a layer cannot take its input, or its output would be empty.
+    LimitError
+        If a padded map or an output has more pixels than allowed.
+    """
+    starts = [_output_shape(step, [shape], plan.max_pixels) for step in plan.kernels] or [shape]
+    if plan.combine is not None:
+        if len(set(starts)) > 1:
+            different = format_shapes(dict.fromkeys(starts))
+            raise ShapeError(f"--combine needs maps of one shape, not {different}")
+        starts = starts[:1]
+    return tuple(MapShapes(start, _layer_shapes(plan, start)) for start in starts)
+
+
+def _layer_shapes(plan: Plan, start: Shape) -> tuple[Shape, ...]:
+    layers = [step.layer for step in plan.layers]
+    shapes = {INPUT: start}
+    for index, inputs in enumerate(input_indices(layers)):
+        given = [shapes[source] for source in inputs]
+        shapes[index] = _output_shape(plan.layers[index], given, plan.max_pixels)
+    if any(layer.operation.is_join for layer in layers):
+        from convcli.arithmetic.network import walk
+
+        walk(layers, start)  # which checks that the inputs of joins are aligned
+    return tuple(shapes[index] for index in range(len(layers)))
+
+
+def _output_shape(step: Step, inputs: Sequence[Shape], max_pixels: int) -> Shape:
+    """Return the output shape of a step, within the limits of pixels."""
+    layer = step.layer
+    title = f"kernel {step.kernel.name}" if step.kernel else f"layer {format_layer(layer)}"
+    try:
+        shape = output_shape(layer, inputs)
+    except ShapeError as error:
+        raise ShapeError(f"{title} on {format_shapes(inputs)}: {error}") from None
+    areas = {"output": (shape[1] * shape[2], max_pixels)}
+    if layer.operation.is_window and not layer.operation.is_transposed:
+        rows, columns = layer.window.axes((inputs[0][1], inputs[0][2]))
+        height = rows.size + rows.before + rows.after
+        width = columns.size + columns.before + columns.after
+        # A small limit is for pictures, not for the padding that they need.
+        areas["padded input"] = (height * width, max(max_pixels, MAX_PIXELS))
+    for name, (area, limit) in areas.items():
+        if area > limit:
+            raise LimitError(
+                f"{title}: the {name} would have {area:,} pixels, and --max-pixels allows {limit:,}"
+            )
+    return shape

@@ -1,39 +1,47 @@
-"""Rehearsal: what filtering an input comes to, found from its header alone."""
+"""Route: how one input is filtered, decided once, from its header, for all that follow.
+
+A dry run prints it, the check of the memory reads it, and `convcli.pipeline.process` runs it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import cache, partial
+from typing import Literal, NamedTuple, TypeAlias
 
-import numpy as np
-
-from convcli.arithmetic.graph import INPUT, input_indices
 from convcli.arithmetic.notation import format_layer
 from convcli.arithmetic.values import Shape
-from convcli.engine.filter2d import Choice, sum_dtype
-from convcli.errors import ArgumentError, FileError
-from convcli.images import FrameSource
-from convcli.images.read import open_frames
+from convcli.engine.filter2d import Choice
+from convcli.images import FrameSource, Header
+from convcli.images.read import MAX_PIXELS, open_frames
 from convcli.parallel import get_threads
-from convcli.pipeline.fused import can_stream, without_pixel_limit
+from convcli.pipeline.computation import Computation, plan_computation
+from convcli.pipeline.execute import preprocessed_shape
+from convcli.pipeline.fused import can_fuse, can_stream
 from convcli.pipeline.memory import estimate_memory
-from convcli.pipeline.operations import plan_step
 from convcli.pipeline.outputs import OutputTarget
-from convcli.pipeline.plan import Plan, Step
-from convcli.pipeline.shapes import MapShapes, has_preprocessing, infer_shapes, preprocessed_shape
+from convcli.pipeline.plan import Plan, infer_shapes
+
+UNLIMITED_PIXELS = 1 << 62
+
+# Whole maps, one frame after another, from pixels to pixels without a map of floats, or from
+# `.npy` to `.npy` in bands.
+Execution: TypeAlias = Literal["maps", "frames", "fused", "streamed"]
 
 
 class RouteStep(NamedTuple):
-    """One step of a map's way.
+    """One step of a map.
 
     Parameters
     ----------
     title : str
         The kernel's name, or the layer in the notation.
     shape : (H, W) or (H, W, C)
-        Of what it makes.
+        Of its output.
     choice : Choice, optional
-        How a convolution is computed, and why.
+        The method of a convolution, and the reason.
     """
 
     title: str
@@ -42,134 +50,174 @@ class RouteStep(NamedTuple):
 
 
 class Route(NamedTuple):
-    """What filtering an input comes to.
+    """How one input is filtered.
 
     Parameters
     ----------
-    shape : (H, W) or (H, W, C)
-        Of the input; alpha is not counted.
-    kind : str
-        The type of its values.
+    header : Header
+        Of the input.
     frames : int
-        How many it has.
-    ways : tuple of (str, tuple of RehearsedStep)
-        Of each map its label and its steps.
+        How many frames the input has.
+    execution : Execution
+    maps : tuple of (str, tuple of RouteStep)
+        The label and the steps of each map.
     memory : int
         About how many bytes a process will hold.
     outputs : tuple of str
-        The files that would be written.
+        The files that are written.
     """
 
-    shape: tuple[int, ...]
-    kind: str
+    header: Header
     frames: int
-    ways: tuple[tuple[str, tuple[RouteStep, ...]], ...]
+    execution: Execution
+    maps: tuple[tuple[str, tuple[RouteStep, ...]], ...]
     memory: int
     outputs: tuple[str, ...]
 
     @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the input, (H, W) or (H, W, C); alpha is not counted."""
+        height, width, channels = self.header.shape
+        return _rows_first((channels, height, width))
+
+    @property
+    def dtype(self) -> str:
+        """The type of the input's values."""
+        return self.header.dtype.name
+
+    @property
     def methods(self) -> str | None:
-        """How the convolutions are computed, `+` between different ways; None without any."""
-        used = [step.choice.method for _, way in self.ways for step in way if step.choice]
+        """The methods of the convolutions, joined by `+`; None without any."""
+        used = [step.choice.method for _, steps in self.maps for step in steps if step.choice]
         return "+".join(dict.fromkeys(used)) or None
 
 
-def inspect_input(
+RouteChooser: TypeAlias = Callable[[Header], tuple[Route, Computation]]
+
+
+@contextmanager
+def open_route(
     source: str,
     plan: Plan,
     target: OutputTarget,
     *,
-    is_folder_new: bool,
+    keep_maps: bool = False,
     draws_figure: bool = False,
-) -> Route:
-    """Look at an input's header, and at what its outputs would meet: nothing in a new folder.
+) -> Iterator[tuple[FrameSource, RouteChooser]]:
+    """Open an input; yield its frames, and `choose_route` for it, which plans equal headers once.
+
+    Parameters
+    ----------
+    source : str
+    plan : Plan
+    target : OutputTarget
+    keep_maps : bool
+        Whether the maps are needed beside the outputs.
+    draws_figure : bool
+        Whether every step of the first frame is drawn, for which maps are kept, too.
 
     Raises
     ------
     FileError
-        As `process` would, for what can be known before the pixels are read.
+        For an input that cannot be opened.
     """
-    if not is_folder_new:
-        target.check(source)
-    plan = without_pixel_limit(plan) if can_stream(source, plan, target) else plan
-    with open_frames(source, max_pixels=plan.max_pixels) as film:
-        try:
-            return choose_route(film, plan, target, source, draws_figure=draws_figure)
-        except ArgumentError as error:
-            raise FileError(source, str(error)) from error
+    keep_maps = keep_maps or draws_figure
+    is_streamed = not keep_maps and can_stream(source, plan, target)
+    if is_streamed and plan.max_pixels == MAX_PIXELS:  # no limit was asked for
+        plan = replace(plan, max_pixels=UNLIMITED_PIXELS)
+    with open_frames(source, max_pixels=plan.max_pixels) as frames:
+        choose = partial(
+            choose_route,
+            *(frames, plan, target),
+            is_streamed=is_streamed,
+            keep_maps=keep_maps,
+            draws_figure=draws_figure,
+        )
+        yield frames, cache(choose)
 
 
 def choose_route(
-    film: FrameSource, plan: Plan, target: OutputTarget, source: str, *, draws_figure: bool = False
-) -> Route:
-    """What filtering an opened input comes to."""
-    header = film.header
+    frames: FrameSource,
+    plan: Plan,
+    target: OutputTarget,
+    header: Header,
+    *,
+    is_streamed: bool = False,
+    keep_maps: bool = False,
+    draws_figure: bool = False,
+) -> tuple[Route, Computation]:
+    """Decide how a plan is run on frames with a header, and plan what is computed.
+
+    Raises
+    ------
+    ShapeError, LimitError
+        As `infer_shapes`.
+    ArgumentError
+        For methods that cannot filter, and values that cannot be preprocessed as planned.
+    ImageError
+        For a frame that the input does not have.
+    """
     if plan.frame is not None:
-        film.check_frame(plan.frame)
-    height, width, channels = header.shape
-    shape = preprocessed_shape(plan, (channels, height, width))
-    sums = sum_dtype(header.dtype)
-    dtype = sums if has_preprocessing(plan, header) else header.dtype
-    ways = infer_shapes(plan, shape)
-    scratch: list[int] = []
-    kernels = [_plan_kernel(step, shape, dtype, plan, scratch) for step in plan.kernels]
-    starts: list[tuple[RouteStep, ...]] = [(one,) for one in kernels] or [()]
-    if plan.combine is not None:
-        starts = [(*kernels, RouteStep(plan.combine, _rows_first(ways[0].start)))]
-    return Route(
-        shape=_rows_first((channels, height, width)),
-        kind=header.dtype.name,
-        frames=film.count,
-        ways=tuple(
-            (label, (*start, *_rehearsed_layers(plan, way, sums, scratch)))
-            for label, start, way in zip(target.labels, starts, ways, strict=True)
-        ),
+        frames.check_frame(plan.frame)
+    shapes = infer_shapes(plan, preprocessed_shape(plan, header))
+    outputs = [branch.output for branch in shapes]
+    has_frames = frames.count > 1 and plan.frame is None and target.can_hold_frames
+    execution: Execution = "maps"
+    if is_streamed:
+        execution = "streamed"
+    elif has_frames and not draws_figure:
+        execution = "frames"
+    elif not keep_maps and can_fuse(header, plan, target, outputs):
+        execution = "fused"
+    computation = plan_computation(plan, header, shapes, integer_output=execution == "fused")
+    layers = (found for filters in computation.layers for found in filters if found is not None)
+    scratch = [found.scratch_bytes(get_threads()) for found in (*computation.kernels, *layers)]
+    route = Route(
+        header=header,
+        frames=frames.count,
+        execution=execution,
+        maps=tuple(zip(target.labels, _steps(computation), strict=True)),
         memory=estimate_memory(
-            film, plan, target, ways, max(scratch, default=0), draws_figure=draws_figure
+            *(frames, plan, target),
+            header=header,
+            execution=execution,
+            shapes=shapes,
+            scratch=max(scratch, default=0),
+            draws_figure=draws_figure,
         ),
-        outputs=tuple(_outputs(source, target, [way.output[0] for way in ways])),
+        outputs=tuple(target.output_paths(frames.path, [shape[0] for shape in outputs])),
     )
+    return route, computation
 
 
-def _outputs(source: str, target: OutputTarget, channels: Sequence[int]) -> Iterator[str]:
-    """The files that maps of so many channels go to."""
-    if target.template is None:
-        return
-    if target.is_stacked:
-        yield target.path(source, target.labels[0])
-        return
-    for label, count in zip(target.labels, channels, strict=True):
-        for part in target.file_labels(label, count):
-            yield target.path(source, part)
-
-
-def _plan_kernel(
-    step: Step, shape: Shape, dtype: np.dtype[Any], plan: Plan, scratch: list[int]
-) -> RouteStep:
-    """Plan a kernel over an input of (C, H, W); what scratch memory it takes is noted."""
-    channels, height, width = shape
-    found = plan_step(step, (height, width, channels), dtype, plan.method)
-    scratch.append(found.scratch_bytes(get_threads()))
-    made = found.shape[:2] if found.shape[2:] == (1,) else found.shape
-    return RouteStep(step.kernel.name if step.kernel else "", made, found.choice)
-
-
-def _rehearsed_layers(
-    plan: Plan, way: MapShapes, dtype: np.dtype[Any], scratch: list[int]
-) -> list[RouteStep]:
-    """The layers of a map's way."""
-    shapes = {INPUT: way.start, **dict(enumerate(way.layers))}
-    places = input_indices([step.layer for step in plan.layers])
-    steps = []
-    for step, inputs, made in zip(plan.layers, places, way.layers, strict=True):
-        choice = None
-        if step.layer.op == "conv":
-            choice = _plan_kernel(step, shapes[inputs[0]], dtype, plan, scratch).choice
-        steps.append(RouteStep(format_layer(step.layer), _rows_first(made), choice))
-    return steps
+def _steps(computation: Computation) -> Iterator[tuple[RouteStep, ...]]:
+    """Yield the steps of each map."""
+    plan, shapes = computation.plan, computation.shapes
+    kernels = [
+        RouteStep(
+            step.kernel.name if step.kernel else "",
+            found.shape[:2] if found.shape[2:] == (1,) else found.shape,
+            found.choice,
+        )
+        for step, found in zip(plan.kernels, computation.kernels, strict=True)
+    ]
+    starts: list[tuple[RouteStep, ...]] = [(kernel,) for kernel in kernels] or [()]
+    if plan.combine is not None:
+        starts = [(*kernels, RouteStep(plan.combine, _rows_first(shapes[0].start)))]
+    for start, branch, filters in zip(starts, shapes, computation.layers, strict=True):
+        layers = zip(plan.layers, branch.layers, filters, strict=True)
+        yield (
+            *start,
+            *(
+                RouteStep(
+                    format_layer(step.layer), _rows_first(shape), found.choice if found else None
+                )
+                for step, shape, found in layers
+            ),
+        )
 
 
 def _rows_first(shape: Shape) -> tuple[int, ...]:
-    """(C, H, W) as arrays of images are laid out: (H, W), or (H, W, C)."""
+    """(C, H, W) as the axes of an image: (H, W) or (H, W, C)."""
     channels, height, width = shape
     return (height, width) if channels == 1 else (height, width, channels)

@@ -18,7 +18,7 @@ from convcli.arithmetic.notation import format_layer, parse_layer
 from convcli.arithmetic.operations import OPERATIONS, activations
 from convcli.arithmetic.operations.elementwise import elementwise
 from convcli.engine import operations as engine
-from convcli.pipeline.operations import CONVOLUTIONS
+from convcli.pipeline.execute import CONVOLUTIONS
 
 FIELDS = {field.name for field in fields(Layer)}
 

@@ -8,11 +8,14 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from support.command import COMMAND, convcli, here
 from support.many_files import PATIENCE, documents, names, needs_proc, save_six_pictures
+
+from convcli.cli.commands import BLAS_THREAD_VARIABLES
 
 
 @pytest.fixture
@@ -96,6 +99,20 @@ def test_workers_compute_in_one_thread(place: Path) -> None:
     )
     (place / "ask.py").write_text(script)
     subprocess.run([sys.executable, "ask.py"], cwd=place, check=True, timeout=PATIENCE)
+
+
+def test_workers_are_told_to_compute_in_one_thread(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environments: list[dict[str, str]] = []
+
+    def start(workers: int, *, environment: dict[str, str], **_: object) -> ThreadPoolExecutor:
+        environments.append(environment)
+        return ThreadPoolExecutor(workers)
+
+    monkeypatch.setattr("convcli.batch.processes.process_pool", start)
+    done = here("apply", "p0.png", "p1.png", "-k", "blur", "-j", "2", cwd=place)
+    assert (done.code, environments) == (0, [dict.fromkeys(BLAS_THREAD_VARIABLES, "1")])
 
 
 @pytest.mark.parametrize("closing", [">&-", "2>&-", "<&-", "<&- >&- 2>&-"])

@@ -14,6 +14,7 @@ from support.command import convcli, here
 from support.network_oracle import EmptyMapError, Marked
 from support.oracles import Array, paint
 from support.peers import require_peer
+from support.pipeline import filter_picture
 
 from convcli.arithmetic.layers import Layer
 from convcli.arithmetic.network import walk
@@ -22,7 +23,6 @@ from convcli.arithmetic.values import Shape
 from convcli.cli.networks import with_kernel_sizes
 from convcli.errors import ArgumentError
 from convcli.images import Picture
-from convcli.pipeline.execute import filter_picture
 from convcli.pipeline.plan import Plan, make_layer_steps
 
 KERNELS = ["sharpen", "sobel-x", "roberts-1", "gaussian-5x5", "box:2x5", "ones:4", "gaussian:0.7"]

@@ -10,24 +10,23 @@ import pytest
 from hypothesis import given, settings
 from scipy import ndimage
 from support.oracles import MODES, SCIPY_MODES, Geometry, filter_channels, geometries, whole_numbers
+from support.pipeline import convolve, filter_picture
 
 from convcli.arithmetic.notation import parse_layer
 from convcli.errors import ArgumentError, KernelError, KernelFileError, LimitError, ShapeError
 from convcli.images import Picture
 from convcli.kernels import Kernel
-from convcli.pipeline.execute import filter_picture
-from convcli.pipeline.operations import convolve
+from convcli.pipeline import dry_run
 from convcli.pipeline.outputs import OutputTarget
 from convcli.pipeline.plan import (
     Plan,
     Step,
     check_limits,
+    infer_shapes,
     load_kernels,
     make_convolution,
     make_layer_steps,
 )
-from convcli.pipeline.route import inspect_input
-from convcli.pipeline.shapes import infer_shapes
 
 
 def plan(*layers: str, max_pixels: int = 10_000) -> Plan:
@@ -123,7 +122,7 @@ def test_a_route_says_how_a_plan_computes(
     steps = tuple(make_convolution(layer, kernel, method) for kernel in load_kernels(kernels))
     np.save(tmp_path / "in.npy", np.zeros((300, 400), np.float32))
     labels = tuple(kernels) or ("filtered",)
-    route = inspect_input(
+    route = dry_run(
         str(tmp_path / "in.npy"),
         Plan(kernels=steps, method=method),
         OutputTarget(None, labels),

@@ -198,7 +198,8 @@ class FilterPlan(NamedTuple):
             parallel_for(make_worker, bands)
 
     def _padded(self, image: Array) -> PaddedImage:
-        if image.shape != self.image_shape or image.dtype != self.problem.dtype:
+        dtype = image.dtype.newbyteorder("=")  # a file's own order is changed band by band
+        if image.shape != self.image_shape or dtype != self.problem.dtype:
             planned = f"{self.image_shape} of {self.problem.dtype}"
             raise ValueError(f"planned for {planned}, not {image.shape} of {image.dtype}")
         planes = np.atleast_3d(image).transpose(2, 0, 1)  # (C, H, W)
