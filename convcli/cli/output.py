@@ -20,9 +20,34 @@ def print_data(text: str) -> None:
 
 def format_json(document: Any) -> str:
     """Return one JSON document: ASCII, on one line, never NaN."""
-    import json
+    try:
+        return _format_plain_json(document)
+    except TypeError:
+        import json
 
-    return json.dumps(document, allow_nan=False)
+        return json.dumps(document, allow_nan=False)
+
+
+def _format_plain_json(value: Any) -> str:
+    """Format mappings and lists of integers and plain words, without the 2 ms to import `json`.
+
+    Raises
+    ------
+    TypeError
+        For anything else.
+    """
+    if isinstance(value, dict):
+        items = (
+            f"{_format_plain_json(key)}: {_format_plain_json(item)}" for key, item in value.items()
+        )
+        return f"{{{', '.join(items)}}}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_format_plain_json, value))}]"
+    if type(value) is int:
+        return str(value)
+    if isinstance(value, str) and value.isascii() and value.replace("-", "_").isidentifier():
+        return f'"{value}"'
+    raise TypeError
 
 
 def log(message: str) -> None:
