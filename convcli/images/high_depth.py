@@ -33,7 +33,8 @@ def read_deep_picture(image: Image.Image, stream: BinaryIO) -> Picture:
     else:
         import tifffile
 
-        decoded = tifffile.imread(stream)
+        with tifffile.TiffFile(stream) as file:
+            decoded = file.pages.first.asarray()
     pixels: Values = np.asarray(decoded)
     if pixels.ndim != 3 or pixels.dtype != np.uint16 or pixels.shape[2] not in (3, 4):
         raise ValueError(f"its 16-bit colors are laid out as {pixels.shape} of {pixels.dtype}")

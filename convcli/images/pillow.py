@@ -100,9 +100,10 @@ def unknown_format_text() -> str:
 def read_header(image: Image.Image) -> Header:
     """Return the header of what `read_picture` would return, from a picture's own header."""
     width, height = image.size
-    # If a PNG has no EXIF before its pixels, Pillow would decode them to look for it after them.
-    is_known = image.format != "PNG" or "exif" in image.info
-    is_turned = is_known and image.getexif().get(ORIENTATION, 1) >= 5
+    # Pillow turns the size of a TIFF itself. If a PNG has no EXIF before its pixels, Pillow would
+    # decode them to look for it after them.
+    is_asked = image.format != "TIFF" and (image.format != "PNG" or "exif" in image.info)
+    is_turned = is_asked and image.getexif().get(ORIENTATION, 1) >= 5
     size = (width, height) if is_turned else (height, width)
     if can_read_deep_color(image):
         return Header((*size, 3), np.dtype(np.uint16), 16, image.mode == "RGBA")
@@ -181,8 +182,9 @@ def _to_array(image: Image.Image) -> Values:
 
 
 def can_read_deep_color(image: Image.Image) -> bool:
-    """Whether an open picture has colors of 16 bits, and the library for them is installed."""
-    return _has_deep_color(image) and FORMATS[image.format or ""].has_deep_codec
+    """Whether all bits of an open picture's 16-bit colors can be read: of one frame only."""
+    is_single = getattr(image, "n_frames", 1) == 1
+    return _has_deep_color(image) and is_single and FORMATS[image.format or ""].has_deep_codec
 
 
 def _has_deep_color(image: Image.Image) -> bool:

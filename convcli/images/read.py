@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from typing import Any, BinaryIO, cast
 
 from PIL import Image, UnidentifiedImageError
@@ -118,9 +118,8 @@ def _image_source(image: Image.Image, stream: BinaryIO, path: str, max_pixels: i
             width, height = image.size  # a page has its own
             if width * height > max_pixels:
                 raise ImageError(path, f"page {index} has {width * height:,} pixels")
-            if count > 1:
-                return pillow.read_picture(image, path)
-            with closing(image):  # the values are copies
+            # The values are copies, so that a single frame's pixels need not stay in memory.
+            with closing(image) if count == 1 else nullcontext():
                 if pillow.can_read_deep_color(image):
                     from convcli.images.high_depth import read_deep_picture
 

@@ -14,7 +14,8 @@ from PIL import Image, TiffImagePlugin
 from support.peers import require_peer
 
 from convcli.errors import FileError, GridError, ImageError
-from convcli.images.read import read_input
+from convcli.images import Header
+from convcli.images.read import open_frames, read_input
 
 Array = NDArray[Any]
 
@@ -209,6 +210,44 @@ def test_a_png_with_a_wrong_checksum_is_refused(tmp_path: Path) -> None:
     path.write_bytes(bytes(content))
     with pytest.raises(ImageError):
         read_input(str(path))
+
+
+@pytest.mark.parametrize(
+    ("name", "mode"),
+    [("in.png", "1"), ("in.png", "L"), ("in.png", "LA"), ("in.png", "P"), ("in.png", "RGB"),
+     ("in.png", "RGBA"), ("in.png", "I;16"), ("in.tif", "I"), ("in.tif", "F"), ("in.tif", "I;16"),
+     ("in.tif", "CMYK"), ("in.jpg", "L"), ("in.jpg", "RGB"), ("in.gif", "P"), ("in.webp", "RGBA")],
+)  # fmt: skip
+def test_a_header_says_what_will_be_read(tmp_path: Path, name: str, mode: str) -> None:
+    image = Image.fromarray(noise(3, 5, 4))
+    if mode in ("1", "P", "I", "I;16", "F"):
+        image = image.convert("L")
+    elif mode == "CMYK":
+        image = image.convert("RGB")
+    image = image.convert(mode)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned by 90 degrees
+    path = saved(tmp_path, image, name, exif=exif)
+    with open_frames(path) as source:
+        assert source.header == Header.of(source.read(0))
+
+
+@pytest.mark.parametrize("pages", [1, 2])
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_a_header_says_how_many_bits_of_a_color_will_be_read(
+    tmp_path: Path, pages: int, orientation: int
+) -> None:
+    tifffile = require_peer("tifffile")
+    values = noise(pages, 4, 5, 3, dtype=np.uint16)
+    tags = [(0x0112, "H", 1, orientation)]
+    tifffile.imwrite(tmp_path / "in.tif", values, photometric="rgb", extratags=tags)
+    with open_frames(f"{tmp_path}/in.tif") as source:
+        assert source.count == pages
+        picture = source.read(0)
+        assert source.header == Header.of(picture)
+    if pages == 1:
+        expected = values[0] if orientation == 1 else np.rot90(values[0], -1)
+        np.testing.assert_array_equal(picture.values, expected)
 
 
 # ---- grids -------------------------------------------------------------------------------------
