@@ -1,4 +1,4 @@
-"""Behind every output stands what the trace of it says."""
+"""Every explanation holds what its output is computed from."""
 
 from __future__ import annotations
 
@@ -24,7 +24,13 @@ from support.oracles import (
 
 from convcli.arithmetic.geometry import Window, window
 from convcli.engine.conv2d import conv2d
-from convcli.engine.explain import Explanation, explain_convolution, explain_pool
+from convcli.engine.explain import (
+    MAX_COLUMNS,
+    Explanation,
+    explain_convolution,
+    explain_im2col,
+    explain_pool,
+)
 from convcli.engine.filter2d import filter2d
 from convcli.engine.pooling import avg_pool2d, max_pool2d
 from convcli.errors import ArgumentError, ShapeError
@@ -240,3 +246,36 @@ def test_there_is_no_trace_where_no_window_fits() -> None:
 def test_a_kernel_that_sums_channels_needs_as_many(shape: tuple[int, ...]) -> None:
     with pytest.raises(ShapeError, match="sums over 2 channels; the image has 1"):
         explain_convolution(GRID, np.ones(shape), (0, 0), window(3))
+
+
+# ---- im2col ------------------------------------------------------------------------------------
+
+
+@settings(max_examples=60)
+@given(geometries(largest_kernel=3), seeds, st.booleans())
+def test_the_product_of_im2col_is_the_convolution(
+    geometry: Geometry, seed: int, flip: bool
+) -> None:
+    shape = window(geometry.kernel, **geometry.settings)
+    output = shape.output(geometry.size)
+    assume(0 < output[0] * output[1] <= MAX_COLUMNS)
+    x, weights = reals(seed, 2, *geometry.size), reals(seed + 1, 3, 2, *geometry.kernel)
+    found = explain_im2col(x.transpose(1, 2, 0), weights, shape, bias=0.5, flip=flip)
+    turned = weights[..., ::-1, ::-1] if flip else weights
+    expected = conv2d(x, turned, np.full(3, 0.5), **geometry.settings)
+    assert_allclose(found["product"], expected.reshape(3, -1), atol=1e-9)
+    assert_allclose(found["weights"] @ found["columns"] + 0.5, found["product"], atol=1e-9)
+
+
+def test_channels_that_are_filtered_each_by_itself_have_no_one_product() -> None:
+    with pytest.raises(ArgumentError, match="2 channels"):
+        explain_im2col(np.ones((4, 4, 2)), np.ones((2, 2)), window(2))
+
+
+def test_more_columns_than_can_be_read_are_refused() -> None:
+    assert explain_im2col(np.ones((8, 8, 1)), np.ones((1, 1)), window(1))["columns"].shape == (
+        1,
+        64,
+    )
+    with pytest.raises(ArgumentError, match="1x72; the most that is shown is 64"):
+        explain_im2col(np.ones((8, 9, 1)), np.ones((1, 1)), window(1))
