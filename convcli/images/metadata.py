@@ -5,14 +5,11 @@ from __future__ import annotations
 import struct
 import zlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from PIL import Image
 
 from convcli.images.formats import FORMATS
-
-if TYPE_CHECKING:
-    from PIL.PngImagePlugin import PngInfo
 
 ORIENTATION = 0x0112
 # Description, make, model, software, date, artist, copyright; the blocks of camera and GPS.
@@ -104,7 +101,11 @@ def save_options(metadata: Metadata, image_format: str, channels: int) -> dict[s
     if metadata.dpi is not None and "dpi" in fields:
         options["dpi"] = metadata.dpi
     if metadata.text and "text" in fields:
-        options["pnginfo"] = _png_text(metadata.text)
+        from PIL.PngImagePlugin import PngInfo
+
+        options["pnginfo"] = PngInfo()
+        for name, value in metadata.text.items():
+            options["pnginfo"].add_itxt(name, value)
     if "Comment" in metadata.text and "comment" in fields:
         options["comment"] = metadata.text["Comment"].encode()
     return options
@@ -142,12 +143,3 @@ def _tiff_exif(block: bytes) -> dict[str, Any]:
     if set(exif).intersection(BLOCK_TAGS):  # the encoder that compresses cannot write them
         options["compression"] = "raw"
     return options
-
-
-def _png_text(text: dict[str, str]) -> PngInfo:
-    from PIL.PngImagePlugin import PngInfo
-
-    info = PngInfo()
-    for name, value in text.items():
-        info.add_itxt(name, value)
-    return info

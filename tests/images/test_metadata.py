@@ -53,7 +53,7 @@ def test_strip_drops_it_all_and_still_turns_upright(tmp_path: Path) -> None:
         assert "dpi" not in image.info
 
 
-def test_a_profile_of_colours_is_not_given_to_greys(tmp_path: Path) -> None:
+def test_a_profile_of_colors_is_not_given_to_grays(tmp_path: Path) -> None:
     photo(tmp_path, "in.jpg")
     assert here("apply", "in.jpg", "-k", "blur", "--gray", "-o", "out.png", cwd=tmp_path).code == 0
     with Image.open(tmp_path / "out.png") as image:
@@ -61,7 +61,7 @@ def test_a_profile_of_colours_is_not_given_to_greys(tmp_path: Path) -> None:
         assert "icc_profile" not in image.info
 
 
-def test_sixteen_bit_colours_keep_every_bit_and_their_metadata(tmp_path: Path) -> None:
+def test_sixteen_bit_colors_keep_every_bit_and_their_metadata(tmp_path: Path) -> None:
     imagecodecs = require_peer("imagecodecs")
     pixels = np.random.default_rng(0).integers(0, 65536, (20, 30, 3), np.uint16)
     (tmp_path / "in.png").write_bytes(imagecodecs.png_encode(pixels))

@@ -1,4 +1,4 @@
-"""Transparency through the whole path: hidden colours never show."""
+"""Transparency through the whole path: hidden colors never show."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Array = NDArray[Any]
 
 
 def stickers(seed: int = 0) -> Array:
-    """Opaque, half transparent and transparent colours, (40, 50, 4)."""
+    """Opaque, half transparent and transparent colors, (40, 50, 4)."""
     pixels = np.random.default_rng(seed).integers(0, 256, (40, 50, 4), np.uint8)
     pixels[:, :15, 3] = 255
     pixels[:, 35:, 3] = 0
@@ -38,7 +38,7 @@ def blurred(plane: Array, kernel: Array) -> Array:
 
 
 @pytest.mark.parametrize("kernel", ["box:3", "gaussian-5x5", "sharpen"])
-def test_colours_count_by_their_alpha(tmp_path: Path, kernel: str) -> None:
+def test_colors_count_by_their_alpha(tmp_path: Path, kernel: str) -> None:
     weights = {
         "box:3": np.ones((3, 3)) / 9,
         "gaussian-5x5": np.outer([1, 4, 6, 4, 1], [1, 4, 6, 4, 1]) / 256,
@@ -59,7 +59,7 @@ def test_colours_count_by_their_alpha(tmp_path: Path, kernel: str) -> None:
 @pytest.mark.parametrize("options", [("-k", "gaussian:2"), ("-k", "sobel-x"), ("--resize", "20x16"),
                                      ("-k", "box:5", "--gray"), ("-k", "sharpen", "-s", "2"),
                                      ("-k", "bank.npy"), ("-k", "blur", "--linear")])  # fmt: skip
-def test_a_hidden_colour_changes_nothing(tmp_path: Path, options: tuple[str, ...]) -> None:
+def test_a_hidden_color_changes_nothing(tmp_path: Path, options: tuple[str, ...]) -> None:
     np.save(tmp_path / "bank.npy", np.random.default_rng(1).random((1, 3, 3, 3)) / 27)
     pixels = stickers()
     other = pixels.copy()

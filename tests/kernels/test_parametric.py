@@ -19,8 +19,8 @@ def matrix(spec: str) -> Matrix:
     return load_kernel(spec).matrix
 
 
-def centre(weights: Matrix) -> tuple[float, float]:
-    """Row and column of the centre of gravity."""
+def center(weights: Matrix) -> tuple[float, float]:
+    """Row and column of the center of gravity."""
     rows, columns = np.indices(weights.shape)
     return (
         float((rows * weights).sum() / weights.sum()),
@@ -95,7 +95,7 @@ def test_motion_along_the_rows_is_a_row_of_equal_weights() -> None:
 
 @pytest.mark.parametrize("length", [2, 5, 9.5, 21])
 @pytest.mark.parametrize("angle", [-30, 10, 45, 100, 300])
-def test_motion_is_a_mean_around_its_centre(length: float, angle: float) -> None:
+def test_motion_is_a_mean_around_its_center(length: float, angle: float) -> None:
     weights = matrix(f"motion:{length}:{angle}")
     assert weights.sum() == pytest.approx(1)
     assert weights.min() >= 0
@@ -128,7 +128,7 @@ def test_unsharp_without_an_amount_is_once() -> None:
 
 
 @pytest.mark.parametrize("amount", [0, 0.25, 1, 3, -1])
-def test_sharpen_scales_the_four_neighbours(amount: float) -> None:
+def test_sharpen_scales_the_four_neighbors(amount: float) -> None:
     expected = [[0, -amount, 0], [-amount, 1 + 4 * amount, -amount], [0, -amount, 0]]
     np.testing.assert_allclose(matrix(f"sharpen:{amount}"), expected)
 
@@ -189,10 +189,10 @@ def test_a_slope_in_the_direction_of_a_sobel_gives_8_and_across_it_nothing(angle
 @pytest.mark.parametrize(
     "spec", ["gaussian:1.5", "disk:3", "motion:9:45", "box:5", "unsharp:2:1.5"]
 )
-def test_means_balance_on_their_centre(spec: str) -> None:
+def test_means_balance_on_their_center(spec: str) -> None:
     weights = matrix(spec)
     middle = ((weights.shape[0] - 1) / 2, (weights.shape[1] - 1) / 2)
-    assert centre(weights) == pytest.approx(middle)
+    assert center(weights) == pytest.approx(middle)
 
 
 @pytest.mark.parametrize(

@@ -82,12 +82,12 @@ def test_the_shape_of_a_kernel_is_known_by_its_spec() -> None:
 
 
 @pytest.mark.parametrize(
-    ("shape", "centre"), [((3, 3), (1, 1)), ((2, 4), (0, 1)), ((1, 5), (0, 2)), ((7, 3, 3), (1, 1))]
+    ("shape", "center"), [((3, 3), (1, 1)), ((2, 4), (0, 1)), ((1, 5), (0, 2)), ((7, 3, 3), (1, 1))]
 )
-def test_the_origin_is_the_centre_and_of_an_even_side_the_one_before_it(
-    shape: tuple[int, ...], centre: tuple[int, int]
+def test_the_origin_is_the_center_and_of_an_even_side_the_one_before_it(
+    shape: tuple[int, ...], center: tuple[int, int]
 ) -> None:
-    assert Kernel("k", np.ones(shape)).anchor == centre
+    assert Kernel("k", np.ones(shape)).anchor == center
 
 
 def test_a_kernel_is_an_array_to_numpy() -> None:

@@ -37,7 +37,7 @@ def test_what_lies_just_outside_counts_as_clipped(depth: int, white: int) -> Non
     assert quantize(whole[1:3], "clamp", depth).note is None
 
 
-def test_offset_puts_zero_at_mid_grey() -> None:
+def test_offset_puts_zero_at_mid_gray() -> None:
     ranged = quantize(VALUES, "offset", 8)
     np.testing.assert_array_equal(ranged.pixels, [0, 0, 128, 128, 130, 255, 255, 255, 255])
     assert quantize(np.array([-32768.0, 0, 32767]), "offset", 16).pixels.tolist() == [
@@ -54,10 +54,10 @@ def test_rescale_stretches_from_the_least_to_the_largest() -> None:
     assert ranged.clipped == 0
 
 
-@pytest.mark.parametrize(("depth", "grey"), [(8, 128), (16, 32768)])
-def test_a_flat_map_is_rescaled_to_mid_grey(depth: int, grey: int) -> None:
+@pytest.mark.parametrize(("depth", "gray"), [(8, 128), (16, 32768)])
+def test_a_flat_map_is_rescaled_to_mid_gray(depth: int, gray: int) -> None:
     ranged = quantize(np.full((2, 2), 7.5), "rescale", depth)
-    assert (ranged.pixels == grey).all()
+    assert (ranged.pixels == gray).all()
     assert "7.5" in (ranged.note or "")
 
 
@@ -92,16 +92,16 @@ def test_pixels_always_lie_in_their_range_and_keep_their_order(
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int32, np.float64])
-def test_the_grey_of_equal_channels_is_their_value(dtype: Any) -> None:
+def test_the_gray_of_equal_channels_is_their_value(dtype: Any) -> None:
     values = np.stack([np.arange(200).astype(dtype).reshape(10, 20)] * 3, axis=2)
     np.testing.assert_allclose(to_gray(values)[..., 0], values[..., 0], rtol=1e-6)
 
 
-def test_the_grey_of_two_channels_is_their_mean() -> None:
+def test_the_gray_of_two_channels_is_their_mean() -> None:
     np.testing.assert_allclose(to_gray(np.array([[[1.0, 4.0]]])), [[[2.5]]])
 
 
-def test_grey_stays_as_it_is() -> None:
+def test_gray_stays_as_it_is() -> None:
     values = np.array([[[3]], [[200]]], np.uint8)
     assert to_gray(values) is values
 

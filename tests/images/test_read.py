@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin
 from support.peers import require_peer
 
-from convcli.errors import FileError, GridError, ImageError
+from convcli.errors import FileError, ImageError
 from convcli.images import Header
 from convcli.images.read import open_frames, read_input
 
@@ -31,7 +31,7 @@ def saved(folder: Path, image: Image.Image, name: str = "in.png", **options: Any
 
 @pytest.mark.parametrize("shape", [(3, 4), (3, 4, 3), (1, 1), (1, 9), (9, 1, 3)])
 @pytest.mark.parametrize("name", ["in.png", "in.tif", "in.bmp", "in.webp"])
-def test_grey_and_colours_are_read_as_they_are(
+def test_gray_and_colors_are_read_as_they_are(
     tmp_path: Path, shape: tuple[int, ...], name: str
 ) -> None:
     values = noise(*shape)
@@ -51,7 +51,7 @@ def test_a_bit_is_black_or_white(tmp_path: Path) -> None:
         assert picture.depth == 8
 
 
-def test_a_palette_is_its_colours_and_not_their_numbers(tmp_path: Path) -> None:
+def test_a_palette_is_its_colors_and_not_their_numbers(tmp_path: Path) -> None:
     image = Image.fromarray(np.array([[0, 1], [2, 1]], np.uint8)).convert("P")
     image.putpalette([250, 0, 0, 0, 240, 0, 0, 0, 230])
     for name in ("in.png", "in.gif"):
@@ -60,7 +60,7 @@ def test_a_palette_is_its_colours_and_not_their_numbers(tmp_path: Path) -> None:
         np.testing.assert_array_equal(values, expected)
 
 
-def test_a_transparent_palette_gives_colours_and_their_alpha(tmp_path: Path) -> None:
+def test_a_transparent_palette_gives_colors_and_their_alpha(tmp_path: Path) -> None:
     image = Image.fromarray(np.array([[0, 1]], np.uint8)).convert("P")
     image.putpalette([250, 0, 0, 0, 240, 0])
     picture = read_input(saved(tmp_path, image, transparency=0))
@@ -79,7 +79,7 @@ def test_a_transparent_palette_in_a_tiff_of_mode_pa_never_shows_its_indices(
 
 
 @pytest.mark.parametrize("name", ["in.png", "in.tif", "in.webp"])
-def test_alpha_is_read_beside_the_colours(tmp_path: Path, name: str) -> None:
+def test_alpha_is_read_beside_the_colors(tmp_path: Path, name: str) -> None:
     pixels = np.array([[[10, 20, 30, 255], [200, 0, 0, 0], [0, 100, 200, 128]]], np.uint8)
     options = {"lossless": True, "exact": True} if name == "in.webp" else {}
     picture = read_input(saved(tmp_path, Image.fromarray(pixels), name, **options))
@@ -93,7 +93,7 @@ def test_an_alpha_that_is_opaque_everywhere_is_none(tmp_path: Path) -> None:
     assert read_input(saved(tmp_path, Image.fromarray(pixels))).alpha is None
 
 
-def test_transparent_grey_stays_grey(tmp_path: Path) -> None:
+def test_transparent_gray_stays_gray(tmp_path: Path) -> None:
     pixels = np.array([[[40, 255], [40, 0], [100, 51]]], np.uint8)
     picture = read_input(saved(tmp_path, Image.fromarray(pixels, "LA")))
     assert picture.alpha is not None
@@ -248,56 +248,6 @@ def test_a_header_says_how_many_bits_of_a_color_will_be_read(
     if pages == 1:
         expected = values[0] if orientation == 1 else np.rot90(values[0], -1)
         np.testing.assert_array_equal(picture.values, expected)
-
-
-# ---- grids -------------------------------------------------------------------------------------
-
-
-def test_a_grid_is_read_from_text_and_from_npy(tmp_path: Path) -> None:
-    (tmp_path / "a.csv").write_text("1,2.5\n-3,4e2\n")
-    (tmp_path / "a.txt").write_text("# numbers\n1 2.5\n\n-3   4e2 # more\n")
-    np.save(tmp_path / "a.npy", [[1.0, 2.5], [-3.0, 400.0]])
-    for suffix in ("csv", "txt", "npy"):
-        picture = read_input(f"{tmp_path}/a.{suffix}")
-        np.testing.assert_array_equal(picture.values[..., 0], [[1, 2.5], [-3, 400]])
-        assert (picture.depth, picture.notes) == (None, ())
-
-
-@pytest.mark.parametrize("dtype", ["u1", "<i2", ">f4", "<f8", "?"])
-@pytest.mark.parametrize("shape", [(2, 3), (2, 3, 1), (2, 3, 5)])
-def test_an_npy_keeps_its_type_and_its_channels(
-    tmp_path: Path, dtype: str, shape: tuple[int, ...]
-) -> None:
-    array = noise(*shape).astype(dtype)
-    np.save(tmp_path / "a.npy", array)
-    values = read_input(f"{tmp_path}/a.npy").values
-    np.testing.assert_array_equal(values, np.atleast_3d(array))
-    assert values.dtype == array.dtype.newbyteorder("=")
-
-
-@pytest.mark.parametrize("shape", [(), (3,), (1, 2, 3, 4), (0, 3)])
-def test_a_grid_has_two_or_three_axes(tmp_path: Path, shape: tuple[int, ...]) -> None:
-    np.save(tmp_path / "a.npy", np.zeros(shape))
-    with pytest.raises(GridError):
-        read_input(f"{tmp_path}/a.npy")
-
-
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [
-        ("", "no numbers"),
-        ("1,2\n3\n", "line 2 has 1 numbers, the first row has 2"),
-        ("1,two\n", "line 1: 'two' is not a number"),
-        ("1,nan\n", "line 1: 'nan' is not a number"),
-        ("1,0x10\n", "line 1"),
-        ("1,1_000\n", "line 1"),
-        ("1,1e999\n", "too large"),
-    ],
-)
-def test_a_bad_grid_is_refused_by_line_and_word(tmp_path: Path, content: str, words: str) -> None:
-    (tmp_path / "a.csv").write_text(content)
-    with pytest.raises(GridError, match=words):
-        read_input(f"{tmp_path}/a.csv")
 
 
 @pytest.mark.parametrize("kind", [np.int8, np.int16, np.int32, np.uint32])
