@@ -1,7 +1,8 @@
 """Every command of `commands.toml` prints, writes and exits with what `expected/` holds.
 
 The set goes through the command line alone, so that it outlives any change inside the package. The
-README's blocks of commands and every help are no part of it: `tests/test_readme.py` compares them.
+README's blocks of commands and the help of every command are no part of it: `tests/test_readme.py`
+and `tests/cli/test_help.py` compare them.
 After a deliberate change, `python tests/golden/record.py` records again.
 """
 
