@@ -15,10 +15,11 @@ import numpy as np
 from PIL import Image
 
 from convcli.arithmetic.values import Pair
+from convcli.engine.arrays import Array
 from convcli.errors import LimitError
 from convcli.files import atomic_write, check_output, make_folder
 from convcli.pictures.canvas import Box, Canvas, Raster, text_width
-from convcli.pictures.panels import Values, draw_cell
+from convcli.pictures.panels import draw_cell
 from convcli.pictures.scene import Frame, Scene
 from convcli.pictures.theme import CELL, GAP, LIGHT, LINE, MARGIN, TEXT, TITLE, Theme
 
@@ -177,7 +178,7 @@ def save_animation(
     stream.write(encoded.getvalue())
 
 
-def choose_palette(pictures: Iterable[Image.Image], theme: Theme) -> Values:
+def choose_palette(pictures: Iterable[Image.Image], theme: Theme) -> Array:
     """Return one palette for all frames, (n, 3): the theme's colors, then the most frequent."""
     counts: Counter[tuple[int, ...]] = Counter()
     for picture in pictures:
@@ -189,7 +190,7 @@ def choose_palette(pictures: Iterable[Image.Image], theme: Theme) -> Values:
     return np.array(list(colors)[:MAX_COLORS], np.uint8)
 
 
-def to_palette(picture: Image.Image, palette: Values) -> Image.Image:
+def to_palette(picture: Image.Image, palette: Array) -> Image.Image:
     """Map each pixel of an RGB picture to the nearest color of a palette, (n, 3)."""
     pixels = np.asarray(picture).astype(np.int64)
     codes = (pixels[..., 0] << 16) + (pixels[..., 1] << 8) + pixels[..., 2]

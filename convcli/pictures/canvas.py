@@ -9,9 +9,9 @@ from html import escape
 from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from convcli.engine.arrays import Array
 from convcli.pictures.theme import Color
 
 Box: TypeAlias = tuple[float, float, float, float]  # left, top, width, height
@@ -55,7 +55,7 @@ class Raster:
         """Write text, centered both ways."""
         self._draw.text(center, replace_unprintable(text), color, _font(size), anchor="mm")
 
-    def picture(self, box: Box, pixels: NDArray[Any]) -> None:
+    def picture(self, box: Box, pixels: Array) -> None:
         """Scale (h, w) or (h, w, 3) pixels of 8 bits into a box; enlarged ones stay sharp."""
         left, top, right, bottom = _corners(box)
         self.image.paste(_scale(pixels, (right - left + 1, bottom - top + 1)), (left, top))
@@ -91,7 +91,7 @@ class Vector:
             f'text-anchor="middle" dominant-baseline="central">{content}</text>'
         )
 
-    def picture(self, box: Box, pixels: NDArray[Any]) -> None:
+    def picture(self, box: Box, pixels: Array) -> None:
         """Scale pixels into a box."""
         encoded = io.BytesIO()
         _scale(pixels, (round(box[2]), round(box[3]))).save(encoded, "PNG")
@@ -127,7 +127,7 @@ def _font(size: int) -> Any:
     return ImageFont.load_default(size)
 
 
-def _scale(pixels: NDArray[Any], size: tuple[int, int]) -> Image.Image:
+def _scale(pixels: Array, size: tuple[int, int]) -> Image.Image:
     """Scale pixels to (width, height)."""
     image = Image.fromarray(np.ascontiguousarray(pixels)).convert("RGB")
     is_enlarged = size[0] >= image.width and size[1] >= image.height

@@ -8,13 +8,14 @@ import numpy as np
 
 from convcli.arithmetic.layers import Layer
 from convcli.arithmetic.values import Pair, format_padding, format_size
+from convcli.engine.arrays import Array
 from convcli.engine.filter2d import filter2d
 from convcli.engine.gradients import conv_transpose2d
 from convcli.engine.padding import pad2d
 from convcli.engine.pooling import avg_pool2d, max_pool2d
 from convcli.errors import LimitError
 from convcli.kernels import Kernel
-from convcli.pictures.scene import Numbers, Scene, Values, input_cells, make_scene, padded_size
+from convcli.pictures.scene import Numbers, Scene, input_cells, make_scene, padded_size
 
 MAX_SIDE_CELLS = 64  # cells along a side of the padded input
 
@@ -26,7 +27,7 @@ def size_scene(layer: Layer, size: Pair, max_frames: int) -> Scene:
 
 
 def numbers_scene(
-    layer: Layer, plane: Values, kernel: Kernel | None, *, flip: bool, max_frames: int
+    layer: Layer, plane: Array, kernel: Kernel | None, *, flip: bool, max_frames: int
 ) -> Scene:
     """Return the scene of a layer over an input, with its numbers.
 
@@ -93,7 +94,7 @@ def _title(layer: Layer, size: Pair) -> str:
     )
 
 
-def _kernel_numbers(plane: Values, layer: Layer, weights: Values, bias: float) -> Numbers:
+def _kernel_numbers(plane: Array, layer: Layer, weights: Array, bias: float) -> Numbers:
     """The numbers of a convolution, or of a transposed one."""
     if layer.op == "tconv":
         results = conv_transpose2d(
@@ -109,7 +110,7 @@ def _kernel_numbers(plane: Values, layer: Layer, weights: Values, bias: float) -
     return Numbers(pad2d(plane, sides, layer.mode), results, weights, bias)
 
 
-def _pool_numbers(plane: Values, layer: Layer) -> Numbers:
+def _pool_numbers(plane: Array, layer: Layer) -> Numbers:
     """The numbers of a pool; cells that an average does not count are NaN."""
     is_max = layer.op == "maxpool"
     pool = max_pool2d if is_max else partial(avg_pool2d, count_include_pad=layer.count_padding)
@@ -128,7 +129,7 @@ def _pool_numbers(plane: Values, layer: Layer) -> Numbers:
     return Numbers(padded, results)
 
 
-def _spread(plane: Values, layer: Layer, fill: float) -> Values:
+def _spread(plane: Array, layer: Layer, fill: float) -> Array:
     """The padded input: (H, W) in the cells of the input, `fill` in all others."""
     axes = layer.window.axes((plane.shape[0], plane.shape[1]))
     padded = np.full([padded_size(axis) for axis in axes], fill)

@@ -6,12 +6,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from convcli.engine.arrays import Array
 from convcli.pictures.canvas import Box, Canvas, text_width
+from convcli.pictures.text import format_cell
 from convcli.pictures.theme import (
     CELL,
     LINE,
@@ -20,13 +20,11 @@ from convcli.pictures.theme import (
     TITLE,
     Color,
     Theme,
-    diverging_color,
     gray_color,
+    heat_colors,
     ink_for,
     to_gray_levels,
 )
-
-Values = NDArray[Any]
 
 MAX_NUMBERED_CELLS = 32  # a side of a grid whose cells show their numbers
 MAX_NUMBERED_WEIGHTS = 7  # a side of a kernel whose cells do: its numbers are longer
@@ -118,7 +116,7 @@ class Mosaic(Panel):
         Pictures in a row; 0 for as many as there are rows.
     """
 
-    planes: Sequence[Values] = ()
+    planes: Sequence[Array] = ()
     in_a_row: int = 0
 
     @property
@@ -171,7 +169,7 @@ def draw_cell(
 
 
 def make_map_panel(
-    title: str, values: Values, *, black: float | None = None, white: float | None = None
+    title: str, values: Array, *, black: float | None = None, white: float | None = None
 ) -> Panel:
     """Return the panel of a feature map: a small grid with its numbers, or a picture.
 
@@ -199,7 +197,7 @@ def make_map_panel(
     return Mosaic(title, captions, [levels[:, :, channel] for channel in range(shown)])
 
 
-def make_kernel_panel(title: str, matrix: Values, theme: Theme) -> Panel:
+def make_kernel_panel(title: str, matrix: Array, theme: Theme) -> Panel:
     """Return the panel of a kernel: a heat map, zero neutral; small kernels with their numbers.
 
     Parameters
@@ -221,26 +219,8 @@ def make_kernel_panel(title: str, matrix: Values, theme: Theme) -> Panel:
     return Mosaic(title, captions, tiles, in_a_row)
 
 
-def heat_colors(plane: Values, largest: float, theme: Theme) -> list[list[Color]]:
-    """Map weights, (kh, kw), to rows of colors; `-largest` and `largest` are the ends."""
-    return [[diverging_color(theme, weight, largest) for weight in row] for row in plane.tolist()]
-
-
-def _format_cells(plane: Values) -> list[list[str]]:
+def _format_cells(plane: Array) -> list[list[str]]:
     return [[format_cell(float(value)) for value in row] for row in plane]
-
-
-def format_cell(value: float) -> str:
-    """Format one number for a cell, with four or five digits where it is not whole.
-
-    >>> format_cell(3.0), format_cell(0.0625), format_cell(-1234567.0)
-    ('3', '0.0625', '-1.2346e+06')
-    """
-    if not math.isfinite(value):
-        return f"{value:g}"
-    if value == int(value) and abs(value) < 100_000:
-        return f"{int(value)}"
-    return f"{value:.{5 if abs(value) >= 1 else 4}g}"
 
 
 def _format_shape(shape: Sequence[int]) -> str:

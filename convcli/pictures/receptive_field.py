@@ -10,13 +10,14 @@ from convcli.arithmetic.graph import INPUT, Region, backtrace
 from convcli.arithmetic.intervals import Interval
 from convcli.arithmetic.network import Walk
 from convcli.arithmetic.values import Pair
+from convcli.engine.arrays import Array
 from convcli.errors import ArgumentError
 from convcli.files import atomic_write, check_output
 from convcli.images.color import resize
 from convcli.images.quantize import quantize
 from convcli.images.read import read_input
 from convcli.pictures.canvas import Box, Canvas
-from convcli.pictures.panels import Panel, Values
+from convcli.pictures.panels import Panel
 from convcli.pictures.sheet import render
 from convcli.pictures.theme import LIGHT, Theme, mix
 
@@ -42,7 +43,7 @@ class ReceptiveFieldPanel(Panel):
 
     extent: Pair = (1, 1)
     region: Region = (None, None)
-    picture: Values | None = None
+    picture: Array | None = None
 
     @property
     def scale(self) -> float:
@@ -165,7 +166,7 @@ def draw_receptive_field(
     maps: Sequence[tuple[str, Pair, Region]],
     suffix: str,
     *,
-    picture: Values | None = None,
+    picture: Array | None = None,
     theme: Theme = LIGHT,
 ) -> bytes:
     """Draw the regions that one output depends on, the input's first.
@@ -196,7 +197,7 @@ def draw_receptive_field(
     return render([panels[start : start + PANELS_PER_ROW] for start in starts], suffix, theme)
 
 
-def _read_pixels(path: str, size: Pair) -> Values:
+def _read_pixels(path: str, size: Pair) -> Array:
     """Read a picture as (h, w) or (h, w, 3) of uint8, resized to (height, width)."""
     picture = read_input(path)
     values = resize(picture.values, size)

@@ -6,16 +6,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from convcli.arithmetic.geometry import Axis, Window
 from convcli.arithmetic.values import Pair
-from convcli.pictures.panels import format_cell
-
-Values: TypeAlias = NDArray[Any]
+from convcli.engine.arrays import Array
+from convcli.pictures.text import format_cell
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +81,9 @@ class Numbers:
         Added to every sum.
     """
 
-    padded: Values
-    results: Values
-    kernel: Values | None = None
+    padded: Array
+    results: Array
+    kernel: Array | None = None
     bias: float = 0.0
 
 

@@ -9,13 +9,14 @@ from itertools import zip_longest
 
 import numpy as np
 
+from convcli.engine.arrays import Array
 from convcli.errors import LimitError
 from convcli.pictures.canvas import Canvas, Raster, Vector
-from convcli.pictures.panels import Panel, Values, make_kernel_panel, make_map_panel
+from convcli.pictures.panels import Panel, make_kernel_panel, make_map_panel
 from convcli.pictures.theme import GAP, LIGHT, MARGIN, Theme
 
 # The title of a stage, its map (H, W, C), and the weights that it was filtered with.
-Stage = tuple[str, Values, Values | None]
+Stage = tuple[str, Array, Array | None]
 
 MAX_SHEET_PIXELS = 64_000_000
 
@@ -68,7 +69,7 @@ def render(rows: Sequence[Sequence[Panel]], suffix: str, theme: Theme = LIGHT) -
 
 def draw_apply_figure(
     name: str,
-    values: Values,
+    values: Array,
     branches: Sequence[Sequence[Stage]],
     *,
     white: float | None,
@@ -105,7 +106,7 @@ def draw_apply_figure(
 
 
 def _stage_panels(
-    title: str, values: Values, weights: Values | None, white: float | None, theme: Theme
+    title: str, values: Array, weights: Array | None, white: float | None, theme: Theme
 ) -> list[Panel]:
     if weights is None:
         return [_scaled_map_panel(title, values, white)]
@@ -115,7 +116,7 @@ def _stage_panels(
     ]
 
 
-def _scaled_map_panel(title: str, values: Values, white: float | None) -> Panel:
+def _scaled_map_panel(title: str, values: Array, white: float | None) -> Panel:
     """A map on the input's own scale where it fits, else from its smallest to its largest value."""
     fits = white is not None and values.min() >= 0 and values.max() <= white
     return make_map_panel(

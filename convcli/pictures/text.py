@@ -1,19 +1,22 @@
-"""Text output: matrices side by side, explanations, and previews in colors of the terminal."""
+"""Numbers as text, matrices side by side, explanations, and previews in the terminal."""
 
 from __future__ import annotations
 
+import math
 import os
 import textwrap
 from collections.abc import Sequence
 from itertools import zip_longest
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 
-from convcli.engine.explain import Explanation
-from convcli.pictures.panels import Values, format_cell, heat_colors
-from convcli.pictures.theme import LIGHT, Color, ink_for
+from convcli.engine.arrays import Array
+from convcli.pictures.theme import LIGHT, Color, heat_colors, ink_for
+
+if TYPE_CHECKING:
+    from convcli.engine.explain import Explanation
 
 HALF_BLOCK = "▀"  # the foreground is the upper pixel, the background the lower one
 RESET = "\x1b[0m"
@@ -28,7 +31,20 @@ def format_number(value: float) -> str:
     return f"{value + 0.0:.6g}"
 
 
-def format_rows(matrix: Values, in_brackets: Values | None = None) -> list[str]:
+def format_cell(value: float) -> str:
+    """Format one number for a cell, with four or five digits where it is not whole.
+
+    >>> format_cell(3.0), format_cell(0.0625), format_cell(-1234567.0)
+    ('3', '0.0625', '-1.2346e+06')
+    """
+    if not math.isfinite(value):
+        return f"{value:g}"
+    if value == int(value) and abs(value) < 100_000:
+        return f"{int(value)}"
+    return f"{value:.{5 if abs(value) >= 1 else 4}g}"
+
+
+def format_rows(matrix: Array, in_brackets: Array | None = None) -> list[str]:
     """Format the rows of a matrix, its columns flush right.
 
     Parameters
@@ -135,7 +151,7 @@ def _format_products(
     return "\n\n".join([head, *planes, total])
 
 
-def format_matrices(columns: Values, weights: Values, product: Values) -> str:
+def format_matrices(columns: Array, weights: Array, product: Array) -> str:
     """Format the product of im2col: flattened kernels, the columns matrix, and their product."""
     named = (("W", weights), ("columns", columns), ("Y", product))
     blocks = [
@@ -161,7 +177,7 @@ def has_colors(stream: Any) -> bool:
     return bool(stream is not None and stream.isatty() and wanted)
 
 
-def render_preview(pictures: list[Values], columns: int, *, true_color: bool) -> str:
+def render_preview(pictures: list[Array], columns: int, *, true_color: bool) -> str:
     """Render pictures beside each other as half blocks, to fit a terminal.
 
     Parameters
@@ -184,7 +200,7 @@ def render_preview(pictures: list[Values], columns: int, *, true_color: bool) ->
     return "\n".join("  ".join(row) for row in zip(*blocks, strict=True))
 
 
-def render_half_blocks(pixels: Values, *, true_color: bool) -> list[str]:
+def render_half_blocks(pixels: Array, *, true_color: bool) -> list[str]:
     """Render pixels, (h, w, 3) with h even, as lines of half blocks."""
     lines = []
     for upper, lower in zip(pixels[::2].tolist(), pixels[1::2].tolist(), strict=True):
@@ -196,7 +212,7 @@ def render_half_blocks(pixels: Values, *, true_color: bool) -> list[str]:
     return lines
 
 
-def render_kernel(matrix: Values, *, true_color: bool) -> str:
+def render_kernel(matrix: Array, *, true_color: bool) -> str:
     """Render a kernel of two axes as colored cells with its numbers, zero neutral."""
     colors = heat_colors(matrix, float(np.abs(matrix).max()), LIGHT)
     texts = [[format_cell(float(weight)) for weight in row] for row in matrix]
@@ -211,7 +227,7 @@ def render_kernel(matrix: Values, *, true_color: bool) -> str:
     return "\n".join(lines)
 
 
-def _fit(pixels: Values, max_width: int) -> Values:
+def _fit(pixels: Array, max_width: int) -> Array:
     """Resize pixels to (h, w, 3), no wider than so many columns, with an even height."""
     image = Image.fromarray(np.ascontiguousarray(pixels)).convert("RGB")
     width = min(max_width, max(image.width, MIN_PREVIEW_COLUMNS))

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
+
+from convcli.engine.arrays import Array
 
 Color: TypeAlias = tuple[int, int, int]
 
@@ -102,6 +103,11 @@ def diverging_color(theme: Theme, value: float, largest: float) -> Color:
     return mix(theme.zero, end, min(abs(value) / largest, 1.0))
 
 
+def heat_colors(plane: Array, largest: float, theme: Theme) -> list[list[Color]]:
+    """Map weights, (kh, kw), to rows of colors; `-largest` and `largest` are the ends."""
+    return [[diverging_color(theme, weight, largest) for weight in row] for row in plane.tolist()]
+
+
 def gray_color(value: float, black: float, white: float) -> Color:
     """The gray of a value on a scale."""
     share = 0.5 if white <= black else min(max((value - black) / (white - black), 0.0), 1.0)
@@ -130,7 +136,7 @@ def luminance(color: Color) -> float:
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
-def to_gray_levels(values: NDArray[np.float64], black: float, white: float) -> NDArray[np.uint8]:
+def to_gray_levels(values: Array, black: float, white: float) -> Array:
     """Values as gray levels, `black` at 0 and `white` at 255; mid-gray where both are equal."""
     if white <= black:
         return np.full(values.shape, 128, np.uint8)

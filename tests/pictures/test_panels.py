@@ -24,12 +24,12 @@ from convcli.pictures.panels import (
     CellGrid,
     Mosaic,
     Panel,
-    format_cell,
     make_kernel_panel,
     make_map_panel,
 )
 from convcli.pictures.receptive_field import draw_receptive_field
 from convcli.pictures.sheet import draw_apply_figure, render, sheet_size
+from convcli.pictures.text import format_cell
 from convcli.pictures.theme import CELL, DARK, LIGHT, TEXT, THEMES, Theme
 
 themes = pytest.mark.parametrize("theme", THEMES.values(), ids=THEMES)
