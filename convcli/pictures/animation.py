@@ -33,17 +33,23 @@ MAX_COLORS = 256  # of a palette
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """How an animation looks.
+    """How an animation looks and plays.
 
     Parameters
     ----------
     theme : Theme
     cell : int
         The side of a cell in pixels; cells are larger where their numbers need it.
+    fps : float
+        Frames a second.
+    loop : int
+        How often it plays; 0 is forever.
     """
 
     theme: Theme = LIGHT
     cell: int = CELL
+    fps: float = 2.0
+    loop: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +74,7 @@ class Layout:
 
 
 def write_animation(
-    path: str,
-    scene: Scene,
-    style: Style,
-    *,
-    fps: float,
-    loop: int,
-    force: bool = False,
-    inputs: Sequence[str] = (),
+    path: str, scene: Scene, style: Style, *, force: bool = False, inputs: Sequence[str] = ()
 ) -> None:
     """Write a scene as a GIF or an animated PNG, by the suffix of the path.
 
@@ -85,8 +84,6 @@ def write_animation(
         Ends in a key of `FORMATS`.
     scene : Scene
     style : Style
-    fps, loop
-        As in `save_animation`.
     force : bool
         Replace an existing file.
     inputs : sequence of str
@@ -100,8 +97,7 @@ def write_animation(
     check_pixels(scene, style)
     check_output(path, force=force, inputs=inputs)
     with atomic_write(path) as stream:
-        file_format = FORMATS[Path(path).suffix.lower()]
-        save_animation(stream, scene, style, file_format, fps=fps, loop=loop)
+        save_animation(stream, scene, style, FORMATS[Path(path).suffix.lower()])
 
 
 def write_frames(folder: str, scene: Scene, style: Style, *, force: bool = False) -> None:
@@ -139,29 +135,15 @@ def check_pixels(scene: Scene, style: Style) -> None:
         )
 
 
-def save_animation(
-    stream: BinaryIO, scene: Scene, style: Style, file_format: str, *, fps: float, loop: int
-) -> None:
-    """Write a scene to a stream as a GIF or an animated PNG; each frame is drawn once.
-
-    Parameters
-    ----------
-    stream : binary file
-    scene : Scene
-    style : Style
-    file_format : {"GIF", "PNG"}
-    fps : float
-        Frames a second.
-    loop : int
-        How often it plays; 0 is forever.
-    """
-    options: dict[str, Any] = {"duration": max(round(1000 / fps), MIN_FRAME_MS)}
+def save_animation(stream: BinaryIO, scene: Scene, style: Style, file_format: str) -> None:
+    """Write a scene to a stream as a "GIF" or an animated "PNG"; each frame is drawn once."""
+    options: dict[str, Any] = {"duration": max(round(1000 / style.fps), MIN_FRAME_MS)}
     if file_format == "PNG":
-        options["loop"] = loop
+        options["loop"] = style.loop
     else:
         options["disposal"] = 1
-        if loop != 1:  # a GIF counts what follows the first play
-            options["loop"] = max(loop - 1, 0)
+        if style.loop != 1:  # a GIF counts what follows the first play
+            options["loop"] = max(style.loop - 1, 0)
     layout = make_layout(scene, style)
     draw = partial(draw_frame, scene, layout=layout, theme=style.theme)
     count = len(scene.frames)

@@ -162,7 +162,7 @@ def test_words_are_broken_between_words_into_lines_that_fit(words: list[str]) ->
 
 def saved(scene: Scene, kind: str, *, fps: float = 2, loop: int = 0) -> Image.Image:
     held = io.BytesIO()
-    save_animation(held, scene, Style(), kind, fps=fps, loop=loop)
+    save_animation(held, scene, Style(fps=fps, loop=loop), kind)
     held.seek(0)
     return Image.open(held)
 

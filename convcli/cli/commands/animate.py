@@ -132,19 +132,13 @@ def animate(**values: Any) -> None:
     """
     options = AnimateOptions(**values)
     _check(options)
-    scene, style = _make_scene(options), Style(THEMES[options.theme], options.cell)
+    scene = _make_scene(options)
+    style = Style(THEMES[options.theme], options.cell, options.fps, options.loop)
     if options.output is None:
         write_frames(options.folder or "", scene, style, force=options.force)
-        return
-    write_animation(
-        options.output,
-        scene,
-        style,
-        fps=options.fps,
-        loop=options.loop,
-        force=options.force,
-        inputs=[] if options.source is None else [options.source],
-    )
+    else:
+        inputs = [] if options.source is None else [options.source]
+        write_animation(options.output, scene, style, force=options.force, inputs=inputs)
 
 
 def _check(options: AnimateOptions) -> None:
