@@ -28,14 +28,6 @@ LOOP_S = 60e-9  # in nested loops of Python
 NARROW = 8  # columns that each product of matrices takes longer, whatever its width
 
 
-def filter_s(
-    outputs: int, itemsize: int, *, products: float = 0, passes: float = 0, ffts: float = 0
-) -> float:
-    """What a filter costs that takes so many products, passes and FFTs for each output value."""
-    rate = NARROW_PRODUCT_S * products + PASS_S * passes + FFT_S * ffts
-    return outputs * itemsize * rate
-
-
 class LayerSize(NamedTuple):
     """The sizes that the cost of a layer depends on.
 

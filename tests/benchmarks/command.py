@@ -30,6 +30,9 @@ def options() -> argparse.ArgumentParser:
     parser.add_argument("--only", metavar="PATTERN", default="", help="a regular expression")
     parser.add_argument("--threads", type=int, default=2, metavar="N", help="default: 2")
     parser.add_argument("--runs", type=int, metavar="N", help="at least; default: 5, quick 3")
+    parser.add_argument(
+        "--planner", action="store_true", help="run all candidates, and hold the picks to the best"
+    )
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="a list of objects")
     form.add_argument("--markdown", action="store_true", help="a table for a README")
@@ -42,6 +45,10 @@ def options() -> argparse.ArgumentParser:
 def main() -> int:
     """Measure all rows that are asked for, and print them: 1 if a check failed."""
     told = options().parse_args()
+    if told.planner:
+        from benchmarks.planner import show_picks
+
+        return show_picks()
     profile = QUICK if told.quick else FULL
     effort = Effort(told.runs or profile.runs, profile.seconds)
     rows = all_rows(profile, told.only)

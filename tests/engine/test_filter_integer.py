@@ -211,7 +211,7 @@ def test_few_pieces_of_memory_are_enough() -> None:
     scratch = Scratch()
     program.run(np.ones(2000, np.int32), scratch)
     assert len(program.steps) == 10
-    assert len(vars(scratch)["_held"]) <= 3
+    assert len(vars(scratch)["_buffers"]) <= 3
 
 
 # ---- whole numbers -----------------------------------------------------------------------------

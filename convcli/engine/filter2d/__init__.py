@@ -17,13 +17,12 @@ from convcli.arithmetic.values import PaddingLike
 from convcli.engine.arrays import Array, as_numbers, sum_dtype
 from convcli.engine.filter2d.plan import (
     METHODS,
-    Choice,
     FilterPlan,
     check_method,
     choose_method,
     plan_filter,
 )
-from convcli.engine.filter2d.problem import FilterSettings
+from convcli.engine.filter2d.problem import Choice, FilterSettings
 from convcli.errors import ArgumentError
 
 __all__ = [

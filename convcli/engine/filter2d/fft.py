@@ -17,7 +17,14 @@ import numpy as np
 
 from convcli.arithmetic.values import Pair
 from convcli.engine.arrays import Array
-from convcli.engine.filter2d.problem import Algorithm, BandFilter, FilterProblem
+from convcli.engine.filter2d.problem import (
+    Algorithm,
+    BandFilter,
+    Candidate,
+    Choice,
+    FilterProblem,
+    estimate_s,
+)
 from convcli.engine.scratch import Scratch, split_range
 
 TILE = (256, 1024)  # rows and values: larger ones leave the cache, smaller ones overlap more
@@ -27,6 +34,16 @@ MAX_INTERLEAVED_REACH = 300  # values: a kernel that reaches further transforms 
 # directions are scaled down, and the kernel's spectrum is scaled up.
 FORWARD: Final = "forward"
 BACKWARD: Final = "backward"
+
+
+def fft_candidate(problem: FilterProblem) -> Candidate:
+    """What three transforms of a tile cost; its clean part alone counts."""
+    (rows, values), step = tile_lengths(problem)
+    high, wide = problem.extent
+    clean = (rows - high + 1) * (values - (wide - 1) * step) / (rows * values)
+    cost_s = estimate_s(problem, ffts=prod(problem.window.stride) / clean)
+    choice = Choice("fft", f"{problem.taps} taps cost more than three transforms")
+    return Candidate(choice, cost_s, lambda: fft_algorithm(problem))
 
 
 def fft_algorithm(problem: FilterProblem) -> Algorithm:

@@ -23,18 +23,40 @@ band, its channels interleaved, so that the tap to the right is C values further
 
 from __future__ import annotations
 
+from math import prod
 from typing import NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from convcli.engine.arrays import Array
-from convcli.engine.filter2d.problem import Algorithm, BandFilter, FilterProblem, band_rows
+from convcli.engine.filter2d.problem import (
+    Algorithm,
+    BandFilter,
+    Candidate,
+    Choice,
+    FilterProblem,
+    band_rows,
+    estimate_s,
+)
 from convcli.engine.im2col import tap_index
 from convcli.engine.scratch import MAX_COLUMNS_BYTES, Scratch, split_range
 
 BAND_BYTES = 6_000_000  # large enough to let another thread work meanwhile, small enough to cache
 COPIES = 8  # of a band: columns, products and sums
+
+
+def im2col_candidate(problem: FilterProblem) -> Candidate:
+    """What one product of matrices costs, and the copies for its columns."""
+    choice = Choice("im2col", f"{problem.taps} taps, in bands")
+    if not problem.is_dense:
+        passes = prod(problem.window.stride) + 2 * problem.taps
+        cost_s = estimate_s(problem, products=problem.taps, passes=passes)
+        return Candidate(choice, cost_s, lambda: tap_im2col_algorithm(problem))
+    unrolled, shifts, stacked = banded_layout(problem.window.kernel)
+    products = shifts * (stacked - 1 + problem.window.kernel[0]) * unrolled
+    cost_s = estimate_s(problem, products=products, passes=unrolled + shifts)
+    return Candidate(choice, cost_s, lambda: banded_im2col_algorithm(problem))
 
 
 def tap_im2col_algorithm(problem: FilterProblem) -> Algorithm:
@@ -45,25 +67,28 @@ def tap_im2col_algorithm(problem: FilterProblem) -> Algorithm:
     taps = np.argwhere(problem.kernel)
     weights = problem.kernel[tuple(taps.T)].astype(problem.sums)
     window = problem.window
+    # Where a stride takes the pixels of a row apart, each channel is copied by itself: the runs of
+    # interleaved channels would be too short.
+    axes = (0, 1, 2) if window.stride[1] > 1 else (1, 2, 0)  # of (C, oh, ow)
 
     def make_filter() -> BandFilter:
         scratch = Scratch()
 
         def correlate(band: Array) -> Array:
             size = window.output((band.shape[0], band.shape[1]))
-            length = size[0] * size[1] * problem.channels
+            shape = [(problem.channels, *size)[axis] for axis in axes]
+            length = prod(shape)
             sums = scratch("sums", (length,), problem.sums)
             sums[:] = 0
             planes = band.transpose(2, 0, 1)  # (C, rows, columns)
             count = max(MAX_COLUMNS_BYTES // max(sums.nbytes, 1), 1)
-            shape = min(count, len(taps)), *size, problem.channels
-            columns = scratch("columns", shape, problem.sums)
+            columns = scratch("columns", (min(count, len(taps)), *shape), problem.sums)
             for group in split_range(len(taps), count):
                 for row, (u, v) in zip(columns, taps[group], strict=False):
-                    row[...] = planes[tap_index(u, v, window, size)].transpose(1, 2, 0)
-                matrix = columns[: len(taps[group])].reshape(-1, length)  # (taps, oh·ow·C)
+                    row[...] = planes[tap_index(u, v, window, size)].transpose(axes)
+                matrix = columns[: len(taps[group])].reshape(-1, length)  # (taps, C·oh·ow)
                 sums += weights[group] @ matrix
-            return sums.reshape(*size, problem.channels)
+            return np.moveaxis(sums.reshape(shape), axes.index(0), 2)
 
         return correlate
 

@@ -22,12 +22,16 @@ from convcli.engine.filter2d.problem import (
     Algorithm,
     BandFilter,
     BandWriter,
+    Candidate,
+    Choice,
     FilterProblem,
     band_rows,
+    estimate_s,
 )
 from convcli.engine.scratch import Scratch
 
 BAND_VALUES = 1_200_000
+PREFERENCE = 0.5  # exact sums may take twice as long as rounded ones
 MAX_DENOMINATOR = 12  # how many units the smallest weight may be: 3 in Kirsch's masks
 MAX_WEIGHT = (1 << 15) - 1
 TOLERANCE = 1e-15  # relative: what a double may be off a multiple of the unit
@@ -79,18 +83,18 @@ def as_integer_kernel(kernel: Array) -> IntegerKernel | None:
     return None
 
 
-def sum_bounds(weights: Array, dtype: np.dtype[Any]) -> tuple[int, int]:
-    """The least and the largest sum that pixels of an integer type, and zeros, can have.
+def sum_bounds(weights: Array, dtype: np.dtype[Any]) -> tuple[float, float]:
+    """The least and the largest sum that pixels of an integer type can have: of integers, exact.
 
     >>> sum_bounds(np.array([[-1, 0, 2]]), np.dtype(np.uint8))
     (-255, 510)
     """
     lowest, highest = (0, 1) if dtype.kind == "b" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
-    positive, negative = int(weights.clip(0).sum()), int(weights.clip(None, 0).sum())
+    positive, negative = weights.clip(0).sum().item(), weights.clip(None, 0).sum().item()
     return positive * lowest + negative * highest, positive * highest + negative * lowest
 
 
-def smallest_dtype(bounds: tuple[int, int]) -> np.dtype[Any] | None:
+def smallest_dtype(bounds: tuple[float, float]) -> np.dtype[Any] | None:
     """The smallest type of integers that holds all sums; intermediate results may wrap around.
 
     >>> smallest_dtype((0, 40_000)), smallest_dtype((-1, 40_000)), smallest_dtype((0, 1 << 40))
@@ -146,6 +150,21 @@ def plan_integer_sums(problem: FilterProblem) -> IntegerSums | None:
         return None
     program = build_program(weights, problem.size[1] * problem.channels, problem.channels)
     return IntegerSums(kernel, program, dtype, is_divided)
+
+
+def integer_candidate(problem: FilterProblem) -> Candidate | None:
+    """What additions cost; None where the sums are not of whole numbers."""
+    sums = plan_integer_sums(problem)
+    if sums is None:
+        return None
+    passes, taps = len(sums.program.steps), problem.taps
+    method = "separable" if sums.program.is_separable else "sums"
+    saved = f" instead of {taps} taps" if 0 < passes < taps else ""
+    choice = Choice(method, f"exact in {sums.dtype}: {passes} passes{saved}")
+    # A pass over integers, counted in passes over floats; scaling takes two of those.
+    size = sums.dtype.itemsize / problem.sums.itemsize
+    cost_s = estimate_s(problem, passes=(passes + 1) * size + 2 * (not sums.is_unscaled))
+    return Candidate(choice, cost_s, lambda: integer_algorithm(problem, sums), PREFERENCE)
 
 
 def integer_algorithm(problem: FilterProblem, sums: IntegerSums) -> Algorithm:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from math import prod
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -17,29 +16,19 @@ from numpy.typing import ArrayLike, DTypeLike
 from convcli.arithmetic.geometry import window
 from convcli.arithmetic.values import NO_PADDING, Sides
 from convcli.engine.arrays import Array, as_numbers, round_into
-from convcli.engine.conv2d.problem import choose_layer_method
-from convcli.engine.cost import LOOP_S, PASS_S, filter_s
-from convcli.engine.filter2d.fft import fft_algorithm, tile_lengths
-from convcli.engine.filter2d.im2col import (
-    banded_im2col_algorithm,
-    banded_layout,
-    tap_im2col_algorithm,
-)
-from convcli.engine.filter2d.integer import integer_algorithm, plan_integer_sums
+from convcli.engine.filter2d.fft import fft_candidate
+from convcli.engine.filter2d.im2col import im2col_candidate, tap_im2col_algorithm
+from convcli.engine.filter2d.integer import integer_candidate, sum_bounds
 from convcli.engine.filter2d.problem import (
     Algorithm,
+    Candidate,
+    Choice,
     FilterProblem,
     FilterSettings,
-    conv2d_algorithm,
-    naive_algorithm,
+    conv2d_candidate,
+    naive_candidate,
 )
-from convcli.engine.filter2d.separable import (
-    block_outputs,
-    factorize,
-    is_interleaved,
-    is_transposed,
-    separable_algorithm,
-)
+from convcli.engine.filter2d.separable import factorize, separable_candidate
 from convcli.engine.padding import PaddedImage, check_padding_mode
 from convcli.engine.scratch import Scratch, input_span, split_range
 from convcli.errors import ArgumentError, ShapeError
@@ -47,25 +36,8 @@ from convcli.parallel import get_threads, parallel_for
 
 METHODS = ("auto", "im2col", "separable", "fft", "naive")
 PICTURE = (3000, 4000)  # what `choose_method` plans for: 8 bits, three channels
-EXACT_PREFERENCE = 0.5  # exact sums may cost twice as much as rounded ones
 
 TakeBand: TypeAlias = Callable[[slice, Array], object]
-
-
-class Choice(NamedTuple):
-    """A method, and in a few words why it was chosen."""
-
-    method: str
-    reason: str
-
-
-class Candidate(NamedTuple):
-    """A way to compute a problem: what it costs, and how to make its algorithm."""
-
-    choice: Choice
-    cost_s: float
-    make_algorithm: Callable[[], Algorithm]
-    preference: float = 1.0  # the cost counts so much
 
 
 class FilterPlan(NamedTuple):
@@ -282,10 +254,10 @@ def plan_filter(
     algorithm = chosen.make_algorithm()
     fallback = None
     if problem.dtype.kind == "f" and algorithm.leaks_nonfinite:
-        is_layer = weights.ndim > 2
-        fallback = (
-            conv2d_algorithm(problem, "im2col") if is_layer else tap_im2col_algorithm(problem)
-        )
+        if weights.ndim > 2:
+            fallback = conv2d_candidate(problem, "im2col").make_algorithm()
+        else:
+            fallback = tap_im2col_algorithm(problem)
     axes = {2: image_shape[2:], 3: (), 4: weights.shape[:1]}[weights.ndim]
     return FilterPlan(
         (*output, *axes),
@@ -317,16 +289,12 @@ def _check_shapes(image: tuple[int, ...], weights: Array, groups: int) -> None:
 
 def _sum_bounds(problem: FilterProblem) -> tuple[float, float] | None:
     """The least and the largest sum of integers; None for floats, and far from what floats hold."""
-    dtype = problem.dtype
-    if dtype.kind == "f":
+    if problem.dtype.kind == "f":
         return None
-    kernel = problem.kernel
-    maps = kernel.reshape(len(kernel) if kernel.ndim == 4 else 1, -1)
-    lowest, highest = (0, 1) if dtype.kind == "b" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
+    maps = problem.kernel if problem.kernel.ndim == 4 else [problem.kernel]
     with np.errstate(over="ignore", invalid="ignore"):
-        positive, negative = maps.clip(0, None).sum(axis=1), maps.clip(None, 0).sum(axis=1)
-        least = float((positive * lowest + negative * highest).min()) + problem.bias
-        largest = float((positive * highest + negative * lowest).max()) + problem.bias
+        bounds = np.array([sum_bounds(weights, problem.dtype) for weights in maps]) + problem.bias
+    least, largest = float(bounds[:, 0].min()), float(bounds[:, 1].max())
     limit = float(np.finfo(np.float32).max)
     return (least, largest) if -limit < least and largest < limit else None
 
@@ -365,104 +333,28 @@ def choose_method(kernel: ArrayLike) -> Choice:
 def choose_candidate(problem: FilterProblem, method: str) -> Candidate:
     """The way to compute a problem; for `auto` the cheapest."""
     if problem.kernel.ndim > 2:
-        return _conv2d(problem, method)
+        return conv2d_candidate(problem, method)
     if method == "auto":
         return min(candidates(problem), key=lambda found: found.cost_s * found.preference)
-    make = {"im2col": _im2col, "separable": _separable, "fft": _fft, "naive": _naive}[method]
-    return make(problem)._replace(choice=Choice(method, "asked for"))
+    found = _CANDIDATES[method](problem)
+    return found._replace(choice=Choice(method, "asked for"))
 
 
 def candidates(problem: FilterProblem) -> list[Candidate]:
     """All ways to compute a problem with a kernel of two axes that `auto` chooses from."""
-    found = [_integer(problem)]
-    if min(problem.window.kernel) > 1 and factorize(problem.kernel) is not None:
-        found.append(_separable(problem))
-    return [*filter(None, found), _im2col(problem), _fft(problem)]
+    is_separable = min(problem.window.kernel) > 1 and factorize(problem.kernel) is not None
+    found = [
+        integer_candidate(problem),
+        separable_candidate(problem) if is_separable else None,
+        im2col_candidate(problem),
+        fft_candidate(problem),
+    ]
+    return [candidate for candidate in found if candidate is not None]
 
 
-def _integer(problem: FilterProblem) -> Candidate | None:
-    sums = plan_integer_sums(problem)
-    if sums is None:
-        return None
-    passes, taps = len(sums.program.steps), _taps(problem)
-    method = "separable" if sums.program.is_separable else "sums"
-    saved = f" instead of {taps} taps" if 0 < passes < taps else ""
-    reason = f"exact in {sums.dtype}: {passes} passes{saved}"
-    scaled = 0 if sums.is_unscaled else 2 * problem.sums.itemsize  # bytes
-    cost = _outputs(problem) * PASS_S * ((passes + 1) * sums.dtype.itemsize + scaled)
-    choice = Choice(method, reason)
-    return Candidate(choice, cost, lambda: integer_algorithm(problem, sums), EXACT_PREFERENCE)
-
-
-def _separable(problem: FilterProblem) -> Candidate:
-    kh, kw = problem.window.kernel
-    taps = f"2×{kh}" if kh == kw else f"{kh} + {kw}"
-    sh, sw = problem.window.stride
-    rows, columns = (
-        (block_outputs(problem) - 1) * stride + extent  # that one product reads
-        for stride, extent in zip((sh, sw), problem.extent, strict=True)
-    )
-    # Down the columns first, over every padded column; then along the rows.
-    products = rows * sw + columns * (problem.channels if is_interleaved(problem) else 1)
-    passes = sh * sw + 2 * is_transposed(problem)
-    cost = filter_s(_outputs(problem), problem.sums.itemsize, products=products, passes=passes)
-    choice = Choice("separable", f"rank 1, {taps} taps instead of {kh * kw}")
-    return Candidate(choice, cost, lambda: separable_algorithm(problem))
-
-
-def _im2col(problem: FilterProblem) -> Candidate:
-    taps, kh = _taps(problem), problem.window.kernel[0]
-    layout = banded_layout(problem.window.kernel)
-    products = layout.shifts * (layout.stacked - 1 + kh) * layout.unrolled
-    passes = layout.unrolled + layout.shifts
-    make = banded_im2col_algorithm
-    if not problem.is_dense:
-        products, passes = taps, prod(problem.window.stride) + 2 * taps
-        make = tap_im2col_algorithm
-    cost = filter_s(_outputs(problem), problem.sums.itemsize, products=products, passes=passes)
-    return Candidate(Choice("im2col", f"{taps} taps, in bands"), cost, lambda: make(problem))
-
-
-def _fft(problem: FilterProblem) -> Candidate:
-    (rows, values), step = tile_lengths(problem)
-    high, wide = problem.extent
-    clean = (rows - high + 1) * (values - (wide - 1) * step) / (rows * values)
-    ffts = prod(problem.window.stride) / clean
-    cost = filter_s(_outputs(problem), problem.sums.itemsize, ffts=ffts)
-    choice = Choice("fft", f"{_taps(problem)} taps cost more than three transforms")
-    return Candidate(choice, cost, lambda: fft_algorithm(problem))
-
-
-def _naive(problem: FilterProblem) -> Candidate:
-    cost = _outputs(problem) * prod(problem.window.kernel) * LOOP_S
-    return Candidate(Choice("naive", ""), cost, lambda: naive_algorithm(problem))
-
-
-def _conv2d(problem: FilterProblem, method: str) -> Candidate:
-    """A layer's weights, (C, kh, kw) or (C_out, C, kh, kw)."""
-    c_in, kh, kw = problem.kernel.shape[-3:]
-    c_out = problem.kernel.size // (c_in * kh * kw)
-    reason = f"{kh * kw} taps in each of {c_in} channels"
-    cost = problem.kernel.size * prod(problem.output) * LOOP_S
-    if method != "naive":
-        found = choose_layer_method(
-            (1, problem.channels, *problem.size),
-            (c_out, c_in, kh, kw),
-            problem.window,
-            problem.sums,
-            method=method,
-            groups=problem.groups,
-        )
-        reason = f"{reason}; {found.reason}" if method == "auto" else reason
-        method, cost = found.name, found.cost_s
-    if problem.groups > 1:
-        reason = f"a layer's weights, in {problem.groups} groups"
-    return Candidate(Choice(method, reason), cost, lambda: conv2d_algorithm(problem, method))
-
-
-def _taps(problem: FilterProblem) -> int:
-    return int(np.count_nonzero(problem.kernel))
-
-
-def _outputs(problem: FilterProblem) -> int:
-    return prod(problem.output) * problem.channels
+_CANDIDATES = {
+    "im2col": im2col_candidate,
+    "separable": separable_candidate,
+    "fft": fft_candidate,
+    "naive": naive_candidate,
+}

@@ -1,13 +1,15 @@
 """What a filter has to compute, and what an algorithm that computes it has to be.
 
 A band is some rows of the padded image, (rows, columns, C); its sums are the outputs of the windows
-that lie in it, (oh, ow, C). A kernel of two axes filters each channel by itself. The algorithms
-here take any problem; those of `im2col`, `separable`, `fft` and `integer` are faster.
+that lie in it, (oh, ow, C). A kernel of two axes filters each channel by itself. `im2col`, `fft`,
+`separable` and `integer` are a module each, with what it costs and how it computes; here are the
+loops, and `conv2d` for kernels that sum over channels.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import prod
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -15,6 +17,8 @@ import numpy as np
 from convcli.arithmetic.geometry import Window, effective_kernel
 from convcli.arithmetic.values import PaddingLike, Pair
 from convcli.engine.arrays import Array, sum_dtype
+from convcli.engine.conv2d.problem import choose_layer_method
+from convcli.engine.cost import FFT_S, LOOP_S, NARROW_PRODUCT_S, PASS_S
 
 BandFilter: TypeAlias = Callable[[Array], Array]  # (rows, columns, C) -> sums, (oh, ow, C)
 BandWriter: TypeAlias = Callable[[Array, Array], None]  # (rows, columns, C) into (oh, ow, C)
@@ -98,6 +102,11 @@ class FilterProblem(NamedTuple):
         return oh, ow
 
     @property
+    def taps(self) -> int:
+        """The weights that are not zero."""
+        return int(np.count_nonzero(self.kernel))
+
+    @property
     def is_dense(self) -> bool:
         """Whether neighbouring outputs and taps are one position apart: stride and dilation 1."""
         return self.window.stride == self.window.dilation == (1, 1)
@@ -136,6 +145,41 @@ class Algorithm(NamedTuple):
     make_writer: Callable[[], BandWriter] | None = None
 
 
+class Choice(NamedTuple):
+    """A method, and in a few words why it was chosen."""
+
+    method: str
+    reason: str
+
+
+class Candidate(NamedTuple):
+    """A way to compute a problem.
+
+    Parameters
+    ----------
+    choice : Choice
+        What it is called, and the reason if it is chosen.
+    cost_s : float
+        The estimated seconds that one thread needs.
+    make_algorithm : callable
+    preference : float
+        What the cost is multiplied with in a comparison.
+    """
+
+    choice: Choice
+    cost_s: float
+    make_algorithm: Callable[[], Algorithm]
+    preference: float = 1.0
+
+
+def estimate_s(
+    problem: FilterProblem, *, products: float = 0, passes: float = 0, ffts: float = 0
+) -> float:
+    """The cost of so many products, passes and FFTs for each value of the output."""
+    rate = NARROW_PRODUCT_S * products + PASS_S * passes + FFT_S * ffts  # for each byte
+    return prod(problem.output) * problem.channels * problem.sums.itemsize * rate
+
+
 def band_rows(problem: FilterProblem, values: int = BAND_VALUES, bands: int = MIN_BANDS) -> int:
     """The output rows of a band of at most about so many values.
 
@@ -149,7 +193,7 @@ def band_rows(problem: FilterProblem, values: int = BAND_VALUES, bands: int = MI
     return max(rows, problem.extent[0] // stride, 1)
 
 
-def naive_algorithm(problem: FilterProblem) -> Algorithm:
+def naive_candidate(problem: FilterProblem) -> Candidate:
     """The nested loops of `conv2d_naive`: the ground truth."""
 
     def correlate(band: Array) -> Array:
@@ -163,12 +207,40 @@ def naive_algorithm(problem: FilterProblem) -> Algorithm:
         )  # (C, 1, oh, ow)
         return maps[:, 0].transpose(1, 2, 0)
 
-    return Algorithm(problem.sums, problem.sums, lambda: correlate, band_rows(problem))
+    cost_s = prod(problem.output) * problem.channels * prod(problem.window.kernel) * LOOP_S
+    rows = band_rows(problem)
+    algorithm = Algorithm(problem.sums, problem.sums, lambda: correlate, rows)
+    return Candidate(Choice("naive", "asked for"), cost_s, lambda: algorithm)
 
 
-def conv2d_algorithm(problem: FilterProblem, method: str) -> Algorithm:
-    """`conv2d`, for a kernel that sums over channels."""
-    filters = problem.kernel if problem.kernel.ndim == 4 else problem.kernel[np.newaxis]
+def conv2d_candidate(problem: FilterProblem, method: str) -> Candidate:
+    """`conv2d`, for a kernel that sums over channels: (C, kh, kw) or (C_out, C, kh, kw)."""
+    c_in, kh, kw = problem.kernel.shape[-3:]
+    filters = problem.kernel.reshape(-1, c_in, kh, kw)
+    reason = f"{kh * kw} taps in each of {c_in} channels"
+    if method == "naive":
+        cost_s = filters.size * prod(problem.output) * LOOP_S
+    else:
+        images = 1, problem.channels, *problem.size
+        found = choose_layer_method(
+            images,
+            filters.shape,
+            problem.window,
+            problem.sums,
+            method=method,
+            groups=problem.groups,
+        )
+        reason = f"{reason}; {found.reason}" if method == "auto" else reason
+        method, cost_s = found.name, found.cost_s
+    if problem.groups > 1:
+        reason = f"a layer's weights, in {problem.groups} groups"
+    return Candidate(
+        Choice(method, reason), cost_s, lambda: conv2d_algorithm(problem, filters, method)
+    )
+
+
+def conv2d_algorithm(problem: FilterProblem, filters: Array, method: str) -> Algorithm:
+    """Bands by `conv2d`, with filters of four axes."""
 
     def correlate(band: Array) -> Array:
         from convcli.engine.conv2d import conv2d

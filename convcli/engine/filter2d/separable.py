@@ -7,13 +7,23 @@ im2col; along the rows, what several neighbouring outputs read is one piece of t
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from convcli.engine.arrays import Array
 from convcli.engine.filter2d.integer import as_integer_kernel
 from convcli.engine.filter2d.integer_program import factorize_integers
-from convcli.engine.filter2d.problem import Algorithm, BandFilter, FilterProblem, band_rows
+from convcli.engine.filter2d.problem import (
+    Algorithm,
+    BandFilter,
+    Candidate,
+    Choice,
+    FilterProblem,
+    band_rows,
+    estimate_s,
+)
 from convcli.engine.scratch import Scratch
 
 RANK_TOLERANCE = 1e-12  # relative to the largest weight: products of rounded factors, no more
@@ -53,6 +63,21 @@ def factorize(kernel: Array) -> tuple[Array, Array] | None:
     if np.abs(np.outer(column, row) - kernel).max() > tolerance:
         return None
     return column, row
+
+
+def separable_candidate(problem: FilterProblem) -> Candidate:
+    """What two passes of banded products cost."""
+    (kh, kw), (sh, sw) = problem.window.kernel, problem.window.stride
+    taps = f"2×{kh}" if kh == kw else f"{kh} + {kw}"
+    rows, columns = (
+        (block_outputs(problem) - 1) * stride + extent  # that one product reads
+        for stride, extent in zip((sh, sw), problem.extent, strict=True)
+    )
+    # Down the columns first, over every padded column; then along the rows.
+    products = rows * sw + columns * (problem.channels if is_interleaved(problem) else 1)
+    cost_s = estimate_s(problem, products=products, passes=sh * sw + 2 * is_transposed(problem))
+    choice = Choice("separable", f"rank 1, {taps} taps instead of {kh * kw}")
+    return Candidate(choice, cost_s, lambda: separable_algorithm(problem))
 
 
 def separable_algorithm(problem: FilterProblem) -> Algorithm:
@@ -114,117 +139,79 @@ def block_outputs(problem: FilterProblem) -> int:
 
 def _make_filter(problem: FilterProblem, column: Array, row: Array) -> BandFilter:
     scratch = Scratch()
-    channels, width = problem.channels, problem.output[1]
-    filter_rows = _filter_interleaved if is_interleaved(problem) else _filter_pixels
+    channels, width, columns = problem.channels, problem.output[1], problem.size[1]
 
     def correlate(band: Array) -> Array:
         rows = band.reshape(len(band), -1)  # (rows, columns·C)
         height = (len(rows) - problem.extent[0]) // problem.window.stride[0] + 1
         if is_transposed(problem):
-            column_sums = scratch("column sums", (rows.shape[1], height), rows.dtype)
-            _filter_columns(problem, rows, column, column_sums.T)
+            turned = scratch("column sums", (rows.shape[1], height), rows.dtype)
+            _filter_columns(problem, rows, column, turned.T)
             planes = scratch("sums", (channels * height, width), rows.dtype)
-            _filter_transposed(problem, column_sums, row, planes)
+            # Rows of all channels, one below the other: (C·height, columns).
+            _filter_rows(problem, turned.reshape(columns, -1).T, row, planes, channels=1)
             return planes.reshape(channels, height, width).transpose(1, 2, 0)
         column_sums = scratch("column sums", (height, rows.shape[1]), rows.dtype)
         _filter_columns(problem, rows, column, column_sums)
-        sums = scratch("sums", (height, width * channels), rows.dtype)
-        filter_rows(problem, column_sums, row, sums)
-        return sums.reshape(height, width, channels)
+        sums = scratch("sums", (height, width, channels), rows.dtype)
+        if is_interleaved(problem):
+            _filter_rows(problem, column_sums, row, sums.reshape(height, -1), channels)
+        else:
+            _filter_pixels(problem, column_sums.reshape(height, columns, channels), row, sums)
+        return sums
 
     return correlate
 
 
 def _filter_columns(problem: FilterProblem, rows: Array, column: Array, out: Array) -> None:
     """Each product gives some rows: (outputs, rows read) @ (rows read, values)."""
-    stride = problem.window.stride[0]
-    for first, count, outputs in _blocks(len(out), block_outputs(problem)):
-        weights = banded_taps(column, outputs, stride, problem.window.dilation[0])
-        per_row, per_value = rows.strides
-        blocks = as_strided(
-            rows[first * stride :],
-            (count, weights.shape[1], rows.shape[1]),
-            (outputs * stride * per_row, per_row, per_value),
-            writeable=False,
-        )
-        sums = as_strided(
-            out[first:],
-            (count, outputs, rows.shape[1]),
-            (outputs * out.strides[0], *out.strides),
-        )
+    for weights, blocks, sums in _blocks(problem, column, rows, out, axis=0):
         if out.strides[0] < out.strides[1]:  # transposed: so is the product
             np.matmul(blocks.swapaxes(1, 2), weights.T, out=sums.swapaxes(1, 2))
         else:
             np.matmul(weights, blocks, out=sums)
 
 
-def _filter_transposed(
-    problem: FilterProblem, column_sums: Array, row: Array, planes: Array
+def _filter_rows(
+    problem: FilterProblem, rows: Array, row: Array, out: Array, channels: int
 ) -> None:
-    """Along transposed rows: (rows of all channels, pixels read) @ (pixels read, outputs)."""
-    stride, per_plane_row = problem.window.stride[1], len(planes)
-    pixels = column_sums.reshape(-1, per_plane_row)  # a value of each row of each channel
-    for first, count, outputs in _blocks(problem.output[1], block_outputs(problem)):
-        weights = banded_taps(row, outputs, stride, problem.window.dilation[1])
-        per_pixel, per_value = pixels.strides
-        blocks = as_strided(
-            pixels[first * stride :],
-            (count, per_plane_row, weights.shape[1]),
-            (outputs * stride * per_pixel, per_value, per_pixel),
-            writeable=False,
-        )
-        sums = as_strided(
-            planes[:, first:],
-            (count, per_plane_row, outputs),
-            (outputs * per_value, planes.strides[0], per_value),
-        )
-        np.matmul(blocks, weights.T, out=sums)
-
-
-def _filter_interleaved(problem: FilterProblem, rows: Array, row: Array, out: Array) -> None:
     """Each product gives some columns: (rows, values read) @ (values read, outputs·C)."""
-    channels, stride = problem.channels, problem.window.stride[1]
-    for first, count, outputs in _blocks(problem.output[1], block_outputs(problem)):
-        taps = banded_taps(row, outputs, stride, problem.window.dilation[1])
-        weights = np.kron(taps.T, np.eye(channels, dtype=taps.dtype))  # channels stay apart
-        per_row, per_value = rows.strides
-        blocks = as_strided(
-            rows[:, first * stride * channels :],
-            (count, len(rows), len(weights)),
-            (outputs * stride * channels * per_value, per_row, per_value),
-            writeable=False,
-        )
-        sums = as_strided(
-            out[:, first * channels :],
-            (count, len(rows), outputs * channels),
-            (outputs * channels * per_value, out.strides[0], per_value),
-        )
-        np.matmul(blocks, weights, out=sums)
+    for weights, blocks, sums in _blocks(problem, row, rows, out, axis=1, unit=channels):
+        apart = np.kron(weights, np.eye(channels, dtype=weights.dtype))  # channels stay apart
+        np.matmul(blocks, apart.T, out=sums)
 
 
-def _filter_pixels(problem: FilterProblem, rows: Array, row: Array, out: Array) -> None:
+def _filter_pixels(problem: FilterProblem, pixels: Array, row: Array, out: Array) -> None:
     """The same for many channels: (outputs, pixels read) @ (pixels read, C) in each row."""
-    channels, stride = problem.channels, problem.window.stride[1]
-    for first, count, outputs in _blocks(problem.output[1], block_outputs(problem)):
-        weights = banded_taps(row, outputs, stride, problem.window.dilation[1])
-        per_row, per_value = rows.strides
-        per_pixel = channels * per_value
-        blocks = as_strided(
-            rows[:, first * stride * channels :],
-            (len(rows), count, weights.shape[1], channels),
-            (per_row, outputs * stride * per_pixel, per_pixel, per_value),
-            writeable=False,
-        )
-        sums = out[:, first * channels : (first + count * outputs) * channels]
-        sums[...] = (weights @ blocks).reshape(len(rows), -1)
+    for weights, blocks, sums in _blocks(problem, row, pixels, out, axis=1):
+        np.matmul(weights, blocks, out=sums)
 
 
-def _blocks(length: int, outputs: int) -> list[tuple[int, int, int]]:
-    """Cut outputs into blocks: where some start, how many they are, and how long each is.
+def _blocks(
+    problem: FilterProblem, taps: Array, source: Array, target: Array, *, axis: int, unit: int = 1
+) -> Iterator[tuple[Array, Array, Array]]:
+    """Cut outputs along an axis into blocks of one length, and a shorter one for the rest.
 
-    >>> _blocks(19, 8)
-    [(0, 2, 8), (16, 1, 3)]
+    Yields the weights of a block, (outputs, inputs), and views of what the blocks read and write,
+    (blocks, ...). What they read overlaps. `unit` values of the axis are one position.
     """
-    count, rest = divmod(length, outputs)
-    whole = [(0, count, outputs)] if count else []
-    return [*whole, (count * outputs, 1, rest)] if rest else whole
+    stride, most = problem.window.stride[axis], block_outputs(problem)
+    blocks, rest = divmod(target.shape[axis] // unit, most)
+    for first, count, outputs in ((0, blocks, most), (blocks * most, 1, rest)):
+        if count and outputs:
+            weights = banded_taps(taps, outputs, stride, problem.window.dilation[axis])
+            start = (slice(None),) * axis
+            inputs = source[(*start, slice(first * stride * unit, None))]
+            sums = target[(*start, slice(first * unit, None))]
+            step = outputs * unit
+            yield (
+                weights,
+                _view_blocks(inputs, axis, count, step * stride, weights.shape[1] * unit),
+                _view_blocks(sums, axis, count, step, step),
+            )
+
+
+def _view_blocks(array: Array, axis: int, count: int, step: int, length: int) -> Array:
+    """View so many blocks of an axis, each so many positions further on: (count, ...)."""
+    shape = *array.shape[:axis], length, *array.shape[axis + 1 :]
+    return as_strided(array, (count, *shape), (step * array.strides[axis], *array.strides))
