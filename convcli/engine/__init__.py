@@ -1,6 +1,6 @@
 """The engine: arrays in, arrays out, with NumPy alone.
 
-`convolution.conv2d` is a layer: pad, columns, matmul, reshape; how it is cut into parts, and when
-Winograd's products are fewer, is in `layers`. `filtering.filter2d` is one kernel over an image, in
-bands; the ways to compute it, and the planner that chooses among them, are in `filters`.
+`conv2d.conv2d` is a layer of a network: pad, columns, matmul, reshape. `filter2d.filter2d` is one
+kernel over an image, in bands. Both choose their algorithm by `cost`, an estimate in seconds, and
+take their padded input from `padding.PaddedImage`.
 """

@@ -69,7 +69,7 @@ def check_padding_mode(mode: str) -> None:
 
 
 class PaddedImage:
-    """An array as it looks with its padding, of which any rows and columns can be copied.
+    """A padded array, of which any rows and columns can be copied.
 
     Nothing is padded as a whole, so the padding takes no memory. Rows and columns are counted from
     the first padded one.

@@ -1,3 +1,6 @@
+import inspect
+import tracemalloc
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,7 +20,8 @@ from support.oracles import (
 )
 
 from convcli.arithmetic.geometry import Window
-from convcli.engine.filter2d import choose_method, filter2d
+from convcli.engine.conv2d import conv2d
+from convcli.engine.filter2d import FilterSettings, choose_method, filter2d, plan_filter
 from convcli.engine.filter2d.fft import fast_length, tile_lengths
 from convcli.engine.filter2d.im2col import BandedLayout, banded_layout, banded_weights
 from convcli.engine.filter2d.plan import candidates
@@ -192,6 +196,68 @@ def test_floats_are_never_summed_in_integers() -> None:
     for dtype in (np.float32, np.int32):
         image = np.zeros((90, 90, 3), dtype)
         assert plan_for(image, box).choice.reason == "rank 1, 2×9 taps instead of 81"
+
+
+# ---- a plan owns no pixels ---------------------------------------------------------------------
+
+
+def test_one_plan_filters_every_image_of_its_shape_and_type() -> None:
+    first, second = pixels(1, 40, 30, 3), pixels(2, 40, 30, 3)
+    kernel = load_kernel("gaussian:2").matrix
+    plan = plan_filter(first.shape, first.dtype, kernel, integer_output=True)
+    for image in (first, second):
+        result = np.empty_like(image)
+        plan.run_into(image, result)
+        assert_array_equal(result, filter2d(image, kernel))
+
+
+def test_a_plan_is_quick_and_small_whatever_the_image() -> None:
+    tracemalloc.start()
+    try:
+        plan = plan_filter((300_000, 400_000, 3), np.uint8, reals(1, 5, 5))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert plan.shape == (300_000, 400_000, 3)
+    assert peak < 1 << 20
+
+
+@pytest.mark.parametrize("other", [np.zeros((9, 8), np.uint8), np.zeros((8, 9), np.float32)])
+def test_another_shape_or_type_is_refused(other: Any) -> None:
+    plan = plan_filter((8, 9), np.uint8, np.ones((3, 3)))
+    with pytest.raises(ValueError, match=r"planned for \(8, 9\) of uint8, not "):
+        plan.run_into(other, np.empty(plan.shape))
+
+
+@pytest.mark.parametrize("groups", [1, 2, 4])
+@pytest.mark.parametrize("method", ["auto", "naive"])
+def test_groups_are_those_of_conv2d(groups: int, method: str) -> None:
+    image, kernel = reals(1, 7, 8, 4), reals(2, 8, 4 // groups, 3, 3)
+    plan = plan_for(image, kernel, bias=0.5, groups=groups, method=method)
+    result = np.empty(plan.shape)
+    plan.run_into(image, result)
+    planes = image.transpose(2, 0, 1)
+    maps = conv2d(planes, kernel, groups=groups, padding="same", padding_mode="replicate")
+    assert_allclose(result, maps.transpose(1, 2, 0) + 0.5)
+
+
+def test_what_filter2d_takes_by_keyword_is_what_the_settings_hold() -> None:
+    def defaults(function: Callable[..., Any]) -> dict[str, Any]:
+        parameters = inspect.signature(function).parameters.values()
+        return {one.name: one.default for one in parameters if one.default is not one.empty}
+
+    settings = defaults(FilterSettings)
+    assert settings.pop("groups") == 1
+    assert defaults(filter2d) == settings | {"out_dtype": None}
+
+
+def test_costs_are_seconds_of_the_whole_output() -> None:
+    for kernel in (reals(1, 3, 3), reals(1, 31, 31), np.ones((5, 5)), reals(1, 2, 3, 3, 3)):
+        small, large = (
+            plan_filter((height, 2000, 3), np.uint8, kernel).cost_s for height in (1500, 6000)
+        )
+        assert 3.5 < large / small < 4.5
+        assert 1e-4 < small < 1
 
 
 # ---- the layouts -------------------------------------------------------------------------------

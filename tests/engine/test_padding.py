@@ -8,7 +8,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import ndimage
 from support.oracles import MODES, SCIPY_MODES, pad, pairs, pixels, seeds, source, whole_numbers
 
-from convcli.engine.padding import pad2d, source_positions
+from convcli.engine.padding import PaddedImage, pad2d, source_positions
+from convcli.engine.scratch import Scratch
 from convcli.errors import ArgumentError, ShapeError
 
 modes = st.sampled_from(MODES)
@@ -137,3 +138,38 @@ def test_there_must_be_something_to_pad(shape: tuple[int, ...]) -> None:
 def test_only_real_numbers_are_padded(x: Any) -> None:
     with pytest.raises(ArgumentError, match=r"^x "):
         pad2d(x, 1)
+
+
+# ---- parts of a padded image ---------------------------------------------------------------------
+
+
+@given(
+    seeds, pairs(1, 5), st.tuples(pairs(0, 9), pairs(0, 9)), modes,
+    st.tuples(pairs(0, 30), pairs(0, 30), pairs(1, 3)),
+)  # fmt: skip
+def test_any_rows_and_columns_are_those_of_the_whole(
+    seed: int, size: tuple[int, int], sides: Any, mode: str, cut: Any
+) -> None:
+    x = whole_numbers(seed, 2, *size)
+    whole = pad2d(x, sides, mode)
+    (first_row, rows), (first_column, columns), (row_step, column_step) = cut
+    some_rows = range(whole.shape[1])[first_row : first_row + rows + 1 : row_step]
+    some_columns = range(whole.shape[2])[first_column : first_column + columns + 1 : column_step]
+    padded = PaddedImage(x, sides, mode)
+    expected = whole[:, list(some_rows)][:, :, list(some_columns)]
+    assert_array_equal(padded.region(some_rows, some_columns, Scratch()), expected)
+    target = np.full(expected.shape, 99, np.float32)
+    padded.copy_into(target, some_rows, some_columns)
+    assert_array_equal(target, expected)
+
+
+def test_a_region_inside_the_image_is_a_view_of_it() -> None:
+    x = whole_numbers(1, 2, 6, 7)
+    padded = PaddedImage(x, ((1, 1), (2, 2)), "reflect")
+    assert np.shares_memory(padded.region(range(1, 7), range(2, 9), Scratch()), x)
+    assert not np.shares_memory(padded.region(range(7), range(2, 9), Scratch()), x)
+
+
+def test_beyond_the_padding_comes_what_more_padding_would_bring() -> None:
+    padded = PaddedImage(np.array([[1, 2, 3]]), ((0, 0), (1, 1)), "circular")
+    assert padded.region(range(1), range(9), Scratch()).tolist() == [[3, 1, 2, 3, 1, 2, 3, 1, 2]]

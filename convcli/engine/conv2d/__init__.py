@@ -47,7 +47,7 @@ def conv2d(
     stride, dilation : int or (int, int)
     padding : int, (ph, pw), ((top, bottom), (left, right)), "valid", "same", "same-lower" or "full"
     groups : int
-        Channels are split into so many groups, each with filters of its own.
+        The number of groups that the channels are split into, each with its own filters.
     padding_mode : {"zero", "reflect", "replicate", "circular", "symmetric"}
     method : {"auto", "im2col", "winograd", "naive"}
         `im2col` is one product of matrices. `winograd` needs fewer products, and can be had in
@@ -73,7 +73,7 @@ def conv2d(
     `winograd` by up to 1e-5 of it: with weights of either sign, 2e-5 of the largest output. NaN and
     infinity reach the same outputs whatever the method.
 
-    Each thread works in memory of its own: a few MB, and what one row of a wide image needs.
+    Each thread has its own scratch memory: a few MB, and what one row of a wide image needs.
 
     Examples
     --------

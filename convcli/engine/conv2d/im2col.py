@@ -44,7 +44,7 @@ class ColumnLayout:
         self.bias = None if bias is None else bias.reshape(*self.weights.shape[:-1], 1)
 
     def make_columns(self) -> Callable[[Part], Array]:
-        """Return a function that gives a part's columns, (G, [oh,] K, L), in memory of its own.
+        """Return a function from a part to its columns, (G, [oh,] K, L), with its own memory.
 
         Parts that differ in their filters alone follow one another, and have the same columns.
         """

@@ -27,8 +27,8 @@ from convcli.errors import ArgumentError
 WINOGRAD_TILES = {1: (1,), 3: (2, 4)}  # taps along an axis: the outputs that a tile may have there
 MAX_PART_BYTES = 2 << 20  # of the columns of one part
 _PART_PRODUCTS = 25_000_000  # they take 0.4 ms, and what is around them 0.04 ms
-_MIN_PARTS = 4  # for as many threads, by filters too where there are few positions ...
-_MIN_PART_PRODUCTS = 4_000_000  # ... as long as each part has so many
+_MIN_PARTS = 4  # for as many threads, cut by filters too where there are few positions
+_MIN_PART_PRODUCTS = 4_000_000  # below it, there may be fewer parts
 _MIN_PART_POSITIONS = 256  # narrower matrices are slow to multiply
 
 
@@ -88,11 +88,11 @@ class ConvProblem:
         return LayerSize(batch, c_in, c_out, self.output, self.window, self.groups, itemsize)
 
     def padded(self, image: int) -> PaddedImage:
-        """One image with its padding."""
+        """Return one image with its padding."""
         return PaddedImage(self.images[image], self._sides, self._mode)
 
     def input_region(self, image: int, rows: slice, columns: slice, scratch: Scratch) -> Array:
-        """What the windows of these rows and columns of the output contain: (C_in, ...)."""
+        """Return what the windows of some outputs contain: (C_in, rows, columns)."""
         seen = []
         for axis, outputs in enumerate((rows, columns)):
             extent = effective_kernel(self.window.kernel[axis], self.window.dilation[axis])

@@ -27,8 +27,8 @@ from convcli.parallel import parallel_for
 _POINTS = (0, 1, -1, 2, -2)
 _BLOCK_BYTES = 2 << 20  # of the transformed part of an image
 _BLOCK_FILTERS = 64  # computed at a time
-_MIN_BLOCKS = 4  # of a layer, for as many threads, as long as each has ...
-_MIN_BLOCK_ROWS = 4  # ... so many rows of tiles: where two blocks meet, rows are transformed twice
+_MIN_BLOCKS = 4  # of a layer, for as many threads
+_MIN_BLOCK_ROWS = 4  # rows of tiles: where two blocks meet, rows are transformed twice
 
 _Block: TypeAlias = tuple[int, slice, slice, slice]  # an image, rows and columns of tiles, filters
 
@@ -191,11 +191,11 @@ def _even_size(count: int, limit: int) -> int:
 
 
 class _Worker:
-    """Transforms, multiplies and transforms back, in memory of its own.
+    """Transforms, multiplies and transforms back, in its own scratch memory.
 
     Inputs are sorted by their position in a tile: those of one position are one flat row over
     channels, rows of tiles and columns of tiles. What a tile shares with the next is then that row
-    moved by one. The last of each row of tiles has no neighbour: its results are never used.
+    moved by one. The last of each row of tiles has no neighbor: its results are never used.
     """
 
     def __init__(self, plan: _Plan, weights: Array | None, maps: Array) -> None:

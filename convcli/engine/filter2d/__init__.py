@@ -91,7 +91,7 @@ def filter2d(
     and float32 values, float64 for others: `im2col` and `separable` are off by some 1e-6 (1e-15) of
     the largest `sum(abs(window * kernel))`, and depend on nothing outside the window. `fft` spreads
     its rounding errors: up to 1e-6 (1e-15) of the largest sum anywhere in its tile, so a value far
-    larger than all others costs its neighbours digits; ask for `im2col` there.
+    larger than all others costs its neighbors digits; ask for `im2col` there.
 
     Examples
     --------

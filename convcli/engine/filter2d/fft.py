@@ -77,7 +77,7 @@ def tile_lengths(problem: FilterProblem) -> tuple[Pair, int]:
 
 @lru_cache(maxsize=1024)  # asked for by every plan, whatever method it chooses
 def fast_length(outputs: int, reach: int, limit: int) -> int:
-    """The length of a transform that gives so many outputs at the least cost, tile by tile.
+    """The length of a transform that gives the outputs at the least cost, tile by tile.
 
     >>> fast_length(100, 14, 1024), fast_length(12_000, 42, 1024)
     (120, 750)

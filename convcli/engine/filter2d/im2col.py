@@ -5,15 +5,15 @@ them. For stride and dilation 1, three things make them smaller. A row here is a
 band, its channels interleaved, so that the tap to the right is C values further on.
 
 `unrolled`
-    Only so many of the kw taps of a row get a row of columns of their own: the padded row, copied
-    with a shift of 0, 1, 2, ... pixels.
+    The number of taps of a row that get their own row of columns: the padded row, copied with a
+    shift of 0, 1, 2, ... pixels.
 `shifts`
     The other taps are the same copies, read some pixels further on: ceil(kw / unrolled) products,
     whose results are added with a shift.
 `stacked`
-    One product gives so many rows of the output. The windows of neighbouring rows overlap, and as
-    views they share their memory; what one row of weights does not read has a weight of zero
-    there, so the weights form a band along the diagonal:
+    The number of output rows of one product. The windows of neighboring rows overlap, and as views
+    they share their memory; what one row of weights does not read has a weight of zero there, so
+    the weights form a band along the diagonal:
 
         k k k . . .
         . k k k . .      3 rows of weights, stacked 4

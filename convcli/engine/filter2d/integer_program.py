@@ -5,7 +5,7 @@ further on, the tap to the right one pixel's. So a sum over taps is a few additi
 slice to another, and a program of such steps is all that is needed:
 
 - equal weights in a line are summed by doubling: 2, 4, 8 taps take one addition each;
-- 1 2 1 is two sums of neighbours, 1 4 6 4 1 four of them;
+- 1 2 1 is two sums of neighbors, 1 4 6 4 1 four of them;
 - of anything else, taps of one absolute weight are added up first, and multiplied once.
 """
 
@@ -34,7 +34,7 @@ class Tap(NamedTuple):
     shift: int = 0
 
     def shifted(self, shift: int) -> Tap:
-        """The same result, read so many values further on."""
+        """The same result, read `shift` values further on."""
         return Tap(self.step, self.shift + shift)
 
 
@@ -215,7 +215,7 @@ def add_line(program: IntegerProgram, tap: Tap, weights: Sequence[int], step: in
 
 
 def add_run(program: IntegerProgram, tap: Tap, count: int, step: int) -> Tap:
-    """Add up so many neighbours: as sums of sums, or as one neighbour more.
+    """Add up `count` neighbors: as sums of sums, or as one neighbor more.
 
     >>> program = IntegerProgram()
     >>> program.result = add_run(program, Tap(0), 15, 1)
@@ -256,7 +256,7 @@ def _add_signed(program: IntegerProgram, terms: Sequence[tuple[Tap, bool]]) -> t
 
 
 def _divide_by_pair(weights: Sequence[int]) -> list[int] | None:
-    """The weights that give these when each is added to its neighbour: division by 1 1.
+    """The weights that give these when each is added to its neighbor: division by 1 1.
 
     >>> _divide_by_pair([1, 3, 3, 1]), _divide_by_pair([1, 2, 2])
     ([1, 2, 1], None)

@@ -80,7 +80,7 @@ class FilterPlan(NamedTuple):
         return self.algorithm.sums
 
     def scratch_bytes(self, threads: int) -> int:
-        """About how much memory so many threads hold beside the image and the result."""
+        """About how many bytes the threads hold beside the image and the result."""
         rows = min(self.algorithm.rows, self.shape[0])
         values = len(self._input_rows(slice(0, rows))) * self.problem.size[1]
         size = self.algorithm.band_dtype.itemsize + self.algorithm.copies * self.sums.itemsize
@@ -317,8 +317,8 @@ def check_method(method: str, kernel: ArrayLike) -> None:
 def choose_method(kernel: ArrayLike) -> Choice:
     """What `auto` uses for a kernel over a picture of 8 bits and three channels, and why.
 
-    `separable` for a column times a row, `fft` from so many weights on that three transforms are
-    cheaper, `sums` for the additions that small whole numbers come to, `im2col` for the rest.
+    `separable` for a column times a row, `fft` where three transforms cost less than the
+    weights, `sums` for additions of small whole numbers, `im2col` for the rest.
 
     >>> choose_method([[0, 1, 0], [1, -4, 1], [0, 1, 0]]).method
     'sums'

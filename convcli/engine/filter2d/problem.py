@@ -24,8 +24,8 @@ BandFilter: TypeAlias = Callable[[Array], Array]  # (rows, columns, C) -> sums, 
 BandWriter: TypeAlias = Callable[[Array, Array], None]  # (rows, columns, C) into (oh, ow, C)
 
 BAND_VALUES = 1 << 18  # output values of a band: its columns fit the memory that is kept for them
-MIN_BANDS = 4  # for as many threads, as long as each band has at least ...
-MIN_BAND_VALUES = 1 << 18  # ... as many: to wake a thread for fewer takes longer than it saves
+MIN_BANDS = 4  # for as many threads
+MIN_BAND_VALUES = 1 << 18  # to wake a thread for fewer takes longer than it saves
 CONV2D_BAND_VALUES = 1 << 21  # of a layer's band, which `conv2d` cuts into parts itself
 
 
@@ -108,7 +108,7 @@ class FilterProblem(NamedTuple):
 
     @property
     def is_dense(self) -> bool:
-        """Whether neighbouring outputs and taps are one position apart: stride and dilation 1."""
+        """Whether neighboring outputs and taps are one position apart: stride and dilation 1."""
         return self.window.stride == self.window.dilation == (1, 1)
 
 
@@ -175,15 +175,15 @@ class Candidate(NamedTuple):
 def estimate_s(
     problem: FilterProblem, *, products: float = 0, passes: float = 0, ffts: float = 0
 ) -> float:
-    """The cost of so many products, passes and FFTs for each value of the output."""
+    """The cost in seconds, from the products, passes and FFTs for each value of the output."""
     rate = NARROW_PRODUCT_S * products + PASS_S * passes + FFT_S * ffts  # for each byte
     return prod(problem.output) * problem.channels * problem.sums.itemsize * rate
 
 
 def band_rows(problem: FilterProblem, values: int = BAND_VALUES, bands: int = MIN_BANDS) -> int:
-    """The output rows of a band of at most about so many values.
+    """The output rows of a band, of at most about `values` values.
 
-    There are at least so many bands, for as many threads, unless they would become very small.
+    There are at least `bands` bands, for as many threads, unless they would become very small.
     """
     stride, height = problem.window.stride[0], problem.output[0]
     row = problem.channels * max(problem.output[1], problem.size[1] * stride)

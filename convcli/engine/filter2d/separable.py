@@ -2,7 +2,7 @@
 
 kh + kw products for each output instead of kh·kw. Both passes are products with a banded matrix, as
 in `im2col`, and neither copies anything: down the columns, the rows of the band are the columns of
-im2col; along the rows, what several neighbouring outputs read is one piece of the row.
+im2col; along the rows, what several neighboring outputs read is one piece of the row.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ RANK_TOLERANCE = 1e-12  # relative to the largest weight: products of rounded fa
 BAND_VALUES = 300_000
 BLOCK_OUTPUTS = 16  # of one product
 INTERLEAVED_OUTPUTS = 8  # likewise, where zeros keep interleaved channels apart
-MIN_TRANSPOSED_TAPS = 12  # from so many on, transposing pays
+MIN_TRANSPOSED_TAPS = 12  # for fewer, transposing costs more than it saves
 MAX_INTERLEAVED = 4  # channels: with more, multiplying those zeros costs more than small products
 
 
@@ -102,7 +102,7 @@ def separable_algorithm(problem: FilterProblem) -> Algorithm:
 
 
 def banded_taps(taps: Array, outputs: int, stride: int, dilation: int) -> Array:
-    """The weights of so many neighbouring outputs as one matrix, (outputs, inputs).
+    """The weights of neighboring outputs as one matrix, (outputs, inputs).
 
     >>> banded_taps(np.array([1, 2]), 3, stride=2, dilation=1)
     array([[1, 2, 0, 0, 0, 0],
@@ -132,7 +132,7 @@ def is_interleaved(problem: FilterProblem) -> bool:
 
 
 def block_outputs(problem: FilterProblem) -> int:
-    """How many neighbouring outputs one product gives."""
+    """How many neighboring outputs one product gives."""
     is_plane = is_transposed(problem) or problem.channels == 1
     return BLOCK_OUTPUTS if is_plane else INTERLEAVED_OUTPUTS
 
@@ -212,6 +212,6 @@ def _blocks(
 
 
 def _view_blocks(array: Array, axis: int, count: int, step: int, length: int) -> Array:
-    """View so many blocks of an axis, each so many positions further on: (count, ...)."""
+    """View `count` blocks of an axis, each `step` positions further on: (count, ...)."""
     shape = *array.shape[:axis], length, *array.shape[axis + 1 :]
     return as_strided(array, (count, *shape), (step * array.strides[axis], *array.strides))
