@@ -78,14 +78,16 @@ def open_float_tiff(stream: BinaryIO, path: str, max_pixels: int) -> Iterator[Fr
 
 
 def write_tiff(stream: BinaryIO, pixels: Values, metadata: Metadata) -> None:
-    """Encode (H, W, C) of uint16 or float32 as TIFF; C may include alpha, last."""
+    """Encode gray and alpha, RGB, or RGB and alpha as TIFF: (H, W, C) of uint16 or float32."""
     import tifffile
 
     buffer = io.BytesIO()
     tifffile.imwrite(
         buffer,
-        pixels.squeeze(),
+        pixels,
         photometric="rgb" if pixels.shape[2] >= 3 else "minisblack",
+        planarconfig="contig",  # the last axis is no image's width
+        extrasamples=("unassalpha",) if pixels.shape[2] in (2, 4) else None,
         compression="zlib",
         iccprofile=save_options(metadata, "TIFF", pixels.shape[2]).get("icc_profile"),
         resolution=metadata.dpi,
