@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from convcli.arithmetic.layers import Layer
+from convcli.arithmetic.operations.operation import CEIL
 from convcli.arithmetic.values import format_padding, format_shape
 from convcli.errors import ArgumentError
 
@@ -27,7 +28,7 @@ def refusal(layer: Layer, framework: str) -> str | None:
         return f"{name} has no same padding at a stride above 1"
     if framework != "onnx" and layer.padding == "same-lower":
         return f"{name} has no same-lower padding"
-    if framework == "tf" and layer.ceil and "ceil" in layer.operation.flags:
+    if framework == "tf" and layer.ceil and CEIL in layer.operation.flags:
         return f"{name} has no pools that round up"
     return None
 

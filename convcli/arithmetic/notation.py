@@ -60,9 +60,7 @@ def format_layer(layer: Layer) -> str:
         if key is not argument and value != getattr(default, key.field):
             items.append(f"{key.name}={key.write(value)}")
     items += [
-        flag.name
-        for flag in layer.operation.flags.values()
-        if getattr(layer, flag.field) == flag.value
+        flag.name for flag in layer.operation.flags if getattr(layer, flag.field) == flag.value
     ]
     return layer.op + (":" + ",".join(items) if items else "")
 
@@ -99,13 +97,15 @@ def _parse_layer(text: str) -> Layer:
 def _parse_item(operation: Operation, item: str, *, is_first: bool) -> tuple[str, Any]:
     """Read one item as the field that it sets and the value."""
     name, equals, text = item.partition("=")
-    flag = operation.flags.get(item)
-    if flag is not None:
-        return flag.field, flag.value
+    for flag in operation.flags:
+        if flag.name == item:
+            return flag.field, flag.value
     if not equals and is_first and operation.argument is not None:
         return operation.argument.field, operation.argument.read(item)
     if not equals or name not in operation.keys:
-        known = ", ".join([*(f"{key}=" for key in operation.keys), *operation.flags])
+        known = ", ".join(
+            [*(f"{key}=" for key in operation.keys), *(flag.name for flag in operation.flags)]
+        )
         raise NotationError(f"{item!r} is not known to {operation.name}, which takes {known}")
     key = operation.keys[name]
     return key.field, key.read(text)

@@ -63,7 +63,7 @@ def layers(draw: st.DrawFn) -> Layer:
     operation = OPERATIONS[op]
     fields = {FIELD_OF_KEY[key]: draw(FIELDS[key]) for key in operation.keys if key in FIELDS}
     for flag in operation.flags:
-        fields[FIELD_OF_FLAG[flag]] = draw(st.booleans())
+        fields[FIELD_OF_FLAG[flag.name]] = draw(st.booleans())
     if "kernel" in operation.keys and draw(st.booleans()):
         fields |= {"kernel": None, "spec": draw(specs)}
     if op == "tconv":

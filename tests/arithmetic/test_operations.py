@@ -17,6 +17,7 @@ from convcli.arithmetic.network import walk
 from convcli.arithmetic.notation import format_layer, parse_layer
 from convcli.arithmetic.operations import OPERATIONS, activations
 from convcli.arithmetic.operations.elementwise import elementwise
+from convcli.arithmetic.operations.operation import Operation
 from convcli.engine import operations as engine
 from convcli.pipeline.execute import CONVOLUTIONS
 
@@ -34,13 +35,15 @@ def test_the_engine_has_a_function_for_each_operation_on_images_and_for_no_other
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_a_record_is_whole(name: str) -> None:
     operation = OPERATIONS[name]
+    named = {"name", "family", "syntax", "example", "description"}
+    assert vars(operation).keys() <= Operation.__annotations__.keys() | named
     assert operation.name == name
     assert operation.syntax.startswith(name)
     assert format_layer(parse_layer(operation.example)) == operation.example
     assert all([operation.family, operation.description])
     assert all([operation.shape_effect, operation.field_effect])
     assert {key.field for key in operation.keys.values()} <= FIELDS
-    assert {flag.field for flag in operation.flags.values()} <= FIELDS
+    assert {flag.field for flag in operation.flags} <= FIELDS
     assert {"name", "from"} <= operation.keys.keys()
     assert operation.defaults.keys() <= operation.keys.keys()
 
@@ -66,7 +69,7 @@ def test_the_rules_of_an_operation_agree(name: str) -> None:
 @pytest.fixture
 def toy(monkeypatch: pytest.MonkeyPatch) -> str:
     """An operation of two entries: its record, and its function on arrays."""
-    record = elementwise("double", "twice each value", torch_class="Double")
+    record = elementwise("double", "twice each value", torch="Double")
     monkeypatch.setitem(OPERATIONS, "double", record)
     function = engine.elementwise(lambda x: x * np.asarray(2, x.dtype))
     monkeypatch.setitem(engine.OPERATIONS, "double", function)

@@ -6,8 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from convcli.arithmetic.operations import operation as notation
-from convcli.arithmetic.operations.operation import Operation
+from convcli.arithmetic.operations.operation import KEYS, NO_BIAS, Key, Operation, key_table
 from convcli.arithmetic.values import Pair, Shape, format_shape
 from convcli.errors import ArgumentError, ShapeError
 
@@ -47,10 +46,6 @@ def _shape(layer: Layer, inputs: Sequence[Shape]) -> Shape:
     return (output_channels(layer, channels), *layer.window.output((height, width)))
 
 
-def _implied(layer: Layer) -> dict[str, Any]:
-    return {} if layer.spec is None else {"padding": "same"}
-
-
 def _weights(layer: Layer, shape: Shape) -> int:
     """The weights of a convolution: `c_out·(c_in/g)·kh·kw`."""
     depth = shape[0] // group_count(layer, shape[0])
@@ -59,16 +54,6 @@ def _weights(layer: Layer, shape: Shape) -> int:
 
 def _parameters(layer: Layer, shape: Shape) -> int:
     return _weights(layer, shape) + layer.bias * output_channels(layer, shape[0])
-
-
-def _macs(layer: Layer, _: Shape, output: Shape) -> int:
-    """Each weight is used at every output position."""
-    return _weights(layer, _) * math.prod(output[1:])
-
-
-def _transposed_macs(layer: Layer, shape: Shape, _: Shape) -> int:
-    """Each weight is used at every input position."""
-    return _weights(layer, shape) * math.prod(shape[1:])
 
 
 def _cost_formulas(layer: Layer, shape: Shape, output: Shape) -> dict[str, str]:
@@ -120,91 +105,58 @@ def _linear_cost_formulas(layer: Layer, shape: Shape, output: Shape) -> dict[str
     return {"params": weights + _bias_term(layer, output), "MACs": weights}
 
 
+def _convolution(
+    name: str, example: str, description: str, *, keys: dict[str, Key], **rules: Any
+) -> Operation:
+    return Operation(
+        *(name, "convolution", f"{name}:N|HxW", example, description),
+        argument=KEYS["k"],
+        needs=f"a window size, like {name}:3",
+        keys=keys,
+        flags=(NO_BIAS,),
+        defaults={"p": "0; same with kernel=", "g": "1; depthwise with a kernel= of two axes"},
+        implied=lambda layer: {} if layer.spec is None else {"padding": "same"},
+        shape=_shape,
+        axes=window_axes,
+        parameters=_parameters,
+        cost_formulas=_cost_formulas,
+        is_window=True,
+        needs_kernel=True,
+        can_unpremultiply=True,
+        **rules,
+    )
+
+
 OPERATIONS = (
-    Operation(
+    _convolution(
         "conv",
-        "convolution",
+        "conv:3,s=2,p=1,c=64",
         "a convolution: the sums of each window's products with the weights",
-        syntax="conv:N|HxW",
-        example="conv:3,s=2,p=1,c=64",
         shape_effect="c channels; floor((i + p - d*(k - 1) - 1) / s) + 1 on each side",
         field_effect="grows by d*(k - 1) jumps; the jump is multiplied by s",
-        argument=notation.K,
-        needs="a window size, like conv:3",
-        keys=(
-            notation.K,
-            notation.KERNEL,
-            notation.S,
-            notation.P,
-            notation.D,
-            notation.G,
-            notation.C,
-            notation.MODE,
-        ),
-        flags=("nobias",),
-        defaults={
-            "p": "0; same with kernel=",
-            "g": "1; depthwise with a kernel= of two axes",
-        },
-        implied=_implied,
-        shape=_shape,
-        axes=window_axes,
-        parameters=_parameters,
-        macs=_macs,
-        cost_formulas=_cost_formulas,
+        keys=key_table("k", "kernel", "s", "p", "d", "g", "c", "mode"),
+        macs=lambda layer, shape, output: _weights(layer, shape) * math.prod(output[1:]),
         torch=_torch,
-        is_window=True,
-        needs_kernel=True,
-        can_unpremultiply=True,
     ),
-    Operation(
+    _convolution(
         "tconv",
-        "convolution",
+        "tconv:4,s=2,p=1,c=8",
         "a transposed convolution: each input adds a multiple of the weights",
-        syntax="tconv:N|HxW",
-        example="tconv:4,s=2,p=1,c=8",
         shape_effect="c channels; (i - 1)*s - p + d*(k - 1) + op + 1 on each side",
         field_effect="grows by up to d*(k - 1) / s jumps; the jump is divided by s",
-        argument=notation.K,
-        needs="a window size, like tconv:3",
-        keys=(
-            notation.K,
-            notation.KERNEL,
-            notation.S,
-            notation.P,
-            notation.D,
-            notation.G,
-            notation.OP,
-            notation.C,
-        ),
-        flags=("nobias",),
-        defaults={
-            "p": "0; same with kernel=",
-            "g": "1; depthwise with a kernel= of two axes",
-        },
-        implied=_implied,
-        shape=_shape,
-        axes=window_axes,
-        parameters=_parameters,
-        macs=_transposed_macs,
-        cost_formulas=_cost_formulas,
-        is_window=True,
+        keys=key_table("k", "kernel", "s", "p", "d", "g", "op", "c"),
+        macs=lambda layer, shape, _: _weights(layer, shape) * math.prod(shape[1:]),
         is_transposed=True,
-        needs_kernel=True,
-        can_unpremultiply=True,
     ),
     Operation(
-        "linear",
-        "linear",
+        *("linear", "linear", "linear:N", "linear:1000"),
         "a fully connected layer: each output is a weighted sum of all inputs",
-        syntax="linear:N",
-        example="linear:1000",
         shape_effect="N values, of a flat input",
         field_effect="that of all inputs together",
-        argument=notation.C,
+        argument=KEYS["c"],
         needs="its number of outputs, like linear:1000",
-        keys=(notation.C,),
-        flags=("nobias",),
+        keys=key_table("c"),
+        flags=(NO_BIAS,),
         defaults={"c": ""},
         shape=_linear_shape,
         parameters=lambda layer, shape: (layer.channels or 0) * (shape[0] + layer.bias),

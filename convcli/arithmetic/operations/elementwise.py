@@ -14,29 +14,41 @@ if TYPE_CHECKING:
 
 
 def elementwise(
-    name: str, description: str, *, torch_class: str | None = None, **rules: Any
+    name: str,
+    description: str,
+    *,
+    syntax: str = "",
+    torch: str | None = None,
+    **rules: Any,
 ) -> Operation:
     """Make the record of a function of each value by itself.
 
     Parameters
     ----------
-    torch_class : str, optional
-        Its name in `torch.nn`.
-    rules
-        Others of `Operation`.
+    name, description : str
+    syntax : str, optional
+        The name, if left out.
+    torch : str, optional
+        The class in `torch.nn`; it takes the layer's argument, if there is one.
+    **rules
+        Other fields of `Operation`.
     """
-    if torch_class is not None:
-        rules["torch"] = lambda *_: f"nn.{torch_class}()"
-    return Operation(name, "elementwise", description, takes_flat=True, **rules)
+    if torch is not None:
+        rules["torch"] = lambda layer, *_: (
+            f"nn.{torch}({'' if layer.argument is None else layer.argument})"
+        )
+    return Operation(
+        name, "elementwise", syntax or name, name, description, takes_flat=True, **rules
+    )
 
 
 def _join(name: str, description: str, **rules: Any) -> Operation:
     return Operation(
         name,
         "join",
+        f"{name}:from=NAME+NAME",
+        f"{name}:from=a+b",
         description,
-        syntax=f"{name}:from=NAME+NAME",
-        example=f"{name}:from=a+b",
         field_effect="the union of its inputs', whose jumps must be equal",
         takes_flat=True,
         is_join=True,
@@ -57,36 +69,30 @@ def _concat_shape(_: Layer, inputs: Sequence[Shape]) -> Shape:
 
 
 _SLOPE = Key(
-    "slope",
-    "argument",
-    lambda text: parse_real(text, "the slope"),
-    repr,
-    "SLOPE",
-    "0.01",
+    "slope", "argument", lambda text: parse_real(text, "the slope"), repr, "SLOPE", "0.01",
     "the slope below zero",
-)
+)  # fmt: skip
 
 OPERATIONS = (
-    elementwise("relu", "max(x, 0)", torch_class="ReLU", can_unpremultiply=True),
+    elementwise("relu", "max(x, 0)", torch="ReLU", can_unpremultiply=True),
     elementwise(
         "leaky-relu",
         "x above zero, SLOPE times x below",
         syntax="leaky-relu[:SLOPE]",
         argument=_SLOPE,
-        torch=lambda layer, *_: f"nn.LeakyReLU({'' if layer.argument is None else layer.argument})",
+        torch="LeakyReLU",
     ),
     elementwise("abs", "|x|"),
-    elementwise("sigmoid", "1 / (1 + exp(-x))", torch_class="Sigmoid", is_bounded=True),
-    elementwise("tanh", "tanh(x)", torch_class="Tanh", is_bounded=True),
+    elementwise("sigmoid", "1 / (1 + exp(-x))", torch="Sigmoid", is_bounded=True),
+    elementwise("tanh", "tanh(x)", torch="Tanh", is_bounded=True),
     elementwise(
         "dropout",
         "values left out in training; nothing afterwards",
-        torch_class="Dropout",
+        torch="Dropout",
         is_for_images=False,
     ),
     Operation(
-        "bn",
-        "normalization",
+        *("bn", "normalization", "bn", "bn"),
         "a batch normalization: a learned scale and shift for each channel",
         parameters=lambda _, shape: 2 * shape[0],
         cost_formulas=lambda _, shape, __: {"params": f"2*{shape[0]}"},
@@ -94,8 +100,7 @@ OPERATIONS = (
         is_for_images=False,
     ),
     Operation(
-        "magnitude",
-        "reshaping",
+        *("magnitude", "reshaping", "magnitude", "magnitude"),
         "sqrt(x1^2 + x2^2 + ...) over the channels",
         shape_effect="1 channel",
         shape=lambda _, inputs: (1, *inputs[0][1:]),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from convcli.arithmetic.values import (
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 ShapeRule: TypeAlias = Callable[["Layer", Sequence[Shape]], Shape]
 AxesRule: TypeAlias = "Callable[[Layer, Sequence[Shape]], tuple[AxisMap, AxisMap] | None]"
+FormulasRule: TypeAlias = "Callable[[Layer, Shape, Shape], dict[str, str]]"
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.\-]*\Z")
 
@@ -60,6 +62,82 @@ class Flag(NamedTuple):
     description: str
 
 
+def _parse_groups(text: str) -> int | str:
+    return text if text == "depthwise" else parse_number(text, "g", least=1)
+
+
+def _parse_mode(text: str) -> str:
+    if text not in PADDING_MODES:
+        raise NotationError(f"mode must be one of {', '.join(PADDING_MODES)}, not {text!r}")
+    return text
+
+
+def _parse_name(text: str) -> str:
+    if not _NAME.match(text) or text == "input":
+        raise NotationError(
+            f"a name starts with a letter, goes on with letters, digits, '_', '-' and '.', "
+            f"and is not 'input': {text!r}"
+        )
+    return text
+
+
+def _parse_sources(text: str) -> tuple[str, ...]:
+    return tuple(part if part == "input" else _parse_name(part) for part in text.split("+"))
+
+
+def _parse_spec(text: str) -> str:
+    if not text:
+        raise NotationError("kernel= needs a name, like kernel=gaussian:1.5, or a file")
+    return text
+
+
+def size_key(
+    name: str, field: str, default: str, description: str, *, what: str = "", least: int = 1
+) -> Key:
+    """Make a key whose value is `N` or `HxW`."""
+    return Key(
+        name,
+        field,
+        lambda text: parse_size(text, what or name, least=least),
+        format_size,
+        "N|HxW",
+        default,
+        description,
+    )
+
+
+_KEYS = (
+    size_key("k", "kernel", "", "the window's size"),
+    Key("kernel", "spec", _parse_spec, str, "SPEC", "",
+        "a kernel with its weights, by its name or file, in place of k"),
+    size_key("s", "stride", "1", "the window's step"),
+    Key("p", "padding", lambda text: parse_padding(text, "p"), format_padding, "P", "0",
+        "the padding: N, HxW, T.B.L.R, same, same-lower, valid or full"),
+    size_key("d", "dilation", "1", "the distance between the window's taps"),
+    Key("g", "groups", _parse_groups, str, "N|depthwise", "1",
+        "groups of channels; depthwise: one a channel"),
+    size_key("op", "output_padding", "0", "rows and columns added to the output", least=0),
+    Key("c", "channels", lambda text: parse_number(text, "c", least=1), str, "N",
+        "the input's channels", "the output's channels"),
+    Key("mode", "mode", _parse_mode, str, "MODE", "zero",
+        f"what the padding holds: {', '.join(PADDING_MODES[:-1])} or {PADDING_MODES[-1]}"),
+    Key("like", "like", _parse_name, str, "NAME", "", "the layer whose size to cut to"),
+    Key("name", "name", _parse_name, str, "NAME", "",
+        "a name, for another layer's from= or like="),
+    Key("from", "sources", _parse_sources, "+".join, "NAMES", "the layer before",
+        "the layers that it takes, joined by +; input is the network's own"),
+)  # fmt: skip
+KEYS = {key.name: key for key in _KEYS}
+CEIL = Flag("ceil", "ceil", True, "round the output's size up")
+NO_BIAS = Flag("nobias", "bias", False, "have no bias")
+NO_PAD = Flag("nopad", "count_padding", False, "leave the padding out of the average's divisor")
+
+
+def key_table(*names: str) -> dict[str, Key]:
+    """Return keys by their names, with those that every operation has."""
+    return {name: KEYS[name] for name in (*names, "name", "from")}
+
+
 class Operation:
     """One operation of the notation; what is left out is that of an elementwise operation.
 
@@ -67,22 +145,22 @@ class Operation:
 
     Parameters
     ----------
-    name, family, description, example : str
-        The example is a layer in the notation; left out, the name.
-    syntax : str, optional
-        How it is written, without the keys that may be left out.
+    name, family : str
+    syntax, example : str
+        How it is written, without the keys that may be left out; a layer in the notation.
+    description : str
+        What it does, for the user.
     shape_effect, field_effect : str
         What it does to the shape and to the receptive field, for the user.
     argument : Key, optional
         What the first bare value sets: `conv:3` is `conv:k=3`.
-    needs : str, optional
+    needs : str
         What the argument is, with an example, where it cannot be left out.
-    keys : tuple of Key
-        In the order in which they are written; every operation has `name` and `from` besides.
-    flags : tuple of str
-        Names of `FLAGS`.
+    keys : mapping
+        By their names, in the order in which they are written.
+    flags : tuple of Flag
     defaults : mapping
-        Of keys whose default is another one here: its text for the user.
+        Texts for the user, of keys whose default is another one here.
     implied : callable
         Layer -> the fields that its window or its kernel sets where nothing else is said.
     check : callable
@@ -116,141 +194,36 @@ class Operation:
         Whether colors stay in proportion to the alpha that they were multiplied by.
     """
 
+    shape_effect: str = "unchanged"
+    field_effect: str = "unchanged"
+    argument: Key | None = None
+    needs: str = ""
+    keys: Mapping[str, Key] = key_table()
+    flags: tuple[Flag, ...] = ()
+    defaults: Mapping[str, str] = MappingProxyType({})
+    implied: Callable[[Layer], dict[str, Any]] = staticmethod(lambda _: {})
+    check: Callable[[Layer], None] = staticmethod(lambda _: None)
+    shape: ShapeRule = staticmethod(lambda _, inputs: inputs[0])
+    axes: AxesRule = staticmethod(lambda *_: None)
+    parameters: Callable[[Layer, Shape], int] = staticmethod(lambda *_: 0)
+    macs: Callable[[Layer, Shape, Shape], int] = staticmethod(lambda *_: 0)
+    cost_formulas: FormulasRule = staticmethod(lambda *_: {})
+    torch: Callable[[Layer, Shape, Shape], str] | None = None
+    takes_flat: bool = False
+    is_window: bool = False
+    is_transposed: bool = False
+    is_join: bool = False
+    ends_map: bool = False
+    is_for_images: bool = True
+    needs_kernel: bool = False
+    is_bounded: bool = False
+    can_be_infinite: bool = False
+    can_unpremultiply: bool = False
+
+    # A dataclass of so many fields would take 2 ms whenever a command starts.
     def __init__(
-        self,
-        name: str,
-        family: str,
-        description: str,
-        *,
-        example: str = "",
-        syntax: str = "",
-        shape_effect: str = "unchanged",
-        field_effect: str = "unchanged",
-        argument: Key | None = None,
-        needs: str = "",
-        keys: tuple[Key, ...] = (),
-        flags: tuple[str, ...] = (),
-        defaults: dict[str, str] | None = None,
-        implied: Callable[[Layer], dict[str, Any]] = lambda _: {},
-        check: Callable[[Layer], None] = lambda _: None,
-        shape: ShapeRule = lambda _, inputs: inputs[0],
-        axes: AxesRule = lambda *_: None,
-        parameters: Callable[[Layer, Shape], int] = lambda *_: 0,
-        macs: Callable[[Layer, Shape, Shape], int] = lambda *_: 0,
-        cost_formulas: Callable[[Layer, Shape, Shape], dict[str, str]] = lambda *_: {},
-        torch: Callable[[Layer, Shape, Shape], str] | None = None,
-        takes_flat: bool = False,
-        is_window: bool = False,
-        is_transposed: bool = False,
-        is_join: bool = False,
-        ends_map: bool = False,
-        is_for_images: bool = True,
-        needs_kernel: bool = False,
-        is_bounded: bool = False,
-        can_be_infinite: bool = False,
-        can_unpremultiply: bool = False,
+        self, name: str, family: str, syntax: str, example: str, description: str, **rules: Any
     ) -> None:
         self.name, self.family, self.description = name, family, description
-        self.example, self.syntax = example or name, syntax or name
-        self.shape_effect, self.field_effect = shape_effect, field_effect
-        self.argument, self.needs = argument, needs
-        # Every operation can be named, and can take the output of a layer that is.
-        self.keys = {key.name: key for key in (*keys, NAME, FROM)}
-        self.flags = {flag: FLAGS[flag] for flag in flags}
-        self.defaults = defaults or {}
-        self.implied, self.check = implied, check
-        self.shape, self.axes = shape, axes
-        self.parameters, self.macs, self.cost_formulas = parameters, macs, cost_formulas
-        self.torch = torch
-        self.takes_flat, self.is_join, self.ends_map = takes_flat, is_join, ends_map
-        self.is_window, self.is_transposed = is_window, is_transposed
-        self.is_for_images, self.needs_kernel = is_for_images, needs_kernel
-        self.is_bounded, self.can_be_infinite = is_bounded, can_be_infinite
-        self.can_unpremultiply = can_unpremultiply
-
-
-def _parse_groups(text: str) -> int | str:
-    return text if text == "depthwise" else parse_number(text, "g", least=1)
-
-
-def _parse_mode(text: str) -> str:
-    if text not in PADDING_MODES:
-        raise NotationError(f"mode must be one of {', '.join(PADDING_MODES)}, not {text!r}")
-    return text
-
-
-def parse_name(text: str) -> str:
-    """Read the name of a layer."""
-    if not _NAME.match(text) or text == "input":
-        raise NotationError(
-            f"a name starts with a letter, goes on with letters, digits, '_', '-' and '.', "
-            f"and is not 'input': {text!r}"
-        )
-    return text
-
-
-def _parse_sources(text: str) -> tuple[str, ...]:
-    return tuple(part if part == "input" else parse_name(part) for part in text.split("+"))
-
-
-def _parse_spec(text: str) -> str:
-    if not text:
-        raise NotationError("kernel= needs a name, like kernel=gaussian:1.5, or a file")
-    return text
-
-
-def size_key(
-    name: str, field: str, default: str, description: str, *, what: str = "", least: int = 1
-) -> Key:
-    """Make a key whose value is `N` or `HxW`."""
-    return Key(
-        name,
-        field,
-        lambda text: parse_size(text, what or name, least=least),
-        format_size,
-        "N|HxW",
-        default,
-        description,
-    )
-
-
-K = size_key("k", "kernel", "", "the window's size")
-KERNEL = Key(
-    "kernel", "spec", _parse_spec, str, "SPEC", "",
-    "a kernel with its weights, by its name or file, in place of k",
-)  # fmt: skip
-S = size_key("s", "stride", "1", "the window's step")
-P = Key(
-    "p", "padding", lambda text: parse_padding(text, "p"), format_padding,
-    "P", "0", "the padding: N, HxW, T.B.L.R, same, same-lower, valid or full",
-)  # fmt: skip
-D = size_key("d", "dilation", "1", "the distance between the window's taps")
-G = Key(
-    "g", "groups", _parse_groups, str, "N|depthwise", "1",
-    "groups of channels; depthwise: one a channel",
-)  # fmt: skip
-OP = size_key("op", "output_padding", "0", "rows and columns added to the output", least=0)
-C = Key(
-    "c", "channels", lambda text: parse_number(text, "c", least=1), str, "N",
-    "the input's channels", "the output's channels",
-)  # fmt: skip
-MODE = Key(
-    "mode", "mode", _parse_mode, str, "MODE", "zero",
-    f"what the padding holds: {', '.join(PADDING_MODES[:-1])} or {PADDING_MODES[-1]}",
-)  # fmt: skip
-NAME = Key(
-    "name", "name", parse_name, str, "NAME", "", "a name, for another layer's from= or like="
-)
-FROM = Key(
-    "from", "sources", _parse_sources, "+".join, "NAMES", "the layer before",
-    "the layers that it takes, joined by +; input is the network's own",
-)  # fmt: skip
-LIKE = Key("like", "like", parse_name, str, "NAME", "", "the layer whose size to cut to")
-FLAGS = {
-    flag.name: flag
-    for flag in (
-        Flag("ceil", "ceil", True, "round the output's size up"),
-        Flag("nobias", "bias", False, "have no bias"),
-        Flag("nopad", "count_padding", False, "leave the padding out of the average's divisor"),
-    )
-}
+        self.syntax, self.example = syntax, example
+        vars(self).update(rules)

@@ -6,9 +6,15 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from convcli.arithmetic.intervals import Parts
-from convcli.arithmetic.operations import operation as notation
 from convcli.arithmetic.operations.convolution import window_axes
-from convcli.arithmetic.operations.operation import Operation
+from convcli.arithmetic.operations.operation import (
+    CEIL,
+    KEYS,
+    NO_PAD,
+    Operation,
+    key_table,
+    size_key,
+)
 from convcli.arithmetic.values import Shape
 
 if TYPE_CHECKING:
@@ -29,19 +35,14 @@ def _window_pool_shape(layer: Layer, inputs: Sequence[Shape]) -> Shape:
     return (channels, *layer.window.output((height, width)))
 
 
-def _window_pool(name: str, description: str, flags: tuple[str, ...], **rules: Any) -> Operation:
+def _window_pool(name: str, description: str, **rules: Any) -> Operation:
     return Operation(
-        name,
-        "pooling",
-        description,
-        syntax=f"{name}:N|HxW",
-        example=f"{name}:3,s=2,p=1",
+        *(name, "pooling", f"{name}:N|HxW", f"{name}:3,s=2,p=1", description),
         shape_effect="floor((i + p - d*(k - 1) - 1) / s) + 1 on each side; with ceil, ceil(...)",
         field_effect="grows by d*(k - 1) jumps; the jump is multiplied by s",
-        argument=notation.K,
+        argument=KEYS["k"],
         needs=f"a window size, like {name}:3",
-        keys=(notation.K, notation.S, notation.P, notation.D),
-        flags=flags,
+        keys=key_table("k", "s", "p", "d"),
         defaults={"s": "k"},
         implied=lambda layer: {} if layer.kernel is None else {"stride": layer.kernel},
         shape=_window_pool_shape,
@@ -53,11 +54,12 @@ def _window_pool(name: str, description: str, flags: tuple[str, ...], **rules: A
 
 
 OPERATIONS = (
-    _window_pool("maxpool", "the largest value of each window", ("ceil",), can_be_infinite=True),
-    _window_pool("avgpool", "the mean of each window", ("ceil", "nopad")),
+    _window_pool(
+        "maxpool", "the largest value of each window", flags=(CEIL,), can_be_infinite=True
+    ),
+    _window_pool("avgpool", "the mean of each window", flags=(CEIL, NO_PAD)),
     Operation(
-        "globalavgpool",
-        "pooling",
+        *("globalavgpool", "pooling", "globalavgpool", "globalavgpool"),
         "the mean of each channel",
         shape_effect="1x1",
         field_effect="the whole input",
@@ -67,14 +69,11 @@ OPERATIONS = (
         can_unpremultiply=True,
     ),
     Operation(
-        "adaptiveavgpool",
-        "pooling",
+        *("adaptiveavgpool", "pooling", "adaptiveavgpool:N|HxW", "adaptiveavgpool:7"),
         "the means of N by N parts of the map, of equal size or nearly",
-        syntax="adaptiveavgpool:N|HxW",
-        example="adaptiveavgpool:7",
         shape_effect="NxN or HxW",
         field_effect="grows to the part's share of the map",
-        argument=notation.size_key("size", "size", "", "the output's size", what="the output size"),
+        argument=size_key("size", "size", "", "the output's size", what="the output size"),
         needs="its output size, like adaptiveavgpool:7",
         shape=lambda layer, inputs: (inputs[0][0], *(layer.size or (1, 1))),
         axes=parts_axes,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from convcli.arithmetic.geometry import Axis
-from convcli.arithmetic.operations.operation import LIKE, Operation, size_key
+from convcli.arithmetic.operations.operation import Operation, key_table, size_key
 from convcli.arithmetic.operations.pooling import parts_axes
 from convcli.arithmetic.values import Shape, Sides
 from convcli.errors import NotationError, ShapeError
@@ -53,8 +53,7 @@ def _crop_axes(layer: Layer, inputs: Sequence[Shape]) -> tuple[Axis, Axis]:
 
 OPERATIONS = (
     Operation(
-        "flatten",
-        "reshaping",
+        *("flatten", "reshaping", "flatten", "flatten"),
         "all values in one row, channel by channel",
         shape_effect="C*H*W values",
         field_effect="the whole map",
@@ -65,15 +64,12 @@ OPERATIONS = (
         is_for_images=False,
     ),
     Operation(
-        "crop",
-        "reshaping",
+        *("crop", "reshaping", "crop:N|HxW or crop:like=NAME", "crop:2"),
         "N rows and columns cut off each side, or down to another map's size",
-        syntax="crop:N|HxW or crop:like=NAME",
-        example="crop:2",
         shape_effect="N less on each side, or the size of NAME",
         field_effect="unchanged; start moves by N jumps",
         argument=size_key("margin", "margin", "", "what is cut off", what="the margin", least=0),
-        keys=(LIKE,),
+        keys=key_table("like"),
         check=_check_crop,
         shape=_crop_shape,
         axes=_crop_axes,

@@ -49,9 +49,7 @@ def operation_document(operation: Operation) -> dict[str, Any]:
         "shape": operation.shape_effect,
         "receptive_field": operation.field_effect,
         "keys": keys,
-        "flags": [
-            {"flag": flag.name, "about": flag.description} for flag in operation.flags.values()
-        ],
+        "flags": [{"flag": flag.name, "about": flag.description} for flag in operation.flags],
     }
 
 
@@ -68,7 +66,7 @@ def operation_text(operation: Operation) -> str:
         [f"{name}={value}" if name else value, default, about]
         for name, value, default, about in _items(operation)
     ]
-    items += [[flag.name, "", flag.description] for flag in operation.flags.values()]
+    items += [[flag.name, "", flag.description] for flag in operation.flags]
     tables = [
         ([operation.name, ""], facts),
         (["item", "default", "what it is"], items),
@@ -113,7 +111,7 @@ def _item_rows() -> list[list[str]]:
         for name, value, default, about in _items(operation):
             if name:
                 rows.setdefault((f"{name}={value}", default, about), []).append(operation.name)
-        for flag in operation.flags.values():
+        for flag in operation.flags:
             rows.setdefault((flag.name, "", flag.description), []).append(operation.name)
     items = [item for item, _, _ in rows]
     return [
