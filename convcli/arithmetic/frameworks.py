@@ -22,7 +22,7 @@ FRAMEWORKS = {"torch": "PyTorch", "tf": "TensorFlow", "onnx": "ONNX"}
 
 
 def refusal(layer: Layer, framework: str) -> str | None:
-    """Why a framework does not have a layer; None where it does."""
+    """Return why a framework does not have a layer, or None if it does."""
     name = FRAMEWORKS[framework]
     if framework == "torch" and layer.padding == "same" and max(layer.stride) > 1:
         return f"{name} has no same padding at a stride above 1"
@@ -34,12 +34,12 @@ def refusal(layer: Layer, framework: str) -> str | None:
 
 
 def check_rules(layer: Layer, framework: str) -> None:
-    """Hold a layer to a framework's rules.
+    """Check a layer against the rules of a framework.
 
     Raises
     ------
     ArgumentError
-        For a layer that the framework does not have, with what to write instead.
+        If the framework does not have the layer, with what to write instead.
     """
     if framework not in FRAMEWORKS:
         raise ArgumentError(f"framework {framework!r} is none of {', '.join(FRAMEWORKS)}")
@@ -50,18 +50,18 @@ def check_rules(layer: Layer, framework: str) -> None:
 
 
 def differences(layer: Layer, shape: Shape, framework: str | None) -> tuple[str, ...]:
-    """Where else the layer's result would be different, for an input of `shape`."""
+    """Return what other frameworks do differently with a layer over an input of `shape`."""
     notes = []
     for other in FRAMEWORKS:
         reason = refusal(layer, other) if other != framework else None
-        instead = None if reason is None else _instead(layer, shape)
+        instead = None if reason is None else _alternative(layer, shape)
         if instead is not None:
             notes.append(f"{reason}; {instead}")
     return tuple(notes)
 
 
-def _instead(layer: Layer, shape: Shape) -> str | None:
-    """What would have to be written there, or come out there; None where it is the same."""
+def _alternative(layer: Layer, shape: Shape) -> str | None:
+    """Return the equivalent padding, or the output's other size; None if there is no difference."""
     size = (shape[1], shape[2])
     if isinstance(layer.padding, str):
         return f"there it is p={format_padding(layer.window.sides(size))}"
@@ -72,16 +72,13 @@ def _instead(layer: Layer, shape: Shape) -> str | None:
     return f"rounding down gives {rows}x{columns} there instead of {height}x{width}"
 
 
-INDENT = "    "
-
-
 def format_torch(walk: Walk) -> str:
-    """Code that builds a stack of convolutions and activations as `torch.nn.Sequential`.
+    """Return the code of a stack of layers as `torch.nn.Sequential`.
 
     Raises
     ------
     ArgumentError
-        For a layer that a plain sequence cannot hold.
+        If a layer has no code for PyTorch.
 
     Examples
     --------
@@ -95,7 +92,7 @@ def format_torch(walk: Walk) -> str:
         nn.ReLU(),
     )
     """
-    layers = "".join(f"{INDENT}{_torch_module(report)},\n" for report in walk.layers)
+    layers = "".join(f"    {_torch_module(report)},\n" for report in walk.layers)
     about = f"{format_shape(walk.input)} -> {format_shape(walk.output)}, {walk.params:,} parameters"
     return f"from torch import nn\n\n# {about}\nmodel = nn.Sequential(\n{layers})"
 

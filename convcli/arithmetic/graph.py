@@ -14,18 +14,20 @@ from convcli.errors import NotationError, did_you_mean
 if TYPE_CHECKING:
     from convcli.arithmetic.network import Walk
 
-INPUT = -1  # the place of the network's own input, before the first layer
+Region: TypeAlias = tuple[Interval, Interval]  # (first, last) row, (first, last) column
+
+INPUT = -1  # the index of the network's own input, before the first layer
 
 
 def input_indices(layers: Sequence[Layer]) -> list[tuple[int, ...]]:
-    """For each layer, the places of the layers whose outputs it takes; `INPUT` is the network's.
+    """Return, for each layer, the indices of the layers whose outputs it takes.
 
-    `crop:like=NAME` has the layer that it is to be like as its second.
+    `INPUT` is the network's own. The second input of `crop:like=NAME` is that layer.
 
     Raises
     ------
     NotationError
-        For a name that no earlier layer has, and for one given twice.
+        If no earlier layer has a name, or two have the same.
 
     Examples
     --------
@@ -33,52 +35,49 @@ def input_indices(layers: Sequence[Layer]) -> list[tuple[int, ...]]:
     >>> input_indices([parse_layer("conv:3,name=a"), parse_layer("add:from=a+input")])
     [(-1,), (0, -1)]
     """
-    places = {"input": INPUT}
-    found = []
-    for place, layer in enumerate(layers):
+    by_name = {"input": INPUT}
+    indices = []
+    for index, layer in enumerate(layers):
         names = (*layer.sources, *([layer.like] if layer.like else []))
         for name in names:
-            if name not in places:
-                hint = did_you_mean(name, places)
+            if name not in by_name:
+                hint = did_you_mean(name, by_name)
                 raise NotationError(
                     f"layer {format_layer(layer)!r}: no layer before it is named {name!r}{hint}"
                 )
-        before = () if layer.sources else (place - 1,)
-        found.append((*before, *(places[name] for name in names)))
-        if layer.name in places:
+        before = () if layer.sources else (index - 1,)
+        indices.append((*before, *(by_name[name] for name in names)))
+        if layer.name in by_name:
             raise NotationError(f"layer {format_layer(layer)!r}: its name is taken already")
         if layer.name is not None:
-            places[layer.name] = place
-    return found
+            by_name[layer.name] = index
+    return indices
 
 
 def last_uses(inputs: Sequence[Sequence[int]]) -> Mapping[int, int]:
-    """The last layer that takes each place's output, after which it can be let go.
+    """Return the index of the last layer that takes each output, which can be freed then.
 
     >>> last_uses([(-1,), (0, -1), (0,)])
     {-1: 1, 0: 2}
     """
-    return {place: user for user, places in enumerate(inputs) for place in places}
+    return {source: index for index, sources in enumerate(inputs) for source in sources}
 
 
-Region: TypeAlias = tuple[Interval, Interval]  # (first, last) row, (first, last) column
-
-
-def backtrace(walk: Walk, place: int, at: Pair) -> dict[int, Region]:
-    """The areas that one output of a map sees, for every map on its way and for the input.
+def backtrace(walk: Walk, index: int, at: Pair) -> dict[int, Region]:
+    """Return the regions of the earlier maps and of the input that one output depends on.
 
     Parameters
     ----------
     walk : Walk
-    place : int
-        The layer whose output it is.
+    index : int
+        Of the layer whose output it is.
     at : (row, column)
 
     Returns
     -------
     dict
-        By the layer's place; `INPUT` (-1) is the network's input. What lies below 0 or beyond a
-        map's end is padding.
+        By the index of the layer; `INPUT` (-1) is the network's input. Positions below 0 or beyond
+        the end of a map are padding.
 
     Examples
     --------
@@ -87,18 +86,17 @@ def backtrace(walk: Walk, place: int, at: Pair) -> dict[int, Region]:
     >>> found[-1]
     ((-1, 2), (-1, 2))
     """
-    seen: dict[int, Region] = {place: ((at[0], at[0]), (at[1], at[1]))}
-    for user in range(place, -1, -1):
-        if user not in seen:
+    regions: dict[int, Region] = {index: ((at[0], at[0]), (at[1], at[1]))}
+    for user in range(index, -1, -1):
+        if user not in regions:
             continue
-        report = walk.layers[user]
-        layer = report.layer
-        region = seen[user]
-        axes = layer.operation.axes(layer, report.inputs)
+        report, (rows, columns) = walk.layers[user], regions[user]
+        operation = report.layer.operation
+        axes = operation.axes(report.layer, report.inputs)
         if axes is not None:
-            region = input_interval(axes[0], region[0]), input_interval(axes[1], region[1])
-        # What crop takes the size of does not matter for its values.
-        for source in report.places if layer.operation.is_join else report.places[:1]:
-            known = seen.get(source, (None, None))
-            seen[source] = span((known[0], region[0])), span((known[1], region[1]))
-    return seen
+            rows, columns = input_interval(axes[0], rows), input_interval(axes[1], columns)
+        # Of the map whose size crop takes, no value is used.
+        for source in report.indices if operation.is_join else report.indices[:1]:
+            known = regions.get(source, (None, None))
+            regions[source] = span((known[0], rows)), span((known[1], columns))
+    return regions

@@ -21,6 +21,11 @@ class Parts(NamedTuple):
     size: int
     outputs: int
 
+    @property
+    def dropped(self) -> int:
+        """Positions that no part covers: none."""
+        return 0
+
     def bounds(self, part: int) -> range:
         """The positions that a part covers."""
         return range(part * self.size // self.outputs, -(-(part + 1) * self.size // self.outputs))

@@ -10,10 +10,8 @@ from typing import TypeAlias
 
 from convcli.arithmetic.frameworks import check_rules, differences
 from convcli.arithmetic.graph import INPUT, input_indices
-from convcli.arithmetic.layers import (
-    Layer,
-    output_shape,
-)
+from convcli.arithmetic.intervals import AxisMap
+from convcli.arithmetic.layers import Layer, output_shape
 from convcli.arithmetic.notation import format_layer, parse_layer
 from convcli.arithmetic.receptive_field import ReceptiveField, union
 from convcli.arithmetic.values import Pair, Shape, as_number, format_shapes
@@ -26,36 +24,37 @@ FLOAT_BYTES = 4
 
 @dataclass(frozen=True, slots=True)
 class LayerReport:
-    """One layer, and what is known of it at its place.
+    """One layer of a network, and what follows from its inputs.
 
     Parameters
     ----------
     name : str
-        Its own, or its operation and a number.
+        That of the layer, or its operation and a number.
     layer : Layer
     inputs : tuple of Shape
-        The shapes that it takes.
-    places : tuple of int
-        The layers that it takes them from; -1 is the network's input.
+        Their shapes.
+    indices : tuple of int
+        The layers whose outputs they are; -1 is the network's input.
     output : Shape
         (C, H, W), or (N,) once flat.
-    sights : (Sight, Sight)
-        What its outputs see of the network's input.
+    fields : (ReceptiveField, ReceptiveField)
+        Which rows and which columns of the network's input its outputs depend on.
     coverage : (int, int)
-        The most rows and columns of the input that any output sees, padding left out.
+        The largest number of rows and of columns of the input, without padding, that an output
+        depends on.
     dropped : (int, int)
-        Rows and columns of its padded input that no window reaches.
+        Rows and columns of its padded input that no window covers.
     params, macs : int
     is_map : bool
         Whether it is still a feature map: no flattening, global or adaptive pool before it.
     notes : tuple of str
-        What the user would want to know.
+        For the user.
     """
 
     name: str
     layer: Layer
     inputs: tuple[Shape, ...]
-    places: tuple[int, ...]
+    indices: tuple[int, ...]
     output: Shape
     fields: Fields
     coverage: Pair
@@ -67,39 +66,39 @@ class LayerReport:
 
     @property
     def receptive_field(self) -> Pair:
-        """Rows and columns of the input that an output sees, padding counted."""
+        """The rows and columns of the input that an output depends on, padding included."""
         return self.fields[0].receptive_field, self.fields[1].receptive_field
 
     @property
     def jump(self) -> tuple[Fraction, Fraction]:
-        """Rows and columns of the input from one output to the next."""
+        """The distance on the input between neighboring outputs."""
         return self.fields[0].jump, self.fields[1].jump
 
     @property
     def start(self) -> tuple[Fraction, Fraction]:
-        """The row and the column of the input that output (0, 0) is centred on."""
+        """The center, on the input, of what output (0, 0) depends on."""
         return self.fields[0].start, self.fields[1].start
 
     @property
     def effective_padding(self) -> tuple[Fraction, Fraction]:
-        """How far output (0, 0) sees beyond the input, at the top and on the left."""
+        """The rows above and the columns left of the input that output (0, 0) depends on."""
         return self.fields[0].effective_padding, self.fields[1].effective_padding
 
     @property
     def bytes(self) -> int:
-        """What its output takes as float32."""
+        """The size of its output as float32."""
         return FLOAT_BYTES * math.prod(self.output)
 
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """A network walked through.
+    """The reports of all layers of a network.
 
     Parameters
     ----------
     name : str
     input : (C, H, W)
-    layers : tuple of Walked
+    layers : tuple of LayerReport
     """
 
     name: str
@@ -108,22 +107,22 @@ class Walk:
 
     @property
     def params(self) -> int:
-        """Trained numbers of all layers."""
+        """The number of learned values."""
         return sum(layer.params for layer in self.layers)
 
     @property
     def macs(self) -> int:
-        """Multiply-accumulates of all convolutions and linear layers."""
+        """The multiply-accumulates of convolutions and linear layers."""
         return sum(layer.macs for layer in self.layers)
 
     @property
     def bytes(self) -> int:
-        """What all outputs take as float32."""
+        """The size of all outputs as float32."""
         return sum(layer.bytes for layer in self.layers)
 
     @property
     def output(self) -> Shape:
-        """The network's output."""
+        """The shape of the last output."""
         return self.layers[-1].output
 
     @property
@@ -133,11 +132,11 @@ class Walk:
 
     @property
     def notes(self) -> list[str]:
-        """What the user would want to know, with the layer that it is of."""
+        """The notes of all layers, with the layer that each is about."""
         return [
-            f"layer {place} ({format_layer(walked.layer)}): {note}"
-            for place, walked in enumerate(self.layers, start=1)
-            for note in walked.notes
+            f"layer {number} ({format_layer(report.layer)}): {note}"
+            for number, report in enumerate(self.layers, start=1)
+            for note in report.notes
         ]
 
 
@@ -148,23 +147,23 @@ def walk(
     name: str = "network",
     framework: str | None = None,
 ) -> Walk:
-    """Walk through a stack or network of layers.
+    """Infer the shapes, receptive fields and costs of a network, layer by layer.
 
     Parameters
     ----------
     layers : sequence of Layer or str
-        In the notation; a layer with `kernel=` must have that kernel's size put in as `k`.
+        In the notation; a layer with `kernel=` must have the kernel's size as its `kernel`.
     input_shape : (C, H, W)
     name : str
-        What the network is called.
+        The name of the network.
     framework : {"torch", "tf", "onnx"}, optional
-        Whose rules must hold; without one, all that the notation says.
+        The framework whose rules the layers must follow.
 
     Raises
     ------
     ArgumentError
-        For a layer that cannot take its input, with its place, its input's shape and the formula
-        that failed; and for one that the framework does not have.
+        If a layer cannot take its input, with its number, the input's shape and the formula that
+        failed, or if the framework does not have it.
 
     Examples
     --------
@@ -179,71 +178,71 @@ def walk(
         raise ArgumentError("a network has one layer at least")
     stack = [parse_layer(layer) if isinstance(layer, str) else layer for layer in layers]
     walker = _Walker(shape, framework)
-    for layer, places in zip(stack, input_indices(stack), strict=True):
-        walker.step(layer, places)
-    return Walk(name, shape, tuple(walker.walked))
+    for layer, indices in zip(stack, input_indices(stack), strict=True):
+        walker.append(layer, indices)
+    return Walk(name, shape, tuple(walker.reports))
 
 
 class _Walker:
-    """The walk so far."""
+    """The reports of the layers so far."""
 
     def __init__(self, input_shape: Shape, framework: str | None) -> None:
-        self.walked: list[LayerReport] = []
-        self._input = input_shape
+        self.reports: list[LayerReport] = []
         self._framework = framework
         self._counts: dict[str, int] = {}
+        self._shapes = {INPUT: input_shape}
+        self._fields = {INPUT: (ReceptiveField.of_input(), ReceptiveField.of_input())}
+        self._are_maps = {INPUT: True}
 
-    def step(self, layer: Layer, places: tuple[int, ...]) -> None:
-        """Go through one more layer."""
-        inputs = tuple(self._shape(place) for place in places)
+    def append(self, layer: Layer, indices: tuple[int, ...]) -> None:
+        """Add the report of the next layer."""
+        operation, index = layer.operation, len(self.reports)
+        inputs = tuple(self._shapes[index] for index in indices)
+        before = [self._fields[index] for index in indices]
         try:
             if self._framework is not None:
                 check_rules(layer, self._framework)
-            output = output_shape(layer, inputs)
-            seen = [self._sights(place) for place in places]
-            fields = _output_fields(layer, inputs, seen)
-            params = layer.operation.parameters(layer, inputs[0])
+            output = self._shapes[index] = output_shape(layer, inputs)
+            axes = operation.axes(layer, inputs)
+            if operation.is_join:
+                fields = (
+                    union([rows for rows, _ in before]),
+                    union([columns for _, columns in before]),
+                )
+            else:
+                fields = before[0] if axes is None else _fields_after(axes, before[0])
+            self._fields[index] = fields
+            params = operation.parameters(layer, inputs[0])
         except ArgumentError as error:
-            where = f"layer {len(self.walked) + 1} ({format_layer(layer)})"
-            raise type(error)(f"{where} on {format_shapes(inputs)}: {error}") from None
-        self.walked.append(
+            where = f"layer {index + 1} ({format_layer(layer)}) on {format_shapes(inputs)}"
+            raise type(error)(f"{where}: {error}") from None
+        is_map = not operation.ends_map and all(self._are_maps[index] for index in indices)
+        self._are_maps[index] = is_map
+        notes = (
+            *(_alignment_notes(before) if operation.is_join else ()),
+            *differences(layer, inputs[0], self._framework),
+        )
+        self.reports.append(
             LayerReport(
                 name=self._name(layer),
                 layer=layer,
                 inputs=inputs,
-                places=places,
+                indices=indices,
                 output=output,
                 fields=fields,
                 coverage=self._coverage(fields, output),
-                dropped=_dropped(layer, inputs[0]),
+                dropped=(0, 0) if axes is None else (axes[0].dropped, axes[1].dropped),
                 params=params,
-                macs=layer.operation.macs(layer, inputs[0], output),
-                is_map=not layer.operation.ends_map and all(map(self._is_map, places)),
-                notes=(
-                    *_alignment_notes(layer, seen),
-                    *differences(layer, inputs[0], self._framework),
-                ),
+                macs=operation.macs(layer, inputs[0], output),
+                is_map=is_map,
+                notes=notes,
             )
         )
 
-    def _shape(self, place: int) -> Shape:
-        return self._input if place == INPUT else self.walked[place].output
-
-    def _sights(self, place: int) -> Fields:
-        if place == INPUT:
-            return ReceptiveField.of_input(), ReceptiveField.of_input()
-        return self.walked[place].fields
-
-    def _is_map(self, place: int) -> bool:
-        return place == INPUT or self.walked[place].is_map
-
     def _coverage(self, fields: Fields, output: Shape) -> Pair:
-        outputs = output[1:] if len(output) == 3 else (1, 1)
-        rows, columns = (
-            sight.coverage(size, count)
-            for sight, size, count in zip(fields, self._input[1:], outputs, strict=True)
-        )
-        return rows, columns
+        counts = output[1:] if len(output) == 3 else (1, 1)
+        sizes = self._shapes[INPUT][1:]
+        return (fields[0].coverage(sizes[0], counts[0]), fields[1].coverage(sizes[1], counts[1]))
 
     def _name(self, layer: Layer) -> str:
         if layer.name is not None:
@@ -252,27 +251,14 @@ class _Walker:
         return f"{layer.op}{self._counts[layer.op]}"
 
 
-def _output_fields(layer: Layer, inputs: Sequence[Shape], before: Sequence[Fields]) -> Fields:
-    """What the outputs of a layer see, given what its inputs see."""
-    if layer.operation.is_join:
-        return union([fields[0] for fields in before]), union([fields[1] for fields in before])
-    axes = layer.operation.axes(layer, inputs)
-    if axes is None:
-        return before[0]
-    rows, columns = before[0]
-    after_rows = rows.after(axes[0])
-    is_alike = rows == columns and axes[0] == axes[1]
-    return after_rows, after_rows if is_alike else columns.after(axes[1])
+def _fields_after(axes: tuple[AxisMap, AxisMap], before: Fields) -> Fields:
+    rows = before[0].after(axes[0])
+    is_square = axes[0] == axes[1] and before[0] == before[1]
+    return rows, rows if is_square else before[1].after(axes[1])
 
 
-def _dropped(layer: Layer, shape: Shape) -> Pair:
-    return layer.window.dropped((shape[1], shape[2])) if layer.operation.is_window else (0, 0)
-
-
-def _alignment_notes(layer: Layer, branches: Sequence[Fields]) -> tuple[str, ...]:
-    """Whether a join's branches are centered on different pixels."""
-    if not layer.operation.is_join:
-        return ()
+def _alignment_notes(branches: Sequence[Fields]) -> tuple[str, ...]:
+    """Say where the branches of a join have different centers."""
     for side, axis in enumerate(("rows", "columns")):
         starts = sorted({branch[side].start for branch in branches})
         if len(starts) > 1:

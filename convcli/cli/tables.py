@@ -110,7 +110,7 @@ def sweep_rows(found: list[LayerSize]) -> tuple[list[str], list[list[str]]]:
 
 def worked_text(one: LayerSize) -> str:
     """One operation as one would write it down: the formula, the numbers put in, the result."""
-    from convcli.arithmetic.formulas import align, size_formula, size_working
+    from convcli.arithmetic.formulas import align, size_calculation, size_formula
 
     layer = one.layer
     rows, columns = one.axes
@@ -122,17 +122,17 @@ def worked_text(one: LayerSize) -> str:
     title = f"{layer.op} {_size_text(layer.window.kernel)}, {', '.join(settings)}"
     lines = {
         "output": size_formula(rows),
-        "height": size_working(rows),
-        "width": size_working(columns),
+        "height": size_calculation(rows),
+        "width": size_calculation(columns),
     }
     if any(one.dropped):
         rows_and_columns = f"rows: {one.dropped[0]}, columns: {one.dropped[1]}"
         lines["dropped"] = f"{rows_and_columns}, at the far ends of the padded input"
     if one.channels is not None:
-        from convcli.arithmetic.formulas import cost_workings
+        from convcli.arithmetic.formulas import cost_calculations
 
         shape = (one.channels, *one.size)
-        lines |= cost_workings(layer, shape, output_shape(layer, [shape]))
+        lines |= cost_calculations(layer, shape, output_shape(layer, [shape]))
     counted = "\n   (MACs: products of the convolution; no biases)" if "MACs" in lines else ""
     return f"{title}: {_size_text(one.size)} -> {_size_text(one.output)}\n{align(lines)}{counted}"
 
