@@ -1,8 +1,8 @@
 """A stack of layers for a budget.
 
-The skeleton is the cheapest that reaches the receptive field and the size. Its stages are widened,
-each twice as wide as the one before, for as long as the budget lasts; where that leaves more than
-one percent of it, they are deepened, too.
+It starts from the cheapest stack that reaches the receptive field and the size. Its stages get as
+many channels as the budget allows, each twice as many as the one before; if that uses less than
+99 % of the budget, they get more blocks, too.
 """
 
 from __future__ import annotations
@@ -21,15 +21,21 @@ from convcli.arithmetic.shortest_stack import (
     Budget,
     Cost,
     Objective,
+    block_cost,
     cheapest_stack,
-    cost,
 )
 from convcli.arithmetic.values import Shape
 from convcli.errors import ArgumentError, ConvError
 
-ENOUGH = 0.99  # of the budget: a stack that uses so much is not made deeper
+MIN_USED = 0.99  # share of the parameters from which on no blocks are added
 OBJECTIVE = "the fewest layers that use 99 % of the parameters; where none do, the most parameters"
-DEEPENINGS = range(33)  # more units tried in every stage
+EXTRA_BLOCKS = range(33)  # in every stage
+
+_OBJECTIVES: dict[str, Objective] = {
+    "parameters": lambda cost: (cost.params, 0),
+    "MACs": lambda cost: (cost.macs, 0),
+    "both": lambda cost: (cost.params, cost.macs),
+}
 
 
 class InfeasibleError(ConvError):
@@ -38,42 +44,39 @@ class InfeasibleError(ConvError):
 
 @dataclass(frozen=True, slots=True)
 class _Stack:
-    """Units with their channels, over an input."""
+    """Blocks with their channels, over an input."""
 
     block: str
     shape: Shape
-    units: tuple[BlockSpec, ...]
-    channels: tuple[int, ...]  # of each stage: the units from one stride above 1 to the next
+    specs: tuple[BlockSpec, ...]
+    channels: tuple[int, ...] = ()  # of each stage: the blocks from one stride above 1 to the next
 
     @property
     def stages(self) -> tuple[int, ...]:
-        """The stage that each unit is in."""
-        steps = list(accumulate(unit.stride > 1 for unit in self.units))
-        return tuple(step - steps[0] for step in steps)
+        """The stage of each block."""
+        strided = list(accumulate(spec.stride > 1 for spec in self.specs))
+        return tuple(count - strided[0] for count in strided)
 
     @property
     def cost(self) -> Cost:
         shape, params, macs = self.shape, 0, 0
-        for unit, stage in zip(self.units, self.stages, strict=True):
-            spent = cost(self.block, unit, shape, self.channels[stage])
-            params, macs = params + spent.params, macs + spent.macs
-            shape = (self.channels[stage], *unit.output((shape[1], shape[2])))
+        for spec, stage in zip(self.specs, self.stages, strict=True):
+            cost = block_cost(self.block, spec, shape, self.channels[stage])
+            params, macs = params + cost.params, macs + cost.macs
+            shape = (self.channels[stage], *spec.output((shape[1], shape[2])))
         return Cost(params, macs)
 
     def with_channels(self, channels: Sequence[int]) -> _Stack:
-        return _Stack(self.block, self.shape, self.units, tuple(channels))
+        return replace(self, channels=tuple(channels))
 
     def layers(self) -> list[Layer]:
+        stages = zip(self.specs, self.stages, strict=True)
         build = BLOCKS[self.block]
-        return [
-            layer
-            for unit, stage in zip(self.units, self.stages, strict=True)
-            for layer in build(unit, self.channels[stage])
-        ]
+        return [layer for spec, stage in stages for layer in build(spec, self.channels[stage])]
 
 
 def design(shape: Shape, budget: Budget, *, block: str = "plain") -> Walk:
-    """A stack that keeps a budget, walked through.
+    """Design a stack that keeps a budget, and walk through it.
 
     Parameters
     ----------
@@ -81,12 +84,11 @@ def design(shape: Shape, budget: Budget, *, block: str = "plain") -> Walk:
         The input's.
     budget : Budget
     block : {"plain", "bottleneck", "separable"}
-        What its units are.
 
     Raises
     ------
     InfeasibleError
-        Where no stack of such units can do it: which bound fails, and by how much.
+        If no stack of such blocks keeps it, with the bound that fails and by how much.
 
     Examples
     --------
@@ -97,52 +99,51 @@ def design(shape: Shape, budget: Budget, *, block: str = "plain") -> Walk:
     if block not in BLOCKS:
         raise ArgumentError(f"block {block!r} is none of {', '.join(BLOCKS)}")
     best: _Stack | None = None
-    skeletons = _skeletons(shape, budget, block)
-    for more, units in product(DEEPENINGS, skeletons):
-        stack = _widened(_Stack(block, shape, _deepened(units, more), ()), budget)
+    for count, specs in product(EXTRA_BLOCKS, _cheapest_specs(shape, budget, block)):
+        stack = _widen(_Stack(block, shape, _deepen(specs, count)), budget)
         if stack is not None and (best is None or stack.cost.params > best.cost.params):
             best = stack
-        if best is not None and best.cost.params >= ENOUGH * budget.params:
+        if best is not None and best.cost.params >= MIN_USED * budget.params:
             break
-    if best is None:  # impossible: the skeletons keep the budgets as they are
+    if best is None:  # impossible: the cheapest stacks keep the budgets
         raise InfeasibleError("no stack was found for these budgets")
     return walk(best.layers(), shape, name=block)
 
 
-def _skeletons(shape: Shape, budget: Budget, block: str) -> set[tuple[BlockSpec, ...]]:
-    """The cheapest units in parameters and in MACs, once it is sure that each bound can be kept."""
-    skeletons = {_within("parameters", budget.params, shape, budget, block=block)}
+def _cheapest_specs(shape: Shape, budget: Budget, block: str) -> set[tuple[BlockSpec, ...]]:
+    """Return the cheapest stacks in parameters and in MACs, each within its bound."""
+    found = {_cheapest_within("parameters", budget.params, shape, budget, block)}
     if budget.macs is not None:
-        skeletons.add(_within("MACs", budget.macs, shape, budget, block=block))
-        skeletons.add(_within_both(shape, budget, block))
-    return skeletons
+        found.add(_cheapest_within("MACs", budget.macs, shape, budget, block))
+        found.add(_cheapest_within_both(shape, budget, block))
+    return found
 
 
-def _within(
-    what: str, most: int, shape: Shape, budget: Budget, *, block: str
+def _cheapest_within(
+    name: str, limit: int, shape: Shape, budget: Budget, block: str
 ) -> tuple[BlockSpec, ...]:
-    """The cheapest units, if one bound allows them: the usual ones, or else any."""
-    for units in (COMMON_BLOCKS, ALL_BLOCKS):
-        found = cheapest_stack(block, shape, replace(budget, macs=None), _WEIGHTS[what], units)
-        if found is not None and found[0][0] <= most:
+    """Return the cheapest stack of common blocks, or else of any, by one bound alone."""
+    for specs in (COMMON_BLOCKS, ALL_BLOCKS):
+        found = cheapest_stack(block, shape, replace(budget, macs=None), _OBJECTIVES[name], specs)
+        if found is not None and found[0][0] <= limit:
             return found[1]
     if found is None:
         raise InfeasibleError(
             f"size: no 3x3 windows of stride 1 to 3 and padding 0 or 1 take "
             f"{shape[1]}x{shape[2]} to {'x'.join(map(str, budget.output or ()))}"
         )
-    (least, _), units = found
+    (lowest, _), stack = found
     raise InfeasibleError(
-        f"{what}: the cheapest stack of {block} units (3x3, stride 1 to 3, padding 0 or 1) that "
-        f"does it has {len(units)} of them and needs {least:,} {what}, "
-        f"{least - most:,} over the budget of {most:,}"
+        f"{name}: the cheapest stack of {block} units (3x3, stride 1 to 3, padding 0 or 1) that "
+        f"does it has {len(stack)} of them and needs {lowest:,} {name}, "
+        f"{lowest - limit:,} over the budget of {limit:,}"
     )
 
 
-def _within_both(shape: Shape, budget: Budget, block: str) -> tuple[BlockSpec, ...]:
-    """Units that keep both budgets at once."""
-    for units in (COMMON_BLOCKS, ALL_BLOCKS):
-        found = cheapest_stack(block, shape, budget, lambda one: (one.params, one.macs), units)
+def _cheapest_within_both(shape: Shape, budget: Budget, block: str) -> tuple[BlockSpec, ...]:
+    """Return the stack with the fewest parameters that keeps both bounds."""
+    for specs in (COMMON_BLOCKS, ALL_BLOCKS):
+        found = cheapest_stack(block, shape, budget, _OBJECTIVES["both"], specs)
         if found is not None and found[0][0] <= budget.params:
             return found[1]
     needs = "more" if found is None else f"{found[0][0]:,}"
@@ -153,60 +154,55 @@ def _within_both(shape: Shape, budget: Budget, block: str) -> tuple[BlockSpec, .
     )
 
 
-_WEIGHTS: dict[str, Objective] = {
-    "parameters": lambda one: (one.params, 0),
-    "MACs": lambda one: (one.macs, 0),
-}
-
-
-def _deepened(units: tuple[BlockSpec, ...], more: int) -> tuple[BlockSpec, ...]:
-    """So many units more at the end of every stage."""
+def _deepen(specs: tuple[BlockSpec, ...], count: int) -> tuple[BlockSpec, ...]:
+    """Add so many blocks to the end of every stage."""
     deeper: list[BlockSpec] = []
-    for place, unit in enumerate(units):
-        deeper.append(unit)
-        ends = place + 1 == len(units) or units[place + 1].stride > 1
-        deeper += [BlockSpec(stride=1)] * (more if ends else 0)
+    for index, spec in enumerate(specs):
+        deeper.append(spec)
+        ends_stage = index + 1 == len(specs) or specs[index + 1].stride > 1
+        deeper += [BlockSpec(stride=1)] * (count if ends_stage else 0)
     return tuple(deeper)
 
 
-def _widened(stack: _Stack, budget: Budget) -> _Stack | None:
-    """The stack with as many channels as the budget lasts for; None where it lasts for none."""
+def _widen(stack: _Stack, budget: Budget) -> _Stack | None:
+    """Give the stack as many channels as the budget allows; None if it allows none."""
     stages = stack.stages[-1] + 1
 
-    def at(scale: int) -> _Stack:
-        """Channels that double from stage to stage, where the scale is large enough to halve."""
+    def scaled(scale: int) -> _Stack:
+        """Double the channels from stage to stage, as far as the scale can be halved."""
         if budget.width is not None:
             return stack.with_channels([budget.width << stage for stage in range(stages)])
         return stack.with_channels([max(scale << stage >> stages, 1) for stage in range(stages)])
 
-    if not budget.holds(at(0).cost):
+    if not budget.allows(scaled(0).cost):
         return None
-    widest = at(0)
+    widest = scaled(0)
     if budget.width is None:
-        widest = at(_last(lambda scale: budget.holds(at(scale).cost)))
+        widest = scaled(_last(lambda scale: budget.allows(scaled(scale).cost)))
     for stage in reversed(range(stages)):
-        if stage == 0 and budget.width is not None:
-            break  # asked for as it is
-        widest = _filled(widest, stage, budget)
+        if stage > 0 or budget.width is None:  # the first stage has the width asked for
+            widest = _widen_stage(widest, stage, budget)
     return widest
 
 
-def _filled(stack: _Stack, stage: int, budget: Budget) -> _Stack:
-    """One stage with what the budget has left, never wider than the stage after it."""
-    start, channels = stack.channels[stage], list(stack.channels)
-    ahead = channels[stage + 1] if stage + 1 < len(channels) else None
+def _widen_stage(stack: _Stack, stage: int, budget: Budget) -> _Stack:
+    """Give one stage what is left of the budget, but no more channels than the next has."""
+    channels = stack.channels
+    limit = channels[stage + 1] if stage + 1 < len(channels) else None
 
-    def wider(by: int) -> _Stack:
-        return stack.with_channels([*channels[:stage], start + by, *channels[stage + 1 :]])
+    def with_more(count: int) -> _Stack:
+        more = (*channels[:stage], channels[stage] + count, *channels[stage + 1 :])
+        return stack.with_channels(more)
 
-    def fits(by: int) -> bool:
-        return (ahead is None or start + by <= ahead) and budget.holds(wider(by).cost)
+    def fits(count: int) -> bool:
+        is_narrow = limit is None or channels[stage] + count <= limit
+        return is_narrow and budget.allows(with_more(count).cost)
 
-    return wider(_last(fits))
+    return with_more(_last(fits))
 
 
 def _last(holds: Callable[[int], bool]) -> int:
-    """The last number for which something holds that holds for 0 and, once it fails, for no more.
+    """Return the last number for which something holds that holds from 0 up to it.
 
     >>> _last(lambda number: number < 100)
     99
@@ -214,7 +210,7 @@ def _last(holds: Callable[[int], bool]) -> int:
     above = 1
     while holds(above):
         above *= 2
-    low = above // 2  # holds, or is 0
+    low = above // 2  # it holds for this, unless it is 0
     while above - low > 1:
         middle = (low + above) // 2
         low, above = (middle, above) if holds(middle) else (low, middle)

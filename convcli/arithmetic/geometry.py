@@ -1,4 +1,4 @@
-"""One window operation: a convolution, a pool, or a transposed convolution.
+"""The geometry of a window: of a convolution, a pool, or a transposed convolution.
 
 Sources of the formulas: V. Dumoulin and F. Visin, "A guide to convolution arithmetic for deep
 learning" (2016); the rules of ceil pooling and of `same` are those of PyTorch, ONNX and TensorFlow.
@@ -24,22 +24,22 @@ from convcli.errors import ArgumentError, ShapeError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Axis:
-    """One window operation along one axis, with every number known.
+    """A window over an input along one axis, with every number known.
 
     Parameters
     ----------
     size : int
-        Input positions along the axis.
+        The positions of the input.
     kernel, stride, dilation : int
-        The window's taps, its step, and the distance between its taps.
+        The number of taps, the step of the window, and the distance between taps.
     before, after : int
-        Padding on the near and on the far side.
+        The padding at the start and at the end.
     ceil_mode : bool
-        Round the output size up (pools).
+        Whether the output size is rounded up.
     transposed : bool
-        A transposed convolution.
+        Whether it is that of a transposed convolution.
     output_padding : int
-        Positions added to the far side of a transposed convolution's output.
+        Positions added to the end of a transposed convolution's output.
 
     Examples
     --------
@@ -59,17 +59,17 @@ class Axis:
 
     @property
     def effective_kernel(self) -> int:
-        """The positions that the window spans: `d(k - 1) + 1`."""
+        """The extent of the window: `d(k - 1) + 1`."""
         return effective_kernel(self.kernel, self.dilation)
 
     @property
     def slack(self) -> int:
-        """How far the window can move over the padded input: `i + p - d(k - 1) - 1`."""
+        """The largest offset of the window in the padded input: `i + p - d(k - 1) - 1`."""
         return self.size + self.before + self.after - self.effective_kernel
 
     @property
     def output(self) -> int:
-        """Output positions along the axis; below 1 where no window fits."""
+        """The output size; below 1 if no window fits."""
         if self.transposed:
             return (
                 (self.size - 1) * self.stride
@@ -86,7 +86,7 @@ class Axis:
 
     @property
     def dropped(self) -> int:
-        """Positions at the far end of the padded input that no window reaches."""
+        """The positions at the end of the padded input that no window covers."""
         if self.transposed:
             return 0
         return max(self.slack - (self.output - 1) * self.stride, 0)
@@ -94,7 +94,7 @@ class Axis:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
-    """The geometry of a window operation over two axes, before the input's size is known.
+    """A window over two axes, without the size of the input.
 
     Parameters
     ----------
@@ -105,7 +105,7 @@ class Window:
     ceil_mode, transposed, output_padding
         As in `Axis`.
     origin : (row, column), optional
-        The tap that `same` puts on every stride-th position; the middle one where left out.
+        The tap that `same` centers on every stride-th position; the middle one if left out.
 
     Examples
     --------
@@ -123,30 +123,32 @@ class Window:
     origin: Pair | None = None
 
     def __post_init__(self) -> None:
-        for extra, step, gap in zip(self.output_padding, self.stride, self.dilation, strict=True):
-            # Beyond these, some outputs would be the same zero whatever the input is.
-            if extra and not (self.transposed and extra < max(step, gap)):
+        for added, stride, dilation in zip(
+            self.output_padding, self.stride, self.dilation, strict=True
+        ):
+            # More would add outputs that no input contributes to.
+            if added and not (self.transposed and added < max(stride, dilation)):
                 raise ArgumentError(
-                    f"output padding {extra} must be below the stride or the dilation "
-                    f"of a transposed convolution (here {step} and {gap})"
+                    f"output padding {added} must be below the stride or the dilation "
+                    f"of a transposed convolution (here {stride} and {dilation})"
                 )
 
     def axes(self, size: Pair) -> tuple[Axis, Axis]:
-        """Both axes over an input of (height, width), the padding worked out."""
+        """Return both axes over an input of (height, width)."""
         return self._axis(0, size[0]), self._axis(1, size[1])
 
     def sides(self, size: Pair) -> Sides:
-        """The padding as ((top, bottom), (left, right)) over an input of (height, width)."""
+        """Return the padding in numbers, for an input of (height, width)."""
         rows, columns = self.axes(size)
         return (rows.before, rows.after), (columns.before, columns.after)
 
     def output(self, size: Pair) -> Pair:
-        """The output's (height, width).
+        """Return the output's (height, width).
 
         Raises
         ------
         ShapeError
-            Where no window fits, with the formula that failed.
+            If no window fits, with the formula.
         """
         rows, columns = self.axes(size)
         for axis, side in ((rows, "height"), (columns, "width")):
@@ -157,7 +159,7 @@ class Window:
         return rows.output, columns.output
 
     def dropped(self, size: Pair) -> Pair:
-        """Rows and columns of the padded input, at its far ends, that no window reaches."""
+        """Return the rows and columns at the ends of the padded input that no window covers."""
         rows, columns = self.axes(size)
         return rows.dropped, columns.dropped
 
@@ -190,13 +192,13 @@ def window(
     transposed: bool = False,
     output_padding: int | Sequence[int] = 0,
 ) -> Window:
-    """Make a `Window` out of what people write: numbers, pairs and names, each checked.
+    """Make a `Window` from numbers, pairs and names.
 
     Raises
     ------
     ArgumentError
-        For a kernel, stride or dilation below 1, a padding below 0, or an output padding that
-        a transposed convolution cannot have.
+        If a kernel, stride or dilation is below 1, a padding below 0, or an output padding too
+        large.
 
     Examples
     --------
@@ -215,7 +217,7 @@ def window(
 
 
 def effective_kernel(kernel: int, dilation: int = 1) -> int:
-    """Positions that a dilated window spans: `d(k - 1) + 1`.
+    """Return the extent of a dilated window: `d(k - 1) + 1`.
 
     >>> effective_kernel(3, dilation=2)
     5
@@ -232,22 +234,21 @@ def output_size(
     dilation: int = 1,
     ceil_mode: bool = False,
 ) -> int:
-    """Output positions of a window operation along one axis: `floor((i + p - d(k-1) - 1)/s) + 1`.
+    """Return the output size of a window along one axis: `floor((i + p - d(k-1) - 1)/s) + 1`.
 
     Parameters
     ----------
     size, kernel, stride, dilation : int
-        Numbers along the axis; any size, exact.
+        Of any size; the result is exact.
     padding : int, (before, after), "valid", "same", "same-lower" or "full"
         One number pads both sides.
     ceil_mode : bool
-        Round up, as a pool may; the last window must start inside the input or the padding
-        before it.
+        Round up; the last window must start inside the input or the padding before it.
 
     Raises
     ------
     ArgumentError
-        For numbers that no window can have; `ShapeError` where the output would be empty.
+        If a number is out of its range, or, as `ShapeError`, the output would be empty.
 
     Examples
     --------
@@ -259,32 +260,32 @@ def output_size(
     6
     """
     sides = as_sides_of_axis(padding)
-    over_both = window(
+    square = window(
         kernel,
         stride=stride,
         padding=sides if isinstance(sides, str) else (sides, sides),
         dilation=dilation,
         ceil_mode=ceil_mode,
     )
-    side = as_number(size, "size", least=1)
-    return over_both.output((side, side))[0]
+    size = as_number(size, "size", least=1)
+    return square.output((size, size))[0]
 
 
 def formula(axis: Axis) -> str:
-    """The axis's formula with its numbers put in.
+    """Return the formula of the output size with its numbers.
 
     >>> formula(Axis(size=224, kernel=3, stride=2, before=1, after=1))
     'floor((224 + 1 + 1 - 1*(3 - 1) - 1) / 2) + 1'
     """
-    reach = f"{axis.dilation}*({axis.kernel} - 1)"
+    extent = f"{axis.dilation}*({axis.kernel} - 1)"
     if axis.transposed:
         return (
             f"({axis.size} - 1)*{axis.stride} - {axis.before} - {axis.after} "
-            f"+ {reach} + {axis.output_padding} + 1"
+            f"+ {extent} + {axis.output_padding} + 1"
         )
     rounding = "ceil" if axis.ceil_mode else "floor"
     padded = f"{axis.size} + {axis.before} + {axis.after}"
-    return f"{rounding}(({padded} - {reach} - 1) / {axis.stride}) + 1"
+    return f"{rounding}(({padded} - {extent} - 1) / {axis.stride}) + 1"
 
 
 def _named_padding(name: str, axis: Axis, origin: int | None) -> Pair:
@@ -294,9 +295,11 @@ def _named_padding(name: str, axis: Axis, origin: int | None) -> Pair:
         return axis.effective_kernel - 1, axis.effective_kernel - 1
     if origin is not None and not axis.transposed:
         before = origin * axis.dilation
-        last = (-(-axis.size // axis.stride) - 1) * axis.stride  # the last position that it meets
+        last = (
+            -(-axis.size // axis.stride) - 1
+        ) * axis.stride  # the last position that it is centered on
         return before, max(last + axis.effective_kernel - axis.size - before, 0)
-    # `same` promises ceil(i / s) outputs, and its mirror, a transposed one, i * s.
+    # `same` means ceil(i / s) outputs, and i * s of a transposed convolution.
     if axis.transposed:
         total = axis.output - axis.size * axis.stride
     else:

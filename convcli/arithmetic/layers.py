@@ -1,4 +1,4 @@
-"""One layer of a network: its operation and settings, the shape that it makes, and its cost.
+"""A layer: its operation and settings, and what follows from them for an input.
 
 `convcli.arithmetic.notation` reads a layer from text (`conv:3,s=2,p=1`) and writes it back.
 """
@@ -18,16 +18,16 @@ from convcli.errors import ArgumentError, ShapeError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layer:
-    """One layer; a field that its operation does not have keeps its default.
+    """A layer of a network; fields that its operation does not use have their defaults.
 
     Parameters
     ----------
     op : str
         A key of `OPERATIONS`.
     kernel : (int, int), optional
-        The window's height and width; unknown as long as only `spec` is.
+        The window's height and width; None while only `spec` is known.
     spec : str, optional
-        The SPEC of a real kernel (`kernel=` in the notation).
+        The SPEC of a kernel with weights (`kernel=` in the notation).
     stride, dilation, output_padding : (int, int)
         As in `Window`.
     padding : str or ((top, bottom), (left, right))
@@ -35,28 +35,28 @@ class Layer:
     mode : str
         The padding mode.
     groups : int or "depthwise", optional
-        Groups of channels; left out, 1, or one a channel where a kernel has two axes.
+        Groups of channels; 1 if left out.
     channels : int, optional
-        Output channels, or the outputs of `linear`; left out, the input's.
+        The output's channels, or the outputs of `linear`; the input's channels if left out.
     size : (int, int), optional
         The output's size, for `adaptiveavgpool`.
     margin : (int, int), optional
-        What `crop` cuts off each side.
+        The rows and columns that `crop` cuts off each side.
     argument : optional
-        The operation's own argument, where it is none of the other fields.
+        The operation's own argument, if it is none of the other fields.
     like : str, optional
         The layer to whose size `crop` cuts.
     ceil, bias, count_padding : bool
-        Round a pool's size up; have a bias; count padding in an average's divisor.
+        Round a pool's output size up; have a bias; count padding in an average's divisor.
     origin : (row, column), optional
-        Of a real kernel, where its file sets one.
+        The origin of a kernel with weights, if its file sets one.
     kernel_channels : int, optional
-        The input channels (of a group) that a real kernel sums over; None where it filters each by
-        itself.
+        The input channels (of a group) that a kernel with weights sums over; None if it filters
+        each by itself.
     name : str, optional
-        The name under which other layers take this one's output.
+        For the `sources` and `like` of other layers.
     sources : tuple of str
-        The names of the inputs; empty for the layer before.
+        The names of its inputs; empty for the layer before.
     """
 
     op: str
@@ -93,7 +93,7 @@ class Layer:
         Raises
         ------
         ArgumentError
-            Where the layer has no window, or one of unknown size.
+            If the layer has no window, or one of unknown size.
         """
         if self.kernel is None:
             raise ArgumentError(f"{self.op}: the size of its window is not known")
@@ -110,18 +110,18 @@ class Layer:
 
 
 def output_shape(layer: Layer, inputs: Sequence[Shape]) -> Shape:
-    """The shape of a layer's output.
+    """Return the shape of a layer's output.
 
     Parameters
     ----------
     layer : Layer
     inputs : sequence of (C, H, W) or (N,)
-        One, or as many as a join has; for `crop:like=NAME`, the input and then what it is like.
+        For `crop:like=NAME`, the input and that layer's output.
 
     Raises
     ------
     ShapeError
-        For inputs that the layer cannot take, and where the output would be empty.
+        If the layer cannot take the inputs, or the output would be empty.
 
     Examples
     --------
@@ -136,7 +136,7 @@ def output_shape(layer: Layer, inputs: Sequence[Shape]) -> Shape:
 
 
 def with_kernel(layer: Layer, kernel_shape: Shape) -> Layer:
-    """Put the shape of a real kernel in: its size as k, and what its axes say of the channels.
+    """Return the layer with the size and channels of the kernel that its `spec` names.
 
     Two axes filter each channel by itself, three sum the channels into one map, four are a layer's
     weights: (C_out, C_in, kh, kw), or (C_in, C_out, kh, kw) of a transposed convolution.
@@ -153,7 +153,7 @@ def with_kernel(layer: Layer, kernel_shape: Shape) -> Layer:
 
 
 class LayerSize(NamedTuple):
-    """One window operation over one input.
+    """The arithmetic of one window operation over one input.
 
     Parameters
     ----------
@@ -161,37 +161,40 @@ class LayerSize(NamedTuple):
     size : (height, width)
         The input's.
     channels : int, optional
-        The input's; None where they were not given.
-    padding : ((top, bottom), (left, right))
-    output, dropped : (int, int)
-        The output's height and width; the rows and columns at the far ends of the padded input
-        that no window reaches.
+        The input's.
+    axes : (Axis, Axis)
+    output : (height, width)
     params, macs : int, optional
-        None where the channels were not given.
+        None without channels.
     """
 
     layer: Layer
     size: Pair
     channels: int | None
-    padding: Sides
+    axes: tuple[Axis, Axis]
     output: Pair
-    dropped: Pair
-    params: int | None
-    macs: int | None
+    params: int | None = None
+    macs: int | None = None
 
     @property
-    def axes(self) -> tuple[Axis, Axis]:
-        """The operation along its rows and along its columns."""
-        return self.layer.window.axes(self.size)
+    def padding(self) -> Sides:
+        """The padding as ((top, bottom), (left, right))."""
+        rows, columns = self.axes
+        return (rows.before, rows.after), (columns.before, columns.after)
+
+    @property
+    def dropped(self) -> Pair:
+        """The rows and columns at the ends of the padded input that no window covers."""
+        return self.axes[0].dropped, self.axes[1].dropped
 
 
 def measure(layer: Layer, size: Pair, channels: int | None = None) -> LayerSize:
-    """Work out one window operation.
+    """Compute the output size of a window operation, and with channels its cost.
 
     Raises
     ------
     ShapeError
-        Where the output would be empty, or groups do not divide the channels.
+        If the output would be empty, or groups do not divide the channels.
 
     Examples
     --------
@@ -200,19 +203,12 @@ def measure(layer: Layer, size: Pair, channels: int | None = None) -> LayerSize:
     (112, 112)
     """
     window = layer.window
-    output = window.output(size)
-    params = products = None
-    if channels is not None:
-        shape = (channels, *size)
-        params = layer.operation.parameters(layer, shape)
-        products = layer.operation.macs(layer, shape, output_shape(layer, [shape]))
-    return LayerSize(
-        layer=layer,
-        size=size,
-        channels=channels,
-        padding=window.sides(size),
-        output=output,
-        dropped=window.dropped(size),
-        params=params,
-        macs=products,
+    bare = LayerSize(layer, size, channels, window.axes(size), window.output(size))
+    if channels is None:
+        return bare
+    shape = (channels, *size)
+    output = output_shape(layer, [shape])
+    return bare._replace(
+        params=layer.operation.parameters(layer, shape),
+        macs=layer.operation.macs(layer, shape, output),
     )

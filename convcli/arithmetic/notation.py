@@ -15,12 +15,10 @@ from typing import Any
 from convcli.arithmetic.layers import Layer
 from convcli.arithmetic.operations import OPERATIONS
 from convcli.arithmetic.operations.operation import Operation
-from convcli.arithmetic.values import (
-    Shape,
-    format_shape,
-    parse_shape,
-)
+from convcli.arithmetic.values import Shape, format_shape, parse_shape
 from convcli.errors import ArgumentError, NotationError, did_you_mean
+
+INPUT_KEYWORD = "input"
 
 
 def parse_layer(text: str) -> Layer:
@@ -29,7 +27,7 @@ def parse_layer(text: str) -> Layer:
     Raises
     ------
     NotationError
-        With the layer, the item at fault, and what could stand there.
+        With the layer, the invalid item, and what would be valid.
 
     Examples
     --------
@@ -44,7 +42,7 @@ def parse_layer(text: str) -> Layer:
 
 
 def format_layer(layer: Layer) -> str:
-    """Write a layer in the notation; what has its default value is left out.
+    """Write a layer in the notation, without what has its default.
 
     >>> format_layer(parse_layer("conv:k=3x3,s=1,p=1x1,nobias"))
     'conv:3,p=1,nobias'
@@ -88,8 +86,10 @@ def _parse_layer(text: str) -> Layer:
         if field in values:
             raise NotationError(f"{item!r} says again what was said before")
         values[field] = value
-    bare = Layer(op=name, kernel=values.get("kernel"), spec=values.get("spec"))
-    layer = replace(_with_implied(bare), **values)
+    if "kernel" in values or "spec" in values:
+        bare = Layer(op=name, kernel=values.get("kernel"), spec=values.get("spec"))
+        values = operation.implied(bare) | values
+    layer = Layer(op=name, **values)
     _check(layer)
     return layer
 
@@ -131,16 +131,13 @@ def _check(layer: Layer) -> None:
         _ = layer.window  # raises for an output padding that it cannot have
 
 
-INPUT_KEYWORD = "input"
-
-
 def parse_network(text: str) -> tuple[Shape | None, list[Layer]]:
-    r"""Read a network file's text: its input's shape, if it says one, and its layers.
+    r"""Read the text of a network file: the input's shape, if there is one, and the layers.
 
     Raises
     ------
     NotationError
-        With the line at fault.
+        With the number of the invalid line.
 
     Examples
     --------
@@ -150,26 +147,26 @@ def parse_network(text: str) -> tuple[Shape | None, list[Layer]]:
     """
     shape: Shape | None = None
     layers: list[Layer] = []
-    for place, line in enumerate(text.splitlines(), start=1):
-        words = line.partition("#")[0].strip()
-        if not words:
+    for number, line in enumerate(text.splitlines(), start=1):
+        content = line.partition("#")[0].strip()
+        if not content:
             continue
         try:
-            if words.split()[0] != INPUT_KEYWORD:
-                layers.append(parse_layer(words))
+            if content.split()[0] != INPUT_KEYWORD:
+                layers.append(parse_layer(content))
             elif shape is None and not layers:
-                shape = parse_shape(words.removeprefix(INPUT_KEYWORD).strip())
+                shape = parse_shape(content.removeprefix(INPUT_KEYWORD).strip())
             else:
                 raise NotationError("the input's shape stands once, and first")
         except ArgumentError as error:
-            raise NotationError(f"line {place}: {error}") from None
+            raise NotationError(f"line {number}: {error}") from None
     if not layers:
         raise NotationError("holds no layers")
     return shape, layers
 
 
 def format_network(shape: Shape, layers: Sequence[Layer]) -> str:
-    r"""Write a network file's text.
+    r"""Write the text of a network file.
 
     >>> format_network((3, 32, 32), [parse_layer("conv:3,p=1")])
     'input 3x32x32\nconv:3,p=1\n'

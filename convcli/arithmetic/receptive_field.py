@@ -1,8 +1,9 @@
-"""What the outputs of a map see of the network's input, along one axis.
+"""The receptive field of the outputs of a map, along one axis.
 
 Receptive field, jump, start and effective padding as in A. Araujo, W. Norris and J. Sim,
-"Computing Receptive Fields of Convolutional Neural Networks" (Distill, 2019), with intervals kept
-for every phase: after a transposed convolution, neighbouring outputs do not see alike.
+"Computing Receptive Fields of Convolutional Neural Networks" (Distill, 2019), with an interval for
+each phase: after a transposed convolution, neighboring outputs depend on intervals of different
+sizes, which repeat after some outputs.
 """
 
 from __future__ import annotations
@@ -17,33 +18,33 @@ from convcli.arithmetic.geometry import Axis
 from convcli.arithmetic.intervals import AxisMap, Interval, Parts, contributing_inputs, span
 from convcli.errors import LimitError, ShapeError
 
-MAX_PHASES = 512  # of a transposed convolution: so far are its outputs told apart
+MAX_PHASES = 512  # of transposed convolutions
 MAX_PARTS = 1 << 16  # of an adaptive pool
-MAX_LOOKUPS = 1 << 20  # at single outputs, to work out what all phases see
+MAX_LOOKUPS = 1 << 20  # of single intervals, for all phases together
 
 
 @dataclass(frozen=True, slots=True)
 class ReceptiveField:
-    """What each output of a map sees, along one axis.
+    """The interval of the network's input that each output of a map depends on, along one axis.
 
-    Output `q·len(phases) + r` sees `phases[r]` moved on by `q·step` input positions.
+    That of output `q·len(phases) + r` is `phases[r]`, shifted by `q·step`.
 
     Parameters
     ----------
     phases : tuple of (first, last) or None
         Input positions; those below 0 or beyond the input's end are padding.
     step : int
-        How far the input moves on while the outputs go through all phases.
+        The distance on the input between outputs that are `len(phases)` apart.
     start : Fraction
-        Where output 0 is centred.
+        The center of what output 0 depends on.
     aligned : bool
-        False where a join's branches are centred differently.
+        Whether the branches of all joins before have the same center.
 
     Examples
     --------
     >>> axis = Axis(size=224, kernel=7, stride=2, before=3, after=3)
-    >>> seen = ReceptiveField.of_input().after(axis)
-    >>> seen.receptive_field, seen.jump, seen.start
+    >>> field = ReceptiveField.of_input().after(axis)
+    >>> field.receptive_field, field.jump, field.start
     (7, Fraction(2, 1), Fraction(0, 1))
     """
 
@@ -54,71 +55,68 @@ class ReceptiveField:
 
     @classmethod
     def of_input(cls) -> ReceptiveField:
-        """The input itself: every position sees itself."""
+        """Return that of the input itself, where each position depends on itself."""
         return cls(((0, 0),), 1, Fraction(0))
 
     @property
     def jump(self) -> Fraction:
-        """Input positions from one output to the next."""
+        """The mean distance on the input between neighboring outputs."""
         return Fraction(self.step, len(self.phases))
 
     @property
     def receptive_field(self) -> int:
-        """Input positions that an output sees: of the phase that sees most."""
-        return max((seen[1] - seen[0] + 1 for seen in self.phases if seen is not None), default=0)
+        """The number of input positions that an output depends on, in the largest phase."""
+        return max((phase[1] - phase[0] + 1 for phase in self.phases if phase), default=0)
 
     @property
     def effective_padding(self) -> Fraction:
-        """How far output 0 sees beyond the input: `(rf - 1)/2 - start`."""
+        """How far the field of output 0 reaches beyond the input: `(rf - 1)/2 - start`."""
         return Fraction(self.receptive_field - 1, 2) - self.start
 
     def at(self, output: int) -> Interval:
-        """What one output sees."""
-        turns, phase = divmod(output, len(self.phases))
-        seen = self.phases[phase]
-        if seen is None:
-            return None
-        return seen[0] + turns * self.step, seen[1] + turns * self.step
+        """Return the interval that one output depends on."""
+        periods, index = divmod(output, len(self.phases))
+        phase, shift = self.phases[index], periods * self.step
+        return None if phase is None else (phase[0] + shift, phase[1] + shift)
 
     def after(self, axis: AxisMap) -> ReceptiveField:
-        """What the outputs of an operation over this map see."""
+        """Return the receptive field of the outputs of an operation over this map."""
         if isinstance(axis, Parts):
             return self._after_parts(axis)
         return self._after_transposed(axis) if axis.transposed else self._after_window(axis)
 
     def coverage(self, size: int, outputs: int) -> int:
-        """The most positions of an input of `size` that any of so many outputs sees.
+        """Return the largest number of positions of an input that any of its outputs depends on.
 
-        Less than the receptive field where that reaches beyond the input on both sides.
+        It is less than the receptive field where that reaches beyond the input on both sides.
         """
-        best = 0
-        for phase, seen in enumerate(self.phases):
-            if seen is None or phase >= outputs:
+        largest = 0
+        for index, phase in enumerate(self.phases[:outputs]):
+            if phase is None:
                 continue
-            last_turn = (outputs - 1 - phase) // len(self.phases)
-            # The overlap grows until the last position seen meets the input's end, then shrinks.
-            for bound in (-seen[0], size - 1 - seen[1]):
-                for turn in (bound // self.step, bound // self.step + 1):
-                    moved = min(max(turn, 0), last_turn) * self.step
-                    first, last = max(seen[0] + moved, 0), min(seen[1] + moved, size - 1)
-                    best = max(best, last - first + 1)
-        return best
+            last_period = (outputs - 1 - index) // len(self.phases)
+            # The overlap grows until the interval reaches the input's end, then shrinks.
+            for bound in (-phase[0], size - 1 - phase[1]):
+                for period in (bound // self.step, bound // self.step + 1):
+                    shift = min(max(period, 0), last_period) * self.step
+                    first, last = max(phase[0] + shift, 0), min(phase[1] + shift, size - 1)
+                    largest = max(largest, last - first + 1)
+        return largest
 
-    def _seen_from(self, places: range) -> Interval:
-        """What several outputs see together.
+    def _span_of(self, outputs: range) -> Interval:
+        """Return the span of the intervals of several outputs.
 
-        After a turn through all phases everything has moved on, so only those near the ends count.
+        After a period of all phases every interval is shifted, so those near the ends are enough.
         """
-        turn = len(self.phases) * places.step
-        last = places.stop - 1 - (places.stop - 1 - places.start) % places.step
-        if last - places.start <= 2 * turn:
-            return span(map(self.at, places))
-        near = range(places.start, places.start + turn, places.step)
-        far = range(last, last - turn, -places.step)
+        period = len(self.phases) * outputs.step
+        last = outputs.stop - 1 - (outputs.stop - 1 - outputs.start) % outputs.step
+        if last - outputs.start <= 2 * period:
+            return span(map(self.at, outputs))
+        near = range(outputs.start, outputs.start + period, outputs.step)
+        far = range(last, last - period, -outputs.step)
         return span(map(self.at, chain(near, far)))
 
     def _after_parts(self, parts: Parts) -> ReceptiveField:
-        """What the means of parts of the map see, as adaptive and global pools take them."""
         size, count = parts
         if size % count == 0:  # windows side by side
             side = size // count
@@ -127,51 +125,47 @@ class ReceptiveField:
             raise LimitError(
                 f"a pool to {count} uneven parts is too large: the most is {MAX_PARTS}"
             )
-        windows = [parts.bounds(part) for part in range(count)]
-        phases = tuple(self._seen_from(window) for window in windows)
-        jump = self.jump * Fraction(size, count)
-        middle = Fraction(windows[0][-1], 2)
-        # Parts of unequal size: after a turn through all of them the whole map is passed.
-        return ReceptiveField(
-            phases, math.ceil(jump * count), self.start + middle * self.jump, self.aligned
-        )
+        # Parts of unequal size: their period is the whole map.
+        phases = tuple(self._span_of(parts.bounds(part)) for part in range(count))
+        step = math.ceil(self.jump * size)
+        center = Fraction(parts.bounds(0)[-1], 2)
+        return ReceptiveField(phases, step, self.start + center * self.jump, self.aligned)
 
     def _after_window(self, axis: Axis) -> ReceptiveField:
-        """A window at v meets the positions v·s - p + d·t."""
+        """Output v depends on the positions v·s - p + d·t."""
         count = len(self.phases) // math.gcd(len(self.phases), axis.stride)
         _check_phases(count, min(axis.kernel, 2 * len(self.phases)))
-        starts = (v * axis.stride - axis.before for v in range(count))
+        starts = (output * axis.stride - axis.before for output in range(count))
         phases = tuple(
-            self._seen_from(range(start, start + axis.effective_kernel, axis.dilation))
+            self._span_of(range(start, start + axis.effective_kernel, axis.dilation))
             for start in starts
         )
-        centre = Fraction(axis.effective_kernel - 1, 2) - axis.before
+        center = Fraction(axis.effective_kernel - 1, 2) - axis.before
         step = self.jump * axis.stride * count
-        return ReceptiveField(phases, int(step), self.start + centre * self.jump, self.aligned)
+        return ReceptiveField(phases, int(step), self.start + center * self.jump, self.aligned)
 
     def _after_transposed(self, axis: Axis) -> ReceptiveField:
-        """Output v meets position i where v + p - i·s is one of the taps 0, d, 2d..."""
         count = len(self.phases) * axis.stride
         if count > MAX_PHASES:
             raise LimitError(f"upsampling by more than {MAX_PHASES} in all is not followed")
-        phases = tuple(self._seen_from(contributing_inputs(axis, v)) for v in range(count))
+        phases = tuple(self._span_of(contributing_inputs(axis, output)) for output in range(count))
         jump = self.jump / axis.stride
-        centre = axis.before - Fraction(axis.effective_kernel - 1, 2)
-        return ReceptiveField(phases, self.step, self.start + centre * jump, self.aligned)
+        center = axis.before - Fraction(axis.effective_kernel - 1, 2)
+        return ReceptiveField(phases, self.step, self.start + center * jump, self.aligned)
 
 
-def _check_phases(count: int, looks: int = 1) -> None:
-    if count > max(MAX_PHASES, MAX_LOOKUPS // looks):
+def _check_phases(count: int, lookups: int = 1) -> None:
+    if count > max(MAX_PHASES, MAX_LOOKUPS // lookups):
         raise LimitError("its outputs see in too many different ways to be told apart")
 
 
 def union(branches: Sequence[ReceptiveField]) -> ReceptiveField:
-    """What the outputs of a join see: the union of what the branches see.
+    """Return the receptive field of a join: the union of those of its branches.
 
     Raises
     ------
     ShapeError
-        Where the branches' jumps differ, so that their outputs drift apart.
+        If the branches have different jumps, so that their outputs drift apart.
     """
     jumps = {branch.jump for branch in branches}
     if len(jumps) > 1:
@@ -179,12 +173,10 @@ def union(branches: Sequence[ReceptiveField]) -> ReceptiveField:
         raise ShapeError(f"its branches have different jumps, {found}: their outputs drift apart")
     count = math.lcm(*(len(branch.phases) for branch in branches))
     _check_phases(count)
-    phases = tuple(span(branch.at(v) for branch in branches) for v in range(count))
-    union = ReceptiveField(phases, int(branches[0].jump * count), branches[0].start)
-    starts = {branch.start for branch in branches}
-    aligned = len(starts) == 1 and all(branch.aligned for branch in branches)
-    if len(starts) > 1:
-        padding = max(branch.effective_padding for branch in branches)
-        start = Fraction(union.receptive_field - 1, 2) - padding
-        return ReceptiveField(phases, union.step, start, aligned=False)
-    return ReceptiveField(phases, union.step, union.start, aligned)
+    phases = tuple(span(branch.at(output) for branch in branches) for output in range(count))
+    step, start = int(branches[0].jump * count), branches[0].start
+    if all(branch.start == start for branch in branches):
+        return ReceptiveField(phases, step, start, all(branch.aligned for branch in branches))
+    padding = max(branch.effective_padding for branch in branches)
+    size = ReceptiveField(phases, step, start).receptive_field
+    return ReceptiveField(phases, step, Fraction(size - 1, 2) - padding, aligned=False)

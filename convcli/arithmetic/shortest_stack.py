@@ -12,25 +12,18 @@ from convcli.arithmetic.layers import Layer, output_shape
 from convcli.arithmetic.values import Pair, Shape
 from convcli.errors import LimitError
 
-NARROWING = 4  # how much a bottleneck narrows its middle
+BOTTLENECK_FACTOR = 4  # by which its middle has fewer channels
 
 
 @dataclass(frozen=True, slots=True)
 class BlockSpec:
-    """One unit of a stack, its channels left open.
-
-    Parameters
-    ----------
-    stride : int
-    padding : int
-        Of its one 3x3 window.
-    """
+    """A block of a stack but for its channels: the stride and padding of its one 3x3 window."""
 
     stride: int
     padding: int = 1
 
     def output(self, size: Pair) -> Pair:
-        """The (height, width) that it makes; below 1 where its window does not fit."""
+        """Return the output's (height, width); below 1 if the window does not fit."""
         height, width = ((side + 2 * self.padding - 3) // self.stride + 1 for side in size)
         return height, width
 
@@ -43,20 +36,20 @@ class Cost:
     macs: int
 
 
-def plain(unit: BlockSpec, channels: int) -> list[Layer]:
-    """A 3x3 convolution."""
-    return [_window(unit, channels), Layer(op="relu")]
+def plain(spec: BlockSpec, channels: int) -> list[Layer]:
+    """Return a 3x3 convolution."""
+    return [_window(spec, channels), Layer(op="relu")]
 
 
-def bottleneck(unit: BlockSpec, channels: int) -> list[Layer]:
-    """1x1 to a quarter of the channels, 3x3, 1x1 back."""
-    narrow = max(channels // NARROWING, 1)
-    return [*_pointwise(narrow), _window(unit, narrow), Layer(op="relu"), *_pointwise(channels)]
+def bottleneck(spec: BlockSpec, channels: int) -> list[Layer]:
+    """Return 1x1 to a quarter of the channels, 3x3, and 1x1 back."""
+    narrow = max(channels // BOTTLENECK_FACTOR, 1)
+    return [*_pointwise(narrow), _window(spec, narrow), Layer(op="relu"), *_pointwise(channels)]
 
 
-def separable(unit: BlockSpec, channels: int) -> list[Layer]:
-    """3x3 over each channel by itself, then 1x1 across them."""
-    return [_window(unit, None, groups="depthwise"), Layer(op="relu"), *_pointwise(channels)]
+def separable(spec: BlockSpec, channels: int) -> list[Layer]:
+    """Return 3x3 over each channel by itself, then 1x1 over all."""
+    return [_window(spec, None, groups="depthwise"), Layer(op="relu"), *_pointwise(channels)]
 
 
 BLOCKS: dict[str, Callable[[BlockSpec, int], list[Layer]]] = {
@@ -67,27 +60,27 @@ BLOCKS: dict[str, Callable[[BlockSpec, int], list[Layer]]] = {
 
 
 @lru_cache(maxsize=1 << 16)
-def cost(block: str, unit: BlockSpec, shape: Shape, channels: int) -> Cost:
-    """What one unit costs over an input of (C, H, W).
+def block_cost(block: str, spec: BlockSpec, shape: Shape, channels: int) -> Cost:
+    """Return the cost of one block over an input of (C, H, W).
 
-    >>> cost("plain", BlockSpec(stride=1), (3, 32, 32), 64).params
+    >>> block_cost("plain", BlockSpec(stride=1), (3, 32, 32), 64).params
     1792
     """
-    trained = products = 0
-    for layer in BLOCKS[block](unit, channels):
+    params = macs = 0
+    for layer in BLOCKS[block](spec, channels):
         output = output_shape(layer, [shape])
-        trained += layer.operation.parameters(layer, shape)
-        products += layer.operation.macs(layer, shape, output)
+        params += layer.operation.parameters(layer, shape)
+        macs += layer.operation.macs(layer, shape, output)
         shape = output
-    return Cost(trained, products)
+    return Cost(params, macs)
 
 
-def _window(unit: BlockSpec, channels: int | None, groups: str | None = None) -> Layer:
-    sides = (unit.padding, unit.padding)
+def _window(spec: BlockSpec, channels: int | None, groups: str | None = None) -> Layer:
+    sides = (spec.padding, spec.padding)
     return Layer(
         op="conv",
         kernel=(3, 3),
-        stride=(unit.stride, unit.stride),
+        stride=(spec.stride, spec.stride),
         padding=(sides, sides),
         channels=channels,
         groups=groups,
@@ -98,46 +91,45 @@ def _pointwise(channels: int) -> list[Layer]:
     return [Layer(op="conv", kernel=(1, 1), channels=channels), Layer(op="relu")]
 
 
-# Halving as it is mostly done; and whatever else 3x3 windows do, where that is not enough.
-COMMON_BLOCKS = (BlockSpec(stride=1), BlockSpec(stride=2))
+COMMON_BLOCKS = (BlockSpec(stride=1), BlockSpec(stride=2))  # tried first
 ALL_BLOCKS = tuple(
     BlockSpec(stride=stride, padding=padding) for stride in (1, 2, 3) for padding in (1, 0)
 )
-MIN_MAP_SIDE = 4  # how small a map may get where no size was asked for
+MIN_MAP_SIDE = 4  # of the last map, unless its size is given
 MAX_FIELD = 16_384
 MAX_STATES = 400_000
 
-Score: TypeAlias = tuple[int, int]  # what counts, and what counts beside it
+Score: TypeAlias = tuple[int, int]  # what is minimized, and what only has a limit
 Objective: TypeAlias = Callable[[Cost], Score]
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class State:
-    """Where a stack stands; its receptive field counts no further than it is asked for."""
+    """The last map of a stack; a receptive field above the wanted one counts as that."""
 
     size: Pair
     jump: int
     field: int
     channels: int
-    begun: bool = True
+    has_blocks: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """What a stack must keep and reach.
+    """The limits of a stack, and what it must reach.
 
     Parameters
     ----------
     params : int
-        The most parameters.
+        The largest number of parameters.
     field : int
-        The least receptive field.
+        The smallest receptive field.
     macs : int, optional
-        The most multiply-accumulates.
+        The largest number of multiply-accumulates.
     output : (height, width), optional
-        The size to end at.
+        The size of the last map.
     width : int, optional
-        The channels of the first maps; they double where the map is halved.
+        The channels of the first maps; they double with each stride above 1.
     """
 
     params: int
@@ -146,19 +138,19 @@ class Budget:
     output: Pair | None = None
     width: int | None = None
 
-    def holds(self, spent: Cost) -> bool:
-        """Whether a cost is within it."""
-        return spent.params <= self.params and (self.macs is None or spent.macs <= self.macs)
+    def allows(self, cost: Cost) -> bool:
+        """Whether a cost is within the limits."""
+        return cost.params <= self.params and (self.macs is None or cost.macs <= self.macs)
 
 
 def cheapest_stack(
-    block: str, shape: Shape, budget: Budget, weigh: Objective, units: Sequence[BlockSpec]
+    block: str, shape: Shape, budget: Budget, objective: Objective, specs: Sequence[BlockSpec]
 ) -> tuple[Score, tuple[BlockSpec, ...]] | None:
-    """The least cost of any stack that reaches a budget's receptive field and size, and its units.
+    """Find the stack of the lowest score that reaches a budget's receptive field and size.
 
-    Its maps have one channel, or, where a width is asked for, that many, doubled by each stride
-    above 1: no stack of these units is cheaper. The search is exhaustive (Dijkstra's, with the
-    Pareto front of both costs for every state), so None is a proof that there is no such stack.
+    Its maps have one channel, or, where a width is given, that many, doubled by each stride above
+    1: no stack of these blocks is cheaper. The search is exhaustive (Dijkstra's, with the Pareto
+    front of both parts of the score for every state), so None proves that there is no such stack.
 
     Parameters
     ----------
@@ -167,70 +159,69 @@ def cheapest_stack(
     shape : (C, H, W)
         The input's.
     budget : Budget
-        Without a size to end at, any from 4x4 on will do (or the input's own, if it is smaller).
-    weigh : callable
-        What of a cost counts, and what counts beside it: the least of the first is found for which
-        the second keeps its limit.
-    units : sequence of Unit
+        Without a size of the last map, any from 4x4 (or the input's own, if it is smaller).
+    objective : callable
+        Cost -> score: its first part is minimized, its second kept within `budget.macs`.
+    specs : sequence of BlockSpec
         `COMMON_BLOCKS` or `ALL_BLOCKS`.
 
     Raises
     ------
     LimitError
-        For a receptive field or a size that would take too long.
+        If the search would take too long.
     """
     if budget.field > MAX_FIELD:
         raise LimitError(
             f"a receptive field of {budget.field} is too large: the most is {MAX_FIELD}"
         )
-    start = State((shape[1], shape[2]), 1, 1, shape[0], begun=False)
+    start = State((shape[1], shape[2]), 1, 1, shape[0], has_blocks=False)
     queue: list[tuple[Score, State]] = [((0, 0), start)]
-    least: dict[State, int] = {}  # of the second cost, among what was cheaper in the first
-    came_from: dict[tuple[Score, State], tuple[Score, State, BlockSpec]] = {}
+    best: dict[State, int] = {}  # second parts, of those with a lower first part
+    previous: dict[tuple[Score, State], tuple[Score, State, BlockSpec]] = {}
     while queue:
-        label, state = heapq.heappop(queue)
-        if state in least and label[1] >= least[state]:
+        score, state = heapq.heappop(queue)
+        if state in best and score[1] >= best[state]:
             continue
-        least[state] = label[1]
-        arrived = budget.output in (None, state.size) and state.field >= budget.field
-        if arrived and state.begun:
-            return label, _units_to((label, state), came_from)
-        for unit, follower in _steps(state, units, budget, start):
-            price = weigh(cost(block, unit, (state.channels, *state.size), follower.channels))
-            total = (label[0] + price[0], label[1] + price[1])
+        best[state] = score[1]
+        is_goal = budget.output in (None, state.size) and state.field >= budget.field
+        if is_goal and state.has_blocks:
+            return score, _path_to((score, state), previous)
+        for spec, after in _successors(state, specs, budget, start):
+            cost = block_cost(block, spec, (state.channels, *state.size), after.channels)
+            first, second = objective(cost)
+            total = (score[0] + first, score[1] + second)
             if budget.macs is not None and total[1] > budget.macs:
                 continue
-            if follower not in least or total[1] < least[follower]:
-                came_from.setdefault((total, follower), (label, state, unit))
-                heapq.heappush(queue, (total, follower))
-        if len(came_from) > MAX_STATES:
+            if after not in best or total[1] < best[after]:
+                previous.setdefault((total, after), (score, state, spec))
+                heapq.heappush(queue, (total, after))
+        if len(previous) > MAX_STATES:
             raise LimitError("this size and receptive field leave too many stacks to search")
     return None
 
 
-def _steps(
-    state: State, units: Sequence[BlockSpec], budget: Budget, start: State
+def _successors(
+    state: State, specs: Sequence[BlockSpec], budget: Budget, start: State
 ) -> Iterator[tuple[BlockSpec, State]]:
-    least = budget.output or (min(MIN_MAP_SIDE, start.size[0]), min(MIN_MAP_SIDE, start.size[1]))
-    for unit in units:
-        size = unit.output(state.size)
-        if size[0] < least[0] or size[1] < least[1]:
+    smallest = budget.output or tuple(min(MIN_MAP_SIDE, side) for side in start.size)
+    for spec in specs:
+        size = spec.output(state.size)
+        if size[0] < smallest[0] or size[1] < smallest[1]:
             continue
-        seen = min(state.field + 2 * state.jump, budget.field)
+        field = min(state.field + 2 * state.jump, budget.field)
         channels = 1
         if budget.width is not None:
-            doubled = state.channels * (2 if unit.stride > 1 else 1)
-            channels = doubled if state.begun else budget.width
-        yield unit, State(size, state.jump * unit.stride, seen, channels)
+            doubled = state.channels * (2 if spec.stride > 1 else 1)
+            channels = doubled if state.has_blocks else budget.width
+        yield spec, State(size, state.jump * spec.stride, field, channels)
 
 
-def _units_to(
-    place: tuple[Score, State],
-    came_from: dict[tuple[Score, State], tuple[Score, State, BlockSpec]],
+def _path_to(
+    end: tuple[Score, State], previous: dict[tuple[Score, State], tuple[Score, State, BlockSpec]]
 ) -> tuple[BlockSpec, ...]:
-    units = []
-    while place in came_from:
-        label, state, unit = came_from[place]
-        units.append(unit)
-        place = (label, state)
-    return tuple(reversed(units))
+    specs = []
+    while end in previous:
+        score, state, spec = previous[end]
+        specs.append(spec)
+        end = (score, state)
+    return tuple(reversed(specs))

@@ -1,4 +1,4 @@
-"""The inverse problem: which window operations take one size to another."""
+"""The window operations that take one size to another."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from convcli.arithmetic.layers import Layer, LayerSize, measure
 from convcli.arithmetic.values import Pair
 from convcli.errors import LimitError
 
-MAX_SETTINGS = 400_000  # settings along one axis, and pairs of them for two
+MAX_SETTINGS = 400_000  # along one axis; also pairs of them for two
 
 
 @dataclass(frozen=True, slots=True)
 class Ranges:
-    """Which settings are tried; both ends of a range count.
+    """The settings to try.
 
     Parameters
     ----------
     kernel, stride, dilation : range
     padding : range, optional
-        Where left out, up to half the effective kernel: more would give windows of padding alone.
+        If left out, up to half the effective kernel: more would give windows of padding alone.
     output_padding : range, optional
-        Of a transposed convolution; where left out, up to what its stride or dilation allows.
+        Of a transposed convolution; if left out, up to what its stride or dilation allows.
     """
 
     kernel: range = range(1, 12)
@@ -42,26 +42,25 @@ def solve(
     transposed: bool = False,
     exact: bool = False,
 ) -> list[LayerSize]:
-    """All settings that take a size to an output, best first.
+    """Return all settings that take a size to an output, best first.
 
-    Best is what an engineer would pick: no gaps between windows, no pixels left over, both axes
-    alike, an odd kernel with half of it as padding (or none), no dilation, a 3x3 kernel before a
-    larger one and that before 1x1, a small stride.
+    The best are those with no gaps between windows, no pixels left over, both axes alike, an odd
+    kernel with half of it as padding (or none), no dilation, a kernel of 3x3 rather than a larger
+    one, and that rather than 1x1, and a small stride.
 
     Parameters
     ----------
     size, output : (height, width)
     ranges : Ranges, optional
-        Which settings are tried.
     transposed : bool
-        Transposed convolutions instead of convolutions.
+        Whether to try transposed convolutions instead of convolutions.
     exact : bool
-        Only where no row or column of the padded input is dropped.
+        Only settings that drop no row or column of the padded input.
 
     Returns
     -------
-    list of Measured
-        Empty where nothing within the ranges does it: see `nearest_outputs`.
+    list of LayerSize
+        Empty if no setting within the ranges does it: see `nearest_outputs`.
 
     Examples
     --------
@@ -69,23 +68,19 @@ def solve(
     >>> best.kernel, best.stride, best.padding
     ((3, 3), (2, 2), ((1, 1), (1, 1)))
     """
-    tried = ranges or Ranges()
-    _check(tried, transposed)
-    along = [
-        [
-            axis
-            for axis in _axes(length, tried, transposed)
-            if axis.output == wanted and not (exact and axis.dropped)
-        ]
-        for length, wanted in zip(size, output, strict=True)
-    ]
+    ranges = ranges or Ranges()
+    _check_count(ranges, transposed)
+    rows, columns = (
+        [axis for axis in _axes(side, ranges, transposed, exact) if axis.output == wanted]
+        for side, wanted in zip(size, output, strict=True)
+    )
     if size[0] == size[1] and output[0] == output[1]:
-        pairs = [(axis, axis) for axis in along[0]]
+        pairs = [(axis, axis) for axis in rows]
     else:
-        alike = [
-            (one, other) for one, other in product(*along) if _settings(one) == _settings(other)
+        square = [
+            pair for pair in product(rows, columns) if replace(pair[0], size=size[1]) == pair[1]
         ]
-        pairs = alike or _every_pair(*along)
+        pairs = square or _all_pairs(rows, columns)
     return [measure(_layer(pair), size) for pair in sorted(pairs, key=_rank)]
 
 
@@ -97,30 +92,27 @@ def nearest_outputs(
     transposed: bool = False,
     exact: bool = False,
 ) -> list[int]:
-    """The sizes nearest to a wanted one, below and above, that some settings do reach.
+    """Return the output sizes nearest to a wanted one, below and above, that settings give.
 
     >>> nearest_outputs(5, 100)
     [6]
     """
-    reached = {
-        axis.output
-        for axis in _axes(size, ranges or Ranges(), transposed)
-        if axis.output > 0 and not (exact and axis.dropped)
-    }
-    below = [one for one in reached if one <= output]
-    above = [one for one in reached if one > output]
+    outputs = {axis.output for axis in _axes(size, ranges or Ranges(), transposed, exact)}
+    below = [found for found in outputs if 0 < found <= output]
+    above = [found for found in outputs if found > output]
     return [*([max(below)] if below else []), *([min(above)] if above else [])]
 
 
-def _axes(size: int, tried: Ranges, transposed: bool) -> Iterator[Axis]:
-    """Every setting within the ranges along one axis."""
-    for kernel, stride, dilation in product(tried.kernel, tried.stride, tried.dilation):
-        if kernel == 1 and dilation > tried.dilation[0]:
-            continue  # a single tap is not spread: the same window again
-        extent = effective_kernel(kernel, dilation)
-        paddings = range(extent // 2 + 1) if tried.padding is None else tried.padding
-        for padding, extra in product(paddings, _extras(tried, stride, dilation, transposed)):
-            yield Axis(
+def _axes(size: int, ranges: Ranges, transposed: bool, exact: bool) -> Iterator[Axis]:
+    """Return every setting within the ranges along one axis."""
+    for kernel, stride, dilation in product(ranges.kernel, ranges.stride, ranges.dilation):
+        if kernel == 1 and dilation > ranges.dilation[0]:
+            continue  # the dilation of a single tap makes no difference
+        half = effective_kernel(kernel, dilation) // 2
+        paddings = range(half + 1) if ranges.padding is None else ranges.padding
+        added = _output_paddings(ranges, stride, dilation) if transposed else range(1)
+        for padding, output_padding in product(paddings, added):
+            axis = Axis(
                 size=size,
                 kernel=kernel,
                 stride=stride,
@@ -128,31 +120,30 @@ def _axes(size: int, tried: Ranges, transposed: bool) -> Iterator[Axis]:
                 after=padding,
                 dilation=dilation,
                 transposed=transposed,
-                output_padding=extra,
+                output_padding=output_padding,
             )
+            if not (exact and axis.dropped):
+                yield axis
 
 
-def _extras(tried: Ranges, stride: int, dilation: int, transposed: bool) -> range:
-    """The output paddings to try: below the stride or the dilation."""
-    if not transposed:
-        return range(1)
+def _output_paddings(ranges: Ranges, stride: int, dilation: int) -> range:
     allowed = range(max(stride, dilation))
-    if tried.output_padding is None:
+    if ranges.output_padding is None:
         return allowed
-    return range(tried.output_padding.start, min(tried.output_padding.stop, allowed.stop))
+    return range(ranges.output_padding.start, min(ranges.output_padding.stop, allowed.stop))
 
 
-def _check(tried: Ranges, transposed: bool) -> None:
-    """Refuse ranges that would take too long, by arithmetic alone."""
-    count = _length(tried.kernel) * _length(tried.stride) * _length(tried.dilation)
-    if tried.padding is not None:
-        count *= _length(tried.padding)
-    else:  # about half the effective kernel, on the average
-        largest = effective_kernel(tried.kernel.stop - 1, tried.dilation.stop - 1)
+def _check_count(ranges: Ranges, transposed: bool) -> None:
+    """Raise if the ranges hold too many settings."""
+    count = _length(ranges.kernel) * _length(ranges.stride) * _length(ranges.dilation)
+    if ranges.padding is not None:
+        count *= _length(ranges.padding)
+    else:  # half of the effective kernel, on average
+        largest = effective_kernel(ranges.kernel.stop - 1, ranges.dilation.stop - 1)
         count *= max(largest // 4, 1)
     if transposed:
-        extras = tried.output_padding or range(max(tried.stride.stop, tried.dilation.stop) - 1)
-        count *= max(_length(extras), 1)
+        added = ranges.output_padding or range(max(ranges.stride.stop, ranges.dilation.stop) - 1)
+        count *= max(_length(added), 1)
     if count > MAX_SETTINGS:
         raise LimitError(
             f"these ranges hold about {count:,} settings; the most is {MAX_SETTINGS:,}: narrow them"
@@ -160,11 +151,11 @@ def _check(tried: Ranges, transposed: bool) -> None:
 
 
 def _length(numbers: range) -> int:
-    """How many numbers a range holds: `len` knows no more than an index does."""
+    """Return the length of a range, which `len` refuses above the size of an index."""
     return max(numbers.stop - numbers.start, 0)
 
 
-def _every_pair(rows: list[Axis], columns: list[Axis]) -> list[tuple[Axis, Axis]]:
+def _all_pairs(rows: list[Axis], columns: list[Axis]) -> list[tuple[Axis, Axis]]:
     if len(rows) * len(columns) > MAX_SETTINGS:
         raise LimitError(
             f"there are {len(rows) * len(columns):,} pairs of settings; "
@@ -173,21 +164,16 @@ def _every_pair(rows: list[Axis], columns: list[Axis]) -> list[tuple[Axis, Axis]
     return list(product(rows, columns))
 
 
-def _settings(axis: Axis) -> Axis:
-    """The axis but for its size: what can be alike in two of them."""
-    return replace(axis, size=0)
-
-
 def _rank(axes: tuple[Axis, Axis]) -> tuple[int, ...]:
-    """The lower, the better: the ranks of both axes, figure by figure."""
+    """Return the sums of both axes' ranks, of which lower is better."""
     return tuple(map(sum, zip(*map(_rank_of_axis, axes), strict=True)))
 
 
 def _rank_of_axis(axis: Axis) -> tuple[int, ...]:
     return (
-        axis.stride > axis.effective_kernel,  # positions between windows that nothing sees
-        max(axis.dropped - axis.after, 0),  # input positions left over, not padding alone
-        # Uneven overlaps of a transposed convolution show as a chequerboard.
+        axis.stride > axis.effective_kernel,  # positions between windows
+        max(axis.dropped - axis.after, 0),  # of the input, not of its padding
+        # Uneven overlaps of a transposed convolution show as a checkerboard.
         axis.kernel % axis.stride > 0 if axis.transposed else axis.kernel % 2 == 0,
         axis.output_padding,
         _padding_rank(axis),
@@ -200,7 +186,7 @@ def _rank_of_axis(axis: Axis) -> tuple[int, ...]:
 
 
 def _padding_rank(axis: Axis) -> int:
-    """Half the kernel first (of a transposed one, what gives size·stride), then none."""
+    """Prefer half the kernel (of a transposed one, what gives size·stride), then none."""
     total = axis.before + axis.after
     if axis.transposed:
         return 0 if axis.output == axis.size * axis.stride else 1

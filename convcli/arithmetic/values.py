@@ -21,14 +21,14 @@ NO_PADDING: Sides = ((0, 0), (0, 0))
 PADDING_NAMES: tuple[str, ...] = get_args(PaddingName)
 PADDING_MODES: tuple[str, ...] = get_args(PaddingMode)
 
-MAX_DIGITS = 1 << 17  # as long as a word on the command line can be; reading more takes too long
+MAX_DIGITS = 1 << 17  # the longest argument of a command line; more would take too long
 
 _DIGITS = re.compile(r"[0-9]+\Z")
 REAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\Z")
 
 
 def as_number(value: object, what: str, *, least: int) -> int:
-    """Take an integer (NumPy's too), refuse anything else and whatever is below `least`."""
+    """Return an integer (NumPy's too) as an int; raise for anything else and below `least`."""
     try:
         number = index(cast("SupportsIndex", value))
     except TypeError:
@@ -41,7 +41,7 @@ def as_number(value: object, what: str, *, least: int) -> int:
 
 
 def as_pair(value: int | Sequence[int | Sequence[int]], what: str, *, least: int = 1) -> Pair:
-    """Take `N` or `(height, width)` as a pair.
+    """Return `N` or `(height, width)` as a pair.
 
     >>> as_pair(3, "stride")
     (3, 3)
@@ -55,7 +55,7 @@ def as_pair(value: int | Sequence[int | Sequence[int]], what: str, *, least: int
 
 
 def as_padding(value: PaddingLike) -> str | Sides:
-    """Take `N`, `(ph, pw)`, `((top, bottom), (left, right))` or a name as a padding.
+    """Return `N`, `(ph, pw)`, `((top, bottom), (left, right))` or a name as a padding.
 
     >>> as_padding((1, 2))
     ((1, 1), (2, 2))
@@ -72,13 +72,12 @@ def as_padding(value: PaddingLike) -> str | Sides:
         raise ArgumentError(
             f"padding must be N, (ph, pw) or ((top, bottom), (left, right)), not {value!r}"
         )
-    # One number for an axis pads both of its sides: as_pair doubles it.
-    rows, columns = value
+    rows, columns = value  # of which one number stands for both sides
     return as_pair(rows, "padding", least=0), as_pair(columns, "padding", least=0)
 
 
 def as_sides_of_axis(value: PaddingLike) -> str | Pair:
-    """Take `N`, `(before, after)` or a name as the padding along one axis.
+    """Return `N`, `(before, after)` or a name as the padding along one axis.
 
     >>> as_sides_of_axis((0, 1))
     (0, 1)
@@ -98,7 +97,7 @@ def parse_number(text: str, what: str, *, least: int = 0) -> int:
         raise NotationError(f"{what} must be a whole number of at least {least}, not {text!r}")
     try:
         number = int(text[:MAX_DIGITS])
-    except ValueError:  # the interpreter's own limit, which the commands that count lift
+    except ValueError:  # the interpreter's limit, which `shape` lifts
         number = -1
     if number < 0 or len(text) > MAX_DIGITS:
         raise NotationError(f"{what} has too many digits ({len(text):,})")
@@ -144,9 +143,9 @@ def parse_padding(text: str, what: str = "padding") -> str | Sides:
     """
     if text in PADDING_NAMES:
         return text
-    parts = text.split(".")
-    if len(parts) == 4:
-        top, bottom, left, right = (parse_number(part, what) for part in parts)
+    numbers = text.split(".")
+    if len(numbers) == 4:
+        top, bottom, left, right = (parse_number(number, what) for number in numbers)
         return (top, bottom), (left, right)
     if not text[:1].isdigit():
         names = ", ".join(PADDING_NAMES)
@@ -171,14 +170,11 @@ def parse_shape(text: str) -> Shape:
     >>> parse_shape("3x224x224")
     (3, 224, 224)
     """
-    parts = text.split("x")
-    if len(parts) != 3:
+    sides = text.split("x")
+    if len(sides) != 3:
         raise NotationError(f"an input's shape is CxHxW, like 3x224x224, not {text!r}")
     names = ("its channels", "its height", "its width")
-    channels, height, width = (
-        parse_number(part, name, least=1) for part, name in zip(parts, names, strict=True)
-    )
-    return channels, height, width
+    return tuple(parse_number(*pair, least=1) for pair in zip(sides, names, strict=True))
 
 
 def format_shape(shape: Shape) -> str:
