@@ -64,7 +64,7 @@ def _alternative(layer: Layer, shape: Shape) -> str | None:
     """Return the equivalent padding, or the output's other size; None if there is no difference."""
     size = (shape[1], shape[2])
     if isinstance(layer.padding, str):
-        return f"there it is p={format_padding(layer.window.sides(size))}"
+        return f"there it is p={format_padding(layer.window.pads(size))}"
     height, width = layer.window.output(size)
     rows, columns = (axis.slack // axis.stride + 1 for axis in layer.window.axes(size))
     if (rows, columns) == (height, width):

@@ -14,10 +14,10 @@ from convcli.arithmetic.values import (
     PaddingLike,
     Pair,
     Sides,
+    as_axis_padding,
     as_number,
     as_padding,
     as_pair,
-    as_sides_of_axis,
 )
 from convcli.errors import ArgumentError, ShapeError
 
@@ -137,7 +137,7 @@ class Window:
         """Return both axes over an input of (height, width)."""
         return self._axis(0, size[0]), self._axis(1, size[1])
 
-    def sides(self, size: Pair) -> Sides:
+    def pads(self, size: Pair) -> Sides:
         """Return the padding in numbers, for an input of (height, width)."""
         rows, columns = self.axes(size)
         return (rows.before, rows.after), (columns.before, columns.after)
@@ -259,7 +259,7 @@ def output_size(
     >>> output_size(12, 1, stride=2, ceil_mode=True)
     6
     """
-    sides = as_sides_of_axis(padding)
+    sides = as_axis_padding(padding)
     square = window(
         kernel,
         stride=stride,

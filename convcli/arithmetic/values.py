@@ -76,10 +76,10 @@ def as_padding(value: PaddingLike) -> str | Sides:
     return as_pair(rows, "padding", least=0), as_pair(columns, "padding", least=0)
 
 
-def as_sides_of_axis(value: PaddingLike) -> str | Pair:
+def as_axis_padding(value: PaddingLike) -> str | Pair:
     """Return `N`, `(before, after)` or a name as the padding along one axis.
 
-    >>> as_sides_of_axis((0, 1))
+    >>> as_axis_padding((0, 1))
     (0, 1)
     """
     if isinstance(value, str):

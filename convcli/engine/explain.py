@@ -200,7 +200,7 @@ def explain_im2col(
             f"it has {len(planes)} channels, each of which is filtered by itself; show one with "
             "--gray"
         )
-    padded = pad2d(planes, window.sides((planes.shape[1], planes.shape[2])), padding_mode)
+    padded = pad2d(planes, window.pads((planes.shape[1], planes.shape[2])), padding_mode)
     matrix = im2col(padded, window.kernel, stride=window.stride, dilation=window.dilation)
     if matrix.shape[1] > MAX_COLUMNS:
         raise ArgumentError(

@@ -63,7 +63,7 @@ def conv2d_backward(
     grads = as_batch(as_real(grad, "grad"), "grad").astype(images.dtype, copy=False)
     if grads.shape != (n, len(filters), oh, ow):
         raise ShapeError(f"grad must have the shape {(n, len(filters), oh, ow)}")
-    sides = window.sides((size[0], size[1]))
+    sides = window.pads((size[0], size[1]))
     padded = pad2d(images, sides)  # (N, C_in, H + p, W + p)
     weights = filters.reshape(groups, len(filters) // groups, -1)  # (G, C_out/G, C_in/G·kh·kw)
     dpadded, dweights = np.zeros_like(padded), np.zeros_like(weights)
@@ -154,7 +154,7 @@ def _conv_transpose(images: Array, weights: Array, window: Window) -> Array:
     taps = window.kernel[0] * window.kernel[1]
     c_out = len(weights) * weights.shape[2] // taps
     oh, ow = window.output((size[0], size[1]))
-    (top, _), (left, _) = window.sides((size[0], size[1]))
+    (top, _), (left, _) = window.pads((size[0], size[1]))
     padded = empty_target(
         (n, c_out), window, (size[0], size[1]), (top + oh, left + ow), images.dtype
     )

@@ -61,7 +61,7 @@ def im2col(
     images = as_batch(array)
     opened = window(kernel_size, stride=stride, padding=padding, dilation=dilation)
     opened.output(images.shape[-2:])  # raises where no window fits
-    columns = as_columns(pad2d(images, opened.sides(images.shape[-2:])), opened)
+    columns = as_columns(pad2d(images, opened.pads(images.shape[-2:])), opened)
     # One row of windows side by side may be a view of the input.
     return like_batch(columns if columns.flags.writeable else columns.copy(), array)
 
@@ -130,7 +130,7 @@ def col2im(
     if matrix.shape != expected:
         raise ShapeError(f"columns of {tuple(shape)} have the shape {expected}, not {matrix.shape}")
     windows = matrix.reshape(*(batch or [1]), c, *opened.kernel, oh, ow)
-    (top, _), (left, _) = opened.sides((height, width))
+    (top, _), (left, _) = opened.pads((height, width))
     padded = empty_target(
         windows.shape[:2], opened, (oh, ow), (top + height, left + width), matrix.dtype
     )

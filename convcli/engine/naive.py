@@ -45,7 +45,7 @@ def conv2d_naive(
     c_out, depth, kh, kw = filters.shape
     window = make_window((kh, kw), stride=stride, padding=padding, dilation=dilation)
     output = window.output((height, width))
-    (top, _), (left, _) = window.sides((height, width))
+    (top, _), (left, _) = window.pads((height, width))
     biases = np.zeros(c_out) if bias is None else as_bias(bias, c_out)
 
     values, weights = images.tolist(), filters.tolist()

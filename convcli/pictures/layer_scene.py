@@ -79,7 +79,7 @@ def _check_size(layer: Layer, size: Pair, max_frames: int) -> None:
 def _title(layer: Layer, size: Pair) -> str:
     """The operation, its settings where they are not the default, and the sizes."""
     window = layer.window
-    sides = window.sides(size)
+    sides = window.pads(size)
     settings = (
         ("stride", layer.stride != (1, 1), format_size(layer.stride)),
         ("padding", sides != ((0, 0), (0, 0)), format_padding(sides)),
@@ -102,7 +102,7 @@ def _kernel_numbers(plane: Array, layer: Layer, weights: Array, bias: float) -> 
             padding=layer.padding, output_padding=layer.output_padding, dilation=layer.dilation,
         )[0] + bias  # fmt: skip
         return Numbers(_spread(plane, layer, 0.0), results, weights[::-1, ::-1], bias)
-    sides = layer.window.sides((plane.shape[0], plane.shape[1]))
+    sides = layer.window.pads((plane.shape[0], plane.shape[1]))
     results = filter2d(
         plane, weights, bias=bias, stride=layer.stride, padding=sides,
         padding_mode=layer.mode, dilation=layer.dilation,

@@ -117,7 +117,7 @@ def plan_convolution(
     settings = FilterSettings(
         bias=step.bias,
         stride=layer.stride,
-        padding=layer.window.sides((height, width)),
+        padding=layer.window.pads((height, width)),
         padding_mode=layer.mode,
         dilation=layer.dilation,
         flip=step.flip,

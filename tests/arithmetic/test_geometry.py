@@ -75,9 +75,9 @@ def test_a_ceil_pool_starts_its_last_window_inside(i: int, k: int, s: int, p: in
 )
 def test_same_puts_the_odd_one_after(i: int, k: int, s: int, o: int, sides: Any) -> None:
     assert output_size(i, k, stride=s, padding="same") == o
-    assert window(k, stride=s, padding="same").sides((i, i)) == (sides, sides)
+    assert window(k, stride=s, padding="same").pads((i, i)) == (sides, sides)
     lower = sides[::-1]
-    assert window(k, stride=s, padding="same-lower").sides((i, i)) == (lower, lower)
+    assert window(k, stride=s, padding="same-lower").pads((i, i)) == (lower, lower)
 
 
 # ---- what always holds -------------------------------------------------------------------------
@@ -86,7 +86,7 @@ def test_same_puts_the_odd_one_after(i: int, k: int, s: int, o: int, sides: Any)
 @given(geometries())
 def test_the_output_has_as_many_places_as_windows_stop_at(geometry: Geometry) -> None:
     made = window(geometry.kernel, **geometry.settings)
-    assert made.sides(geometry.size) == geometry.sides
+    assert made.pads(geometry.size) == geometry.sides
     assert made.output(geometry.size) == geometry.output
     for axis, sides in enumerate(geometry.sides):
         padding = sides if not isinstance(geometry.padding, str) else geometry.padding
@@ -153,7 +153,7 @@ def test_same_is_the_least_padding_that_gives_a_place_to_every_step(
 ) -> None:
     for name in ("same", "same-lower"):
         made = window(k, stride=s, padding=name, dilation=d)
-        sides = made.sides((i, i))[0]
+        sides = made.pads((i, i))[0]
         assert made.output((i, i)) == (-(-i // s),) * 2
         assert sides == sides_of_axis(name, i, k, s, d)
 
@@ -196,7 +196,7 @@ def test_same_of_a_transposed_convolution_multiplies_by_the_stride(
             assert made.output((i, i)) == (i * s, i * s)
             # what the convolution pads is what its transpose cuts off
             forward = window(k, stride=s, padding=name, dilation=d)
-            assert made.sides((i, i)) == forward.sides((i * s, i * s))
+            assert made.pads((i, i)) == forward.pads((i * s, i * s))
 
 
 def test_sizes_are_exact_beyond_any_float() -> None:

@@ -3,7 +3,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from convcli.arithmetic.values import as_number, as_padding, as_pair, as_sides_of_axis
+from convcli.arithmetic.values import as_axis_padding, as_number, as_padding, as_pair
 from convcli.errors import ArgumentError
 
 
@@ -34,9 +34,9 @@ def test_every_form_of_padding_is_read(value: Any, sides: Any) -> None:
 
 
 def test_the_sides_of_one_axis_are_before_and_after() -> None:
-    assert as_sides_of_axis(2) == (2, 2)
-    assert as_sides_of_axis((0, 1)) == (0, 1)
-    assert as_sides_of_axis("same") == "same"
+    assert as_axis_padding(2) == (2, 2)
+    assert as_axis_padding((0, 1)) == (0, 1)
+    assert as_axis_padding("same") == "same"
 
 
 def test_integers_of_numpy_become_plain_ones() -> None:

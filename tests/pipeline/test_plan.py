@@ -236,7 +236,7 @@ def test_padding_in_numbers_leaves_no_room_for_an_origin(padding: str) -> None:
     layer = parse_layer(f"conv:kernel=x,p={padding}")
     step = make_convolution(layer, Kernel("k", np.ones((3, 3))), "auto")
     moved = off_centre(step, (0, 2))
-    assert moved.layer.window.sides((9, 9)) == step.layer.window.sides((9, 9))
+    assert moved.layer.window.pads((9, 9)) == step.layer.window.pads((9, 9))
 
 
 def test_a_filtered_picture_has_the_size_that_the_plan_says() -> None:

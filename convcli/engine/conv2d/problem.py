@@ -78,7 +78,7 @@ class ConvProblem:
         self.images, self.filters, self.bias = images, filters, bias
         self.window, self.groups = window, groups
         self.output = window.output(size)
-        self._sides, self._mode = window.sides(size), mode
+        self._sides, self._mode = window.pads(size), mode
 
     @property
     def size(self) -> LayerSize:

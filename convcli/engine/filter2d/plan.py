@@ -238,7 +238,7 @@ def plan_filter(
     )
     check_padding_mode(settings.padding_mode)
     height, width, channels = (*image_shape, 1)[:3]
-    sides = opened.sides((height, width))
+    sides = opened.pads((height, width))
     output = opened.output((height, width))
     problem = FilterProblem(
         weights,
