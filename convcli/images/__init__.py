@@ -67,6 +67,7 @@ class Header(NamedTuple):
     depth : int, optional
         As in `Picture`.
     has_alpha : bool
+        Whether it has an alpha channel, which is dropped once read if all of it is opaque.
     """
 
     shape: tuple[int, int, int]

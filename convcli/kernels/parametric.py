@@ -11,14 +11,11 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from convcli.arithmetic.values import parse_real, parse_size
 from convcli.errors import ArgumentError, KernelError
 from convcli.kernels import Kernel, check_size
-from convcli.kernels.bank import IDENTITY, SHARPEN, SOBEL_X
-
-Matrix = NDArray[np.float64]
+from convcli.kernels.bank import IDENTITY, SHARPEN, SOBEL_X, Matrix
 
 GABOR_BANDWIDTH = 0.56  # sigma over wavelength, which passes one octave
 _QUANTUM = 2.0**-48  # weights that must sum to exactly zero are multiples of it
