@@ -170,7 +170,7 @@ class FilterPlan(NamedTuple):
             parallel_for(make_worker, bands)
 
     def _padded(self, image: Array) -> PaddedImage:
-        dtype = image.dtype.newbyteorder("=")  # a file's own order is changed band by band
+        dtype = image.dtype.newbyteorder("=")  # of another byte order, each band is converted
         if image.shape != self.image_shape or dtype != self.problem.dtype:
             planned = f"{self.image_shape} of {self.problem.dtype}"
             raise ValueError(f"planned for {planned}, not {image.shape} of {image.dtype}")
@@ -243,7 +243,7 @@ def plan_filter(
     problem = FilterProblem(
         weights,
         replace(opened, padding=NO_PADDING),
-        np.dtype(dtype),
+        np.dtype(dtype).newbyteorder("="),
         (sum(sides[0]) + height, sum(sides[1]) + width),
         channels,
         bias,
