@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import chain, compress, takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from convcli.errors import ConvError, FileError, OutputError
 from convcli.files import STDIN, atomic_write, check_output, make_folder
@@ -66,8 +66,7 @@ class Job:
         if not self.working_dir:
             return self
         template, protected = self.target.template, self.target.protected
-        target = replace(
-            self.target,
+        target = self.target._replace(
             template=None if template is None else self._absolute(template),
             protected=tuple(map(self._absolute, protected)),
         )
@@ -98,8 +97,7 @@ class Job:
         return str(Path(self.working_dir) / path) if self.working_dir else path
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(NamedTuple):
     """The result of a job, small enough to be sent from a worker and kept.
 
     Parameters
@@ -160,7 +158,7 @@ def run_job(job: Job, render_text: RenderText | None = None) -> Report:
     return Report(
         job.source,
         tuple(
-            replace(file, path=job.display_path(file.path))
+            file._replace(path=job.display_path(file.path))
             for outcome in outcomes
             for file in outcome.written
         ),
@@ -217,7 +215,7 @@ def _existing_files(job: Job) -> list[list[str]]:
 
 def _missing_parts(job: Job, existing: list[list[str]]) -> list[Job]:
     """Return a job for the maps without a file, and one for the figure if only that is missing."""
-    target, plan = replace(job.target, keep_existing=job.exists_before), job.plan
+    target, plan = job.target._replace(keep_existing=job.exists_before), job.plan
     is_missing = [not files for files in existing]
     needs_figure = job.figure is not None and not job.exists_before(job.figure)
     if all(is_missing) and needs_figure == (job.figure is not None):
@@ -228,12 +226,12 @@ def _missing_parts(job: Job, existing: list[list[str]]) -> list[Job]:
         if not all(is_missing):  # then there are several, of a kernel each
             maps = replace(
                 maps,
-                plan=replace(plan, kernels=tuple(compress(plan.kernels, is_missing))),
-                target=replace(target, labels=tuple(compress(target.labels, is_missing))),
+                plan=plan._replace(kernels=tuple(compress(plan.kernels, is_missing))),
+                target=target._replace(labels=tuple(compress(target.labels, is_missing))),
             )
         parts.append(maps)
     if needs_figure:
-        parts.append(replace(job, target=replace(target, template=None)))
+        parts.append(replace(job, target=target._replace(template=None)))
     return parts
 
 
@@ -244,7 +242,7 @@ def _process_or_retry(job: Job, *, keep_maps: bool) -> Outcome:
     except OutputError as error:
         if not job.is_from_earlier_attempt(error.path):
             raise
-    again = replace(job, target=replace(job.target, force=True))
+    again = replace(job, target=job.target._replace(force=True))
     return _process(again, keep_maps=keep_maps)
 
 

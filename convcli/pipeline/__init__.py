@@ -7,9 +7,9 @@ do it, and `write` writes the results. `process` is the whole path.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -38,8 +38,7 @@ if TYPE_CHECKING:
 PLACEHOLDER = np.zeros((1, 1, 1), np.uint8)  # of values that are not kept
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """The result of processing one input.
 
     Parameters

@@ -1,4 +1,4 @@
-"""Computation: a plan for inputs of one shape and type, its filters planned, and that for alpha."""
+"""Computation: a plan for inputs of one shape and type, with every filter and alpha planned."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Computation(NamedTuple):
     alpha : Computation, optional
         How alpha is filtered.
     deferred_bias : tuple of float, optional
-        What is added to each map after its alpha was divided out; None where it is not.
+        What is added to each map after the division by its alpha; None without a division.
     """
 
     plan: Plan
@@ -136,8 +136,7 @@ def make_alpha_plan(plan: Plan) -> Plan:
     A kernel whose weights sum to zero, as those of edges do, passes the alpha at its origin on. Of
     joined layers and of combined kernels, the largest alpha counts.
     """
-    return replace(
-        plan,
+    return plan._replace(
         gray=False,
         linear=False,
         kernels=tuple(map(_alpha_step, plan.kernels)),
@@ -167,23 +166,20 @@ def defer_bias(plan: Plan) -> tuple[Plan, tuple[float, ...]]:
     """
     if plan.layers:
         return plan, (0.0,) * max(len(plan.kernels), 1)
-    kernels = tuple(
-        step if step.kernel is None else replace(step, kernel=replace(step.kernel, bias=0.0))
-        for step in plan.kernels
-    )
-    biases = tuple(0.0 if step.kernel is None else step.kernel.bias for step in plan.kernels)
+    biases = tuple(step.bias for step in plan.kernels)
     if plan.combine is not None:
         biases = (sum(biases) / len(biases),)
-    return replace(plan, kernels=kernels), biases or (0.0,)
+    kernels = tuple(step._replace(bias=0.0) for step in plan.kernels)
+    return plan._replace(kernels=kernels), biases or (0.0,)
 
 
 def _alpha_step(step: Step) -> Step:
     layer = step.layer
     if layer.operation.is_join:
-        return replace(step, layer=replace(layer, op="add"))
+        return step._replace(layer=replace(layer, op="add"))
     if step.kernel is None:
         is_elementwise = not layer.operation.can_unpremultiply
-        return replace(step, layer=replace(layer, op="relu")) if is_elementwise else step
+        return step._replace(layer=replace(layer, op="relu")) if is_elementwise else step
     plane = step.kernel.matrix.reshape(-1, *step.kernel.size).sum(axis=0)
     if _is_edge(step.kernel):
         plane = np.zeros(step.kernel.size)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
@@ -83,7 +82,7 @@ def preprocessed_dtype(plan: Plan, header: Header) -> np.dtype[Any]:
         return header.dtype
     values = np.zeros((1, 1, header.shape[2]), header.dtype)
     pixel = Picture(values, header.depth, values[:, :, :1] if header.has_alpha else None)
-    return preprocess(pixel, replace(plan, resize=plan.resize and (1, 1))).dtype
+    return preprocess(pixel, plan._replace(resize=plan.resize and (1, 1))).dtype
 
 
 def compute_maps(

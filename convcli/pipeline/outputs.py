@@ -7,8 +7,8 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from convcli.errors import ArgumentError, ShapeError
 from convcli.files import STDIN, STDOUT, check_output
@@ -28,8 +28,7 @@ def _never(_: str) -> bool:
     return False
 
 
-@dataclass(frozen=True, slots=True)
-class OutputTarget:
+class OutputTarget(NamedTuple):
     """Where results are written.
 
     Parameters
@@ -214,7 +213,7 @@ class OverwriteGuard:
         paths = [os.path.realpath(path) for path in (*self._target.paths(source), *others)]
         replaced = (self._inputs[path] for path in paths if path in self._inputs)
         protected = (*self._target.protected, source, *replaced, *self._possible_channels)
-        return replace(self._target, protected=tuple(dict.fromkeys(protected)))
+        return self._target._replace(protected=tuple(dict.fromkeys(protected)))
 
 
 def _find_links(folders: Iterable[str], files: Iterable[str]) -> dict[str, str]:

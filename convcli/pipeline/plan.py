@@ -1,9 +1,13 @@
-"""Options -> a plan: every kernel loaded, every layer known, every number within its limit."""
+"""Plan: what is asked of every input, with its kernels loaded, and the shapes that follow from it.
+
+Numbers are held to their limits by arithmetic alone, before memory is taken.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from math import prod
 from typing import NamedTuple, cast
 
 import numpy as np
@@ -23,28 +27,25 @@ MAX_STEP = 65_536  # padding, stride and dilation
 COMBINATIONS = ("sum", "mean", "max", "magnitude")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """One layer of a plan, its kernel loaded.
+class Step(NamedTuple):
+    """A layer with the kernel that it applies.
 
     Parameters
     ----------
     layer : Layer
-        The size of its window known.
+        The size of its window is known.
     kernel : Kernel, optional
         The weights of a convolution.
+    bias : float
+        Added to every sum of a convolution.
     flip : bool
-        Turn the kernel by 180°: true convolution.
+        Rotate the kernel by 180°: true convolution.
     """
 
     layer: Layer
     kernel: Kernel | None = None
+    bias: float = 0.0
     flip: bool = False
-
-    @property
-    def bias(self) -> float:
-        """What is added to every sum."""
-        return self.kernel.bias if self.kernel is not None and self.layer.bias else 0.0
 
     def weights(self, channels: int) -> tuple[Array, int]:
         """Return the weights of a convolution on an input of so many channels, and its groups.
@@ -68,37 +69,35 @@ class Step:
         return np.broadcast_to(matrix, (*depth, *matrix.shape)), groups
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """What is to be done to each input.
+class Plan(NamedTuple):
+    """What is done to every input.
 
     Parameters
     ----------
     gray : bool
-        Make it grey first.
+        Convert it to gray first.
     resize : (height, width), optional
         Resample it first.
     kernels : tuple of Step
         Each makes a feature map of its own.
     combine : str, optional
-        How these become one: a name of `COMBINATIONS`.
+        How their maps are combined into one: one of `COMBINATIONS`.
     layers : tuple of Step
-        What every map goes through then, in order.
+        Applied to every map, in order.
     value_range : str, optional
-        The range policy of pictures; what suits the input where left out.
+        The range policy of images; left out, `range_policy` chooses it.
     frame : int, optional
-        Which frame or page to filter, from 0; all, where the output can hold them, if left out.
+        The index of a frame or page; left out, all, if the output can hold them.
     linear : bool
-        Filter in linear light, for pictures whose values are sRGB.
+        Filter in linear light; for pictures, whose values are sRGB.
     strip : bool
-        Leave out what belongs to a picture beside its pixels.
+        Drop metadata.
     method : str
-        How convolutions are computed.
+        The method of convolutions.
     max_pixels : int
-        The most that an input, a padded map and an output may have.
+        The most pixels of an input, a padded map and an output.
     max_memory : int, optional
-        The most bytes that a process may need; three quarters of what its machine has where left
-        out.
+        The most bytes that a process may need; left out, three quarters of the machine's memory.
     """
 
     gray: bool = False
@@ -116,7 +115,7 @@ class Plan:
 
     @property
     def kernel_files(self) -> tuple[str, ...]:
-        """The files that its kernels come from."""
+        """The files that the kernels were loaded from."""
         specs = (step.layer.spec for step in (*self.kernels, *self.layers))
         return tuple(path for spec in specs if spec is not None and (path := kernel_path(spec)))
 
@@ -133,7 +132,7 @@ class Plan:
 
 
 def load_kernels(specs: Sequence[str]) -> list[Kernel]:
-    """Load kernels by their SPECs; what can be wrong as typed is found before a file is opened."""
+    """Load kernels by their SPECs; an error in a name is found before any file is opened."""
     in_order = sorted(set(specs), key=lambda spec: kernel_path(spec) is not None)
     by_spec = {spec: load_kernel(spec) for spec in in_order}
     return [by_spec[spec] for spec in specs]
@@ -147,7 +146,7 @@ def make_layer_steps(
     Raises
     ------
     ArgumentError
-        For layers that mean nothing for an image, and for numbers beyond their limits.
+        For layers that images do not have, and for numbers beyond their limits.
     """
     stack = tuple(layers)
     for layer in stack:
@@ -158,7 +157,7 @@ def make_layer_steps(
                 f"layer {format_layer(layer)!r} has no weights; give it some with kernel=SPEC"
             )
         check_limits(layer, max_pixels)
-    input_indices(stack)  # raises where a name leads nowhere
+    input_indices(stack)  # raises for unknown names
     kernels = iter(load_kernels([layer.spec for layer in stack if layer.spec is not None]))
     return tuple(
         Step(layer=layer) if layer.spec is None else make_convolution(layer, next(kernels), method)
@@ -167,38 +166,38 @@ def make_layer_steps(
 
 
 def make_convolution(layer: Layer, kernel: Kernel, method: str, *, flip: bool = False) -> Step:
-    """Join a convolution with its kernel, which must be one that the method can take."""
+    """Return a convolution with its kernel, to which the method must apply."""
     if layer.op == "conv" and method != "auto":
         check_method(method, kernel)
     sized = replace(with_kernel(layer, kernel.matrix.shape), origin=flip_origin(kernel, flip=flip))
     _ = sized.window  # raises for an output padding that it cannot have
-    return Step(layer=sized, kernel=kernel, flip=flip)
+    return Step(layer=sized, kernel=kernel, bias=kernel.bias if layer.bias else 0.0, flip=flip)
 
 
 def flip_origin(kernel: Kernel, *, flip: bool) -> Pair | None:
-    """Where a kernel's origin lies once it is turned as it will be applied."""
+    """Return the origin of a kernel that may be rotated by 180°."""
     if kernel.origin is None or not flip:
         return kernel.origin
     return kernel.size[0] - 1 - kernel.origin[0], kernel.size[1] - 1 - kernel.origin[1]
 
 
 def check_limits(layer: Layer, max_pixels: int = MAX_PIXELS) -> None:
-    """Hold typed numbers to their limits, by arithmetic alone.
+    """Check the numbers of a layer against their limits.
 
     Raises
     ------
     LimitError
-        With the number and the most that it may be.
+        With the number and its limit.
     """
     if layer.kernel is not None:
         check_size(layer.kernel)
     margins = () if layer.margin is None else (layer.margin,)
     sides = margins if isinstance(layer.padding, str) else (*layer.padding, *margins)
-    typed = {"stride": (layer.stride,), "dilation": (layer.dilation,), "padding": sides}
-    for what, pairs in typed.items():
-        largest = max((max(pair) for pair in pairs), default=0)
+    settings = {"stride": (layer.stride,), "dilation": (layer.dilation,), "padding": sides}
+    for name, pairs in settings.items():
+        largest = max(map(max, pairs), default=0)
         if largest > MAX_STEP:
-            raise LimitError(f"{what} {largest} is too large: the most is {MAX_STEP}")
+            raise LimitError(f"{name} {largest} is too large: the most is {MAX_STEP}")
     if layer.channels is not None and layer.channels > MAX_STEP:
         raise LimitError(f"c={layer.channels} is too large: the most is {MAX_STEP}")
     if layer.size is not None and layer.size[0] * layer.size[1] > max_pixels:
@@ -270,11 +269,10 @@ def _output_shape(step: Step, inputs: Sequence[Shape], max_pixels: int) -> Shape
         raise ShapeError(f"{title} on {format_shapes(inputs)}: {error}") from None
     areas = {"output": (shape[1] * shape[2], max_pixels)}
     if layer.operation.is_window and not layer.operation.is_transposed:
-        rows, columns = layer.window.axes((inputs[0][1], inputs[0][2]))
-        height = rows.size + rows.before + rows.after
-        width = columns.size + columns.before + columns.after
+        axes = layer.window.axes((inputs[0][1], inputs[0][2]))
+        padded = prod(axis.before + axis.size + axis.after for axis in axes)
         # A small limit is for pictures, not for the padding that they need.
-        areas["padded input"] = (height * width, max(max_pixels, MAX_PIXELS))
+        areas["padded input"] = (padded, max(max_pixels, MAX_PIXELS))
     for name, (area, limit) in areas.items():
         if area > limit:
             raise LimitError(

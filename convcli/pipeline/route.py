@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import cache, partial
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -124,7 +123,7 @@ def open_route(
     keep_maps = keep_maps or draws_figure
     is_streamed = not keep_maps and can_stream(source, plan, target)
     if is_streamed and plan.max_pixels == MAX_PIXELS:  # no limit was asked for
-        plan = replace(plan, max_pixels=UNLIMITED_PIXELS)
+        plan = plan._replace(max_pixels=UNLIMITED_PIXELS)
     with open_frames(source, max_pixels=plan.max_pixels) as frames:
         choose = partial(
             choose_route,

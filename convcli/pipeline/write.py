@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
@@ -28,8 +28,7 @@ from convcli.images.write import (
 from convcli.pipeline.outputs import OutputTarget, format_name, is_image
 
 
-@dataclass(frozen=True, slots=True)
-class OutputFile:
+class OutputFile(NamedTuple):
     """A file that was written.
 
     Parameters
@@ -163,7 +162,7 @@ def write_animations(
         with _encoding(path) as stream:
             write_frames(stream, encoded, kind, loop, target.png_level)
         worst = max(reports, key=lambda report: report.clipped)
-        written.append(replace(worst, shape=(len(encoded), *worst.shape)))
+        written.append(worst._replace(shape=(len(encoded), *worst.shape)))
     return written
 
 
@@ -205,7 +204,7 @@ def _write(
     written = _write_picture(path, render(result, policy, result.depth or 8), target)
     if keep_floats and kind == "TIFF":
         note = f"TIFF is written with 8 bits a channel; {DEEP_EXTRA} keeps real numbers of several"
-        written = replace(written, notes=(*written.notes, note))
+        written = written._replace(notes=(*written.notes, note))
     return written
 
 

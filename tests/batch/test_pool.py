@@ -182,7 +182,7 @@ def test_what_was_there_before_is_not(job: Job, tmp_path: Path) -> None:
 
 
 def test_an_input_is_not_replaced_however_new_it_is(job: Job) -> None:
-    here = replace(job.target, template=job.source, protected=(job.source,))
+    here = job.target._replace(template=job.source, protected=(job.source,))
     report = run_job(replace(job, target=here, started_at=0.0))
     assert report.error is not None
     assert "an input is never replaced" in report.error

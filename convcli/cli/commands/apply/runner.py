@@ -7,7 +7,6 @@ import time
 from collections import Counter
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing, nullcontext
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -143,7 +142,7 @@ def _separate(reports: Iterable[Report]) -> Iterator[Report]:
     """Put a blank line between the texts of several reports."""
     is_first = True
     for report in reports:
-        yield report if is_first or not report.text else replace(report, text=f"\n{report.text}")
+        yield report if is_first or not report.text else report._replace(text=f"\n{report.text}")
         is_first = is_first and not report.text
 
 
