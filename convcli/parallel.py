@@ -194,7 +194,7 @@ if hasattr(os, "register_at_fork"):
 
 @contextmanager
 def _single_threaded_blas() -> Iterator[None]:
-    """Limit NumPy's BLAS to one thread where that can be set: two times two is two too many."""
+    """Limit NumPy's BLAS to one thread, where that can be set, so that threads do not multiply."""
     global _limits, _blas_threads  # noqa: PLW0603  # callers may have threads of their own
     functions = _openblas_functions()
     if functions is None:
