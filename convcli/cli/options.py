@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
@@ -13,6 +13,7 @@ from convcli.arithmetic.notation import parse_layer
 from convcli.arithmetic.values import (
     PADDING_MODES,
     Pair,
+    Sides,
     parse_number,
     parse_padding,
     parse_real,
@@ -27,17 +28,20 @@ if TYPE_CHECKING:
 
     from convcli.arithmetic.values import Shape
 
-Decorator: TypeAlias = Callable[[Callable[..., Any]], Callable[..., Any]]
-
 FIGURE_SUFFIXES = (".png", ".svg")
 FORMATS = ("table", "json", "csv", "markdown")
 MAX_THREADS = 1024
 
 # How options are spelled everywhere.
-KERNEL_NAMES = "-k --k --kernel"
-STRIDE_NAMES = "-s --s --stride"
-PADDING_NAMES = "-p --p --padding"
-DILATION_NAMES = "-d --d --dilation"
+KERNEL = "-k --k --kernel"
+STRIDE = "-s --s --stride"
+PADDING = "-p --p --padding"
+DILATION = "-d --d --dilation"
+# The headings of the help, in their order.
+GROUPS = (
+    "Stack or network", "One layer", "Sizes", "Ranges to try", "Stack", "Input", "Kernel", "Window",
+    "Layers", "Values", "Frames", "Output", "Work", "Help",
+)  # fmt: skip
 
 
 class TextType(click.ParamType[Any]):
@@ -175,7 +179,7 @@ def _read_pool(text: str) -> Layer:
 
 SIZE = TextType("N|HxW", lambda text: parse_size(text, "it"))
 SIZE0 = TextType("N|HxW", lambda text: parse_size(text, "it", least=0))
-PADDING = TextType("P", lambda text: parse_padding(text, "it"))
+SIDES = TextType("P", lambda text: parse_padding(text, "it"))
 LAYER = TextType("LAYER", parse_layer, completes="operation")
 OPERATION = TextType("OP", completes="operation")
 SHAPE = TextType("CxHxW", _read_shape)
@@ -200,50 +204,14 @@ TEMPLATE = TextType("TEMPLATE")
 ADDRESS = TextType("ADDRESS")
 
 
-class GroupedOption(click.Option):
-    """An option that the help lists under a heading, and that is named after its attribute."""
+class DeclaredOption(click.Option):
+    """An option that is named after its attribute, and listed under a heading of the help."""
 
     group = "Help"
 
     def __set_name__(self, owner: type, name: str) -> None:
         """Take the attribute's name for the parameter's."""
         self.name = name
-
-
-class GroupedCommand(click.Command):
-    """A command whose help lists its options by group."""
-
-    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write a section for each group, all with columns of the same width."""
-        groups: dict[str, list[tuple[str, str]]] = {}
-        for parameter in self.get_params(ctx):
-            group = getattr(parameter, "group", GroupedOption.group)
-            record = parameter.get_help_record(ctx)
-            if isinstance(parameter, click.Option) and record is not None:
-                groups.setdefault(group, []).append(record)
-        width = min(30, max(len(names) for records in groups.values() for names, _ in records))
-        for group, ((names, text), *records) in groups.items():
-            with formatter.section(group):
-                formatter.write_dl([(names.ljust(width), text), *records])
-
-
-def option(
-    group: str,
-    names: str,
-    kind: click.ParamType[Any] | None,
-    text: str,
-    **settings: Any,
-) -> Any:
-    """Declare an option as an attribute of a class, under a heading of the help."""
-    settings.setdefault("show_default", "default" in settings)
-    found = GroupedOption(names.split(), type=kind, help=text, **settings)
-    found.group = group
-    return found
-
-
-def flag(group: str, names: str, text: str) -> Any:
-    """Declare a flag as an attribute of a class, under a heading of the help."""
-    return option(group, names, None, text, is_flag=True)
 
 
 class DeclaredOptions:
@@ -253,9 +221,62 @@ class DeclaredOptions:
         vars(self).update(values)
 
     @classmethod
-    def parameters(cls) -> list[click.Parameter]:
-        """Return the options that the class declares, in their order."""
-        return [value for value in vars(cls).values() if isinstance(value, click.Option)]
+    def parameters(cls) -> dict[str, DeclaredOption]:
+        """Return the options that the class and its bases declare, by name."""
+        attributes = dict(item for owner in cls.__mro__[::-1] for item in vars(owner).items())
+        return {
+            name: value for name, value in attributes.items() if isinstance(value, DeclaredOption)
+        }
+
+
+def option(
+    group: str, names: str, kind: click.ParamType[Any] | None, text: str, **settings: Any
+) -> Any:
+    """Declare an option as an attribute, under a heading of the help."""
+    settings.setdefault("show_default", "default" in settings)
+    declared = DeclaredOption(names.split(), type=kind, help=text, **settings)
+    declared.group = group
+    return declared
+
+
+def flag(group: str, names: str, text: str) -> Any:
+    """Declare a flag as an attribute, under a heading of the help."""
+    return option(group, names, None, text, is_flag=True)
+
+
+class WindowOptions(DeclaredOptions):
+    """The options of a window that slides over an input."""
+
+    stride: Pair = option("Window", STRIDE, SIZE, "Step of the window.", default="1")
+    padding: str | Sides = option("Window", PADDING, SIDES, "As in apply.", default="valid")
+    padding_mode: str = option(
+        "Window", "--padding-mode", MODE, "Values beyond the border.", default="replicate"
+    )
+    dilation: Pair = option("Window", DILATION, SIZE, "Distance between the weights.", default="1")
+
+
+class GroupedCommand(click.Command):
+    """A command whose help lists its options by group."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write a section for each group, all with columns of the same width."""
+        groups: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            group = getattr(parameter, "group", DeclaredOption.group)
+            record = parameter.get_help_record(ctx)
+            if isinstance(parameter, click.Option) and record is not None:
+                groups.setdefault(group, []).append(record)
+        width = min(30, max(len(names) for records in groups.values() for names, _ in records))
+        for group in sorted(groups, key=GROUPS.index):
+            (names, text), *records = groups[group]
+            with formatter.section(group):
+                formatter.write_dl([(names.ljust(width), text), *records])
+
+
+def command(owner: type[DeclaredOptions], **settings: Any) -> Callable[..., click.Command]:
+    """Decorate the function of a command whose options a class declares."""
+    parameters: list[click.Parameter] = list(owner.parameters().values())
+    return click.command(cls=GroupedCommand, params=parameters, **settings)
 
 
 def is_typed(name: str) -> bool:
@@ -276,54 +297,19 @@ def option_name(parameter: str) -> str:
     return next(max(one.opts, key=len) for one in declared if one.name == parameter)
 
 
-def kernel_option(kind: TextType, **settings: Any) -> Decorator:
-    """`-k`, of a SPEC, or of sizes."""
-    return click.option(*KERNEL_NAMES.split(), "kernel", type=kind, **settings)
-
-
-def stride_option(kind: TextType, **settings: Any) -> Decorator:
-    """`-s`, of one size or of a sweep."""
-    return click.option(*STRIDE_NAMES.split(), "stride", type=kind, **settings)
-
-
-def padding_option(kind: TextType, **settings: Any) -> Decorator:
-    """`-p`, of one padding or of a sweep."""
-    return click.option(*PADDING_NAMES.split(), "padding", type=kind, **settings)
-
-
-def dilation_option(kind: TextType, **settings: Any) -> Decorator:
-    """`-d`, of one size or of a sweep."""
-    return click.option(*DILATION_NAMES.split(), "dilation", type=kind, **settings)
-
-
-def padding_mode_option(default: str) -> Decorator:
-    """`--padding-mode`, with a command's own default."""
-    return click.option(
-        "--padding-mode",
-        type=MODE,
-        default=default,
-        show_default=True,
-        help="Values beyond the border.",
-    )
-
-
-def json_option(text: str) -> Decorator:
-    """`--json`, with what it prints."""
+def json_option(text: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Decorate a command without other options by `--json`, with what it prints."""
     return click.option("--json", "as_json", is_flag=True, help=text)
 
 
-def format_option(choices: Sequence[str]) -> Decorator:
-    """`--format`, of which the first choice is the default."""
-    return click.option(
-        "--format",
-        "form",
-        type=click.Choice(choices),
-        help=f"Format of the output; default: {choices[0]}.",
-    )
+def format_option(choices: Sequence[str]) -> Any:
+    """Declare `--format`, of which the first choice is the default."""
+    text = f"Format of the output; default: {choices[0]}."
+    return option("Output", "--format", click.Choice(choices), text)
 
 
-def choose_format(form: str | None, *, as_json: bool, default: str) -> str:
+def choose_format(form: str | None, choices: Sequence[str], *, is_json: bool) -> str:
     """Return the format that `--format` and its short form `--json` ask for together."""
-    if as_json and form not in (None, "json"):
+    if is_json and form not in (None, "json"):
         raise click.UsageError(f"--json and --format {form} exclude each other")
-    return "json" if as_json else form or default
+    return "json" if is_json else form or choices[0]

@@ -23,12 +23,12 @@ def print_report(report: Report, options: ApplyOptions) -> None:
     for route in report.routes if options.dry_run else ():
         text = dry_run_text(report.source, route)
         document = dry_run_document(report.source, route)
-        print_data(format_json(document) if options.as_json else text)
+        print_data(format_json(document) if options.json else text)
     for message in _messages(report, options):
         log(message)
     if report.text and report.error is None:
         print_data(report.text)
-    for document in _documents(report) if options.as_json else ():
+    for document in _documents(report) if options.json else ():
         print_data(format_json(document))
 
 
@@ -57,7 +57,7 @@ def _documents(report: Report) -> Iterator[dict[str, Any]]:
 
 def has_output(report: Report, options: ApplyOptions) -> bool:
     """Whether `print_report` would print anything."""
-    always = options.as_json or options.dry_run or options.verbose
+    always = options.json or options.dry_run or options.verbose
     return always or bool(report.error or report.notes or report.text)
 
 

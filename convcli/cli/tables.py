@@ -36,85 +36,80 @@ REPORT_FIELDS = (
 )  # fmt: skip
 
 
-def compute_sweep(options: dict[str, Any]) -> list[LayerSize]:
-    """Work out every combination of the swept values."""
-    base = _base_layer(options)
-    swept = {name: options[name] for name in SWEPT if options[name] is not None}
+def compute_sweep(options: Any) -> list[LayerSize]:
+    """Compute the sizes for every combination of the values of the swept options."""
+    base = Layer(op="tconv" if options.transposed else "conv")
+    if options.pool is not None:
+        base = replace(options.pool, ceil=options.pool.ceil or options.ceil)
+    given = {name: getattr(options, name) for name in SWEPT}
+    swept = {name: values for name, values in given.items() if values is not None}
     count = math.prod(map(len, swept.values()))
     if count > MAX_ROWS:
         raise LimitError(f"this sweep has {count:,} rows; the most is {MAX_ROWS:,}: narrow it")
-    found = []
-    for values in product(*swept.values()):
-        chosen = dict(zip(swept, values, strict=True))
+    sizes = []
+    for combination in product(*swept.values()):
+        chosen = dict(zip(swept, combination, strict=True))
         height = chosen.pop("height")
         size = (height, chosen.pop("width", height))
         channels = chosen.pop("c_in", None)
         layer = replace(base, **chosen)
-        if options["kernel"] and not options["stride"]:
+        if options.kernel and not options.stride:
             layer = replace(layer, **base.operation.implied(layer))
-        found.append(measure(layer, size, channels))
-    return found
+        sizes.append(measure(layer, size, channels))
+    return sizes
 
 
-def _base_layer(options: dict[str, Any]) -> Layer:
-    """The layer that the swept values are put into."""
-    if options["pool"] is not None:
-        pool: Layer = options["pool"]
-        return replace(pool, ceil=pool.ceil or options["ceil"])
-    return Layer(op="tconv" if options["transposed"] else "conv")
-
-
-def layer_document(one: LayerSize) -> dict[str, Any]:
-    """One operation for JSON."""
-    layer = one.layer
+def layer_document(size: LayerSize) -> dict[str, Any]:
+    """Return the size of a layer, for JSON."""
+    layer = size.layer
     document: dict[str, Any] = {
         "op": layer.op,
-        "input": one.size,
+        "input": size.size,
         "kernel": layer.kernel,
         "stride": layer.stride,
-        "padding": one.padding,
+        "padding": size.padding,
         "dilation": layer.dilation,
-        "output": one.output,
-        "dropped": one.dropped,
+        "output": size.output,
+        "dropped": size.dropped,
     }
     if layer.operation.is_transposed:
         document["output_padding"] = layer.output_padding
-    if one.channels is not None:
-        document |= {"params": one.params, "macs": one.macs}
+    if size.channels is not None:
+        document |= {"params": size.params, "macs": size.macs}
     return document
 
 
-def sweep_rows(found: list[LayerSize]) -> tuple[list[str], list[list[str]]]:
-    """Headings and a row for every operation."""
+def sweep_rows(sizes: list[LayerSize]) -> tuple[list[str], list[list[str]]]:
+    """Return the headings, and a row for every layer."""
     headings = ["op", "input", "kernel", "stride", "padding", "dilation", "output", "dropped"]
-    extras = any(one.layer.operation.is_transposed for one in found)
-    costs = any(one.channels is not None for one in found)
+    is_transposed = any(size.layer.operation.is_transposed for size in sizes)
+    has_costs = any(size.channels is not None for size in sizes)
     rows = [
         [
-            one.layer.op,
-            _size_text(one.size),
-            _size_text(one.layer.window.kernel),
-            format_size(one.layer.stride),
-            format_padding(one.padding),
-            format_size(one.layer.dilation),
-            _size_text(one.output),
-            format_size(one.dropped),
-            *([format_size(one.layer.output_padding)] if extras else []),
-            *([str(one.params), str(one.macs)] if costs else []),
+            size.layer.op,
+            _size_text(size.size),
+            _size_text(size.layer.window.kernel),
+            format_size(size.layer.stride),
+            format_padding(size.padding),
+            format_size(size.layer.dilation),
+            _size_text(size.output),
+            format_size(size.dropped),
+            *([format_size(size.layer.output_padding)] if is_transposed else []),
+            *([str(size.params), str(size.macs)] if has_costs else []),
         ]
-        for one in found
+        for size in sizes
     ]
-    headings += ["output padding"] if extras else []
-    return headings + (["params", "macs"] if costs else []), rows
+    headings += ["output padding"] if is_transposed else []
+    return headings + (["params", "macs"] if has_costs else []), rows
 
 
-def worked_text(one: LayerSize) -> str:
-    """One operation as one would write it down: the formula, the numbers put in, the result."""
+def worked_text(size: LayerSize) -> str:
+    """Return the arithmetic of a layer: the formula, the numbers put in, the result."""
     from convcli.arithmetic.formulas import align, size_calculation, size_formula
 
-    layer = one.layer
-    rows, columns = one.axes
-    settings = [f"stride {format_size(layer.stride)}", f"padding {format_padding(one.padding)}"]
+    layer = size.layer
+    rows, columns = size.axes
+    settings = [f"stride {format_size(layer.stride)}", f"padding {format_padding(size.padding)}"]
     if layer.dilation != (1, 1):
         settings.append(f"dilation {format_size(layer.dilation)}")
     if layer.output_padding != (0, 0):
@@ -125,28 +120,28 @@ def worked_text(one: LayerSize) -> str:
         "height": size_calculation(rows),
         "width": size_calculation(columns),
     }
-    if any(one.dropped):
-        rows_and_columns = f"rows: {one.dropped[0]}, columns: {one.dropped[1]}"
+    if any(size.dropped):
+        rows_and_columns = f"rows: {size.dropped[0]}, columns: {size.dropped[1]}"
         lines["dropped"] = f"{rows_and_columns}, at the far ends of the padded input"
-    if one.channels is not None:
+    if size.channels is not None:
         from convcli.arithmetic.formulas import cost_calculations
 
-        shape = (one.channels, *one.size)
+        shape = (size.channels, *size.size)
         lines |= cost_calculations(layer, shape, output_shape(layer, [shape]))
-    counted = "\n   (MACs: products of the convolution; no biases)" if "MACs" in lines else ""
-    return f"{title}: {_size_text(one.size)} -> {_size_text(one.output)}\n{align(lines)}{counted}"
+    note = "\n   (MACs: products of the convolution; no biases)" if "MACs" in lines else ""
+    return f"{title}: {_size_text(size.size)} -> {_size_text(size.output)}\n{align(lines)}{note}"
 
 
-def explain_layers(found: list[LayerSize]) -> str:
-    """Each operation as a walk of one layer: its receptive field, too."""
+def explain_layers(sizes: list[LayerSize]) -> str:
+    """Explain each layer as a network of its own, with its receptive field."""
     from convcli.arithmetic.formulas import explain_walk
     from convcli.arithmetic.network import walk
 
     return "\n\n".join(
         explain_walk(
-            walk([one.layer], (one.channels or 1, *one.size)), costs=one.channels is not None
+            walk([size.layer], (size.channels or 1, *size.size)), costs=size.channels is not None
         )
-        for one in found
+        for size in sizes
     )
 
 

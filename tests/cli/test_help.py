@@ -81,7 +81,7 @@ def test_the_help_lists_what_is_there_and_nothing_beside_the_design(
 ) -> None:
     assert BUILT[name] <= options(name) <= OPTIONS[name]
     text = here(name, "--help", cwd=tmp_path).text
-    (text,) = re.split(r"^(?:Options|Input):$", text, maxsplit=1, flags=re.MULTILINE)[1:]
+    (text,) = re.split(r"^[A-Z][a-z ]+:$", text, maxsplit=1, flags=re.MULTILINE)[1:]
     shown = set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", text.partition("-h, --help")[0]))
     assert options(name) <= shown <= OPTIONS[name] | {"--format"}
 

@@ -10,29 +10,9 @@ import click
 import numpy as np
 
 from convcli.arithmetic.layers import Layer
-from convcli.arithmetic.values import Pair, Sides, parse_number, parse_real, parse_size
-from convcli.cli.options import (
-    DILATION_NAMES,
-    DIR,
-    FILE,
-    KERNEL_NAMES,
-    MODE,
-    PADDING,
-    PADDING_NAMES,
-    PATH,
-    POOL,
-    POSITIVE,
-    SIZE,
-    SIZE0,
-    STRIDE_NAMES,
-    DeclaredOptions,
-    GroupedCommand,
-    TextType,
-    flag,
-    option,
-    refuse_typed,
-    whole_number,
-)
+from convcli.arithmetic.values import Pair, parse_number, parse_real, parse_size
+from convcli.cli import options as opt
+from convcli.cli.options import flag, option
 from convcli.errors import ArgumentError, FileError
 from convcli.images.color import to_gray
 from convcli.images.read import read_input
@@ -63,39 +43,30 @@ def _read_loops(text: str) -> int:
     return loops
 
 
-FPS = TextType("X", _read_fps)
-LOOPS = TextType("N", _read_loops)
-SIDE = whole_number("N", least=8)
-SIZE_OR_SPEC = TextType("N|HxW|SPEC", completes="kernel")
+FPS = opt.TextType("X", _read_fps)
+LOOPS = opt.TextType("N", _read_loops)
+SIDE = opt.whole_number("N", least=8)
+SIZE_OR_SPEC = opt.TextType("N|HxW|SPEC", completes="kernel")
 
 
-class AnimateOptions(DeclaredOptions):
+class AnimateOptions(opt.WindowOptions):
     """The input and the options of `animate`, as they were typed."""
 
     source: str | None
 
-    height: int | None = option("Input", "--h", POSITIVE, "Input height, without INPUT.")
-    width: int | None = option("Input", "--w", POSITIVE, "Input width; default: the height.")
+    height: int | None = option("Input", "--h", opt.POSITIVE, "Input height, without INPUT.")
+    width: int | None = option("Input", "--w", opt.POSITIVE, "Input width; default: the height.")
 
     kernel: str | None = option(
-        "Kernel", KERNEL_NAMES, SIZE_OR_SPEC, "A size; with INPUT, a kernel as in apply."
+        "Kernel", opt.KERNEL, SIZE_OR_SPEC, "A size; with INPUT, a kernel as in apply."
     )
     flip: bool = flag("Kernel", "--flip", "True convolution: rotate the kernel by 180 degrees.")
-    pool: Layer | None = option("Kernel", "--pool", POOL, "Animate a pool instead of a kernel.")
+    pool: Layer | None = option("Kernel", "--pool", opt.POOL, "Animate a pool instead of a kernel.")
     transposed: bool = flag("Kernel", "--transposed", "Animate a transposed convolution.")
     output_padding: Pair = option(
-        "Kernel", "--output-padding", SIZE0, "Of a transposed convolution.", default="0",
+        "Kernel", "--output-padding", opt.SIZE0, "Of a transposed convolution.", default="0",
         show_default=False
     )  # fmt: skip
-
-    stride: Pair = option("Window", STRIDE_NAMES, SIZE, "Step of the window.", default="1")
-    padding: str | Sides = option("Window", PADDING_NAMES, PADDING, "As in apply.", default="valid")
-    padding_mode: str = option(
-        "Window", "--padding-mode", MODE, "Values beyond the border.", default="replicate"
-    )
-    dilation: Pair = option(
-        "Window", DILATION_NAMES, SIZE, "Distance between the weights.", default="1"
-    )
 
     fps: float = option("Frames", "--fps", FPS, "Frames a second.", default="2")
     loop: int = option("Frames", "--loop", LOOPS, "Times to play; 0 is forever.", default="0")
@@ -107,18 +78,20 @@ class AnimateOptions(DeclaredOptions):
         "Frames", "--theme", click.Choice(tuple(THEMES)), "The colors.", default="light"
     )
     max_frames: int = option(
-        "Frames", "--max-frames", POSITIVE, "The most frames to draw.", default=str(MAX_FRAMES)
+        "Frames", "--max-frames", opt.POSITIVE, "The most frames to draw.", default=str(MAX_FRAMES)
     )
 
-    output: str | None = option("Output", "-o --output", PATH, "An animated .gif, .png or .apng.")
+    output: str | None = option(
+        "Output", "-o --output", opt.PATH, "An animated .gif, .png or .apng."
+    )
     folder: str | None = option(
-        "Output", "--frames", DIR, "Numbered PNGs instead; created if missing."
+        "Output", "--frames", opt.DIR, "Numbered PNGs instead; created if missing."
     )
     force: bool = flag("Output", "-f --force", "Replace an existing file.")
 
 
-@click.command(cls=GroupedCommand, params=AnimateOptions.parameters(), no_args_is_help=True)
-@click.argument("source", metavar="[INPUT]", type=FILE, required=False)
+@opt.command(AnimateOptions, no_args_is_help=True)
+@click.argument("source", metavar="[INPUT]", type=opt.FILE, required=False)
 def animate(**values: Any) -> None:
     """Draw the kernel sliding over its input while the output fills up.
 
@@ -144,11 +117,11 @@ def animate(**values: Any) -> None:
 def _check(options: AnimateOptions) -> None:
     """Raise for options that contradict each other, or would have no effect."""
     if options.pool is not None:
-        refuse_typed(
+        opt.refuse_typed(
             KERNEL_OPTIONS, "is of a kernel, and --pool has settings of its own: max:3,s=2,p=1"
         )
     if options.source is None:
-        refuse_typed(NUMBER_OPTIONS, "needs numbers: give INPUT")
+        opt.refuse_typed(NUMBER_OPTIONS, "needs numbers: give INPUT")
     if (options.output is None) == (options.folder is None):
         raise click.UsageError("give either -o, like -o conv.gif, or --frames DIR")
     if options.output is not None and Path(options.output).suffix.lower() not in FORMATS:

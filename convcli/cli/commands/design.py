@@ -11,38 +11,39 @@ from convcli.arithmetic.frameworks import format_torch
 from convcli.arithmetic.network import Walk
 from convcli.arithmetic.notation import format_layer, format_network
 from convcli.arithmetic.shortest_stack import BLOCKS, Budget
-from convcli.arithmetic.values import Shape, format_shape, format_size
-from convcli.cli.options import (
-    COUNT,
-    POSITIVE,
-    SHAPE,
-    SIZE,
-    choose_format,
-    format_option,
-    json_option,
-)
+from convcli.arithmetic.values import Pair, Shape, format_shape, format_size
+from convcli.cli import options as opt
+from convcli.cli.options import flag, option
 from convcli.cli.output import format_json, print_data
 
 FORMATS = ("network", "json", "torch")
 
 
-@click.command()
-@click.option("--input", "shape", type=SHAPE, required=True, help="Shape of the stack's input.")
-@click.option("--params", type=COUNT, required=True, help="The most parameters, like 100k or 1.5M.")
-@click.option("--rf", "field", type=POSITIVE, required=True, help="The receptive field to reach.")
-@click.option("--out", "output", type=SIZE, help="The size to end at.")
-@click.option("--macs", type=COUNT, help="The most multiply-accumulates.")
-@click.option("--width", type=POSITIVE, help="Channels of the first maps.")
-@click.option(
-    "--block",
-    type=click.Choice(tuple(BLOCKS)),
-    default="plain",
-    show_default=True,
-    help="What the stack is made of.",
-)
-@format_option(FORMATS)
-@json_option("Short for --format json.")
-def design(*, shape: Shape, block: str, form: str | None, as_json: bool, **bounds: Any) -> None:
+class DesignOptions(opt.DeclaredOptions):
+    """The options of `design`, as they were typed."""
+
+    input: Shape = option(
+        "Stack", "--input", opt.SHAPE, "Shape of the stack's input.", required=True
+    )
+    params: int = option(
+        "Stack", "--params", opt.COUNT, "The most parameters, like 100k or 1.5M.", required=True
+    )
+    field: int = option(
+        "Stack", "--rf", opt.POSITIVE, "The receptive field to reach.", required=True
+    )
+    output: Pair | None = option("Stack", "--out", opt.SIZE, "The size to end at.")
+    macs: int | None = option("Stack", "--macs", opt.COUNT, "The most multiply-accumulates.")
+    width: int | None = option("Stack", "--width", opt.POSITIVE, "Channels of the first maps.")
+    block: str = option(
+        "Stack", "--block", click.Choice(tuple(BLOCKS)), "What it is made of.", default="plain"
+    )
+
+    format: str | None = opt.format_option(FORMATS)
+    json: bool = flag("Output", "--json", "Short for --format json.")
+
+
+@opt.command(DesignOptions)
+def design(**values: Any) -> None:
     """Design a stack of layers for a budget.
 
     What it prints is a network file: `convcli shape --net -` audits it. It takes the fewest layers
@@ -53,9 +54,11 @@ def design(*, shape: Shape, block: str, form: str | None, as_json: bool, **bound
     convcli design --input 3x224x224 --params 100k --rf 64 --out 14
     convcli design --input 3x32x32 --params 1M --rf 32 --format torch
     """
-    budget = Budget(**bounds)
-    layout = choose_format(form, as_json=as_json, default=FORMATS[0])
-    stack = designing.design(shape, budget, block=block)
+    options = DesignOptions(**values)
+    layout = opt.choose_format(options.format, FORMATS, is_json=options.json)
+    names = ("params", "field", "output", "macs", "width")
+    budget = Budget(**{name: getattr(options, name) for name in names})
+    stack = designing.design(options.input, budget, block=options.block)
     if layout == "torch":
         print_data(format_torch(stack))
     elif layout == "json":

@@ -10,26 +10,9 @@ import click
 import numpy as np
 
 from convcli.arithmetic.layers import Layer
-from convcli.arithmetic.values import Pair, Sides, parse_number
-from convcli.cli.options import (
-    DILATION_NAMES,
-    FILE,
-    KERNEL_NAMES,
-    MODE,
-    PADDING,
-    PADDING_NAMES,
-    POOL,
-    REAL,
-    SIZE,
-    SPEC,
-    STRIDE_NAMES,
-    DeclaredOptions,
-    GroupedCommand,
-    TextType,
-    flag,
-    option,
-    refuse_typed,
-)
+from convcli.arithmetic.values import Pair, parse_number
+from convcli.cli import options as opt
+from convcli.cli.options import flag, option
 from convcli.cli.output import format_json, print_data
 from convcli.engine.explain import Explanation, explain_convolution, explain_im2col, explain_pool
 from convcli.errors import ArgumentError, FileError
@@ -49,29 +32,20 @@ def _read_position(text: str) -> Pair:
     return parse_number(row.strip(), "ROW"), parse_number(column.strip(), "COL")
 
 
-POSITION = TextType("ROW,COL", _read_position)
+POSITION = opt.TextType("ROW,COL", _read_position)
 
 
-class ExplainOptions(DeclaredOptions):
+class ExplainOptions(opt.WindowOptions):
     """The input and the options of `explain`, as they were typed."""
 
     source: str
 
     gray: bool = flag("Input", "--gray", "Convert a color picture to gray first.")
 
-    kernel: str | None = option("Kernel", KERNEL_NAMES, SPEC, "As in apply.")
+    kernel: str | None = option("Kernel", opt.KERNEL, opt.SPEC, "As in apply.")
     flip: bool = flag("Kernel", "--flip", "True convolution: rotate the kernel by 180 degrees.")
-    bias: float = option("Kernel", "--bias", REAL, "Added to the sum.", default="0")
-    pool: Layer | None = option("Kernel", "--pool", POOL, "Explain a pool instead of a kernel.")
-
-    stride: Pair = option("Window", STRIDE_NAMES, SIZE, "Step of the window.", default="1")
-    padding: str | Sides = option("Window", PADDING_NAMES, PADDING, "As in apply.", default="valid")
-    padding_mode: str = option(
-        "Window", "--padding-mode", MODE, "Values beyond the border.", default="replicate"
-    )
-    dilation: Pair = option(
-        "Window", DILATION_NAMES, SIZE, "Distance between the weights.", default="1"
-    )
+    bias: float = option("Kernel", "--bias", opt.REAL, "Added to the sum.", default="0")
+    pool: Layer | None = option("Kernel", "--pool", opt.POOL, "Explain a pool instead of a kernel.")
 
     at: tuple[Pair, ...] = option(
         "Output", "--at", POSITION, "The output to explain; repeat for several.", multiple=True
@@ -80,8 +54,8 @@ class ExplainOptions(DeclaredOptions):
     json: bool = flag("Output", "--json", "Print a JSON object; for several outputs a list.")
 
 
-@click.command(cls=GroupedCommand, params=ExplainOptions.parameters(), no_args_is_help=True)
-@click.argument("source", metavar="INPUT", type=FILE)
+@opt.command(ExplainOptions, no_args_is_help=True)
+@click.argument("source", metavar="INPUT", type=opt.FILE)
 def explain(**values: Any) -> None:
     """Show how one output is computed: the window, the kernel, their products, the sum.
 
@@ -110,7 +84,7 @@ def explain(**values: Any) -> None:
 def _check(options: ExplainOptions) -> None:
     """Raise for options that contradict each other, or would have no effect."""
     if options.pool is not None:
-        refuse_typed(
+        opt.refuse_typed(
             KERNEL_OPTIONS, "is of a kernel, and --pool has settings of its own: max:3,s=2,p=1"
         )
     if (options.kernel is None) == (options.pool is None):

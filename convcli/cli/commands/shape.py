@@ -3,47 +3,28 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
 from convcli.arithmetic.frameworks import FRAMEWORKS
 from convcli.arithmetic.layers import Layer
 from convcli.arithmetic.notation import parse_layer
-from convcli.cli.options import (
-    FIGURE_SUFFIXES,
-    FORMATS,
-    LAYER,
-    NETWORK,
-    PADDING,
-    PATH,
-    POSITIVE,
-    SHAPE,
-    SIZE,
-    SIZE0,
-    TextType,
-    choose_format,
-    comma_list,
-    dilation_option,
-    format_option,
-    json_option,
-    kernel_option,
-    option_name,
-    padding_option,
-    stride_option,
-)
+from convcli.cli import options as opt
+from convcli.cli.options import flag, option
 from convcli.cli.output import log, print_data
 from convcli.cli.tables import compute_sweep, explain_layers, format_layers, format_network
 from convcli.errors import ArgumentError
 
 if TYPE_CHECKING:
     from convcli.arithmetic.network import Walk
-    from convcli.arithmetic.values import Shape
+    from convcli.arithmetic.values import Pair, Shape, Sides
 
 sys.set_int_max_str_digits(0)  # before anything is parsed: exact for any integer that can be typed
 
-NUMBERS = comma_list(POSITIVE)
-SIZES = comma_list(SIZE)
+NUMBERS = opt.comma_list(opt.POSITIVE)
+SIZES = opt.comma_list(opt.SIZE)
+Sizes: TypeAlias = "tuple[Pair, ...] | None"
 
 _REQUIRES = {
     "ceil": "pool",  # a convolution rounds down
@@ -60,64 +41,78 @@ def _read_pool(text: str) -> Layer:
     return parse_layer(f"{kind}pool:{rest}") if colon else Layer(op=f"{kind}pool")
 
 
-@click.command()
-@click.argument("layers", nargs=-1, type=LAYER, metavar="[LAYER]...")
-@click.option("--input", "input_shape", type=SHAPE, help="Of a stack or a network.")
-@click.option("--net", type=NETWORK, help="A well-known network, or a file of layers.")
-@click.option(
-    "--framework",
-    type=click.Choice(tuple(FRAMEWORKS)),
-    help="Whose rules must hold where they differ: in same padding with a stride, and in ceil.",
-)
-@click.option(
-    "--figure",
-    type=PATH,
-    help="Draw what one output of the last map sees, layer by layer: .png or .svg.",
-)
-@click.option("--image", type=PATH, help="A picture to draw it on, with --figure.")
-@click.option("-f", "--force", is_flag=True, help="Replace an existing figure.")
-@click.option("--explain", is_flag=True, help="Show the formula of every number.")
-@click.option("--h", "height", type=NUMBERS, help="Height of one layer's input.")
-@click.option("--w", "width", type=NUMBERS, help="Width of the input; default: the height.")
-@kernel_option(SIZES, help="Size of the window.")
-@stride_option(SIZES, help="Step of the window; default: 1, and of a pool its size.")
-@padding_option(
-    comma_list(PADDING), help="N, HxW, T.B.L.R, same, same-lower, valid or full; default: 0."
-)
-@dilation_option(SIZES, help="Distance between the weights; default: 1.")
-@click.option("--c-in", "c_in", type=NUMBERS, help="Channels of the input.")
-@click.option(
-    "--c-out", "channels", type=NUMBERS, help="Channels of the output; default: the input's."
-)
-@click.option("--groups", type=NUMBERS, help="Groups of channels; default: 1.")
-@click.option(
-    "--pool",
-    type=TextType("max|avg[:K]", _read_pool),
-    help="A pool: max:2, or max with --k, --s, --p, --d.",
-)
-@click.option("--ceil", is_flag=True, help="Round a pool's size up.")
-@click.option("--transposed", is_flag=True, help="A transposed convolution.")
-@click.option(
-    "--output-padding",
-    type=comma_list(SIZE0),
-    help="Added to a transposed convolution's output.",
-)
-@format_option(FORMATS)
-@json_option("Short for --format json.")
-def shape(
-    *,
-    layers: tuple[Layer, ...],
-    input_shape: Shape | None,
-    net: str | None,
-    framework: str | None,
-    figure: str | None,
-    image: str | None,
-    force: bool,
-    explain: bool,
-    as_json: bool,
-    form: str | None,
-    **options: Any,
-) -> None:
+POOL_OR_SIZE = opt.TextType("max|avg[:K]", _read_pool)
+
+
+class ShapeOptions(opt.DeclaredOptions):
+    """The layers and the options of `shape`, as they were typed."""
+
+    layers: tuple[Layer, ...]
+
+    input: Shape | None = option("Stack or network", "--input", opt.SHAPE, "Shape of its input.")
+    net: str | None = option(
+        "Stack or network", "--net", opt.NETWORK, "A well-known network, or a file of layers."
+    )
+    framework: str | None = option(
+        "Stack or network", "--framework", click.Choice(tuple(FRAMEWORKS)), "Whose rules must hold "
+        "where they differ: in same padding with a stride, and in ceil."
+    )  # fmt: skip
+
+    height: tuple[int, ...] | None = option("One layer", "--h", NUMBERS, "Input height.")
+    width: tuple[int, ...] | None = option(
+        "One layer", "--w", NUMBERS, "Input width; default: the height."
+    )
+    kernel: Sizes = option("One layer", opt.KERNEL, SIZES, "Size of the window.")
+    stride: Sizes = option(
+        "One layer", opt.STRIDE, SIZES, "Step of the window; default: 1, and of a pool its size."
+    )
+    padding: tuple[str | Sides, ...] | None = option(
+        "One layer", opt.PADDING, opt.comma_list(opt.SIDES), "N, HxW, T.B.L.R, same, same-lower, "
+        "valid or full; default: 0."
+    )  # fmt: skip
+    dilation: Sizes = option(
+        "One layer", opt.DILATION, SIZES, "Distance between the weights; default: 1."
+    )
+    c_in: tuple[int, ...] | None = option("One layer", "--c-in", NUMBERS, "Channels of the input.")
+    channels: tuple[int, ...] | None = option(
+        "One layer", "--c-out", NUMBERS, "Channels of the output; default: the input's."
+    )
+    groups: tuple[int, ...] | None = option(
+        "One layer", "--groups", NUMBERS, "Groups of channels; default: 1."
+    )
+    pool: Layer | None = option(
+        "One layer", "--pool", POOL_OR_SIZE, "A pool: max:2, or max with --k, --s, --p, --d."
+    )
+    ceil: bool = flag("One layer", "--ceil", "Round a pool's size up.")
+    transposed: bool = flag("One layer", "--transposed", "A transposed convolution.")
+    output_padding: Sizes = option(
+        "One layer", "--output-padding", opt.comma_list(opt.SIZE0), "Added to a transposed "
+        "convolution's output."
+    )  # fmt: skip
+
+    figure: str | None = option(
+        "Output", "--figure", opt.PATH, "Draw what one output of the last map sees, layer by "
+        "layer: .png or .svg."
+    )  # fmt: skip
+    image: str | None = option(
+        "Output", "--image", opt.PATH, "A picture to draw it on, with --figure."
+    )
+    force: bool = flag("Output", "-f --force", "Replace an existing figure.")
+    explain: bool = flag("Output", "--explain", "Show the formula of every number.")
+    format: str | None = opt.format_option(opt.FORMATS)
+    json: bool = flag("Output", "--json", "Short for --format json.")
+
+    @property
+    def given(self) -> list[str]:
+        """The names of the options of one layer that have a value."""
+        groups = {name: option.group for name, option in self.parameters().items()}
+        layer = (name for name, group in groups.items() if group == "One layer")
+        return [name for name in layer if getattr(self, name) not in (None, False)]
+
+
+@opt.command(ShapeOptions)
+@click.argument("layers", nargs=-1, type=opt.LAYER, metavar="[LAYER]...")
+def shape(**values: Any) -> None:
     """The arithmetic of a convolution or a pool, of a stack of LAYERs, or of a network.
 
     One layer is shown with its numbers put into the formula; values separated by commas are swept,
@@ -130,52 +125,48 @@ def shape(
     convcli shape --input 3x224x224 conv:7,s=2,p=3,c=64 maxpool:3,s=2,p=1
     convcli shape --net resnet18
     """
-    layout = choose_format(form, as_json=as_json, default=FORMATS[0])
-    if explain and layout != "table":
+    options = ShapeOptions(**values)
+    layout = opt.choose_format(options.format, opt.FORMATS, is_json=options.json)
+    if options.explain and layout != "table":
         raise click.UsageError("--explain is text: it goes without --json and --format")
-    _validate_figure(figure, image, force=force)
-    given = [name for name, value in options.items() if value not in (None, False)]
-    if not (layers or net is not None or input_shape is not None):
-        _validate_layer(given, options["pool"])
-        for name, value in (("framework", framework), ("figure", figure)):
-            if value is not None:
-                raise click.UsageError(f"--{name} goes with a stack or a network")
+    _validate_figure(options)
+    if not options.layers and options.net is None and options.input is None:
+        _validate_layer(options)
         sizes = compute_sweep(options)
-        print_data(explain_layers(sizes) if explain else format_layers(sizes, layout))
+        print_data(explain_layers(sizes) if options.explain else format_layers(sizes, layout))
         return
-    for name in given:
+    for name in options.given:
         raise click.UsageError(
-            f"{option_name(name)} is of one layer; it does not go with a stack or a network"
+            f"{opt.option_name(name)} is of one layer; it does not go with a stack or a network"
         )
-    walk = walk_network(layers, net, input_shape, framework)
-    if figure is not None:
+    walk = walk_network(options)
+    if options.figure is not None:
         # Drawing needs NumPy and Pillow, which arithmetic alone does not load.
         from convcli.pictures.receptive_field import write_receptive_field
 
-        write_receptive_field(walk, figure, image, force=force)
-    print_data(_explain_walk(walk) if explain else format_network(walk, layout))
+        write_receptive_field(walk, options.figure, options.image, force=options.force)
+    print_data(_explain_walk(walk) if options.explain else format_network(walk, layout))
     for note in walk.notes:
         log(note)
 
 
-def walk_network(
-    layers: tuple[Layer, ...], net: str | None, input_shape: Shape | None, framework: str | None
-) -> Walk:
+def walk_network(options: ShapeOptions) -> Walk:
     """Walk through the layers that were typed, or through the network that `--net` names."""
     from convcli.arithmetic.network import walk
     from convcli.cli.networks import Network, attribute_to_file, load_network, with_kernel_sizes
 
-    if layers and net is not None:
+    net = options.net
+    if options.layers and net is not None:
         raise click.UsageError("--net and LAYERs exclude each other")
-    if not layers and net is None:
+    if not options.layers and net is None:
         raise click.UsageError("--input goes with LAYERs or --net")
-    network = Network("stack", None, layers) if net is None else load_network(net)
-    shape = input_shape or network.shape
+    network = Network("stack", None, options.layers) if net is None else load_network(net)
+    shape = options.input or network.shape
     if shape is None:
         raise click.UsageError("the input's shape is missing: give --input CxHxW")
     with attribute_to_file(net):
-        sized = with_kernel_sizes(network.layers)
-        return walk(sized, shape, name=network.name, framework=framework)
+        layers = with_kernel_sizes(network.layers)
+        return walk(layers, shape, name=network.name, framework=options.framework)
 
 
 def _explain_walk(walk: Walk) -> str:
@@ -184,26 +175,31 @@ def _explain_walk(walk: Walk) -> str:
     return explain_walk(walk)
 
 
-def _validate_layer(given: list[str], pool: Layer | None) -> None:
+def _validate_layer(options: ShapeOptions) -> None:
     """Refuse options of one layer that contradict each other, or would have no effect."""
+    given, pool = options.given, options.pool
     if "height" not in given:
         raise click.UsageError("give the input's height, like --h 224, or a stack or --net")
     for name, other in _REQUIRES.items():
         if name in given and other not in given:
-            raise click.UsageError(f"{option_name(name)} goes with {option_name(other)}")
+            raise click.UsageError(f"{opt.option_name(name)} goes with {opt.option_name(other)}")
     has_size = pool is not None and pool.kernel is not None
     excluded: tuple[str, ...] = () if pool is None else ("transposed", "channels", "groups")
     if has_size:
         excluded += ("kernel", "stride", "padding", "dilation")
     for name in excluded:
         if name in given:
-            raise click.UsageError(f"{option_name(name)} and --pool exclude each other here")
+            raise click.UsageError(f"{opt.option_name(name)} and --pool exclude each other here")
     if "kernel" not in given and not has_size:
         raise click.UsageError("the window's size is missing: give --k 3, or --pool max:2")
+    for name in ("framework", "figure"):
+        if getattr(options, name) is not None:
+            raise click.UsageError(f"--{name} goes with a stack or a network")
 
 
-def _validate_figure(figure: str | None, image: str | None, *, force: bool) -> None:
-    if figure is None and (image is not None or force):
+def _validate_figure(options: ShapeOptions) -> None:
+    figure, image = options.figure, options.image
+    if figure is None and (image is not None or options.force):
         raise click.UsageError(f"--{'image' if image else 'force'} goes with --figure")
-    if figure is not None and not figure.lower().endswith(FIGURE_SUFFIXES):
+    if figure is not None and not figure.lower().endswith(opt.FIGURE_SUFFIXES):
         raise click.UsageError(f"--figure {figure!r} must end in .png or .svg")

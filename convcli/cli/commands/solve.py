@@ -9,20 +9,8 @@ import click
 
 from convcli.arithmetic import solve as search
 from convcli.arithmetic.values import Pair
-from convcli.cli.options import (
-    FORMATS,
-    POSITIVE,
-    RANGE0,
-    RANGE1,
-    SIZE,
-    choose_format,
-    dilation_option,
-    format_option,
-    json_option,
-    kernel_option,
-    padding_option,
-    stride_option,
-)
+from convcli.cli import options as opt
+from convcli.cli.options import flag, option
 from convcli.cli.output import print_data
 from convcli.cli.tables import format_sweep
 from convcli.errors import ConvError
@@ -30,32 +18,34 @@ from convcli.errors import ConvError
 sys.set_int_max_str_digits(0)  # before anything is parsed: exact for any integer that can be typed
 
 
-@click.command()
-@click.option("--h", "height", type=POSITIVE, required=True, help="Input height.")
-@click.option("--w", "width", type=POSITIVE, help="Input width; default: the height.")
-@click.option("--out", "output", type=SIZE, required=True, help="The size to get.")
-@kernel_option(RANGE1, default="1..11", show_default=True, help="Kernel sizes to try.")
-@stride_option(RANGE1, default="1..8", show_default=True, help="Strides to try.")
-@padding_option(RANGE0, help="Paddings to try; default: up to half the kernel.")
-@dilation_option(RANGE1, default="1", show_default=True, help="Dilations to try.")
-@click.option("--transposed", is_flag=True, help="Transposed convolutions.")
-@click.option(
-    "--output-padding",
-    type=RANGE0,
-    help="Output paddings to try; default: all that the stride allows.",
-)
-@click.option("--exact", is_flag=True, help="Only where no row or column is dropped.")
-@format_option(FORMATS)
-@json_option("Short for --format json: a list.")
-def solve(
-    *,
-    height: int,
-    width: int | None,
-    output: Pair,
-    form: str | None,
-    as_json: bool,
-    **settings: Any,
-) -> None:
+class SolveOptions(opt.DeclaredOptions):
+    """The options of `solve`, as they were typed."""
+
+    height: int = option("Sizes", "--h", opt.POSITIVE, "Input height.", required=True)
+    width: int | None = option("Sizes", "--w", opt.POSITIVE, "Input width; default: the height.")
+    out: Pair = option("Sizes", "--out", opt.SIZE, "The size to get.", required=True)
+
+    kernel: range = option(
+        "Ranges to try", opt.KERNEL, opt.RANGE1, "Kernel sizes.", default="1..11"
+    )
+    stride: range = option("Ranges to try", opt.STRIDE, opt.RANGE1, "Strides.", default="1..8")
+    padding: range | None = option(
+        "Ranges to try", opt.PADDING, opt.RANGE0, "Paddings; default: up to half the kernel."
+    )
+    dilation: range = option("Ranges to try", opt.DILATION, opt.RANGE1, "Dilations.", default="1")
+    transposed: bool = flag("Ranges to try", "--transposed", "Transposed convolutions.")
+    output_padding: range | None = option(
+        "Ranges to try", "--output-padding", opt.RANGE0, "Output paddings; default: all that the "
+        "stride allows."
+    )  # fmt: skip
+
+    exact: bool = flag("Output", "--exact", "Only where no row or column is dropped.")
+    format: str | None = opt.format_option(opt.FORMATS)
+    json: bool = flag("Output", "--json", "Short for --format json: a list.")
+
+
+@opt.command(SolveOptions)
+def solve(**values: Any) -> None:
     """Find the convolutions that take a size to another, best first.
 
     Best is what an engineer would pick: no gaps and nothing left over, an odd kernel padded by half
@@ -65,15 +55,18 @@ def solve(
     convcli solve --h 224 --out 112
     convcli solve --h 28 --out 224 --transposed --s 2..8
     """
-    size = (height, height if width is None else width)
-    rules = {name: settings.pop(name) for name in ("transposed", "exact")}
-    if settings["output_padding"] is not None and not rules["transposed"]:
+    options = SolveOptions(**values)
+    if options.output_padding is not None and not options.transposed:
         raise click.UsageError("--output-padding goes with --transposed")
-    ranges = search.Ranges(**settings)
-    solutions = search.solve(size, output, ranges, **rules)
+    layout = opt.choose_format(options.format, opt.FORMATS, is_json=options.json)
+    size = (options.height, options.height if options.width is None else options.width)
+    names = ("kernel", "stride", "padding", "dilation", "output_padding")
+    ranges = search.Ranges(**{name: getattr(options, name) for name in names})
+    rules = {"transposed": options.transposed, "exact": options.exact}
+    solutions = search.solve(size, options.out, ranges, **rules)
     if not solutions:
-        raise ConvError(_nearest_text(size, output, ranges, rules))
-    print_data(format_sweep(solutions, choose_format(form, as_json=as_json, default=FORMATS[0])))
+        raise ConvError(_nearest_text(size, options.out, ranges, rules))
+    print_data(format_sweep(solutions, layout))
 
 
 def _nearest_text(size: Pair, output: Pair, ranges: search.Ranges, rules: dict[str, bool]) -> str:

@@ -9,10 +9,10 @@ import click
 from convcli.cli.commands.apply.options import ApplyOptions
 from convcli.cli.commands.apply.plan import validate
 from convcli.cli.commands.apply.runner import run_apply
-from convcli.cli.options import FILE, GroupedCommand
+from convcli.cli.options import FILE, command
 
 
-@click.command(cls=GroupedCommand, params=ApplyOptions.parameters(), no_args_is_help=True)
+@command(ApplyOptions, no_args_is_help=True)
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...", type=FILE)
 @click.pass_context
 def apply(context: click.Context, /, **values: Any) -> None:

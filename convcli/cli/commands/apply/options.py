@@ -9,33 +9,8 @@ import click
 from convcli.arithmetic.layers import Layer
 from convcli.arithmetic.operations import activations
 from convcli.arithmetic.values import Pair, Sides
-from convcli.cli.options import (
-    ADDRESS,
-    DILATION_NAMES,
-    DIR,
-    FILE,
-    INTEGER,
-    KERNEL_NAMES,
-    LAYER,
-    LEVEL,
-    MEMORY,
-    MODE,
-    PADDING,
-    PADDING_NAMES,
-    PATH,
-    POOL,
-    POSITIVE,
-    REAL,
-    RESIZE,
-    SIZE,
-    SPEC,
-    STRIDE_NAMES,
-    TEMPLATE,
-    THREADS,
-    DeclaredOptions,
-    flag,
-    option,
-)
+from convcli.cli import options as opt
+from convcli.cli.options import flag, option
 from convcli.engine.filter2d import METHODS
 from convcli.files import STDIN, STDOUT
 from convcli.images.formats import format_of
@@ -46,32 +21,39 @@ from convcli.pipeline.outputs import DEFAULT_TEMPLATE
 from convcli.pipeline.plan import COMBINATIONS
 
 
-class ApplyOptions(DeclaredOptions):
+class ApplyOptions(opt.WindowOptions):
     """The inputs and the options of `apply`, as they were typed."""
 
     inputs: tuple[str, ...]
 
     gray: bool = flag("Input", "--gray", "Convert color pictures to gray before filtering.")
     resize: Pair | None = option(
-        "Input", "--resize", RESIZE, "Resample before filtering; width, then height."
+        "Input", "--resize", opt.RESIZE, "Resample before filtering; width, then height."
     )
     frame: int | None = option(
-        "Input", "--frame", INTEGER, "Filter one frame or page alone, counted from 0; default: all."
+        "Input",
+        "--frame",
+        opt.INTEGER,
+        "Filter one frame or page alone, counted from 0; default: all.",
     )
     max_pixels: int = option(
-        "Input", "--max-pixels", POSITIVE, "The most pixels of a picture.", default=str(MAX_PIXELS)
+        "Input",
+        "--max-pixels",
+        opt.POSITIVE,
+        "The most pixels of a picture.",
+        default=str(MAX_PIXELS),
     )
 
     kernel: tuple[str, ...] = option(
-        "Kernel", KERNEL_NAMES, SPEC, "A name, name:parameter, rows of numbers, or a file; several "
-        "make several maps.", multiple=True
+        "Kernel", opt.KERNEL, opt.SPEC, "A name, name:parameter, rows of numbers, or a file; "
+        "several make several maps.", multiple=True
     )  # fmt: skip
     flip: bool = flag(
         "Kernel", "--flip", "True convolution: rotate the kernel by 180 degrees. Default: "
         "correlation, as in CNNs."
     )  # fmt: skip
     bias: float = option(
-        "Kernel", "--bias", REAL, "Added to every sum, in the input's units.", default="0"
+        "Kernel", "--bias", opt.REAL, "Added to every sum, in the input's units.", default="0"
     )
     normalize: bool = flag("Kernel", "--normalize", "Divide each kernel by the sum of its weights.")
     combine: str | None = option(
@@ -79,32 +61,26 @@ class ApplyOptions(DeclaredOptions):
     )
 
     stride: Pair = option(
-        "Window", STRIDE_NAMES, SIZE, "Step of the window. With 2 and `same`, an even side is "
+        "Window", opt.STRIDE, opt.SIZE, "Step of the window. With 2 and `same`, an even side is "
         "sampled at pixels 1, 3, 5..., an odd one at 0, 2, 4...", default="1"
     )  # fmt: skip
     padding: str | Sides = option(
-        "Window", PADDING_NAMES, PADDING, "same, same-lower, valid, full, N, HxW or T.B.L.R.",
+        "Window", opt.PADDING, opt.SIDES, "same, same-lower, valid, full, N, HxW or T.B.L.R.",
         default="same"
     )  # fmt: skip
-    padding_mode: str = option(
-        "Window", "--padding-mode", MODE, "Values beyond the border.", default="replicate"
-    )
-    dilation: Pair = option(
-        "Window", DILATION_NAMES, SIZE, "Distance between the weights.", default="1"
-    )
 
     activation: str | None = option(
         "Layers", "--activation", click.Choice(activations()), "Applied to the maps of the kernels."
     )
     pool: Layer | None = option(
-        "Layers", "--pool", POOL, "Pool after the activation: max:K[,s=,p=,ceil] or avg:..."
+        "Layers", "--pool", opt.POOL, "Pool after the activation: max:K[,s=,p=,ceil] or avg:..."
     )
     layer: tuple[Layer, ...] = option(
-        "Layers", "-l --layer", LAYER, "One more layer, like conv:kernel=blur,s=2 or maxpool:2; "
-        "repeat for a stack.", multiple=True
+        "Layers", "-l --layer", opt.LAYER, "One more layer, like conv:kernel=blur,s=2 or "
+        "maxpool:2; repeat for a stack.", multiple=True
     )  # fmt: skip
     net: str | None = option(
-        "Layers", "--net", FILE, "A network file, instead of kernels and layers; - is standard "
+        "Layers", "--net", opt.FILE, "A network file, instead of kernels and layers; - is standard "
         "input."
     )  # fmt: skip
 
@@ -118,14 +94,14 @@ class ApplyOptions(DeclaredOptions):
     )  # fmt: skip
 
     output: str | None = option(
-        "Output", "-o --output", PATH, "A file (.png .jpg .webp .tif .npy .csv) or - for standard "
-        "output; {stem} and {kernel} stand for names."
+        "Output", "-o --output", opt.PATH, "A file (.png .jpg .webp .tif .npy .csv) or - for "
+        "standard output; {stem} and {kernel} stand for names."
     )  # fmt: skip
     output_dir: str | None = option(
-        "Output", "--output-dir", DIR, "Folder of the outputs; created if missing."
+        "Output", "--output-dir", opt.DIR, "Folder of the outputs; created if missing."
     )
     name: str | None = option(
-        "Output", "--name", TEMPLATE, "Names of the files there, or in this folder; default: "
+        "Output", "--name", opt.TEMPLATE, "Names of the files there, or in this folder; default: "
         f"{DEFAULT_TEMPLATE}."
     )  # fmt: skip
     force: bool = flag(
@@ -138,11 +114,11 @@ class ApplyOptions(DeclaredOptions):
         "Output", "--strip", "Drop metadata: EXIF, color profile, resolution and text."
     )
     png_level: int | None = option(
-        "Output", "--png-level", LEVEL, "How hard to compress, as in zlib; default: fast "
+        "Output", "--png-level", opt.LEVEL, "How hard to compress, as in zlib; default: fast "
         "run-length."
     )  # fmt: skip
     figure: str | None = option(
-        "Output", "--figure", PATH, "Draw input, kernels and maps side by side: .png or .svg. "
+        "Output", "--figure", opt.PATH, "Draw input, kernels and maps side by side: .png or .svg. "
         "Without -o, nothing else is written."
     )  # fmt: skip
     preview: bool = flag(
@@ -151,25 +127,25 @@ class ApplyOptions(DeclaredOptions):
     print_numbers: bool = flag(
         "Output", "--print", "Print the map as numbers; without -o nothing else is written."
     )
-    as_json: bool = flag(
+    json: bool = flag(
         "Output", "--json", "One JSON object a line: what was written, or what went wrong."
     )
 
     method: str = option(
         "Work", "--method", click.Choice(METHODS), "How to compute convolutions.", default="auto"
     )
-    jobs: int = option("Work", "-j --jobs", POSITIVE, "Number of processes.", default="1")
+    jobs: int = option("Work", "-j --jobs", opt.POSITIVE, "Number of processes.", default="1")
     scheduler: str | None = option(
-        "Work", "--scheduler", ADDRESS, "Run on a Dask cluster instead; its workers read and write "
-        "the files."
+        "Work", "--scheduler", opt.ADDRESS, "Run on a Dask cluster instead; its workers read and "
+        "write the files."
     )  # fmt: skip
     threads: int | None = option(
-        "Work", "--threads", THREADS, "Number of threads; default: one a core. Each process of "
+        "Work", "--threads", opt.THREADS, "Number of threads; default: one a core. Each process of "
         "--jobs has one.", envvar="CONVCLI_THREADS", show_envvar=True
     )  # fmt: skip
     max_memory: int | None = option(
-        "Work", "--max-memory", MEMORY, "The most memory to use, like 500M or 2G, shared by the "
-        "--jobs; default: three quarters of the machine's."
+        "Work", "--max-memory", opt.MEMORY, "The most memory to use, like 500M or 2G, shared by "
+        "the --jobs; default: three quarters of the machine's."
     )  # fmt: skip
     dry_run: bool = flag(
         "Work", "--dry-run", "Show shapes, methods, memory and outputs from the headers alone; "
@@ -229,7 +205,7 @@ class ApplyOptions(DeclaredOptions):
         if self.output is not None:
             return self.output == STDOUT
         is_named = self.output_dir is not None or self.name is not None
-        return STDIN in self.inputs and not (is_named or self.print_numbers or self.as_json)
+        return STDIN in self.inputs and not (is_named or self.print_numbers or self.json)
 
     @property
     def figures(self) -> list[str]:

@@ -154,7 +154,7 @@ def _streams(options: ApplyOptions) -> Iterator[str]:
     claims = {
         "-o -": options.writes_stdout,
         "--print": options.print_numbers,
-        "--json": options.as_json,
+        "--json": options.json,
     }
     claimants = [name for name, is_claimed in claims.items() if is_claimed]
     if len(claimants) > 1:
