@@ -15,7 +15,10 @@ from convcli.arithmetic.layers import Layer
 from convcli.arithmetic.notation import parse_layer
 from convcli.arithmetic.operations import OPERATIONS
 
-KEYS = ["name", "family", "syntax", "about", "example", "shape", "receptive_field", "keys", "flags"]
+KEYS = [
+    *("name", "family", "syntax", "about", "example", "shape", "receptive_field"),
+    *("argument", "keys", "flags"),
+]
 
 
 def document(folder: Path, *operation: str) -> Any:
@@ -42,6 +45,9 @@ def test_the_defaults_are_those_of_a_layer(tmp_path: Path) -> None:
     assert [conv[key] for key in ("k", "s", "d", "mode")] == [None, "1", "1", Layer(op="conv").mode]
     pool = {key["key"]: key["default"] for key in document(tmp_path, "maxpool")["keys"]}
     assert pool["s"] == "k"
+    slope = document(tmp_path, "leaky-relu")["argument"]
+    assert slope == {"value": "SLOPE", "default": "0.01", "about": "the slope below zero"}
+    assert document(tmp_path, "relu")["argument"] is None
     assert [flag["flag"] for flag in document(tmp_path, "avgpool")["flags"]] == ["ceil", "nopad"]
 
 

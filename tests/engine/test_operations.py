@@ -8,6 +8,7 @@ from support.oracles import reals, seeds
 from support.peers import require_peer
 
 from convcli.arithmetic.layers import Layer
+from convcli.arithmetic.notation import parse_layer
 from convcli.arithmetic.operations import activations
 from convcli.engine.arrays import Array
 from convcli.engine.operations import OPERATIONS, leaky_relu, sigmoid
@@ -34,6 +35,18 @@ def test_activations_are_torchs(name: str, dtype: type[np.floating[Any]]) -> Non
     owner = torch.nn.functional if name == "leaky-relu" else torch
     expected = getattr(owner, TORCH_NAMES[name])(torch.from_numpy(x)).numpy()
     assert_allclose(apply(name, x), expected, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize("text", ["relu", "leaky-relu", "leaky-relu:0.3", "sigmoid", "tanh"])
+def test_the_code_for_pytorch_is_the_same_function(text: str) -> None:
+    nn = require_peer("torch.nn")
+    torch = require_peer("torch")
+    layer, x = parse_layer(text), reals(3, 4, 5, 2)
+    code = layer.operation.torch
+    assert code is not None
+    expected = eval(code(layer, x.shape, x.shape), {"nn": nn})(torch.from_numpy(x)).numpy()
+    assert_allclose(OPERATIONS[layer.op](layer, [x]), expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize("name", activations())

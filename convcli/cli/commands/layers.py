@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import click
 
 from convcli.arithmetic.notation import find_operation
 from convcli.arithmetic.operations import OPERATIONS
-from convcli.arithmetic.operations.operation import Operation
+from convcli.arithmetic.operations.operation import Key, Operation
 from convcli.cli.options import OPERATION, json_option
 from convcli.cli.output import format_json, format_rows, print_data
 
@@ -29,17 +30,15 @@ def layers(operation: str | None, *, as_json: bool) -> None:
     if operation is not None:
         found = find_operation(operation)
         print_data(format_json(operation_document(found)) if as_json else operation_text(found))
-        return
-    documents = [operation_document(found) for found in OPERATIONS.values()]
-    print_data(format_json(documents) if as_json else operations_text())
+    elif as_json:
+        print_data(format_json([operation_document(found) for found in OPERATIONS.values()]))
+    else:
+        print_data(operations_text())
 
 
 def operation_document(operation: Operation) -> dict[str, Any]:
-    """One operation for JSON."""
-    keys = [
-        {"key": name, "value": value, "default": default or None, "about": about}
-        for name, value, default, about in _items(operation)
-    ]
+    """Return one operation for JSON."""
+    argument = operation.argument
     return {
         "name": operation.name,
         "family": operation.family,
@@ -48,13 +47,21 @@ def operation_document(operation: Operation) -> dict[str, Any]:
         "example": operation.example,
         "shape": operation.shape_effect,
         "receptive_field": operation.field_effect,
-        "keys": keys,
+        "argument": None if argument is None else _key_document(operation, argument),
+        "keys": [
+            {"key": key.name, **_key_document(operation, key)} for key in operation.keys.values()
+        ],
         "flags": [{"flag": flag.name, "about": flag.description} for flag in operation.flags],
     }
 
 
+def _key_document(operation: Operation, key: Key) -> dict[str, str | None]:
+    default = operation.defaults.get(key.name, key.default) or None
+    return {"value": key.value, "default": default, "about": key.description}
+
+
 def operation_text(operation: Operation) -> str:
-    """One operation, and a table of its keys and flags."""
+    """Return one operation, and its argument, keys and flags, as two tables."""
     facts = [
         ["what it does", operation.description],
         ["written", operation.syntax],
@@ -62,59 +69,48 @@ def operation_text(operation: Operation) -> str:
         ["shape", operation.shape_effect],
         ["receptive field", operation.field_effect],
     ]
-    items = [
-        [f"{name}={value}" if name else value, default, about]
-        for name, value, default, about in _items(operation)
-    ]
-    items += [[flag.name, "", flag.description] for flag in operation.flags]
-    tables = [
-        ([operation.name, ""], facts),
-        (["item", "default", "what it is"], items),
-    ]
-    return _join_tables(tables)
+    items = _items(operation)
+    if operation.argument is not None and operation.argument.name not in operation.keys:
+        value, default, about = _key_document(operation, operation.argument).values()
+        items.insert(0, (value or "", default or "", about or ""))
+    return _tables((facts, [operation.name, ""]), (items, ["item", "default", "what it is"]))
 
 
 def operations_text() -> str:
-    """All operations, what they do to shape and receptive field, and their keys, as tables."""
+    """Return all operations, what they do to shape and field, and their keys, as tables."""
     operations = OPERATIONS.values()
-    written = [[one.syntax, one.example, one.description] for one in operations]
-    effects = [[one.name, one.shape_effect, one.field_effect] for one in operations]
-    tables = [
-        (["operation", "example", "what it does"], written),
-        (["operation", "shape", "receptive field"], effects),
-        (["item", "default", "what it is", "of"], _item_rows()),
+    items: dict[tuple[str, str, str], list[str]] = {}
+    for operation in operations:
+        for item in _items(operation):
+            items.setdefault(item, []).append(operation.name)
+    labels = [label for label, _, _ in items]
+    rows = [
+        (*item, "all" if len(names) == len(operations) else ", ".join(names))
+        for item, names in sorted(items.items(), key=lambda pair: labels.index(pair[0][0]))
     ]
-    return _join_tables(tables)
-
-
-def _join_tables(tables: list[tuple[list[str], list[list[str]]]]) -> str:
-    return "\n\n".join(
-        format_rows("table", headings, rows, left=headings) for headings, rows in tables
+    return _tables(
+        (
+            [(found.syntax, found.example, found.description) for found in operations],
+            ["operation", "example", "what it does"],
+        ),
+        (
+            [(found.name, found.shape_effect, found.field_effect) for found in operations],
+            ["operation", "shape", "receptive field"],
+        ),
+        (rows, ["item", "default", "what it is", "of"]),
     )
 
 
-def _items(operation: Operation) -> list[tuple[str, str, str, str]]:
-    """The own argument and the keys: name (empty where it has none), value, default, meaning."""
-    argument = operation.argument
-    keys = list(operation.keys.values())
-    own = [] if argument is None or argument in keys else [("", argument)]
-    return [
-        (name, key.value, operation.defaults.get(key.name, key.default), key.description)
-        for name, key in (*own, *operation.keys.items())
+def _items(operation: Operation) -> list[tuple[str, str, str]]:
+    """Return the keys and flags of an operation: how each is written, its default, its meaning."""
+    keys = [
+        (f"{name}={key.value}", operation.defaults.get(name, key.default), key.description)
+        for name, key in operation.keys.items()
     ]
+    return keys + [(flag.name, "", flag.description) for flag in operation.flags]
 
 
-def _item_rows() -> list[list[str]]:
-    """Every key and flag once for each default that it has, with the operations that take it."""
-    rows: dict[tuple[str, str, str], list[str]] = {}
-    for operation in OPERATIONS.values():
-        for name, value, default, about in _items(operation):
-            if name:
-                rows.setdefault((f"{name}={value}", default, about), []).append(operation.name)
-        for flag in operation.flags:
-            rows.setdefault((flag.name, "", flag.description), []).append(operation.name)
-    items = [item for item, _, _ in rows]
-    return [
-        [*row, "all" if len(names) == len(OPERATIONS) else ", ".join(names)]
-        for row, names in sorted(rows.items(), key=lambda one: items.index(one[0][0]))
-    ]
+def _tables(*tables: tuple[Sequence[Sequence[str]], Sequence[str]]) -> str:
+    return "\n\n".join(
+        format_rows("table", headings, rows, left=headings) for rows, headings in tables
+    )
