@@ -1,7 +1,4 @@
-"""Well-known networks, as layers: torchvision's definitions, LeNet-5 and U-Net.
-
-A block is a function that returns layers in the notation; a network is a few lines of blocks.
-"""
+"""Well-known networks as layers in the notation: torchvision's definitions, LeNet-5 and U-Net."""
 
 from __future__ import annotations
 
@@ -18,12 +15,12 @@ HEAD: Layers = ["globalavgpool", "flatten", "linear:1000"]
 
 
 def zoo_network(name: str) -> tuple[Shape, Layers]:
-    """The input shape and the layers of a well-known network.
+    """Return the input shape and the layers of a well-known network.
 
     Raises
     ------
     ArgumentError
-        For a name that is not in the zoo; the nearest is suggested.
+        If the zoo has no such name, with the nearest.
 
     Examples
     --------
@@ -39,7 +36,7 @@ def zoo_network(name: str) -> tuple[Shape, Layers]:
 
 
 def lenet5() -> Layers:
-    """Y. LeCun et al. (1998), every map of the third layer seeing all of the second."""
+    """Y. LeCun et al. (1998), each map of the third layer from all of the second."""
     return [
         *("conv:5,c=6", "tanh", "avgpool:2", "conv:5,c=16", "tanh", "avgpool:2"),
         *("conv:5,c=120", "tanh", "flatten", "linear:84", "tanh", "linear:10"),
@@ -58,7 +55,7 @@ def alexnet() -> Layers:
 
 
 def vgg(depths: Sequence[int]) -> Layers:
-    """K. Simonyan and A. Zisserman (2014): so many 3x3 convolutions in each of five stages."""
+    """K. Simonyan and A. Zisserman (2014): five stages of `depths` 3x3 convolutions."""
     layers: Layers = []
     for depth, channels in zip(depths, (64, 128, 256, 512, 512), strict=True):
         layers += [f"conv:3,p=1,c={channels}", "relu"] * depth + ["maxpool:2"]
@@ -67,31 +64,34 @@ def vgg(depths: Sequence[int]) -> Layers:
 
 
 def resnet(path: Callable[[int, int], Layers], depths: Sequence[int], widening: int) -> Layers:
-    """K. He et al. (2015): four stages of residual blocks, each stage half as large."""
-    layers = [*normed("conv:7,s=2,p=3,c=64"), "relu", "maxpool:3,s=2,p=1,name=stem"]
+    """K. He et al. (2015): four stages of residual blocks, each half the size of the one before."""
+    layers = [*conv_bn_relu("conv:7,s=2,p=3,c=64"), "maxpool:3,s=2,p=1,name=stem"]
     before, channels = "stem", 64
     for stage, depth in enumerate(depths):
         for unit in range(depth):
             width, stride = 64 << stage, 2 if stage and not unit else 1
             changes = stride > 1 or channels != width * widening
-            shortcut = normed(f"conv:1,s={stride},c={width * widening}") if changes else []
+            shortcut = conv_bn(f"conv:1,s={stride},c={width * widening}") if changes else []
             name = f"block{stage + 1}.{unit + 1}"
-            layers += [*residual(name, before, path(width, stride), shortcut), f"relu:name={name}"]
+            layers += [
+                *add_shortcut(name, before, path(width, stride), shortcut),
+                f"relu:name={name}",
+            ]
             before, channels = name, width * widening
     return layers + HEAD
 
 
 def basic(width: int, stride: int) -> Layers:
-    """The path of a basic block: two 3x3 convolutions."""
-    return [*normed(f"conv:3,s={stride},p=1,c={width}"), "relu", *normed(f"conv:3,p=1,c={width}")]
+    """Return the path of a basic block: two 3x3 convolutions."""
+    return [*conv_bn_relu(f"conv:3,s={stride},p=1,c={width}"), *conv_bn(f"conv:3,p=1,c={width}")]
 
 
 def bottleneck(width: int, stride: int) -> Layers:
-    """The path of a bottleneck: 1x1 to narrow, 3x3, 1x1 to widen fourfold."""
+    """Return the path of a bottleneck: 1x1, 3x3, and 1x1 to four times the channels."""
     return [
-        *(*normed(f"conv:1,c={width}"), "relu"),
-        *(*normed(f"conv:3,s={stride},p=1,c={width}"), "relu"),
-        *normed(f"conv:1,c={4 * width}"),
+        *conv_bn_relu(f"conv:1,c={width}"),
+        *conv_bn_relu(f"conv:3,s={stride},p=1,c={width}"),
+        *conv_bn(f"conv:1,c={4 * width}"),
     ]
 
 
@@ -109,8 +109,8 @@ def googlenet() -> Layers:
         [(256, 160, 320, 32, 128, 128), (384, 192, 384, 48, 128, 128)],
     ]
     layers = [
-        *(*normed("conv:7,s=2,p=3,c=64"), "relu", "maxpool:3,s=2,ceil"),
-        *(*normed("conv:1,c=64"), "relu", *normed("conv:3,p=1,c=192"), "relu"),
+        *(*conv_bn_relu("conv:7,s=2,p=3,c=64"), "maxpool:3,s=2,ceil"),
+        *(*conv_bn_relu("conv:1,c=64"), *conv_bn_relu("conv:3,p=1,c=192")),
     ]
     for stage, blocks in enumerate(stages, start=3):
         layers.append(f"maxpool:{2 if stage == 5 else 3},s=2,ceil,name=pool{stage}")
@@ -123,21 +123,20 @@ def googlenet() -> Layers:
 
 
 def inception(name: str, before: str, widths: Sequence[int]) -> Layers:
-    """Four branches side by side: 1x1, two of 1x1 and 3x3, pool and 1x1."""
+    """Return four branches: 1x1, two of 1x1 and 3x3, a pool and 1x1."""
     direct, narrow_3, wide_3, narrow_5, wide_5, pooled = widths
     branches = [
-        [*normed(f"conv:1,c={direct}"), "relu"],
-        [*normed(f"conv:1,c={narrow_3}"), "relu", *normed(f"conv:3,p=1,c={wide_3}"), "relu"],
-        [*normed(f"conv:1,c={narrow_5}"), "relu", *normed(f"conv:3,p=1,c={wide_5}"), "relu"],
-        ["maxpool:3,s=1,p=1,ceil", *normed(f"conv:1,c={pooled}"), "relu"],
+        conv_bn_relu(f"conv:1,c={direct}"),
+        [*conv_bn_relu(f"conv:1,c={narrow_3}"), *conv_bn_relu(f"conv:3,p=1,c={wide_3}")],
+        [*conv_bn_relu(f"conv:1,c={narrow_5}"), *conv_bn_relu(f"conv:3,p=1,c={wide_5}")],
+        ["maxpool:3,s=1,p=1,ceil", *conv_bn_relu(f"conv:1,c={pooled}")],
     ]
-    return concatenated(name, before, branches)
+    return concat_branches(name, before, branches)
 
 
 def squeezenet(stem: str, stages: Sequence[Sequence[int]]) -> Layers:
     """F. Iandola et al. (2016): fire modules, a pool before each stage."""
     layers = [stem, "relu"]
-    before = ""
     for stage, widths in enumerate(stages, start=1):
         layers.append(f"maxpool:3,s=2,ceil,name=pool{stage}")
         before = f"pool{stage}"
@@ -149,49 +148,49 @@ def squeezenet(stem: str, stages: Sequence[Sequence[int]]) -> Layers:
 
 
 def fire(name: str, before: str, squeezed: int) -> Layers:
-    """Squeeze by 1x1, then expand fourfold by 1x1 and by 3x3 side by side."""
+    """Return a 1x1 that squeezes, and a 1x1 and a 3x3 that expand its output fourfold."""
     narrow = [f"conv:1,c={squeezed},from={before}", f"relu:name={name}.squeezed"]
     wide = 4 * squeezed
     branches = [[f"conv:1,c={wide}", "relu"], [f"conv:3,p=1,c={wide}", "relu"]]
-    return narrow + concatenated(name, f"{name}.squeezed", branches)
+    return narrow + concat_branches(name, f"{name}.squeezed", branches)
 
 
 def mobilenet_v2() -> Layers:
     """M. Sandler et al. (2018): inverted residuals. Its relu6 is written relu."""
-    settings = [  # times wider inside, channels, blocks, stride of the first
+    settings = [  # expansion, channels, blocks, stride of the first block
         *((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2)),
         *((6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1)),
     ]
-    layers = [*normed("conv:3,s=2,p=1,c=32"), "relu:name=stem"]
+    layers = [*conv_bn("conv:3,s=2,p=1,c=32"), "relu:name=stem"]
     before, channels = "stem", 32
-    for stage, (times, width, depth, first_stride) in enumerate(settings, start=1):
+    for stage, (expansion, width, depth, first_stride) in enumerate(settings, start=1):
         for unit in range(depth):
             stride = 1 if unit else first_stride
-            inside = channels * times
-            path = [*normed(f"conv:1,c={inside}"), "relu"] if times > 1 else []
-            path += [*normed(f"conv:3,s={stride},p=1,g=depthwise,c={inside}"), "relu"]
-            path += normed(f"conv:1,c={width}")
+            inside = channels * expansion
+            path = conv_bn_relu(f"conv:1,c={inside}") if expansion > 1 else []
+            path += conv_bn_relu(f"conv:3,s={stride},p=1,g=depthwise,c={inside}")
+            path += conv_bn(f"conv:1,c={width}")
             name = f"block{stage}.{unit + 1}"
             if stride == 1 and channels == width:
-                *inner, total = residual(name, before, path, [])
-                layers += [*inner, _with(total, f"name={name}")]
+                *inner, total = add_shortcut(name, before, path, [])
+                layers += [*inner, _with_item(total, f"name={name}")]
             else:
-                layers += chained(before, path, name)
+                layers += chain(before, path, name)
             before, channels = name, width
-    return [*layers, *normed("conv:1,c=1280"), "relu", "globalavgpool", "flatten", *HEAD[2:]]
+    return [*layers, *conv_bn_relu("conv:1,c=1280"), "globalavgpool", "flatten", *HEAD[2:]]
 
 
 def densenet121() -> Layers:
-    """G. Huang et al. (2016): every layer of a block takes all that went before it."""
+    """G. Huang et al. (2016): each layer of a block takes the outputs of all before it."""
     growth, depths = 32, (6, 12, 24, 16)
-    layers = [*normed("conv:7,s=2,p=3,c=64"), "relu", "maxpool:3,s=2,p=1,name=block0"]
+    layers = [*conv_bn_relu("conv:7,s=2,p=3,c=64"), "maxpool:3,s=2,p=1,name=block0"]
     before, channels = "block0", 64
     for stage, depth in enumerate(depths, start=1):
         for unit in range(1, depth + 1):
             name = f"block{stage}.{unit}"
-            path = ["bn", "relu", *normed(f"conv:1,c={4 * growth}"), "relu"]
+            path = ["bn", "relu", *conv_bn_relu(f"conv:1,c={4 * growth}")]
             path.append(f"conv:3,p=1,c={growth},nobias")
-            layers += chained(before, path, f"{name}.new")
+            layers += chain(before, path, f"{name}.new")
             layers.append(f"concat:from={before}+{name}.new,name={name}")
             before, channels = name, channels + growth
         if stage < len(depths):
@@ -202,7 +201,7 @@ def densenet121() -> Layers:
 
 
 def unet() -> Layers:
-    """O. Ronneberger et al. (2015): valid convolutions, so what is joined is cropped first."""
+    """O. Ronneberger et al. (2015): convolutions without padding, so the skipped maps are cropped."""
     layers: Layers = []
     for level in range(4):
         layers += [*_pair(64 << level), f"relu:name=down{level + 1}", "maxpool:2"]
@@ -218,43 +217,47 @@ def unet() -> Layers:
     return [*layers, "conv:1,c=2"]
 
 
-def normed(convolution: str) -> Layers:
-    """A convolution with a batch normalisation, which makes its bias idle."""
+def conv_bn(convolution: str) -> Layers:
+    """Return a convolution without a bias and a batch normalization."""
     return [f"{convolution},nobias", "bn"]
 
 
-def chained(before: str, path: Layers, name: str) -> Layers:
-    """A path that starts at the layer `before` and ends as `name`."""
+def conv_bn_relu(convolution: str) -> Layers:
+    """Return a convolution without a bias, a batch normalization and a relu."""
+    return [*conv_bn(convolution), "relu"]
+
+
+def chain(before: str, path: Layers, name: str) -> Layers:
+    """Return a path that takes the output of the layer `before`, and whose last layer is `name`."""
     first, *rest = path
-    *start, last = [_with(first, f"from={before}"), *rest]
-    return [*start, _with(last, f"name={name}")]
+    *start, last = [_with_item(first, f"from={before}"), *rest]
+    return [*start, _with_item(last, f"name={name}")]
 
 
-def residual(name: str, before: str, path: Layers, shortcut: Layers) -> Layers:
-    """The sum of a path and of a shortcut; without layers of its own, that is what went in."""
-    layers = chained(before, path, f"{name}.path")
-    other = before
+def add_shortcut(name: str, before: str, path: Layers, shortcut: Layers) -> Layers:
+    """Return the sum of a path and a shortcut; an empty shortcut is the path's input."""
+    layers, other = chain(before, path, f"{name}.path"), before
     if shortcut:
         other = f"{name}.shortcut"
-        layers += chained(before, shortcut, other)
+        layers += chain(before, shortcut, other)
     return [*layers, f"add:from={name}.path+{other}"]
 
 
-def concatenated(name: str, before: str, branches: Sequence[Layers]) -> Layers:
-    """Branches that all start at the layer `before`, side by side as channels."""
+def concat_branches(name: str, before: str, branches: Sequence[Layers]) -> Layers:
+    """Return branches that all take the output of the layer `before`, and their concatenation."""
     layers: Layers = []
-    ends = [f"{name}.{place}" for place in range(1, len(branches) + 1)]
+    ends = [f"{name}.{number}" for number in range(1, len(branches) + 1)]
     for end, branch in zip(ends, branches, strict=True):
-        layers += chained(before, branch, end)
+        layers += chain(before, branch, end)
     return [*layers, f"concat:from={'+'.join(ends)},name={name}"]
 
 
 def _pair(channels: int) -> Layers:
-    """Two valid 3x3 convolutions, the second's activation left to the caller, who names it."""
+    """Return two 3x3 convolutions without padding; the caller adds the second activation."""
     return [f"conv:3,c={channels}", "relu", f"conv:3,c={channels}"]
 
 
-def _with(layer: str, item: str) -> str:
+def _with_item(layer: str, item: str) -> str:
     return f"{layer}{',' if ':' in layer else ':'}{item}"
 
 
