@@ -201,7 +201,7 @@ def densenet121() -> Layers:
 
 
 def unet() -> Layers:
-    """O. Ronneberger et al. (2015): convolutions without padding, so the skipped maps are cropped."""
+    """O. Ronneberger et al. (2015): without padding, so the skipped maps are cropped."""
     layers: Layers = []
     for level in range(4):
         layers += [*_pair(64 << level), f"relu:name=down{level + 1}", "maxpool:2"]

@@ -1,7 +1,7 @@
-"""What each operation of the notation does to feature maps, but for convolutions.
+"""The operations of the notation on feature maps, except convolutions.
 
-A function takes the layer and its inputs, (H, W, C) each: one, or as many as a join has; for
-`crop:like=NAME`, the input and then what it is like. float32 stays float32.
+A function takes the layer and its inputs, (H, W, C) each: several for a join; for `crop:like=NAME`,
+the input and the output of that layer. float32 stays float32.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MapFunction: TypeAlias = Callable[["Layer", Sequence[Array]], Array]
 
 
 def leaky_relu(x: Array, slope: float = NEGATIVE_SLOPE) -> Array:
-    """`x` above zero, `slope·x` below.
+    """Return `x` above zero, `slope·x` below.
 
     >>> leaky_relu(np.array([-100.0, 2.0]))
     array([-1.,  2.])
@@ -34,7 +34,7 @@ def leaky_relu(x: Array, slope: float = NEGATIVE_SLOPE) -> Array:
 
 
 def sigmoid(x: Array) -> Array:
-    """`1 / (1 + exp(-x))`, written with tanh so that nothing overflows.
+    """Return `1 / (1 + exp(-x))`, by tanh so that nothing overflows.
 
     >>> sigmoid(np.array([-1e4, 0.0, 1e4]))
     array([0. , 0.5, 1. ])
@@ -46,7 +46,7 @@ def sigmoid(x: Array) -> Array:
 
 
 def combine(maps: Sequence[Array], how: str) -> Array:
-    """Several maps of one shape as one: their sum, mean, largest value or length."""
+    """Combine maps of one shape: their sum, mean, max or magnitude."""
     if how == "magnitude":
         return np.sqrt(combine([values * values for values in maps], "sum"))
     join = np.maximum if how == "max" else np.add
@@ -57,7 +57,7 @@ def combine(maps: Sequence[Array], how: str) -> Array:
 
 
 def elementwise(function: Callable[[Array], Array]) -> MapFunction:
-    """Make a function of values one of layers."""
+    """Return a function of a layer and its inputs that applies a function to each value."""
     return lambda _, inputs: function(inputs[0])
 
 

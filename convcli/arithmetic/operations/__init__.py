@@ -13,7 +13,7 @@ OPERATIONS: dict[str, Operation] = {
 
 
 def activations() -> list[str]:
-    """The names of what acts on each value by itself."""
+    """Return the names of the elementwise operations on images."""
     return [
         name
         for name, operation in OPERATIONS.items()

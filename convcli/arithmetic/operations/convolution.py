@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def output_channels(layer: Layer, channels: int) -> int:
-    """How many channels a convolution makes of so many, its groups checked."""
+    """Return the output channels of a convolution; raise if its groups do not divide them."""
     groups = group_count(layer, channels)
     summed = layer.kernel_channels
     if summed is not None and summed * groups != channels:
@@ -30,14 +30,14 @@ def output_channels(layer: Layer, channels: int) -> int:
 
 
 def group_count(layer: Layer, channels: int) -> int:
-    """The number of groups of a convolution over so many channels."""
+    """Return the number of groups of a convolution over an input of `channels`."""
     if layer.groups == "depthwise":
         return channels
     return layer.groups if isinstance(layer.groups, int) else 1
 
 
 def window_axes(layer: Layer, inputs: Sequence[Shape]) -> tuple[Axis, Axis]:
-    """The window of a layer over its input, along the rows and along the columns."""
+    """Return the window of a layer over its input, along the rows and along the columns."""
     return layer.window.axes((inputs[0][1], inputs[0][2]))
 
 

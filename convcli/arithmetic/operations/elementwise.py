@@ -21,7 +21,7 @@ def elementwise(
     torch: str | None = None,
     **rules: Any,
 ) -> Operation:
-    """Make the record of a function of each value by itself.
+    """Return the record of a function of each value.
 
     Parameters
     ----------

@@ -94,7 +94,7 @@ def _parse_spec(text: str) -> str:
 def size_key(
     name: str, field: str, default: str, description: str, *, what: str = "", least: int = 1
 ) -> Key:
-    """Make a key whose value is `N` or `HxW`."""
+    """Return a key whose value is `N` or `HxW`."""
     return Key(
         name,
         field,
@@ -139,7 +139,7 @@ def key_table(*names: str) -> dict[str, Key]:
 
 
 class Operation:
-    """One operation of the notation; what is left out is that of an elementwise operation.
+    """The record of one operation; the defaults are those of an elementwise operation.
 
     A rule takes a layer, and the shapes of its inputs as (C, H, W) or (N,).
 
@@ -147,7 +147,7 @@ class Operation:
     ----------
     name, family : str
     syntax, example : str
-        How it is written, without the keys that may be left out; a layer in the notation.
+        How it is written, without optional keys; a layer in the notation.
     description : str
         What it does, for the user.
     shape_effect, field_effect : str
@@ -155,43 +155,43 @@ class Operation:
     argument : Key, optional
         What the first bare value sets: `conv:3` is `conv:k=3`.
     needs : str
-        What the argument is, with an example, where it cannot be left out.
+        Of an argument that is required: what it is, with an example, for the error message.
     keys : mapping
         By their names, in the order in which they are written.
     flags : tuple of Flag
     defaults : mapping
-        Texts for the user, of keys whose default is another one here.
+        Texts for the user, of keys whose default differs from the key's own.
     implied : callable
-        Layer -> the fields that its window or its kernel sets where nothing else is said.
+        Layer -> the defaults of fields that depend on its window or its kernel.
     check : callable
-        Raises for a layer that contradicts itself.
+        Raise if a layer contradicts itself.
     shape : callable
         Layer, inputs -> the output's shape.
     axes : callable
-        Layer, inputs -> along rows and columns, which positions of its (first) input an output
-        depends on; None where that is the same position alone.
+        Layer, inputs -> which positions of its (first) input an output depends on, along the rows
+        and along the columns; None if that is the same position alone.
     parameters, macs : callable
-        Layer, input (and output) -> how many.
+        Layer, input (and, for MACs, output) -> the number of them.
     cost_formulas : callable
-        Layer, input, output -> the formulas of both, by `params` and `MACs`, without the results.
+        Layer, input, output -> the formulas of both without their results, by `params` and `MACs`.
     torch : callable, optional
         Layer, input, output -> the PyTorch module, as code.
     takes_flat : bool
-        Whether it takes (N,), too.
+        Whether an input may be (N,).
     is_window, is_transposed, is_join : bool
-        Whether it moves a window (of a transposed convolution), or takes several inputs.
+        Whether it moves a window, is a transposed convolution, takes several inputs.
     ends_map : bool
-        Whether its output is a feature map no more.
+        Whether its output is no feature map any more.
     is_for_images : bool
         Whether the engine has a function for it.
     needs_kernel : bool
-        Whether it has weights that `kernel=` gives.
+        Whether its weights come from `kernel=`.
     is_bounded : bool
-        Whether its values fill little of a pixel's range.
+        Whether its values fill little of the range of a pixel.
     can_be_infinite : bool
         Whether a window of padding alone gives -inf.
     can_unpremultiply : bool
-        Whether colors stay in proportion to the alpha that they were multiplied by.
+        Whether colors that were multiplied by alpha can be divided by it afterwards.
     """
 
     shape_effect: str = "unchanged"

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def parts_axes(layer: Layer, inputs: Sequence[Shape]) -> tuple[Parts, Parts] | None:
-    """The parts of the map that the outputs cover: as many as `size` says, or all of it."""
+    """Return the parts of the map that the outputs cover: `size` of them, or the whole map."""
     shape = inputs[0]
     if len(shape) == 1:
         return None

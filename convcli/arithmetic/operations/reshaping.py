@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 
 def crop_margins(layer: Layer, inputs: Sequence[Shape]) -> Sides:
-    """The rows and columns that `crop` cuts off, ((top, bottom), (left, right)).
+    """Return the rows and columns that `crop` cuts off, ((top, bottom), (left, right)).
 
-    To be like another map, an odd difference cuts one more at the far side.
+    Of an odd difference to another map, the larger half is cut off the bottom and the right.
     """
     if layer.margin is not None:
         (rows, columns) = layer.margin
@@ -43,7 +43,7 @@ def _crop_shape(layer: Layer, inputs: Sequence[Shape]) -> Shape:
 
 
 def _crop_axes(layer: Layer, inputs: Sequence[Shape]) -> tuple[Axis, Axis]:
-    """A window of one position, over a map with less than no padding."""
+    """Return a window of one position, over a map with negative padding."""
     rows, columns = (
         Axis(size=size, kernel=1, before=-before, after=-after)
         for size, (before, after) in zip(inputs[0][1:], crop_margins(layer, inputs), strict=True)
