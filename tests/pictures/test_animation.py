@@ -24,7 +24,7 @@ from convcli.pictures.scene import Numbers, Scene, make_scene
 from convcli.pictures.theme import DARK, LIGHT, MARGIN, TEXT, THEMES
 
 Size = tuple[int, int]
-LOOKS = {name: Style(theme) for name, theme in THEMES.items()}
+STYLES = {name: Style(theme) for name, theme in THEMES.items()}
 
 
 def plain(size: int, kernel: int, *, op: str = "conv", **numbers: Any) -> Scene:
@@ -38,9 +38,9 @@ def numbered(values: list[list[float]], results: list[list[float]]) -> Scene:
     return make_scene("numbers", (plane.shape[0], plane.shape[1]), window(1), numbers=numbers)
 
 
-def corners(scene: Scene, look: Style) -> tuple[dict[Size, Size], dict[Size, Size]]:
+def corners(scene: Scene, style: Style) -> tuple[dict[Size, Size], dict[Size, Size]]:
     """A pixel in every cell of the input and of the output: where no text and no line is."""
-    layout = make_layout(scene, look)
+    layout = make_layout(scene, style)
     grids = (
         (layout.left_grid, (len(scene.kinds), len(scene.kinds[0]))),
         (layout.right_grid, scene.output),
@@ -59,17 +59,17 @@ def corners(scene: Scene, look: Style) -> tuple[dict[Size, Size], dict[Size, Siz
 
 
 @settings(max_examples=25)
-@given(geometries(largest_kernel=3, largest_dilation=2), st.sampled_from(list(LOOKS.values())))
+@given(geometries(largest_kernel=3, largest_dilation=2), st.sampled_from(list(STYLES.values())))
 def test_every_frame_shades_the_window_s_taps_and_fills_one_output_more(
-    geometry: Geometry, look: Style
+    geometry: Geometry, style: Style
 ) -> None:
     scene = make_scene("", geometry.size, window(geometry.kernel, **geometry.settings))
-    look = Style(look.theme, 12)
-    theme = look.theme
-    left, right = corners(scene, look)
+    style = Style(style.theme, 12)
+    theme = style.theme
+    left, right = corners(scene, style)
     (top, _), (first, _) = geometry.sides
     for number, picture in zip(
-        range(min(len(scene.frames), 6)), draw_frames(scene, look), strict=False
+        range(min(len(scene.frames), 6)), draw_frames(scene, style), strict=False
     ):
         row, column = (
             at * step for at, step in zip(divmod(number, scene.output[1]), geometry.stride,
@@ -116,14 +116,14 @@ def test_cells_are_as_wide_as_their_longest_number() -> None:
 
 @pytest.mark.parametrize("theme", THEMES.values(), ids=THEMES)
 def test_nothing_is_drawn_on_the_margin(theme: object) -> None:
-    look = Style(theme)  # type: ignore[arg-type]
+    style = Style(theme)  # type: ignore[arg-type]
     results = np.full((5, 5), -99999.0)
     numbers = Numbers(np.full((7, 7), -99999.0), results, np.full((3, 3), -0.001234))
     scene = make_scene("a long title that goes on " * 4, (7, 7), window(3), numbers=numbers)
-    picture = next(draw_frames(scene, look))
+    picture = next(draw_frames(scene, style))
     inner = np.array(picture)
-    inner[8:-8, 8:-8] = look.theme.page
-    assert {tuple(pixel) for pixel in inner.reshape(-1, 3).tolist()} == {look.theme.page}
+    inner[8:-8, 8:-8] = style.theme.page
+    assert {tuple(pixel) for pixel in inner.reshape(-1, 3).tolist()} == {style.theme.page}
 
 
 def test_padding_is_dashed() -> None:
@@ -140,11 +140,11 @@ def test_padding_is_dashed() -> None:
 
 @pytest.mark.parametrize("theme", THEMES.values(), ids=THEMES)
 def test_dashes_are_of_one_colour_with_the_ground_between_them(theme: object) -> None:
-    look = Style(theme)  # type: ignore[arg-type]
-    picture = list(draw_frames(plain(3, 3, padding=1), look))[-1]
-    left, top = (round(part) for part in make_layout(plain(3, 3, padding=1), look).left_grid)
+    style = Style(theme)  # type: ignore[arg-type]
+    picture = list(draw_frames(plain(3, 3, padding=1), style))[-1]
+    left, top = (round(part) for part in make_layout(plain(3, 3, padding=1), style).left_grid)
     edge = {picture.getpixel((left + x, top)) for x in range(34)}
-    assert edge == {look.theme.faint, look.theme.page}
+    assert edge == {style.theme.faint, style.theme.page}
 
 
 # ---- words -------------------------------------------------------------------------------------
@@ -167,20 +167,20 @@ def saved(scene: Scene, kind: str, *, fps: float = 2, loop: int = 0) -> Image.Im
     return Image.open(held)
 
 
-def replayed(film: Image.Image) -> Iterator[Image.Image]:
-    for number in range(film.n_frames):  # type: ignore[attr-defined]
-        film.seek(number)
-        yield film.convert("RGB")
+def replayed(moving: Image.Image) -> Iterator[Image.Image]:
+    for number in range(moving.n_frames):  # type: ignore[attr-defined]
+        moving.seek(number)
+        yield moving.convert("RGB")
 
 
 @pytest.mark.parametrize("kind", ["GIF", "PNG"])
 def test_a_film_has_a_frame_for_every_output(kind: str) -> None:
-    film = saved(plain(4, 3), kind, fps=4, loop=3)
-    assert film.format == kind
-    assert film.n_frames == 4  # type: ignore[attr-defined]
-    for _ in replayed(film):
-        assert film.info["duration"] == pytest.approx(250, abs=1)
-    assert film.info["loop"] in (3, 2)  # GIF counts repeats, APNG plays
+    moving = saved(plain(4, 3), kind, fps=4, loop=3)
+    assert moving.format == kind
+    assert moving.n_frames == 4  # type: ignore[attr-defined]
+    for _ in replayed(moving):
+        assert moving.info["duration"] == pytest.approx(250, abs=1)
+    assert moving.info["loop"] in (3, 2)  # GIF counts repeats, APNG plays
 
 
 @pytest.mark.parametrize("kind", ["GIF", "PNG"])
@@ -195,12 +195,12 @@ def test_a_film_has_a_frame_for_every_output(kind: str) -> None:
     ids=["padded", "transposed", "gaps that only middle frames shade", "a far padding"],
 )
 def test_a_film_s_frames_have_the_theme_s_colours(kind: str, scene: Scene) -> None:
-    film = list(replayed(saved(scene, kind)))
-    look = Style()
-    left, right = corners(scene, look)
-    drawn = list(draw_frames(scene, look))
-    assert len(film) == len(drawn)
-    for seen, original in zip(film, drawn, strict=True):
+    replay = list(replayed(saved(scene, kind)))
+    style = Style()
+    left, right = corners(scene, style)
+    drawn = list(draw_frames(scene, style))
+    assert len(replay) == len(drawn)
+    for seen, original in zip(replay, drawn, strict=True):
         for pixel in (*left.values(), *right.values()):
             assert near(seen.getpixel(pixel), original.getpixel(pixel)), pixel
 
@@ -223,8 +223,8 @@ def test_each_frame_is_drawn_once(kind: str, size: int) -> None:
 
 
 def test_a_frame_lasts_no_shorter_than_browsers_show_it() -> None:
-    film = saved(plain(3, 2), "GIF", fps=50)
-    assert film.info["duration"] == 20
+    moving = saved(plain(3, 2), "GIF", fps=50)
+    assert moving.info["duration"] == 20
 
 
 def test_type_stays_smooth_in_a_film() -> None:
