@@ -78,8 +78,7 @@ class Header(NamedTuple):
     @classmethod
     def of(cls, picture: Picture) -> Header:
         """Return the header of a picture that has been read."""
-        height, width, channels = picture.values.shape
-        shape = height, width, channels
+        shape = (*picture.size, picture.values.shape[2])
         return cls(shape, picture.values.dtype, picture.depth, picture.alpha is not None)
 
     @property

@@ -28,6 +28,7 @@ GRAY_MODES = ("1", "L", "LA", "La")
 BITS, SAMPLE_FORMAT, SIGNED = 258, 339, 2  # tags of TIFF, and a value
 STRIP_PIXELS = 1 << 20  # copied at once
 STDERR = 2
+UNKNOWN_FORMAT = f"is no picture of a kind that is read ({', '.join(FORMATS)})"
 DEEP_COLOR_NOTE = f"holds 16-bit colors, read as 8-bit ones; {DEEP_EXTRA} keeps them"
 
 
@@ -69,7 +70,7 @@ def decoder_errors(path: str) -> Iterator[None]:
     except FileError:
         raise
     except UnidentifiedImageError:
-        raise ImageError(path, unknown_format_text()) from None
+        raise ImageError(path, UNKNOWN_FORMAT) from None
     except Exception as error:  # decoders raise errors of any class
         lines = str(error).splitlines() or [type(error).__name__]
         raise ImageError(path, f"cannot be decoded: {lines[0]}") from error
@@ -90,11 +91,6 @@ def _silence_stderr() -> Iterator[None]:
     finally:
         os.dup2(saved, STDERR)
         os.close(saved)
-
-
-def unknown_format_text() -> str:
-    """Return the message about a file that no decoder knows."""
-    return f"is no picture of a kind that is read ({', '.join(FORMATS)})"
 
 
 def read_header(image: Image.Image) -> Header:

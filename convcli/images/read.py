@@ -73,7 +73,7 @@ def open_frames(path: str, *, max_pixels: int = MAX_PIXELS) -> Iterator[FrameSou
             with open_float_tiff(stream, path, max_pixels) as source:
                 yield source
         else:
-            raise ImageError(path, pillow.unknown_format_text())
+            raise ImageError(path, pillow.UNKNOWN_FORMAT)
 
 
 def _max_buffered(start: bytes, path: str) -> int:
@@ -81,7 +81,7 @@ def _max_buffered(start: bytes, path: str) -> int:
     if detect_format(start) is not None:
         return MAX_BUFFER_BYTES
     if path != STDIN and start:
-        raise ImageError(path, pillow.unknown_format_text())
+        raise ImageError(path, pillow.UNKNOWN_FORMAT)
     return MAX_BUFFER_BYTES if start.startswith(NPY_MAGIC) else MAX_TEXT_BYTES
 
 
