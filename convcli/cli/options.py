@@ -1,4 +1,4 @@
-"""Parameter types, and the options that several commands share."""
+"""Parameter types, and how the options of commands are declared, typed and listed."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from convcli.arithmetic.values import (
     parse_number,
     parse_padding,
     parse_real,
+    parse_shape,
     parse_size,
 )
 from convcli.errors import ArgumentError
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from click.shell_completion import CompletionItem
-
-    from convcli.arithmetic.values import Shape
 
 FIGURE_SUFFIXES = (".png", ".svg")
 FORMATS = ("table", "json", "csv", "markdown")
@@ -87,12 +86,12 @@ class TextType(click.ParamType[Any]):
 
 
 def comma_list(item: TextType) -> TextType:
-    """Make the type of several values separated by commas, like `3,5,7`."""
+    """Return the type of several values separated by commas, like `3,5,7`."""
     return TextType(f"{item.name}[,...]", lambda text: tuple(map(item._read, text.split(","))))  # noqa: SLF001
 
 
 def whole_number(name: str, *, least: int = 0, most: int | None = None) -> TextType:
-    """Make the type of an integer from `least` to `most`."""
+    """Return the type of an integer from `least` to `most`."""
 
     def read(text: str) -> int:
         value = parse_number(text, "it", least=least)
@@ -104,7 +103,7 @@ def whole_number(name: str, *, least: int = 0, most: int | None = None) -> TextT
 
 
 def integer_range(*, least: int) -> TextType:
-    """Make the type of `N` or `A..B`, both ends included."""
+    """Return the type of a range `N` or `A..B`, both ends included."""
 
     def read(text: str) -> range:
         first, dots, last = text.partition("..")
@@ -149,7 +148,7 @@ def _read_memory(text: str) -> int:
 
 
 def _scale(text: str, pattern: str) -> Decimal | None:
-    """Return the decimal number that a text with a unit stands for, or None if it has no such form.
+    """Return the value of a number with a unit, or None for a text of another form.
 
     The pattern's groups are the number, the unit, and whether the unit is binary.
     """
@@ -164,12 +163,6 @@ def _scale(text: str, pattern: str) -> Decimal | None:
     return Decimal(found[1]) * factor
 
 
-def _read_shape(text: str) -> Shape:
-    from convcli.arithmetic.values import parse_shape
-
-    return parse_shape(text)
-
-
 def _read_pool(text: str) -> Layer:
     kind, colon, rest = text.partition(":")
     if kind not in ("max", "avg"):
@@ -182,7 +175,7 @@ SIZE0 = TextType("N|HxW", lambda text: parse_size(text, "it", least=0))
 SIDES = TextType("P", lambda text: parse_padding(text, "it"))
 LAYER = TextType("LAYER", parse_layer, completes="operation")
 OPERATION = TextType("OP", completes="operation")
-SHAPE = TextType("CxHxW", _read_shape)
+SHAPE = TextType("CxHxW", parse_shape)
 POOL = TextType("max:K|avg:K", _read_pool)
 RESIZE = TextType("WxH", _read_resize)
 REAL = TextType("X", lambda text: parse_real(text, "it"))
@@ -293,8 +286,8 @@ def refuse_typed(names: Sequence[str], why: str) -> None:
 
 def option_name(parameter: str) -> str:
     """Return the longest spelling of an option of the running command."""
-    declared = click.get_current_context().command.params
-    return next(max(one.opts, key=len) for one in declared if one.name == parameter)
+    options = click.get_current_context().command.params
+    return next(max(option.opts, key=len) for option in options if option.name == parameter)
 
 
 def json_option(text: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

@@ -25,15 +25,15 @@ COMMANDS = {
     "animate": "Draw the kernel sliding, as a GIF, an APNG or frames.",
     "completion": "Print what a shell needs to complete convcli.",
     "design": "Design a stack of layers for a budget.",
-    "explain": "Show the products and the sum behind one output.",
+    "explain": "Show the products and the sum of one output.",
     "kernels": "List the kernels, or show one.",
     "layers": "List the operations of layers, or show one.",
     "solve": "Find the convolutions that take one size to another.",
-    "shape": "The arithmetic of a convolution, a pool, a stack or a network.",
+    "shape": "Compute the sizes and costs of a layer, a stack or a network.",
 }
 HELP_OPTIONS = {"-h", "--help", "--version"}
 INTERRUPTED, TERMINATED, BROKEN_PIPE = (128 + number for number in (2, 15, 13))
-# Read when NumPy is loaded, and never again.
+# BLAS reads them when NumPy is loaded, and never again.
 BLAS_THREAD_VARIABLES = (
     "OPENBLAS_NUM_THREADS",
     "OMP_NUM_THREADS",

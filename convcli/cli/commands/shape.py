@@ -113,10 +113,10 @@ class ShapeOptions(opt.DeclaredOptions):
 @opt.command(ShapeOptions)
 @click.argument("layers", nargs=-1, type=opt.LAYER, metavar="[LAYER]...")
 def shape(**values: Any) -> None:
-    """The arithmetic of a convolution or a pool, of a stack of LAYERs, or of a network.
+    """Compute the sizes and costs of one layer, of a stack of LAYERs, or of a network.
 
-    One layer is shown with its numbers put into the formula; values separated by commas are swept,
-    a row for every combination. A stack or a network is walked through, a row for every layer.
+    One layer is shown with its numbers put into the formula; values separated by commas make a row
+    for every combination. A stack or a network has a row for every layer, and one of totals.
     MACs count the products of convolutions and linear layers, without biases.
 
     \b
