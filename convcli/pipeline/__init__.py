@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from convcli.engine.arrays import Array
-from convcli.errors import ArgumentError, FileError
 from convcli.images import FrameSource, Header, Picture
 from convcli.images.quantize import quantize
 from convcli.pipeline.execute import compute_maps
@@ -92,26 +91,19 @@ def process(
     started = perf_counter()
     target.check(source)
     draws_figure = on_stage is not None
-    try:
-        with open_route(
-            *(source, plan, target), keep_maps=keep_maps, draws_figure=draws_figure
-        ) as (frames, choose):
-            route, _ = choose(frames.header)
-            check_memory(route.memory, plan, source)
-            picture, maps, written = _run(frames, choose, plan, target, on_stage)
-            notes = _frame_notes(frames, plan, route)
-    except ArgumentError as error:
-        raise FileError(source, str(error)) from error
-    except MemoryError as error:
-        raise FileError(source, "there is not enough memory for it") from error
-    return Outcome(
-        picture,
-        tuple(maps),
-        tuple(written),
-        (*picture.notes, *notes, *(note for file in written for note in file.notes)),
-        route,
-        perf_counter() - started,
-    )
+    opened = open_route(source, plan, target, keep_maps=keep_maps, draws_figure=draws_figure)
+    with opened as (frames, choose):
+        route, _ = choose(frames.header)
+        check_memory(route.memory, plan, source)
+        picture, maps, written = _run(frames, choose, plan, target, on_stage)
+    notes = list(picture.notes)
+    if frames.count > 1 and plan.frame is None and route.execution != "frames":
+        notes.append(
+            f"holds {frames.count} frames; the first is filtered, and --frame N takes another"
+        )
+    notes += (note for file in written for note in file.notes)
+    seconds = perf_counter() - started
+    return Outcome(picture, tuple(maps), tuple(written), tuple(notes), route, seconds)
 
 
 def dry_run(
@@ -131,11 +123,8 @@ def dry_run(
     """
     if not is_folder_new:
         target.check(source)
-    try:
-        with open_route(source, plan, target, draws_figure=draws_figure) as (frames, choose):
-            return choose(frames.header)[0]
-    except ArgumentError as error:
-        raise FileError(source, str(error)) from error
+    with open_route(source, plan, target, draws_figure=draws_figure) as (frames, choose):
+        return choose(frames.header)[0]
 
 
 def to_display_pixels(picture: Picture, values: Array, plan: Plan) -> Array:
@@ -190,9 +179,3 @@ def _render_others(
         picture = frames.read(number)
         _, computation = choose(Header.of(picture))
         yield [render(result, policy, 8) for result in compute_maps(picture, computation)]
-
-
-def _frame_notes(frames: FrameSource, plan: Plan, route: Route) -> tuple[str, ...]:
-    if frames.count == 1 or plan.frame is not None or route.execution == "frames":
-        return ()
-    return (f"holds {frames.count} frames; the first is filtered, and --frame N takes another",)

@@ -104,20 +104,18 @@ def compute_maps(
         For values that are not finite.
     """
     plan, white = computation.plan, picture.white
-    alphas: list[Array | None] = [None] * len(computation.shapes)
     with np.errstate(over="ignore", invalid="ignore"):
-        if picture.alpha is not None and computation.alpha is not None:
-            alpha = preprocess(Picture(picture.alpha), computation.alpha.plan)
-            alphas = [values.clip(0, white) for values in _run_plan(alpha, computation.alpha)]
-            del alpha
         maps = _run_plan(preprocess(picture, plan), computation, on_stage)
-        if computation.deferred_bias is not None:
-            maps = [
-                values
-                if alpha is None
-                else unpremultiply(values, alpha, white) + values.dtype.type(bias)
-                for values, alpha, bias in zip(maps, alphas, computation.deferred_bias, strict=True)
-            ]
+        alphas: list[Array | None] = [None] * len(maps)
+        if picture.alpha is not None and computation.alpha is not None:
+            own = preprocess(Picture(picture.alpha), computation.alpha.plan)
+            clipped = [values.clip(0, white) for values in _run_plan(own, computation.alpha)]
+            alphas = [*clipped]
+            if (biases := computation.deferred_bias) is not None:
+                maps = [
+                    unpremultiply(values, alpha, white) + values.dtype.type(bias)
+                    for values, alpha, bias in zip(maps, clipped, biases, strict=True)
+                ]
         if plan.linear:
             maps = [from_linear(values, white) for values in maps]
     _check_finite(maps, plan)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 from collections.abc import Sequence
@@ -15,11 +16,13 @@ from convcli.engine.filter2d import sum_dtype
 from convcli.errors import FileError
 from convcli.images import FrameSource, Header
 from convcli.images.formats import FORMATS
+from convcli.parallel import get_threads
 from convcli.pipeline.execute import has_preprocessing
 from convcli.pipeline.outputs import OutputTarget
 from convcli.pipeline.plan import MapShapes, Plan
 
 if TYPE_CHECKING:
+    from convcli.pipeline.computation import Computation
     from convcli.pipeline.route import Execution
 
 BASE_BYTES = 48 << 20  # the interpreter, NumPy, Pillow and its codecs
@@ -33,13 +36,11 @@ FIGURE_BYTES = 16  # of each value of a map that is drawn
 
 def estimate_memory(
     frames: FrameSource,
-    plan: Plan,
-    target: OutputTarget,
-    *,
     header: Header,
+    target: OutputTarget,
     execution: Execution,
-    shapes: Sequence[MapShapes],
-    scratch: int,
+    computation: Computation,
+    *,
     draws_figure: bool,
 ) -> int:
     """Return about the most bytes that a process will hold while it filters an input.
@@ -51,20 +52,19 @@ def estimate_memory(
     ----------
     frames : FrameSource
         The input.
-    plan : Plan
-    target : OutputTarget
     header : Header
         Of its frames.
+    target : OutputTarget
     execution : Execution
-        How the plan is run.
-    shapes : sequence of MapShapes
-        The shapes of every map.
-    scratch : int
-        Bytes that all threads keep for their bands.
+        How the computation is run.
+    computation : Computation
     draws_figure : bool
         Whether every step is kept and drawn.
     """
-    fixed = BASE_BYTES + max(MIN_SCRATCH_BYTES, scratch)
+    plan, shapes = computation.plan, computation.shapes
+    filters = itertools.chain(computation.kernels, *computation.layers)
+    scratch = [found.scratch_bytes(get_threads()) for found in filters if found is not None]
+    fixed = BASE_BYTES + max(MIN_SCRATCH_BYTES, *scratch, 0)
     if execution == "streamed":
         return fixed
     outputs = [branch.output for branch in shapes]
@@ -132,23 +132,23 @@ def machine_memory() -> int | None:
     return min(found, default=None)
 
 
-def _decoder_bytes(header: Header, kind: str) -> int:
+def _decoder_bytes(header: Header, file_format: str) -> int:
     """Pillow's share of a picture beside its values: four bytes a pixel of several channels."""
     height, width, channels = header.shape
-    own = FORMATS[kind].codec_bytes[0] * height * width if kind in FORMATS else 0
+    own = FORMATS[file_format].codec_bytes[0] * height * width if file_format in FORMATS else 0
     if header.depth == 8:
         return own + height * width * (1 if channels + header.has_alpha == 1 else 4)
     return own + 2 * header.bytes
 
 
-def _fused_bytes(header: Header, plan: Plan, outputs: Sequence[Shape], kind: str) -> int:
+def _fused_bytes(header: Header, plan: Plan, outputs: Sequence[Shape], file_format: str) -> int:
     """Values and pixels side by side; then pixels, and their copy in the encoder."""
     depth = header.depth or 8
     gray = math.prod(header.shape[:2]) * sum_dtype(header.dtype).itemsize if plan.gray else 0
     values = header.bytes + gray
     kept = 0 if len(outputs) == 1 else values
     pixels = [math.prod(shape) * depth // 8 for shape in outputs]
-    encoders = [_encoder_bytes(shape, depth, kind) for shape in outputs]
+    encoders = [_encoder_bytes(shape, depth, file_format) for shape in outputs]
     writing = [kept + size + encoder for size, encoder in zip(pixels, encoders, strict=True)]
     return max(values + max(pixels), *writing)
 
@@ -198,20 +198,20 @@ def _layer_values(plan: Plan, branch: MapShapes) -> int:
     return most
 
 
-def _render_bytes(shape: Shape, header: Header, plan: Plan, kind: str) -> int:
+def _render_bytes(shape: Shape, header: Header, plan: Plan, file_format: str) -> int:
     """A map as pixels, what encodes them, and what rescaling them takes."""
     depth = header.depth or 8
     rescaling = 0
     if plan.range_policy(header.depth) == "rescale":
         rescaling = TEMPORARIES["rescale"] * math.prod(shape) * 8
     pixels = (math.prod(shape) + header.has_alpha * math.prod(shape[1:])) * depth // 8
-    encoding = pixels * (1 + header.has_alpha) + _encoder_bytes(shape, depth, kind)
+    encoding = pixels * (1 + header.has_alpha) + _encoder_bytes(shape, depth, file_format)
     return max(encoding, pixels + rescaling)
 
 
-def _encoder_bytes(shape: Shape, depth: int, kind: str) -> int:
+def _encoder_bytes(shape: Shape, depth: int, file_format: str) -> int:
     """An encoder's copy of the pixels that it writes; that of PNG holds a few chunks."""
-    if kind == "PNG":
+    if file_format == "PNG":
         return 0
     samples = 4 if shape[0] > 1 else 1
-    return math.prod(shape[1:]) * (samples * depth // 8 + FORMATS[kind].codec_bytes[1])
+    return math.prod(shape[1:]) * (samples * depth // 8 + FORMATS[file_format].codec_bytes[1])

@@ -109,13 +109,13 @@ class OutputTarget(NamedTuple):
         ShapeError
             If the channels do not fit one file, and the template has no name for several.
         """
-        kind = self.format
-        if kind == ".npy" or channels == 1 or (is_image(channels) and kind != ".csv"):
+        file_format = self.format
+        if file_format == ".npy" or channels == 1 or (is_image(channels) and file_format != ".csv"):
             return [label]
         if self.has_file_per_map and channels <= MAX_FILES_PER_MAP:
             return [channel_label(label, channel) for channel in range(channels)]
         raise ShapeError(
-            f"its {channels} channels do not fit one {kind}; put {{kernel}} in the output's "
+            f"its {channels} channels do not fit one {file_format}; put {{kernel}} in the output's "
             "name for a file each, or write .npy"
         )
 
@@ -279,11 +279,8 @@ def number_duplicates(names: Sequence[str]) -> tuple[str, ...]:
     """
     distinct: list[str] = []
     for name in names:
-        label, number = name, 1
-        while label in distinct:
-            number += 1
-            label = f"{name}-{number}"
-        distinct.append(label)
+        numbered = (f"{name}-{number}" for number in itertools.count(2))
+        distinct.append(next(n for n in itertools.chain([name], numbered) if n not in distinct))
     return tuple(distinct)
 
 

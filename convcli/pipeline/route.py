@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache, partial
+from functools import cache
 from typing import Literal, NamedTuple, TypeAlias
 
 from convcli.arithmetic.notation import format_layer
 from convcli.arithmetic.values import Shape
 from convcli.engine.filter2d import Choice
+from convcli.errors import ArgumentError, FileError
 from convcli.images import FrameSource, Header
 from convcli.images.read import MAX_PIXELS, open_frames
-from convcli.parallel import get_threads
 from convcli.pipeline.computation import Computation, plan_computation
 from convcli.pipeline.execute import preprocessed_shape
 from convcli.pipeline.fused import can_fuse, can_stream
@@ -118,21 +118,29 @@ def open_route(
     Raises
     ------
     FileError
-        For an input that cannot be opened.
+        For an input that cannot be opened, and any error of what is done with it.
     """
     keep_maps = keep_maps or draws_figure
     is_streamed = not keep_maps and can_stream(source, plan, target)
     if is_streamed and plan.max_pixels == MAX_PIXELS:  # no limit was asked for
         plan = plan._replace(max_pixels=UNLIMITED_PIXELS)
-    with open_frames(source, max_pixels=plan.max_pixels) as frames:
-        choose = partial(
-            choose_route,
-            *(frames, plan, target),
-            is_streamed=is_streamed,
-            keep_maps=keep_maps,
-            draws_figure=draws_figure,
-        )
-        yield frames, cache(choose)
+    try:
+        with open_frames(source, max_pixels=plan.max_pixels) as frames:
+
+            @cache
+            def choose(header: Header) -> tuple[Route, Computation]:
+                return choose_route(
+                    *(frames, plan, target, header),
+                    is_streamed=is_streamed,
+                    keep_maps=keep_maps,
+                    draws_figure=draws_figure,
+                )
+
+            yield frames, choose
+    except ArgumentError as error:
+        raise FileError(source, str(error)) from error
+    except MemoryError as error:
+        raise FileError(source, "there is not enough memory for it") from error
 
 
 def choose_route(
@@ -141,11 +149,22 @@ def choose_route(
     target: OutputTarget,
     header: Header,
     *,
-    is_streamed: bool = False,
-    keep_maps: bool = False,
-    draws_figure: bool = False,
+    is_streamed: bool,
+    keep_maps: bool,
+    draws_figure: bool,
 ) -> tuple[Route, Computation]:
     """Decide how a plan is run on frames with a header, and plan what is computed.
+
+    Parameters
+    ----------
+    frames : FrameSource
+    plan : Plan
+    target : OutputTarget
+    header : Header
+    is_streamed : bool
+        Whether the input is a grid to be filtered from file to file.
+    keep_maps, draws_figure : bool
+        As in `open_route`.
 
     Raises
     ------
@@ -169,24 +188,12 @@ def choose_route(
     elif not keep_maps and can_fuse(header, plan, target, outputs):
         execution = "fused"
     computation = plan_computation(plan, header, shapes, integer_output=execution == "fused")
-    layers = (found for filters in computation.layers for found in filters if found is not None)
-    scratch = [found.scratch_bytes(get_threads()) for found in (*computation.kernels, *layers)]
-    route = Route(
-        header=header,
-        frames=frames.count,
-        execution=execution,
-        maps=tuple(zip(target.labels, _steps(computation), strict=True)),
-        memory=estimate_memory(
-            *(frames, plan, target),
-            header=header,
-            execution=execution,
-            shapes=shapes,
-            scratch=max(scratch, default=0),
-            draws_figure=draws_figure,
-        ),
-        outputs=tuple(target.output_paths(frames.path, [shape[0] for shape in outputs])),
+    maps = tuple(zip(target.labels, _steps(computation), strict=True))
+    memory = estimate_memory(
+        frames, header, target, execution, computation, draws_figure=draws_figure
     )
-    return route, computation
+    paths = tuple(target.output_paths(frames.path, [channels for channels, _, _ in outputs]))
+    return Route(header, frames.count, execution, maps, memory, paths), computation
 
 
 def _steps(computation: Computation) -> Iterator[tuple[RouteStep, ...]]:

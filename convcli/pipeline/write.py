@@ -145,7 +145,7 @@ def write_animations(
     written = []
     for index, label in enumerate(target.labels):
         path = target.path(source, label)
-        kind = format_name(path)
+        file_format = format_name(path)
         encoded, reports = [], []
         for maps in frames:
             channels = maps[index].colors.pixels.shape[2]
@@ -154,13 +154,16 @@ def write_animations(
             pixels, report = _fit(path, maps[index])
             encoded.append((pixels, maps[index].metadata))
             reports.append(report)
-        if len({pixels.shape[:2] for pixels, _ in encoded}) > 1 and FORMATS[kind].frames != "pages":
+        if (
+            len({pixels.shape[:2] for pixels, _ in encoded}) > 1
+            and FORMATS[file_format].frames != "pages"
+        ):
             raise ShapeError(
-                f"its frames differ in size, which {kind} cannot hold; write .tif, "
+                f"its frames differ in size, which {file_format} cannot hold; write .tif, "
                 "or take one with --frame"
             )
         with _encoding(path) as stream:
-            write_frames(stream, encoded, kind, loop, target.png_level)
+            write_frames(stream, encoded, file_format, loop, target.png_level)
         worst = max(reports, key=lambda report: report.clipped)
         written.append(worst._replace(shape=(len(encoded), *worst.shape)))
     return written
@@ -191,18 +194,18 @@ def _split_into_files(
 def _write(
     path: str, result: Picture, policy: str, target: OutputTarget, *, keep_floats: bool
 ) -> OutputFile:
-    kind = format_name(path)
-    if kind in NUMBER_SUFFIXES:
+    file_format = format_name(path)
+    if file_format in NUMBER_SUFFIXES:
         numbers = squeeze_channel(result.values)
         with atomic_write(path) as stream:
-            write_grid(stream, numbers, kind)
+            write_grid(stream, numbers, file_format)
         return OutputFile(path, numbers.shape)
-    if keep_floats and can_write_floats(kind, result.values.shape[2]):
+    if keep_floats and can_write_floats(file_format, result.values.shape[2]):
         with _encoding(path) as stream:
             write_floats(stream, result.values, result.metadata)
         return OutputFile(path, squeeze_channel(result.values).shape)
     written = _write_picture(path, render(result, policy, result.depth or 8), target)
-    if keep_floats and kind == "TIFF":
+    if keep_floats and file_format == "TIFF":
         note = f"TIFF is written with 8 bits a channel; {DEEP_EXTRA} keeps real numbers of several"
         written = written._replace(notes=(*written.notes, note))
     return written
