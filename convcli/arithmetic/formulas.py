@@ -15,18 +15,6 @@ from convcli.arithmetic.values import Shape, format_shape
 MAX_SHOWN_PHASES = 16
 
 
-def size_formula(axis: Axis) -> str:
-    """Return the formula of an output size, in letters.
-
-    >>> size_formula(Axis(size=5, kernel=3))
-    'floor((i + before + after - d*(k - 1) - 1) / s) + 1'
-    """
-    if axis.transposed:
-        return "(i - 1)*s - before - after + d*(k - 1) + op + 1"
-    rounding = "ceil" if axis.ceil_mode else "floor"
-    return f"{rounding}((i + before + after - d*(k - 1) - 1) / s) + 1"
-
-
 def size_calculation(axis: Axis) -> str:
     """Return the formula of an output size with its numbers, and the result.
 

@@ -6,6 +6,7 @@ learning" (2016); the rules of ceil pooling and of `same` are those of PyTorch, 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -164,22 +165,21 @@ class Window:
         return rows.dropped, columns.dropped
 
     def _axis(self, index: int, size: int) -> Axis:
-        kernel, stride, dilation = self.kernel[index], self.stride[index], self.dilation[index]
-        bare = Axis(
+        axis = Axis(
             size=size,
-            kernel=kernel,
-            stride=stride,
-            dilation=dilation,
+            kernel=self.kernel[index],
+            stride=self.stride[index],
+            dilation=self.dilation[index],
             ceil_mode=self.ceil_mode,
             transposed=self.transposed,
             output_padding=self.output_padding[index],
         )
         if isinstance(self.padding, str):
             tap = None if self.origin is None else self.origin[index]
-            before, after = _named_padding(self.padding, bare, tap)
+            before, after = _named_padding(self.padding, axis, tap)
         else:
             before, after = self.padding[index]
-        return replace(bare, before=before, after=after)
+        return replace(axis, before=before, after=after) if before or after else axis
 
 
 def window(
@@ -271,21 +271,29 @@ def output_size(
     return square.output((size, size))[0]
 
 
+def size_formula(axis: Axis) -> str:
+    """Return the formula of an output size, in letters.
+
+    >>> size_formula(Axis(size=5, kernel=3))
+    'floor((i + before + after - d*(k - 1) - 1) / s) + 1'
+    """
+    if axis.transposed:
+        return "(i - 1)*s - before - after + d*(k - 1) + op + 1"
+    rounding = "ceil" if axis.ceil_mode else "floor"
+    return f"{rounding}((i + before + after - d*(k - 1) - 1) / s) + 1"
+
+
 def formula(axis: Axis) -> str:
     """Return the formula of the output size with its numbers.
 
     >>> formula(Axis(size=224, kernel=3, stride=2, before=1, after=1))
     'floor((224 + 1 + 1 - 1*(3 - 1) - 1) / 2) + 1'
     """
-    extent = f"{axis.dilation}*({axis.kernel} - 1)"
-    if axis.transposed:
-        return (
-            f"({axis.size} - 1)*{axis.stride} - {axis.before} - {axis.after} "
-            f"+ {extent} + {axis.output_padding} + 1"
-        )
-    rounding = "ceil" if axis.ceil_mode else "floor"
-    padded = f"{axis.size} + {axis.before} + {axis.after}"
-    return f"{rounding}(({padded} - {extent} - 1) / {axis.stride}) + 1"
+    numbers = {
+        "i": axis.size, "k": axis.kernel, "s": axis.stride, "d": axis.dilation,
+        "before": axis.before, "after": axis.after, "op": axis.output_padding,
+    }  # fmt: skip
+    return re.sub("[a-z]+", lambda word: str(numbers.get(word[0], word[0])), size_formula(axis))
 
 
 def _named_padding(name: str, axis: Axis, origin: int | None) -> Pair:

@@ -31,8 +31,7 @@ def zoo_network(name: str) -> tuple[Shape, Layers]:
     if name not in ZOO:
         hint = did_you_mean(name, ZOO) or f"; there are {', '.join(ZOO)}"
         raise ArgumentError(f"no network is named {name!r}{hint}")
-    shape, build = ZOO[name]
-    return shape, build()
+    return SHAPES.get(name, IMAGENET_SHAPE), ZOO[name]()
 
 
 def lenet5() -> Layers:
@@ -73,10 +72,8 @@ def resnet(path: Callable[[int, int], Layers], depths: Sequence[int], widening: 
             changes = stride > 1 or channels != width * widening
             shortcut = conv_bn(f"conv:1,s={stride},c={width * widening}") if changes else []
             name = f"block{stage + 1}.{unit + 1}"
-            layers += [
-                *add_shortcut(name, before, path(width, stride), shortcut),
-                f"relu:name={name}",
-            ]
+            layers += add_shortcut(name, before, path(width, stride), shortcut)
+            layers.append(f"relu:name={name}")
             before, channels = name, width * widening
     return layers + HEAD
 
@@ -97,17 +94,15 @@ def bottleneck(width: int, stride: int) -> Layers:
 
 def googlenet() -> Layers:
     """C. Szegedy et al. (2014), without its auxiliary heads; the 5x5 branch is 3x3."""
-    stages = [
-        [(64, 96, 128, 16, 32, 32), (128, 128, 192, 32, 96, 64)],
-        [
-            (192, 96, 208, 16, 48, 64),
-            (160, 112, 224, 24, 64, 64),
-            (128, 128, 256, 24, 64, 64),
-            (112, 144, 288, 32, 64, 64),
+    stages = (
+        ((64, 96, 128, 16, 32, 32), (128, 128, 192, 32, 96, 64)),
+        (
+            *((192, 96, 208, 16, 48, 64), (160, 112, 224, 24, 64, 64)),
+            *((128, 128, 256, 24, 64, 64), (112, 144, 288, 32, 64, 64)),
             (256, 160, 320, 32, 128, 128),
-        ],
-        [(256, 160, 320, 32, 128, 128), (384, 192, 384, 48, 128, 128)],
-    ]
+        ),
+        ((256, 160, 320, 32, 128, 128), (384, 192, 384, 48, 128, 128)),
+    )
     layers = [
         *(*conv_bn_relu("conv:7,s=2,p=3,c=64"), "maxpool:3,s=2,ceil"),
         *(*conv_bn_relu("conv:1,c=64"), *conv_bn_relu("conv:3,p=1,c=192")),
@@ -134,9 +129,9 @@ def inception(name: str, before: str, widths: Sequence[int]) -> Layers:
     return concat_branches(name, before, branches)
 
 
-def squeezenet(stem: str, stages: Sequence[Sequence[int]]) -> Layers:
+def squeezenet(kernel: int, channels: int, stages: Sequence[Sequence[int]]) -> Layers:
     """F. Iandola et al. (2016): fire modules, a pool before each stage."""
-    layers = [stem, "relu"]
+    layers = [f"conv:{kernel},s=2,c={channels}", "relu"]
     for stage, widths in enumerate(stages, start=1):
         layers.append(f"maxpool:3,s=2,ceil,name=pool{stage}")
         before = f"pool{stage}"
@@ -261,30 +256,24 @@ def _with_item(layer: str, item: str) -> str:
     return f"{layer}{',' if ':' in layer else ':'}{item}"
 
 
-_IMAGENET: Shape = (3, 224, 224)
-
-ZOO: dict[str, tuple[Shape, Callable[[], Layers]]] = {
-    "alexnet": (_IMAGENET, alexnet),
-    "vgg11": (_IMAGENET, partial(vgg, (1, 1, 2, 2, 2))),
-    "vgg13": (_IMAGENET, partial(vgg, (2, 2, 2, 2, 2))),
-    "vgg16": (_IMAGENET, partial(vgg, (2, 2, 3, 3, 3))),
-    "vgg19": (_IMAGENET, partial(vgg, (2, 2, 4, 4, 4))),
-    "resnet18": (_IMAGENET, partial(resnet, basic, (2, 2, 2, 2), 1)),
-    "resnet34": (_IMAGENET, partial(resnet, basic, (3, 4, 6, 3), 1)),
-    "resnet50": (_IMAGENET, partial(resnet, bottleneck, (3, 4, 6, 3), 4)),
-    "resnet101": (_IMAGENET, partial(resnet, bottleneck, (3, 4, 23, 3), 4)),
-    "resnet152": (_IMAGENET, partial(resnet, bottleneck, (3, 8, 36, 3), 4)),
-    "googlenet": (_IMAGENET, googlenet),
-    "squeezenet1_0": (
-        _IMAGENET,
-        partial(squeezenet, "conv:7,s=2,c=96", [(16, 16, 32), (32, 48, 48, 64), (64,)]),
-    ),
-    "squeezenet1_1": (
-        _IMAGENET,
-        partial(squeezenet, "conv:3,s=2,c=64", [(16, 16), (32, 32), (48, 48, 64, 64)]),
-    ),
-    "mobilenet_v2": (_IMAGENET, mobilenet_v2),
-    "densenet121": (_IMAGENET, densenet121),
-    "lenet5": ((1, 32, 32), lenet5),
-    "unet": ((1, 572, 572), unet),
+IMAGENET_SHAPE: Shape = (3, 224, 224)
+SHAPES: dict[str, Shape] = {"lenet5": (1, 32, 32), "unet": (1, 572, 572)}
+ZOO: dict[str, Callable[[], Layers]] = {
+    "alexnet": alexnet,
+    "vgg11": partial(vgg, (1, 1, 2, 2, 2)),
+    "vgg13": partial(vgg, (2, 2, 2, 2, 2)),
+    "vgg16": partial(vgg, (2, 2, 3, 3, 3)),
+    "vgg19": partial(vgg, (2, 2, 4, 4, 4)),
+    "resnet18": partial(resnet, basic, (2, 2, 2, 2), 1),
+    "resnet34": partial(resnet, basic, (3, 4, 6, 3), 1),
+    "resnet50": partial(resnet, bottleneck, (3, 4, 6, 3), 4),
+    "resnet101": partial(resnet, bottleneck, (3, 4, 23, 3), 4),
+    "resnet152": partial(resnet, bottleneck, (3, 8, 36, 3), 4),
+    "googlenet": googlenet,
+    "squeezenet1_0": partial(squeezenet, 7, 96, [(16, 16, 32), (32, 48, 48, 64), (64,)]),
+    "squeezenet1_1": partial(squeezenet, 3, 64, [(16, 16), (32, 32), (48, 48, 64, 64)]),
+    "mobilenet_v2": mobilenet_v2,
+    "densenet121": densenet121,
+    "lenet5": lenet5,
+    "unet": unet,
 }

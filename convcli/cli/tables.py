@@ -105,7 +105,8 @@ def sweep_rows(sizes: list[LayerSize]) -> tuple[list[str], list[list[str]]]:
 
 def worked_text(size: LayerSize) -> str:
     """Return the arithmetic of a layer: the formula, the numbers put in, the result."""
-    from convcli.arithmetic.formulas import align, size_calculation, size_formula
+    from convcli.arithmetic.formulas import align, size_calculation
+    from convcli.arithmetic.geometry import size_formula
 
     layer = size.layer
     rows, columns = size.axes
