@@ -38,7 +38,7 @@ WARM = (
         "convcli.images.write",
     ),
     *("convcli.cli.networks", "convcli.cli.report", "convcli.arithmetic.formulas"),
-    *("convcli.engine.gradients", "convcli.engine.pooling", "convcli.images.high_depth"),
+    *("convcli.engine.gradients", "convcli.engine.pooling"),
     *("convcli.pipeline.execute", "decimal"),
     *("numpy.fft", "rich.console", "rich.table", "PIL.ImageCms"),
 )
