@@ -13,6 +13,7 @@ from convcli.arithmetic.graph import INPUT, input_indices
 from convcli.arithmetic.intervals import AxisMap
 from convcli.arithmetic.layers import Layer, output_shape
 from convcli.arithmetic.notation import format_layer, parse_layer
+from convcli.arithmetic.operations.operation import Operation
 from convcli.arithmetic.receptive_field import ReceptiveField, union
 from convcli.arithmetic.values import Pair, Shape, as_number, format_shapes
 from convcli.errors import ArgumentError, ShapeError
@@ -204,14 +205,7 @@ class _Walker:
                 check_rules(layer, self._framework)
             output = self._shapes[index] = output_shape(layer, inputs)
             axes = operation.axes(layer, inputs)
-            if operation.is_join:
-                fields = (
-                    union([rows for rows, _ in before]),
-                    union([columns for _, columns in before]),
-                )
-            else:
-                fields = before[0] if axes is None else _fields_after(axes, before[0])
-            self._fields[index] = fields
+            fields = self._fields[index] = _output_fields(operation, axes, before)
             params = operation.parameters(layer, inputs[0])
         except ArgumentError as error:
             where = f"layer {index + 1} ({format_layer(layer)}) on {format_shapes(inputs)}"
@@ -251,10 +245,18 @@ class _Walker:
         return f"{layer.op}{self._counts[layer.op]}"
 
 
-def _fields_after(axes: tuple[AxisMap, AxisMap], before: Fields) -> Fields:
-    rows = before[0].after(axes[0])
-    is_square = axes[0] == axes[1] and before[0] == before[1]
-    return rows, rows if is_square else before[1].after(axes[1])
+def _output_fields(
+    operation: Operation, axes: tuple[AxisMap, AxisMap] | None, before: Sequence[Fields]
+) -> Fields:
+    """Return the receptive fields of the outputs, from those of the inputs."""
+    if operation.is_join:
+        return union([rows for rows, _ in before]), union([columns for _, columns in before])
+    if axes is None:
+        return before[0]
+    rows, columns = before[0]
+    after = rows.after(axes[0])
+    is_square = rows == columns and axes[0] == axes[1]
+    return after, after if is_square else columns.after(axes[1])
 
 
 def _alignment_notes(branches: Sequence[Fields]) -> tuple[str, ...]:
