@@ -8,7 +8,9 @@ machine all rates change, but little changes in which algorithm is the cheapest.
 from __future__ import annotations
 
 from math import ceil, prod
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from convcli.arithmetic.geometry import Window
 from convcli.arithmetic.values import Pair
@@ -28,8 +30,11 @@ LOOP_S = 60e-9  # in nested loops of Python
 NARROW = 8  # columns that each product of matrices takes longer, whatever its width
 
 
-class LayerSize(NamedTuple):
-    """The sizes that the cost of a layer depends on.
+FLOAT32 = np.dtype(np.float32)
+
+
+class ConvSize(NamedTuple):
+    """What the cost of a convolution depends on.
 
     Parameters
     ----------
@@ -38,8 +43,8 @@ class LayerSize(NamedTuple):
         The output's rows and columns.
     window : Window
     groups : int
-    itemsize : int
-        The bytes of a value.
+    dtype : dtype
+        Of the values.
     """
 
     batch: int
@@ -48,39 +53,39 @@ class LayerSize(NamedTuple):
     output: Pair
     window: Window
     groups: int = 1
-    itemsize: int = 4
+    dtype: np.dtype[Any] = FLOAT32
 
 
-def im2col_windows_s(layer: LayerSize) -> float:
+def im2col_windows_s(size: ConvSize) -> float:
     """What im2col costs where every window becomes a column."""
-    taps, positions = prod(layer.window.kernel), prod(layer.output)
-    is_view = taps == 1 and layer.window.stride == (1, 1)
-    moved = 0 if is_view else layer.c_in * taps * positions
-    products = layer.c_in // layer.groups * layer.c_out * taps * positions
-    return _im2col_s(layer, products, moved)
+    taps, positions = prod(size.window.kernel), prod(size.output)
+    is_view = taps == 1 and size.window.stride == (1, 1)
+    moved = 0 if is_view else size.c_in * taps * positions
+    products = size.c_in // size.groups * size.c_out * taps * positions
+    return _im2col_s(size, products, moved)
 
 
-def im2col_rows_s(layer: LayerSize) -> float:
+def im2col_rows_s(size: ConvSize) -> float:
     """What im2col costs where every row is unrolled once, for all windows that contain it."""
-    (oh, ow), (kh, kw) = layer.output, layer.window.kernel
-    products = layer.c_in // layer.groups * layer.c_out * kh * kw * oh * (ow + NARROW)
-    rows = (oh - 1) * layer.window.stride[0] + kh
-    return _im2col_s(layer, products, layer.c_in * kw * rows * ow)
+    (oh, ow), (kh, kw) = size.output, size.window.kernel
+    products = size.c_in // size.groups * size.c_out * kh * kw * oh * (ow + NARROW)
+    rows = (oh - 1) * size.window.stride[0] + kh
+    return _im2col_s(size, products, size.c_in * kw * rows * ow)
 
 
-def _im2col_s(layer: LayerSize, products: int, moved: int) -> float:
-    moving = PASS_S if layer.window.stride[1] == 1 else GATHER_S
-    return layer.batch * layer.itemsize * (products * PRODUCT_S + moved * moving)
+def _im2col_s(size: ConvSize, products: int, moved: int) -> float:
+    moving = PASS_S if size.window.stride[1] == 1 else GATHER_S
+    return size.batch * size.dtype.itemsize * (products * PRODUCT_S + moved * moving)
 
 
-def winograd_s(layer: LayerSize, tile: Pair) -> float:
+def winograd_s(size: ConvSize, tile: Pair) -> float:
     """What F(a, kh) x F(b, kw) costs: Gᵀ·w·G once, then Bᵀ·x·B, the products and Aᵀ·(...)·A."""
-    c_in, c_out, (kh, kw) = layer.c_in, layer.c_out, layer.window.kernel
+    c_in, c_out, (kh, kw) = size.c_in, size.c_out, size.window.kernel
     (a, b), (t, s) = tile, (tile[0] + kh - 1, tile[1] + kw - 1)
-    rows, columns = ceil(layer.output[0] / a), ceil(layer.output[1] / b) + 1
+    rows, columns = ceil(size.output[0] / a), ceil(size.output[1] / b) + 1
     tiles = rows * columns
     before = (a * b * SORT_S + (t * b + t * s) * TRANSFORM_S) * c_in * (tiles + columns)
     products = t * s * c_in * c_out * (tiles + NARROW) * PRODUCT_S
     after = (a * s * TRANSFORM_S + a * b * (INTERLEAVE_S + PASS_S)) * c_out * tiles
     weights = t * s * TRANSFORM_S * c_in * c_out
-    return layer.itemsize * (weights + layer.batch * (before + products + after))
+    return size.dtype.itemsize * (weights + size.batch * (before + products + after))

@@ -22,7 +22,7 @@ from benchmarks.timing import Effort, repeat
 from convcli import load_kernel
 from convcli.arithmetic.geometry import Window
 from convcli.engine.conv2d import run_im2col
-from convcli.engine.conv2d.problem import WINOGRAD_TILES, ConvProblem, choose_layer_method
+from convcli.engine.conv2d.problem import WINOGRAD_TILES, ConvProblem, choose_conv_method
 from convcli.engine.conv2d.winograd import run_winograd
 from convcli.engine.filter2d import FilterSettings, plan_filter
 from convcli.engine.filter2d.plan import candidates
@@ -73,7 +73,7 @@ def measure_filter(name: str, effort: Effort, size: tuple[int, int] = SIZE) -> P
     result: NDArray[Any] = np.empty(plan.shape, dtype)
     runs: Runs = {}
     for candidate in candidates(plan.problem):
-        other = plan._replace(algorithm=candidate.make_algorithm(), fallback=None)
+        other = plan._replace(algorithm=candidate, fallback=None)
         runs[candidate.choice.reason] = partial(other.run_into, image, result)
     found = compare(name, plan.choice.reason, plan.cost_s, runs, effort)
     is_exact = plan.choice.reason.startswith("exact")
@@ -90,7 +90,7 @@ def measure_layer(name: str, effort: Effort) -> Pick:
     window = Window(kernel=(side, side), stride=(stride, stride), padding=padding)
     problem = ConvProblem(x, weight, None, window)
     maps: NDArray[np.float32] = np.empty((shape[0], c_out, *problem.output), np.float32)
-    chosen = choose_layer_method(x.shape, weight.shape, window, np.float32)
+    chosen = choose_conv_method(problem.size)
     runs: Runs = {"im2col": lambda: run_im2col(problem, maps)}
     if side in WINOGRAD_TILES and stride == 1:
         for tile in product(WINOGRAD_TILES[side], WINOGRAD_TILES[side]):

@@ -21,10 +21,10 @@ from support.oracles import (
 
 import convcli.engine.conv2d.problem as parts
 from convcli.arithmetic.geometry import Window
+from convcli.engine import conv2d as layout
 from convcli.engine.conv2d import conv2d
-from convcli.engine.conv2d import im2col as layout
 from convcli.engine.conv2d.problem import shares_rows
-from convcli.engine.cost import LayerSize
+from convcli.engine.cost import ConvSize
 from convcli.parallel import set_threads
 
 MB = 1 << 20
@@ -121,11 +121,11 @@ def test_tiles_leave_no_seam(channels: int, size: tuple[int, int], side: int) ->
 
 
 def test_rows_are_shared_where_that_copies_less() -> None:
-    assert shares_rows(LayerSize(1, 3, 64, (112, 112), Window(kernel=(7, 7), stride=(2, 2))))
-    assert not shares_rows(LayerSize(1, 256, 256, (7, 7), Window(kernel=(3, 3))))  # rows too short
+    assert shares_rows(ConvSize(1, 3, 64, (112, 112), Window(kernel=(7, 7), stride=(2, 2))))
+    assert not shares_rows(ConvSize(1, 256, 256, (7, 7), Window(kernel=(3, 3))))  # rows too short
     many_taps = Window(kernel=(301, 301))
-    assert not shares_rows(LayerSize(1, 3, 2, (900, 900), many_taps))
-    assert not shares_rows(LayerSize(1, 3, 64, (99, 99), Window(kernel=(7, 7), dilation=(2, 1))))
+    assert not shares_rows(ConvSize(1, 3, 2, (900, 900), many_taps))
+    assert not shares_rows(ConvSize(1, 3, 64, (99, 99), Window(kernel=(7, 7), dilation=(2, 1))))
 
 
 @pytest.mark.parametrize(("depth", "size", "side"), [(16, (600, 800), 7), (3, (310, 340), 301)])

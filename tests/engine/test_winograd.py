@@ -14,8 +14,9 @@ import convcli.engine.conv2d.winograd as room
 from convcli.arithmetic.geometry import Window, window
 from convcli.engine.conv2d import conv2d
 from convcli.engine.conv2d.problem import WINOGRAD_TILES as TILES
-from convcli.engine.conv2d.problem import ConvProblem, choose_layer_method
+from convcli.engine.conv2d.problem import ConvProblem, choose_conv_method
 from convcli.engine.conv2d.winograd import run_winograd, transform
+from convcli.engine.cost import ConvSize
 from convcli.errors import ArgumentError
 from convcli.parallel import set_threads
 
@@ -266,7 +267,8 @@ def test_where_it_cannot_be_taken_it_says_why(
     with pytest.raises(ArgumentError, match=f"'winograd' cannot compute this layer: {reason}"):
         conv2d(x, weight, method="winograd", **asked)
     shape = window(kernel, **{key: asked[key] for key in asked if key != "groups"})
-    way = choose_layer_method(x.shape, weight.shape, shape, dtype, groups=groups)
+    size = ConvSize(1, 4, 4, shape.output((9, 9)), shape, groups, np.dtype(dtype))
+    way = choose_conv_method(size)
     assert way.name == "im2col"
     assert reason in way.reason
 
@@ -284,7 +286,8 @@ def test_it_is_chosen_where_its_products_are_worth_its_transforms(
     images: Any, filters: Any, name: str
 ) -> None:
     shape = Window(kernel=(3, 3), padding=((1, 1), (1, 1)))
-    assert choose_layer_method(images, filters, shape, np.float32).name == name
+    (batch, c_in, *size), c_out = images, filters[0]
+    assert choose_conv_method(ConvSize(batch, c_in, c_out, size, shape)).name == name
 
 
 def test_auto_keeps_the_digits_of_float64() -> None:

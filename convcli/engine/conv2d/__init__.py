@@ -13,10 +13,11 @@ from numpy.typing import ArrayLike
 from convcli.arithmetic.geometry import window
 from convcli.arithmetic.values import PaddingLike
 from convcli.engine.arrays import Array, as_batch, as_bias, as_filters, as_real, like_batch
-from convcli.engine.conv2d.im2col import ColumnLayout
-from convcli.engine.conv2d.problem import ConvProblem, Part, choose_layer_method
+from convcli.engine.conv2d.problem import ConvProblem, Part, choose_conv_method, shares_rows
 from convcli.engine.conv2d.winograd import run_winograd
+from convcli.engine.im2col import unroll_rows, unroll_windows
 from convcli.engine.naive import conv2d_naive
+from convcli.engine.scratch import Scratch
 from convcli.errors import ArgumentError
 from convcli.parallel import parallel_for
 
@@ -52,7 +53,7 @@ def conv2d(
     method : {"auto", "im2col", "winograd", "naive"}
         `im2col` is one product of matrices. `winograd` needs fewer products, and can be had in
         float32 for a kernel of 3 (3x3, 3x1 or 1x3), stride 1, dilation 1 and one group. `auto` is
-        the one of the two that costs less (`choose_layer_method` says which); `naive` is
+        the one of the two that costs less (`choose_conv_method` says which); `naive` is
         `conv2d_naive`.
 
     Returns
@@ -99,9 +100,7 @@ def conv2d(
     opened = window(filters.shape[-2:], stride=stride, padding=padding, dilation=dilation)
     offsets = None if bias is None else as_bias(bias, len(filters)).astype(images.dtype)
     problem = ConvProblem(images, filters, offsets, opened, groups=groups, mode=padding_mode)
-    chosen = choose_layer_method(
-        images.shape, filters.shape, opened, images.dtype, groups=groups, method=method
-    )
+    chosen = choose_conv_method(problem.size, method)
     maps = np.empty((len(images), len(filters), *problem.output), images.dtype)
     if chosen.tile is None:
         run_im2col(problem, maps)
@@ -131,3 +130,64 @@ def run_im2col(problem: ConvProblem, maps: Array, parts: Sequence[Part] | None =
     has_shared_rows = layout.has_shared_rows
     parts = problem.parts(has_shared_rows=has_shared_rows) if parts is None else parts
     parallel_for(make_worker, parts)
+
+
+class ColumnLayout:
+    """How the columns are laid out: every window a column, or every row once for its windows.
+
+    The matrices have an axis for the groups, and one for the output's rows where windows share.
+
+    Parameters
+    ----------
+    problem : ConvProblem
+
+    Attributes
+    ----------
+    has_shared_rows : bool
+        Whether windows share the columns of rows.
+    weights : ndarray, (G, [1,] C_out/G, K)
+    bias : ndarray, (G, [1,] C_out/G, 1), or None
+    """
+
+    def __init__(self, problem: ConvProblem) -> None:
+        self._problem = problem
+        groups, filters = problem.groups, problem.filters
+        self.has_shared_rows = shares_rows(problem.size)
+        weights = filters.reshape(groups, len(filters) // groups, *filters.shape[1:])
+        if self.has_shared_rows:  # a row's columns run over channels, then along it: (kh, C/G, kw)
+            weights = weights.transpose(0, 1, 3, 2, 4)[:, None]
+        self.weights: Array = weights.reshape(*weights.shape[:-3], -1)
+        bias = problem.bias
+        self.bias = None if bias is None else bias.reshape(*self.weights.shape[:-1], 1)
+
+    def make_columns(self) -> Callable[[Part], Array]:
+        """Return a function from a part to its columns, (G, [oh,] K, L), with its own memory.
+
+        Parts that differ in their filters alone follow one another, and have the same columns.
+        """
+        problem, scratch = self._problem, Scratch()
+        unroll = unroll_rows if self.has_shared_rows else unroll_windows
+        last: list[tuple[object, Array]] = []
+
+        def columns(part: Part) -> Array:
+            region = part.image, part.rows, part.columns
+            if not last or last[0][0] != region:
+                padded = problem.input_region(*region, scratch)  # (C_in, ...)
+                grouped = padded.reshape(problem.groups, -1, *padded.shape[1:])
+                last[:] = [(region, unroll(grouped, problem.window, scratch))]
+            return last[0][1]
+
+        return columns
+
+    def target(self, maps: Array, part: Part) -> Array:
+        """Where a part's products are written, a view of the maps: (G, [oh,] C_out/G, L)."""
+        groups = self._problem.groups
+        grouped: Array = maps[part.image].reshape(groups, -1, *maps.shape[2:])
+        if self.has_shared_rows:
+            rows: Array = grouped[:, part.filters, part.rows, part.columns]
+            return rows.swapaxes(1, 2)
+        # A part has whole rows or is within one, so its positions follow one another.
+        first = part.rows.start * maps.shape[3] + part.columns.start
+        count = (part.rows.stop - part.rows.start) * (part.columns.stop - part.columns.start)
+        flat: Array = grouped.reshape(*grouped.shape[:2], -1)
+        return flat[:, part.filters, first : first + count]

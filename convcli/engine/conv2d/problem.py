@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import product
 from math import prod
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import DTypeLike
 
 from convcli.arithmetic.geometry import Window, effective_kernel
 from convcli.arithmetic.values import Pair
 from convcli.engine.arrays import Array
 from convcli.engine.cost import (
     NARROW,
-    LayerSize,
+    ConvSize,
     im2col_rows_s,
     im2col_windows_s,
     winograd_s,
@@ -81,11 +79,12 @@ class ConvProblem:
         self._sides, self._mode = window.pads(size), mode
 
     @property
-    def size(self) -> LayerSize:
+    def size(self) -> ConvSize:
         """What the cost depends on."""
         (batch, c_in, *_), c_out = self.images.shape, len(self.filters)
-        itemsize = self.images.itemsize
-        return LayerSize(batch, c_in, c_out, self.output, self.window, self.groups, itemsize)
+        return ConvSize(
+            max(batch, 1), c_in, c_out, self.output, self.window, self.groups, self.images.dtype
+        )
 
     def padded(self, image: int) -> PaddedImage:
         """Return one image with its padding."""
@@ -130,7 +129,7 @@ class ConvProblem:
         return least, max(-(-positions // parts), _MIN_PART_POSITIONS)
 
 
-class LayerMethod(NamedTuple):
+class ConvMethod(NamedTuple):
     """A way to compute a layer.
 
     Parameters
@@ -150,25 +149,8 @@ class LayerMethod(NamedTuple):
     tile: Pair | None = None
 
 
-def choose_layer_method(
-    images: Sequence[int],
-    filters: Sequence[int],
-    window: Window,
-    dtype: DTypeLike,
-    *,
-    method: str = "auto",
-    groups: int = 1,
-) -> LayerMethod:
-    """Choose the way to compute a layer.
-
-    Parameters
-    ----------
-    images, filters : (N, C_in, H, W) and (C_out, C_in / groups, kh, kw)
-        The shapes.
-    window : Window
-    dtype : float32 or float64
-    method : {"auto", "im2col", "winograd"}
-    groups : int
+def choose_conv_method(size: ConvSize, method: str = "auto") -> ConvMethod:
+    """Choose the way to compute a convolution: `method` is auto, im2col or winograd.
 
     Raises
     ------
@@ -178,35 +160,33 @@ def choose_layer_method(
     Examples
     --------
     >>> window = Window(kernel=(3, 3), padding=((1, 1), (1, 1)))
-    >>> found = choose_layer_method((8, 64, 56, 56), (64, 64, 3, 3), window, "float32")
+    >>> found = choose_conv_method(ConvSize(8, 64, 64, (56, 56), window))
     >>> found.name, found.reason, found.tile
     ('winograd', '0.5 times the cost of im2col', (4, 4))
-    >>> choose_layer_method((8, 64, 56, 56), (64, 64, 3, 3), window, "float64").reason
+    >>> size = ConvSize(8, 64, 64, (56, 56), window, dtype=np.dtype(np.float64))
+    >>> choose_conv_method(size).reason
     'Winograd loses digits, and float64 is there to keep them'
     """
-    own = np.dtype(dtype)
-    output = window.output((images[2], images[3]))
-    size = LayerSize(max(images[0], 1), images[1], filters[0], output, window, groups, own.itemsize)
     im2col_s = (im2col_rows_s if shares_rows(size) else im2col_windows_s)(size)
     if method == "im2col":
-        return LayerMethod("im2col", "asked for", im2col_s)
-    obstacle = _winograd_obstacle(window, own, groups)
+        return ConvMethod("im2col", "asked for", im2col_s)
+    obstacle = _winograd_obstacle(size)
     if obstacle is not None:
         if method == "winograd":
             raise ArgumentError(f"method 'winograd' cannot compute this layer: {obstacle}")
-        return LayerMethod("im2col", obstacle, im2col_s)
-    rows, columns = window.kernel
+        return ConvMethod("im2col", obstacle, im2col_s)
+    rows, columns = size.window.kernel
     tiles = product(WINOGRAD_TILES[rows], WINOGRAD_TILES[columns])
     cost_s, tile = min((winograd_s(size, tile), tile) for tile in tiles)
     if method == "winograd":
-        return LayerMethod("winograd", "asked for", cost_s, tile)
+        return ConvMethod("winograd", "asked for", cost_s, tile)
     ratio = cost_s / im2col_s
     if ratio >= 1:
-        return LayerMethod("im2col", f"Winograd would cost {ratio:.1f} times as much", im2col_s)
-    return LayerMethod("winograd", f"{ratio:.1f} times the cost of im2col", cost_s, tile)
+        return ConvMethod("im2col", f"Winograd would cost {ratio:.1f} times as much", im2col_s)
+    return ConvMethod("winograd", f"{ratio:.1f} times the cost of im2col", cost_s, tile)
 
 
-def shares_rows(size: LayerSize) -> bool:
+def shares_rows(size: ConvSize) -> bool:
     """Whether im2col should unroll rows once, for all windows that contain them."""
     if size.window.kernel[0] == 1 or size.window.dilation[0] > 1:
         return False
@@ -216,12 +196,13 @@ def shares_rows(size: LayerSize) -> bool:
     return im2col_rows_s(size) < im2col_windows_s(size)
 
 
-def _winograd_obstacle(window: Window, dtype: np.dtype[Any], groups: int) -> str | None:
+def _winograd_obstacle(size: ConvSize) -> str | None:
     """Why Winograd cannot be taken."""
-    if dtype != np.float32:
+    window = size.window
+    if size.dtype != np.float32:
         return "Winograd loses digits, and float64 is there to keep them"
-    if groups > 1:
-        return f"it has {groups} groups"
+    if size.groups > 1:
+        return f"it has {size.groups} groups"
     if window.stride != (1, 1):
         return f"its stride is {_pair_text(window.stride)}"
     if window.dilation != (1, 1):

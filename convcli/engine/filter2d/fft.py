@@ -20,7 +20,6 @@ from convcli.engine.arrays import Array
 from convcli.engine.filter2d.problem import (
     Algorithm,
     BandFilter,
-    Candidate,
     Choice,
     FilterProblem,
     estimate_s,
@@ -36,25 +35,19 @@ FORWARD: Final = "forward"
 BACKWARD: Final = "backward"
 
 
-def fft_candidate(problem: FilterProblem) -> Candidate:
-    """What three transforms of a tile cost; its clean part alone counts."""
-    (rows, values), step = tile_lengths(problem)
-    high, wide = problem.extent
-    clean = (rows - high + 1) * (values - (wide - 1) * step) / (rows * values)
-    cost_s = estimate_s(problem, ffts=prod(problem.window.stride) / clean)
-    choice = Choice("fft", f"{problem.taps} taps cost more than three transforms")
-    return Candidate(choice, cost_s, lambda: fft_algorithm(problem))
-
-
 def fft_algorithm(problem: FilterProblem) -> Algorithm:
     """Three transforms: a tile's, the product's, and the kernel's once for all tiles."""
     lengths, step = tile_lengths(problem)
-    spectrum = cache(lambda: _kernel_spectrum(problem, lengths, step))  # not for a plan alone
+    (rows, values), (high, wide) = lengths, problem.extent
+    clean = (rows - high + 1) * (values - (wide - 1) * step) / (rows * values)
+    spectrum = cache(lambda: _kernel_spectrum(problem, lengths, step))
     return Algorithm(
+        Choice("fft", f"{problem.taps} taps cost more than three transforms"),
+        estimate_s(problem, ffts=prod(problem.window.stride) / clean),
         problem.dtype,
         problem.sums,
         lambda: _make_fft_filter(problem, lengths, step, spectrum()),
-        (lengths[0] - problem.extent[0]) // problem.window.stride[0] + 1,
+        (rows - high) // problem.window.stride[0] + 1,
         copies=2,
         leaks_nonfinite=True,
     )

@@ -33,7 +33,6 @@ from convcli.engine.arrays import Array
 from convcli.engine.filter2d.problem import (
     Algorithm,
     BandFilter,
-    Candidate,
     Choice,
     FilterProblem,
     band_rows,
@@ -46,17 +45,9 @@ BAND_BYTES = 6_000_000  # large enough to let another thread work meanwhile, sma
 COPIES = 8  # of a band: columns, products and sums
 
 
-def im2col_candidate(problem: FilterProblem) -> Candidate:
-    """What one product of matrices costs, and the copies for its columns."""
-    choice = Choice("im2col", f"{problem.taps} taps, in bands")
-    if not problem.is_dense:
-        passes = prod(problem.window.stride) + 2 * problem.taps
-        cost_s = estimate_s(problem, products=problem.taps, passes=passes)
-        return Candidate(choice, cost_s, lambda: tap_im2col_algorithm(problem))
-    unrolled, shifts, stacked = banded_layout(problem.window.kernel)
-    products = shifts * (stacked - 1 + problem.window.kernel[0]) * unrolled
-    cost_s = estimate_s(problem, products=products, passes=unrolled + shifts)
-    return Candidate(choice, cost_s, lambda: banded_im2col_algorithm(problem))
+def im2col_algorithm(problem: FilterProblem) -> Algorithm:
+    """One product of matrices, and the copies for its columns."""
+    return (banded_im2col_algorithm if problem.is_dense else tap_im2col_algorithm)(problem)
 
 
 def tap_im2col_algorithm(problem: FilterProblem) -> Algorithm:
@@ -64,8 +55,6 @@ def tap_im2col_algorithm(problem: FilterProblem) -> Algorithm:
 
     They come in as many groups as the memory for columns needs.
     """
-    taps = np.argwhere(problem.kernel)
-    weights = problem.kernel[tuple(taps.T)].astype(problem.sums)
     window = problem.window
     # Where a stride takes the pixels of a row apart, each channel is copied by itself: the runs of
     # interleaved channels would be too short.
@@ -73,6 +62,8 @@ def tap_im2col_algorithm(problem: FilterProblem) -> Algorithm:
 
     def make_filter() -> BandFilter:
         scratch = Scratch()
+        taps = np.argwhere(problem.kernel)
+        weights = problem.kernel[tuple(taps.T)].astype(problem.sums)
 
         def correlate(band: Array) -> Array:
             size = window.output((band.shape[0], band.shape[1]))
@@ -92,7 +83,16 @@ def tap_im2col_algorithm(problem: FilterProblem) -> Algorithm:
 
         return correlate
 
-    return Algorithm(problem.sums, problem.sums, make_filter, band_rows(problem), COPIES)
+    passes = prod(window.stride) + 2 * problem.taps
+    return Algorithm(
+        _choice(problem),
+        estimate_s(problem, products=problem.taps, passes=passes),
+        problem.sums,
+        problem.sums,
+        make_filter,
+        band_rows(problem),
+        COPIES,
+    )
 
 
 class BandedLayout(NamedTuple):
@@ -123,18 +123,25 @@ def banded_layout(kernel: tuple[int, int]) -> BandedLayout:
 def banded_im2col_algorithm(problem: FilterProblem) -> Algorithm:
     """im2col with few copies, for stride and dilation 1."""
     layout = banded_layout(problem.window.kernel)
-    weights = banded_weights(problem.kernel, layout).astype(problem.sums)
-    arrays = layout.unrolled + layout.shifts + (layout.shifts > 1)  # columns, products and sums
-    rows = band_rows(problem, BAND_BYTES // (arrays * weights.itemsize))
+    unrolled, shifts, stacked = layout
+    arrays = unrolled + shifts + (shifts > 1)  # columns, products and sums
+    rows = band_rows(problem, BAND_BYTES // (arrays * problem.sums.itemsize))
+    products = shifts * (stacked - 1 + problem.window.kernel[0]) * unrolled
     return Algorithm(
+        _choice(problem),
+        estimate_s(problem, products=products, passes=unrolled + shifts),
         # Where nothing else copies the rows, gathering a band converts them.
-        problem.sums if layout.unrolled == 1 else problem.dtype,
+        problem.sums if unrolled == 1 else problem.dtype,
         problem.sums,
-        lambda: _make_banded_filter(problem, layout, weights),
-        -(-rows // layout.stacked) * layout.stacked,
+        lambda: _make_banded_filter(problem, layout),
+        -(-rows // stacked) * stacked,
         COPIES,
         leaks_nonfinite=True,
     )
+
+
+def _choice(problem: FilterProblem) -> Choice:
+    return Choice("im2col", f"{problem.taps} taps, in bands")
 
 
 def banded_weights(kernel: Array, layout: BandedLayout) -> Array:
@@ -154,8 +161,9 @@ def banded_weights(kernel: Array, layout: BandedLayout) -> Array:
     return weights.reshape(shifts * stacked, -1)
 
 
-def _make_banded_filter(problem: FilterProblem, layout: BandedLayout, weights: Array) -> BandFilter:
+def _make_banded_filter(problem: FilterProblem, layout: BandedLayout) -> BandFilter:
     scratch = Scratch()
+    weights = banded_weights(problem.kernel, layout).astype(problem.sums)
     unrolled, shifts, stacked = layout
     channels, width, kh = problem.channels, problem.output[1], problem.window.kernel[0]
     length = width * channels  # values of a row of the output

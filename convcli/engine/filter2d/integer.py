@@ -22,7 +22,6 @@ from convcli.engine.filter2d.problem import (
     Algorithm,
     BandFilter,
     BandWriter,
-    Candidate,
     Choice,
     FilterProblem,
     band_rows,
@@ -31,7 +30,6 @@ from convcli.engine.filter2d.problem import (
 from convcli.engine.scratch import Scratch
 
 BAND_VALUES = 1_200_000
-PREFERENCE = 0.5  # exact sums may take twice as long as rounded ones
 MAX_DENOMINATOR = 12  # how many units the smallest weight may be: 3 in Kirsch's masks
 MAX_WEIGHT = (1 << 15) - 1
 TOLERANCE = 1e-15  # relative: what a double may be off a multiple of the unit
@@ -152,31 +150,32 @@ def plan_integer_sums(problem: FilterProblem) -> IntegerSums | None:
     return IntegerSums(kernel, program, dtype, is_divided)
 
 
-def integer_candidate(problem: FilterProblem) -> Candidate | None:
-    """What additions cost; None where the sums are not of whole numbers."""
+def integer_algorithm(problem: FilterProblem) -> Algorithm | None:
+    """Sums of long slices, exact in integers; then times the unit, if it is not 1.
+
+    None where the sums are not of whole numbers.
+    """
     sums = plan_integer_sums(problem)
     if sums is None:
         return None
-    passes, taps = len(sums.program.steps), problem.taps
-    method = "separable" if sums.program.is_separable else "sums"
-    saved = f" instead of {taps} taps" if 0 < passes < taps else ""
-    choice = Choice(method, f"exact in {sums.dtype}: {passes} passes{saved}")
-    # A pass over integers, counted in passes over floats; scaling takes two of those.
-    size = sums.dtype.itemsize / problem.sums.itemsize
-    cost_s = estimate_s(problem, passes=(passes + 1) * size + 2 * (not sums.is_unscaled))
-    return Candidate(choice, cost_s, lambda: integer_algorithm(problem, sums), PREFERENCE)
-
-
-def integer_algorithm(problem: FilterProblem, sums: IntegerSums) -> Algorithm:
-    """Sums of long slices, exact in integers; then times the unit, if it is not 1."""
     is_final = sums.is_unscaled and problem.bias.is_integer()
     is_integer = sums.is_divided or is_final
+    passes, taps = len(sums.program.steps), problem.taps
+    saved = f" instead of {taps} taps" if 0 < passes < taps else ""
+    # A pass over integers, counted in passes over floats; scaling takes two of those.
+    size = sums.dtype.itemsize / problem.sums.itemsize
     return Algorithm(
+        Choice(
+            "separable" if sums.program.is_separable else "sums",
+            f"exact in {sums.dtype}: {passes} passes{saved}",
+        ),
+        estimate_s(problem, passes=(passes + 1) * size + 2 * (not sums.is_unscaled)),
         sums.dtype,
         sums.dtype if is_integer else problem.sums,
         lambda: _make_filter(problem, sums, is_integer=is_integer),
         band_rows(problem, BAND_VALUES),
         copies=5,
+        preference=0.5,  # exact sums may take twice as long as rounded ones
         make_writer=(lambda: _make_writer(problem, sums)) if is_final else None,
     )
 

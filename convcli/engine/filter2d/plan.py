@@ -16,19 +16,17 @@ from numpy.typing import ArrayLike, DTypeLike
 from convcli.arithmetic.geometry import window
 from convcli.arithmetic.values import NO_PADDING, Sides
 from convcli.engine.arrays import Array, as_numbers, round_into
-from convcli.engine.filter2d.fft import fft_candidate
-from convcli.engine.filter2d.im2col import im2col_candidate, tap_im2col_algorithm
-from convcli.engine.filter2d.integer import integer_candidate, sum_bounds
+from convcli.engine.filter2d.fft import fft_algorithm
+from convcli.engine.filter2d.im2col import im2col_algorithm, tap_im2col_algorithm
+from convcli.engine.filter2d.integer import integer_algorithm, sum_bounds
 from convcli.engine.filter2d.problem import (
     Algorithm,
-    Candidate,
     Choice,
     FilterProblem,
     FilterSettings,
-    conv2d_candidate,
-    naive_candidate,
+    conv2d_algorithm,
 )
-from convcli.engine.filter2d.separable import factorize, separable_candidate
+from convcli.engine.filter2d.separable import factorize, separable_algorithm
 from convcli.engine.padding import PaddedImage, check_padding_mode
 from convcli.engine.scratch import Scratch, input_span, split_range
 from convcli.errors import ArgumentError, ShapeError
@@ -47,10 +45,6 @@ class FilterPlan(NamedTuple):
     ----------
     shape : tuple of int
         Of the result: (oh, ow), or (oh, ow, C).
-    choice : Choice
-        The method, and why.
-    cost_s : float
-        The estimated seconds that one thread needs.
     bounds : (float, float) or None
         What the sums, bias included, are sure to lie between; None where they may be anything.
     image_shape : tuple of int
@@ -64,8 +58,6 @@ class FilterPlan(NamedTuple):
     """
 
     shape: tuple[int, ...]
-    choice: Choice
-    cost_s: float
     bounds: tuple[float, float] | None
     image_shape: tuple[int, ...]
     problem: FilterProblem
@@ -73,6 +65,16 @@ class FilterPlan(NamedTuple):
     padding_mode: str
     algorithm: Algorithm
     fallback: Algorithm | None
+
+    @property
+    def choice(self) -> Choice:
+        """The method, and why."""
+        return self.algorithm.choice
+
+    @property
+    def cost_s(self) -> float:
+        """The estimated seconds that one thread needs."""
+        return self.algorithm.cost_s
 
     @property
     def sums(self) -> np.dtype[Any]:
@@ -250,19 +252,16 @@ def plan_filter(
         integer_output,
         settings.groups,
     )
-    chosen = choose_candidate(problem, settings.method)
-    algorithm = chosen.make_algorithm()
+    algorithm = choose_algorithm(problem, settings.method)
     fallback = None
     if problem.dtype.kind == "f" and algorithm.leaks_nonfinite:
-        if weights.ndim > 2:
-            fallback = conv2d_candidate(problem, "im2col").make_algorithm()
-        else:
-            fallback = tap_im2col_algorithm(problem)
+        is_layer = weights.ndim > 2
+        fallback = (
+            conv2d_algorithm(problem, "im2col") if is_layer else tap_im2col_algorithm(problem)
+        )
     axes = {2: image_shape[2:], 3: (), 4: weights.shape[:1]}[weights.ndim]
     return FilterPlan(
         (*output, *axes),
-        chosen.choice,
-        chosen.cost_s,
         _sum_bounds(problem),
         image_shape,
         problem,
@@ -330,31 +329,23 @@ def choose_method(kernel: ArrayLike) -> Choice:
     return plan_filter((*PICTURE, channels), np.uint8, weights).choice
 
 
-def choose_candidate(problem: FilterProblem, method: str) -> Candidate:
+def choose_algorithm(problem: FilterProblem, method: str) -> Algorithm:
     """The way to compute a problem; for `auto` the cheapest."""
-    if problem.kernel.ndim > 2:
-        return conv2d_candidate(problem, method)
+    if problem.kernel.ndim > 2 or method == "naive":
+        return conv2d_algorithm(problem, method)
     if method == "auto":
         return min(candidates(problem), key=lambda found: found.cost_s * found.preference)
-    found = _CANDIDATES[method](problem)
-    return found._replace(choice=Choice(method, "asked for"))
+    make = {"im2col": im2col_algorithm, "separable": separable_algorithm, "fft": fft_algorithm}
+    return make[method](problem)._replace(choice=Choice(method, "asked for"))
 
 
-def candidates(problem: FilterProblem) -> list[Candidate]:
+def candidates(problem: FilterProblem) -> list[Algorithm]:
     """All ways to compute a problem with a kernel of two axes that `auto` chooses from."""
     is_separable = min(problem.window.kernel) > 1 and factorize(problem.kernel) is not None
     found = [
-        integer_candidate(problem),
-        separable_candidate(problem) if is_separable else None,
-        im2col_candidate(problem),
-        fft_candidate(problem),
+        integer_algorithm(problem),
+        separable_algorithm(problem) if is_separable else None,
+        im2col_algorithm(problem),
+        fft_algorithm(problem),
     ]
-    return [candidate for candidate in found if candidate is not None]
-
-
-_CANDIDATES = {
-    "im2col": im2col_candidate,
-    "separable": separable_candidate,
-    "fft": fft_candidate,
-    "naive": naive_candidate,
-}
+    return [algorithm for algorithm in found if algorithm is not None]

@@ -2,8 +2,8 @@
 
 A band is some rows of the padded image, (rows, columns, C); its sums are the outputs of the windows
 that lie in it, (oh, ow, C). A kernel of two axes filters each channel by itself. `im2col`, `fft`,
-`separable` and `integer` are a module each, with what it costs and how it computes; here are the
-loops, and `conv2d` for kernels that sum over channels.
+`separable` and `integer` are a module each, with what it costs and how it computes; here is
+`conv2d`, for the loops and for kernels that sum over channels.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ import numpy as np
 from convcli.arithmetic.geometry import Window, effective_kernel
 from convcli.arithmetic.values import PaddingLike, Pair
 from convcli.engine.arrays import Array, sum_dtype
-from convcli.engine.conv2d.problem import choose_layer_method
-from convcli.engine.cost import FFT_S, LOOP_S, NARROW_PRODUCT_S, PASS_S
+from convcli.engine.conv2d.problem import choose_conv_method
+from convcli.engine.cost import FFT_S, LOOP_S, NARROW_PRODUCT_S, PASS_S, ConvSize
 
 BandFilter: TypeAlias = Callable[[Array], Array]  # (rows, columns, C) -> sums, (oh, ow, C)
 BandWriter: TypeAlias = Callable[[Array, Array], None]  # (rows, columns, C) into (oh, ow, C)
@@ -112,11 +112,22 @@ class FilterProblem(NamedTuple):
         return self.window.stride == self.window.dilation == (1, 1)
 
 
+class Choice(NamedTuple):
+    """A method, and in a few words why it was chosen."""
+
+    method: str
+    reason: str
+
+
 class Algorithm(NamedTuple):
-    """How the bands of a problem are computed.
+    """A way to compute the bands of a problem; nothing large is made before `make_filter`.
 
     Parameters
     ----------
+    choice : Choice
+        What it is called, and the reason where it is chosen.
+    cost_s : float
+        The estimated seconds that one thread needs.
     band_dtype, sums : dtype
         Of a band, and of its sums.
     make_filter : callable
@@ -130,11 +141,15 @@ class Algorithm(NamedTuple):
         Whether a NaN or an infinity reaches outputs whose window does not contain it.
     is_multithreaded : bool
         Whether it distributes its work among threads itself.
+    preference : float
+        What the cost is multiplied with in a comparison.
     make_writer : callable or None
         Returns a `BandWriter`, where writing the sums into rows of a C-contiguous result of their
         type saves a copy.
     """
 
+    choice: Choice
+    cost_s: float
     band_dtype: np.dtype[Any]
     sums: np.dtype[Any]
     make_filter: Callable[[], BandFilter]
@@ -142,34 +157,8 @@ class Algorithm(NamedTuple):
     copies: int = 4
     leaks_nonfinite: bool = False
     is_multithreaded: bool = False
-    make_writer: Callable[[], BandWriter] | None = None
-
-
-class Choice(NamedTuple):
-    """A method, and in a few words why it was chosen."""
-
-    method: str
-    reason: str
-
-
-class Candidate(NamedTuple):
-    """A way to compute a problem.
-
-    Parameters
-    ----------
-    choice : Choice
-        What it is called, and the reason if it is chosen.
-    cost_s : float
-        The estimated seconds that one thread needs.
-    make_algorithm : callable
-    preference : float
-        What the cost is multiplied with in a comparison.
-    """
-
-    choice: Choice
-    cost_s: float
-    make_algorithm: Callable[[], Algorithm]
     preference: float = 1.0
+    make_writer: Callable[[], BandWriter] | None = None
 
 
 def estimate_s(
@@ -193,76 +182,51 @@ def band_rows(problem: FilterProblem, values: int = BAND_VALUES, bands: int = MI
     return max(rows, problem.extent[0] // stride, 1)
 
 
-def naive_candidate(problem: FilterProblem) -> Candidate:
-    """The nested loops of `conv2d_naive`: the ground truth."""
+def conv2d_algorithm(problem: FilterProblem, method: str) -> Algorithm:
+    """`conv2d`: the loops, and all kernels that sum over channels.
 
-    def correlate(band: Array) -> Array:
-        from convcli.engine.naive import conv2d_naive
-
-        maps = conv2d_naive(
-            band.transpose(2, 0, 1)[:, np.newaxis],  # a batch of C images
-            problem.kernel[np.newaxis, np.newaxis],
-            stride=problem.window.stride,
-            dilation=problem.window.dilation,
-        )  # (C, 1, oh, ow)
-        return maps[:, 0].transpose(1, 2, 0)
-
-    cost_s = prod(problem.output) * problem.channels * prod(problem.window.kernel) * LOOP_S
-    rows = band_rows(problem)
-    algorithm = Algorithm(problem.sums, problem.sums, lambda: correlate, rows)
-    return Candidate(Choice("naive", "asked for"), cost_s, lambda: algorithm)
-
-
-def conv2d_candidate(problem: FilterProblem, method: str) -> Candidate:
-    """`conv2d`, for a kernel that sums over channels: (C, kh, kw) or (C_out, C, kh, kw)."""
-    c_in, kh, kw = problem.kernel.shape[-3:]
-    filters = problem.kernel.reshape(-1, c_in, kh, kw)
-    reason = f"{kh * kw} taps in each of {c_in} channels"
-    if method == "naive":
-        cost_s = filters.size * prod(problem.output) * LOOP_S
-    else:
-        images = 1, problem.channels, *problem.size
-        found = choose_layer_method(
-            images,
-            filters.shape,
-            problem.window,
-            problem.sums,
-            method=method,
-            groups=problem.groups,
-        )
-        reason = f"{reason}; {found.reason}" if method == "auto" else reason
-        method, cost_s = found.name, found.cost_s
+    For a kernel of two axes, the channels of a band are a batch of images.
+    """
+    kernel, window = problem.kernel, problem.window
+    is_channelwise = kernel.ndim == 2
+    filters = kernel.reshape(-1, *((1, *kernel.shape) if is_channelwise else kernel.shape[-3:]))
+    channels = problem.channels if is_channelwise else 1
+    reason, name = "asked for", method
+    cost_s = channels * filters.size * prod(problem.output) * LOOP_S
+    if method != "naive":
+        sizes = channels, problem.channels // channels, len(filters), problem.output
+        found = choose_conv_method(ConvSize(*sizes, window, problem.groups, problem.sums), method)
+        reason, name, cost_s = found.reason, found.name, found.cost_s
     if problem.groups > 1:
         reason = f"a layer's weights, in {problem.groups} groups"
-    return Candidate(
-        Choice(method, reason), cost_s, lambda: conv2d_algorithm(problem, filters, method)
-    )
-
-
-def conv2d_algorithm(problem: FilterProblem, filters: Array, method: str) -> Algorithm:
-    """Bands by `conv2d`, with filters of four axes."""
+    elif not is_channelwise:
+        taps = f"{prod(window.kernel)} taps in each of {problem.channels} channels"
+        reason = f"{taps}; {reason}" if method == "auto" else taps
 
     def correlate(band: Array) -> Array:
         from convcli.engine.conv2d import conv2d
 
+        planes = band.transpose(2, 0, 1)
         maps = conv2d(
-            band.transpose(2, 0, 1),
+            planes[:, np.newaxis] if is_channelwise else planes,
             filters,
-            stride=problem.window.stride,
-            dilation=problem.window.dilation,
+            stride=window.stride,
+            dilation=window.dilation,
             groups=problem.groups,
-            method=method,
-        )  # (C_out, oh, ow)
-        return maps.transpose(1, 2, 0)
+            method=name,
+        )  # (C_out, oh, ow), or (C, 1, oh, ow)
+        return (maps[:, 0] if is_channelwise else maps).transpose(1, 2, 0)
 
     # A band's maps may be larger than the band.
     values = CONV2D_BAND_VALUES * problem.channels // max(len(filters), problem.channels)
     return Algorithm(
+        Choice(name, reason),
+        cost_s,
         problem.sums,
         problem.sums,
         lambda: correlate,
         band_rows(problem, values, bands=1),
-        copies=8 if method == "im2col" else 4,
-        leaks_nonfinite=method == "winograd",
+        copies=8 if name == "im2col" else 4,
+        leaks_nonfinite=name == "winograd",
         is_multithreaded=True,
     )

@@ -18,7 +18,6 @@ from convcli.engine.filter2d.integer_program import factorize_integers
 from convcli.engine.filter2d.problem import (
     Algorithm,
     BandFilter,
-    Candidate,
     Choice,
     FilterProblem,
     band_rows,
@@ -65,8 +64,8 @@ def factorize(kernel: Array) -> tuple[Array, Array] | None:
     return column, row
 
 
-def separable_candidate(problem: FilterProblem) -> Candidate:
-    """What two passes of banded products cost."""
+def separable_algorithm(problem: FilterProblem) -> Algorithm:
+    """Down the columns, then along the rows."""
     (kh, kw), (sh, sw) = problem.window.kernel, problem.window.stride
     taps = f"2×{kh}" if kh == kw else f"{kh} + {kw}"
     rows, columns = (
@@ -75,26 +74,12 @@ def separable_candidate(problem: FilterProblem) -> Candidate:
     )
     # Down the columns first, over every padded column; then along the rows.
     products = rows * sw + columns * (problem.channels if is_interleaved(problem) else 1)
-    cost_s = estimate_s(problem, products=products, passes=sh * sw + 2 * is_transposed(problem))
-    choice = Choice("separable", f"rank 1, {taps} taps instead of {kh * kw}")
-    return Candidate(choice, cost_s, lambda: separable_algorithm(problem))
-
-
-def separable_algorithm(problem: FilterProblem) -> Algorithm:
-    """Down the columns, then along the rows."""
-    whole = as_integer_kernel(problem.kernel)
-    factors = None if whole is None else factorize_integers(whole.weights)
-    if whole is not None and factors is not None:  # sums of halves and quarters stay exact
-        factors = factors[0].astype(np.float64), factors[1] * whole.unit
-    else:
-        factors = factorize(problem.kernel)
-    if factors is None:
-        raise ValueError("the kernel is not separable")
-    column, row = (factor.astype(problem.sums) for factor in factors)
     return Algorithm(
+        Choice("separable", f"rank 1, {taps} taps instead of {kh * kw}"),
+        estimate_s(problem, products=products, passes=sh * sw + 2 * is_transposed(problem)),
         problem.sums,
         problem.sums,
-        lambda: _make_filter(problem, column, row),
+        lambda: _make_filter(problem),
         -(-band_rows(problem, BAND_VALUES) // BLOCK_OUTPUTS) * BLOCK_OUTPUTS,
         copies=5,
         leaks_nonfinite=True,
@@ -137,8 +122,22 @@ def block_outputs(problem: FilterProblem) -> int:
     return BLOCK_OUTPUTS if is_plane else INTERLEAVED_OUTPUTS
 
 
-def _make_filter(problem: FilterProblem, column: Array, row: Array) -> BandFilter:
+def _factors(problem: FilterProblem) -> tuple[Array, Array]:
+    """The column and the row, in the type of the sums."""
+    whole = as_integer_kernel(problem.kernel)
+    factors = None if whole is None else factorize_integers(whole.weights)
+    if whole is not None and factors is not None:  # sums of halves and quarters stay exact
+        factors = factors[0].astype(np.float64), factors[1] * whole.unit
+    else:
+        factors = factorize(problem.kernel)
+    if factors is None:
+        raise ValueError("the kernel is not separable")
+    return factors[0].astype(problem.sums), factors[1].astype(problem.sums)
+
+
+def _make_filter(problem: FilterProblem) -> BandFilter:
     scratch = Scratch()
+    column, row = _factors(problem)
     channels, width, columns = problem.channels, problem.output[1], problem.size[1]
 
     def correlate(band: Array) -> Array:
