@@ -383,3 +383,25 @@ def test_a_batch_that_fails_says_so_in_json_too(place: Path) -> None:
         b'{"input": "bad.png',
     ]
     assert len(stderr.splitlines()) == 2
+
+
+@pytest.mark.parametrize(("kernel", "code"), [("blur", 0), ("blurr", 2)])
+def test_what_is_registered_for_the_end_of_a_process_is_called(
+    kernel: str, code: int, place: Path
+) -> None:
+    # The process ends without the interpreter's own clean-up, which would call it.
+    script = (
+        "import atexit, pathlib, sys\n"
+        "atexit.register(pathlib.Path('ended').touch)\n"
+        f"sys.argv = ['convcli', 'apply', 'a.png', '-k', {kernel!r}, '-o', 'out.png', '-q']\n"
+        "from convcli.__main__ import run_process\n"
+        "run_process()\n"
+        "pathlib.Path('still_running').touch()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=place, capture_output=True, check=False, timeout=60
+    )
+    assert (done.returncode, done.stdout) == (code, b"")
+    assert (place / "out.png").exists() == (code == 0)
+    assert (place / "ended").exists()
+    assert not (place / "still_running").exists()

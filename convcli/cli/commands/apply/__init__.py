@@ -19,7 +19,7 @@ def apply(context: click.Context, /, **values: Any) -> None:
     """Filter images or grids of numbers with kernels.
 
     INPUT is a picture, a grid of numbers (.csv, .txt, .npy), or - for standard input. Each result
-    goes to STEM.KERNEL.png in this folder by default. With zero padding, the border itself is an
+    goes to STEM.KERNEL.png in this folder by default. With zero padding the border itself is an
     edge, and edge kernels respond to it. Of several inputs, a bad one does not stop the others.
 
     \b
