@@ -21,7 +21,7 @@ from convcli.files import atomic_write, check_output, make_folder
 from convcli.pictures.canvas import Box, Canvas, Raster, text_width
 from convcli.pictures.panels import draw_cell
 from convcli.pictures.scene import Frame, Scene
-from convcli.pictures.theme import CELL, GAP, LIGHT, LINE, MARGIN, TEXT, TITLE, Theme
+from convcli.pictures.theme import CELL, DASH, GAP, LIGHT, LINE, MARGIN, TEXT, TITLE, Theme
 
 FORMATS = {".gif": "GIF", ".png": "PNG", ".apng": "PNG"}  # by the suffix of a file's name
 MIN_WIDTH = 320  # pixels of a frame: room for the formula
@@ -259,10 +259,11 @@ def _draw_input(canvas: Canvas, scene: Scene, frame: Frame, layout: Layout, them
             else:
                 color = theme.window_on_padding if is_tap else theme.page
                 ink = theme.ink if is_tap else theme.faint
-                draw_cell(canvas, box, color, text, theme, ink=ink, dashed=True)
-    left, top, side, _ = _cell_box(layout.left_grid, *frame.corner, layout.cell)
-    outline = (left, top, side * frame.extent[1], side * frame.extent[0])
-    canvas.rectangle(outline, outline=theme.ink, width=2)
+                draw_cell(canvas, box, color, text, theme, ink=ink, dash=DASH)
+    (top, left), (bottom, right) = frame.taps[0], frame.taps[-1]
+    x, y, side, _ = _cell_box(layout.left_grid, top, left, layout.cell)
+    window = (x, y, side * (right + 1 - left), side * (bottom + 1 - top))
+    canvas.rectangle(window, outline=theme.ink, width=2)
 
 
 def _cell_box(corner: tuple[float, float], row: int, column: int, side: int) -> Box:

@@ -16,8 +16,8 @@ from convcli.pictures.theme import Color
 
 Box: TypeAlias = tuple[float, float, float, float]  # left, top, width, height
 Point: TypeAlias = tuple[float, float]
+Ink: TypeAlias = Color | None  # None leaves it out
 
-DASH = 4  # pixels of a dash, and of the gap after it
 MAX_CACHED_WIDTHS = 4096  # texts whose width is remembered
 
 
@@ -29,27 +29,20 @@ class Raster:
         self._draw = ImageDraw.Draw(self.image)
 
     def rectangle(
-        self,
-        box: Box,
-        *,
-        fill: Color | None = None,
-        outline: Color | None = None,
-        width: int = 1,
-        dashed: bool = False,
+        self, box: Box, *, fill: Ink = None, outline: Ink = None, width: int = 1, dash: int = 0
     ) -> None:
-        """Draw a box."""
+        """Draw a box; its outline has dashes of so many pixels, with gaps as long, or is solid."""
         left, top, right, bottom = _corners(box)
-        if fill is not None or not dashed:  # with neither, Pillow draws its own default
-            self._draw.rectangle(
-                (left, top, right, bottom), fill, None if dashed else outline, width
-            )
-        if dashed and outline is not None:
-            for x in range(left, right, 2 * DASH):
+        if fill is not None or not dash:  # with neither, Pillow draws its own default
+            border = None if dash else outline
+            self._draw.rectangle((left, top, right, bottom), fill, border, width)
+        if dash and outline is not None:
+            for x in range(left, right, 2 * dash):
                 for y in (top, bottom):
-                    self._draw.line((x, y, min(x + DASH, right), y), outline, width)
-            for y in range(top, bottom, 2 * DASH):
+                    self._draw.line((x, y, min(x + dash, right), y), outline, width)
+            for y in range(top, bottom, 2 * dash):
                 for x in (left, right):
-                    self._draw.line((x, y, x, min(y + DASH, bottom)), outline, width)
+                    self._draw.line((x, y, x, min(y + dash, bottom)), outline, width)
 
     def text(self, center: Point, text: str, *, size: int, color: Color) -> None:
         """Write text, centered both ways."""
@@ -59,6 +52,10 @@ class Raster:
         """Scale (h, w) or (h, w, 3) pixels of 8 bits into a box; enlarged ones stay sharp."""
         left, top, right, bottom = _corners(box)
         self.image.paste(_scale(pixels, (right - left + 1, bottom - top + 1)), (left, top))
+
+    def document(self) -> bytes:
+        """The PNG file."""
+        return _encode_png(self.image, optimize=True)
 
 
 class Vector:
@@ -70,17 +67,11 @@ class Vector:
         self.rectangle((0, 0, width, height), fill=background)
 
     def rectangle(
-        self,
-        box: Box,
-        *,
-        fill: Color | None = None,
-        outline: Color | None = None,
-        width: int = 1,
-        dashed: bool = False,
+        self, box: Box, *, fill: Ink = None, outline: Ink = None, width: int = 1, dash: int = 0
     ) -> None:
         """Draw a box."""
         style = f'fill="{_hex(fill)}" stroke="{_hex(outline)}" stroke-width="{width}"'
-        style += f' stroke-dasharray="{DASH}"' if dashed else ""
+        style += f' stroke-dasharray="{dash}"' if dash else ""
         self._elements.append(f"<rect {_position(box)} {style}/>")
 
     def text(self, center: Point, text: str, *, size: int, color: Color) -> None:
@@ -93,9 +84,8 @@ class Vector:
 
     def picture(self, box: Box, pixels: Array) -> None:
         """Scale pixels into a box."""
-        encoded = io.BytesIO()
-        _scale(pixels, (round(box[2]), round(box[3]))).save(encoded, "PNG")
-        data = base64.b64encode(encoded.getvalue()).decode("ascii")
+        png = _encode_png(_scale(pixels, (round(box[2]), round(box[3]))))
+        data = base64.b64encode(png).decode("ascii")
         self._elements.append(f'<image {_position(box)} href="data:image/png;base64,{data}"/>')
 
     def document(self) -> bytes:
@@ -132,6 +122,12 @@ def _scale(pixels: Array, size: tuple[int, int]) -> Image.Image:
     image = Image.fromarray(np.ascontiguousarray(pixels)).convert("RGB")
     is_enlarged = size[0] >= image.width and size[1] >= image.height
     return image.resize(size, Image.Resampling.NEAREST if is_enlarged else Image.Resampling.BOX)
+
+
+def _encode_png(image: Image.Image, *, optimize: bool = False) -> bytes:
+    encoded = io.BytesIO()
+    image.save(encoded, "PNG", optimize=optimize)
+    return encoded.getvalue()
 
 
 def _corners(box: Box) -> tuple[int, int, int, int]:

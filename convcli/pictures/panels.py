@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 
 from convcli.engine.arrays import Array
 from convcli.pictures.canvas import Box, Canvas, text_width
-from convcli.pictures.text import format_cell
+from convcli.pictures.text import format_cells
 from convcli.pictures.theme import (
     CELL,
     LINE,
@@ -20,7 +20,6 @@ from convcli.pictures.theme import (
     TITLE,
     Color,
     Theme,
-    gray_color,
     heat_colors,
     ink_for,
     to_gray_levels,
@@ -112,17 +111,12 @@ class Mosaic(Panel):
     Parameters
     ----------
     planes : sequence of ndarray of uint8, (h, w) or (h, w, 3)
-    in_a_row : int
-        Pictures in a row; 0 for as many as there are rows.
+    columns : int
+        Pictures in a row.
     """
 
     planes: Sequence[Array] = ()
-    in_a_row: int = 0
-
-    @property
-    def columns(self) -> int:
-        """Pictures in a row."""
-        return self.in_a_row or math.ceil(math.sqrt(len(self.planes)))
+    columns: int = 1
 
     @property
     def rows(self) -> int:
@@ -159,42 +153,38 @@ def draw_cell(
     theme: Theme,
     *,
     ink: Color | None = None,
-    dashed: bool = False,
+    dash: int = 0,
 ) -> None:
     """Draw a cell: a filled and outlined box with a number, in the ink that stands out most."""
-    canvas.rectangle(box, fill=color, outline=theme.faint, dashed=dashed)
+    canvas.rectangle(box, fill=color, outline=theme.faint, dash=dash)
     if text:
         center = (box[0] + box[2] / 2, box[1] + box[3] / 2)
         canvas.text(center, text, size=TEXT, color=ink or ink_for(color))
 
 
-def make_map_panel(
-    title: str, values: Array, *, black: float | None = None, white: float | None = None
-) -> Panel:
+def make_map_panel(title: str, values: Array, scale: tuple[float, float] | None = None) -> Panel:
     """Return the panel of a feature map: a small grid with its numbers, or a picture.
 
     Parameters
     ----------
     title : str
     values : ndarray, (H, W, C)
-    black, white : float, optional
-        The scale; the smallest and the largest value where left out.
+    scale : (black, white), optional
+        The smallest and the largest value where left out.
     """
     finite = values[np.isfinite(values)]
-    low = float(finite.min()) if black is None else black
-    high = float(finite.max()) if white is None else white
-    captions = [_format_shape(values.shape), f"black {low:.6g}, white {high:.6g}"]
-    if values.shape[2] == 1 and max(values.shape) <= MAX_NUMBERED_CELLS:
-        plane = values[:, :, 0]
-        colors = [[gray_color(float(value), low, high) for value in row] for row in plane]
-        return CellGrid(title, captions, _format_cells(plane), colors)
-    levels = to_gray_levels(values, low, high)
+    black, white = scale or (float(finite.min()), float(finite.max()))
+    captions = [_format_shape(values.shape), f"black {black:.6g}, white {white:.6g}"]
     if values.shape[2] == 3:
-        return Mosaic(title, captions, [levels])
-    shown = min(values.shape[2], MAX_PLANES)
-    if shown < values.shape[2]:
-        captions.append(f"the first {shown} channels")
-    return Mosaic(title, captions, [levels[:, :, channel] for channel in range(shown)])
+        return Mosaic(title, captions, [to_gray_levels(values, black, white)])
+
+    def paint(plane: Array) -> Array:
+        return to_gray_levels(plane, black, white)[:, :, np.newaxis].repeat(3, axis=2)
+
+    planes = np.moveaxis(values, 2, 0)
+    return _make_planes_panel(
+        title, captions, planes, paint, max_numbered=MAX_NUMBERED_CELLS, noun="channels"
+    )
 
 
 def make_kernel_panel(title: str, matrix: Array, theme: Theme) -> Panel:
@@ -207,20 +197,33 @@ def make_kernel_panel(title: str, matrix: Array, theme: Theme) -> Panel:
     largest = float(np.abs(matrix).max())
     captions = [_format_shape(matrix.shape), f"{-largest:.4g} to {largest:.4g}, 0 neutral"]
     planes = matrix.reshape(-1, *matrix.shape[-2:])
-    if len(planes) == 1 and max(planes[0].shape) <= MAX_NUMBERED_WEIGHTS:
-        colors = heat_colors(planes[0], largest, theme)
-        return CellGrid(title, captions, _format_cells(planes[0]), colors)
-    shown = planes[:MAX_PLANES]
-    if len(shown) < len(planes):
-        captions.append(f"the first {len(shown)} planes")
     # The weights of a layer have a row for each output and a column for each input.
-    in_a_row = matrix.shape[1] if matrix.ndim == 4 and len(shown) == len(planes) else 0
-    tiles = [np.array(heat_colors(plane, largest, theme), np.uint8) for plane in shown]
-    return Mosaic(title, captions, tiles, in_a_row)
+    columns = matrix.shape[1] if matrix.ndim == 4 else None
+    paint = partial(heat_colors, largest=largest, theme=theme)
+    return _make_planes_panel(
+        title, captions, planes, paint,
+        max_numbered=MAX_NUMBERED_WEIGHTS, noun="planes", columns=columns,
+    )  # fmt: skip
 
 
-def _format_cells(plane: Array) -> list[list[str]]:
-    return [[format_cell(float(value)) for value in row] for row in plane]
+def _make_planes_panel(
+    title: str,
+    captions: list[str],
+    planes: Array,
+    paint: Callable[[Array], Array],
+    *,
+    max_numbered: int,
+    noun: str,
+    columns: int | None = None,
+) -> Panel:
+    """Return a grid of numbers for a single small plane, else a picture of each of the first."""
+    if len(planes) == 1 and max(planes.shape) <= max_numbered:
+        colors = [[tuple(color) for color in row] for row in paint(planes[0]).tolist()]
+        return CellGrid(title, captions, format_cells(planes[0]), colors)
+    if len(planes) > MAX_PLANES:
+        columns, captions = None, [*captions, f"the first {MAX_PLANES} {noun}"]
+    pictures = [paint(plane) for plane in planes[:MAX_PLANES]]
+    return Mosaic(title, captions, pictures, columns or math.ceil(math.sqrt(len(pictures))))
 
 
 def _format_shape(shape: Sequence[int]) -> str:

@@ -19,7 +19,7 @@ from convcli.images.read import read_input
 from convcli.pictures.canvas import Box, Canvas
 from convcli.pictures.panels import Panel
 from convcli.pictures.sheet import render
-from convcli.pictures.theme import LIGHT, Theme, mix
+from convcli.pictures.theme import DASH, LIGHT, Theme, mix
 
 MAP_SIDE = 190  # pixels of a map's longer side
 MIN_REGION = 2  # pixels of a region's side: less would not be seen
@@ -106,7 +106,7 @@ class ReceptiveFieldPanel(Panel):
                 canvas.rectangle(inside, outline=theme.window, width=3)
         if any(self.overhang):
             color = mix(theme.ink, theme.window, 0.5)
-            canvas.rectangle(_enlarge(box(rows, columns)), outline=color, dashed=True)
+            canvas.rectangle(_enlarge(box(rows, columns)), outline=color, dash=DASH)
 
 
 def write_receptive_field(walk: Walk, path: str, image: str | None, *, force: bool) -> None:

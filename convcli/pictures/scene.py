@@ -10,9 +10,19 @@ from itertools import product
 import numpy as np
 
 from convcli.arithmetic.geometry import Axis, Window
-from convcli.arithmetic.values import Pair
+from convcli.arithmetic.layers import Layer
+from convcli.arithmetic.values import Pair, format_padding, format_size
 from convcli.engine.arrays import Array
+from convcli.engine.filter2d import filter2d
+from convcli.engine.gradients import conv_transpose2d
+from convcli.engine.operations import OPERATIONS
+from convcli.engine.padding import pad2d
+from convcli.errors import LimitError
+from convcli.kernels import Kernel
 from convcli.pictures.text import format_cell
+
+MAX_SIDE_CELLS = 64  # cells along a side of the padded input
+KINDS = ("input", "gap", "padding", "beyond")  # of a cell: the later of its row's and its column's
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +34,7 @@ class Frame:
     at : (row, column)
         The output's position.
     taps : tuple of (row, column)
-        The cells of the padded input under the window's taps.
-    corner, extent : (row, column), (height, width)
-        The window's outline on the padded input; it includes what a dilated window skips.
+        The cells of the padded input under the window's taps, row by row.
     result : str
         The output's number; empty without numbers.
     formula : str
@@ -35,8 +43,6 @@ class Frame:
 
     at: Pair
     taps: tuple[Pair, ...]
-    corner: Pair
-    extent: Pair
     result: str = ""
     formula: str = ""
 
@@ -87,35 +93,143 @@ class Numbers:
     bias: float = 0.0
 
 
+def size_scene(layer: Layer, size: Pair, max_frames: int) -> Scene:
+    """Return the scene of a layer over an input of (height, width), without numbers."""
+    _check_size(layer, size, max_frames)
+    return make_scene(_title(layer, size), size, layer.window, op=layer.op)
+
+
+def numbers_scene(
+    layer: Layer, plane: Array, kernel: Kernel | None, *, flip: bool, max_frames: int
+) -> Scene:
+    """Return the scene of a layer over an input, with the engine's numbers.
+
+    Parameters
+    ----------
+    layer : Layer
+        A convolution of `kernel`, or a pool.
+    plane : ndarray of float64, (H, W)
+    kernel : Kernel, optional
+    flip : bool
+        Turn the kernel by 180 degrees.
+    max_frames : int
+
+    Raises
+    ------
+    LimitError
+        For more frames than that, or more cells than can be drawn.
+    """
+    _check_size(layer, plane.shape, max_frames)
+    title = _title(layer, plane.shape)
+    if kernel is None:
+        numbers = _pool_numbers(plane, layer)
+    else:
+        weights = np.asarray(kernel, np.float64)
+        weights = weights[::-1, ::-1] if flip else weights
+        numbers = _kernel_numbers(plane, layer, weights, kernel.bias)
+        title = f"{kernel.name}, {title}"
+    return make_scene(title, plane.shape, layer.window, op=layer.op, numbers=numbers)
+
+
+def _check_size(layer: Layer, size: Pair, max_frames: int) -> None:
+    """Raise for an animation too long or too large to look at, by arithmetic alone."""
+    rows, columns = layer.window.output(size)
+    if rows * columns > max_frames:
+        raise LimitError(
+            f"the animation would have {rows * columns:,} frames; "
+            f"--max-frames allows {max_frames:,}"
+        )
+    cells = [*map(padded_size, layer.window.axes(size))]
+    if max(cells) > MAX_SIDE_CELLS:
+        raise LimitError(
+            f"a padded input of {cells[0]}x{cells[1]} cells is too large to draw: "
+            f"the most is {MAX_SIDE_CELLS} a side"
+        )
+
+
+def _title(layer: Layer, size: Pair) -> str:
+    """The operation, its settings where they are not the default, and the sizes."""
+    settings = (
+        ("stride", format_size(layer.stride), "1"),
+        ("padding", format_padding(layer.window.pads(size)), "0"),
+        ("dilation", format_size(layer.dilation), "1"),
+        ("output padding", format_size(layer.output_padding), "0"),
+    )
+    texts = "".join(f", {name} {text}" for name, text, default in settings if text != default)
+    rows, columns = layer.window.output(size)
+    kernel = format_size(layer.window.kernel)
+    return f"{layer.op} {kernel}{texts}: {size[0]}x{size[1]} -> {rows}x{columns}"
+
+
+def _kernel_numbers(plane: Array, layer: Layer, weights: Array, bias: float) -> Numbers:
+    """The numbers of a convolution, or of a transposed one."""
+    if layer.op == "tconv":
+        results = conv_transpose2d(
+            plane[np.newaxis], weights[np.newaxis, np.newaxis], stride=layer.stride,
+            padding=layer.padding, output_padding=layer.output_padding, dilation=layer.dilation,
+        )[0] + bias  # fmt: skip
+        return Numbers(_spread(plane, layer, 0.0), results, weights[::-1, ::-1], bias)
+    sides = layer.window.pads(plane.shape)
+    results = filter2d(
+        plane, weights, bias=bias, stride=layer.stride, padding=sides,
+        padding_mode=layer.mode, dilation=layer.dilation,
+    )  # fmt: skip
+    return Numbers(pad2d(plane, sides, layer.mode), results, weights, bias)
+
+
+def _pool_numbers(plane: Array, layer: Layer) -> Numbers:
+    """The numbers of a pool; cells that an average does not count are NaN."""
+    results = OPERATIONS[layer.op](layer, [plane[:, :, np.newaxis]])[:, :, 0]
+    if layer.op == "maxpool":
+        return Numbers(_spread(plane, layer, -np.inf), results)
+    padded = _spread(plane, layer, 0.0 if layer.count_padding else np.nan)
+    axes = layer.window.axes(plane.shape)
+    rows, columns = (axis.before + axis.size + axis.after for axis in axes)
+    padded[rows:] = padded[:, columns:] = np.nan
+    return Numbers(padded, results)
+
+
+def _spread(plane: Array, layer: Layer, fill: float) -> Array:
+    """The padded input: (H, W) in the cells of the input, `fill` in all others."""
+    axes = layer.window.axes(plane.shape)
+    padded = np.full([*map(padded_size, axes)], fill)
+    rows, columns = map(input_cells, axes)
+    padded[np.ix_([*rows], [*columns])] = plane[np.ix_([*rows.values()], [*columns.values()])]
+    return padded
+
+
 def make_scene(
     title: str, size: Pair, window: Window, *, op: str = "conv", numbers: Numbers | None = None
 ) -> Scene:
     """Return the scene of a window operation over an input of (height, width).
 
-    Parameters
-    ----------
-    title : str
-    size : (height, width)
-    window : Window
-    op : {"conv", "tconv", "maxpool", "avgpool"}
-    numbers : Numbers, optional
+    The operation is "conv", "tconv", "maxpool" or "avgpool".
     """
     rows, columns = axes = window.axes(size)
     kinds = tuple(
-        tuple(_joint_kind(row, column) for column in _kinds(columns)) for row in _kinds(rows)
+        tuple(max(row, column, key=KINDS.index) for column in _kinds(columns))
+        for row in _kinds(rows)
     )
-    if numbers is None:
-        texts = tuple(("",) * len(row) for row in kinds)
-    else:
-        texts = tuple(
-            tuple("" if math.isnan(value) else format_cell(value) for value in row)
-            for row in numbers.padded.astype(float).tolist()
-        )
+    padded = np.full((len(kinds), len(kinds[0])), np.nan) if numbers is None else numbers.padded
+    texts = tuple(
+        tuple("" if math.isnan(value) else format_cell(value) for value in row)
+        for row in padded.tolist()
+    )
     frames = tuple(
         _make_frame(at, axes, op, numbers)
         for at in product(range(rows.output), range(columns.output))
     )
     return Scene(title, kinds, texts, (rows.output, columns.output), frames)
+
+
+def tap_cells(axis: Axis, output: int) -> range:
+    """The cells along the padded input under the window's taps, at an output.
+
+    >>> tap_cells(Axis(size=5, kernel=3, stride=2), 1)
+    range(2, 5)
+    """
+    start = output * (1 if axis.transposed else axis.stride)
+    return range(start, start + axis.effective_kernel, axis.dilation)
 
 
 def padded_size(axis: Axis) -> int:
@@ -124,8 +238,7 @@ def padded_size(axis: Axis) -> int:
     >>> padded_size(Axis(size=5, kernel=3, before=1, after=1))
     7
     """
-    step = 1 if axis.transposed else axis.stride
-    reach = (axis.output - 1) * step + axis.effective_kernel
+    reach = tap_cells(axis, axis.output - 1).stop
     return reach if axis.transposed else max(reach, axis.size + axis.before + axis.after)
 
 
@@ -135,72 +248,54 @@ def input_cells(axis: Axis) -> dict[int, int]:
     >>> input_cells(Axis(size=2, kernel=3, stride=2, before=1, after=1, transposed=True))
     {1: 0, 3: 1}
     """
-    before, step = _spacing(axis)
     cells = range(padded_size(axis))
-    return {
-        before + index * step: index for index in range(axis.size) if before + index * step in cells
-    }
+    return {cell: index for index, cell in enumerate(_input_range(axis)) if cell in cells}
 
 
-def _spacing(axis: Axis) -> Pair:
-    """The cell of the first input, and the cells from one input to the next.
+def _input_range(axis: Axis) -> range:
+    """The cell of every input, also of those that padding cuts off.
 
     A transposed convolution is a convolution of stride 1 over its input spread out, with s - 1
     gaps between neighbors and k_eff - 1 - p cells around (fewer than none cut the input off).
     """
-    if axis.transposed:
-        return axis.effective_kernel - 1 - axis.before, axis.stride
-    return axis.before, 1
+    if not axis.transposed:
+        return range(axis.before, axis.before + axis.size)
+    first = axis.effective_kernel - 1 - axis.before
+    return range(first, first + axis.size * axis.stride, axis.stride)
 
 
 def _kinds(axis: Axis) -> list[str]:
     """The kind of each cell along an axis."""
-    before, step = _spacing(axis)
-    inputs, gaps = input_cells(axis), range(before, before + (axis.size - 1) * step)
-    padded = axis.before + axis.size + axis.after
+    inputs, padded = _input_range(axis), axis.before + axis.size + axis.after
     return [
         "input" if cell in inputs
-        else "gap" if cell in gaps
+        else "gap" if inputs[0] < cell < inputs[-1]
         else "padding" if axis.transposed or cell < padded
         else "beyond"
         for cell in range(padded_size(axis))
     ]  # fmt: skip
 
 
-def _joint_kind(row: str, column: str) -> str:
-    """The kind of a cell, given those of its row and of its column."""
-    return next((kind for kind in ("beyond", "padding", "gap") if kind in (row, column)), "input")
-
-
 def _make_frame(at: Pair, axes: tuple[Axis, Axis], op: str, numbers: Numbers | None) -> Frame:
-    top, left = (
-        position * (1 if axis.transposed else axis.stride)
-        for position, axis in zip(at, axes, strict=True)
-    )
-    taps = tuple(
-        (top + u * axes[0].dilation, left + v * axes[1].dilation)
-        for u, v in product(range(axes[0].kernel), range(axes[1].kernel))
-    )
-    extent = (axes[0].effective_kernel, axes[1].effective_kernel)
+    rows, columns = map(tap_cells, axes, at)
+    taps = tuple(product(rows, columns))
     if numbers is None:
-        return Frame(at, taps, (top, left), extent)
+        return Frame(at, taps)
     operands = _format_operands(op, [float(numbers.padded[tap]) for tap in taps], numbers)
     result = format_cell(float(numbers.results[at]))
-    return Frame(at, taps, (top, left), extent, result, f"{operands} = {result}")
+    return Frame(at, taps, result, f"{operands} = {result}")
 
 
 def _format_operands(op: str, values: Sequence[float], numbers: Numbers) -> str:
     """Write what is computed: `max(1, 2)`, `mean(1, 2)` or `1·2 + 3·(-1)`."""
     if numbers.kernel is None:
-        name = "max" if op == "maxpool" else "mean"
-        return (
-            f"{name}({', '.join(format_cell(value) for value in values if not math.isnan(value))})"
-        )
+        operands = ", ".join(format_cell(value) for value in values if not math.isnan(value))
+        return f"{'max' if op == 'maxpool' else 'mean'}({operands})"
     terms = [
-        f"{format_cell(value)}·{_bracket_negative(float(weight))}"
-        for value, weight in zip(values, np.ravel(numbers.kernel), strict=True)
+        f"{format_cell(value)}·{_bracket_negative(weight)}"
+        for value, weight in zip(values, numbers.kernel.ravel().tolist(), strict=True)
     ]
-    return " + ".join([*terms, *([_bracket_negative(numbers.bias)] if numbers.bias else [])])
+    return " + ".join(terms + [_bracket_negative(numbers.bias)] * bool(numbers.bias))
 
 
 def _bracket_negative(weight: float) -> str:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Sequence
 from itertools import zip_longest
-
-import numpy as np
 
 from convcli.engine.arrays import Array
 from convcli.errors import LimitError
@@ -56,15 +53,9 @@ def render(rows: Sequence[Sequence[Panel]], suffix: str, theme: Theme = LIGHT) -
     width, height = sheet_size(rows)
     if width * height > MAX_SHEET_PIXELS:
         raise LimitError(f"the picture would be {width}x{height} pixels, which is too large")
-    if suffix == ".svg":
-        vector = Vector(width, height, theme.page)
-        draw_rows(vector, rows, theme)
-        return vector.document()
-    raster = Raster(width, height, theme.page)
-    draw_rows(raster, rows, theme)
-    encoded = io.BytesIO()
-    raster.image.save(encoded, "PNG", optimize=True)
-    return encoded.getvalue()
+    canvas = (Vector if suffix == ".svg" else Raster)(width, height, theme.page)
+    draw_rows(canvas, rows, theme)
+    return canvas.document()
 
 
 def draw_apply_figure(
@@ -95,30 +86,20 @@ def draw_apply_figure(
     bytes
         A PNG or an SVG file.
     """
-    rows = [
-        [
-            _scaled_map_panel(name, values, white),
-            *(panel for stage in branch for panel in _stage_panels(*stage, white, theme)),
-        ]
-        for branch in branches
-    ]
+    rows = []
+    for branch in branches:
+        row = [_make_scaled_panel(name, values, white)]
+        for title, output, weights in branch:
+            if weights is not None:
+                row.append(make_kernel_panel(title, weights, theme))
+            map_title = title if weights is None else "feature map"
+            row.append(_make_scaled_panel(map_title, output, white))
+        rows.append(row)
     return render(rows, suffix, theme)
 
 
-def _stage_panels(
-    title: str, values: Array, weights: Array | None, white: float | None, theme: Theme
-) -> list[Panel]:
-    if weights is None:
-        return [_scaled_map_panel(title, values, white)]
-    return [
-        make_kernel_panel(title, weights, theme),
-        _scaled_map_panel("feature map", values, white),
-    ]
-
-
-def _scaled_map_panel(title: str, values: Array, white: float | None) -> Panel:
+def _make_scaled_panel(title: str, values: Array, white: float | None) -> Panel:
     """A map on the input's own scale where it fits, else from its smallest to its largest value."""
-    fits = white is not None and values.min() >= 0 and values.max() <= white
-    return make_map_panel(
-        title, np.asarray(values), **({"black": 0.0, "white": white} if fits else {})
-    )
+    if white is not None and values.min() >= 0 and values.max() <= white:
+        return make_map_panel(title, values, (0.0, white))
+    return make_map_panel(title, values)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import os
 import textwrap
-from collections.abc import Sequence
-from itertools import zip_longest
+from collections.abc import Iterable, Sequence
+from itertools import product, repeat, zip_longest
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,7 +22,10 @@ HALF_BLOCK = "▀"  # the foreground is the upper pixel, the background the lowe
 RESET = "\x1b[0m"
 MAX_PREVIEW_LINES = 60
 MIN_PREVIEW_COLUMNS = 8  # to which a smaller picture may be enlarged
-CUBE_LEVELS = (0, 95, 135, 175, 215, 255)  # of the 6x6x6 cube of a 256-color terminal
+# Of a 256-color terminal, after the 16 that users set: a cube of 6x6x6, and grays.
+CUBE_LEVELS = (0, 95, 135, 175, 215, 255)
+GRAYS = [(level, level, level) for level in range(8, 248, 10)]
+COLORS_256 = np.array([*product(CUBE_LEVELS, repeat=3), *GRAYS])
 Block = tuple[str, Sequence[str]]  # a title and lines
 
 
@@ -42,6 +45,11 @@ def format_cell(value: float) -> str:
     if value == int(value) and abs(value) < 100_000:
         return f"{int(value)}"
     return f"{value:.{5 if abs(value) >= 1 else 4}g}"
+
+
+def format_cells(matrix: Array) -> list[list[str]]:
+    """Format each number of a matrix for a cell."""
+    return [[format_cell(value) for value in row] for row in matrix.tolist()]
 
 
 def format_rows(matrix: Array, in_brackets: Array | None = None) -> list[str]:
@@ -78,10 +86,8 @@ def join_side_by_side(
     if width is not None and sum(widths) + sum(len(operator) + 2 for operator in operators) > width:
         prefixes = ["", *(f"{operator} " for operator in operators)]
         return _stack(
-            [
-                (f"{prefix}{title}", lines)
-                for prefix, (title, lines) in zip(prefixes, blocks, strict=True)
-            ]
+            (f"{prefix}{title}", lines)
+            for prefix, (title, lines) in zip(prefixes, blocks, strict=True)
         )
     height = max(len(lines) for _, lines in blocks)
     strips: list[list[str]] = []
@@ -161,7 +167,7 @@ def format_matrices(columns: Array, weights: Array, product: Array) -> str:
     return join_side_by_side(blocks, ["@", "="])
 
 
-def _stack(blocks: Sequence[Block]) -> str:
+def _stack(blocks: Iterable[Block]) -> str:
     """Put titled blocks of lines one below the other."""
     return "\n\n".join("\n".join([title, *lines]) for title, lines in blocks)
 
@@ -202,29 +208,32 @@ def render_preview(pictures: list[Array], columns: int, *, true_color: bool) -> 
 
 def render_half_blocks(pixels: Array, *, true_color: bool) -> list[str]:
     """Render pixels, (h, w, 3) with h even, as lines of half blocks."""
-    lines = []
-    for upper, lower in zip(pixels[::2].tolist(), pixels[1::2].tolist(), strict=True):
-        cells = (
-            _escape_codes(top, bottom, true_color) + HALF_BLOCK
-            for top, bottom in zip(upper, lower, strict=True)
-        )
-        lines.append("".join(cells) + RESET)
-    return lines
+    return [
+        _render_cells(upper, lower, repeat(HALF_BLOCK), true_color)
+        for upper, lower in zip(pixels[::2].tolist(), pixels[1::2].tolist(), strict=True)
+    ]
 
 
 def render_kernel(matrix: Array, *, true_color: bool) -> str:
     """Render a kernel of two axes as colored cells with its numbers, zero neutral."""
-    colors = heat_colors(matrix, float(np.abs(matrix).max()), LIGHT)
-    texts = [[format_cell(float(weight)) for weight in row] for row in matrix]
+    colors = heat_colors(matrix, float(np.abs(matrix).max()), LIGHT).tolist()
+    texts = format_cells(matrix)
     width = max(len(text) for row in texts for text in row) + 2
-    lines = []
-    for row_texts, row_colors in zip(texts, colors, strict=True):
-        cells = (
-            _escape_codes(ink_for(color), color, true_color) + text.center(width)
-            for text, color in zip(row_texts, row_colors, strict=True)
-        )
-        lines.append("".join(cells) + RESET)
-    return "\n".join(lines)
+    return "\n".join(
+        _render_cells(map(ink_for, row), row, [text.center(width) for text in line], true_color)
+        for row, line in zip(colors, texts, strict=True)
+    )
+
+
+def _render_cells(
+    inks: Iterable[Color], grounds: Iterable[Color], texts: Iterable[str], true_color: bool
+) -> str:
+    """Render a line of texts, each with the color of its ink and of the ground behind it."""
+    cells = (
+        _escape_codes(ink, ground, true_color) + text
+        for ink, ground, text in zip(inks, grounds, texts, strict=False)
+    )
+    return "".join(cells) + RESET
 
 
 def _fit(pixels: Array, max_width: int) -> Array:
@@ -247,17 +256,10 @@ def _escape_codes(foreground: Color, background: Color, true_color: bool) -> str
 
 
 def _nearest(color: Color) -> int:
-    """The index of the nearest of a terminal's 256 colors: a cube of 6x6x6, then 24 grays.
+    """The index of the nearest of a terminal's 256 colors.
 
     >>> _nearest((255, 0, 0)), _nearest((8, 8, 8))
     (196, 232)
     """
-    steps = [min(range(6), key=lambda step: abs(CUBE_LEVELS[step] - channel)) for channel in color]
-    index = min(range(24), key=lambda index: abs(8 + 10 * index - sum(color) / 3))
-    cube_distance = sum(
-        (CUBE_LEVELS[step] - channel) ** 2 for step, channel in zip(steps, color, strict=True)
-    )
-    gray_distance = sum((8 + 10 * index - channel) ** 2 for channel in color)
-    if gray_distance < cube_distance:
-        return 232 + index
-    return 16 + 36 * steps[0] + 6 * steps[1] + steps[2]
+    distances = ((COLORS_256 - np.asarray(color)) ** 2).sum(axis=1)
+    return 16 + int(distances.argmin())

@@ -17,6 +17,7 @@ MIN_CELL = 14
 GAP = 28  # between panels
 MARGIN = 20  # around a sheet
 TITLE, TEXT = 15, 12  # font sizes
+DASH = 4  # of a dashed line, and the gap after it
 LINE = 18  # from one line of text to the next
 
 
@@ -95,24 +96,16 @@ def mix(color: Color, other: Color, share: float) -> Color:
     return red, green, blue
 
 
-def diverging_color(theme: Theme, value: float, largest: float) -> Color:
-    """The color of a weight: zero is neutral, `-largest` and `largest` are the ends."""
-    if largest == 0 or value == 0:
-        return theme.zero
-    end = theme.positive if value > 0 else theme.negative
-    return mix(theme.zero, end, min(abs(value) / largest, 1.0))
+def heat_colors(weights: Array, largest: float, theme: Theme) -> Array:
+    """Map weights of any shape to colors, (..., 3).
 
-
-def heat_colors(plane: Array, largest: float, theme: Theme) -> list[list[Color]]:
-    """Map weights, (kh, kw), to rows of colors; `-largest` and `largest` are the ends."""
-    return [[diverging_color(theme, weight, largest) for weight in row] for row in plane.tolist()]
-
-
-def gray_color(value: float, black: float, white: float) -> Color:
-    """The gray of a value on a scale."""
-    share = 0.5 if white <= black else min(max((value - black) / (white - black), 0.0), 1.0)
-    level = round(255 * share)
-    return level, level, level
+    Zero is neutral, `-largest` and `largest` are the ends.
+    """
+    shares = np.minimum(np.abs(weights) / (largest or 1.0), 1.0)[..., np.newaxis]
+    zero = np.array(theme.zero)
+    ends = np.where(weights[..., np.newaxis] < 0, theme.negative, theme.positive)
+    colors: Array = np.rint(zero + (ends - zero) * shares).astype(np.uint8)
+    return colors
 
 
 def ink_for(color: Color) -> Color:

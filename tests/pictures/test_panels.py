@@ -30,7 +30,7 @@ from convcli.pictures.panels import (
 from convcli.pictures.receptive_field import draw_receptive_field
 from convcli.pictures.sheet import draw_apply_figure, render, sheet_size
 from convcli.pictures.text import format_cell
-from convcli.pictures.theme import CELL, DARK, LIGHT, TEXT, THEMES, Theme
+from convcli.pictures.theme import CELL, DARK, DASH, LIGHT, TEXT, THEMES, Theme
 
 themes = pytest.mark.parametrize("theme", THEMES.values(), ids=THEMES)
 
@@ -100,7 +100,7 @@ def test_a_map_tells_its_shape_and_its_scale() -> None:
     values = np.array([[-1.5, 0, 4]])[:, :, np.newaxis]
     assert drawn(make_map_panel("name", values)).texts[0] == "name"
     assert drawn(make_map_panel("name", values)).texts[-2:] == ["1x3", "black -1.5, white 4"]
-    fixed = drawn(make_map_panel("name", values, black=0.0, white=255.0))
+    fixed = drawn(make_map_panel("name", values, (0.0, 255.0)))
     assert fixed.texts[-1] == "black 0, white 255"
     assert "7x9x3" in drawn(make_map_panel("name", grid(7, 9, 3))).texts
 
@@ -137,7 +137,7 @@ def test_more_channels_than_can_be_seen_are_said_to_be_left_out() -> None:
 
 def test_greys_show_the_scale() -> None:
     values = np.array([[0.0, 5, 10, 20]])[:, :, np.newaxis]
-    seen = drawn(make_map_panel("", values, black=0.0, white=10.0))
+    seen = drawn(make_map_panel("", values, (0.0, 10.0)))
     assert [box.fill for box in seen.boxes[1:5]] == [
         (0, 0, 0), (128, 128, 128), (255, 255, 255), (255, 255, 255)
     ]  # fmt: skip
@@ -267,7 +267,7 @@ def test_a_filled_box_covers_its_pixels_and_no_more() -> None:
 
 def test_a_dashed_box_without_a_fill_leaves_its_ground() -> None:
     canvas = Raster(40, 40, (9, 9, 9))
-    canvas.rectangle((4, 4, 30, 30), outline=(200, 0, 0), dashed=True)
+    canvas.rectangle((4, 4, 30, 30), outline=(200, 0, 0), dash=DASH)
     colors = {tuple(pixel) for pixel in np.asarray(canvas.image).reshape(-1, 3).tolist()}
     assert colors == {(9, 9, 9), (200, 0, 0)}
 

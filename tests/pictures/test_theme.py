@@ -12,9 +12,9 @@ from convcli.pictures.theme import (
     DARK,
     LIGHT,
     THEMES,
+    Color,
     Theme,
-    diverging_color,
-    gray_color,
+    heat_colors,
     ink_for,
     mix,
     to_gray_levels,
@@ -22,6 +22,11 @@ from convcli.pictures.theme import (
 
 themes = pytest.mark.parametrize("theme", THEMES.values(), ids=THEMES)
 shares = np.linspace(-1, 1, 401).tolist()
+
+
+def diverging_color(theme: Theme, weight: float, largest: float) -> Color:
+    red, green, blue = heat_colors(np.array([weight]), largest, theme)[0].tolist()
+    return red, green, blue
 
 
 @themes
@@ -81,13 +86,11 @@ def test_a_kernel_of_zeros_is_neutral(theme: Theme) -> None:
 
 
 def test_greys_go_from_black_to_white_and_are_cut_off_there() -> None:
-    assert [gray_color(value, -4, 4)[0] for value in (-9, -4, 0, 4, 9)] == [0, 0, 128, 255, 255]
     values = np.array([[-9.0, -4, 0, 4, 9]])
     assert to_gray_levels(values, -4, 4).tolist() == [[0, 0, 128, 255, 255]]
 
 
 def test_one_value_alone_is_neither_black_nor_white() -> None:
-    assert gray_color(7, 7, 7) == (128, 128, 128)
     assert to_gray_levels(np.full((2, 2), 7.0), 7, 7).tolist() == [[128, 128], [128, 128]]
 
 

@@ -18,8 +18,7 @@ from convcli.images.color import to_gray
 from convcli.images.read import read_input
 from convcli.kernels import load_kernel
 from convcli.pictures.animation import FORMATS, Style, write_animation, write_frames
-from convcli.pictures.layer_scene import numbers_scene, size_scene
-from convcli.pictures.scene import Scene
+from convcli.pictures.scene import Scene, numbers_scene, size_scene
 from convcli.pictures.theme import CELL, THEMES
 from convcli.pipeline.plan import check_limits, flip_origin
 
