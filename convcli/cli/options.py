@@ -247,6 +247,17 @@ class WindowOptions(DeclaredOptions):
     )
     dilation: Pair = option("Window", DILATION, SIZE, "Distance between the weights.", default="1")
 
+    def make_layer(self, op: str = "conv", **settings: Any) -> Layer:
+        """Return a layer with this window."""
+        return Layer(
+            op=op,
+            stride=self.stride,
+            padding=self.padding,
+            dilation=self.dilation,
+            mode=self.padding_mode,
+            **settings,
+        )
+
 
 class GroupedCommand(click.Command):
     """A command whose help lists its options by group."""

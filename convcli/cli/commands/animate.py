@@ -160,14 +160,7 @@ def _make_scene(options: AnimateOptions) -> Scene:
 def _make_layer(options: AnimateOptions, kernel: Pair | None) -> Layer:
     if options.pool is not None:
         return options.pool
-    layer = Layer(
-        op="tconv" if options.transposed else "conv",
-        kernel=kernel,
-        stride=options.stride,
-        padding=options.padding,
-        dilation=options.dilation,
-        output_padding=options.output_padding,
-        mode=options.padding_mode,
-    )
+    op = "tconv" if options.transposed else "conv"
+    layer = options.make_layer(op, kernel=kernel, output_padding=options.output_padding)
     check_limits(layer)
     return layer

@@ -69,7 +69,7 @@ def explain(**values: Any) -> None:
     """
     options = ExplainOptions(**values)
     _check(options)
-    layer = _make_layer(options)
+    layer = options.pool or options.make_layer()
     check_limits(layer)
     kernel = None if options.kernel is None else load_kernel(options.kernel)
     if kernel is not None:
@@ -97,16 +97,6 @@ def _check(options: ExplainOptions) -> None:
         raise click.UsageError("give the output's position, like --at 0,1")
     if options.at and options.im2col:
         raise click.UsageError("--im2col shows every output: leave --at out")
-
-
-def _make_layer(options: ExplainOptions) -> Layer:
-    return options.pool or Layer(
-        op="conv",
-        stride=options.stride,
-        padding=options.padding,
-        dilation=options.dilation,
-        mode=options.padding_mode,
-    )
 
 
 def _explain(pixels: Any, layer: Layer, kernel: Kernel | None, options: ExplainOptions) -> str:

@@ -43,13 +43,7 @@ def build_plan(options: ApplyOptions) -> tuple[Plan, tuple[str, ...]]:
     KernelFileError
         For a kernel's file.
     """
-    base = Layer(
-        op="conv",
-        stride=options.stride,
-        padding=options.padding,
-        dilation=options.dilation,
-        mode=options.padding_mode,
-    )
+    base = options.make_layer()
     check_limits(base, options.max_pixels)
     layers = _layer_steps(options)
     kernels = load_kernels(options.kernel)
