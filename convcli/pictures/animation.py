@@ -18,8 +18,8 @@ from convcli.arithmetic.values import Pair
 from convcli.engine.arrays import Array
 from convcli.errors import LimitError
 from convcli.files import atomic_write, check_output, make_folder
-from convcli.pictures.canvas import Box, Canvas, Raster, text_width
-from convcli.pictures.panels import draw_cell
+from convcli.pictures.canvas import Canvas, Point, Raster, cell_box, grid_box, text_width
+from convcli.pictures.panels import cell_side, draw_cell
 from convcli.pictures.scene import Frame, Scene
 from convcli.pictures.theme import CELL, DASH, GAP, LIGHT, LINE, MARGIN, TEXT, TITLE, Theme
 
@@ -67,8 +67,8 @@ class Layout:
     """
 
     size: Pair
-    left_grid: tuple[float, float]
-    right_grid: tuple[float, float]
+    left_grid: Point
+    right_grid: Point
     formula_top: float
     cell: int
 
@@ -112,11 +112,9 @@ def write_frames(folder: str, scene: Scene, style: Style, *, force: bool = False
     """
     check_pixels(scene, style)
     make_folder(folder)
-    digits = max(len(str(len(scene.frames))), 3)
-    paths = [
-        str(Path(folder) / f"frame-{number:0{digits}}.png")
-        for number in range(1, len(scene.frames) + 1)
-    ]
+    count = len(scene.frames)
+    names = (f"frame-{number:0{max(len(str(count)), 3)}}.png" for number in range(1, count + 1))
+    paths = [str(Path(folder) / name) for name in names]
     for path in paths:
         check_output(path, force=force, inputs=[])
     for path, picture in zip(paths, draw_frames(scene, style), strict=True):
@@ -174,12 +172,10 @@ def choose_palette(pictures: Iterable[Image.Image], theme: Theme) -> Array:
 
 def to_palette(picture: Image.Image, palette: Array) -> Image.Image:
     """Map each pixel of an RGB picture to the nearest color of a palette, (n, 3)."""
-    pixels = np.asarray(picture).astype(np.int64)
-    codes = (pixels[..., 0] << 16) + (pixels[..., 1] << 8) + pixels[..., 2]
+    codes = np.asarray(picture.convert("RGBA")).view(np.uint32)[:, :, 0]  # a number for each color
     unique, inverse = np.unique(codes, return_inverse=True)
-    colors = np.stack([unique >> 16, unique >> 8 & 255, unique & 255], axis=1)  # (colors, 3)
-    distances = ((colors[:, np.newaxis] - palette.astype(np.int64)) ** 2).sum(axis=2)
-    nearest = distances.argmin(axis=1).astype(np.uint8)
+    colors = unique.view(np.uint8).reshape(-1, 1, 4)[:, :, :3].astype(np.int64)  # (colors, 1, 3)
+    nearest = ((colors - palette) ** 2).sum(axis=2).argmin(axis=1).astype(np.uint8)
     indexed = Image.fromarray(nearest[inverse].reshape(codes.shape))
     indexed.putpalette(palette.tobytes())
     return indexed
@@ -195,8 +191,8 @@ def draw_frames(scene: Scene, style: Style | None = None) -> Iterator[Image.Imag
 
 def make_layout(scene: Scene, style: Style) -> Layout:
     """Lay out a scene: every frame has the same size, with room for the longest formula."""
-    texts = [text for row in scene.texts for text in row] + [frame.result for frame in scene.frames]
-    cell = max(style.cell, math.ceil(max(text_width(text, TEXT) for text in texts)) + 8)
+    results = [frame.result for frame in scene.frames]
+    cell = cell_side([*scene.texts, results], style.cell)
     rows, columns = len(scene.kinds), len(scene.kinds[0])
     grids = cell * (columns + scene.output[1]) + 2 * GAP
     width = math.ceil(max(grids, MIN_WIDTH, text_width(scene.title, TITLE))) + 2 * MARGIN
@@ -238,7 +234,7 @@ def draw_frame(scene: Scene, number: int, layout: Layout, theme: Theme) -> Image
     for index, other in enumerate(scene.frames):
         color = theme.blank if index > number else theme.output
         color = theme.current if index == number else color
-        box = _cell_box(layout.right_grid, *other.at, layout.cell)
+        box = cell_box(layout.right_grid, other.at, layout.cell)
         draw_cell(canvas, box, color, other.result if index <= number else "", theme)
     for line, text in enumerate(wrap_text(frame.formula, layout.size[0] - 2 * MARGIN)):
         at = (center, layout.formula_top + LINE * (line + 0.5))
@@ -251,7 +247,7 @@ def _draw_input(canvas: Canvas, scene: Scene, frame: Frame, layout: Layout, them
     taps = set(frame.taps)
     for row, kinds in enumerate(scene.kinds):
         for column, kind in enumerate(kinds):
-            box = _cell_box(layout.left_grid, row, column, layout.cell)
+            box = cell_box(layout.left_grid, (row, column), layout.cell)
             text = scene.texts[row][column]
             is_tap = (row, column) in taps
             if kind == "input":
@@ -261,10 +257,5 @@ def _draw_input(canvas: Canvas, scene: Scene, frame: Frame, layout: Layout, them
                 ink = theme.ink if is_tap else theme.faint
                 draw_cell(canvas, box, color, text, theme, ink=ink, dash=DASH)
     (top, left), (bottom, right) = frame.taps[0], frame.taps[-1]
-    x, y, side, _ = _cell_box(layout.left_grid, top, left, layout.cell)
-    window = (x, y, side * (right + 1 - left), side * (bottom + 1 - top))
+    window = grid_box(layout.left_grid, (top, bottom), (left, right), layout.cell)
     canvas.rectangle(window, outline=theme.ink, width=2)
-
-
-def _cell_box(corner: tuple[float, float], row: int, column: int, side: int) -> Box:
-    return (corner[0] + column * side, corner[1] + row * side, side, side)

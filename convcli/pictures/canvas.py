@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from convcli.arithmetic.values import Pair
 from convcli.engine.arrays import Array
 from convcli.pictures.theme import Color
 
@@ -99,6 +100,18 @@ class Vector:
 
 
 Canvas: TypeAlias = Raster | Vector
+
+
+def grid_box(corner: Point, rows: Pair, columns: Pair, side: float) -> Box:
+    """The box of some rows and columns, the first to the last of each, in a grid of squares."""
+    (top, bottom), (left, right) = rows, columns
+    x, y = corner[0] + left * side, corner[1] + top * side
+    return x, y, (right + 1 - left) * side, (bottom + 1 - top) * side
+
+
+def cell_box(corner: Point, at: Pair, side: float) -> Box:
+    """The box of the square at (row, column) of a grid."""
+    return corner[0] + at[1] * side, corner[1] + at[0] * side, side, side
 
 
 def replace_unprintable(text: str) -> str:

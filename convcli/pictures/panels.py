@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 
 import numpy as np
 
 from convcli.engine.arrays import Array
-from convcli.pictures.canvas import Box, Canvas, text_width
+from convcli.pictures.canvas import Box, Canvas, Ink, Point, cell_box, text_width
 from convcli.pictures.text import format_cells
 from convcli.pictures.theme import (
     CELL,
     LINE,
-    MIN_CELL,
     TEXT,
     TITLE,
     Color,
@@ -40,7 +39,7 @@ class Panel:
     captions: Sequence[str] = ()
 
     @property
-    def body(self) -> tuple[float, float]:
+    def body(self) -> Point:
         """The body's width and height."""
         raise NotImplementedError
 
@@ -49,7 +48,7 @@ class Panel:
         raise NotImplementedError
 
     @property
-    def size(self) -> tuple[float, float]:
+    def size(self) -> Point:
         """Width and height in pixels, title and captions included."""
         captions = (text_width(caption, TEXT) for caption in self.captions)
         return (
@@ -76,7 +75,6 @@ class CellGrid(Panel):
     Parameters
     ----------
     texts : sequence of rows of str
-        Empty for cells without text.
     colors : sequence of rows of Color
     """
 
@@ -85,14 +83,11 @@ class CellGrid(Panel):
 
     @cached_property
     def cell(self) -> int:
-        """The side of a cell in pixels: as large as the longest number needs."""
-        longest = max((text_width(text, TEXT) for row in self.texts for text in row), default=0)
-        if longest == 0:
-            return max(MIN_CELL, min(CELL, MAP_SIDE // max(len(self.colors), 1)))
-        return max(CELL, math.ceil(longest) + 8)
+        """The side of a cell in pixels."""
+        return cell_side(self.texts)
 
     @property
-    def body(self) -> tuple[float, float]:
+    def body(self) -> Point:
         """The grid's width and height."""
         return self.cell * len(self.colors[0]), self.cell * len(self.colors)
 
@@ -100,7 +95,7 @@ class CellGrid(Panel):
         """Draw the cells."""
         for row, (texts, colors) in enumerate(zip(self.texts, self.colors, strict=True)):
             for column, (text, color) in enumerate(zip(texts, colors, strict=True)):
-                box = (left + column * self.cell, top + row * self.cell, self.cell, self.cell)
+                box = cell_box((left, top), (row, column), self.cell)
                 draw_cell(canvas, box, color, text, theme)
 
 
@@ -124,14 +119,14 @@ class Mosaic(Panel):
         return -(-len(self.planes) // self.columns)
 
     @property
-    def tile(self) -> tuple[float, float]:
+    def tile(self) -> Point:
         """The width and height of one picture."""
         height, width = self.planes[0].shape[:2]
         scale = MAP_SIDE / max(height * self.rows, width * self.columns)
         return max(width * scale, MIN_TILE), max(height * scale, MIN_TILE)
 
     @property
-    def body(self) -> tuple[float, float]:
+    def body(self) -> Point:
         """The width and height of all pictures."""
         return self.tile[0] * self.columns, self.tile[1] * self.rows
 
@@ -145,6 +140,11 @@ class Mosaic(Panel):
             canvas.rectangle(box, outline=theme.faint)
 
 
+def cell_side(texts: Iterable[Iterable[str]], least: int = CELL) -> int:
+    """The side of cells in pixels: as large as the longest of their texts needs."""
+    return max(least, math.ceil(max(text_width(text, TEXT) for row in texts for text in row)) + 8)
+
+
 def draw_cell(
     canvas: Canvas,
     box: Box,
@@ -152,7 +152,7 @@ def draw_cell(
     text: str,
     theme: Theme,
     *,
-    ink: Color | None = None,
+    ink: Ink = None,
     dash: int = 0,
 ) -> None:
     """Draw a cell: a filled and outlined box with a number, in the ink that stands out most."""

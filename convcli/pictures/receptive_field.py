@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 from convcli.arithmetic.graph import INPUT, Region, backtrace
@@ -16,7 +17,7 @@ from convcli.files import atomic_write, check_output
 from convcli.images.color import resize
 from convcli.images.quantize import quantize
 from convcli.images.read import read_input
-from convcli.pictures.canvas import Box, Canvas
+from convcli.pictures.canvas import Box, Canvas, Point, cell_box, grid_box
 from convcli.pictures.panels import Panel
 from convcli.pictures.sheet import render
 from convcli.pictures.theme import DASH, LIGHT, Theme, mix
@@ -51,62 +52,54 @@ class ReceptiveFieldPanel(Panel):
         return MAP_SIDE / max(self.extent)
 
     @property
-    def overhang(self) -> tuple[float, float, float, float]:
-        """How far the region reaches beyond the map: left, top, right, bottom, in pixels."""
-        (top, bottom), (left, right) = (
-            (max(-first, 0) * self.scale, max(last + 1 - size, 0) * self.scale)
-            for (first, last), size in zip(map(_bounds, self.region), self.extent, strict=True)
+    def hull(self) -> Box:
+        """The map and the region together, in pixels from the map's top left corner."""
+        rows, columns = (
+            (min(first, 0), max(last, size - 1))
+            for (first, last), size in zip(
+                (interval or (0, 0) for interval in self.region), self.extent, strict=True
+            )
         )
-        return left, top, right, bottom
+        return grid_box((0, 0), rows, columns, self.scale)
 
     @property
-    def body(self) -> tuple[float, float]:
-        """Width and height, the overhang included."""
-        left, top, right, bottom = self.overhang
-        height, width = (size * self.scale for size in self.extent)
-        return left + width + right + 2, top + height + bottom + 2
+    def body(self) -> Point:
+        """Width and height, with what the region has beyond the map."""
+        return self.hull[2] + 2, self.hull[3] + 2
 
     def draw_body(self, canvas: Canvas, left: float, top: float, theme: Theme) -> None:
         """Draw the map, and the region over it."""
-        left, top = left + self.overhang[0], top + self.overhang[1]
-        height, width = (size * self.scale for size in self.extent)
+        corner = (left - self.hull[0], top - self.hull[1])
+        height, width = self.extent
+        area = grid_box(corner, (0, height - 1), (0, width - 1), self.scale)
         if self.picture is None:
-            canvas.rectangle((left, top, width, height), fill=theme.cell)
+            canvas.rectangle(area, fill=theme.cell)
         else:
-            canvas.picture((left, top, width, height), self.picture)
-        if None not in self.region:
-            self._draw_region(canvas, left, top, theme)
+            canvas.picture(area, self.picture)
+        self._draw_region(canvas, corner, theme)
         if max(self.extent) <= MAX_GRID_SIDE:
-            for row in range(self.extent[0]):
-                for column in range(self.extent[1]):
-                    at = (left + column * self.scale, top + row * self.scale)
-                    canvas.rectangle((*at, self.scale, self.scale), outline=theme.page)
-        canvas.rectangle((left, top, width, height), outline=theme.faint)
+            for at in product(range(height), range(width)):
+                canvas.rectangle(cell_box(corner, at, self.scale), outline=theme.page)
+        canvas.rectangle(area, outline=theme.faint)
 
-    def _draw_region(self, canvas: Canvas, left: float, top: float, theme: Theme) -> None:
+    def _draw_region(self, canvas: Canvas, corner: Point, theme: Theme) -> None:
         """Draw the region inside the map, and an outline of all of it where it reaches beyond."""
-
-        def box(rows: Pair, columns: Pair) -> Box:
-            return (
-                left + columns[0] * self.scale,
-                top + rows[0] * self.scale,
-                (columns[1] + 1 - columns[0]) * self.scale,
-                (rows[1] + 1 - rows[0]) * self.scale,
-            )
-
-        rows, columns = map(_bounds, self.region)
-        inside = box(*(
+        rows, columns = self.region
+        if rows is None or columns is None:
+            return
+        inside_rows, inside_columns = (
             (max(first, 0), min(last, size - 1))
             for (first, last), size in zip((rows, columns), self.extent, strict=True)
-        ))  # fmt: skip
-        if inside[2] > 0 and inside[3] > 0:
+        )
+        visible = grid_box(corner, inside_rows, inside_columns, self.scale)
+        if visible[2] > 0 and visible[3] > 0:
             if self.picture is None:
-                canvas.rectangle(_enlarge(inside), fill=theme.window)
+                canvas.rectangle(_enlarge(visible), fill=theme.window)
             else:
-                canvas.rectangle(inside, outline=theme.window, width=3)
-        if any(self.overhang):
-            color = mix(theme.ink, theme.window, 0.5)
-            canvas.rectangle(_enlarge(box(rows, columns)), outline=color, dash=DASH)
+                canvas.rectangle(visible, outline=theme.window, width=3)
+        if (inside_rows, inside_columns) != self.region:
+            box = _enlarge(grid_box(corner, rows, columns, self.scale))
+            canvas.rectangle(box, outline=mix(theme.ink, theme.window, 0.5), dash=DASH)
 
 
 def write_receptive_field(walk: Walk, path: str, image: str | None, *, force: bool) -> None:
@@ -205,11 +198,6 @@ def _read_pixels(path: str, size: Pair) -> Array:
         values = values / 257
     pixels = quantize(values, "rescale" if picture.depth is None else "clamp", 8).pixels
     return pixels[:, :, :3] if values.shape[2] >= 3 else pixels[:, :, 0]
-
-
-def _bounds(interval: Interval) -> Pair:
-    """The first and the last position; (0, 0) of an empty interval."""
-    return interval or (0, 0)
 
 
 def _length(interval: Interval) -> int:

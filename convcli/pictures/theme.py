@@ -13,7 +13,6 @@ Color: TypeAlias = tuple[int, int, int]
 
 # Measures in pixels
 CELL = 34  # a cell with a number in it
-MIN_CELL = 14
 GAP = 28  # between panels
 MARGIN = 20  # around a sheet
 TITLE, TEXT = 15, 12  # font sizes
@@ -130,7 +129,11 @@ def luminance(color: Color) -> float:
 
 
 def to_gray_levels(values: Array, black: float, white: float) -> Array:
-    """Values as gray levels, `black` at 0 and `white` at 255; mid-gray where both are equal."""
+    """Values as gray levels, `black` at 0 and `white` at 255; mid-gray where both are equal.
+
+    NaN is black.
+    """
     if white <= black:
         return np.full(values.shape, 128, np.uint8)
-    return np.clip(np.rint((values - black) * (255 / (white - black))), 0, 255).astype(np.uint8)
+    levels = np.clip(np.rint((values - black) * (255 / (white - black))), 0, 255)
+    return np.asarray(np.nan_to_num(levels), np.uint8)

@@ -90,6 +90,10 @@ def test_greys_go_from_black_to_white_and_are_cut_off_there() -> None:
     assert to_gray_levels(values, -4, 4).tolist() == [[0, 0, 128, 255, 255]]
 
 
+def test_what_is_no_number_is_black() -> None:
+    assert to_gray_levels(np.array([[np.nan, np.inf, -np.inf]]), 0, 4).tolist() == [[0, 255, 0]]
+
+
 def test_one_value_alone_is_neither_black_nor_white() -> None:
     assert to_gray_levels(np.full((2, 2), 7.0), 7, 7).tolist() == [[128, 128], [128, 128]]
 
