@@ -113,15 +113,23 @@ def validate(options: ApplyOptions) -> None:
     click.UsageError
         For the first of them.
     """
-    for conflicts in (_work, _values, _streams, _figure, _names, _messages, _workers):
-        for conflict in conflicts(options):
+    for find_conflicts in (
+        _work_conflicts,
+        _value_conflicts,
+        _stream_conflicts,
+        _figure_conflicts,
+        _name_conflicts,
+        _message_conflicts,
+        _worker_conflicts,
+    ):
+        for conflict in find_conflicts(options):
             raise click.UsageError(conflict)
     if (*options.inputs, options.net).count(STDIN) > 1:
         raise click.UsageError("standard input can be read once: give - once")
 
 
-def _work(options: ApplyOptions) -> Iterator[str]:
-    """Options with nothing to do, or that no operation would use."""
+def _work_conflicts(options: ApplyOptions) -> Iterator[str]:
+    """Yield what is wrong where there is nothing to do, or an option that no operation uses."""
     if options.net is not None:
         for name in filter(is_typed, EXCLUDED_BY_NET):
             yield f"--net and {option_name(name)} exclude each other"
@@ -135,7 +143,7 @@ def _work(options: ApplyOptions) -> Iterator[str]:
             yield "nothing to do: give --kernel, like --kernel sharpen"
 
 
-def _values(options: ApplyOptions) -> Iterator[str]:
+def _value_conflicts(options: ApplyOptions) -> Iterator[str]:
     pixels = 0 if options.resize is None else options.resize[0] * options.resize[1]
     if pixels > options.max_pixels:
         most = options.max_pixels
@@ -144,7 +152,7 @@ def _values(options: ApplyOptions) -> Iterator[str]:
         yield "--output and --output-dir exclude each other"
 
 
-def _streams(options: ApplyOptions) -> Iterator[str]:
+def _stream_conflicts(options: ApplyOptions) -> Iterator[str]:
     claims = {
         "-o -": options.writes_stdout,
         "--print": options.print_numbers,
@@ -157,7 +165,7 @@ def _streams(options: ApplyOptions) -> Iterator[str]:
         yield "--range goes with a picture: numbers are written as they are"
 
 
-def _figure(options: ApplyOptions) -> Iterator[str]:
+def _figure_conflicts(options: ApplyOptions) -> Iterator[str]:
     if options.figure is None:
         return
     named = f"--figure {options.figure!r}"
@@ -170,11 +178,13 @@ def _figure(options: ApplyOptions) -> Iterator[str]:
         yield "--figure and --output are the same file"
 
 
-def _names(options: ApplyOptions) -> Iterator[str]:
+def _name_conflicts(options: ApplyOptions) -> Iterator[str]:
     if options.name is not None:
         if options.output is not None:
             yield "--output and --name exclude each other"
-        if options.name in ("", STDOUT) or any(one in options.name for one in SEPARATORS):
+        if options.name in ("", STDOUT) or any(
+            separator in options.name for separator in SEPARATORS
+        ):
             yield f"--name {options.name!r} must be a file's name; --output-dir says where it goes"
     if options.skip_existing:
         if options.force:
@@ -186,7 +196,7 @@ def _names(options: ApplyOptions) -> Iterator[str]:
             yield "--skip-existing leaves inputs unread: it does not go with --print or --preview"
 
 
-def _messages(options: ApplyOptions) -> Iterator[str]:
+def _message_conflicts(options: ApplyOptions) -> Iterator[str]:
     if options.quiet and options.verbose:
         yield "--quiet and --verbose exclude each other"
     is_png = options.writes_images and format_name(options.template or STDOUT) == "PNG"
@@ -198,8 +208,8 @@ def _messages(options: ApplyOptions) -> Iterator[str]:
                 yield f"--dry-run and {option_name(name)} exclude each other"
 
 
-def _workers(options: ApplyOptions) -> Iterator[str]:
-    """What other processes cannot do: read our streams, or hand back maps to show."""
+def _worker_conflicts(options: ApplyOptions) -> Iterator[str]:
+    """Yield what other processes cannot do: read our streams, or return maps to print."""
     if options.scheduler is not None and is_typed("jobs"):
         yield "--jobs and --scheduler exclude each other"
     if options.is_local:
