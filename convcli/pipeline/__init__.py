@@ -157,9 +157,12 @@ def _run(
     route, computation = choose(Header.of(picture))
     policy = plan.range_policy(picture.depth)
     if route.execution == "fused":
-        pixels = filter_to_pixels(picture, computation)
+        rendered = zip(target.labels, filter_to_pixels(picture, computation), strict=True)
         picture = replace(picture, values=PLACEHOLDER)  # so that they can be released
-        return picture, [], write_rendered(source, pixels, target)
+        written = [
+            write_rendered(target.path(source, label), pixels, target) for label, pixels in rendered
+        ]
+        return picture, [], written
     results = compute_maps(picture, computation, on_stage)
     if route.execution == "frames":
         first = [render(result, policy, 8) for result in results]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import BinaryIO, NamedTuple
@@ -119,15 +119,6 @@ def write_maps(
     return written[::-1]
 
 
-def write_rendered(source: str, maps: Iterable[Rendered], target: OutputTarget) -> list[OutputFile]:
-    """Write maps of pixels, one for each label; each is released before the next is made."""
-    written = []
-    for label, rendered in zip(target.labels, maps, strict=True):
-        written.append(_write_picture(target.path(source, label), rendered, target))
-        del rendered
-    return written
-
-
 def write_animations(
     source: str, frames: Sequence[Sequence[Rendered]], target: OutputTarget, loop: int
 ) -> list[OutputFile]:
@@ -204,14 +195,15 @@ def _write(
         with _encoding(path) as stream:
             write_floats(stream, result.values, result.metadata)
         return OutputFile(path, squeeze_channel(result.values).shape)
-    written = _write_picture(path, render(result, policy, result.depth or 8), target)
+    written = write_rendered(path, render(result, policy, result.depth or 8), target)
     if keep_floats and file_format == "TIFF":
         note = f"TIFF is written with 8 bits a channel; {DEEP_EXTRA} keeps real numbers of several"
         written = written._replace(notes=(*written.notes, note))
     return written
 
 
-def _write_picture(path: str, rendered: Rendered, target: OutputTarget) -> OutputFile:
+def write_rendered(path: str, rendered: Rendered, target: OutputTarget) -> OutputFile:
+    """Write pixels to a file."""
     pixels, report = _fit(path, rendered)
     with _encoding(path) as stream:
         write_picture(stream, pixels, format_name(path), rendered.metadata, target.png_level)
