@@ -266,7 +266,7 @@ def _process(job: Job, *, keep_maps: bool) -> Outcome:
 
 def _draw_figure(outcome: Outcome, job: Job, branches: list[list[Stage]]) -> bytes:
     """Draw the input, the kernels and every map, a row for each branch."""
-    from convcli.pictures.sheet import draw_apply_figure
+    from convcli.pictures.panels import draw_apply_figure
     from convcli.pipeline.execute import preprocess
 
     depth = outcome.picture.depth

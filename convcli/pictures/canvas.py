@@ -1,11 +1,15 @@
-"""Canvases that panels draw on: pixels by Pillow, or SVG, with the same few methods."""
+"""Canvases of pixels or SVG, and sheets of panels that are drawn on them."""
 
 from __future__ import annotations
 
 import base64
 import io
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache, lru_cache
 from html import escape
+from itertools import zip_longest
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -13,12 +17,14 @@ from PIL import Image, ImageDraw, ImageFont
 
 from convcli.arithmetic.values import Pair
 from convcli.engine.arrays import Array
-from convcli.pictures.theme import Color
+from convcli.errors import LimitError
+from convcli.pictures.theme import GAP, LIGHT, LINE, MARGIN, TEXT, TITLE, Color, Theme
 
 Box: TypeAlias = tuple[float, float, float, float]  # left, top, width, height
 Point: TypeAlias = tuple[float, float]
 Ink: TypeAlias = Color | None  # None leaves it out
 
+MAX_SHEET_PIXELS = 64_000_000
 MAX_CACHED_WIDTHS = 4096  # texts whose width is remembered
 
 
@@ -100,6 +106,77 @@ class Vector:
 
 
 Canvas: TypeAlias = Raster | Vector
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A part of a sheet: a body between a title and captions, each centered."""
+
+    title: str
+    captions: Sequence[str] = ()
+
+    @property
+    def body(self) -> Point:
+        """The body's width and height."""
+        raise NotImplementedError
+
+    def draw_body(self, canvas: Canvas, left: float, top: float, theme: Theme) -> None:
+        """Draw the body with its top left corner at this position."""
+        raise NotImplementedError
+
+    @property
+    def size(self) -> Point:
+        """Width and height in pixels, title and captions included."""
+        captions = (text_width(caption, TEXT) for caption in self.captions)
+        return (
+            math.ceil(max(self.body[0], text_width(self.title, TITLE), *captions)),
+            LINE * 1.5 + self.body[1] + LINE * len(self.captions) + 6,
+        )
+
+    def draw(self, canvas: Canvas, left: float, top: float, theme: Theme) -> None:
+        """Draw the panel with its top left corner at this position."""
+        width = self.size[0]
+        center = left + width / 2
+        canvas.text((center, top + LINE / 2), self.title, size=TITLE, color=theme.ink)
+        self.draw_body(canvas, left + (width - self.body[0]) // 2, top + LINE * 1.5, theme)
+        below = top + LINE * 1.5 + self.body[1] + 6
+        for line, caption in enumerate(self.captions):
+            at = (center, below + LINE * (line + 0.5))
+            canvas.text(at, caption, size=TEXT, color=theme.faint)
+
+
+def sheet_size(rows: Sequence[Sequence[Panel]]) -> Pair:
+    """The width and height of a sheet of rows of panels."""
+    width, height = (
+        math.ceil(sum(lengths) + GAP * (len(lengths) - 1) + 2 * MARGIN)
+        for lengths in _extents(rows)
+    )
+    return width, height
+
+
+def _extents(rows: Sequence[Sequence[Panel]]) -> tuple[list[float], list[float]]:
+    """The widths of the columns and the heights of the rows, in pixels."""
+    columns = zip_longest(*rows)
+    widths = [max(panel.size[0] for panel in column if panel is not None) for column in columns]
+    return widths, [max(panel.size[1] for panel in row) for row in rows]
+
+
+def render(rows: Sequence[Sequence[Panel]], suffix: str, theme: Theme = LIGHT) -> bytes:
+    """Render rows of panels, each centered in its column and row, as a PNG or an SVG file."""
+    width, height = sheet_size(rows)
+    if width * height > MAX_SHEET_PIXELS:
+        raise LimitError(f"the picture would be {width}x{height} pixels, which is too large")
+    canvas = (Vector if suffix == ".svg" else Raster)(width, height, theme.page)
+    widths, heights = _extents(rows)
+    top = float(MARGIN)
+    for row, row_height in zip(rows, heights, strict=True):
+        left = float(MARGIN)
+        for panel, column_width in zip(row, widths, strict=False):
+            x = left + (column_width - panel.size[0]) // 2
+            panel.draw(canvas, x, top + (row_height - panel.size[1]) // 2, theme)
+            left += column_width + GAP
+        top += row_height + GAP
+    return canvas.document()
 
 
 def grid_box(corner: Point, rows: Pair, columns: Pair, side: float) -> Box:

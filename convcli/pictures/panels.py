@@ -6,23 +6,14 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
+from typing import TypeAlias
 
 import numpy as np
 
 from convcli.engine.arrays import Array
-from convcli.pictures.canvas import Box, Canvas, Ink, Point, cell_box, text_width
+from convcli.pictures.canvas import Box, Canvas, Ink, Panel, Point, cell_box, render, text_width
 from convcli.pictures.text import format_cells
-from convcli.pictures.theme import (
-    CELL,
-    LINE,
-    TEXT,
-    TITLE,
-    Color,
-    Theme,
-    heat_colors,
-    ink_for,
-    to_gray_levels,
-)
+from convcli.pictures.theme import CELL, LIGHT, TEXT, Color, Theme, gray_levels, heat_map, ink_for
 
 MAX_NUMBERED_CELLS = 32  # a side of a grid whose cells show their numbers
 MAX_NUMBERED_WEIGHTS = 7  # a side of a kernel whose cells do: its numbers are longer
@@ -30,42 +21,8 @@ MAP_SIDE = 240  # pixels of the longer side of a picture in a panel
 MIN_TILE = 2  # pixels of a side of a picture
 MAX_PLANES = 16  # channels that are drawn side by side
 
-
-@dataclass(frozen=True)
-class Panel:
-    """A part of a sheet: a body between a title and captions, each centered."""
-
-    title: str
-    captions: Sequence[str] = ()
-
-    @property
-    def body(self) -> Point:
-        """The body's width and height."""
-        raise NotImplementedError
-
-    def draw_body(self, canvas: Canvas, left: float, top: float, theme: Theme) -> None:
-        """Draw the body with its top left corner at this position."""
-        raise NotImplementedError
-
-    @property
-    def size(self) -> Point:
-        """Width and height in pixels, title and captions included."""
-        captions = (text_width(caption, TEXT) for caption in self.captions)
-        return (
-            math.ceil(max(self.body[0], text_width(self.title, TITLE), *captions)),
-            LINE * 1.5 + self.body[1] + LINE * len(self.captions) + 6,
-        )
-
-    def draw(self, canvas: Canvas, left: float, top: float, theme: Theme) -> None:
-        """Draw the panel with its top left corner at this position."""
-        width = self.size[0]
-        center = left + width / 2
-        canvas.text((center, top + LINE / 2), self.title, size=TITLE, color=theme.ink)
-        self.draw_body(canvas, left + (width - self.body[0]) // 2, top + LINE * 1.5, theme)
-        below = top + LINE * 1.5 + self.body[1] + 6
-        for line, caption in enumerate(self.captions):
-            at = (center, below + LINE * (line + 0.5))
-            canvas.text(at, caption, size=TEXT, color=theme.faint)
+# The title of a stage, its map (H, W, C), and the weights that it was filtered with.
+Stage: TypeAlias = tuple[str, Array, Array | None]
 
 
 @dataclass(frozen=True)
@@ -176,10 +133,10 @@ def make_map_panel(title: str, values: Array, scale: tuple[float, float] | None 
     black, white = scale or (float(finite.min()), float(finite.max()))
     captions = [_format_shape(values.shape), f"black {black:.6g}, white {white:.6g}"]
     if values.shape[2] == 3:
-        return Mosaic(title, captions, [to_gray_levels(values, black, white)])
+        return Mosaic(title, captions, [gray_levels(values, black, white)])
 
     def paint(plane: Array) -> Array:
-        return to_gray_levels(plane, black, white)[:, :, np.newaxis].repeat(3, axis=2)
+        return gray_levels(plane, black, white)[:, :, np.newaxis].repeat(3, axis=2)
 
     planes = np.moveaxis(values, 2, 0)
     return _make_planes_panel(
@@ -199,7 +156,7 @@ def make_kernel_panel(title: str, matrix: Array, theme: Theme) -> Panel:
     planes = matrix.reshape(-1, *matrix.shape[-2:])
     # The weights of a layer have a row for each output and a column for each input.
     columns = matrix.shape[1] if matrix.ndim == 4 else None
-    paint = partial(heat_colors, largest=largest, theme=theme)
+    paint = partial(heat_map, largest=largest, theme=theme)
     return _make_planes_panel(
         title, captions, planes, paint,
         max_numbered=MAX_NUMBERED_WEIGHTS, noun="planes", columns=columns,
@@ -230,3 +187,50 @@ def _format_shape(shape: Sequence[int]) -> str:
     """Format a shape without a single channel; Pillow's own font has no multiplication sign."""
     sizes = shape[:-1] if len(shape) == 3 and shape[2] == 1 else shape
     return "x".join(map(str, sizes))
+
+
+def draw_apply_figure(
+    name: str,
+    values: Array,
+    branches: Sequence[Sequence[Stage]],
+    *,
+    white: float | None,
+    suffix: str,
+    theme: Theme = LIGHT,
+) -> bytes:
+    """Draw the stages of an input through its kernels and layers, a row for each branch.
+
+    Parameters
+    ----------
+    name : str
+        The input's.
+    values : ndarray, (H, W, C)
+        The input.
+    branches : sequence of sequences of (title, values, weights or None)
+        Every stage with its kernel, if it has one, and its map.
+    white : float, optional
+        The input's own white, where it has one: maps within 0..white are drawn on that scale.
+    suffix : {".png", ".svg"}
+
+    Returns
+    -------
+    bytes
+        A PNG or an SVG file.
+    """
+    rows = []
+    for branch in branches:
+        row = [_make_scaled_panel(name, values, white)]
+        for title, output, weights in branch:
+            if weights is not None:
+                row.append(make_kernel_panel(title, weights, theme))
+            map_title = title if weights is None else "feature map"
+            row.append(_make_scaled_panel(map_title, output, white))
+        rows.append(row)
+    return render(rows, suffix, theme)
+
+
+def _make_scaled_panel(title: str, values: Array, white: float | None) -> Panel:
+    """A map on the input's own scale where it fits, else from its smallest to its largest value."""
+    if white is not None and values.min() >= 0 and values.max() <= white:
+        return make_map_panel(title, values, (0.0, white))
+    return make_map_panel(title, values)

@@ -17,9 +17,7 @@ from convcli.files import atomic_write, check_output
 from convcli.images.color import resize
 from convcli.images.quantize import quantize
 from convcli.images.read import read_input
-from convcli.pictures.canvas import Box, Canvas, Point, cell_box, grid_box
-from convcli.pictures.panels import Panel
-from convcli.pictures.sheet import render
+from convcli.pictures.canvas import Box, Canvas, Panel, Point, cell_box, grid_box, render
 from convcli.pictures.theme import DASH, LIGHT, Theme, mix
 
 MAP_SIDE = 190  # pixels of a map's longer side

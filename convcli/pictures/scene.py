@@ -133,11 +133,10 @@ def numbers_scene(
 
 def _check_size(layer: Layer, size: Pair, max_frames: int) -> None:
     """Raise for an animation too long or too large to look at, by arithmetic alone."""
-    rows, columns = layer.window.output(size)
-    if rows * columns > max_frames:
+    frames = math.prod(layer.window.output(size))
+    if frames > max_frames:
         raise LimitError(
-            f"the animation would have {rows * columns:,} frames; "
-            f"--max-frames allows {max_frames:,}"
+            f"the animation would have {frames:,} frames; --max-frames allows {max_frames:,}"
         )
     cells = [*map(padded_size, layer.window.axes(size))]
     if max(cells) > MAX_SIDE_CELLS:
@@ -149,6 +148,7 @@ def _check_size(layer: Layer, size: Pair, max_frames: int) -> None:
 
 def _title(layer: Layer, size: Pair) -> str:
     """The operation, its settings where they are not the default, and the sizes."""
+    kernel, (rows, columns) = format_size(layer.window.kernel), layer.window.output(size)
     settings = (
         ("stride", format_size(layer.stride), "1"),
         ("padding", format_padding(layer.window.pads(size)), "0"),
@@ -156,8 +156,6 @@ def _title(layer: Layer, size: Pair) -> str:
         ("output padding", format_size(layer.output_padding), "0"),
     )
     texts = "".join(f", {name} {text}" for name, text, default in settings if text != default)
-    rows, columns = layer.window.output(size)
-    kernel = format_size(layer.window.kernel)
     return f"{layer.op} {kernel}{texts}: {size[0]}x{size[1]} -> {rows}x{columns}"
 
 
@@ -206,10 +204,8 @@ def make_scene(
     The operation is "conv", "tconv", "maxpool" or "avgpool".
     """
     rows, columns = axes = window.axes(size)
-    kinds = tuple(
-        tuple(max(row, column, key=KINDS.index) for column in _kinds(columns))
-        for row in _kinds(rows)
-    )
+    down, across = map(_kinds, axes)
+    kinds = tuple(tuple(max(row, column, key=KINDS.index) for column in across) for row in down)
     padded = np.full((len(kinds), len(kinds[0])), np.nan) if numbers is None else numbers.padded
     texts = tuple(
         tuple("" if math.isnan(value) else format_cell(value) for value in row)
@@ -255,8 +251,8 @@ def input_cells(axis: Axis) -> dict[int, int]:
 def _input_range(axis: Axis) -> range:
     """The cell of every input, also of those that padding cuts off.
 
-    A transposed convolution is a convolution of stride 1 over its input spread out, with s - 1
-    gaps between neighbors and k_eff - 1 - p cells around (fewer than none cut the input off).
+    A transposed convolution is one of stride 1 over its input spread out: s - 1 gaps between
+    neighbors, and k_eff - 1 - p cells around (fewer than none cut the input off).
     """
     if not axis.transposed:
         return range(axis.before, axis.before + axis.size)

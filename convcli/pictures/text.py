@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from convcli.engine.arrays import Array
-from convcli.pictures.theme import LIGHT, Color, heat_colors, ink_for
+from convcli.pictures.theme import LIGHT, Color, heat_map, ink_for
 
 if TYPE_CHECKING:
     from convcli.engine.explain import Explanation
@@ -216,7 +216,7 @@ def render_half_blocks(pixels: Array, *, true_color: bool) -> list[str]:
 
 def render_kernel(matrix: Array, *, true_color: bool) -> str:
     """Render a kernel of two axes as colored cells with its numbers, zero neutral."""
-    colors = heat_colors(matrix, float(np.abs(matrix).max()), LIGHT).tolist()
+    colors = heat_map(matrix, float(np.abs(matrix).max()), LIGHT).tolist()
     texts = format_cells(matrix)
     width = max(len(text) for row in texts for text in row) + 2
     return "\n".join(

@@ -95,7 +95,7 @@ def mix(color: Color, other: Color, share: float) -> Color:
     return red, green, blue
 
 
-def heat_colors(weights: Array, largest: float, theme: Theme) -> Array:
+def heat_map(weights: Array, largest: float, theme: Theme) -> Array:
     """Map weights of any shape to colors, (..., 3).
 
     Zero is neutral, `-largest` and `largest` are the ends.
@@ -128,7 +128,7 @@ def luminance(color: Color) -> float:
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
-def to_gray_levels(values: Array, black: float, white: float) -> Array:
+def gray_levels(values: Array, black: float, white: float) -> Array:
     """Values as gray levels, `black` at 0 and `white` at 255; mid-gray where both are equal.
 
     NaN is black.

@@ -16,19 +16,18 @@ from PIL import Image
 from support.looking import LEGIBLE, READABLE, Drawing, contrast, drawing
 from support.oracles import seeds
 
-from convcli.pictures.canvas import Raster, Vector, text_width
+from convcli.pictures.canvas import Panel, Raster, Vector, render, sheet_size, text_width
 from convcli.pictures.panels import (
     MAP_SIDE,
     MAX_NUMBERED_CELLS,
     MAX_NUMBERED_WEIGHTS,
     CellGrid,
     Mosaic,
-    Panel,
+    draw_apply_figure,
     make_kernel_panel,
     make_map_panel,
 )
 from convcli.pictures.receptive_field import draw_receptive_field
-from convcli.pictures.sheet import draw_apply_figure, render, sheet_size
 from convcli.pictures.text import format_cell
 from convcli.pictures.theme import CELL, DARK, DASH, LIGHT, TEXT, THEMES, Theme
 

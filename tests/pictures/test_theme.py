@@ -14,10 +14,10 @@ from convcli.pictures.theme import (
     THEMES,
     Color,
     Theme,
-    heat_colors,
+    gray_levels,
+    heat_map,
     ink_for,
     mix,
-    to_gray_levels,
 )
 
 themes = pytest.mark.parametrize("theme", THEMES.values(), ids=THEMES)
@@ -25,7 +25,7 @@ shares = np.linspace(-1, 1, 401).tolist()
 
 
 def diverging_color(theme: Theme, weight: float, largest: float) -> Color:
-    red, green, blue = heat_colors(np.array([weight]), largest, theme)[0].tolist()
+    red, green, blue = heat_map(np.array([weight]), largest, theme)[0].tolist()
     return red, green, blue
 
 
@@ -87,15 +87,15 @@ def test_a_kernel_of_zeros_is_neutral(theme: Theme) -> None:
 
 def test_greys_go_from_black_to_white_and_are_cut_off_there() -> None:
     values = np.array([[-9.0, -4, 0, 4, 9]])
-    assert to_gray_levels(values, -4, 4).tolist() == [[0, 0, 128, 255, 255]]
+    assert gray_levels(values, -4, 4).tolist() == [[0, 0, 128, 255, 255]]
 
 
 def test_what_is_no_number_is_black() -> None:
-    assert to_gray_levels(np.array([[np.nan, np.inf, -np.inf]]), 0, 4).tolist() == [[0, 255, 0]]
+    assert gray_levels(np.array([[np.nan, np.inf, -np.inf]]), 0, 4).tolist() == [[0, 255, 0]]
 
 
 def test_one_value_alone_is_neither_black_nor_white() -> None:
-    assert to_gray_levels(np.full((2, 2), 7.0), 7, 7).tolist() == [[128, 128], [128, 128]]
+    assert gray_levels(np.full((2, 2), 7.0), 7, 7).tolist() == [[128, 128], [128, 128]]
 
 
 def test_a_theme_is_a_few_colours() -> None:
