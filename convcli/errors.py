@@ -87,6 +87,11 @@ class OutputError(FileError):
     """A result that cannot be written."""
 
 
+def first_line(error: Exception) -> str:
+    """Return the first line of an error's message; its class if it has none."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return a question whether a known word was meant; empty if none is similar.
 

@@ -51,15 +51,13 @@ def open_input(
             return
         with _path(path).open("rb") as stream:
             status = os.fstat(stream.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                yield _buffer(stream, path, limit)
-                return
-            size = status.st_size
-            if size > max_bytes:
+            is_file = stat.S_ISREG(status.st_mode)
+            if is_file and status.st_size > max_bytes:
                 raise FileError(
-                    path, f"has {size:,} bytes, and the most that is read is {max_bytes:,}"
+                    path,
+                    f"has {status.st_size:,} bytes, and the most that is read is {max_bytes:,}",
                 )
-            yield stream
+            yield stream if is_file else _buffer(stream, path, limit)
     except BrokenPipeError:  # of an output, written while the input is open
         raise
     except (OSError, ValueError) as error:  # ValueError: a name with a NUL in it

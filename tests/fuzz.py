@@ -34,7 +34,6 @@ WARM = (
     *(
         "convcli.pictures.receptive_field",
         "convcli.cli.tables",
-        "convcli.images.high_depth",
         "convcli.images.write",
     ),
     *("convcli.cli.networks", "convcli.cli.report", "convcli.arithmetic.formulas"),

@@ -79,12 +79,11 @@ def _first_error(text: str) -> str:
             continue
         if "" in cells:
             return f"line {number} has an empty cell"
-        wrong = next((entry for entry in entries if not REAL.match(entry)), None)
-        if wrong is not None:
-            return f"line {number}: {shorten(wrong)} is not a number"
-        huge = next((entry for entry in entries if not math.isfinite(float(entry))), None)
-        if huge is not None:
-            return f"line {number}: {shorten(huge)} is too large"
+        for entry in entries:
+            if not REAL.match(entry):
+                return f"line {number}: {shorten(entry)} is not a number"
+            if not math.isfinite(float(entry)):
+                return f"line {number}: {shorten(entry)} is too large"
         length = length or len(entries)
         if len(entries) != length:
             return f"line {number} has {len(entries)} numbers, the first row has {length}"
@@ -139,17 +138,24 @@ def parse_nested(value: Any, name: str) -> Grid:
     array([[1., 2.],
            [3., 4.]])
     """
-    shape = []
-    first = value
-    while isinstance(first, list):
-        shape.append(len(first))
-        if not first or len(shape) > MAX_AXES:
-            raise GridError(name, "is nested too deeply" if first else "has an empty list")
-        first = first[0]
-    if not shape:
+    if not isinstance(value, list):
         raise GridError(name, f"must be nested lists of numbers, not {shorten(value)}")
-    numbers: list[float] = []
-    _flatten(value, shape, numbers, name)
+    shape: list[int] = []
+    entries: list[Any] = [value]  # of the axes so far
+    while isinstance(entries[0], list):
+        shape.append(len(entries[0]))
+        if not entries[0] or len(shape) > MAX_AXES:
+            raise GridError(name, "is nested too deeply" if entries[0] else "has an empty list")
+        for row in entries:
+            if not isinstance(row, list) or len(row) != shape[-1]:
+                count = len(row) if isinstance(row, list) else "no"
+                raise GridError(
+                    name, f"is ragged: a row has {count} entries, the first has {shape[-1]}"
+                )
+        entries = list(itertools.chain.from_iterable(entries))
+    if any(isinstance(entry, list) for entry in entries):
+        raise GridError(name, "is ragged: a list stands where others have a number")
+    numbers = [parse_number(entry, "every weight", name) for entry in entries]
     return np.array(numbers).reshape(shape)
 
 
@@ -164,17 +170,3 @@ def parse_number(value: Any, what: str, name: str) -> float:
     if not math.isfinite(number):
         raise GridError(name, f"{what} is too large")
     return number
-
-
-def _flatten(value: Any, shape: list[int], numbers: list[float], name: str) -> None:
-    """Append the numbers of nested lists; each list must be as long as its axis."""
-    if not shape:
-        if isinstance(value, list):
-            raise GridError(name, "is ragged: a list stands where others have a number")
-        numbers.append(parse_number(value, "every weight", name))
-        return
-    if not isinstance(value, list) or len(value) != shape[0]:
-        found = len(value) if isinstance(value, list) else "no"
-        raise GridError(name, f"is ragged: a row has {found} entries, the first has {shape[0]}")
-    for entry in value:
-        _flatten(entry, shape[1:], numbers, name)

@@ -1,13 +1,14 @@
 """Images: read into arrays of values, and written from them.
 
-This module holds what the others pass on: `Picture`, `Header` and `FrameSource`.
+This module holds what the others pass on: `Picture`, its `Metadata`, `Header` and
+`FrameSource`.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,9 +16,39 @@ from numpy.typing import NDArray
 
 from convcli.arithmetic.values import Pair
 from convcli.errors import ImageError
-from convcli.images.metadata import NO_METADATA, Metadata
 
 Values = NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """The metadata of a picture.
+
+    Parameters
+    ----------
+    exif : bytes
+        Its EXIF block without the orientation, which is applied to the pixels as they are read.
+    profile : bytes
+        Its ICC color profile.
+    color_mode : {"L", "RGB"}
+        The values that the profile is for.
+    dpi : (float, float), optional
+        Pixels an inch, horizontal and vertical.
+    text : dict
+        Comments by their names.
+    duration : int
+        Milliseconds for which a frame is shown; 0 if unknown.
+    """
+
+    exif: bytes = b""
+    profile: bytes = b""
+    color_mode: str = "RGB"
+    dpi: tuple[float, float] | None = None
+    text: dict[str, str] = field(default_factory=dict)
+    duration: int = 0
+
+
+NO_METADATA = Metadata()
 
 
 @dataclass(frozen=True, slots=True)

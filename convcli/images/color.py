@@ -42,27 +42,20 @@ def resize(values: Values, size: Pair) -> Values:
 
     Results are not rounded, and clipped to the minimum and the maximum of the input.
     """
-    low, high = float(values.min()), float(values.max())
-    first = _resize_plane(values[:, :, 0], size)
-    result = np.empty((*size, values.shape[2]), first.dtype)
-    result[:, :, 0] = first
-    for channel in range(1, values.shape[2]):
-        result[:, :, channel] = _resize_plane(values[:, :, channel], size)
-    return np.clip(result, low, high, out=result)
+    is_float32_exact = values.dtype.itemsize <= 2 or values.dtype == np.float32
+    result = np.empty((*size, values.shape[2]), np.float32 if is_float32_exact else np.float64)
+    for channel, plane in enumerate(np.moveaxis(values, 2, 0)):
+        nearest = np.ascontiguousarray(plane, np.float32)
+        result[:, :, channel] = _resize_plane(nearest, size)
+        if not is_float32_exact:  # what float32 cannot hold of each value is resampled separately
+            remainder = np.ascontiguousarray(plane - nearest.astype(np.float64), np.float32)
+            result[:, :, channel] += _resize_plane(remainder, size)
+    np.clip(result, float(values.min()), float(values.max()), out=result)
+    return result
 
 
 def _resize_plane(plane: Values, size: Pair) -> Values:
-    """Resample one channel; what float32 cannot hold of each value is resampled separately."""
-
-    def resample(part: Values) -> Values:
-        return np.asarray(Image.fromarray(part).resize(size[::-1], Image.Resampling.BICUBIC))
-
-    nearest = np.ascontiguousarray(plane, np.float32)
-    result = resample(nearest)
-    if plane.dtype.itemsize <= 2 or plane.dtype == np.float32:
-        return result
-    remainder = np.ascontiguousarray(plane - nearest.astype(np.float64), np.float32)
-    return result + resample(remainder).astype(np.float64)
+    return np.asarray(Image.fromarray(plane).resize(size[::-1], Image.Resampling.BICUBIC))
 
 
 def row_slices(values: Values) -> list[slice]:
@@ -95,11 +88,11 @@ def premultiply(colors: Values, alpha: Values, white: float) -> Values:
     array([[[100.]]])
     """
     dtype = _float_dtype(colors)
-    return map_rows(
-        lambda part, opacity: part.astype(dtype) * (opacity.astype(dtype) / dtype.type(white)),
-        colors,
-        alpha,
-    )
+
+    def multiply(part: Values, part_alpha: Values) -> Values:
+        return part.astype(dtype) * (part_alpha.astype(dtype) / dtype.type(white))
+
+    return map_rows(multiply, colors, alpha)
 
 
 def unpremultiply(colors: Values, alpha: Values, white: float) -> Values:

@@ -19,13 +19,20 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from convcli.errors import FileError, ImageError
-from convcli.images import Header, Picture, Values
+from convcli.errors import FileError, ImageError, first_line
+from convcli.images import Header, Metadata, Picture, Values
 from convcli.images.formats import DEEP_EXTRA, FORMATS, SIGNATURE_BYTES, detect_format
-from convcli.images.metadata import ORIENTATION, read_metadata
 
 GRAY_MODES = ("1", "L", "LA", "La")
+ORIENTATION = 0x0112
+# Description, make, model, software, date, artist, copyright; the blocks of camera and GPS.
+TEXT_TAGS = (0x010E, 0x010F, 0x0110, 0x0131, 0x0132, 0x013B, 0x8298)
+BLOCK_TAGS = (0x8769, 0x8825)
+MAX_DPI = 65_535  # that JPEG can hold
+MAX_DURATION_MS = 65_535  # of a frame; encoders add up those of equal frames
 BITS, SAMPLE_FORMAT, SIGNED = 258, 339, 2  # tags of TIFF, and a value
+# Steps of rows and columns by an orientation, once it is transposed.
+FLIPS = {2: (1, -1), 3: (-1, -1), 4: (-1, 1), 6: (1, -1), 7: (-1, -1), 8: (-1, 1)}
 STRIP_PIXELS = 1 << 20  # copied at once
 STDERR = 2
 UNKNOWN_FORMAT = f"is no picture of a kind that is read ({', '.join(FORMATS)})"
@@ -72,8 +79,7 @@ def decoder_errors(path: str) -> Iterator[None]:
     except UnidentifiedImageError:
         raise ImageError(path, UNKNOWN_FORMAT) from None
     except Exception as error:  # decoders raise errors of any class
-        lines = str(error).splitlines() or [type(error).__name__]
-        raise ImageError(path, f"cannot be decoded: {lines[0]}") from error
+        raise ImageError(path, f"cannot be decoded: {first_line(error)}") from error
 
 
 @contextmanager
@@ -121,17 +127,16 @@ def read_picture(image: Image.Image, path: str) -> Picture:
     image.load()
     metadata, orientation = read_metadata(image)
     dtype, depth, mode = _layout(image)
-    if mode is None:
-        values = _to_array(image)
-        values = values.view(dtype) if depth is None else values.astype(dtype, copy=False)
-        if depth is None:
-            check_finite(values, path)
-        return Picture(apply_orientation(values, orientation), depth, None, metadata, notes)
-    if image.mode == "CMYK" and metadata.profile:
-        converted = _apply_profile(image, metadata.profile)
-        if converted is not None:
-            metadata, image = replace(metadata, profile=b""), converted
-    values = _to_array(image if image.mode == mode else image.convert(mode))
+    if mode is not None:
+        if image.mode == "CMYK" and metadata.profile:
+            image = _apply_profile(image, metadata.profile)
+            metadata = replace(metadata, profile=b"")
+        values = _to_array(image if image.mode == mode else image.convert(mode))
+    elif depth is not None:
+        values = _to_array(image).astype(dtype, copy=False)
+    else:
+        values = _to_array(image).view(dtype)
+        check_finite(values, path)
     values, alpha = split_alpha(apply_orientation(values, orientation))
     return Picture(values, depth, alpha, metadata, notes)
 
@@ -141,26 +146,19 @@ def _layout(image: Image.Image) -> tuple[np.dtype[Any], int | None, str | None]:
 
     The mode is None for values that are taken as they are; the indices of a palette never are.
     """
-    is_gray_16 = image.mode.startswith("I;16")
-    if is_gray_16 or (image.mode == "I" and image.format in ("PNG", "PPM")):
+    if image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM")):
         return np.dtype(np.uint16), 16, None
-    numbers = _number_dtype(image)
-    if numbers is not None:
-        return numbers, None, None
-    mode = "L" if image.mode in GRAY_MODES else "RGB"
-    return np.dtype(np.uint8), 8, f"{mode}A" if image.has_transparency_data else mode
-
-
-def _number_dtype(image: Image.Image) -> np.dtype[Any] | None:
-    """Return the type of values without black and white; Pillow ignores the sign of a TIFF's."""
     tags = getattr(image, "tag_v2", {})
-    is_signed = tags.get(SAMPLE_FORMAT, (1,))[0] == SIGNED
-    if image.mode == "L" and is_signed:
-        return np.dtype(np.int8)
+    is_signed = tags.get(SAMPLE_FORMAT, (1,))[0] == SIGNED  # which Pillow ignores
     if image.mode == "I":
         has_32_bits = tags.get(BITS, (0,))[0] == 32
-        return np.dtype(np.uint32 if has_32_bits and not is_signed else np.int32)
-    return np.dtype(np.float32) if image.mode == "F" else None
+        return np.dtype(np.uint32 if has_32_bits and not is_signed else np.int32), None, None
+    if image.mode == "F":
+        return np.dtype(np.float32), None, None
+    if image.mode == "L" and is_signed:
+        return np.dtype(np.int8), None, None
+    mode = "L" if image.mode in GRAY_MODES else "RGB"
+    return np.dtype(np.uint8), 8, f"{mode}A" if image.has_transparency_data else mode
 
 
 def _to_array(image: Image.Image) -> Values:
@@ -212,24 +210,60 @@ def apply_orientation(pixels: Values, orientation: int) -> Values:
     """
     if orientation >= 5:
         pixels = pixels.transpose(1, 0, 2)
-    down, across = {2: (1, -1), 3: (-1, -1), 4: (-1, 1), 6: (1, -1), 7: (-1, -1), 8: (-1, 1)}.get(
-        orientation, (1, 1)
-    )
+    down, across = FLIPS.get(orientation, (1, 1))
     return pixels[::down, ::across]
 
 
-def _apply_profile(image: Image.Image, profile: bytes) -> Image.Image | None:
-    """Convert a CMYK picture to sRGB by its own profile; None if that profile is broken."""
+def _apply_profile(image: Image.Image, profile: bytes) -> Image.Image:
+    """Convert a CMYK picture to sRGB by its own profile, unless that profile is broken."""
     from io import BytesIO
 
     from PIL import ImageCms
 
     try:
-        return ImageCms.profileToProfile(
-            image,
-            ImageCms.ImageCmsProfile(BytesIO(profile)),
-            ImageCms.createProfile("sRGB"),
-            outputMode="RGB",
-        )
+        own, srgb = ImageCms.ImageCmsProfile(BytesIO(profile)), ImageCms.createProfile("sRGB")
+        return ImageCms.profileToProfile(image, own, srgb, outputMode="RGB") or image
     except (ImageCms.PyCMSError, OSError):
+        return image
+
+
+def read_metadata(image: Image.Image) -> tuple[Metadata, int]:
+    """Return the metadata of an open picture, and its EXIF orientation, 1 to 8."""
+    original = image.getexif()
+    exif = Image.Exif()  # a copy
+    if original:  # to copy an empty one, too, Pillow would load its plugin of TIFF
+        exif.load(original.tobytes())
+        exif.pop(ORIENTATION, None)
+    if image.format == "TIFF":
+        remove_layout_tags(exif)
+    text = {name: str(value) for name, value in getattr(image, "text", {}).items()}
+    comment = image.info.get("comment")
+    if isinstance(comment, bytes):
+        text["Comment"] = comment.decode("utf-8", "replace")
+    is_gray = image.mode in ("1", "L", "LA") or image.mode.startswith("I")
+    metadata = Metadata(
+        exif=exif.tobytes() if exif else b"",
+        profile=image.info.get("icc_profile") or b"",
+        color_mode="L" if is_gray else "RGB",
+        dpi=_valid_dpi(image.info.get("dpi")),
+        text=text,
+        duration=min(round(image.info.get("duration") or 0), MAX_DURATION_MS),
+    )
+    return metadata, original.get(ORIENTATION, 1)
+
+
+def _valid_dpi(dpi: Any) -> tuple[float, float] | None:
+    """Return the dots an inch, horizontal and vertical, if a format can hold them."""
+    try:
+        horizontal, vertical = float(dpi[0]), float(dpi[1])
+    except (TypeError, ValueError, IndexError, ZeroDivisionError):
         return None
+    is_valid = 0 < horizontal < MAX_DPI and 0 < vertical < MAX_DPI  # false for NaN, too
+    return (horizontal, vertical) if is_valid else None
+
+
+def remove_layout_tags(exif: Image.Exif) -> None:
+    """Keep the tags of text and blocks only: in a TIFF, others say how the pixels are stored."""
+    for tag in set(exif) - set(BLOCK_TAGS):
+        if tag not in TEXT_TAGS or not isinstance(exif[tag], str):
+            del exif[tag]

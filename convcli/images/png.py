@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Sequence
-from typing import BinaryIO, NamedTuple, TypeAlias
+from typing import BinaryIO, TypeAlias
 
 import numpy as np
 
@@ -71,7 +71,7 @@ def _write_pixels(stream: BinaryIO, pixels: Values, level: int | None) -> None:
     height = len(pixels)
     step = max(PART_BYTES // max(pixels[0].nbytes, 1), 1)
     starts = range(0, height, step)
-    parts: dict[int, _Part] = {}
+    parts: dict[int, tuple[bytes, int, int]] = {}
 
     def deflate(start: int) -> None:
         parts[start] = _deflate_rows(pixels, start, min(start + step, height), level)
@@ -81,11 +81,11 @@ def _write_pixels(stream: BinaryIO, pixels: Values, level: int | None) -> None:
         group = starts[first : first + group_size]
         parallel_for(lambda: deflate, group)
         for start in group:
-            part = parts.pop(start)
-            checksum = combine_adler32(checksum, part.checksum, part.length)
+            content, *sums = parts.pop(start)
+            checksum = combine_adler32(checksum, *sums)
             before = ZLIB_HEADER if start == 0 else b""
             after = struct.pack(">I", checksum) if start + step >= height else b""
-            stream.write(encode_chunk(b"IDAT", before + part.content + after))
+            stream.write(encode_chunk(b"IDAT", before + content + after))
 
 
 def filter_rows(pixels: Values, start: int, stop: int) -> Values:
@@ -125,22 +125,17 @@ def combine_adler32(first: int, second: int, length: int) -> int:
     return (high % ADLER_BASE) << 16 | low % ADLER_BASE
 
 
-class _Part(NamedTuple):
-    """Deflated rows; the checksum and length of the bytes before."""
-
-    content: bytes
-    checksum: int
-    length: int
-
-
-def _deflate_rows(pixels: Values, start: int, stop: int, level: int | None) -> _Part:
+def _deflate_rows(
+    pixels: Values, start: int, stop: int, level: int | None
+) -> tuple[bytes, int, int]:
+    """Return filtered rows deflated, and the checksum and the length of what was deflated."""
     rows = filter_rows(pixels, start, stop).tobytes()
     strategy = zlib.Z_RLE if level is None else zlib.Z_DEFAULT_STRATEGY
     deflate = zlib.compressobj(
         1 if level is None else level, zlib.DEFLATED, -zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL, strategy
     )
     flush = zlib.Z_FINISH if stop == len(pixels) else zlib.Z_SYNC_FLUSH
-    return _Part(deflate.compress(rows) + deflate.flush(flush), zlib.adler32(rows), len(rows))
+    return deflate.compress(rows) + deflate.flush(flush), zlib.adler32(rows), len(rows)
 
 
 def _to_bytes(rows: Values) -> Values:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, nullcontext
 from typing import Any, BinaryIO, cast
 
+import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from convcli.errors import GridError, ImageError
 from convcli.files import MAX_BUFFER_BYTES, STDIN, open_input
-from convcli.grids import MAX_TEXT_BYTES, OpenGrid, is_grid, load_grid, open_grid
-from convcli.grids.npy import NPY_MAGIC
-from convcli.images import FrameSource, Header, Picture, pillow
-from convcli.images.formats import SIGNATURE_BYTES, detect_format
+from convcli.grids import MAX_TEXT_BYTES, NPY_MAGIC, OpenGrid, is_grid, load_grid, open_grid
+from convcli.images import FrameSource, Header, Picture, Values, pillow
+from convcli.images.formats import DEEP_EXTRA, FORMATS, SIGNATURE_BYTES, detect_format
 
 MAX_PIXELS = 180_000_000
 MAX_FILE_BYTES = 2 << 30  # of a picture file
+MAX_TIFF_CHANNELS = 64  # of real numbers
 MAX_FRAMES = 10_000
 MAX_LOOPS = 65_535  # that every format can hold
 MAX_SMALL_READS = 300_000  # by a decoder: more are a search through junk, byte by byte
@@ -68,10 +69,7 @@ def open_frames(path: str, *, max_pixels: int = MAX_PIXELS) -> Iterator[FrameSou
         if image is not None:
             yield _image_source(image, stream, path, max_pixels)
         elif detected == "TIFF":
-            from convcli.images.high_depth import open_float_tiff
-
-            with open_float_tiff(stream, path, max_pixels) as source:
-                yield source
+            yield _float_tiff_source(stream, path, max_pixels)
         else:
             raise ImageError(path, pillow.UNKNOWN_FORMAT)
 
@@ -89,14 +87,50 @@ def _grid_source(grid: OpenGrid, path: str) -> FrameSource:
     """Return a grid as a source of one frame."""
     if len(grid.shape) not in (2, 3):
         raise GridError(path, f"must be (H, W) or (H, W, C), not {grid.shape}")
-    height, width, channels = (*grid.shape, 1)[:3]
-    dtype = grid.dtype.newbyteorder("=")
+    return _number_source(path, grid.shape, grid.dtype, grid.read)
+
+
+def _float_tiff_source(stream: BinaryIO, path: str, max_pixels: int) -> FrameSource:
+    """Return the first page of a TIFF that Pillow does not know, which must hold real numbers."""
+    if not FORMATS["TIFF"].has_deep_codec:
+        raise ImageError(
+            path, f"is a TIFF that Pillow cannot read; {DEEP_EXTRA} reads real numbers"
+        )
+    with pillow.decoder_errors(path):
+        import tifffile
+
+        stream.seek(0)
+        page = tifffile.TiffFile(stream).pages.first
+        if page.dtype is None or page.dtype.kind != "f" or page.axes not in ("YX", "YXS"):
+            raise ValueError("it holds neither a picture nor a map of real numbers")
+    height, width, channels = (*page.shape, 1)[:3]
+    if height * width > max_pixels or channels > MAX_TIFF_CHANNELS:
+        raise ImageError(path, f"is {'x'.join(map(str, page.shape))} numbers, too many")
+
+    def read() -> Values:
+        with pillow.decoder_errors(path):
+            values = np.asarray(page.asarray())
+        pillow.check_finite(values, path)
+        return values
+
+    return _number_source(path, page.shape, page.dtype, read, "TIFF")
+
+
+def _number_source(
+    path: str,
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    read: Callable[[], Values],
+    image_format: str = "",
+) -> FrameSource:
+    """Return numbers without black and white, (H, W) or (H, W, C), as a source of one frame."""
+    height, width, channels = (*shape, 1)[:3]
+    native = dtype.newbyteorder("=")
 
     def decode(_: int) -> Picture:
-        values = grid.read().astype(dtype, copy=False)
-        return Picture(values.reshape(height, width, channels))
+        return Picture(read().astype(native, copy=False).reshape(height, width, channels))
 
-    return FrameSource(path, 1, decode, Header((height, width, channels), dtype))
+    return FrameSource(path, 1, decode, Header((height, width, channels), native), image_format)
 
 
 def _image_source(image: Image.Image, stream: BinaryIO, path: str, max_pixels: int) -> FrameSource:
@@ -121,12 +155,30 @@ def _image_source(image: Image.Image, stream: BinaryIO, path: str, max_pixels: i
             # The values are copies, so that a single frame's pixels need not stay in memory.
             with closing(image) if count == 1 else nullcontext():
                 if pillow.can_read_deep_color(image):
-                    from convcli.images.high_depth import read_deep_picture
-
-                    return read_deep_picture(image, stream)
+                    return _read_deep_color(image, stream)
                 return pillow.read_picture(image, path)
 
     return FrameSource(path, count, decode, header, image.format or "", _loop_count(image))
+
+
+def _read_deep_color(image: Image.Image, stream: BinaryIO) -> Picture:
+    """Read the 16-bit colors of a picture that Pillow has opened from the stream."""
+    metadata, orientation = pillow.read_metadata(image)
+    stream.seek(0)
+    if image.format == "PNG":
+        import imagecodecs
+
+        decoded: Any = imagecodecs.png_decode(stream.read())
+    else:
+        import tifffile
+
+        with tifffile.TiffFile(stream) as file:
+            decoded = file.pages.first.asarray()
+    pixels: Values = np.asarray(decoded)
+    if pixels.ndim != 3 or pixels.dtype != np.uint16 or pixels.shape[2] not in (3, 4):
+        raise ValueError(f"its 16-bit colors are laid out as {pixels.shape} of {pixels.dtype}")
+    colors, alpha = pillow.split_alpha(pillow.apply_orientation(pixels, orientation))
+    return Picture(colors, 16, alpha, metadata)
 
 
 def _check_png_end(stream: BinaryIO) -> None:

@@ -1,8 +1,10 @@
-"""Pixels to the bytes of a picture file."""
+"""Pixels and metadata to the bytes of a picture file."""
 
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any, BinaryIO
 
@@ -10,13 +12,13 @@ import numpy as np
 from PIL import Image
 
 from convcli.errors import ArgumentError
-from convcli.images import Values
+from convcli.images import NO_METADATA, Metadata, Values
 from convcli.images.color import composite_on_white
 from convcli.images.formats import DEEP_EXTRA, FORMATS
-from convcli.images.metadata import NO_METADATA, Metadata, png_chunks, save_options
-from convcli.images.pillow import load_plugin
+from convcli.images.pillow import BLOCK_TAGS, load_plugin, remove_layout_tags
 from convcli.images.png import write_png
 
+METERS_PER_INCH = 0.0254
 DEFAULT_DURATION_MS = 100  # of a frame that does not say how long it is shown
 
 
@@ -72,10 +74,8 @@ def write_picture(
     `png_level` is zlib's, 0 to 9; the default is for photographs (see `png.write_png`).
     """
     if image_format == "PNG":
-        write_png(stream, pixels, png_chunks(metadata, pixels.shape[2]), png_level)
+        write_png(stream, pixels, _png_chunks(metadata, pixels.shape[2]), png_level)
     elif pixels.itemsize > 1 and pixels.shape[2] > 1:
-        from convcli.images.high_depth import write_tiff
-
         write_tiff(stream, pixels, metadata)
     else:
         _save(stream, [pixels], image_format, metadata)
@@ -139,10 +139,81 @@ def _save(
         for pixels in frames
     )
     settings = dict(FORMATS[image_format].save_options)
-    settings |= save_options(metadata, image_format, frames[0].shape[2])
+    settings |= _metadata_options(metadata, image_format, frames[0].shape[2])
     if options is not None:
         settings |= {"save_all": True, "append_images": others, **options}
     # Not to the file: libtiff writes past Python, which would then see no error of writing.
     buffer = io.BytesIO()
     first.save(buffer, image_format, **settings)
     stream.write(buffer.getbuffer())
+
+
+def write_tiff(stream: BinaryIO, pixels: Values, metadata: Metadata) -> None:
+    """Encode gray and alpha, RGB, or RGB and alpha as TIFF: (H, W, C) of uint16 or float32."""
+    import tifffile
+
+    buffer = io.BytesIO()
+    tifffile.imwrite(
+        buffer,
+        pixels,
+        photometric="rgb" if pixels.shape[2] >= 3 else "minisblack",
+        planarconfig="contig",  # the last axis is no image's width
+        extrasamples=("unassalpha",) if pixels.shape[2] in (2, 4) else None,
+        compression="zlib",
+        iccprofile=_metadata_options(metadata, "TIFF", pixels.shape[2]).get("icc_profile"),
+        resolution=metadata.dpi,
+        resolutionunit="INCH" if metadata.dpi else None,
+    )
+    stream.write(buffer.getvalue())
+
+
+def _metadata_options(metadata: Metadata, image_format: str, channels: int) -> dict[str, Any]:
+    """Return what Pillow's `save` takes to write the metadata, as far as a format holds it.
+
+    A profile for other values (an RGB profile for a gray result) is left out.
+    """
+    fields = FORMATS[image_format].metadata
+    options: dict[str, Any] = {}
+    if metadata.exif and "exif" in fields:
+        options |= _tiff_exif(metadata.exif) if image_format == "TIFF" else {"exif": metadata.exif}
+    is_for_these = metadata.color_mode == ("L" if channels < 3 else "RGB")
+    if metadata.profile and "profile" in fields and is_for_these:
+        options["icc_profile"] = metadata.profile
+    if metadata.dpi is not None and "dpi" in fields:
+        options["dpi"] = metadata.dpi
+    if metadata.text and "text" in fields:
+        from PIL.PngImagePlugin import PngInfo
+
+        options["pnginfo"] = PngInfo()
+        for name, value in metadata.text.items():
+            options["pnginfo"].add_itxt(name, value)
+    if "Comment" in metadata.text and "comment" in fields:
+        options["comment"] = metadata.text["Comment"].encode()
+    return options
+
+
+def _tiff_exif(block: bytes) -> dict[str, Any]:
+    """Return the options for EXIF in a TIFF, which holds it among its own tags."""
+    exif = Image.Exif()
+    exif.load(block)
+    remove_layout_tags(exif)
+    options: dict[str, Any] = {"exif": exif.tobytes()}
+    if set(exif).intersection(BLOCK_TAGS):  # the encoder that compresses cannot write them
+        options["compression"] = "raw"
+    return options
+
+
+def _png_chunks(metadata: Metadata, channels: int) -> list[tuple[bytes, bytes]]:
+    """Return the metadata as (name, content) of chunks (PNG specification, third edition, 11.3)."""
+    options = _metadata_options(metadata, "PNG", channels)
+    chunks = []
+    if "icc_profile" in options:
+        chunks.append((b"iCCP", b"ICC\0\0" + zlib.compress(options["icc_profile"])))
+    if "dpi" in options:
+        per_meter = (round(dots / METERS_PER_INCH) for dots in options["dpi"])
+        chunks.append((b"pHYs", struct.pack(">IIB", *per_meter, 1)))
+    if "exif" in options:
+        chunks.append((b"eXIf", options["exif"].removeprefix(b"Exif\0\0")))
+    for name, value in metadata.text.items():
+        chunks.append((b"iTXt", name.encode("latin-1", "replace") + bytes(5) + value.encode()))
+    return chunks

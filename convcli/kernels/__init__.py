@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from convcli.arithmetic.values import Pair
-from convcli.errors import ArgumentError, GridError, KernelError, LimitError, did_you_mean
+from convcli.errors import GridError, KernelError, LimitError, did_you_mean
 
 MAX_SIDE = 1001  # rows or columns
 ZERO_SUM = 1e-12  # relative to the sum of absolute weights
@@ -160,9 +160,8 @@ def load_kernel(spec: str | os.PathLike[str]) -> Kernel:
     from convcli.kernels.bank import bank
 
     name = text.lower().replace("_", "-")
-    kernel = bank().get(name)
-    if kernel is not None:
-        return kernel
+    if name in bank():
+        return bank()[name]
     if _SIZE.match(text):
         raise KernelError(
             f"kernel {typed!r} is a size, not weights; "
@@ -170,12 +169,18 @@ def load_kernel(spec: str | os.PathLike[str]) -> Kernel:
         )
     if _INLINE.match(text) and any(character.isdigit() for character in text):
         return _parse_inline(text)
-    from convcli.kernels.parametric import make_kernel
+    from convcli.kernels.parametric import FAMILIES, make_kernel
 
-    kernel = make_kernel(name)
-    if kernel is not None:
-        return kernel
-    raise KernelError(_unknown_text(typed, name))
+    family = name.partition(":")[0]
+    if family in FAMILIES:
+        return make_kernel(name)
+    if Path(typed).suffix or "/" in typed:
+        raise KernelError(
+            f"unknown kernel {typed!r}; a kernel file ends in {', '.join(SUFFIXES)}, "
+            "and a name is one of 'convcli kernels'"
+        )
+    hint = did_you_mean(family, [*bank(), *FAMILIES])
+    raise KernelError(f"unknown kernel {typed!r}{hint or '; convcli kernels lists them'}")
 
 
 def kernel_path(spec: str) -> str | None:
@@ -196,21 +201,4 @@ def _parse_inline(text: str) -> Kernel:
         matrix = parse_rows(re.sub(r"\s*;\s*", "\n", text), "inline kernel")
     except GridError as error:
         raise KernelError(f"kernel {text!r}: {error.cause.replace('line', 'row')}") from None
-    try:
-        return Kernel(INLINE_NAME, matrix, description="typed on the command line", source="inline")
-    except ArgumentError as error:
-        raise KernelError(str(error)) from None
-
-
-def _unknown_text(spec: str, name: str) -> str:
-    from convcli.kernels.bank import bank
-    from convcli.kernels.parametric import FAMILIES
-
-    head = name.partition(":")[0]
-    if Path(spec).suffix or "/" in spec:
-        return (
-            f"unknown kernel {spec!r}; a kernel file ends in {', '.join(SUFFIXES)}, "
-            "and a name is one of 'convcli kernels'"
-        )
-    hint = did_you_mean(head, [*bank(), *FAMILIES])
-    return f"unknown kernel {spec!r}{hint or '; convcli kernels lists them'}"
+    return Kernel(INLINE_NAME, matrix, description="typed on the command line", source="inline")

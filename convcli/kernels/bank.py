@@ -10,36 +10,35 @@ from numpy.typing import NDArray
 from convcli.kernels import Kernel
 
 SETOSA = 'V. Powell, "Image Kernels", setosa.io'
+WIKIPEDIA = 'Wikipedia, "Kernel (image processing)"'
+BINOMIAL = "outer product of 1 4 6 4 1, over 256"
 COMMON = "in common use"
 Matrix = NDArray[np.float64]
+
+
+def _matrix(rows: str) -> Matrix:
+    return np.array([row.split() for row in rows.split(";")], np.float64)
+
 
 GAUSSIAN_3X3 = np.outer([1.0, 2.0, 1.0], [1.0, 2.0, 1.0]) / 16
 GAUSSIAN_5X5 = np.outer([1.0, 4.0, 6.0, 4.0, 1.0], [1.0, 4.0, 6.0, 4.0, 1.0]) / 256
 UNSHARP_5X5 = -GAUSSIAN_5X5
 UNSHARP_5X5[2, 2] = 476 / 256
-SHARPEN = np.array([[0.0, -1.0, 0.0], [-1.0, 5.0, -1.0], [0.0, -1.0, 0.0]])
-IDENTITY = np.array([[0.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 0.0]])
-OUTLINE = np.array([[-1.0, -1.0, -1.0], [-1.0, 8.0, -1.0], [-1.0, -1.0, -1.0]])
-LAPLACIAN_4 = np.array([[0.0, -1.0, 0.0], [-1.0, 4.0, -1.0], [0.0, -1.0, 0.0]])
-LOG_5X5 = np.array(
-    [
-        [0.0, 0.0, -1.0, 0.0, 0.0],
-        [0.0, -1.0, -2.0, -1.0, 0.0],
-        [-1.0, -2.0, 16.0, -2.0, -1.0],
-        [0.0, -1.0, -2.0, -1.0, 0.0],
-        [0.0, 0.0, -1.0, 0.0, 0.0],
-    ]
-)
-EMBOSS = np.array([[-2.0, -1.0, 0.0], [-1.0, 1.0, 1.0], [0.0, 1.0, 2.0]])
-SOBEL_X = np.array([[-1.0, 0.0, 1.0], [-2.0, 0.0, 2.0], [-1.0, 0.0, 1.0]])
-PREWITT_X = np.array([[-1.0, 0.0, 1.0], [-1.0, 0.0, 1.0], [-1.0, 0.0, 1.0]])
-SCHARR_X = np.array([[-3.0, 0.0, 3.0], [-10.0, 0.0, 10.0], [-3.0, 0.0, 3.0]])
+SHARPEN = _matrix("0 -1 0; -1 5 -1; 0 -1 0")
+IDENTITY = _matrix("0 0 0; 0 1 0; 0 0 0")
+OUTLINE = _matrix("-1 -1 -1; -1 8 -1; -1 -1 -1")
+LAPLACIAN_4 = _matrix("0 -1 0; -1 4 -1; 0 -1 0")
+LOG_5X5 = _matrix("0 0 -1 0 0; 0 -1 -2 -1 0; -1 -2 16 -2 -1; 0 -1 -2 -1 0; 0 0 -1 0 0")
+EMBOSS = _matrix("-2 -1 0; -1 1 1; 0 1 2")
+SOBEL_X = _matrix("-1 0 1; -2 0 2; -1 0 1")
+PREWITT_X = _matrix("-1 0 1; -1 0 1; -1 0 1")
+SCHARR_X = _matrix("-3 0 3; -10 0 10; -3 0 3")
 FREI_CHEN_X = SOBEL_X.copy()
 FREI_CHEN_X[1] = -np.sqrt(2.0), 0.0, np.sqrt(2.0)
-ROBERTS_1 = np.array([[1.0, 0.0], [0.0, -1.0]])
-ROBERTS_2 = np.array([[0.0, 1.0], [-1.0, 0.0]])
-KIRSCH_N = np.array([[5.0, 5.0, 5.0], [-3.0, 0.0, -3.0], [-3.0, -3.0, -3.0]])
-VERTICAL_LINE = np.array([[0.0, 1.0, 0.0], [0.0, 1.0, 0.0], [0.0, 1.0, 0.0]])
+ROBERTS_1 = _matrix("1 0; 0 -1")
+ROBERTS_2 = _matrix("0 1; -1 0")
+KIRSCH_N = _matrix("5 5 5; -3 0 -3; -3 -3 -3")
+VERTICAL_LINE = _matrix("0 1 0; 0 1 0; 0 1 0")
 
 # The eight neighbors, counter-clockwise: a rotation by 45° moves each weight to the next position.
 _RING = [(0, 0), (1, 0), (2, 0), (2, 1), (2, 2), (1, 2), (0, 2), (0, 1)]
@@ -59,30 +58,15 @@ def rotate45(matrix: Matrix, steps: int) -> Matrix:
     return result
 
 
-_Entry = tuple[str, Matrix, str, str]  # name, matrix, description, source
-_SMOOTHING: list[_Entry] = [
+_ENTRIES = [  # name, matrix, description, source
     ("identity", IDENTITY, "leaves the picture as it is", COMMON),
     ("box-3x3", np.ones((3, 3)) / 9, "mean of the 3x3 neighborhood", COMMON),
     ("blur", GAUSSIAN_3X3, "soft blur, binomial", SETOSA),
     ("gaussian-3x3", GAUSSIAN_3X3, "another name for blur", SETOSA),
-    (
-        "gaussian-5x5",
-        GAUSSIAN_5X5,
-        "stronger soft blur, binomial",
-        "outer product of 1 4 6 4 1, over 256",
-    ),
-]
-_SHARPENING: list[_Entry] = [
+    ("gaussian-5x5", GAUSSIAN_5X5, "stronger soft blur, binomial", BINOMIAL),
     ("sharpen", SHARPEN, "makes edges stand out", SETOSA),
-    (
-        "unsharp-5x5",
-        UNSHARP_5X5,
-        "sharpens by what a blur took away",
-        'Wikipedia, "Kernel (image processing)"',
-    ),
+    ("unsharp-5x5", UNSHARP_5X5, "sharpens by what a blur took away", WIKIPEDIA),
     ("emboss", EMBOSS, "relief, lit from the top left", SETOSA),
-]
-_EDGES: list[_Entry] = [
     ("outline", OUTLINE, "edges of every direction", SETOSA),
     ("laplacian-8", OUTLINE, "another name for outline", SETOSA),
     ("laplacian-4", LAPLACIAN_4, "edges, four neighbors", "ImageMagick, Laplacian:1"),
@@ -115,5 +99,5 @@ def bank() -> dict[str, Kernel]:
     """Return the named kernels, in the order in which they are listed."""
     return {
         name: Kernel(name, matrix + 0.0, description=description, source=source)  # no -0
-        for name, matrix, description, source in (*_SMOOTHING, *_SHARPENING, *_EDGES)
+        for name, matrix, description, source in _ENTRIES
     }

@@ -12,16 +12,7 @@ import numpy as np
 from convcli.arithmetic.values import Pair
 from convcli.errors import ArgumentError, FileError, KernelFileError
 from convcli.files import open_input
-from convcli.grids import MAX_TEXT_BYTES
-from convcli.grids.npy import load_npy
-from convcli.grids.text import (
-    decode,
-    parse_json,
-    parse_nested,
-    parse_number,
-    parse_rows,
-    parse_text,
-)
+from convcli.grids import MAX_TEXT_BYTES, load_npy, text
 from convcli.kernels import Kernel
 
 MAX_WEIGHTS = 1 << 24
@@ -54,7 +45,7 @@ def read_kernel(path: str) -> Kernel:
 
 
 def _read_text(stream: BinaryIO, path: str) -> Kernel:
-    return Kernel("", parse_text(stream.read(), path))
+    return Kernel("", text.parse_text(stream.read(), path))
 
 
 def _read_npy(stream: BinaryIO, path: str) -> Kernel:
@@ -63,7 +54,7 @@ def _read_npy(stream: BinaryIO, path: str) -> Kernel:
 
 def _read_json(stream: BinaryIO, path: str) -> Kernel:
     """Read nested lists, or an object of `kernel` and optional `origin`, `scale`, `bias`."""
-    document = parse_json(stream.read(), path)
+    document = text.parse_json(stream.read(), path)
     if not isinstance(document, dict):
         document = {"kernel": document}
     unknown = sorted(set(document) - set(_KEYS))
@@ -71,11 +62,11 @@ def _read_json(stream: BinaryIO, path: str) -> Kernel:
         raise KernelFileError(
             path, f"has the keys {sorted(document)}; known are {', '.join(_KEYS)}"
         )
-    matrix = parse_nested(document["kernel"], path)
-    scale = parse_number(document.get("scale", 1), "scale", path)
+    matrix = text.parse_nested(document["kernel"], path)
+    scale = text.parse_number(document.get("scale", 1), "scale", path)
     if scale == 0:
         raise KernelFileError(path, "its scale of 0 makes every weight zero")
-    bias = parse_number(document.get("bias", 0), "bias", path)
+    bias = text.parse_number(document.get("bias", 0), "bias", path)
     kernel = Kernel("", matrix * scale, bias=bias)
     if "origin" not in document:
         return kernel
@@ -84,17 +75,16 @@ def _read_json(stream: BinaryIO, path: str) -> Kernel:
 
 def _read_vips(stream: BinaryIO, path: str) -> Kernel:
     """Read `width height [scale offset]`, then rows: the scale divides, the offset is the bias."""
-    text = decode(stream.read(), path).lstrip()
-    if not text:
+    first, _, rows = text.decode(stream.read(), path).lstrip().partition("\n")
+    if not first:
         raise KernelFileError(path, "is empty")
-    first, _, rows = text.partition("\n")
-    header = parse_rows(first, path)[0].tolist()
+    header = text.parse_rows(first, path)[0].tolist()
     if len(header) not in (2, 4):
         raise KernelFileError(path, "line 1 must be: width height [scale offset]")
     scale, offset = header[2:] or (1.0, 0.0)
     if scale == 0:
         raise KernelFileError(path, "its scale of 0 cannot divide")
-    matrix = parse_rows(rows, path)
+    matrix = text.parse_rows(rows, path)
     if [matrix.shape[1], matrix.shape[0]] != header[:2]:
         raise KernelFileError(
             path,

@@ -42,10 +42,6 @@ class Family(NamedTuple):
     source: str
     make: Callable[..., Matrix]
 
-    def accepts(self, count: int) -> bool:
-        """Whether it takes so many parameters."""
-        return self.syntax.partition("[")[0].count(":") <= count <= self.syntax.count(":")
-
 
 FAMILIES: dict[str, Family] = {}
 
@@ -63,8 +59,8 @@ def _family(
     return register
 
 
-def make_kernel(spec: str) -> Kernel | None:
-    """Return the kernel of a SPEC like `gaussian:1.5`; None if no family has that name.
+def make_kernel(spec: str) -> Kernel:
+    """Return the kernel of a SPEC like `gaussian:1.5`, which starts with a name of `FAMILIES`.
 
     Raises
     ------
@@ -77,10 +73,9 @@ def make_kernel(spec: str) -> Kernel | None:
     1.0
     """
     name, *parameters = spec.split(":")
-    family = FAMILIES.get(name)
-    if family is None:
-        return None
-    if not family.accepts(len(parameters)):
+    family = FAMILIES[name]
+    required = family.syntax.partition("[")[0].count(":")
+    if not required <= len(parameters) <= family.syntax.count(":"):
         raise KernelError(f"kernel {spec!r}: it is written {family.syntax}, like {family.example}")
     try:
         with np.errstate(over="ignore", invalid="ignore"):
@@ -105,9 +100,13 @@ def box(size: str) -> Matrix:
 
 
 @_family("gaussian:SIGMA", "gaussian:1.5", "soft blur", "sampled Gaussian, radius ceil(3*sigma)")
-def gaussian(sigma: str) -> Matrix:
+def gaussian(sigma: str, what: str = "sigma") -> Matrix:
     """Return a sampled Gaussian of radius `ceil(3·sigma)` that sums to 1."""
-    return _gaussian(_parse_positive(sigma, "sigma"))
+    spread = _parse_positive(sigma, what)
+    radius = _radius(3 * spread)
+    weights = np.exp(-(np.arange(-radius, radius + 1.0) ** 2) / (2 * spread**2))
+    weights /= weights.sum()
+    return np.outer(weights, weights)
 
 
 @_family(
@@ -127,8 +126,7 @@ def laplacian_of_gaussian(sigma: str) -> Matrix:
 @_family("dog:S1:S2", "dog:1:1.6", "what lies between two blurs", "gaussian:S1 - gaussian:S2")
 def difference_of_gaussians(first: str, second: str) -> Matrix:
     """Return gaussian(S1) - gaussian(S2), of the larger one's size."""
-    minuend = _gaussian(_parse_positive(first, "the first sigma"))
-    subtrahend = _gaussian(_parse_positive(second, "the second sigma"))
+    minuend, subtrahend = gaussian(first, "the first sigma"), gaussian(second, "the second sigma")
     size = max(len(minuend), len(subtrahend))
     return _balance(_pad_to(minuend, size) - _pad_to(subtrahend, size))
 
@@ -198,13 +196,6 @@ def sobel(angle: str) -> Matrix:
     """Return the slope in a direction: `sobel:0` is sobel-x, `sobel:90` is brighter at the top."""
     cosine, sine = _direction(parse_real(angle, "the angle"))
     return np.asarray(cosine * SOBEL_X - sine * SOBEL_X.T + 0.0)  # no -0.0
-
-
-def _gaussian(sigma: float) -> Matrix:
-    radius = _radius(3 * sigma)
-    weights = np.exp(-(np.arange(-radius, radius + 1.0) ** 2) / (2 * sigma**2))
-    weights /= weights.sum()
-    return np.outer(weights, weights)
 
 
 def _coordinates(radius: int) -> tuple[Matrix, Matrix]:

@@ -14,9 +14,8 @@ from convcli.arithmetic.values import Shape
 from convcli.engine.arrays import Array
 from convcli.engine.operations import OPERATIONS, combine
 from convcli.errors import ArgumentError
-from convcli.images import Header, Picture
+from convcli.images import NO_METADATA, Header, Picture
 from convcli.images.color import from_linear, premultiply, resize, to_gray, to_linear, unpremultiply
-from convcli.images.metadata import NO_METADATA
 from convcli.images.quantize import OVERFLOW
 from convcli.kernels import Kernel
 from convcli.pipeline.plan import Plan, Step

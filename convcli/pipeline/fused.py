@@ -11,9 +11,8 @@ import numpy as np
 
 from convcli.errors import ArgumentError, GridError
 from convcli.files import atomic_write
-from convcli.grids.npy import map_npy
-from convcli.images import Header, Picture
-from convcli.images.metadata import NO_METADATA
+from convcli.grids import map_npy
+from convcli.images import NO_METADATA, Header, Picture
 from convcli.images.quantize import OVERFLOW, Quantized, Quantizer
 from convcli.pipeline.execute import preprocess
 from convcli.pipeline.outputs import OutputTarget, format_name, is_image

@@ -11,12 +11,11 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 
 from convcli.engine.arrays import Array
-from convcli.errors import OutputError, ShapeError
+from convcli.errors import OutputError, ShapeError, first_line
 from convcli.files import atomic_write, check_output
 from convcli.grids import NUMBER_SUFFIXES, write_grid
-from convcli.images import Picture, Values
+from convcli.images import Metadata, Picture, Values
 from convcli.images.formats import DEEP_EXTRA, FORMATS
-from convcli.images.metadata import Metadata
 from convcli.images.quantize import Quantized, quantize
 from convcli.images.write import (
     can_write_floats,
@@ -217,8 +216,7 @@ def _encoding(path: str) -> Iterator[BinaryIO]:
         try:
             yield stream
         except (ValueError, OverflowError, RuntimeError, struct.error) as error:
-            lines = str(error).splitlines() or [type(error).__name__]
-            raise OutputError(path, f"cannot be encoded: {lines[0]}") from error
+            raise OutputError(path, f"cannot be encoded: {first_line(error)}") from error
 
 
 def _fit(path: str, rendered: Rendered) -> tuple[Values, OutputFile]:

@@ -11,9 +11,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
-from convcli.images import Values
+from convcli.images import Metadata, Values
 from convcli.images.formats import FORMATS, SIGNATURE_BYTES, detect_format, format_of
-from convcli.images.metadata import Metadata
 from convcli.images.pillow import load_plugin
 from convcli.images.read import open_frames, read_input
 from convcli.images.write import fit_to_format, write_frames, write_picture

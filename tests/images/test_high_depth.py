@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from support.command import here
 from support.peers import require_peer
 
-from convcli.images.high_depth import write_tiff
-from convcli.images.metadata import NO_METADATA
+from convcli.images import NO_METADATA
+from convcli.images.write import write_tiff
 
 
 @pytest.mark.parametrize("dtype", [np.uint16, np.float32])

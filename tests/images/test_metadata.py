@@ -61,6 +61,15 @@ def test_a_profile_of_colors_is_not_given_to_grays(tmp_path: Path) -> None:
         assert "icc_profile" not in image.info
 
 
+def test_a_broken_profile_of_cmyk_is_not_given_to_its_rgb(tmp_path: Path) -> None:
+    image = Image.new("CMYK", (4, 3), (0, 255, 255, 0))
+    image.save(tmp_path / "in.jpg", icc_profile=b"no profile of CMYK")
+    assert here("apply", "in.jpg", "-k", "blur", "-o", "out.png", cwd=tmp_path).code == 0
+    with Image.open(tmp_path / "out.png") as result:
+        assert result.mode == "RGB"
+        assert "icc_profile" not in result.info
+
+
 def test_sixteen_bit_colors_keep_every_bit_and_their_metadata(tmp_path: Path) -> None:
     imagecodecs = require_peer("imagecodecs")
     pixels = np.random.default_rng(0).integers(0, 65536, (20, 30, 3), np.uint16)
