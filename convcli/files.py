@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, BinaryIO, TextIO
 
-from convcli.errors import FileError, OutputError
+from convcli.errors import ConvError, FileError, OutputError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,7 +43,7 @@ def open_input(
         If it cannot be opened, with the system's message, or is too large.
     """
     limit = max_buffered or (lambda _: max_bytes)
-    try:
+    with _system_errors(path, FileError):
         if path == STDIN:
             if sys.stdin is None:
                 raise FileError(STDIN, "standard input is closed")
@@ -58,12 +58,6 @@ def open_input(
                     f"has {status.st_size:,} bytes, and the most that is read is {max_bytes:,}",
                 )
             yield stream if is_file else _buffer(stream, path, limit)
-    except BrokenPipeError:  # of an output, written while the input is open
-        raise
-    except (OSError, ValueError) as error:  # ValueError: a name with a NUL in it
-        if isinstance(error, FileError):
-            raise
-        raise FileError(path, _cause(error)) from error
 
 
 def read_bytes(path: str, max_bytes: int) -> bytes:
@@ -90,7 +84,7 @@ def check_output(path: str, *, force: bool, inputs: Sequence[str]) -> None:
         a file in a missing folder.
     """
     target = _path(path)
-    try:
+    with _system_errors(path, OutputError):
         with suppress(FileNotFoundError):
             target.stat()  # raises for what exists() calls missing, as a loop of links
         folder = _path(os.path.realpath(path)).parent
@@ -104,16 +98,12 @@ def check_output(path: str, *, force: bool, inputs: Sequence[str]) -> None:
             raise OutputError(path, "is an input too, and an input is never replaced")
         if not force and target.exists() and _is_regular(target):
             raise OutputError(path, "exists already; --force replaces it")
-    except (OSError, ValueError) as error:
-        raise OutputError(path, _cause(error)) from error
 
 
 def make_folder(path: str) -> None:
     """Make a folder and its parents, unless they exist."""
-    try:
+    with _system_errors(path, OutputError):
         _path(path).mkdir(parents=True, exist_ok=True)
-    except (OSError, ValueError) as error:
-        raise OutputError(path, _cause(error)) from error
 
 
 @contextmanager
@@ -135,7 +125,7 @@ def atomic_write(path: str) -> Iterator[BinaryIO]:
         write_stdout(buffer.getvalue())
         return
     target = _path(os.path.realpath(path))
-    try:
+    with _system_errors(path, OutputError):
         if target.exists() and not _is_regular(target):
             buffer = io.BytesIO()  # a pipe cannot seek, as the writers of some formats do
             yield buffer
@@ -155,10 +145,6 @@ def atomic_write(path: str) -> Iterator[BinaryIO]:
             with suppress(OSError):
                 temporary.unlink()
             raise
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise OutputError(path, _cause(error)) from error
 
 
 def remove_unfinished(folder: str, process: int) -> None:
@@ -197,6 +183,17 @@ def redirect_to_null(stream: TextIO) -> None:
     """Discard what is written to a stream from now on, also by the interpreter at its exit."""
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+@contextmanager
+def _system_errors(path: str, error_class: type[FileError]) -> Iterator[None]:
+    """Raise an error of the system, or of a name with a NUL in it, as one of the file."""
+    try:
+        yield
+    except (BrokenPipeError, ConvError):  # BrokenPipeError: an output's reader is gone
+        raise
+    except (OSError, ValueError) as error:
+        raise error_class(path, _cause(error)) from error
 
 
 def _path(name: str) -> Path:

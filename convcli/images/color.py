@@ -50,8 +50,7 @@ def resize(values: Values, size: Pair) -> Values:
         if not is_float32_exact:  # what float32 cannot hold of each value is resampled separately
             remainder = np.ascontiguousarray(plane - nearest.astype(np.float64), np.float32)
             result[:, :, channel] += _resize_plane(remainder, size)
-    np.clip(result, float(values.min()), float(values.max()), out=result)
-    return result
+    return np.asarray(np.clip(result, float(values.min()), float(values.max()), out=result))
 
 
 def _resize_plane(plane: Values, size: Pair) -> Values:
@@ -90,7 +89,8 @@ def premultiply(colors: Values, alpha: Values, white: float) -> Values:
     dtype = _float_dtype(colors)
 
     def multiply(part: Values, part_alpha: Values) -> Values:
-        return part.astype(dtype) * (part_alpha.astype(dtype) / dtype.type(white))
+        product: Values = part.astype(dtype) * (part_alpha.astype(dtype) / dtype.type(white))
+        return product
 
     return map_rows(multiply, colors, alpha)
 

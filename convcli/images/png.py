@@ -71,10 +71,17 @@ def _write_pixels(stream: BinaryIO, pixels: Values, level: int | None) -> None:
     height = len(pixels)
     step = max(PART_BYTES // max(pixels[0].nbytes, 1), 1)
     starts = range(0, height, step)
+    effort, strategy = (1, zlib.Z_RLE) if level is None else (level, zlib.Z_DEFAULT_STRATEGY)
+    # Deflated rows; the checksum and the length of what was deflated.
     parts: dict[int, tuple[bytes, int, int]] = {}
 
     def deflate(start: int) -> None:
-        parts[start] = _deflate_rows(pixels, start, min(start + step, height), level)
+        stop = min(start + step, height)
+        rows = filter_rows(pixels, start, stop).tobytes()
+        compressor = zlib.compressobj(effort, wbits=-zlib.MAX_WBITS, strategy=strategy)
+        flush = zlib.Z_FINISH if stop == height else zlib.Z_SYNC_FLUSH
+        content = compressor.compress(rows) + compressor.flush(flush)
+        parts[start] = content, zlib.adler32(rows), len(rows)
 
     checksum, group_size = 1, 2 * get_threads()
     for first in range(0, len(starts), group_size):
@@ -123,19 +130,6 @@ def combine_adler32(first: int, second: int, length: int) -> int:
     low = (first & 0xFFFF) + (second & 0xFFFF) - 1
     high = (first >> 16) + (second >> 16) + length * ((first & 0xFFFF) - 1)
     return (high % ADLER_BASE) << 16 | low % ADLER_BASE
-
-
-def _deflate_rows(
-    pixels: Values, start: int, stop: int, level: int | None
-) -> tuple[bytes, int, int]:
-    """Return filtered rows deflated, and the checksum and the length of what was deflated."""
-    rows = filter_rows(pixels, start, stop).tobytes()
-    strategy = zlib.Z_RLE if level is None else zlib.Z_DEFAULT_STRATEGY
-    deflate = zlib.compressobj(
-        1 if level is None else level, zlib.DEFLATED, -zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL, strategy
-    )
-    flush = zlib.Z_FINISH if stop == len(pixels) else zlib.Z_SYNC_FLUSH
-    return deflate.compress(rows) + deflate.flush(flush), zlib.adler32(rows), len(rows)
 
 
 def _to_bytes(rows: Values) -> Values:

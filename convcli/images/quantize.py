@@ -109,25 +109,20 @@ class Quantizer:
         if values.dtype.kind == "f":
             np.rint(values, out=values)
         low, high = float(values.min()), float(values.max())
-        if math.isnan(low) or high == math.inf:
+        if not (math.isfinite(low) and math.isfinite(high)):
             raise ArgumentError(OVERFLOW)
         below = int(np.count_nonzero(values < 0)) if low < 0 else 0
         above = int(np.count_nonzero(values > self._white)) if high > self._white else 0
         np.clip(values, 0, self._white, out=self._pixels[rows], casting="unsafe")
         self._parts.append((low, high, below + above))
 
-    @property
-    def min_value(self) -> float:
-        """The minimum so far, on the scale of the pixels."""
-        return min(low for low, _, _ in self._parts)
-
     def result(self) -> Quantized:
         """Return the pixels of all rows."""
-        high = max(high for _, high, _ in self._parts)
-        clipped = sum(count for _, _, count in self._parts) / self._pixels.size
+        lows, highs, counts = zip(*self._parts, strict=True)
+        clipped = sum(counts) / self._pixels.size
         note = None
         if clipped > WARN_CLIPPED_SHARE:
-            fits = -self._mid_gray <= self.min_value and high <= self._white - self._mid_gray
+            fits = -self._mid_gray <= min(lows) and max(highs) <= self._white - self._mid_gray
             policy = "offset" if self._policy == "clamp" and fits else "rescale"
             note = (
                 f"{clipped:.1%} of the values lie outside 0..{self._white} and were clipped; "

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from convcli.errors import ArgumentError, GridError
+from convcli.errors import GridError
 from convcli.files import atomic_write
 from convcli.grids import map_npy
 from convcli.images import NO_METADATA, Header, Picture
-from convcli.images.quantize import OVERFLOW, Quantized, Quantizer
+from convcli.images.quantize import Quantized, Quantizer
 from convcli.pipeline.execute import preprocess
 from convcli.pipeline.outputs import OutputTarget, format_name, is_image
 from convcli.pipeline.plan import Plan
@@ -75,8 +74,6 @@ def _filter_and_quantize(
     quantizer = Quantizer(shape, policy, depth)
     with np.errstate(over="ignore", invalid="ignore"):
         filter_plan.run(values, quantizer.add)
-    if math.isinf(quantizer.min_value):
-        raise ArgumentError(OVERFLOW)
     return quantizer.result()
 
 
