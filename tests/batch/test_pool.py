@@ -7,18 +7,13 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convcli.batch import Job, run_job
 from convcli.batch.pool import in_order, run_all
-from convcli.pipeline.outputs import OutputTarget
-from convcli.pipeline.plan import Plan
 
 
 class Dying(Executor):
@@ -152,37 +147,3 @@ def test_a_slow_first_holds_only_the_order_back() -> None:
 
     found = run_all(work, range(20), ThreadPoolExecutor, workers=2, failed=lambda *_: -1)
     assert list(in_order(found)) == list(range(20))
-
-
-# A job that comes twice, as it does when its worker dies before it could report.
-
-
-@pytest.fixture
-def job(tmp_path: Path) -> Job:
-    (tmp_path / "x.csv").write_text("1 2\n3 4\n")
-    target = OutputTarget(str(tmp_path / "{stem}.{kernel}.npy"), ("filtered",))
-    return Job(source=str(tmp_path / "x.csv"), plan=Plan(gray=True), target=target)
-
-
-def test_what_an_earlier_attempt_wrote_is_replaced(job: Job) -> None:
-    again = replace(job, started_at=time.time() - 5)
-    first, second = run_job(again), run_job(again)
-    assert first.error is second.error is None
-    assert first.written == second.written
-    assert run_job(replace(again, skip_existing=True)).skipped == ()
-
-
-def test_what_was_there_before_is_not(job: Job, tmp_path: Path) -> None:
-    old = tmp_path / "x.filtered.npy"
-    old.write_bytes(b"old")
-    for one in (job, replace(job, started_at=time.time() + 5)):
-        assert run_job(one).error == f"{old}: exists already; --force replaces it"
-        assert run_job(replace(one, skip_existing=True)).skipped == (str(old),)
-    assert old.read_bytes() == b"old"
-
-
-def test_an_input_is_not_replaced_however_new_it_is(job: Job) -> None:
-    here = job.target._replace(template=job.source, protected=(job.source,))
-    report = run_job(replace(job, target=here, started_at=0.0))
-    assert report.error is not None
-    assert "an input is never replaced" in report.error
