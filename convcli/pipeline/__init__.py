@@ -34,7 +34,7 @@ from convcli.pipeline.write import (
 if TYPE_CHECKING:
     from convcli.pipeline.execute import StageCallback
 
-PLACEHOLDER = np.zeros((1, 1, 1), np.uint8)  # of values that are not kept
+PLACEHOLDER = np.zeros((1, 1, 1), np.uint8)  # for values that are not kept
 
 
 class Outcome(NamedTuple):
@@ -131,8 +131,8 @@ def to_display_pixels(picture: Picture, values: Array, plan: Plan) -> Array:
     """Return a map as 8-bit pixels to look at, (H, W) or (H, W, 3), in the range of its output."""
     depth = picture.depth or 8
     pixels = quantize(values, plan.range_policy(picture.depth), depth).pixels
-    shown = pixels if depth == 8 else (pixels // 257).astype(np.uint8)
-    return shown if shown.shape[2] == 3 else shown[:, :, 0]
+    pixels = pixels if depth == 8 else (pixels // 257).astype(np.uint8)
+    return pixels if pixels.shape[2] == 3 else pixels[:, :, 0]
 
 
 def _run(

@@ -30,9 +30,9 @@ class Computation(NamedTuple):
         The type of the sums, in which all maps are kept.
     shapes : tuple of MapShapes
     kernels : tuple of FilterPlan
-        One for each kernel.
+        The filter of each kernel.
     layers : tuple of tuple of (FilterPlan or None)
-        Of each map one for each layer; None for layers that are no convolution.
+        For each map, the filter of each layer; None for layers other than convolutions.
     alpha : Computation, optional
         How alpha is filtered.
     deferred_bias : tuple of float, optional

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Stage(NamedTuple):
-    """The output of one step, for whoever shows how a map came about.
+    """The output of one step, as `on_stage` gets it.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def preprocess(picture: Picture, plan: Plan) -> Array:
 
 
 def has_preprocessing(plan: Plan, header: Header) -> bool:
-    """Whether the values to filter are made of the input's own."""
+    """Whether the values to filter are others than the input's own."""
     return plan.linear or header.has_alpha or plan.gray or plan.resize is not None
 
 

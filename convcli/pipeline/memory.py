@@ -31,7 +31,7 @@ MAX_MACHINE_SHARE = 0.75  # of the machine's memory, unless --max-memory says ot
 CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 # How many arrays of its result's size an operation holds beside its input and output.
 TEMPORARIES = {"linear": 1, "premultiplied": 1, "rescale": 3, "layer": 1}
-FIGURE_BYTES = 16  # of each value of a map that is drawn
+FIGURE_BYTES = 16  # per value of a map that is drawn
 
 
 def estimate_memory(
@@ -63,7 +63,7 @@ def estimate_memory(
     """
     plan, shapes = computation.plan, computation.shapes
     filters = itertools.chain(computation.kernels, *computation.layers)
-    scratch = [found.scratch_bytes(get_threads()) for found in filters if found is not None]
+    scratch = [filter_plan.scratch_bytes(get_threads()) for filter_plan in filters if filter_plan]
     fixed = BASE_BYTES + max(MIN_SCRATCH_BYTES, *scratch, 0)
     if execution == "streamed":
         return fixed
@@ -124,12 +124,12 @@ def format_bytes(count: int) -> str:
 
 def machine_memory() -> int | None:
     """Return the bytes of memory of this machine or container; None if they are unknown."""
-    found = []
+    limits = []
     with suppress(ValueError, OSError, AttributeError):
-        found.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+        limits.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
     with suppress(ValueError, OSError):
-        found.append(int(CGROUP_LIMIT.read_text()))  # "max" is no number
-    return min(found, default=None)
+        limits.append(int(CGROUP_LIMIT.read_text()))  # "max" is no number
+    return min(limits, default=None)
 
 
 def _decoder_bytes(header: Header, file_format: str) -> int:

@@ -202,10 +202,10 @@ def _steps(computation: Computation) -> Iterator[tuple[RouteStep, ...]]:
     kernels = [
         RouteStep(
             step.kernel.name if step.kernel else "",
-            found.shape[:2] if found.shape[2:] == (1,) else found.shape,
-            found.choice,
+            filter_plan.shape[:2] if filter_plan.shape[2:] == (1,) else filter_plan.shape,
+            filter_plan.choice,
         )
-        for step, found in zip(plan.kernels, computation.kernels, strict=True)
+        for step, filter_plan in zip(plan.kernels, computation.kernels, strict=True)
     ]
     starts: list[tuple[RouteStep, ...]] = [(kernel,) for kernel in kernels] or [()]
     if plan.combine is not None:
@@ -216,9 +216,11 @@ def _steps(computation: Computation) -> Iterator[tuple[RouteStep, ...]]:
             *start,
             *(
                 RouteStep(
-                    format_layer(step.layer), _rows_first(shape), found.choice if found else None
+                    format_layer(step.layer),
+                    _rows_first(shape),
+                    filter_plan.choice if filter_plan else None,
                 )
-                for step, shape, found in layers
+                for step, shape, filter_plan in layers
             ),
         )
 
