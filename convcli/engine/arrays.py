@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -106,28 +106,10 @@ def sum_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
     return np.dtype(np.float32 if fits else np.float64)
 
 
-def to_dtype(values: Array, dtype: np.dtype[Any]) -> Array:
-    """Convert sums to the dtype of the result: to integers rounded half to even, and clamped.
-
-    Raises
-    ------
-    ArgumentError
-        For sums that are NaN, where the result holds integers.
-
-    Examples
-    --------
-    >>> to_dtype(np.array([-3.0, 0.5, 1.5, 300.0]), np.dtype(np.uint8))
-    array([  0,   0,   2, 255], dtype=uint8)
-    """
-    if dtype.kind not in "iu":
-        return values.astype(dtype, copy=False)
-    result = np.empty(values.shape, dtype)
-    round_into(values.copy(), result)
-    return result
-
-
 def round_into(sums: Array, result: Array, bounds: tuple[float, float] | None = None) -> None:
-    """Write sums into a result of any dtype, as `to_dtype`; the sums may be overwritten.
+    """Write sums into a result of any dtype; the sums may be overwritten.
+
+    They are rounded half to even and clamped, where the result holds integers.
 
     Parameters
     ----------
@@ -136,6 +118,18 @@ def round_into(sums: Array, result: Array, bounds: tuple[float, float] | None = 
     bounds : (float, float), optional
         The smallest and largest possible sum: spares the search for NaN, and clamping where the
         result holds both.
+
+    Raises
+    ------
+    ArgumentError
+        For sums that are NaN, where the result holds integers.
+
+    Examples
+    --------
+    >>> result = np.empty(4, np.uint8)
+    >>> round_into(np.array([-3.0, 0.5, 1.5, 300.0]), result)
+    >>> result
+    array([  0,   0,   2, 255], dtype=uint8)
     """
     dtype = result.dtype
     if dtype.kind not in "iu":
@@ -154,22 +148,17 @@ def round_into(sums: Array, result: Array, bounds: tuple[float, float] | None = 
             np.clip(sums, *limits, out=sums)
             limits = None
         np.rint(sums, out=sums)
-    for part, target in _contiguous_parts(sums, result):
+    parts: Iterable[tuple[Array, Array]] = [(sums, result)]
+    if sums.ndim == 3 and sums.strides[2] > sums.strides[1]:
+        # Channels that are planes in memory: their rows are the longest runs to copy.
+        parts = zip(np.moveaxis(sums, 2, 0), np.moveaxis(result, 2, 0), strict=True)
+    for part, target in parts:
         if limits is None:
             np.copyto(target, part, casting="unsafe")
         else:
             np.clip(part, *limits, out=target, casting="unsafe")
     if overflow is not None:
         result[overflow] = np.iinfo(dtype).max
-
-
-def _contiguous_parts(sums: Array, result: Array) -> Iterator[tuple[Array, Array]]:
-    """Split channels that are planes in memory: their rows are the longest runs to copy."""
-    if sums.ndim < 3 or sums.strides[2] <= sums.strides[1]:
-        yield sums, result
-        return
-    for channel in range(sums.shape[2]):
-        yield sums[:, :, channel], result[:, :, channel]
 
 
 def _is_within(bounds: tuple[float, float], dtype: np.dtype[Any]) -> bool:

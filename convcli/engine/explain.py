@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -12,8 +12,8 @@ from convcli.arithmetic.geometry import Window
 from convcli.arithmetic.values import Pair
 from convcli.engine.arrays import Array, as_numbers
 from convcli.engine.im2col import im2col
-from convcli.engine.naive import source_index
-from convcli.engine.padding import pad2d
+from convcli.engine.padding import pad2d, source_positions
+from convcli.engine.pooling import count_positions
 from convcli.errors import ArgumentError, ShapeError
 
 MAX_COLUMNS = 64  # of a columns matrix that can still be read
@@ -115,17 +115,15 @@ def explain_convolution(
     if flip:
         weights = weights[..., ::-1, ::-1]
     rows, columns = _window_positions(at, window, pixels)
-    values = _window_values(pixels, rows, columns, padding_mode)  # (C, kh, kw)
-    is_padding = _is_padding(rows, columns, pixels)
+    values, is_padding = _window_values(pixels, rows, columns, padding_mode)  # (C, kh, kw)
     if weights.ndim == 2:
-        pairs = [(values[c : c + 1], weights[np.newaxis]) for c in range(len(values))]
+        pairs = [(plane, weights[np.newaxis]) for plane in values[:, np.newaxis]]
     else:
         if weights.shape[-3] != len(values):
             raise ShapeError(
                 f"the kernel sums over {weights.shape[-3]} channels; the image has {len(values)}"
             )
-        maps = weights if weights.ndim == 4 else weights[np.newaxis]
-        pairs = [(values, map_weights) for map_weights in maps]
+        pairs = [(values, summed) for summed in weights.reshape(-1, *weights.shape[-3:])]
     return [
         Explanation(at, channel, rows, columns, inputs, is_padding, factors, inputs * factors,
                     float((inputs * factors).sum()), bias)
@@ -150,19 +148,21 @@ def explain_pool(
     """
     pixels = np.atleast_3d(as_numbers(image, "image")).astype(np.float64)
     rows, columns = _window_positions(at, window, pixels)
-    is_padding = _is_padding(rows, columns, pixels)
-    values = _window_values(pixels, rows, columns, "zero")  # (C, kh, kw)
-    divisor = 1
+    values, is_padding = _window_values(pixels, rows, columns, "zero")  # (C, kh, kw)
     if op == "maxpool":
-        values = np.where(is_padding, -np.inf, values)
+        values, divisor = np.where(is_padding, -np.inf, values), 1
+        totals = values.max(axis=(1, 2))
     else:
-        divisor = _count_positions(rows, columns, window, pixels, count_include_pad)
+        counts = (
+            count_positions(axis, include_pad=count_include_pad)[index]
+            for axis, index in zip(window.axes(pixels.shape[:2]), at, strict=True)
+        )
+        totals, divisor = values.sum(axis=(1, 2)), max(int(prod(counts)), 1)
     ones = np.ones((1, *window.kernel))
     return [
-        Explanation(at, channel, rows, columns, plane[np.newaxis], is_padding, ones,
-                    plane[np.newaxis], float(plane.max() if op == "maxpool" else plane.sum()),
+        Explanation(at, channel, rows, columns, plane, is_padding, ones, plane, float(total),
                     0.0, divisor, op)
-        for channel, plane in enumerate(values)
+        for channel, (plane, total) in enumerate(zip(values[:, np.newaxis], totals, strict=True))
     ]  # fmt: skip
 
 
@@ -200,7 +200,7 @@ def explain_im2col(
             f"it has {len(planes)} channels, each of which is filtered by itself; show one with "
             "--gray"
         )
-    padded = pad2d(planes, window.pads((planes.shape[1], planes.shape[2])), padding_mode)
+    padded = pad2d(planes, window.pads(planes.shape[1:]), padding_mode)
     matrix = im2col(padded, window.kernel, stride=window.stride, dilation=window.dilation)
     if matrix.shape[1] > MAX_COLUMNS:
         raise ArgumentError(
@@ -215,48 +215,27 @@ def explain_im2col(
 
 def _window_positions(at: Pair, window: Window, pixels: Array) -> tuple[range, range]:
     """The input rows and columns under the window at an output; outside the input is padding."""
-    size = (pixels.shape[0], pixels.shape[1])
-    output = window.output(size)
+    output = window.output(pixels.shape[:2])
     if not (0 <= at[0] < output[0] and 0 <= at[1] < output[1]):
         raise ArgumentError(
             f"there is no output at {at[0]},{at[1]}: "
             f"rows are 0..{output[0] - 1}, columns 0..{output[1] - 1}"
         )
     positions = []
-    for index, axis in zip(at, window.axes(size), strict=True):
+    for axis, index in zip(window.axes(pixels.shape[:2]), at, strict=True):
         start = index * axis.stride - axis.before
         positions.append(range(start, start + axis.effective_kernel, axis.dilation))
     return positions[0], positions[1]
 
 
-def _window_values(pixels: Array, rows: Sequence[int], columns: Sequence[int], mode: str) -> Array:
-    """The values at these positions, padding included: (C, kh, kw)."""
-    height, width, channels = pixels.shape
-    values = np.zeros((channels, len(rows), len(columns)))
-    for u, row in enumerate(rows):
-        for v, column in enumerate(columns):
-            source = source_index(row, height, mode), source_index(column, width, mode)
-            if None not in source:
-                values[:, u, v] = pixels[source]
-    return values
-
-
-def _is_padding(rows: Sequence[int], columns: Sequence[int], pixels: Array) -> Array:
-    outside_rows = [not 0 <= row < pixels.shape[0] for row in rows]
-    outside_columns = [not 0 <= column < pixels.shape[1] for column in columns]
-    return np.logical_or.outer(outside_rows, outside_columns)
-
-
-def _count_positions(
-    rows: Sequence[int], columns: Sequence[int], window: Window, pixels: Array, padded: bool
-) -> int:
-    """How many positions of an average count; those beyond the padding never do."""
-    count = 1
-    axes = window.axes((pixels.shape[0], pixels.shape[1]))
-    for positions, axis in zip((rows, columns), axes, strict=True):
-        first, end = (-axis.before, axis.size + axis.after) if padded else (0, axis.size)
-        count *= sum(first <= position < end for position in positions)
-    return max(count, 1)
+def _window_values(pixels: Array, rows: range, columns: range, mode: str) -> tuple[Array, Array]:
+    """The values at these positions, (C, kh, kw), and whether they are padding, (kh, kw)."""
+    sides = list(zip((rows, columns), pixels.shape[:2], strict=True))
+    sources = [source_positions(np.asarray(positions), size, mode) for positions, size in sides]
+    values = np.moveaxis(pixels[np.ix_(*sources)], 2, 0)
+    outside = ([position not in range(size) for position in positions] for positions, size in sides)
+    is_padding = np.logical_or.outer(*outside)
+    return np.where(is_padding, 0.0, values) if mode == "zero" else values, is_padding
 
 
 def _format_slice(positions: range) -> str:

@@ -56,18 +56,18 @@ def conv2d_backward(
     """
     array = as_real(x, "x")
     images = as_batch(array)
-    n, c_in, *size = images.shape
+    n, c_in, height, width = images.shape
     filters = as_filters(weight, c_in, groups).astype(images.dtype, copy=False)
     window = make_window(filters.shape[-2:], stride=stride, padding=padding, dilation=dilation)
-    oh, ow = window.output((size[0], size[1]))
+    output = window.output((height, width))
     grads = as_batch(as_real(grad, "grad"), "grad").astype(images.dtype, copy=False)
-    if grads.shape != (n, len(filters), oh, ow):
-        raise ShapeError(f"grad must have the shape {(n, len(filters), oh, ow)}")
-    sides = window.pads((size[0], size[1]))
+    if grads.shape != (n, len(filters), *output):
+        raise ShapeError(f"grad must have the shape {(n, len(filters), *output)}")
+    sides = window.pads((height, width))
     padded = pad2d(images, sides)  # (N, C_in, H + p, W + p)
     weights = filters.reshape(groups, len(filters) // groups, -1)  # (G, C_out/G, C_in/G·kh·kw)
     dpadded, dweights = np.zeros_like(padded), np.zeros_like(weights)
-    for image, rows, columns, inputs in _tiles(padded, window, (oh, ow)):
+    for image, rows, columns, inputs in _tiles(padded, window, output):
         tile = grads[image, :, rows, columns]  # (C_out, rows, columns)
         flat = tile.reshape(*weights.shape[:2], -1)  # (G, C_out/G, L)
         matrix = as_columns(padded[inputs], window)  # (1, C_in·kh·kw, L)
@@ -76,7 +76,7 @@ def conv2d_backward(
         windows = windows.reshape(1, c_in, *window.kernel, *tile.shape[1:])
         overlap_add(dpadded[inputs], windows, window)
     (top, _), (left, _) = sides
-    dx = dpadded[:, :, top : top + size[0], left : left + size[1]]
+    dx = dpadded[:, :, top : top + height, left : left + width]
     return like_batch(dx, array), dweights.reshape(filters.shape), grads.sum(axis=(0, 2, 3))
 
 
@@ -132,13 +132,9 @@ def conv_transpose2d(
         )
     c_out = count * weights.shape[1]
     window = make_window(
-        weights.shape[-2:],
-        stride=stride,
-        padding=padding,
-        dilation=dilation,
-        transposed=True,
+        weights.shape[-2:], stride=stride, padding=padding, dilation=dilation, transposed=True,
         output_padding=output_padding,
-    )
+    )  # fmt: skip
     maps = _conv_transpose(images, weights.reshape(count, c_in // count, -1), window)
     if bias is not None:
         maps += as_bias(bias, c_out).astype(maps.dtype)[:, np.newaxis, np.newaxis]
@@ -150,17 +146,15 @@ def _conv_transpose(images: Array, weights: Array, window: Window) -> Array:
 
     `weights` are (G, C_in/G, C_out/G·kh·kw).
     """
-    n, _, *size = images.shape
+    n, _, height, width = images.shape
     taps = window.kernel[0] * window.kernel[1]
     c_out = len(weights) * weights.shape[2] // taps
-    oh, ow = window.output((size[0], size[1]))
-    (top, _), (left, _) = window.pads((size[0], size[1]))
-    padded = empty_target(
-        (n, c_out), window, (size[0], size[1]), (top + oh, left + ow), images.dtype
-    )
+    oh, ow = window.output((height, width))
+    (top, _), (left, _) = window.pads((height, width))
+    padded = empty_target((n, c_out), window, (height, width), (top + oh, left + ow), images.dtype)
     extent = effective_kernel(window.kernel[0], window.dilation[0])
-    row_bytes = max(n, 1) * c_out * taps * size[1] * images.itemsize  # of the columns of one row
-    for rows in split_range(size[0], MAX_COLUMNS_BYTES // row_bytes):
+    row_bytes = max(n, 1) * c_out * taps * width * images.itemsize  # of the columns of one row
+    for rows in split_range(height, MAX_COLUMNS_BYTES // row_bytes):
         band = images[:, :, rows]
         length = band.shape[2] * band.shape[3]
         grouped = band.reshape(n, *weights.shape[:2], length)  # (N, G, C_in/G, L)

@@ -44,27 +44,21 @@ def conv2d_naive(
     filters = as_filters(weight, c_in, groups)
     c_out, depth, kh, kw = filters.shape
     window = make_window((kh, kw), stride=stride, padding=padding, dilation=dilation)
-    output = window.output((height, width))
+    (sh, sw), (dh, dw) = window.stride, window.dilation
+    oh, ow = window.output((height, width))
     (top, _), (left, _) = window.pads((height, width))
     biases = np.zeros(c_out) if bias is None else as_bias(bias, c_out)
 
     values, weights = images.tolist(), filters.tolist()
-    maps = np.empty((n, c_out, *output), array.dtype)
-    for image, o, i, j in product(range(n), range(c_out), range(output[0]), range(output[1])):
+    maps = np.empty((n, c_out, oh, ow), array.dtype)
+    for image, o, i, j in product(range(n), range(c_out), range(oh), range(ow)):
         first_channel = o // (c_out // groups) * depth
+        rows = [source_index(i * sh + u * dh - top, height, padding_mode) for u in range(kh)]
+        columns = [source_index(j * sw + v * dw - left, width, padding_mode) for v in range(kw)]
         total = float(biases[o])
-        for u, v in product(range(kh), range(kw)):
-            row = source_index(
-                i * window.stride[0] + u * window.dilation[0] - top, height, padding_mode
-            )
-            column = source_index(
-                j * window.stride[1] + v * window.dilation[1] - left, width, padding_mode
-            )
-            if row is None or column is None:
-                continue
-            for c in range(depth):
-                value = values[image][first_channel + c][row][column]
-                total += weights[o][c][u][v] * value
+        for (u, row), (v, column), c in product(enumerate(rows), enumerate(columns), range(depth)):
+            if row is not None and column is not None:
+                total += weights[o][c][u][v] * values[image][first_channel + c][row][column]
         maps[image, o, i, j] = total
     return like_batch(maps, array)
 

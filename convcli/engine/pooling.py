@@ -61,7 +61,10 @@ def max_pool2d(
     """
     array = as_numbers(x, "x")
     images = as_batch(array)
-    window = _pool_window(kernel_size, stride, padding, dilation, ceil_mode)
+    window = make_window(
+        kernel_size, stride=kernel_size if stride is None else stride, padding=padding,
+        dilation=dilation, ceil_mode=ceil_mode,
+    )  # fmt: skip
     return like_batch(_pool(images, window, np.maximum, _smallest(array.dtype)), array)
 
 
@@ -103,28 +106,14 @@ def avg_pool2d(
     """
     array = as_real(x, "x")
     images = as_batch(array)
-    window = _pool_window(kernel_size, stride, padding, dilation, ceil_mode)
-    rows, columns = (
-        _count_positions(axis, count_include_pad) for axis in window.axes(images.shape[-2:])
-    )
+    window = make_window(
+        kernel_size, stride=kernel_size if stride is None else stride, padding=padding,
+        dilation=dilation, ceil_mode=ceil_mode,
+    )  # fmt: skip
+    axes = window.axes(images.shape[-2:])
+    rows, columns = (count_positions(axis, include_pad=count_include_pad) for axis in axes)
     counts = np.maximum(np.outer(rows, columns), 1).astype(images.dtype)
     return like_batch(_pool(images, window, np.add, 0, counts), array)
-
-
-def _pool_window(
-    kernel_size: int | Sequence[int],
-    stride: int | Sequence[int] | None,
-    padding: PaddingLike,
-    dilation: int | Sequence[int],
-    ceil_mode: bool,
-) -> Window:
-    return make_window(
-        kernel_size,
-        stride=kernel_size if stride is None else stride,
-        padding=padding,
-        dilation=dilation,
-        ceil_mode=ceil_mode,
-    )
 
 
 def _pool(
@@ -207,35 +196,26 @@ def _combine_taps(
     first = clipped[0][0].start
     stop = max(clipped[-1][0].stop, first)
     if first < stop:
-        inner = [rows[first:stop] for rows in taps]
+        planes, outputs, further = source, target, 0
         if source.shape[1] == count * taps[0].step and _is_even(source) and _is_even(target):
             # All planes as one: what is wrong where two meet is an edge, which is computed next.
+            planes, outputs = (array.reshape(-1, array.shape[2]) for array in (source, target))
             further = count * (len(target) - 1)
-            inner = [range(r.start, r.stop + further * r.step, r.step) for r in inner]
-            _combine(
-                [source.reshape(-1, source.shape[2])[_as_slice(rows)] for rows in inner],
-                combine,
-                target.reshape(-1, target.shape[2])[first : further + stop],
-            )
-        else:
-            parts = [source[:, _as_slice(rows)] for rows in inner]
-            _combine(parts, combine, target[:, first:stop])
+        inner = [range(r[first], r.start + (stop + further) * r.step, r.step) for r in taps]
+        parts = [planes[..., rows.start : rows.stop : rows.step, :] for rows in inner]
+        _combine(parts, combine, outputs[..., first : stop + further, :])
     for edge in (slice(0, first), slice(stop, count)):
         target[:, edge] = fill
         for (inside, _), rows in zip(clipped, taps, strict=True):
             start, end = max(inside.start, edge.start), min(inside.stop, edge.stop)
             if start < end:
-                part = target[:, start:end]
-                combine(part, source[:, _as_slice(rows[start:end])], out=part)
+                part, under = target[:, start:end], rows[start:end]
+                combine(part, source[:, under.start : under.stop : under.step], out=part)
 
 
 def _is_even(planes: Array) -> bool:
     """Whether the rows of all planes follow one another at equal distances in memory."""
     return bool(planes.strides[0] == planes.shape[1] * planes.strides[1])
-
-
-def _as_slice(positions: range) -> slice:
-    return slice(positions.start, positions.stop, positions.step)
 
 
 def _combine(values: list[Array], combine: np.ufunc, target: Array) -> None:
@@ -251,20 +231,15 @@ def _combine(values: list[Array], combine: np.ufunc, target: Array) -> None:
 def _tap_positions(outputs: range, axis: Axis) -> list[range]:
     """The input positions under each tap, for these outputs."""
     offsets = (tap * axis.dilation - axis.before for tap in range(axis.kernel))
-    step = axis.stride
-    return [
-        range(outputs.start * step + offset, outputs.stop * step + offset, step)
-        for offset in offsets
-    ]
+    start, stop, step = outputs.start * axis.stride, outputs.stop * axis.stride, axis.stride
+    return [range(start + offset, stop + offset, step) for offset in offsets]
 
 
-def _count_positions(axis: Axis, count_include_pad: bool) -> Array:
-    """The number of positions in each window that count along one axis: (outputs,)."""
+def count_positions(axis: Axis, *, include_pad: bool) -> Array:
+    """The number of positions in each window that an average counts along one axis: (outputs,)."""
     starts = np.arange(axis.output) * axis.stride - axis.before
     positions = starts[:, np.newaxis] + np.arange(axis.kernel) * axis.dilation
-    first, end = 0, axis.size
-    if count_include_pad:
-        first, end = -axis.before, axis.size + axis.after
+    first, end = (-axis.before, axis.size + axis.after) if include_pad else (0, axis.size)
     counts: Array = ((positions >= first) & (positions < end)).sum(axis=1)
     return counts
 
