@@ -5,9 +5,10 @@ from __future__ import annotations
 import ctypes
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import copy_context
 from functools import cache
+from itertools import chain, product
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Lock, Thread
@@ -93,40 +94,27 @@ def parallel_for(make_worker: Callable[[], Work[Item]], items: Iterable[Item]) -
     [0, 1, 4, 9]
     """
     queue = list(items)
-    helpers = min(_count, len(queue)) - 1
-    # BLAS would split products among threads of its own, and sums would differ in the last bits.
-    with _single_threaded_blas():
-        if helpers > 0:
-            _run_in_threads(make_worker, iter(queue), helpers)
-            return
-        work = make_worker()
-        for item in queue:
-            work(item)
-
-
-def _run_in_threads(
-    make_worker: Callable[[], Work[Item]], items: Iterator[Item], helpers: int
-) -> None:
-    """Let this thread and so many helpers take items in turn: one next() is atomic."""
-    failures: list[BaseException] = []
+    remaining, failures = iter(queue), list[BaseException]()
 
     def run() -> None:
         try:
             work = make_worker()
-            for item in items:
+            for item in remaining:  # each thread takes the next: one next() is atomic
                 if failures:
                     return
                 work(item)
-        except BaseException as error:  # noqa: BLE001  # `parallel_for` raises it again
+        except BaseException as error:  # noqa: BLE001  # raised again below
             failures.append(error)
 
-    tasks = [_Task(run) for _ in range(helpers)]
-    _pool.submit(tasks)
-    run()
-    if failures and not isinstance(failures[0], Exception):
-        raise failures[0]  # a signal: the helpers end with the process
-    for task in tasks:
-        task.wait()
+    # BLAS would split products among threads of its own, and sums would differ in the last bits.
+    with _single_threaded_blas():
+        tasks = [_Task(run) for _ in range(1, min(_count, len(queue)))]
+        _pool.submit(tasks)
+        run()
+        if failures and not isinstance(failures[0], Exception):
+            raise failures[0]  # a signal: the other threads end with the process
+        for task in tasks:
+            task.wait()
     if failures:
         raise failures[0]
 
@@ -196,11 +184,7 @@ if hasattr(os, "register_at_fork"):
 def _single_threaded_blas() -> Iterator[None]:
     """Limit NumPy's BLAS to one thread, where that can be set, so that threads do not multiply."""
     global _limits, _blas_threads  # noqa: PLW0603  # callers may have threads of their own
-    functions = _openblas_functions()
-    if functions is None:
-        yield
-        return
-    set_count, get_count = functions
+    set_count, get_count = _openblas_functions()
     with _lock:
         if _limits == 0:
             _blas_threads = get_count()
@@ -216,18 +200,18 @@ def _single_threaded_blas() -> Iterator[None]:
 
 
 @cache
-def _openblas_functions() -> tuple[Callable[[int], Any], Callable[[], int]] | None:
-    """The functions that set and get the threads of the OpenBLAS in NumPy's wheels."""
+def _openblas_functions() -> tuple[Callable[[int], Any], Callable[[], int]]:
+    """The functions that set and get the threads of the OpenBLAS in NumPy's wheels.
+
+    They do nothing where there is another BLAS.
+    """
     home = Path(np.__file__).parent
-    for folder in (home.parent / "numpy.libs", home / ".dylibs"):
-        for path in folder.glob("*openblas*"):
-            try:
-                library = ctypes.CDLL(str(path))
-            except OSError:
-                continue
-            for suffix in ("64_", ""):
-                set_count = getattr(library, f"scipy_openblas_set_num_threads{suffix}", None)
-                get_count = getattr(library, f"scipy_openblas_get_num_threads{suffix}", None)
-                if set_count is not None and get_count is not None:
-                    return set_count, get_count
-    return None
+    paths = (home.parent / "numpy.libs").glob("*openblas*"), (home / ".dylibs").glob("*openblas*")
+    for path, suffix in product(chain(*paths), ("64_", "")):
+        with suppress(OSError, AttributeError):  # it cannot be loaded, or has other functions
+            library = ctypes.CDLL(str(path))
+            return (
+                getattr(library, f"scipy_openblas_set_num_threads{suffix}"),
+                getattr(library, f"scipy_openblas_get_num_threads{suffix}"),
+            )
+    return (lambda _: None), (lambda: 1)

@@ -116,9 +116,7 @@ def animate(**values: Any) -> None:
 def _check(options: AnimateOptions) -> None:
     """Raise for options that contradict each other, or would have no effect."""
     if options.pool is not None:
-        opt.refuse_typed(
-            KERNEL_OPTIONS, "is of a kernel, and --pool has settings of its own: max:3,s=2,p=1"
-        )
+        opt.refuse_typed(KERNEL_OPTIONS, opt.NOT_OF_POOL)
     if options.source is None:
         opt.refuse_typed(NUMBER_OPTIONS, "needs numbers: give INPUT")
     if (options.output is None) == (options.folder is None):

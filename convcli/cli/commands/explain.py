@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from functools import partial
 from typing import Any
 
 import click
@@ -84,9 +85,7 @@ def explain(**values: Any) -> None:
 def _check(options: ExplainOptions) -> None:
     """Raise for options that contradict each other, or would have no effect."""
     if options.pool is not None:
-        opt.refuse_typed(
-            KERNEL_OPTIONS, "is of a kernel, and --pool has settings of its own: max:3,s=2,p=1"
-        )
+        opt.refuse_typed(KERNEL_OPTIONS, opt.NOT_OF_POOL)
     if (options.kernel is None) == (options.pool is None):
         raise click.UsageError(
             "give either --kernel, like -k sobel-x, or --pool, like --pool max:2"
@@ -101,22 +100,20 @@ def _check(options: ExplainOptions) -> None:
 
 def _explain(pixels: Any, layer: Layer, kernel: Kernel | None, options: ExplainOptions) -> str:
     """Return the explanation of every position and channel, or the product of im2col."""
-    window, found = layer.window, list[Explanation]()
     if kernel is None:
-        for at in options.at:
-            found += explain_pool(
-                pixels, at, window, op=layer.op, count_include_pad=layer.count_padding
-            )
+        explain_at = partial(
+            explain_pool, pixels, op=layer.op, count_include_pad=layer.count_padding
+        )
     else:
         bias = kernel.bias + options.bias
         settings: dict[str, Any] = {"padding_mode": layer.mode, "bias": bias, "flip": options.flip}
         if options.im2col:
-            matrices = explain_im2col(pixels, kernel, window, **settings)
+            matrices = explain_im2col(pixels, kernel, layer.window, **settings)
             if options.json:
                 return format_json({name: matrix.tolist() for name, matrix in matrices.items()})
             return format_matrices(**matrices)
-        for at in options.at:
-            found += explain_convolution(pixels, kernel, at, window, **settings)
+        explain_at = partial(explain_convolution, pixels, kernel, **settings)
+    found = [explanation for at in options.at for explanation in explain_at(at, layer.window)]
     if not options.json:
         return _format_text(found)
     records = [_make_record(explanation) for explanation in found]
@@ -135,19 +132,18 @@ def _format_text(found: list[Explanation]) -> str:
 
 def _make_record(explanation: Explanation) -> dict[str, Any]:
     """One explanation for JSON; matrices of a single channel have two axes."""
-    has_channels = len(explanation.window) > 1
+    planes = 0 if len(explanation.window) == 1 else slice(None)
 
-    def matrix(planes: Any) -> Any:
-        finite: Any = np.where(np.isfinite(planes), planes, None)
-        return (finite if has_channels else finite[0]).tolist()
+    def finite(values: Any) -> Any:
+        return np.where(np.isfinite(values), values, None).tolist()
 
     return {
         "at": explanation.at,
         "slice": [[axis[0], axis[-1] + 1] for axis in (explanation.rows, explanation.columns)],
-        "window": matrix(explanation.window),
-        "kernel": matrix(explanation.kernel),
-        "products": matrix(explanation.products),
-        "sum": explanation.total if np.isfinite(explanation.total) else None,
+        "window": finite(explanation.window[planes]),
+        "kernel": finite(explanation.kernel[planes]),
+        "products": finite(explanation.products[planes]),
+        "sum": finite(explanation.total),
         "bias": explanation.bias,
-        "value": explanation.value if np.isfinite(explanation.value) else None,
+        "value": finite(explanation.value),
     }
