@@ -135,7 +135,8 @@ def _make_record(explanation: Explanation) -> dict[str, Any]:
     planes = 0 if len(explanation.window) == 1 else slice(None)
 
     def finite(values: Any) -> Any:
-        return np.where(np.isfinite(values), values, None).tolist()
+        found: Any = np.where(np.isfinite(values), values, None)
+        return found.tolist()
 
     return {
         "at": explanation.at,
