@@ -15,7 +15,8 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import ArrayLike
 
-from convcli.arithmetic.geometry import Window, effective_kernel, window
+from convcli.arithmetic.geometry import Window, effective_kernel
+from convcli.arithmetic.geometry import window as make_window
 from convcli.arithmetic.values import PaddingLike, Pair, as_number
 from convcli.engine.arrays import Array, as_batch, as_numbers, like_batch
 from convcli.engine.padding import pad2d
@@ -61,9 +62,9 @@ def im2col(
     """
     array = as_numbers(x, "x")
     images = as_batch(array)
-    opened = window(kernel_size, stride=stride, padding=padding, dilation=dilation)
-    opened.output(images.shape[-2:])  # raises where no window fits
-    columns = as_columns(pad2d(images, opened.pads(images.shape[-2:])), opened)
+    window = make_window(kernel_size, stride=stride, padding=padding, dilation=dilation)
+    window.output(images.shape[-2:])  # raises where no window fits
+    columns = as_columns(pad2d(images, window.pads(images.shape[-2:])), window)
     # One row of windows side by side may be a view of the input.
     return like_batch(columns if columns.flags.writeable else columns.copy(), array)
 
@@ -154,20 +155,20 @@ def col2im(
             [1., 2., 1.]]])
     """
     matrix = as_numbers(columns, "columns")
-    opened = window(kernel_size, stride=stride, padding=padding, dilation=dilation)
+    window = make_window(kernel_size, stride=stride, padding=padding, dilation=dilation)
     if len(shape) not in (3, 4):
         raise ShapeError(f"shape must be (C, H, W) or (N, C, H, W), not {tuple(shape)}")
     *batch, c, height, width = (as_number(side, "shape", least=1) for side in shape)
-    oh, ow = opened.output((height, width))
-    expected = (*batch, c * opened.kernel[0] * opened.kernel[1], oh * ow)
+    oh, ow = window.output((height, width))
+    expected = (*batch, c * window.kernel[0] * window.kernel[1], oh * ow)
     if matrix.shape != expected:
         raise ShapeError(f"columns of {tuple(shape)} have the shape {expected}, not {matrix.shape}")
-    windows = matrix.reshape(*(batch or [1]), c, *opened.kernel, oh, ow)
-    (top, _), (left, _) = opened.pads((height, width))
+    windows = matrix.reshape(*(batch or [1]), c, *window.kernel, oh, ow)
+    (top, _), (left, _) = window.pads((height, width))
     padded = empty_target(
-        windows.shape[:2], opened, (oh, ow), (top + height, left + width), matrix.dtype
+        windows.shape[:2], window, (oh, ow), (top + height, left + width), matrix.dtype
     )
-    overlap_add(padded, windows, opened)
+    overlap_add(padded, windows, window)
     summed = padded[:, :, top : top + height, left : left + width]
     return summed if batch else summed[0]
 

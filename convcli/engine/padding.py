@@ -49,17 +49,17 @@ def pad2d(x: ArrayLike, padding: PaddingLike, mode: str = "zero") -> Array:
     """
     array = as_numbers(x, "x")
     check_padding_mode(mode)
-    sides = as_padding(padding)
-    if sides == "valid":
-        sides = NO_PADDING
-    if isinstance(sides, str):
-        raise ArgumentError(f"padding {sides!r} depends on a kernel: give it in numbers")
+    pads = as_padding(padding)
+    if pads == "valid":
+        pads = NO_PADDING
+    if isinstance(pads, str):
+        raise ArgumentError(f"padding {pads!r} depends on a kernel: give it in numbers")
     if array.ndim < 2 or 0 in array.shape[-2:]:
         raise ShapeError(f"x must be (..., H, W) and not empty, not {array.shape}")
-    if sides == NO_PADDING:
+    if pads == NO_PADDING:
         return array
     leading = [(0, 0)] * (array.ndim - 2)
-    return np.pad(array, [*leading, *sides], mode=_NUMPY_MODES[mode])
+    return np.pad(array, [*leading, *pads], mode=_NUMPY_MODES[mode])
 
 
 def check_padding_mode(mode: str) -> None:
@@ -77,7 +77,7 @@ class PaddedImage:
     Parameters
     ----------
     image : ndarray, (..., H, W)
-    sides : ((top, bottom), (left, right))
+    pads : ((top, bottom), (left, right))
     mode : str
         What stands beyond the border, as in `pad2d`.
 
@@ -88,10 +88,10 @@ class PaddedImage:
     array([[2, 1, 2, 3]])
     """
 
-    def __init__(self, image: Array, sides: Sides, mode: str) -> None:
+    def __init__(self, image: Array, pads: Sides, mode: str) -> None:
         check_padding_mode(mode)
         self.image = image
-        self._sides = sides
+        self._pads = pads
         self._mode = mode
 
     def region(self, rows: range, columns: range, scratch: Scratch) -> Array:
@@ -124,7 +124,7 @@ class PaddedImage:
         Each part is a slice of `padded`, and where the values come from: a slice of the image's
         axis, an array of positions on it, or None for zeros.
         """
-        size, before = self.image.shape[axis - 2], self._sides[axis][0]
+        size, before = self.image.shape[axis - 2], self._pads[axis][0]
         positions = range(padded.start - before, padded.stop - before, padded.step)
         inside, source = clip_range(positions, size)
         parts: list[tuple[slice, slice | Array | None]] = [(inside, source)]

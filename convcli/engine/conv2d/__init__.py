@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from convcli.arithmetic.geometry import window
+from convcli.arithmetic.geometry import window as make_window
 from convcli.arithmetic.values import PaddingLike
 from convcli.engine.arrays import Array, as_batch, as_bias, as_filters, as_real, like_batch
 from convcli.engine.conv2d.problem import ConvProblem, Part, choose_conv_method, shares_rows
@@ -97,9 +97,9 @@ def conv2d(
     array = as_real(x, "x")
     images = as_batch(array)
     filters = as_filters(weight, images.shape[1], groups).astype(images.dtype, copy=False)
-    opened = window(filters.shape[-2:], stride=stride, padding=padding, dilation=dilation)
+    window = make_window(filters.shape[-2:], stride=stride, padding=padding, dilation=dilation)
     offsets = None if bias is None else as_bias(bias, len(filters)).astype(images.dtype)
-    problem = ConvProblem(images, filters, offsets, opened, groups=groups, mode=padding_mode)
+    problem = ConvProblem(images, filters, offsets, window, groups=groups, mode=padding_mode)
     chosen = choose_conv_method(problem.size, method)
     maps = np.empty((len(images), len(filters), *problem.output), images.dtype)
     if chosen.tile is None:

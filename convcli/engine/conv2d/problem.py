@@ -76,7 +76,7 @@ class ConvProblem:
         self.images, self.filters, self.bias = images, filters, bias
         self.window, self.groups = window, groups
         self.output = window.output(size)
-        self._sides, self._mode = window.pads(size), mode
+        self._pads, self._mode = window.pads(size), mode
 
     @property
     def size(self) -> ConvSize:
@@ -88,7 +88,7 @@ class ConvProblem:
 
     def padded(self, image: int) -> PaddedImage:
         """Return one image with its padding."""
-        return PaddedImage(self.images[image], self._sides, self._mode)
+        return PaddedImage(self.images[image], self._pads, self._mode)
 
     def input_region(self, image: int, rows: slice, columns: slice, scratch: Scratch) -> Array:
         """Return what the windows of some outputs contain: (C_in, rows, columns)."""

@@ -7,14 +7,11 @@ read, and run over every image of that shape: all frames of an animation.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from convcli.arithmetic.geometry import window
-from convcli.arithmetic.values import NO_PADDING, Sides
 from convcli.engine.arrays import Array, as_numbers, round_into
 from convcli.engine.filter2d.fft import fft_algorithm
 from convcli.engine.filter2d.im2col import im2col_algorithm, tap_im2col_algorithm
@@ -25,11 +22,12 @@ from convcli.engine.filter2d.problem import (
     FilterProblem,
     FilterSettings,
     conv2d_algorithm,
+    make_problem,
 )
 from convcli.engine.filter2d.separable import factorize, separable_algorithm
-from convcli.engine.padding import PaddedImage, check_padding_mode
+from convcli.engine.padding import PaddedImage
 from convcli.engine.scratch import Scratch, input_span, split_range
-from convcli.errors import ArgumentError, ShapeError
+from convcli.errors import ArgumentError
 from convcli.parallel import get_threads, parallel_for
 
 METHODS = ("auto", "im2col", "separable", "fft", "naive")
@@ -49,9 +47,6 @@ class FilterPlan(NamedTuple):
         What the sums, bias included, are sure to lie between; None where they may be anything.
     image_shape : tuple of int
     problem : FilterProblem
-    sides : ((top, bottom), (left, right))
-        The padding.
-    padding_mode : str
     algorithm : Algorithm
     fallback : Algorithm or None
         For bands of values that are not finite, where the algorithm would spread them.
@@ -61,8 +56,6 @@ class FilterPlan(NamedTuple):
     bounds: tuple[float, float] | None
     image_shape: tuple[int, ...]
     problem: FilterProblem
-    sides: Sides
-    padding_mode: str
     algorithm: Algorithm
     fallback: Algorithm | None
 
@@ -177,7 +170,7 @@ class FilterPlan(NamedTuple):
             planned = f"{self.image_shape} of {self.problem.dtype}"
             raise ValueError(f"planned for {planned}, not {image.shape} of {image.dtype}")
         planes = np.atleast_3d(image).transpose(2, 0, 1)  # (C, H, W)
-        return PaddedImage(planes, self.sides, self.padding_mode)
+        return PaddedImage(planes, self.problem.pads, self.problem.padding_mode)
 
     def _make_gather(self, padded: PaddedImage) -> Callable[[slice], Array]:
         """A function that copies the padded rows which some rows of the output see."""
@@ -226,64 +219,18 @@ def plan_filter(
     slice(0, 2, None) [[9.0, 9.0], [9.0, 9.0]]
     """
     image_shape = tuple(shape)
-    weights = as_numbers(kernel, "kernel").astype(np.float64)
-    _check_shapes(image_shape, weights, settings.groups)
-    bias = float(as_numbers(settings.bias, "bias"))
-    if settings.flip:
-        weights = weights[..., ::-1, ::-1]
-    check_method(settings.method, weights)
-    opened = window(
-        weights.shape[-2:],
-        stride=settings.stride,
-        padding=settings.padding,
-        dilation=settings.dilation,
-    )
-    check_padding_mode(settings.padding_mode)
-    height, width, channels = (*image_shape, 1)[:3]
-    sides = opened.pads((height, width))
-    output = opened.output((height, width))
-    problem = FilterProblem(
-        weights,
-        replace(opened, padding=NO_PADDING),
-        np.dtype(dtype).newbyteorder("="),
-        (sum(sides[0]) + height, sum(sides[1]) + width),
-        channels,
-        bias,
-        integer_output,
-        settings.groups,
-    )
+    problem = make_problem(image_shape, dtype, kernel, settings, integer_output=integer_output)
+    check_method(settings.method, problem.kernel)
     algorithm = choose_algorithm(problem, settings.method)
     fallback = None
     if problem.dtype.kind == "f" and algorithm.leaks_nonfinite:
-        is_layer = weights.ndim > 2
+        is_layer = problem.kernel.ndim > 2
         fallback = (
             conv2d_algorithm(problem, "im2col") if is_layer else tap_im2col_algorithm(problem)
         )
-    axes = {2: image_shape[2:], 3: (), 4: weights.shape[:1]}[weights.ndim]
-    return FilterPlan(
-        (*output, *axes),
-        _sum_bounds(problem),
-        image_shape,
-        problem,
-        sides,
-        settings.padding_mode,
-        algorithm,
-        fallback,
-    )
-
-
-def _check_shapes(image: tuple[int, ...], weights: Array, groups: int) -> None:
-    if len(image) not in (2, 3) or 0 in image:
-        raise ShapeError(f"image must be (H, W) or (H, W, C) and not empty, not {image}")
-    if weights.ndim not in (2, 3, 4) or 0 in weights.shape:
-        raise ShapeError(
-            f"kernel must be (kh, kw), (C, kh, kw) or (C_out, C, kh, kw), not {weights.shape}"
-        )
-    channels = (*image, 1)[2]
-    if weights.ndim > 2 and weights.shape[-3] * groups != channels:
-        raise ShapeError(
-            f"the kernel sums over {weights.shape[-3]} channels; the image has {channels}"
-        )
+    channels = {2: image_shape[2:], 3: (), 4: problem.kernel.shape[:1]}[problem.kernel.ndim]
+    output = *problem.output, *channels
+    return FilterPlan(output, _sum_bounds(problem), image_shape, problem, algorithm, fallback)
 
 
 def _sum_bounds(problem: FilterProblem) -> tuple[float, float] | None:

@@ -9,16 +9,21 @@ that lie in it, (oh, ow, C). A kernel of two axes filters each channel by itself
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from math import prod
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
 
 from convcli.arithmetic.geometry import Window, effective_kernel
-from convcli.arithmetic.values import PaddingLike, Pair
-from convcli.engine.arrays import Array, sum_dtype
+from convcli.arithmetic.geometry import window as make_window
+from convcli.arithmetic.values import NO_PADDING, PaddingLike, Pair, Sides
+from convcli.engine.arrays import Array, as_numbers, sum_dtype
 from convcli.engine.conv2d.problem import choose_conv_method
 from convcli.engine.cost import FFT_S, LOOP_S, NARROW_PRODUCT_S, PASS_S, ConvSize
+from convcli.engine.padding import check_padding_mode
+from convcli.errors import ShapeError
 
 BandFilter: TypeAlias = Callable[[Array], Array]  # (rows, columns, C) -> sums, (oh, ow, C)
 BandWriter: TypeAlias = Callable[[Array, Array], None]  # (rows, columns, C) into (oh, ow, C)
@@ -70,6 +75,9 @@ class FilterProblem(NamedTuple):
     integer_output : bool
         Whether the caller rounds the sums, half to even, whatever their type.
     groups : int
+    pads : ((top, bottom), (left, right))
+        How the image is padded.
+    padding_mode : str
     """
 
     kernel: Array
@@ -80,6 +88,8 @@ class FilterProblem(NamedTuple):
     bias: float = 0.0
     integer_output: bool = False
     groups: int = 1
+    pads: Sides = NO_PADDING
+    padding_mode: str = "zero"
 
     @property
     def sums(self) -> np.dtype[Any]:
@@ -110,6 +120,58 @@ class FilterProblem(NamedTuple):
     def is_dense(self) -> bool:
         """Whether neighboring outputs and taps are one position apart: stride and dilation 1."""
         return self.window.stride == self.window.dilation == (1, 1)
+
+
+def make_problem(
+    image: tuple[int, ...],
+    dtype: DTypeLike,
+    kernel: ArrayLike,
+    settings: FilterSettings,
+    *,
+    integer_output: bool,
+) -> FilterProblem:
+    """Check shapes and settings, for images of a shape, (H, W) or (H, W, C), and a type."""
+    weights = as_numbers(kernel, "kernel").astype(np.float64)
+    _check_shapes(image, weights, settings.groups)
+    bias = float(as_numbers(settings.bias, "bias"))
+    if settings.flip:
+        weights = weights[..., ::-1, ::-1]
+    window = make_window(
+        weights.shape[-2:],
+        stride=settings.stride,
+        padding=settings.padding,
+        dilation=settings.dilation,
+    )
+    check_padding_mode(settings.padding_mode)
+    height, width, channels = (*image, 1)[:3]
+    window.output((height, width))  # raises where it would be empty
+    pads = window.pads((height, width))
+    return FilterProblem(
+        weights,
+        replace(window, padding=NO_PADDING),
+        np.dtype(dtype).newbyteorder("="),
+        (sum(pads[0]) + height, sum(pads[1]) + width),
+        channels,
+        bias,
+        integer_output,
+        settings.groups,
+        pads,
+        settings.padding_mode,
+    )
+
+
+def _check_shapes(image: tuple[int, ...], weights: Array, groups: int) -> None:
+    if len(image) not in (2, 3) or 0 in image:
+        raise ShapeError(f"image must be (H, W) or (H, W, C) and not empty, not {image}")
+    if weights.ndim not in (2, 3, 4) or 0 in weights.shape:
+        raise ShapeError(
+            f"kernel must be (kh, kw), (C, kh, kw) or (C_out, C, kh, kw), not {weights.shape}"
+        )
+    channels = (*image, 1)[2]
+    if weights.ndim > 2 and weights.shape[-3] * groups != channels:
+        raise ShapeError(
+            f"the kernel sums over {weights.shape[-3]} channels; the image has {channels}"
+        )
 
 
 class Choice(NamedTuple):
