@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import lru_cache
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -118,22 +119,31 @@ class PaddedImage:
                 else:
                     part[...] = self.image[..., source_rows, :][..., source_columns]
 
-    def _parts(self, padded: range, axis: int) -> list[tuple[slice, slice | Array | None]]:
-        """Cut positions into those inside the image, before it and after it.
-
-        Each part is a slice of `padded`, and where the values come from: a slice of the image's
-        axis, an array of positions on it, or None for zeros.
-        """
+    def _parts(self, padded: range, axis: int) -> list[_AxisPart]:
         size, before = self.image.shape[axis - 2], self._pads[axis][0]
         positions = range(padded.start - before, padded.stop - before, padded.step)
-        inside, source = clip_range(positions, size)
-        parts: list[tuple[slice, slice | Array | None]] = [(inside, source)]
-        for outside in (slice(0, inside.start), slice(inside.stop, len(positions))):
-            found = None
-            if self._mode != "zero":
-                found = source_positions(np.asarray(positions[outside]), size, self._mode)
-            parts.append((outside, found))
-        return [part for part in parts if part[0].start < part[0].stop]
+        return _cut_axis(positions, size, self._mode)
+
+
+_AxisPart: TypeAlias = tuple[slice, slice | Array | None]
+
+
+@lru_cache(maxsize=16)  # the columns of all bands are the same
+def _cut_axis(positions: range, size: int, mode: str) -> list[_AxisPart]:
+    """Cut positions along an axis into those inside the image, before it and after it.
+
+    Each part is a slice of the positions, and where their values come from: a slice of the image's
+    axis, an array of positions on it, or None for zeros.
+    """
+    inside, source = clip_range(positions, size)
+    parts: list[_AxisPart] = [(inside, source)] if inside.start < inside.stop else []
+    for start, stop in ((0, inside.start), (inside.stop, len(positions))):
+        if start < stop:
+            outside = positions[start:stop]
+            beyond = np.arange(outside.start, outside.stop, outside.step)
+            found = None if mode == "zero" else source_positions(beyond, size, mode)
+            parts.append((slice(start, stop), found))
+    return parts
 
 
 def source_positions(positions: NDArray[np.intp], size: int, mode: str) -> NDArray[np.intp]:
