@@ -1,8 +1,10 @@
 """What an algorithm costs: estimated seconds of one thread, for filters and for layers.
 
 An algorithm multiplies, and it moves values. Both are counted before anything is computed, and each
-is worth what it took when it was measured: with NumPy's wheels, on one core with AVX2. On another
-machine all rates change, but little changes in which algorithm is the cheapest.
+costs what it took when it was measured: with NumPy's wheels, on one core with AVX2. On another
+machine all rates change, but little changes in which algorithm is the cheapest. What all of them
+need, to pad a band and to round its sums, is not counted. `python tests/benchmarks --planner` runs
+every candidate.
 """
 
 from __future__ import annotations
@@ -20,9 +22,9 @@ PRODUCT_S = 4.17e-12  # a multiplication and an addition of a large matrix produ
 NARROW_PRODUCT_S = 6e-12  # likewise where one of the matrices has few rows or columns
 PASS_S = 25e-12  # one pass over an array: a value copied, or added to another
 GATHER_S = 62.5e-12  # a value copied from a place of its own, as every other column is
-SORT_S = 146e-12  # a value of a padded image sorted by its place in a Winograd tile
-TRANSFORM_S = 58.3e-12  # a value that comes out of a Winograd matrix
-INTERLEAVE_S = 104e-12  # likewise, where the values of a tile come out side by side
+SORT_S = 200e-12  # a value of a padded image sorted by its place in a Winograd tile
+TRANSFORM_S = 79e-12  # a value that comes out of a Winograd matrix
+INTERLEAVE_S = 140e-12  # likewise, where the values of a tile come out side by side
 FFT_S = 1e-9  # a value that goes through three FFTs of a tile
 # Seconds for each product, of any type.
 LOOP_S = 60e-9  # in nested loops of Python

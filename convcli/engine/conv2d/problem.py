@@ -162,7 +162,7 @@ def choose_conv_method(size: ConvSize, method: str = "auto") -> ConvMethod:
     >>> window = Window(kernel=(3, 3), padding=((1, 1), (1, 1)))
     >>> found = choose_conv_method(ConvSize(8, 64, 64, (56, 56), window))
     >>> found.name, found.reason, found.tile
-    ('winograd', '0.5 times the cost of im2col', (4, 4))
+    ('winograd', '0.6 times the cost of im2col', (4, 4))
     >>> size = ConvSize(8, 64, 64, (56, 56), window, dtype=np.dtype(np.float64))
     >>> choose_conv_method(size).reason
     'Winograd loses digits, and float64 is there to keep them'
