@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from benchmarks import photo, tables, timing
+from benchmarks import photo, planner, tables, timing
 from benchmarks.checks import right_at_spots, within_largest, within_levels
 from benchmarks.peers import magick
 from benchmarks.photo import Workplace, photograph
@@ -180,3 +180,14 @@ def test_every_row_has_a_name_of_its_own() -> None:
 def test_a_table_for_a_readme_has_a_line_for_each_row() -> None:
     lines = markdown([Measure("a", "b", "passed", ratio=0.5, runs=5, spread=[0.4, 0.6])])
     assert lines.splitlines()[2] == "| a | b | 0.5 | 0.4 to 0.6 |  |"
+
+
+def test_the_planner_is_held_to_all_candidates() -> None:
+    once = Effort(runs=1, seconds=0.0)
+    for pick in (
+        planner.measure_filter("gaussian:2", once, size=(60, 80)),
+        planner.measure_layer("(1,64,28²) to 64, 3x3", once),
+    ):
+        assert 0 < pick.best_s <= pick.picked_s
+        assert pick.ratio == pick.picked_s / pick.best_s
+        assert 1e-6 < pick.estimated_s < 1
