@@ -10,8 +10,8 @@ import numpy as np
 from convcli.arithmetic.graph import INPUT, input_indices
 from convcli.arithmetic.notation import format_layer
 from convcli.arithmetic.values import Shape
-from convcli.engine.arrays import Array
-from convcli.engine.filter2d import FilterPlan, FilterSettings, plan_filter, sum_dtype
+from convcli.engine.arrays import Array, sum_dtype
+from convcli.engine.filter2d import FilterPlan, FilterSettings, plan_filter
 from convcli.errors import ArgumentError
 from convcli.images import Header
 from convcli.kernels import ZERO_SUM, Kernel

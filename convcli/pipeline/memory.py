@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from convcli.arithmetic.graph import INPUT, input_indices, last_uses
 from convcli.arithmetic.values import Shape
-from convcli.engine.filter2d import sum_dtype
+from convcli.engine.arrays import sum_dtype
 from convcli.errors import FileError
 from convcli.images import FrameSource, Header
 from convcli.images.formats import FORMATS

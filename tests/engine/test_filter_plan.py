@@ -85,8 +85,8 @@ def test_every_candidate_computes_the_window(
     image = pixels(seed, *size, channels).astype(dtype)
     shape = Window(kernel=(kh, kw), stride=geometry.stride, dilation=geometry.dilation)
     exact = filter_channels(image, kernel, stride=geometry.stride, dilation=geometry.dilation)
-    task = FilterProblem(kernel, shape, np.dtype(dtype), size, channels)
-    for algorithm in candidates(task):
+    problem = FilterProblem(kernel, shape, np.dtype(dtype), size, channels)
+    for algorithm in candidates(problem):
         correlate = algorithm.make_filter()
         for first in range(0, len(exact), algorithm.rows):
             rows = exact[first : first + algorithm.rows]

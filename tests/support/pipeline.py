@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from convcli.engine.arrays import Array
-from convcli.engine.filter2d import sum_dtype
+from convcli.engine.arrays import Array, sum_dtype
 from convcli.images import Header, Picture
 from convcli.pipeline import execute
 from convcli.pipeline.computation import plan_computation, plan_convolution

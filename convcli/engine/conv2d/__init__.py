@@ -102,11 +102,9 @@ def conv2d(
     problem = ConvProblem(images, filters, offsets, window, groups=groups, mode=padding_mode)
     chosen = choose_conv_method(problem.size, method)
     maps = np.empty((len(images), len(filters), *problem.output), images.dtype)
-    if chosen.tile is None:
-        run_im2col(problem, maps)
-    else:
-        nonfinite = run_winograd(problem, chosen.tile, maps)
-        run_im2col(problem, maps, nonfinite)
+    # im2col computes all parts, or those that Winograd spread NaN or infinity over.
+    parts = None if chosen.tile is None else run_winograd(problem, chosen.tile, maps)
+    run_im2col(problem, maps, parts)
     return like_batch(maps, array)
 
 

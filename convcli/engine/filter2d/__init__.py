@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from convcli.arithmetic.values import PaddingLike
-from convcli.engine.arrays import Array, as_numbers, sum_dtype
+from convcli.engine.arrays import Array, as_numbers
 from convcli.engine.filter2d.plan import (
     METHODS,
     FilterPlan,
@@ -34,7 +34,6 @@ __all__ = [
     "choose_method",
     "filter2d",
     "plan_filter",
-    "sum_dtype",
 ]
 
 
