@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from convcli.arithmetic.geometry import Axis, formula
-from convcli.arithmetic.graph import INPUT
 from convcli.arithmetic.layers import Layer
 from convcli.arithmetic.network import FLOAT_BYTES, LayerReport, Walk
-from convcli.arithmetic.notation import format_layer
+from convcli.arithmetic.notation import INPUT, format_layer
 from convcli.arithmetic.receptive_field import ReceptiveField
 from convcli.arithmetic.values import Shape, format_shape
 

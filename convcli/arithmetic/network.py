@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TypeAlias
 
 from convcli.arithmetic.frameworks import check_rules, differences
-from convcli.arithmetic.graph import INPUT, input_indices
-from convcli.arithmetic.intervals import AxisMap
 from convcli.arithmetic.layers import Layer, output_shape
-from convcli.arithmetic.notation import format_layer, parse_layer
+from convcli.arithmetic.notation import INPUT, format_layer, input_indices, parse_layer
 from convcli.arithmetic.operations.operation import Operation
+from convcli.arithmetic.operations.windows import AxisMap, Parts
 from convcli.arithmetic.receptive_field import ReceptiveField, union
 from convcli.arithmetic.values import Pair, Shape, as_number, format_shapes
 from convcli.errors import ArgumentError, ShapeError
 
 Fields: TypeAlias = tuple[ReceptiveField, ReceptiveField]  # along the rows, along the columns
+
+# Of each layer so far: the shape, the fields, and whether it is a feature map.
+_Outputs: TypeAlias = dict[int, tuple[Shape, Fields, bool]]
 
 FLOAT_BYTES = 4
 
@@ -178,71 +181,53 @@ def walk(
     if not layers:
         raise ArgumentError("a network has one layer at least")
     stack = [parse_layer(layer) if isinstance(layer, str) else layer for layer in layers]
-    walker = _Walker(shape, framework)
-    for layer, indices in zip(stack, input_indices(stack), strict=True):
-        walker.append(layer, indices)
-    return Walk(name, shape, tuple(walker.reports))
-
-
-class _Walker:
-    """The reports of the layers so far."""
-
-    def __init__(self, input_shape: Shape, framework: str | None) -> None:
-        self.reports: list[LayerReport] = []
-        self._framework = framework
-        self._counts: dict[str, int] = {}
-        self._shapes = {INPUT: input_shape}
-        self._fields = {INPUT: (ReceptiveField.of_input(), ReceptiveField.of_input())}
-        self._are_maps = {INPUT: True}
-
-    def append(self, layer: Layer, indices: tuple[int, ...]) -> None:
-        """Add the report of the next layer."""
-        operation, index = layer.operation, len(self.reports)
-        inputs = tuple(self._shapes[index] for index in indices)
-        before = [self._fields[index] for index in indices]
+    field, counts = ReceptiveField.of_input(), Counter[str]()
+    outputs: _Outputs = {INPUT: (shape, (field, field), True)}
+    reports: list[LayerReport] = []
+    for index, (layer, indices) in enumerate(zip(stack, input_indices(stack), strict=True)):
+        counts[layer.op] += layer.name is None
+        layer_name = f"{layer.op}{counts[layer.op]}" if layer.name is None else layer.name
         try:
-            if self._framework is not None:
-                check_rules(layer, self._framework)
-            output = self._shapes[index] = output_shape(layer, inputs)
-            axes = operation.axes(layer, inputs)
-            fields = self._fields[index] = _output_fields(operation, axes, before)
-            params = operation.parameters(layer, inputs[0])
+            report = _report(layer, layer_name, indices, outputs, framework)
         except ArgumentError as error:
-            where = f"layer {index + 1} ({format_layer(layer)}) on {format_shapes(inputs)}"
+            inputs = format_shapes(outputs[source][0] for source in indices)
+            where = f"layer {index + 1} ({format_layer(layer)}) on {inputs}"
             raise type(error)(f"{where}: {error}") from None
-        is_map = not operation.ends_map and all(self._are_maps[index] for index in indices)
-        self._are_maps[index] = is_map
-        notes = (
+        reports.append(report)
+        outputs[index] = (report.output, report.fields, report.is_map)
+    return Walk(name, shape, tuple(reports))
+
+
+def _report(
+    layer: Layer, name: str, indices: tuple[int, ...], outputs: _Outputs, framework: str | None
+) -> LayerReport:
+    """Return the report of a layer that takes the outputs at these indices."""
+    inputs, before, are_maps = zip(*(outputs[index] for index in indices), strict=True)
+    if framework is not None:
+        check_rules(layer, framework)
+    operation = layer.operation
+    output = output_shape(layer, inputs)
+    axes = operation.axes(layer, inputs)
+    fields = _output_fields(operation, axes, before)
+    counts = output[1:] if len(output) == 3 else (1, 1)
+    rows, columns = map(ReceptiveField.coverage, fields, outputs[INPUT][0][1:], counts)
+    return LayerReport(
+        name=name,
+        layer=layer,
+        inputs=inputs,
+        indices=indices,
+        output=output,
+        fields=fields,
+        coverage=(rows, columns),
+        dropped=(0, 0) if axes is None else (axes[0].dropped, axes[1].dropped),
+        params=operation.parameters(layer, inputs[0]),
+        macs=operation.macs(layer, inputs[0], output),
+        is_map=all(are_maps) and not (axes is not None and isinstance(axes[0], Parts)),
+        notes=(
             *(_alignment_notes(before) if operation.is_join else ()),
-            *differences(layer, inputs[0], self._framework),
-        )
-        self.reports.append(
-            LayerReport(
-                name=self._name(layer),
-                layer=layer,
-                inputs=inputs,
-                indices=indices,
-                output=output,
-                fields=fields,
-                coverage=self._coverage(fields, output),
-                dropped=(0, 0) if axes is None else (axes[0].dropped, axes[1].dropped),
-                params=params,
-                macs=operation.macs(layer, inputs[0], output),
-                is_map=is_map,
-                notes=notes,
-            )
-        )
-
-    def _coverage(self, fields: Fields, output: Shape) -> Pair:
-        counts = output[1:] if len(output) == 3 else (1, 1)
-        sizes = self._shapes[INPUT][1:]
-        return (fields[0].coverage(sizes[0], counts[0]), fields[1].coverage(sizes[1], counts[1]))
-
-    def _name(self, layer: Layer) -> str:
-        if layer.name is not None:
-            return layer.name
-        self._counts[layer.op] = self._counts.get(layer.op, 0) + 1
-        return f"{layer.op}{self._counts[layer.op]}"
+            *differences(layer, inputs[0], framework),
+        ),
+    )
 
 
 def _output_fields(

@@ -1,4 +1,4 @@
-"""The notation of layers and of network files: text to layers, and back.
+"""The notation of layers and of network files: text to layers and back, and names to indices.
 
 ::
 
@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,6 +19,7 @@ from convcli.arithmetic.values import Shape, format_shape, parse_shape
 from convcli.errors import ArgumentError, NotationError, did_you_mean
 
 INPUT_KEYWORD = "input"
+INPUT = -1  # the index of the network's own input, before the first layer
 
 
 def parse_layer(text: str) -> Layer:
@@ -173,3 +174,46 @@ def format_network(shape: Shape, layers: Sequence[Layer]) -> str:
     """
     lines = [f"{INPUT_KEYWORD} {format_shape(shape)}", *map(format_layer, layers)]
     return "\n".join(lines) + "\n"
+
+
+def input_indices(layers: Sequence[Layer]) -> list[tuple[int, ...]]:
+    """Return, for each layer, the indices of the layers whose outputs it takes.
+
+    `INPUT` is the network's own. The second input of `crop:like=NAME` is that layer.
+
+    Raises
+    ------
+    NotationError
+        If no earlier layer has a name, or two have the same.
+
+    Examples
+    --------
+    >>> input_indices([parse_layer("conv:3,name=a"), parse_layer("add:from=a+input")])
+    [(-1,), (0, -1)]
+    """
+    by_name = {INPUT_KEYWORD: INPUT}
+    indices = []
+    for index, layer in enumerate(layers):
+        names = (*layer.sources, *([layer.like] if layer.like else []))
+        for name in names:
+            if name not in by_name:
+                hint = did_you_mean(name, by_name)
+                raise NotationError(
+                    f"layer {format_layer(layer)!r}: no layer before it is named {name!r}{hint}"
+                )
+        before = () if layer.sources else (index - 1,)
+        indices.append((*before, *(by_name[name] for name in names)))
+        if layer.name in by_name:
+            raise NotationError(f"layer {format_layer(layer)!r}: its name is taken already")
+        if layer.name is not None:
+            by_name[layer.name] = index
+    return indices
+
+
+def last_uses(inputs: Sequence[Sequence[int]]) -> Mapping[int, int]:
+    """Return the index of the last layer that takes each output, which can be freed then.
+
+    >>> last_uses([(-1,), (0, -1), (0,)])
+    {-1: 1, 0: 2}
+    """
+    return {source: index for index, sources in enumerate(inputs) for source in sources}

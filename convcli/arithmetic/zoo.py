@@ -58,8 +58,8 @@ def vgg(depths: Sequence[int]) -> Layers:
     layers: Layers = []
     for depth, channels in zip(depths, (64, 128, 256, 512, 512), strict=True):
         layers += [f"conv:3,p=1,c={channels}", "relu"] * depth + ["maxpool:2"]
-    head = ["linear:4096", "relu", "dropout"] * 2
-    return [*layers, "adaptiveavgpool:7", "flatten", *head, "linear:1000"]
+    layers += ["adaptiveavgpool:7", "flatten", *["linear:4096", "relu", "dropout"] * 2]
+    return [*layers, "linear:1000"]
 
 
 def resnet(path: Callable[[int, int], Layers], depths: Sequence[int], widening: int) -> Layers:
@@ -80,16 +80,13 @@ def resnet(path: Callable[[int, int], Layers], depths: Sequence[int], widening: 
 
 def basic(width: int, stride: int) -> Layers:
     """Return the path of a basic block: two 3x3 convolutions."""
-    return [*conv_bn_relu(f"conv:3,s={stride},p=1,c={width}"), *conv_bn(f"conv:3,p=1,c={width}")]
+    return conv_bn_relu(f"conv:3,s={stride},p=1,c={width}") + conv_bn(f"conv:3,p=1,c={width}")
 
 
 def bottleneck(width: int, stride: int) -> Layers:
     """Return the path of a bottleneck: 1x1, 3x3, and 1x1 to four times the channels."""
-    return [
-        *conv_bn_relu(f"conv:1,c={width}"),
-        *conv_bn_relu(f"conv:3,s={stride},p=1,c={width}"),
-        *conv_bn(f"conv:1,c={4 * width}"),
-    ]
+    path = conv_bn_relu(f"conv:1,c={width}", f"conv:3,s={stride},p=1,c={width}")
+    return path + conv_bn(f"conv:1,c={4 * width}")
 
 
 def googlenet() -> Layers:
@@ -103,13 +100,11 @@ def googlenet() -> Layers:
         ),
         ((256, 160, 320, 32, 128, 128), (384, 192, 384, 48, 128, 128)),
     )
-    layers = [
-        *(*conv_bn_relu("conv:7,s=2,p=3,c=64"), "maxpool:3,s=2,ceil"),
-        *(*conv_bn_relu("conv:1,c=64"), *conv_bn_relu("conv:3,p=1,c=192")),
-    ]
+    layers = [*conv_bn_relu("conv:7,s=2,p=3,c=64"), "maxpool:3,s=2,ceil"]
+    layers += conv_bn_relu("conv:1,c=64", "conv:3,p=1,c=192")
     for stage, blocks in enumerate(stages, start=3):
-        layers.append(f"maxpool:{2 if stage == 5 else 3},s=2,ceil,name=pool{stage}")
         before = f"pool{stage}"
+        layers.append(f"maxpool:{2 if stage == 5 else 3},s=2,ceil,name={before}")
         for letter, widths in zip("abcde", blocks, strict=False):
             name = f"inception{stage}{letter}"
             layers += inception(name, before, widths)
@@ -122,8 +117,8 @@ def inception(name: str, before: str, widths: Sequence[int]) -> Layers:
     direct, narrow_3, wide_3, narrow_5, wide_5, pooled = widths
     branches = [
         conv_bn_relu(f"conv:1,c={direct}"),
-        [*conv_bn_relu(f"conv:1,c={narrow_3}"), *conv_bn_relu(f"conv:3,p=1,c={wide_3}")],
-        [*conv_bn_relu(f"conv:1,c={narrow_5}"), *conv_bn_relu(f"conv:3,p=1,c={wide_5}")],
+        conv_bn_relu(f"conv:1,c={narrow_3}", f"conv:3,p=1,c={wide_3}"),
+        conv_bn_relu(f"conv:1,c={narrow_5}", f"conv:3,p=1,c={wide_5}"),
         ["maxpool:3,s=1,p=1,ceil", *conv_bn_relu(f"conv:1,c={pooled}")],
     ]
     return concat_branches(name, before, branches)
@@ -133,8 +128,8 @@ def squeezenet(kernel: int, channels: int, stages: Sequence[Sequence[int]]) -> L
     """F. Iandola et al. (2016): fire modules, a pool before each stage."""
     layers = [f"conv:{kernel},s=2,c={channels}", "relu"]
     for stage, widths in enumerate(stages, start=1):
-        layers.append(f"maxpool:3,s=2,ceil,name=pool{stage}")
         before = f"pool{stage}"
+        layers.append(f"maxpool:3,s=2,ceil,name={before}")
         for unit, squeezed in enumerate(widths, start=1):
             name = f"fire{stage}.{unit}"
             layers += fire(name, before, squeezed)
@@ -144,9 +139,8 @@ def squeezenet(kernel: int, channels: int, stages: Sequence[Sequence[int]]) -> L
 
 def fire(name: str, before: str, squeezed: int) -> Layers:
     """Return a 1x1 that squeezes, and a 1x1 and a 3x3 that expand its output fourfold."""
-    narrow = [f"conv:1,c={squeezed},from={before}", f"relu:name={name}.squeezed"]
-    wide = 4 * squeezed
-    branches = [[f"conv:1,c={wide}", "relu"], [f"conv:3,p=1,c={wide}", "relu"]]
+    narrow = chain(before, [f"conv:1,c={squeezed}", "relu"], f"{name}.squeezed")
+    branches = [[f"{conv},c={4 * squeezed}", "relu"] for conv in ("conv:1", "conv:3,p=1")]
     return narrow + concat_branches(name, f"{name}.squeezed", branches)
 
 
@@ -160,15 +154,14 @@ def mobilenet_v2() -> Layers:
     before, channels = "stem", 32
     for stage, (expansion, width, depth, first_stride) in enumerate(settings, start=1):
         for unit in range(depth):
+            name, inside = f"block{stage}.{unit + 1}", channels * expansion
             stride = 1 if unit else first_stride
-            inside = channels * expansion
             path = conv_bn_relu(f"conv:1,c={inside}") if expansion > 1 else []
             path += conv_bn_relu(f"conv:3,s={stride},p=1,g=depthwise,c={inside}")
             path += conv_bn(f"conv:1,c={width}")
-            name = f"block{stage}.{unit + 1}"
-            if stride == 1 and channels == width:
+            if unit:  # the first of a stage has another stride or other channels
                 *inner, total = add_shortcut(name, before, path, [])
-                layers += [*inner, _with_item(total, f"name={name}")]
+                layers += [*inner, f"{total},name={name}"]
             else:
                 layers += chain(before, path, name)
             before, channels = name, width
@@ -180,11 +173,10 @@ def densenet121() -> Layers:
     growth, depths = 32, (6, 12, 24, 16)
     layers = [*conv_bn_relu("conv:7,s=2,p=3,c=64"), "maxpool:3,s=2,p=1,name=block0"]
     before, channels = "block0", 64
+    path = ["bn", "relu", *conv_bn_relu(f"conv:1,c={4 * growth}"), f"conv:3,p=1,c={growth},nobias"]
     for stage, depth in enumerate(depths, start=1):
         for unit in range(1, depth + 1):
             name = f"block{stage}.{unit}"
-            path = ["bn", "relu", *conv_bn_relu(f"conv:1,c={4 * growth}")]
-            path.append(f"conv:3,p=1,c={growth},nobias")
             layers += chain(before, path, f"{name}.new")
             layers.append(f"concat:from={before}+{name}.new,name={name}")
             before, channels = name, channels + growth
@@ -197,17 +189,18 @@ def densenet121() -> Layers:
 
 def unet() -> Layers:
     """O. Ronneberger et al. (2015): without padding, so the skipped maps are cropped."""
+    stages = [[f"conv:3,c={64 << level}", "relu"] * 2 for level in range(5)]
     layers: Layers = []
     for level in range(4):
-        layers += [*_pair(64 << level), f"relu:name=down{level + 1}", "maxpool:2"]
-    layers += [*_pair(1024), "relu"]
+        layers += [*stages[level][:-1], f"relu:name=down{level + 1}", "maxpool:2"]
+    layers += stages[4]
     for level in reversed(range(4)):
         up, down = f"up{level + 1}", f"down{level + 1}"
         layers += [
             f"tconv:2,s=2,c={64 << level},name={up}",
             f"crop:like={up},from={down},name={down}.cropped",
             f"concat:from={down}.cropped+{up}",
-            *(*_pair(64 << level), "relu"),
+            *stages[level],
         ]
     return [*layers, "conv:1,c=2"]
 
@@ -217,16 +210,17 @@ def conv_bn(convolution: str) -> Layers:
     return [f"{convolution},nobias", "bn"]
 
 
-def conv_bn_relu(convolution: str) -> Layers:
-    """Return a convolution without a bias, a batch normalization and a relu."""
-    return [*conv_bn(convolution), "relu"]
+def conv_bn_relu(*convolutions: str) -> Layers:
+    """Return convolutions without a bias, each with a batch normalization and a relu."""
+    return [layer for convolution in convolutions for layer in (*conv_bn(convolution), "relu")]
 
 
 def chain(before: str, path: Layers, name: str) -> Layers:
     """Return a path that takes the output of the layer `before`, and whose last layer is `name`."""
-    first, *rest = path
-    *start, last = [_with_item(first, f"from={before}"), *rest]
-    return [*start, _with_item(last, f"name={name}")]
+    layers = path.copy()
+    for index, item in ((0, f"from={before}"), (-1, f"name={name}")):
+        layers[index] += ("," if ":" in layers[index] else ":") + item
+    return layers
 
 
 def add_shortcut(name: str, before: str, path: Layers, shortcut: Layers) -> Layers:
@@ -240,20 +234,9 @@ def add_shortcut(name: str, before: str, path: Layers, shortcut: Layers) -> Laye
 
 def concat_branches(name: str, before: str, branches: Sequence[Layers]) -> Layers:
     """Return branches that all take the output of the layer `before`, and their concatenation."""
-    layers: Layers = []
-    ends = [f"{name}.{number}" for number in range(1, len(branches) + 1)]
-    for end, branch in zip(ends, branches, strict=True):
-        layers += chain(before, branch, end)
+    ends = {f"{name}.{number}": branch for number, branch in enumerate(branches, start=1)}
+    layers = [layer for end, branch in ends.items() for layer in chain(before, branch, end)]
     return [*layers, f"concat:from={'+'.join(ends)},name={name}"]
-
-
-def _pair(channels: int) -> Layers:
-    """Return two 3x3 convolutions without padding; the caller adds the second activation."""
-    return [f"conv:3,c={channels}", "relu", f"conv:3,c={channels}"]
-
-
-def _with_item(layer: str, item: str) -> str:
-    return f"{layer}{',' if ':' in layer else ':'}{item}"
 
 
 IMAGENET_SHAPE: Shape = (3, 224, 224)

@@ -7,8 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from convcli.arithmetic.graph import INPUT, input_indices
-from convcli.arithmetic.notation import format_layer
+from convcli.arithmetic.notation import INPUT, format_layer, input_indices
 from convcli.arithmetic.values import Shape
 from convcli.engine.arrays import Array, sum_dtype
 from convcli.engine.filter2d import FilterPlan, FilterSettings, plan_filter

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from convcli.arithmetic.graph import INPUT, input_indices, last_uses
-from convcli.arithmetic.notation import format_layer
+from convcli.arithmetic.notation import INPUT, format_layer, input_indices, last_uses
 from convcli.arithmetic.values import Shape
 from convcli.engine.arrays import Array
 from convcli.engine.operations import OPERATIONS, combine

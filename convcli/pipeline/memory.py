@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from convcli.arithmetic.graph import INPUT, input_indices, last_uses
+from convcli.arithmetic.notation import INPUT, input_indices, last_uses
 from convcli.arithmetic.values import Shape
 from convcli.engine.arrays import sum_dtype
 from convcli.errors import FileError

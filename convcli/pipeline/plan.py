@@ -12,10 +12,9 @@ from typing import NamedTuple, cast
 
 import numpy as np
 
-from convcli.arithmetic.graph import INPUT, input_indices
 from convcli.arithmetic.layers import Layer, output_shape, with_kernel
-from convcli.arithmetic.notation import format_layer
-from convcli.arithmetic.operations.convolution import group_count, output_channels
+from convcli.arithmetic.notation import INPUT, format_layer, input_indices
+from convcli.arithmetic.operations.windows import group_count, output_channels
 from convcli.arithmetic.values import Pair, Shape, format_shapes
 from convcli.engine.arrays import Array
 from convcli.engine.filter2d import check_method

@@ -13,10 +13,9 @@ from hypothesis import strategies as st
 from support.network_oracle import Case, in_the_open, networks
 from support.peers import require_peer
 
-from convcli.arithmetic.graph import INPUT, input_indices
 from convcli.arithmetic.layers import Layer
 from convcli.arithmetic.network import Walk, walk
-from convcli.arithmetic.notation import format_layer, parse_layer
+from convcli.arithmetic.notation import INPUT, format_layer, input_indices, parse_layer
 from convcli.errors import ArgumentError, NotationError, ShapeError
 
 # ---- any network -------------------------------------------------------------------------------

@@ -1,14 +1,12 @@
-"""The operations of the notation, one record each, by family."""
+"""The operations of the notation, one record each."""
 
 from __future__ import annotations
 
-from convcli.arithmetic.operations import convolution, elementwise, pooling, reshaping
+from convcli.arithmetic.operations import windowless, windows
 from convcli.arithmetic.operations.operation import Operation
 
 OPERATIONS: dict[str, Operation] = {
-    operation.name: operation
-    for family in (convolution, pooling, elementwise, reshaping)
-    for operation in family.OPERATIONS
+    operation.name: operation for operation in (*windows.OPERATIONS, *windowless.OPERATIONS)
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
@@ -19,8 +20,8 @@ from convcli.arithmetic.values import (
 from convcli.errors import NotationError
 
 if TYPE_CHECKING:
-    from convcli.arithmetic.intervals import AxisMap
     from convcli.arithmetic.layers import Layer
+    from convcli.arithmetic.operations.windows import AxisMap
 
 ShapeRule: TypeAlias = Callable[["Layer", Sequence[Shape]], Shape]
 AxesRule: TypeAlias = "Callable[[Layer, Sequence[Shape]], tuple[AxisMap, AxisMap] | None]"
@@ -95,15 +96,8 @@ def size_key(
     name: str, field: str, default: str, description: str, *, what: str = "", least: int = 1
 ) -> Key:
     """Return a key whose value is `N` or `HxW`."""
-    return Key(
-        name,
-        field,
-        lambda text: parse_size(text, what or name, least=least),
-        format_size,
-        "N|HxW",
-        default,
-        description,
-    )
+    read = partial(parse_size, what=what or name, least=least)
+    return Key(name, field, read, format_size, "N|HxW", default, description)
 
 
 _KEYS = (
@@ -180,8 +174,6 @@ class Operation:
         Whether an input may be (N,).
     is_window, is_transposed, is_join : bool
         Whether it moves a window, is a transposed convolution, takes several inputs.
-    ends_map : bool
-        Whether its output is no feature map any more.
     is_for_images : bool
         Whether the engine has a function for it.
     needs_kernel : bool
@@ -213,7 +205,6 @@ class Operation:
     is_window: bool = False
     is_transposed: bool = False
     is_join: bool = False
-    ends_map: bool = False
     is_for_images: bool = True
     needs_kernel: bool = False
     is_bounded: bool = False
