@@ -35,10 +35,8 @@ class Axis:
         The number of taps, the step of the window, and the distance between taps.
     before, after : int
         The padding at the start and at the end.
-    ceil_mode : bool
-        Whether the output size is rounded up.
-    transposed : bool
-        Whether it is that of a transposed convolution.
+    ceil_mode, transposed : bool
+        Whether the output size is rounded up, and is that of a transposed convolution.
     output_padding : int
         Positions added to the end of a transposed convolution's output.
 
@@ -72,25 +70,18 @@ class Axis:
     def output(self) -> int:
         """The output size; below 1 if no window fits."""
         if self.transposed:
-            return (
-                (self.size - 1) * self.stride
-                - (self.before + self.after)
-                + self.effective_kernel
-                + self.output_padding
-            )
+            full = (self.size - 1) * self.stride + self.effective_kernel
+            return full - self.before - self.after + self.output_padding
         if not self.ceil_mode:
             return self.slack // self.stride + 1
-        rounded_up = (self.slack + self.stride - 1) // self.stride + 1
+        steps = -(-self.slack // self.stride)
         # The last window must start inside the input or the padding before it.
-        starts_beyond = (rounded_up - 1) * self.stride >= self.size + self.before
-        return rounded_up - starts_beyond
+        return steps + (steps * self.stride < self.size + self.before)
 
     @property
     def dropped(self) -> int:
         """The positions at the end of the padded input that no window covers."""
-        if self.transposed:
-            return 0
-        return max(self.slack - (self.output - 1) * self.stride, 0)
+        return 0 if self.transposed else max(self.slack - (self.output - 1) * self.stride, 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,14 +115,12 @@ class Window:
     origin: Pair | None = None
 
     def __post_init__(self) -> None:
-        for added, stride, dilation in zip(
-            self.output_padding, self.stride, self.dilation, strict=True
-        ):
+        for added, *limits in zip(self.output_padding, self.stride, self.dilation, strict=True):
             # More would add outputs that no input contributes to.
-            if added and not (self.transposed and added < max(stride, dilation)):
+            if added and not (self.transposed and added < max(limits)):
                 raise ArgumentError(
                     f"output padding {added} must be below the stride or the dilation "
-                    f"of a transposed convolution (here {stride} and {dilation})"
+                    f"of a transposed convolution (here {limits[0]} and {limits[1]})"
                 )
 
     def axes(self, size: Pair) -> tuple[Axis, Axis]:
@@ -154,9 +143,8 @@ class Window:
         rows, columns = self.axes(size)
         for axis, side in ((rows, "height"), (columns, "width")):
             if axis.output < 1:
-                raise ShapeError(
-                    f"the output would be empty: {side} {formula(axis)} = {axis.output}"
-                )
+                calculation = f"{formula(axis)} = {axis.output}"
+                raise ShapeError(f"the output would be empty: {side} {calculation}")
         return rows.output, columns.output
 
     def dropped(self, size: Pair) -> Pair:
@@ -175,8 +163,7 @@ class Window:
             output_padding=self.output_padding[index],
         )
         if isinstance(self.padding, str):
-            tap = None if self.origin is None else self.origin[index]
-            before, after = _named_padding(self.padding, axis, tap)
+            before, after = _named_padding(self.padding, axis, self.origin and self.origin[index])
         else:
             before, after = self.padding[index]
         return replace(axis, before=before, after=after) if before or after else axis
@@ -260,15 +247,10 @@ def output_size(
     6
     """
     sides = as_axis_padding(padding)
-    square = window(
-        kernel,
-        stride=stride,
-        padding=sides if isinstance(sides, str) else (sides, sides),
-        dilation=dilation,
-        ceil_mode=ceil_mode,
-    )
+    both = sides if isinstance(sides, str) else (sides, sides)
+    opened = window(kernel, stride=stride, padding=both, dilation=dilation, ceil_mode=ceil_mode)
     size = as_number(size, "size", least=1)
-    return square.output((size, size))[0]
+    return opened.output((size, size))[0]
 
 
 def size_formula(axis: Axis) -> str:
@@ -301,17 +283,12 @@ def _named_padding(name: str, axis: Axis, origin: int | None) -> Pair:
         return 0, 0
     if name == "full":
         return axis.effective_kernel - 1, axis.effective_kernel - 1
+    last = (axis.size - 1) // axis.stride * axis.stride  # the last position to center it on
     if origin is not None and not axis.transposed:
         before = origin * axis.dilation
-        last = (
-            -(-axis.size // axis.stride) - 1
-        ) * axis.stride  # the last position that it is centered on
-        return before, max(last + axis.effective_kernel - axis.size - before, 0)
+        return before, max(last - axis.slack - before, 0)
     # `same` means ceil(i / s) outputs, and i * s of a transposed convolution.
-    if axis.transposed:
-        total = axis.output - axis.size * axis.stride
-    else:
-        total = max((-(-axis.size // axis.stride) - 1) * axis.stride - axis.slack, 0)
+    total = axis.output - axis.size * axis.stride if axis.transposed else max(last - axis.slack, 0)
     if total < 0:
         raise ShapeError(
             f"same padding needs a kernel that spans the stride {axis.stride}, "

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-from convcli.arithmetic.geometry import Axis, Window
+from convcli.arithmetic.geometry import Window
 from convcli.arithmetic.operations import OPERATIONS
 from convcli.arithmetic.operations.operation import Operation
 from convcli.arithmetic.values import NO_PADDING, Pair, Shape, Sides, format_shapes
@@ -162,7 +162,6 @@ class LayerSize(NamedTuple):
         The input's.
     channels : int, optional
         The input's.
-    axes : (Axis, Axis)
     output : (height, width)
     params, macs : int, optional
         None without channels.
@@ -171,7 +170,6 @@ class LayerSize(NamedTuple):
     layer: Layer
     size: Pair
     channels: int | None
-    axes: tuple[Axis, Axis]
     output: Pair
     params: int | None = None
     macs: int | None = None
@@ -179,13 +177,12 @@ class LayerSize(NamedTuple):
     @property
     def padding(self) -> Sides:
         """The padding as ((top, bottom), (left, right))."""
-        rows, columns = self.axes
-        return (rows.before, rows.after), (columns.before, columns.after)
+        return self.layer.window.pads(self.size)
 
     @property
     def dropped(self) -> Pair:
         """The rows and columns at the ends of the padded input that no window covers."""
-        return self.axes[0].dropped, self.axes[1].dropped
+        return self.layer.window.dropped(self.size)
 
 
 def measure(layer: Layer, size: Pair, channels: int | None = None) -> LayerSize:
@@ -202,13 +199,10 @@ def measure(layer: Layer, size: Pair, channels: int | None = None) -> LayerSize:
     >>> measure(parse_layer("conv:3,s=2,p=1"), (224, 224)).output
     (112, 112)
     """
-    window = layer.window
-    bare = LayerSize(layer, size, channels, window.axes(size), window.output(size))
+    output = layer.window.output(size)
     if channels is None:
-        return bare
-    shape = (channels, *size)
-    output = output_shape(layer, [shape])
-    return bare._replace(
-        params=layer.operation.parameters(layer, shape),
-        macs=layer.operation.macs(layer, shape, output),
-    )
+        return LayerSize(layer, size, channels, output)
+    operation, shape = layer.operation, (channels, *size)
+    params = operation.parameters(layer, shape)
+    macs = operation.macs(layer, shape, output_shape(layer, [shape]))
+    return LayerSize(layer, size, channels, output, params, macs)

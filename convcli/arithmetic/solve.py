@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import product
@@ -110,7 +111,9 @@ def _axes(size: int, ranges: Ranges, transposed: bool, exact: bool) -> Iterator[
             continue  # the dilation of a single tap makes no difference
         half = effective_kernel(kernel, dilation) // 2
         paddings = range(half + 1) if ranges.padding is None else ranges.padding
-        added = _output_paddings(ranges, stride, dilation) if transposed else range(1)
+        added = range(max(stride, dilation) if transposed else 1)
+        if transposed and ranges.output_padding is not None:
+            added = range(ranges.output_padding.start, min(ranges.output_padding.stop, added.stop))
         for padding, output_padding in product(paddings, added):
             axis = Axis(
                 size=size,
@@ -126,33 +129,21 @@ def _axes(size: int, ranges: Ranges, transposed: bool, exact: bool) -> Iterator[
                 yield axis
 
 
-def _output_paddings(ranges: Ranges, stride: int, dilation: int) -> range:
-    allowed = range(max(stride, dilation))
-    if ranges.output_padding is None:
-        return allowed
-    return range(ranges.output_padding.start, min(ranges.output_padding.stop, allowed.stop))
-
-
 def _check_count(ranges: Ranges, transposed: bool) -> None:
     """Raise if the ranges hold too many settings."""
-    count = _length(ranges.kernel) * _length(ranges.stride) * _length(ranges.dilation)
-    if ranges.padding is not None:
-        count *= _length(ranges.padding)
-    else:  # half of the effective kernel, on average
-        largest = effective_kernel(ranges.kernel.stop - 1, ranges.dilation.stop - 1)
-        count *= max(largest // 4, 1)
+    tried = [ranges.kernel, ranges.stride, ranges.dilation]
+    largest = effective_kernel(ranges.kernel.stop - 1, ranges.dilation.stop - 1)
+    # Up to half of the effective kernel is a quarter of the largest, on average.
+    tried.append(range(max(largest // 4, 1)) if ranges.padding is None else ranges.padding)
     if transposed:
         added = ranges.output_padding or range(max(ranges.stride.stop, ranges.dilation.stop) - 1)
-        count *= max(_length(added), 1)
+        tried.append(added or range(1))
+    # `len` refuses a range above the size of an index.
+    count = math.prod(max(numbers.stop - numbers.start, 0) for numbers in tried)
     if count > MAX_SETTINGS:
         raise LimitError(
             f"these ranges hold about {count:,} settings; the most is {MAX_SETTINGS:,}: narrow them"
         )
-
-
-def _length(numbers: range) -> int:
-    """Return the length of a range, which `len` refuses above the size of an index."""
-    return max(numbers.stop - numbers.start, 0)
 
 
 def _all_pairs(rows: list[Axis], columns: list[Axis]) -> list[tuple[Axis, Axis]]:

@@ -130,8 +130,8 @@ def parse_size(text: str, what: str = "size", *, least: int = 1) -> Pair:
     return rows, parse_number(width, what, least=least) if cross else rows
 
 
-def format_size(size: Pair) -> str:
-    """Write `N` or `HxW`."""
+def format_size(size: tuple[object, object]) -> str:
+    """Write two numbers as `N` if they are equal, else as `HxW`."""
     return f"{size[0]}" if size[0] == size[1] else f"{size[0]}x{size[1]}"
 
 

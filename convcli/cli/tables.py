@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from convcli.arithmetic.layers import Layer, LayerSize, measure, output_shape
 from convcli.arithmetic.notation import format_layer
-from convcli.arithmetic.values import Pair, format_padding, format_size
+from convcli.arithmetic.values import format_padding, format_shape, format_size
 from convcli.cli.output import format_json, format_rows
 from convcli.errors import LimitError
 
@@ -79,43 +79,19 @@ def layer_document(size: LayerSize) -> dict[str, Any]:
     return document
 
 
-def sweep_rows(sizes: list[LayerSize]) -> tuple[list[str], list[list[str]]]:
-    """Return the headings, and a row for every layer."""
-    headings = ["op", "input", "kernel", "stride", "padding", "dilation", "output", "dropped"]
-    is_transposed = any(size.layer.operation.is_transposed for size in sizes)
-    has_costs = any(size.channels is not None for size in sizes)
-    rows = [
-        [
-            size.layer.op,
-            _size_text(size.size),
-            _size_text(size.layer.window.kernel),
-            format_size(size.layer.stride),
-            format_padding(size.padding),
-            format_size(size.layer.dilation),
-            _size_text(size.output),
-            format_size(size.dropped),
-            *([format_size(size.layer.output_padding)] if is_transposed else []),
-            *([str(size.params), str(size.macs)] if has_costs else []),
-        ]
-        for size in sizes
-    ]
-    headings += ["output padding"] if is_transposed else []
-    return headings + (["params", "macs"] if has_costs else []), rows
-
-
 def worked_text(size: LayerSize) -> str:
     """Return the arithmetic of a layer: the formula, the numbers put in, the result."""
     from convcli.arithmetic.formulas import align, size_calculation
     from convcli.arithmetic.geometry import size_formula
 
     layer = size.layer
-    rows, columns = size.axes
+    rows, columns = layer.window.axes(size.size)
     settings = [f"stride {format_size(layer.stride)}", f"padding {format_padding(size.padding)}"]
     if layer.dilation != (1, 1):
         settings.append(f"dilation {format_size(layer.dilation)}")
     if layer.output_padding != (0, 0):
         settings.append(f"output padding {format_size(layer.output_padding)}")
-    title = f"{layer.op} {_size_text(layer.window.kernel)}, {', '.join(settings)}"
+    title = f"{layer.op} {format_shape(layer.window.kernel)}, {', '.join(settings)}"
     lines = {
         "output": size_formula(rows),
         "height": size_calculation(rows),
@@ -130,7 +106,8 @@ def worked_text(size: LayerSize) -> str:
         shape = (size.channels, *size.size)
         lines |= cost_calculations(layer, shape, output_shape(layer, [shape]))
     note = "\n   (MACs: products of the convolution; no biases)" if "MACs" in lines else ""
-    return f"{title}: {_size_text(size.size)} -> {_size_text(size.output)}\n{align(lines)}{note}"
+    sizes = " -> ".join(map(format_shape, (size.size, size.output)))
+    return f"{title}: {sizes}\n{align(lines)}{note}"
 
 
 def explain_layers(sizes: list[LayerSize]) -> str:
@@ -144,10 +121,6 @@ def explain_layers(sizes: list[LayerSize]) -> str:
         )
         for size in sizes
     )
-
-
-def _size_text(size: Pair) -> str:
-    return f"{size[0]}x{size[1]}"
 
 
 def network_document(walk: Walk) -> dict[str, Any]:
@@ -180,8 +153,6 @@ def _report_document(report: LayerReport) -> dict[str, Any]:
 
 def network_rows(walk: Walk) -> list[list[str]]:
     """Return a row for every layer, and one for the totals."""
-    from convcli.arithmetic.values import format_shape
-
     rows = [
         [
             report.name,
@@ -203,8 +174,7 @@ def _field_cells(report: LayerReport) -> list[str]:
     field = format_size(report.receptive_field)
     if report.coverage != report.receptive_field:
         field += f" (sees {format_size(report.coverage)})"
-    pairs = (report.jump, report.start, report.effective_padding)
-    return [field, *(_format_pair(pair) for pair in pairs)]
+    return [field, *map(format_size, (report.jump, report.start, report.effective_padding))]
 
 
 def _coverage(report: LayerReport) -> dict[str, Any]:
@@ -223,16 +193,22 @@ def _json_value(value: Fraction | Sequence[Any]) -> Any:
     return int(value) if is_integer else float(value)
 
 
-def _format_pair(values: Sequence[Fraction]) -> str:
-    rows, columns = map(str, values)
-    return rows if rows == columns else f"{rows}x{columns}"
-
-
 def format_sweep(sizes: list[LayerSize], layout: str) -> str:
     """Lay out sizes of layers, a row each, or as a JSON list."""
     if layout == "json":
         return format_json([layer_document(size) for size in sizes])
-    return format_rows(layout, *sweep_rows(sizes), left=["op"])
+    documents = [layer_document(size) for size in sizes]
+    headings = [name.replace("_", " ") for name in documents[0]]
+    rows = [[_cell(*item) for item in document.items()] for document in documents]
+    return format_rows(layout, headings, rows, left=["op"])
+
+
+def _cell(name: str, value: Any) -> str:
+    if name in ("input", "kernel", "output"):
+        return format_shape(value)
+    if name == "padding":
+        return format_padding(value)
+    return format_size(value) if isinstance(value, tuple) else str(value)
 
 
 def format_layers(sizes: list[LayerSize], layout: str) -> str:
