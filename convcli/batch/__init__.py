@@ -242,8 +242,7 @@ def _process_or_retry(job: Job, *, keep_maps: bool) -> Outcome:
     except OutputError as error:
         if not job.is_from_earlier_attempt(error.path):
             raise
-    again = replace(job, target=job.target._replace(force=True))
-    return _process(again, keep_maps=keep_maps)
+    return _process(replace(job, target=job.target._replace(force=True)), keep_maps=keep_maps)
 
 
 def _process(job: Job, *, keep_maps: bool) -> Outcome:
@@ -252,12 +251,11 @@ def _process(job: Job, *, keep_maps: bool) -> Outcome:
         return process(job.path, job.plan, job.target, keep_maps=keep_maps)
     check_output(job.figure, force=job.target.force, inputs=job.target.protected)
     branches: dict[int, list[Stage]] = {}
-    outcome = process(
-        job.path,
-        job.plan,
-        job.target,
-        lambda number, stage: branches.setdefault(number, []).append(stage),
-    )
+
+    def keep_stage(number: int, stage: Stage) -> None:
+        branches.setdefault(number, []).append(stage)
+
+    outcome = process(job.path, job.plan, job.target, keep_stage)
     figure = _draw_figure(outcome, job, list(branches.values()))
     with atomic_write(job.figure) as stream:
         stream.write(figure)

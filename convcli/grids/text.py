@@ -9,6 +9,7 @@ import io
 import itertools
 import math
 import re
+from contextlib import suppress
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -58,15 +59,12 @@ def parse_rows(text: str, name: str) -> Grid:
     bare = _COMMENT.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
     if not bare.strip():
         raise GridError(name, "holds no numbers")
-    if not _NUMERIC.match(bare) or _EMPTY_CELL.search(bare):
-        raise GridError(name, _first_error(bare))
-    try:
-        grid = np.loadtxt(io.StringIO(bare.replace(",", " ")), ndmin=2, comments=None)
-    except ValueError as error:
-        raise GridError(name, _first_error(bare) or str(error)) from None
-    if not np.isfinite(grid).all():
-        raise GridError(name, _first_error(bare) or "holds a number that is too large")
-    return grid
+    with suppress(ValueError):  # of rows that differ in length
+        if _NUMERIC.match(bare) and not _EMPTY_CELL.search(bare):
+            grid = np.loadtxt(io.StringIO(bare.replace(",", " ")), ndmin=2, comments=None)
+            if np.isfinite(grid).all():
+                return grid
+    raise GridError(name, _first_error(bare))
 
 
 def _first_error(text: str) -> str:

@@ -11,7 +11,7 @@ import struct
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from importlib import import_module
 from typing import Any, BinaryIO
@@ -59,11 +59,10 @@ def open_image(stream: BinaryIO) -> Image.Image:
         return Image.open(stream, formats=tuple(FORMATS))
     load_plugin(known)
     factory, accepts = Image.OPEN[known]
-    try:
+    # Errors of a file that is of that format only by its start.
+    with suppress(SyntaxError, IndexError, TypeError, struct.error):
         if accepts is None or accepts(start) is True:  # a string says what is missing
             return factory(stream, "")
-    except (SyntaxError, IndexError, TypeError, struct.error):  # of that format only by its start
-        pass
     raise UnidentifiedImageError
 
 
@@ -90,9 +89,8 @@ def _silence_stderr() -> Iterator[None]:
         return
     saved = os.dup(STDERR)
     try:
-        null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, STDERR)
-        os.close(null)
+        with open(os.devnull, "wb") as null:  # noqa: PTH123
+            os.dup2(null.fileno(), STDERR)
         yield
     finally:
         os.dup2(saved, STDERR)

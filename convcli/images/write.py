@@ -138,8 +138,8 @@ def _save(
         Image.fromarray(np.ascontiguousarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels))
         for pixels in frames
     )
-    settings = dict(FORMATS[image_format].save_options)
-    settings |= _metadata_options(metadata, image_format, frames[0].shape[2])
+    options_of_metadata = _metadata_options(metadata, image_format, frames[0].shape[2])
+    settings = {**FORMATS[image_format].save_options, **options_of_metadata}
     if options is not None:
         settings |= {"save_all": True, "append_images": others, **options}
     # Not to the file: libtiff writes past Python, which would then see no error of writing.

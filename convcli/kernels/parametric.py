@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -16,6 +16,8 @@ from convcli.arithmetic.values import parse_real, parse_size
 from convcli.errors import ArgumentError, KernelError
 from convcli.kernels import Kernel, check_size
 from convcli.kernels.bank import IDENTITY, SHARPEN, SOBEL_X, Matrix
+
+Maker: TypeAlias = Callable[..., Matrix]
 
 GABOR_BANDWIDTH = 0.56  # sigma over wavelength, which passes one octave
 _QUANTUM = 2.0**-48  # weights that must sum to exactly zero are multiples of it
@@ -40,20 +42,17 @@ class Family(NamedTuple):
     example: str
     description: str
     source: str
-    make: Callable[..., Matrix]
+    make: Maker
 
 
 FAMILIES: dict[str, Family] = {}
 
 
-def _family(
-    syntax: str, example: str, description: str, source: str
-) -> Callable[[Callable[..., Matrix]], Callable[..., Matrix]]:
+def _family(syntax: str, example: str, description: str, source: str) -> Callable[[Maker], Maker]:
     """Register a function of parameters' texts as a family of kernels."""
 
-    def register(make: Callable[..., Matrix]) -> Callable[..., Matrix]:
-        name = syntax.partition(":")[0]
-        FAMILIES[name] = Family(syntax, example, description, source, make)
+    def register(make: Maker) -> Maker:
+        FAMILIES[syntax.partition(":")[0]] = Family(syntax, example, description, source, make)
         return make
 
     return register
