@@ -114,8 +114,7 @@ def explain_convolution(
     weights = as_numbers(kernel, "kernel").astype(np.float64)
     if flip:
         weights = weights[..., ::-1, ::-1]
-    rows, columns = _window_positions(at, window, pixels)
-    values, is_padding = _window_values(pixels, rows, columns, padding_mode)  # (C, kh, kw)
+    rows, columns, values, is_padding = _look_up_window(pixels, at, window, padding_mode)
     if weights.ndim == 2:
         pairs = [(plane, weights[np.newaxis]) for plane in values[:, np.newaxis]]
     else:
@@ -147,8 +146,7 @@ def explain_pool(
         As in `avg_pool2d`.
     """
     pixels = np.atleast_3d(as_numbers(image, "image")).astype(np.float64)
-    rows, columns = _window_positions(at, window, pixels)
-    values, is_padding = _window_values(pixels, rows, columns, "zero")  # (C, kh, kw)
+    rows, columns, values, is_padding = _look_up_window(pixels, at, window, "zero")
     if op == "maxpool":
         values, divisor = np.where(is_padding, -np.inf, values), 1
         totals = values.max(axis=(1, 2))
@@ -213,29 +211,35 @@ def explain_im2col(
     return {"weights": rows, "columns": matrix, "product": rows @ matrix + bias}
 
 
-def _window_positions(at: Pair, window: Window, pixels: Array) -> tuple[range, range]:
-    """The input rows and columns under the window at an output; outside the input is padding."""
+def _look_up_window(
+    pixels: Array, at: Pair, window: Window, mode: str
+) -> tuple[range, range, Array, Array]:
+    """Look up the window at an output.
+
+    Returns
+    -------
+    rows, columns : range
+        The positions under its taps; outside the input is padding.
+    values : ndarray, (C, kh, kw)
+    is_padding : ndarray of bool, (kh, kw)
+    """
     output = window.output(pixels.shape[:2])
     if not (0 <= at[0] < output[0] and 0 <= at[1] < output[1]):
         raise ArgumentError(
             f"there is no output at {at[0]},{at[1]}: "
             f"rows are 0..{output[0] - 1}, columns 0..{output[1] - 1}"
         )
-    positions = []
+    taps, sources, outside = [], [], []
     for axis, index in zip(window.axes(pixels.shape[:2]), at, strict=True):
         start = index * axis.stride - axis.before
-        positions.append(range(start, start + axis.effective_kernel, axis.dilation))
-    return positions[0], positions[1]
-
-
-def _window_values(pixels: Array, rows: range, columns: range, mode: str) -> tuple[Array, Array]:
-    """The values at these positions, (C, kh, kw), and whether they are padding, (kh, kw)."""
-    sides = list(zip((rows, columns), pixels.shape[:2], strict=True))
-    sources = [source_positions(np.asarray(positions), size, mode) for positions, size in sides]
-    values = np.moveaxis(pixels[np.ix_(*sources)], 2, 0)
-    outside = ([position not in range(size) for position in positions] for positions, size in sides)
+        taps.append(range(start, start + axis.effective_kernel, axis.dilation))
+        sources.append(source_positions(np.asarray(taps[-1]), axis.size, mode))
+        outside.append([position not in range(axis.size) for position in taps[-1]])
     is_padding = np.logical_or.outer(*outside)
-    return np.where(is_padding, 0.0, values) if mode == "zero" else values, is_padding
+    values = np.moveaxis(pixels[np.ix_(*sources)], 2, 0)
+    if mode == "zero":
+        values = np.where(is_padding, 0.0, values)
+    return taps[0], taps[1], values, is_padding
 
 
 def _format_slice(positions: range) -> str:

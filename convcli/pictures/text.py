@@ -82,22 +82,21 @@ def join_side_by_side(
     2 +
     3
     """
-    widths = [max(len(title), *map(len, lines)) for title, lines in blocks]
-    if width is not None and sum(widths) + sum(len(operator) + 2 for operator in operators) > width:
+    middle = (max(len(lines) for _, lines in blocks) + 1) // 2
+    strips: list[list[str]] = []
+    for (title, lines), operator in zip_longest(blocks, operators):
+        strips.append([title, *lines])
+        if operator is not None:
+            strips.append([""] * middle + [f" {operator} "])
+    widths = [max(map(len, strip)) for strip in strips]
+    if width is not None and sum(widths) > width:
         prefixes = ["", *(f"{operator} " for operator in operators)]
         return _stack(
             (f"{prefix}{title}", lines)
             for prefix, (title, lines) in zip(prefixes, blocks, strict=True)
         )
-    height = max(len(lines) for _, lines in blocks)
-    strips: list[list[str]] = []
-    for block_width, (title, lines), operator in zip_longest(widths, blocks, operators):
-        strips.append([line.ljust(block_width) for line in (title, *lines)])
-        strips[-1] += [" " * block_width] * (height - len(lines))
-        if operator is not None:
-            strips.append([" " * (len(operator) + 2)] * (height + 1))
-            strips[-1][(height + 1) // 2] = f" {operator} "
-    return "\n".join("".join(row).rstrip() for row in zip(*strips, strict=True))
+    rows = zip_longest(*strips, fillvalue="")
+    return "\n".join("".join(map(str.ljust, row, widths)).rstrip() for row in rows)
 
 
 def format_explanation(
