@@ -34,9 +34,8 @@ def as_numbers(value: ArrayLike, what: str) -> Array:
 def as_real(value: ArrayLike, what: str) -> Array:
     """Return an array as `as_numbers` does, but float64, or float32 for any other dtype."""
     array = as_numbers(value, what)
-    if array.dtype.kind == "f" and array.dtype.itemsize >= 8:
-        return np.asarray(array, np.float64)
-    return np.asarray(array, np.float32)
+    is_double = array.dtype.kind == "f" and array.dtype.itemsize >= 8
+    return np.asarray(array, np.float64 if is_double else np.float32)
 
 
 def as_batch(array: Array, what: str = "x") -> Array:

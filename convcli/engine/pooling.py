@@ -161,19 +161,15 @@ def _pool(
 
         return work
 
-    parallel_for(make_worker, _split_output(pooled.shape, columns.size * images.itemsize))
+    # Groups of planes, and large planes in groups of rows.
+    row_bytes = columns.size * images.itemsize
+    max_rows = min(max(MAX_PART_BYTES // row_bytes, 1), oh)
+    groups = split_range(images.shape[1], MAX_PART_BYTES // (row_bytes * max_rows))
+    parallel_for(make_worker, product(range(len(images)), groups, split_range(oh, max_rows)))
     return pooled
 
 
 _Part: TypeAlias = tuple[int, slice, slice]  # an image, planes of it, rows of the output
-
-
-def _split_output(shape: tuple[int, ...], row_bytes: int) -> list[_Part]:
-    """Split the output, (N, C, oh, ow), into groups of planes, and large planes into rows."""
-    images, planes, oh, _ = shape
-    rows = min(max(MAX_PART_BYTES // row_bytes, 1), oh)
-    groups = split_range(planes, MAX_PART_BYTES // (row_bytes * rows))
-    return list(product(range(images), groups, split_range(oh, rows)))
 
 
 def _combine_taps(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import textwrap
 from collections.abc import Iterable, Sequence
@@ -40,9 +39,7 @@ def format_cell(value: float) -> str:
     >>> format_cell(3.0), format_cell(0.0625), format_cell(-1234567.0)
     ('3', '0.0625', '-1.2346e+06')
     """
-    if not math.isfinite(value):
-        return f"{value:g}"
-    if value == int(value) and abs(value) < 100_000:
+    if abs(value) < 100_000 and value == int(value):
         return f"{int(value)}"
     return f"{value:.{5 if abs(value) >= 1 else 4}g}"
 
