@@ -75,7 +75,7 @@ def preprocessed_shape(plan: Plan, header: Header) -> Shape:
 
 
 def preprocessed_dtype(plan: Plan, header: Header) -> np.dtype[Any]:
-    """Return the type of what `preprocess` will return, filter_plan with a single pixel."""
+    """Return the type of what `preprocess` will return, found with a single pixel."""
     if not has_preprocessing(plan, header):
         return header.dtype
     values = np.zeros((1, 1, header.shape[2]), header.dtype)
