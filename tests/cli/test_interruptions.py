@@ -14,7 +14,15 @@ import numpy as np
 import pytest
 from PIL import Image
 from support.command import COMMAND
-from support.many_files import PATIENCE, names, needs_proc, save_six_pictures, started, wait_for
+from support.many_files import (
+    PATIENCE,
+    names,
+    needs_proc,
+    outcome_lines,
+    save_six_pictures,
+    started,
+    wait_for,
+)
 
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 
@@ -87,7 +95,7 @@ def test_a_worker_that_writes_leaves_no_temporary_file(number: signal.Signals, p
         wait_for(lambda: list(place.glob("o/p0.*")) and list(place.glob("o/.*")))
         one.send_signal(number)
         _, stderr = one.communicate(timeout=PATIENCE)
-    assert (one.returncode, stderr) == (CODES[number], b"")
+    assert (one.returncode, outcome_lines(stderr)) == (CODES[number], [])
     assert names(place / "o") == ["p0.identity.png"]
 
 
@@ -118,7 +126,7 @@ def test_a_worker_that_dies_fails_its_own_file_alone(place: Path) -> None:
             wait_for(partial(is_gone, deadly))
         _, stderr = one.communicate(timeout=PATIENCE)
     assert one.returncode == 1
-    assert stderr.decode().splitlines() == [
+    assert outcome_lines(stderr) == [
         "convcli: slow.png: its worker died (SIGKILL; memory may have run out)",
         "convcli: 1 of 7 inputs failed",
     ]
@@ -136,7 +144,7 @@ def test_a_file_that_kills_once_is_done_the_second_time(place: Path) -> None:
         wait_for(lambda: is_gone(deadly))
         (place / "slow.png").write_bytes((place / "p5.png").read_bytes())  # to whoever opens it
         _, stderr = one.communicate(timeout=PATIENCE)
-    assert (one.returncode, stderr) == (0, b"")
+    assert (one.returncode, outcome_lines(stderr)) == (0, [])
     assert names(place / "o") == [f"{name}.blur.png" for name in ("p0", "p1", "p2", "slow")]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import time
@@ -52,6 +53,12 @@ def started(*arguments: str, cwd: Path) -> Iterator[subprocess.Popen[bytes]]:
             yield process
         finally:
             process.kill()
+
+
+def outcome_lines(stderr: bytes) -> list[str]:
+    """What a command said, without the plain lines of progress that a slow machine gets."""
+    progress = re.compile(r"convcli: \d+ of \d+ done(, [\d.]+ files/s, .* left)?")
+    return [line for line in stderr.decode().splitlines() if not progress.fullmatch(line)]
 
 
 def wait_for(what: Callable[[], object]) -> None:
