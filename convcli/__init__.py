@@ -36,52 +36,32 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
-    "ConvError",
-    "Kernel",
-    "Walk",
-    "avg_pool2d",
-    "col2im",
-    "conv2d",
-    "conv2d_backward",
-    "conv2d_naive",
-    "conv_transpose2d",
-    "filter2d",
-    "im2col",
-    "load_kernel",
-    "max_pool2d",
-    "output_size",
-    "pad2d",
-    "set_threads",
-    "walk",
-]
+    "ConvError", "Kernel", "Walk", "avg_pool2d", "col2im", "conv2d", "conv2d_backward",
+    "conv2d_naive", "conv_transpose2d", "filter2d", "im2col", "load_kernel", "max_pool2d",
+    "output_size", "pad2d", "set_threads", "walk",
+]  # fmt: skip
 
-_HOMES = {
-    "ConvError": "errors",
-    "Kernel": "kernels",
-    "Walk": "arithmetic.network",
-    "avg_pool2d": "engine.pooling",
-    "col2im": "engine.im2col",
-    "conv2d": "engine.conv2d",
-    "conv2d_backward": "engine.gradients",
-    "conv2d_naive": "engine.naive",
-    "conv_transpose2d": "engine.gradients",
-    "filter2d": "engine.filter2d",
-    "im2col": "engine.im2col",
-    "load_kernel": "kernels",
-    "max_pool2d": "engine.pooling",
-    "output_size": "arithmetic.geometry",
-    "pad2d": "engine.padding",
-    "set_threads": "parallel",
-    "walk": "arithmetic.network",
+_NAMES_BY_MODULE = {
+    "arithmetic.geometry": ("output_size",),
+    "arithmetic.network": ("Walk", "walk"),
+    "engine.conv2d": ("conv2d",),
+    "engine.filter2d": ("filter2d",),
+    "engine.gradients": ("conv2d_backward", "conv_transpose2d"),
+    "engine.im2col": ("col2im", "im2col"),
+    "engine.naive": ("conv2d_naive",),
+    "engine.padding": ("pad2d",),
+    "engine.pooling": ("avg_pool2d", "max_pool2d"),
+    "errors": ("ConvError",),
+    "kernels": ("Kernel", "load_kernel"),
+    "parallel": ("set_threads",),
 }
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'convcli' has no attribute {name!r}")
-    found = getattr(import_module(f"convcli.{_HOMES[name]}"), name)
-    globals()[name] = found
-    return found
+    for module, names in _NAMES_BY_MODULE.items():
+        if name in names:
+            return globals().setdefault(name, getattr(import_module(f"convcli.{module}"), name))
+    raise AttributeError(f"module 'convcli' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

@@ -48,8 +48,8 @@ def format_layer(layer: Layer) -> str:
     >>> format_layer(parse_layer("conv:k=3x3,s=1,p=1x1,nobias"))
     'conv:3,p=1,nobias'
     """
-    bare = Layer(op=layer.op, kernel=layer.kernel, spec=layer.spec)
-    default = replace(bare, spec=None, **layer.operation.implied(bare))
+    implied = _with_implied(Layer(op=layer.op, kernel=layer.kernel, spec=layer.spec))
+    default = replace(implied, spec=None)
     argument = layer.operation.argument
     items = []
     if argument is not None and getattr(layer, argument.field) is not None and layer.spec is None:
@@ -87,8 +87,10 @@ def _parse_layer(text: str) -> Layer:
         if field in values:
             raise NotationError(f"{item!r} says again what was said before")
         values[field] = value
-    bare = Layer(op=name, kernel=values.get("kernel"), spec=values.get("spec"))
-    layer = replace(bare, **(operation.implied(bare) | values))
+    if "kernel" in values or "spec" in values:
+        bare = Layer(op=name, kernel=values.get("kernel"), spec=values.get("spec"))
+        values = operation.implied(bare) | values
+    layer = Layer(op=name, **values)
     _check(layer)
     return layer
 
@@ -102,11 +104,17 @@ def _parse_item(operation: Operation, item: str, *, is_first: bool) -> tuple[str
     if not equals and is_first and operation.argument is not None:
         return operation.argument.field, operation.argument.read(item)
     if not equals or name not in operation.keys:
-        keys, flags = (f"{key}=" for key in operation.keys), (flag.name for flag in operation.flags)
-        known = ", ".join((*keys, *flags))
+        known = ", ".join(
+            [*(f"{key}=" for key in operation.keys), *(flag.name for flag in operation.flags)]
+        )
         raise NotationError(f"{item!r} is not known to {operation.name}, which takes {known}")
     key = operation.keys[name]
     return key.field, key.read(text)
+
+
+def _with_implied(layer: Layer) -> Layer:
+    implied = layer.operation.implied(layer)
+    return replace(layer, **implied) if implied else layer
 
 
 def _check(layer: Layer) -> None:

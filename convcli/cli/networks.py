@@ -72,10 +72,8 @@ def attribute_to_file(net: str | None) -> Iterator[None]:
     """Raise what is wrong with the layers of a network's file as an error of that file."""
     try:
         yield
-    except FileError:
-        raise
     except ArgumentError as error:
-        if net is None or not is_network_file(net):
+        if isinstance(error, FileError) or net is None or not is_network_file(net):
             raise
         raise FileError(net.removeprefix("@"), str(error)) from error
 

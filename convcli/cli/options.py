@@ -8,24 +8,17 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from convcli.arithmetic import values
 from convcli.arithmetic.layers import Layer
 from convcli.arithmetic.notation import parse_layer
-from convcli.arithmetic.values import (
-    PADDING_MODES,
-    Pair,
-    Sides,
-    parse_number,
-    parse_padding,
-    parse_real,
-    parse_shape,
-    parse_size,
-)
 from convcli.errors import ArgumentError
 
 if TYPE_CHECKING:
     from decimal import Decimal
 
     from click.shell_completion import CompletionItem
+
+    from convcli.arithmetic.values import Pair, Sides
 
 FIGURE_SUFFIXES = (".png", ".svg")
 FORMATS = ("table", "json", "csv", "markdown")
@@ -96,7 +89,7 @@ def whole_number(name: str, *, least: int = 0, most: int | None = None) -> TextT
     """Return the type of an integer from `least` to `most`."""
 
     def read(text: str) -> int:
-        value = parse_number(text, "it", least=least)
+        value = values.parse_number(text, "it", least=least)
         if most is not None and value > most:
             raise ArgumentError(f"it must be {least} to {most}, not {value}")
         return value
@@ -109,15 +102,15 @@ def integer_range(*, least: int) -> TextType:
 
     def read(text: str) -> range:
         first, dots, last = text.partition("..")
-        start = parse_number(first, "it", least=least)
-        stop = parse_number(last, "its end", least=start) if dots else start
+        start = values.parse_number(first, "it", least=least)
+        stop = values.parse_number(last, "its end", least=start) if dots else start
         return range(start, stop + 1)
 
     return TextType("N|A..B", read)
 
 
 def _read_resize(text: str) -> Pair:
-    width, height = parse_size(text, "it")
+    width, height = values.parse_size(text, "it")
     if "x" not in text:
         raise ArgumentError(f"it must be WxH, like 640x480, not {text!r}")
     return height, width
@@ -142,10 +135,9 @@ def _read_memory(text: str) -> int:
     (1500000000, 2097152)
     """
     count = _scale(text, r"([0-9]{1,18}(?:\.[0-9]{1,9})?)([kmgt]?)(i?)b?")
-    if count is None:
-        raise ArgumentError(f"it must be an amount of memory, like 500M or 2G, not {text!r}")
-    if count < 1:
-        raise ArgumentError(f"it must be some memory, like 500M or 2G, not {text!r}")
+    if count is None or count < 1:
+        what = "an amount of memory" if count is None else "some memory"
+        raise ArgumentError(f"it must be {what}, like 500M or 2G, not {text!r}")
     return int(count)
 
 
@@ -161,8 +153,7 @@ def _scale(text: str, pattern: str) -> Decimal | None:
     if found is None:
         return None
     base = 1024 if found[3] else 1000
-    factor: int = base ** " kmgt".index(found[2].lower() or " ")
-    return Decimal(found[1]) * factor
+    return Decimal(found[1]) * Decimal(base) ** " kmgt".index(found[2].lower() or " ")
 
 
 def _read_pool(text: str) -> Layer:
@@ -172,15 +163,15 @@ def _read_pool(text: str) -> Layer:
     return parse_layer(f"{kind}pool{colon}{rest}")
 
 
-SIZE = TextType("N|HxW", lambda text: parse_size(text, "it"))
-SIZE0 = TextType("N|HxW", lambda text: parse_size(text, "it", least=0))
-SIDES = TextType("P", lambda text: parse_padding(text, "it"))
+SIZE = TextType("N|HxW", lambda text: values.parse_size(text, "it"))
+SIZE0 = TextType("N|HxW", lambda text: values.parse_size(text, "it", least=0))
+SIDES = TextType("P", lambda text: values.parse_padding(text, "it"))
 LAYER = TextType("LAYER", parse_layer, completes="operation")
 OPERATION = TextType("OP", completes="operation")
-SHAPE = TextType("CxHxW", parse_shape)
+SHAPE = TextType("CxHxW", values.parse_shape)
 POOL = TextType("max:K|avg:K", _read_pool)
 RESIZE = TextType("WxH", _read_resize)
-REAL = TextType("X", lambda text: parse_real(text, "it"))
+REAL = TextType("X", lambda text: values.parse_real(text, "it"))
 RANGE0 = integer_range(least=0)
 RANGE1 = integer_range(least=1)
 COUNT = TextType("N", _read_count)
@@ -189,7 +180,7 @@ INTEGER = whole_number("N")
 POSITIVE = whole_number("N", least=1)
 LEVEL = whole_number("0..9", most=9)
 THREADS = whole_number("N", least=1, most=MAX_THREADS)
-MODE = click.Choice(PADDING_MODES)
+MODE = click.Choice(values.PADDING_MODES)
 SPEC = TextType("SPEC", completes="kernel")
 NETWORK = TextType("NAME|FILE|-", completes="network")
 FILE = TextType("FILE", completes="file")
@@ -218,10 +209,8 @@ class DeclaredOptions:
     @classmethod
     def parameters(cls) -> dict[str, DeclaredOption]:
         """Return the options that the class and its bases declare, by name."""
-        attributes = dict(item for owner in cls.__mro__[::-1] for item in vars(owner).items())
-        return {
-            name: value for name, value in attributes.items() if isinstance(value, DeclaredOption)
-        }
+        attributes = (item for owner in reversed(cls.__mro__) for item in vars(owner).items())
+        return {name: value for name, value in attributes if isinstance(value, DeclaredOption)}
 
 
 def option(
@@ -252,13 +241,9 @@ class WindowOptions(DeclaredOptions):
     def make_layer(self, op: str = "conv", **settings: Any) -> Layer:
         """Return a layer with this window."""
         return Layer(
-            op=op,
-            stride=self.stride,
-            padding=self.padding,
-            dilation=self.dilation,
-            mode=self.padding_mode,
-            **settings,
-        )
+            op=op, stride=self.stride, padding=self.padding, dilation=self.dilation,
+            mode=self.padding_mode, **settings,
+        )  # fmt: skip
 
 
 class GroupedCommand(click.Command):

@@ -37,9 +37,7 @@ def _format_plain_json(value: Any) -> str:
         For anything else.
     """
     if isinstance(value, dict):
-        items = (
-            f"{_format_plain_json(key)}: {_format_plain_json(item)}" for key, item in value.items()
-        )
+        items = (": ".join(map(_format_plain_json, item)) for item in value.items())
         return f"{{{', '.join(items)}}}"
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(_format_plain_json, value))}]"
@@ -89,8 +87,9 @@ def format_numbers(maps: Mapping[str, Any]) -> str:
         for label, values in maps.items()
         for channel in range(values.shape[2])
     ]
-    texts = [f"# {title}\n{_format_plane(plane)}" for title, plane in blocks]
-    return _format_plane(blocks[0][1]) if len(blocks) == 1 else "\n\n".join(texts)
+    if len(blocks) == 1:
+        return _format_plane(blocks[0][1])
+    return "\n\n".join(f"# {title}\n{_format_plane(plane)}" for title, plane in blocks)
 
 
 def _format_plane(plane: Any) -> str:
@@ -152,10 +151,9 @@ def _format_table(
     for heading in headings:
         justify: Any = "left" if heading in left else "right"
         table.add_column(Text(heading), justify=justify, overflow="fold")
-    for index, row in enumerate(rows):
-        if total and index == len(rows) - 1:
-            table.add_section()
-        table.add_row(*(Text(escape_control(cell)) for cell in row))
+    for number, row in enumerate(rows, 1):
+        cells = (Text(escape_control(cell)) for cell in row)
+        table.add_row(*cells, end_section=total and number == len(rows) - 1)
     with console.capture() as captured:
         console.print(table)
     return "\n".join(line.rstrip() for line in captured.get().splitlines())

@@ -1,21 +1,39 @@
-"""The texts and JSON documents that `apply` prints about an input."""
+"""What `apply` prints: the results of each input, as text and JSON, and the progress of many."""
 
 from __future__ import annotations
 
+import math
+import os
 import sys
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from datetime import timedelta
+from threading import Event, Lock, Thread
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from convcli.arithmetic.values import format_shape
 from convcli.batch import Job, Report
 from convcli.cli.output import escape_control, format_json, format_numbers, log, print_data
 from convcli.pipeline import Outcome, to_display_pixels
 from convcli.pipeline.memory import format_bytes
 from convcli.pipeline.plan import Plan
 from convcli.pipeline.route import Route, RouteStep
-from convcli.pipeline.write import OutputFile
 
 if TYPE_CHECKING:
     from convcli.cli.commands.apply.options import ApplyOptions
+
+Result = TypeVar("Result")
+
+SHOW_AFTER_S = 1.0
+REFRESH_S = 0.1
+LOG_EVERY_S = 10.0  # where there is no terminal
+
+
+def has_output(report: Report, options: ApplyOptions) -> bool:
+    """Whether `print_report` would print anything."""
+    always = options.json or options.dry_run or options.verbose
+    return always or bool(report.error or report.notes or report.text)
 
 
 def print_report(report: Report, options: ApplyOptions) -> None:
@@ -24,41 +42,36 @@ def print_report(report: Report, options: ApplyOptions) -> None:
         text = dry_run_text(report.source, route)
         document = dry_run_document(report.source, route)
         print_data(format_json(document) if options.json else text)
-    for message in _messages(report, options):
-        log(message)
-    if report.text and report.error is None:
+    if report.error is not None:
+        log(report.error)
+    for note in () if options.quiet else report.notes:
+        log(f"{report.source}: {note}")
+    for route in report.routes if options.verbose else ():
+        log(f"{report.source}: {summary_text(route, report.seconds)}")
+    if report.text:
         print_data(report.text)
-    for document in _documents(report) if options.json else ():
+    for document in report_documents(report) if options.json else ():
         print_data(format_json(document))
 
 
-def _messages(report: Report, options: ApplyOptions) -> Iterator[str]:
-    """Yield an input's error, or else its notes and how it was filtered."""
-    if report.error is not None:
-        yield report.error
-        return
-    if not options.quiet:
-        yield from (f"{report.source}: {note}" for note in report.notes)
-    if options.verbose and not options.dry_run:
-        for route in report.routes:
-            yield f"{report.source}: {summary_text(route, report.seconds)}"
-
-
-def _documents(report: Report) -> Iterator[dict[str, Any]]:
+def report_documents(report: Report) -> Iterator[dict[str, Any]]:
     """Yield an input's error, or else what was skipped and written, for JSON."""
     if report.error is not None:
         yield {"input": report.source, "error": report.error}
         return
     for path in report.skipped:
         yield {"input": report.source, "output": path, "skipped": True}
+    methods = dict.fromkeys(route.methods for route in report.routes if route.methods)
     for written in report.written:
-        yield output_document(report, written)
-
-
-def has_output(report: Report, options: ApplyOptions) -> bool:
-    """Whether `print_report` would print anything."""
-    always = options.json or options.dry_run or options.verbose
-    return always or bool(report.error or report.notes or report.text)
+        yield {
+            "input": report.source,
+            "output": written.path,
+            "shape": written.shape,
+            "method": "+".join(methods) or None,
+            "range": written.policy,
+            "clipped": written.clipped,
+            "seconds": round(report.seconds, 6),
+        }
 
 
 def render_maps(outcome: Outcome, job: Job, options: ApplyOptions) -> str:
@@ -79,41 +92,23 @@ def _render_preview(outcome: Outcome, plan: Plan) -> str:
 
     if not has_colors(sys.stdout):
         return ""
-    pictures = [to_display_pixels(outcome.picture, preprocess(outcome.picture, plan), plan)]
-    pictures += [to_display_pixels(outcome.picture, values, plan) for values in outcome.maps]
-    columns = get_terminal_size().columns
-    return render_preview(pictures, columns, true_color=has_true_color())
-
-
-def output_document(report: Report, written: OutputFile) -> dict[str, Any]:
-    """Return what was written of an input, for JSON."""
-    methods = (route.methods for route in report.routes)
-    return {
-        "input": report.source,
-        "output": written.path,
-        "shape": written.shape,
-        "method": "+".join(dict.fromkeys(filter(None, methods))) or None,
-        "range": written.policy,
-        "clipped": written.clipped,
-        "seconds": round(report.seconds, 6),
-    }
+    maps = (preprocess(outcome.picture, plan), *outcome.maps)
+    pictures = [to_display_pixels(outcome.picture, values, plan) for values in maps]
+    return render_preview(pictures, get_terminal_size().columns, true_color=has_true_color())
 
 
 def dry_run_text(source: str, route: Route) -> str:
     """Return an input's steps to each map, the memory, and the paths that would be written."""
     frames = f", {route.frames} frames" if route.frames > 1 else ""
-    lines = [f"{escape_control(source)}: {_shape_text(route.shape)} {route.dtype}{frames}"]
+    lines = [f"{escape_control(source)}: {format_shape(route.shape)} {route.dtype}{frames}"]
     for label, steps in route.maps:
-        rows = [(step.title, _shape_text(step.shape), _method_text(step)) for step in steps]
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)] or [0, 0]
+        rows = [(step.title, format_shape(step.shape), _choice_text(step)) for step in steps]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         lines.append(f"  {label}")
-        lines += [
-            f"    {title:<{widths[0]}}  {shape:<{widths[1]}}  {method}".rstrip()
-            for title, shape, method in rows
-        ]
+        for title, shape, choice in rows:
+            lines.append(f"    {title:<{widths[0]}}  {shape:<{widths[1]}}  {choice}".rstrip())
     lines.append(f"  memory: about {format_bytes(route.memory)}")
-    lines += [f"  output: {escape_control(path)}" for path in route.outputs]
-    return "\n".join(lines)
+    return "\n".join([*lines, *(f"  output: {escape_control(path)}" for path in route.outputs)])
 
 
 def dry_run_document(source: str, route: Route) -> dict[str, Any]:
@@ -124,18 +119,7 @@ def dry_run_document(source: str, route: Route) -> dict[str, Any]:
         "type": route.dtype,
         "frames": route.frames,
         "maps": [
-            {
-                "label": label,
-                "steps": [
-                    {
-                        "step": step.title,
-                        "shape": step.shape,
-                        "method": step.choice.method if step.choice else None,
-                        "reason": step.choice.reason if step.choice else None,
-                    }
-                    for step in steps
-                ],
-            }
+            {"label": label, "steps": [_step_document(step) for step in steps]}
             for label, steps in route.maps
         ],
         "memory": route.memory,
@@ -143,24 +127,128 @@ def dry_run_document(source: str, route: Route) -> dict[str, Any]:
     }
 
 
+def _step_document(step: RouteStep) -> dict[str, Any]:
+    method, reason = step.choice or (None, None)
+    return {"step": step.title, "shape": step.shape, "method": method, "reason": reason}
+
+
 def summary_text(route: Route, seconds: float) -> str:
     """Return how an input was filtered, on one line."""
     titles = [
-        f"{step.title} {_shape_text(step.shape)}"
-        + (f" by {_method_text(step)}" if step.choice else "")
+        f"{step.title} {format_shape(step.shape)}"
+        + (f" by {_choice_text(step)}" if step.choice else "")
         for _, steps in route.maps
         for step in steps
     ]
-    texts = [_shape_text(route.shape) + f" {route.dtype}", *dict.fromkeys(titles)]
+    texts = [f"{format_shape(route.shape)} {route.dtype}", *dict.fromkeys(titles)]
     return (
         f"{(' -> ' if len(route.maps) == 1 else '; ').join(texts)}; "
         f"about {format_bytes(route.memory)} of memory; {seconds:.2f} s"
     )
 
 
-def _method_text(step: RouteStep) -> str:
-    return f"{step.choice.method}: {step.choice.reason}" if step.choice else ""
+def _choice_text(step: RouteStep) -> str:
+    return ": ".join(step.choice or ())
 
 
-def _shape_text(shape: tuple[int, ...]) -> str:
-    return "x".join(map(str, shape))
+class Progress(AbstractContextManager["Progress"]):
+    """The progress of a batch: a bar on standard error, after a second, erased for other lines.
+
+    Without a terminal, a line now and then.
+
+    Parameters
+    ----------
+    total : int
+        The number of files.
+    quiet : bool
+        Show nothing.
+    """
+
+    def __init__(self, total: int, *, quiet: bool) -> None:
+        self._total, self._count = total, 0
+        self._start = time.monotonic()
+        self._lock, self._is_over = Lock(), Event()
+        self._bar: Any = None
+        show = self._refresh if _is_terminal() else self._log
+        is_wanted = total > 1 and not quiet
+        self._thread = Thread(target=show, daemon=True) if is_wanted else None
+
+    def __enter__(self) -> Self:
+        if self._thread is not None:
+            self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._is_over.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def count(self, results: Iterable[Result]) -> Iterator[Result]:
+        """Pass results on, and count them."""
+        for result in results:
+            self._count += 1
+            yield result
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Erase the bar while something else is written; the next refresh shows it again."""
+        with self._lock:
+            if self._bar is not None and self._bar.live.is_started:
+                self._bar.stop()
+            yield
+
+    def _refresh(self) -> None:
+        if self._is_over.wait(SHOW_AFTER_S):
+            return
+        bar = self._bar = _make_bar()
+        task = bar.add_task("", total=self._total, pace="")
+        while not self._is_over.wait(REFRESH_S):
+            with self._lock:
+                bar.update(task, completed=self._count, pace=self._pace(bar.tasks[0].speed))
+                bar.start()
+                bar.refresh()
+        with self.paused():  # which erases the bar
+            pass
+
+    def _log(self) -> None:
+        while not self._is_over.wait(LOG_EVERY_S):
+            with self._lock:
+                log(", ".join(filter(None, [f"{self._count} of {self._total} done", self._pace()])))
+
+    def _pace(self, recent: float | None = None) -> str:
+        return format_pace(self._count, self._total, time.monotonic() - self._start, recent)
+
+
+def _is_terminal() -> bool:
+    try:
+        return sys.stderr.isatty() and os.environ.get("TERM", "") not in ("", "dumb", "unknown")
+    except (AttributeError, ValueError):  # there is no standard error, or it is closed
+        return False
+
+
+def format_pace(count: int, total: int, seconds: float, recent: float | None) -> str:
+    """Return the rate, recent if known or else on average, and the time left.
+
+    >>> format_pace(30, 1230, 10.0, None)
+    '3.0 files/s, 0:06:40 left'
+    """
+    rate = recent or count / max(seconds, 0.001)
+    if not rate:
+        return ""
+    return f"{rate:.1f} files/s, {timedelta(seconds=math.ceil((total - count) / rate))} left"
+
+
+def _make_bar() -> Any:
+    """Make a bar of one line: the count, the total, the rate, the time left."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+    from rich.progress import Progress as Bar
+
+    return Bar(
+        *(BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[pace]}")),
+        console=Console(file=sys.stderr),
+        auto_refresh=False,
+        transient=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    )

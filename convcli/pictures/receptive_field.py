@@ -50,7 +50,7 @@ class ReceptiveFieldPanel(Panel):
         return MAP_SIDE / max(self.extent)
 
     @property
-    def bounds(self) -> Box:
+    def hull(self) -> Box:
         """The map and the region together, in pixels from the map's top left corner."""
         rows, columns = (
             (min(first, 0), max(last, size - 1))
@@ -63,11 +63,11 @@ class ReceptiveFieldPanel(Panel):
     @property
     def body(self) -> Point:
         """Width and height, with what the region has beyond the map."""
-        return self.bounds[2] + 2, self.bounds[3] + 2
+        return self.hull[2] + 2, self.hull[3] + 2
 
     def draw_body(self, canvas: Canvas, left: float, top: float, theme: Theme) -> None:
         """Draw the map, and the region over it."""
-        corner = (left - self.bounds[0], top - self.bounds[1])
+        corner = (left - self.hull[0], top - self.hull[1])
         height, width = self.extent
         area = grid_box(corner, (0, height - 1), (0, width - 1), self.scale)
         if self.picture is None:

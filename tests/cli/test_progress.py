@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import re
+import select
 import subprocess
 import time
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ import pytest
 from support.command import COMMAND
 from support.many_files import PATIENCE, save_six_pictures
 
-from convcli.cli import progress
+from convcli.cli import report
 
 
 @pytest.fixture
@@ -25,8 +26,23 @@ def place(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def on_terminal(*arguments: str, cwd: Path, feed: Path, both: bool, **env: str) -> str:
-    """What a terminal gets of standard error, and of standard output too if `both`."""
+def read_until(terminal: int, text: bytes) -> bytes:
+    """Read what a terminal gets until some text is among it."""
+    got, deadline = b"", time.monotonic() + PATIENCE
+    while text not in got:
+        ready, _, _ = select.select([terminal], [], [], max(0.0, deadline - time.monotonic()))
+        assert ready, got
+        got += os.read(terminal, 65536)
+    return got
+
+
+def on_terminal(
+    *arguments: str, cwd: Path, feed: Path, both: bool, until: str = "", **env: str
+) -> str:
+    """What a terminal gets of standard error, and of standard output too if `both`.
+
+    The last input is fed when some text was shown, or else after 2.5 seconds.
+    """
     main, other = pty.openpty()
     with subprocess.Popen(
         [*COMMAND, "apply", *arguments],
@@ -37,9 +53,10 @@ def on_terminal(*arguments: str, cwd: Path, feed: Path, both: bool, **env: str) 
         env=os.environ | {"TERM": "xterm", "COLUMNS": "80"} | env,
     ) as process:
         os.close(other)
-        time.sleep(2.5)
+        got = read_until(main, until.encode())
+        if not until:
+            time.sleep(2.5)
         feed.write_bytes((cwd / "p0.png").read_bytes())
-        got = b""
         with suppress(OSError):  # which says that nobody is at the other end
             while chunk := os.read(main, 65536):
                 got += chunk
@@ -73,6 +90,7 @@ def test_a_bar_gives_way_to_every_line(place: Path, jobs: str) -> None:
         cwd=place,
         feed=place / "slow.png",
         both=True,
+        until="6/7",
     )
     assert "6/7" in text
     assert "files/s" in text
@@ -95,14 +113,14 @@ def test_there_may_be_no_bar(place: Path, options: tuple[str, ...], env: dict[st
 def test_a_pipe_gets_a_plain_line_now_and_then(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(progress, "LOG_EVERY_S", 0.05)
+    monkeypatch.setattr(report, "LOG_EVERY_S", 0.05)
 
     def slowly() -> Iterator[int]:
         for number in range(4):
             time.sleep(0.06)
             yield number
 
-    with progress.Progress(4, quiet=False) as shown:
+    with report.Progress(4, quiet=False) as shown:
         assert list(shown.count(slowly())) == [0, 1, 2, 3]
     lines = capsys.readouterr().err.splitlines()
     assert lines

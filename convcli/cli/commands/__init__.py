@@ -35,12 +35,9 @@ HELP_OPTIONS = {"-h", "--help", "--version"}
 INTERRUPTED, TERMINATED, BROKEN_PIPE = (128 + number for number in (2, 15, 13))
 # BLAS reads them when NumPy is loaded, and never again.
 BLAS_THREAD_VARIABLES = (
-    "OPENBLAS_NUM_THREADS",
-    "OMP_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "BLIS_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS",
     "VECLIB_MAXIMUM_THREADS",
-)
+)  # fmt: skip
 
 
 class Commands(click.Group):
@@ -57,8 +54,7 @@ class Commands(click.Group):
                 return None
             hint = did_you_mean(cmd_name, COMMANDS) or f"; there are {', '.join(sorted(COMMANDS))}"
             ctx.fail(f"no command {cmd_name!r}{hint}")
-        module = import_module(f"{__name__}.{cmd_name}")
-        command: click.Command = getattr(module, cmd_name)
+        command: click.Command = getattr(import_module(f"{__name__}.{cmd_name}"), cmd_name)
         if not gc.isenabled():  # `main` disables collection until everything is loaded
             gc.freeze()
             gc.enable()
@@ -73,24 +69,16 @@ class Commands(click.Group):
         """Complete the name of a command without importing any of them."""
         from click.shell_completion import CompletionItem
 
-        names = sorted(name for name in COMMANDS if name.startswith(incomplete))
         options = click.Command.shell_complete(self, ctx, incomplete)
+        names = (name for name in self.list_commands(ctx) if name.startswith(incomplete))
         return [*(CompletionItem(name, help=COMMANDS[name]) for name in names), *options]
-
-
-def limit_blas_threads() -> None:
-    """Limit BLAS to one thread, here and in child processes; NumPy must not be loaded yet.
-
-    The engine's own threads, or processes, share the cores.
-    """
-    for name in BLAS_THREAD_VARIABLES:
-        os.environ.setdefault(name, "1")
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run a command, and turn whatever it raises into one line and an exit code."""
     signal.signal(signal.SIGTERM, _terminate)
-    limit_blas_threads()
+    for name in BLAS_THREAD_VARIABLES:  # the engine's own threads, or processes, share the cores
+        os.environ.setdefault(name, "1")
     try:
         code = _invoke(arguments)
         if sys.stdout is not None:

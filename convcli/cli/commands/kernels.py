@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from convcli.arithmetic.values import format_shape
 from convcli.cli.options import SPEC, json_option
 from convcli.cli.output import escape_control, format_json, format_rows, print_data
 from convcli.kernels import Kernel, load_kernel
@@ -30,11 +31,10 @@ def kernels(spec: str | None, *, as_json: bool) -> None:
     """
     if spec is not None:
         kernel = load_kernel(spec)
-        document = kernel_document(kernel)
-        print_data(format_json(document) if as_json else kernel_text(kernel, sys.stdout))
+        print_data(format_json(kernel_document(kernel)) if as_json else kernel_text(kernel))
     elif as_json:
         examples = (load_kernel(family.example) for family in FAMILIES.values())
-        print_data(format_json([kernel_document(one) for one in (*bank().values(), *examples)]))
+        print_data(format_json(list(map(kernel_document, (*bank().values(), *examples)))))
     else:
         print_data(bank_text())
 
@@ -55,7 +55,7 @@ def bank_text() -> str:
     return "\n\n".join(tables)
 
 
-def kernel_text(kernel: Kernel, stream: Any) -> str:
+def kernel_text(kernel: Kernel) -> str:
     """Return what there is to know of a kernel, and its matrix; on a terminal as colored cells."""
     from convcli.engine.filter2d import choose_method
 
@@ -69,27 +69,27 @@ def kernel_text(kernel: Kernel, stream: Any) -> str:
     lines = [", ".join(facts)]
     texts = {"about": kernel.description, "source": kernel.source}
     lines += [f"{title}: {escape_control(text)}" for title, text in texts.items() if text]
-    choice = choose_method(kernel)
-    lines.append(f"over a photograph: {choice.method}, {choice.reason}")
-    return "\n".join(lines) + "\n\n" + (_colored_cells(kernel, stream) or matrix_text(kernel))
+    lines.append(f"over a photograph: {', '.join(choose_method(kernel))}")
+    return "\n".join(lines) + "\n\n" + (_colored_cells(kernel) or matrix_text(kernel))
 
 
-def _colored_cells(kernel: Kernel, stream: Any) -> str | None:
+def _colored_cells(kernel: Kernel) -> str | None:
     """Return the weights as colored cells, where a terminal shows them."""
     from convcli.pictures.text import has_colors, has_true_color, render_kernel
 
-    if kernel.matrix.ndim != 2 or kernel.size[1] > MAX_COLUMNS or not has_colors(stream):
+    if kernel.matrix.ndim != 2 or kernel.size[1] > MAX_COLUMNS or not has_colors(sys.stdout):
         return None
     return render_kernel(kernel.matrix, true_color=has_true_color())
 
 
 def matrix_text(kernel: Kernel) -> str:
     """Return the weights in columns; the planes of a kernel of more axes one below the other."""
+    width = max(len(f"{weight:.6g}") for weight in kernel.matrix.flat)
     planes = kernel.matrix.reshape(-1, *kernel.size)
-    cells = [[[f"{weight:.6g}" for weight in row] for row in plane] for plane in planes]
-    width = max(len(cell) for plane in cells for row in plane for cell in row)
-    lines = (("  ".join(cell.rjust(width) for cell in row) for row in plane) for plane in cells)
-    return "\n\n".join(map("\n".join, lines))
+    return "\n\n".join(
+        "\n".join("  ".join(f"{weight:{width}.6g}" for weight in row) for row in plane)
+        for plane in planes
+    )
 
 
 def kernel_document(kernel: Kernel) -> dict[str, Any]:
@@ -107,4 +107,4 @@ def kernel_document(kernel: Kernel) -> dict[str, Any]:
 
 def size_text(kernel: Kernel) -> str:
     """Return the shape of a kernel, like 3x3."""
-    return "x".join(map(str, kernel.matrix.shape))
+    return format_shape(kernel.matrix.shape)

@@ -1,15 +1,30 @@
-"""`convcli apply`: filter images or grids of numbers."""
+"""`convcli apply`: filter images or grids of numbers, in this process, in several, on a cluster."""
 
 from __future__ import annotations
 
+import os
+import time
+from collections import Counter
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing, nullcontext
+from functools import partial
+from itertools import zip_longest
+from pathlib import Path
 from typing import Any
 
 import click
 
+from convcli.batch import Job, Report, dry_run_job, run_job
+from convcli.cli.commands import BLAS_THREAD_VARIABLES
 from convcli.cli.commands.apply.options import ApplyOptions
-from convcli.cli.commands.apply.plan import validate
-from convcli.cli.commands.apply.runner import run_apply
+from convcli.cli.commands.apply.plan import build_plan, build_target, validate
 from convcli.cli.options import FILE, command
+from convcli.cli.output import log
+from convcli.cli.report import Progress, has_output, print_report, render_maps
+from convcli.files import make_folder
+from convcli.parallel import available_cores, set_threads
+from convcli.pipeline.outputs import OutputTarget, OverwriteGuard, validate_target
+from convcli.pipeline.plan import Plan
 
 
 @command(ApplyOptions, no_args_is_help=True)
@@ -30,3 +45,129 @@ def apply(context: click.Context, /, **values: Any) -> None:
     options = ApplyOptions(**values)
     validate(options)
     context.exit(run_apply(options))
+
+
+def run_apply(options: ApplyOptions) -> int:
+    """Filter every input, print a report of each, and return the exit code."""
+    plan, labels = build_plan(options)
+    target = build_target(options, plan, labels)
+    validate_target(target, options.inputs)
+    if options.output_dir is not None and options.scheduler is None and not options.dry_run:
+        make_folder(options.output_dir)
+    if options.processes == 1:
+        set_threads(options.threads or available_cores())
+    counts: Counter[str] = Counter()
+    jobs = make_jobs(options, plan, target)
+    with (
+        Progress(len(options.inputs), quiet=options.quiet) as progress,
+        closing(run_jobs(jobs, options)) as reports,
+    ):
+        for report in in_input_order(progress.count(reports), options):
+            counts[status(report)] += 1
+            if has_output(report, options):
+                with progress.paused():
+                    print_report(report, options)
+    if counts["skipped"] and not options.quiet:
+        skipped = f"{counts['skipped']} of {counts.total()} inputs skipped"
+        log(f"{skipped}: what is made of them is there")
+    if counts["failed"] and counts.total() > 1:
+        log(f"{counts['failed']} of {counts.total()} inputs failed")
+    return 1 if counts["failed"] else 0
+
+
+def make_jobs(options: ApplyOptions, plan: Plan, target: OutputTarget) -> Iterator[Job]:
+    """Make the job of each input, one by one."""
+    guard = OverwriteGuard(target, options.inputs, options.figures)
+    is_elsewhere = options.scheduler is not None
+    started_at = None if options.is_local else time.time()
+    for source, figure in zip_longest(options.inputs, options.figures):
+        yield Job(
+            source=source,
+            plan=plan,
+            target=guard.protect(source, *filter(None, [figure])),
+            figure=figure,
+            skip_existing=options.skip_existing,
+            started_at=started_at,
+            working_dir=str(Path.cwd()) if is_elsewhere else "",
+            output_dir=options.output_dir if is_elsewhere or options.dry_run else None,
+        )
+
+
+def run_jobs(
+    jobs: Iterable[Job], options: ApplyOptions
+) -> Generator[tuple[int, Report], None, None]:
+    """Run every job, and yield its index and report as it finishes.
+
+    Maps stay in the process that made them: what is printed of them is rendered here, for which
+    this process has to run the jobs itself.
+    """
+    if options.dry_run:
+        yield from enumerate(map(dry_run_job, jobs))
+        return
+    if options.is_local:
+        prints_maps = options.print_numbers or options.preview
+        render = partial(render_maps, options=options) if prints_maps else None
+        yield from enumerate(_separate(run_job(job, render) for job in jobs))
+        return
+    from convcli.batch.pool import run_all
+
+    if options.scheduler is not None:
+        from convcli.batch.dask import connect_scheduler
+
+        with connect_scheduler(options.scheduler) as (executor, threads):
+            pool = nullcontext(executor)
+            yield from run_all(
+                run_job, jobs, lambda _: pool, workers=threads, failed=_failure_report
+            )
+        return
+    from convcli.batch.processes import process_pool
+
+    folders: set[str] = set()
+    jobs = _record_folders(jobs, folders)
+    environment = dict.fromkeys(BLAS_THREAD_VARIABLES, "1")
+    make_pool = partial(process_pool, folders=folders, environment=environment)
+    yield from run_all(run_job, jobs, make_pool, workers=options.processes, failed=_failure_report)
+
+
+def in_input_order(
+    reports: Iterable[tuple[int, Report]], options: ApplyOptions
+) -> Iterator[Report]:
+    """Yield reports in the order of their inputs, in which one process makes them anyway."""
+    if options.is_local:
+        return (report for _, report in reports)
+    from convcli.batch.pool import in_order
+
+    return in_order(reports)
+
+
+def status(report: Report) -> str:
+    """What a report counts as: failed, skipped or done."""
+    if report.error is not None:
+        return "failed"
+    return "skipped" if report.skipped and not (report.written or report.routes) else "done"
+
+
+def _separate(reports: Iterable[Report]) -> Iterator[Report]:
+    """Put a blank line between the texts of several reports."""
+    is_first = True
+    for report in reports:
+        yield report if is_first or not report.text else report._replace(text=f"\n{report.text}")
+        is_first = is_first and not report.text
+
+
+def _record_folders(jobs: Iterable[Job], folders: set[str]) -> Iterator[Job]:
+    """Pass jobs on, and add the folders that they write to."""
+    for job in jobs:
+        paths = (*job.target.paths(job.source), *filter(None, [job.figure]))
+        folders.update(str(Path(os.path.realpath(path)).parent) for path in paths)
+        yield job
+
+
+def _failure_report(job: Job, error: Exception) -> Report:
+    """Return the report of a job that killed its worker, or that no worker could run."""
+    from concurrent.futures import BrokenExecutor
+
+    cause = str(error)
+    if not isinstance(error, BrokenExecutor):
+        cause = f"its worker failed ({type(error).__name__}: {' '.join(cause.split())})"
+    return Report(job.source, error=f"{job.source}: {cause}")

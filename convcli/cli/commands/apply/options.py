@@ -31,17 +31,11 @@ class ApplyOptions(opt.WindowOptions):
         "Input", "--resize", opt.RESIZE, "Resample before filtering; width, then height."
     )
     frame: int | None = option(
-        "Input",
-        "--frame",
-        opt.INTEGER,
-        "Filter one frame or page alone, counted from 0; default: all.",
-    )
+        "Input", "--frame", opt.INTEGER, "Filter one frame or page alone, counted from 0; default: "
+        "all."
+    )  # fmt: skip
     max_pixels: int = option(
-        "Input",
-        "--max-pixels",
-        opt.POSITIVE,
-        "The most pixels of a picture.",
-        default=str(MAX_PIXELS),
+        "Input", "--max-pixels", opt.POSITIVE, "The most pixels of a picture.", default=MAX_PIXELS
     )
 
     kernel: tuple[str, ...] = option(
@@ -170,10 +164,8 @@ class ApplyOptions(opt.WindowOptions):
             return self.output
         if self.output_dir is not None:
             return str(Path(self.output_dir) / (self.name or DEFAULT_TEMPLATE))
-        if self.name is not None:
-            return self.name
         is_instead = self.print_numbers or self.preview or self.figure is not None
-        return None if is_instead else DEFAULT_TEMPLATE
+        return None if is_instead and self.name is None else self.name or DEFAULT_TEMPLATE
 
     @property
     def processes(self) -> int:
@@ -188,9 +180,7 @@ class ApplyOptions(opt.WindowOptions):
     @property
     def max_process_memory(self) -> int | None:
         """The bytes that each process may use; None for the default of its machine."""
-        most = self.max_memory
-        if most is None and self.processes > 1:
-            most = default_max_memory()
+        most = self.max_memory or (default_max_memory() if self.processes > 1 else None)
         return None if most is None else most // self.processes
 
     @property

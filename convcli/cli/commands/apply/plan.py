@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
+from itertools import compress
 from pathlib import Path
 
 import click
 
 from convcli.arithmetic.layers import Layer
 from convcli.cli.commands.apply.options import ApplyOptions
-from convcli.cli.options import FIGURE_SUFFIXES, is_typed, option_name
+from convcli.cli.options import FIGURE_SUFFIXES, is_typed, option_name, refuse_typed
 from convcli.errors import KernelError, KernelFileError
 from convcli.files import STDIN, STDOUT
 from convcli.kernels import Kernel, kernel_path
@@ -25,8 +27,14 @@ from convcli.pipeline.plan import (
     make_layer_steps,
 )
 
-SEPARATORS = ("/", "\\")
-EXCLUDED_BY_NET = ("kernel", "activation", "pool", "layer")
+EXCLUDED = {  # by each option
+    "net": ("kernel", "activation", "pool", "layer"),
+    "output": ("output_dir", "name"),
+    "force": ("skip_existing",),
+    "quiet": ("verbose",),
+    "dry_run": ("print_numbers", "preview", "verbose", "scheduler"),
+    "jobs": ("scheduler",),
+}
 # These say how a kernel filters, and would have no effect without one.
 KERNEL_OPTIONS = (
     "stride", "padding", "dilation", "padding_mode", "flip", "bias", "normalize", "combine"
@@ -114,55 +122,59 @@ def validate(options: ApplyOptions) -> None:
         For the first of them.
     """
     for find_conflicts in (
-        _work_conflicts,
-        _value_conflicts,
-        _stream_conflicts,
-        _figure_conflicts,
-        _name_conflicts,
-        _message_conflicts,
-        _worker_conflicts,
-    ):
+        _work_conflicts, _output_conflicts, _skip_conflicts, _figure_conflicts, _worker_conflicts
+    ):  # fmt: skip
         for conflict in find_conflicts(options):
             raise click.UsageError(conflict)
-    if (*options.inputs, options.net).count(STDIN) > 1:
-        raise click.UsageError("standard input can be read once: give - once")
 
 
 def _work_conflicts(options: ApplyOptions) -> Iterator[str]:
-    """Yield what is wrong where there is nothing to do, or an option that no operation uses."""
-    if options.net is not None:
-        for name in filter(is_typed, EXCLUDED_BY_NET):
-            yield f"--net and {option_name(name)} exclude each other"
+    """Yield what excludes each other, and options that nothing uses."""
+    for name, others in EXCLUDED.items():
+        for other in filter(is_typed, others if is_typed(name) else ()):
+            yield f"{option_name(name)} and {option_name(other)} exclude each other"
     convolves = options.kernel or options.net or any(layer.spec for layer in options.layer)
     if is_typed("method") and not convolves:
         yield "--method goes with a convolution, which there is none of"
     if not options.kernel:
-        for name in filter(is_typed, KERNEL_OPTIONS):
-            yield f"{option_name(name)} goes with --kernel"
+        refuse_typed(KERNEL_OPTIONS, "goes with --kernel")
         if not (options.net or options.layers or options.gray or options.resize):
             yield "nothing to do: give --kernel, like --kernel sharpen"
-
-
-def _value_conflicts(options: ApplyOptions) -> Iterator[str]:
-    pixels = 0 if options.resize is None else options.resize[0] * options.resize[1]
+    pixels = 0 if options.resize is None else math.prod(options.resize)
     if pixels > options.max_pixels:
         most = options.max_pixels
         yield f"--resize would make {pixels:,} pixels, and --max-pixels allows {most:,}"
-    if options.output is not None and options.output_dir is not None:
-        yield "--output and --output-dir exclude each other"
+    if (*options.inputs, options.net).count(STDIN) > 1:
+        yield "standard input can be read once: give - once"
 
 
-def _stream_conflicts(options: ApplyOptions) -> Iterator[str]:
+def _output_conflicts(options: ApplyOptions) -> Iterator[str]:
     claims = {
         "-o -": options.writes_stdout,
         "--print": options.print_numbers,
         "--json": options.json,
     }
-    claimants = [name for name, is_claimed in claims.items() if is_claimed]
+    claimants = list(compress(claims, claims.values()))
     if len(claimants) > 1:
         yield f"only one of {' and '.join(claimants)} can have standard output"
     if options.value_range is not None and not (options.writes_images or options.preview):
         yield "--range goes with a picture: numbers are written as they are"
+    is_png = options.writes_images and format_name(options.template or STDOUT) == "PNG"
+    if options.png_level is not None and not is_png:
+        yield "--png-level goes with PNG, and none is to be written"
+    name = options.name
+    if name is not None and (name in ("", STDOUT) or "/" in name or "\\" in name):
+        yield f"--name {name!r} must be a file's name; --output-dir says where it goes"
+
+
+def _skip_conflicts(options: ApplyOptions) -> Iterator[str]:
+    if not options.skip_existing:
+        return
+    writes = options.template is not None or options.figure is not None
+    if not writes or options.writes_stdout:
+        yield "--skip-existing goes with files, and none are to be written"
+    if options.print_numbers or options.preview:
+        yield "--skip-existing leaves inputs unread: it does not go with --print or --preview"
 
 
 def _figure_conflicts(options: ApplyOptions) -> Iterator[str]:
@@ -178,40 +190,8 @@ def _figure_conflicts(options: ApplyOptions) -> Iterator[str]:
         yield "--figure and --output are the same file"
 
 
-def _name_conflicts(options: ApplyOptions) -> Iterator[str]:
-    if options.name is not None:
-        if options.output is not None:
-            yield "--output and --name exclude each other"
-        if options.name in ("", STDOUT) or any(
-            separator in options.name for separator in SEPARATORS
-        ):
-            yield f"--name {options.name!r} must be a file's name; --output-dir says where it goes"
-    if options.skip_existing:
-        if options.force:
-            yield "--force and --skip-existing exclude each other"
-        writes = options.template is not None or options.figure is not None
-        if not writes or options.writes_stdout:
-            yield "--skip-existing goes with files, and none are to be written"
-        if options.print_numbers or options.preview:
-            yield "--skip-existing leaves inputs unread: it does not go with --print or --preview"
-
-
-def _message_conflicts(options: ApplyOptions) -> Iterator[str]:
-    if options.quiet and options.verbose:
-        yield "--quiet and --verbose exclude each other"
-    is_png = options.writes_images and format_name(options.template or STDOUT) == "PNG"
-    if options.png_level is not None and not is_png:
-        yield "--png-level goes with PNG, and none is to be written"
-    if options.dry_run:
-        for name in ("print_numbers", "preview", "verbose", "scheduler"):
-            if getattr(options, name) not in (None, False):
-                yield f"--dry-run and {option_name(name)} exclude each other"
-
-
 def _worker_conflicts(options: ApplyOptions) -> Iterator[str]:
     """Yield what other processes cannot do: read our streams, or return maps to print."""
-    if options.scheduler is not None and is_typed("jobs"):
-        yield "--jobs and --scheduler exclude each other"
     if options.is_local:
         return
     if is_typed("threads"):
@@ -219,6 +199,5 @@ def _worker_conflicts(options: ApplyOptions) -> Iterator[str]:
     working = "--jobs" if options.scheduler is None else "--scheduler"
     if STDIN in options.inputs or options.writes_stdout:
         yield f"{working} works on files: - does not go with it"
-    for name in ("print_numbers", "preview"):
-        if getattr(options, name):
-            yield f"{working} and {option_name(name)} exclude each other: leave out {working}"
+    for name in filter(is_typed, ("print_numbers", "preview")):
+        yield f"{working} and {option_name(name)} exclude each other: leave out {working}"
