@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -135,5 +136,9 @@ def gray_levels(values: Array, black: float, white: float) -> Array:
     """
     if white <= black:
         return np.full(values.shape, 128, np.uint8)
-    levels = np.clip(np.rint((values - black) * (255 / (white - black))), 0, 255)
+    # In float64 and scaled to at most 1, no difference overflows, and none is lost.
+    exponent = -math.frexp(max(abs(black), abs(white)))[1]
+    scaled = np.ldexp(np.clip(values.astype(np.float64), black, white), exponent)
+    low, high = math.ldexp(black, exponent), math.ldexp(white, exponent)
+    levels = np.rint(255 * ((scaled - low) / (high - low)))
     return np.asarray(np.nan_to_num(levels), np.uint8)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -92,6 +93,19 @@ def test_greys_go_from_black_to_white_and_are_cut_off_there() -> None:
 
 def test_what_is_no_number_is_black() -> None:
     assert gray_levels(np.array([[np.nan, np.inf, -np.inf]]), 0, 4).tolist() == [[0, 255, 0]]
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_greys_reach_from_the_least_to_the_largest_number(dtype: type[np.floating[Any]]) -> None:
+    limits = np.finfo(dtype)
+    largest, least = float(limits.max), float(limits.smallest_subnormal)
+    quarters = np.array([[-1, -0.5, 0, 0.5, 1]])
+    expected = [[0, 64, 128, 191, 255]]
+    assert gray_levels((quarters * largest).astype(dtype), -largest, largest).tolist() == expected
+    small = (quarters * 2 * least).astype(dtype)
+    assert gray_levels(small, -2 * least, 2 * least).tolist() == expected
+    assert gray_levels(np.array([[largest]], dtype), 0, least).tolist() == [[255]]
 
 
 def test_one_value_alone_is_neither_black_nor_white() -> None:
