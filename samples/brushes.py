@@ -49,7 +49,7 @@ class Frame:
 
 @dataclass(frozen=True)
 class Fur:
-    """A furry part: where it grows, its colours, which way it lies, and its strands."""
+    """A furry part: where it grows, its colors, which way it lies, and its strands."""
 
     mask: Mask
     colors: Array
@@ -167,13 +167,13 @@ def ramp(values: Array, low: float, high: float) -> Array:
 
 
 def mix(first: ArrayLike, second: ArrayLike, weight: Array) -> Array:
-    """Go from the first colours, where the weight is 0, to the second, where it is 1."""
+    """Go from the first colors, where the weight is 0, to the second, where it is 1."""
     weight = weight[..., None]
     return np.asarray(first) * (1 - weight) + np.asarray(second) * weight
 
 
 def lit(colors: ArrayLike, x: Array, y: Array) -> Array:
-    """Shade colours as on an ellipsoid whose outline is x² + y² = 1."""
+    """Shade colors as on an ellipsoid whose outline is x² + y² = 1."""
     normal = np.stack([x, y, np.sqrt(np.clip(1 - x**2 - y**2, 0.05, 1))], axis=-1)
     light = np.maximum(normal @ LIGHT / np.linalg.norm(normal, axis=-1), -0.4)
     rim = 0.26 * ramp(-x - 0.3 * y, 0.6, 1) + 0.16 * ramp(x, 0.6, 1)
@@ -190,7 +190,7 @@ class Painting:
         self.chance = np.random.default_rng(seed)
 
     def paint(self, colors: Color | Array, mask: Mask, strength: float = 1) -> None:
-        """Lay one colour, or a colour for every pixel, over the canvas."""
+        """Lay one color, or a color for every pixel, over the canvas."""
         if strength < 1:
             mask = mask.point([round(level * strength) for level in range(256)])
         if isinstance(colors, tuple):
@@ -251,5 +251,5 @@ class Painting:
 
 
 def bytes_of(colors: Array) -> NDArray[np.uint8]:
-    """Round colours to what an image can hold."""
+    """Round colors to what an image can hold."""
     return np.clip(np.rint(colors), 0, 255).astype(np.uint8)

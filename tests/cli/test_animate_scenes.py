@@ -283,9 +283,9 @@ def test_a_kernel_s_origin_lies_on_the_output_s_own_pixel(
     assert_allclose(results(scene_of(tmp_path, *given)), np.array(printed))
 
 
-def test_a_photograph_s_corner_can_be_animated_in_grey(tmp_path: Path) -> None:
+def test_a_photograph_s_corner_can_be_animated_in_gray(tmp_path: Path) -> None:
     pixels = np.asarray(Image.open(SAMPLES / "cat.jpg"))[100:106, 200:206]
     Image.fromarray(pixels).save(tmp_path / "corner.png")
     scene = scene_of(tmp_path, tmp_path / "corner.png", "-k", "identity")
-    grey = pixels @ [0.299, 0.587, 0.114]
-    assert_allclose(results(scene), grey[1:-1, 1:-1], rtol=0.01)
+    gray = pixels @ [0.299, 0.587, 0.114]
+    assert_allclose(results(scene), gray[1:-1, 1:-1], rtol=0.01)

@@ -110,9 +110,9 @@ def test_the_edge_with_zeros_around_it_and_with_longer_steps(
     ("size", "padding", "side"), [(3, "valid", 222), (5, "valid", 220), (3, "1", 224)]
 )
 def test_sizes_of_a_224_picture(tmp_path: Path, size: int, padding: str, side: int) -> None:
-    Image.new("L", (224, 224), 90).save(tmp_path / "grey.png")
+    Image.new("L", (224, 224), 90).save(tmp_path / "gray.png")
     settings = ("-k", f"box:{size}", "-p", padding, "-o", "out.png")
-    assert convcli("apply", "grey.png", *settings, cwd=tmp_path).code == 0
+    assert convcli("apply", "gray.png", *settings, cwd=tmp_path).code == 0
     assert np.asarray(Image.open(tmp_path / "out.png")).shape == (side, side)
 
 
@@ -126,10 +126,10 @@ def test_sizes_of_a_224_picture(tmp_path: Path, size: int, padding: str, side: i
 )
 def test_a_224_picture_with_and_without_clamping(tmp_path: Path, name: str, matrix: Rows) -> None:
     pixels = np.random.default_rng(3).integers(0, 256, (224, 224), np.uint8)
-    Image.fromarray(pixels).save(tmp_path / "grey.png")
+    Image.fromarray(pixels).save(tmp_path / "gray.png")
     exact = scipy_correlate(pixels, np.array(matrix), "replicate")
-    convcli("apply", "grey.png", "-k", name, "-o", "out.png", cwd=tmp_path)
-    convcli("apply", "grey.png", "-k", name, "-o", "out.npy", cwd=tmp_path)
+    convcli("apply", "gray.png", "-k", name, "-o", "out.png", cwd=tmp_path)
+    convcli("apply", "gray.png", "-k", name, "-o", "out.npy", cwd=tmp_path)
     assert_rounded(np.asarray(Image.open(tmp_path / "out.png")), exact)
     np.testing.assert_allclose(np.load(tmp_path / "out.npy"), exact, rtol=1e-6)
 

@@ -102,7 +102,7 @@ def test_a_zero_below_zero_is_written_without_its_sign(tmp_path: Path) -> None:
     assert shown.text == "0 1\n"
 
 
-def test_colours_do_not_fit_a_csv(tmp_path: Path) -> None:
+def test_colors_do_not_fit_a_csv(tmp_path: Path) -> None:
     Image.fromarray(pixels(5, 6, 3)).save(tmp_path / "in.png")
     done = here("apply", "in.png", "-k", "blur", "-o", "out.csv", cwd=tmp_path)
     assert (done.code, list(tmp_path.glob("*.csv"))) == (1, [])

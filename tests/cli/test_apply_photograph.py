@@ -85,9 +85,9 @@ def test_the_size_of_a_photograph_s_edges(
     settings = ("-k", "sobel-x", "-k", "sobel-y", "--combine", "magnitude", "--gray")
     done = convcli("apply", photograph, *settings, "-o", "edges.npy", cwd=tmp_path)
     assert done.code == 0
-    grey = chelsea @ LUMA
+    gray = chelsea @ LUMA
     slope = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]], float)
-    along = [scipy_correlate(grey, one, "replicate") for one in (slope, slope.T)]
+    along = [scipy_correlate(gray, one, "replicate") for one in (slope, slope.T)]
     np.testing.assert_allclose(np.load(tmp_path / "edges.npy"), np.hypot(*along), atol=1e-3)
 
 

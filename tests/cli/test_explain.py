@@ -278,12 +278,12 @@ def test_the_numbers_are_those_of_an_oracle(tmp_path: Path) -> None:
         assert found["slice"] == [[at[0] - 2, at[0]], [at[1] - 1, at[1] + 1]]
 
 
-def test_a_grey_picture_is_explained_in_grey(tmp_path: Path) -> None:
+def test_a_gray_picture_is_explained_in_gray(tmp_path: Path) -> None:
     options = (SAMPLES / "cat.jpg", "-k", "identity", "--gray")
     found = documents(tmp_path, *options, "--at", "10,20")
-    made = here("apply", *options, "-p", "valid", "-o", "grey.npy", cwd=tmp_path)
+    made = here("apply", *options, "-p", "valid", "-o", "gray.npy", cwd=tmp_path)
     assert made.code == 0
-    assert found["value"] == pytest.approx(np.load(tmp_path / "grey.npy")[10, 20], rel=1e-6)
+    assert found["value"] == pytest.approx(np.load(tmp_path / "gray.npy")[10, 20], rel=1e-6)
 
 
 # ---- what is refused ---------------------------------------------------------------------------

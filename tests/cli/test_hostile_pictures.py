@@ -81,7 +81,7 @@ def test_every_mode_has_defined_values(
 
 
 @pytest.mark.parametrize("mode", ["P", "PA"])
-def test_a_palette_is_filtered_by_its_colours(mode: str, tmp_path: Path) -> None:
+def test_a_palette_is_filtered_by_its_colors(mode: str, tmp_path: Path) -> None:
     folder = place(tmp_path)
     picture = Image.new("P", (3, 2), 1)
     picture.putpalette([0, 0, 0, 10, 20, 30])

@@ -56,7 +56,7 @@ def test_a_preview_shows_before_and_after_in_half_blocks(tmp_path: Path) -> None
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_preview_has_true_colours_where_the_terminal_says_so(tmp_path: Path) -> None:
+def test_a_preview_has_true_colors_where_the_terminal_says_so(tmp_path: Path) -> None:
     np.savetxt(tmp_path / "flat.csv", np.full((16, 16), 3.0))
     Image.new("RGB", (16, 16), (200, 30, 77)).save(tmp_path / "flat.png")
     shown = on_terminal(
@@ -67,9 +67,7 @@ def test_a_preview_has_true_colours_where_the_terminal_says_so(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("settings", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
-def test_colours_that_are_not_wanted_are_not_shown(
-    tmp_path: Path, settings: dict[str, str]
-) -> None:
+def test_colors_that_are_not_wanted_are_not_shown(tmp_path: Path, settings: dict[str, str]) -> None:
     shown = on_terminal("apply", GRID, "-k", "blur", "--preview", "-q", cwd=tmp_path, **settings)
     assert shown == ""
     plain = on_terminal("kernels", "sobel-x", cwd=tmp_path, **settings)
@@ -82,7 +80,7 @@ def test_a_preview_is_nothing_in_a_pipe(tmp_path: Path) -> None:
     assert (done.code, done.stdout, done.stderr) == (0, b"", "")
 
 
-def test_a_kernel_s_cells_are_coloured_on_a_terminal_and_plain_in_a_pipe(tmp_path: Path) -> None:
+def test_a_kernel_s_cells_are_colored_on_a_terminal_and_plain_in_a_pipe(tmp_path: Path) -> None:
     shown = on_terminal("kernels", "sobel-x", cwd=tmp_path, COLORTERM="truecolor")
     red, green, blue = LIGHT.positive
     assert f"\x1b[48;2;{red};{green};{blue}m 2" in shown

@@ -220,5 +220,5 @@ def test_stride_two_samples_even_images_at_odd_pixels(size: int, first: int) -> 
 
 def test_a_kernel_of_zeros_gives_the_bias() -> None:
     for method in ANY_KERNEL:
-        grey = filter2d(pixels(1, 3, 4), np.zeros((3, 3)), bias=128, method=method)
-        assert_array_equal(grey, np.full((3, 4), 128))
+        gray = filter2d(pixels(1, 3, 4), np.zeros((3, 3)), bias=128, method=method)
+        assert_array_equal(gray, np.full((3, 4), 128))

@@ -51,7 +51,7 @@ any_side = pytest.mark.parametrize("side", SIDES, ids=lambda side: f"{side[0]}x{
 
 @pytest.fixture(scope="module", params=["cat", "camera"])
 def photograph(request: pytest.FixtureRequest) -> Array:
-    """A photograph in colours, (H, W, 3), and one in greys, (H, W)."""
+    """A photograph in colors, (H, W, 3), and one in grays, (H, W)."""
     if request.param == "cat":
         return np.asarray(Image.open(CAT))
     return np.asarray(require_peer("skimage").data.camera())

@@ -149,7 +149,7 @@ def _more_tiff() -> list[bytes]:
 
 
 def _deep_tiffs() -> list[bytes]:
-    """16-bit colours, tiles, big-endian and half floats, where there is who can write them."""
+    """16-bit colors, tiles, big-endian and half floats, where there is who can write them."""
     if importlib.util.find_spec("tifffile") is None:
         return []
     import tifffile
@@ -179,7 +179,7 @@ def _deep_tiffs() -> list[bytes]:
 
 
 def _more_bmp() -> list[bytes]:
-    palette = b"".join(bytes([grey] * 3 + [0]) for grey in range(256))
+    palette = b"".join(bytes([gray] * 3 + [0]) for gray in range(256))
     runs = b"\x04\x07\x00\x00\x00\x04\x01\x02\x03\x04\x00\x00\x02\x05\x02\x06\x00\x01"
     info = struct.pack("<IiiHHIIiiII", 40, 4, 3, 1, 8, 1, len(runs), 2835, 2835, 256, 0)
     start = struct.pack("<IHHI", 54 + 1024 + len(runs), 0, 0, 54 + 1024)

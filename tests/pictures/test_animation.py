@@ -139,7 +139,7 @@ def test_padding_is_dashed() -> None:
 
 
 @pytest.mark.parametrize("theme", THEMES.values(), ids=THEMES)
-def test_dashes_are_of_one_colour_with_the_ground_between_them(theme: object) -> None:
+def test_dashes_are_of_one_color_with_the_ground_between_them(theme: object) -> None:
     style = Style(theme)  # type: ignore[arg-type]
     picture = list(draw_frames(plain(3, 3, padding=1), style))[-1]
     left, top = (round(part) for part in make_layout(plain(3, 3, padding=1), style).left_grid)
@@ -194,7 +194,7 @@ def test_a_film_has_a_frame_for_every_output(kind: str) -> None:
     ],
     ids=["padded", "transposed", "gaps that only middle frames shade", "a far padding"],
 )
-def test_a_film_s_frames_have_the_theme_s_colours(kind: str, scene: Scene) -> None:
+def test_a_film_s_frames_have_the_theme_s_colors(kind: str, scene: Scene) -> None:
     replay = list(replayed(saved(scene, kind)))
     style = Style()
     left, right = corners(scene, style)
@@ -207,7 +207,7 @@ def test_a_film_s_frames_have_the_theme_s_colours(kind: str, scene: Scene) -> No
 
 @pytest.mark.parametrize("kind", ["GIF", "PNG"])
 def test_the_page_of_a_film_is_exactly_the_theme_s(kind: str) -> None:
-    """It lies on a page of that colour, and would stand out."""
+    """It lies on a page of that color, and would stand out."""
     for frame in replayed(saved(plain(4, 3, padding=1), kind)):
         assert frame.getpixel((0, 0)) == LIGHT.page
 

@@ -134,7 +134,7 @@ def test_more_channels_than_can_be_seen_are_said_to_be_left_out() -> None:
     assert "the first 16 channels" in seen.texts
 
 
-def test_greys_show_the_scale() -> None:
+def test_grays_show_the_scale() -> None:
     values = np.array([[0.0, 5, 10, 20]])[:, :, np.newaxis]
     seen = drawn(make_map_panel("", values, (0.0, 10.0)))
     assert [box.fill for box in seen.boxes[1:5]] == [
@@ -180,7 +180,7 @@ AWKWARD: dict[str, Any] = {
     "wide": (grid(3, 200, 1), grid(3, 3)),
     "long decimals": (grid(5, 5, 1) * 12345.678, grid(7, 7) / 37),
     "large": (grid(9, 9, 1) * 1e9, grid(7, 1) * 1e-9),
-    "colour": (grid(40, 60, 3) * 255, grid(3, 3, 3)),
+    "color": (grid(40, 60, 3) * 255, grid(3, 3, 3)),
     "many channels": (grid(9, 9, 16), grid(4, 16, 3, 3)),
     "dead": (np.zeros((4, 4, 1)), np.zeros((3, 3))),
 }

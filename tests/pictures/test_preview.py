@@ -26,7 +26,7 @@ CODE = re.compile(r"\x1b\[([0-9;]*)m")
 
 
 def palette(index: int) -> Color:
-    """The colours of a 256-colour terminal, as xterm has them."""
+    """The colors of a 256-color terminal, as xterm has them."""
     if index >= 232:
         level = 8 + 10 * (index - 232)
         return level, level, level
@@ -91,7 +91,7 @@ def nearest_by_trying(color: Color) -> float:
 
 @settings(max_examples=30)
 @given(seeds)
-def test_of_256_colours_nearly_the_nearest_is_taken(seed: int) -> None:
+def test_of_256_colors_nearly_the_nearest_is_taken(seed: int) -> None:
     image = pixels(seed, 2, 4, 3)
     found = as_pixels("\n".join(render_half_blocks(image, true_color=False)))
     for color, seen in zip(image.reshape(-1, 3), found.reshape(-1, 3), strict=True):
@@ -149,7 +149,7 @@ class Screen:
         return self.is_terminal
 
 
-def test_colours_are_for_terminals_that_have_them(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_colors_are_for_terminals_that_have_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setenv("TERM", "xterm-256color")
     assert has_colors(Screen())
@@ -167,7 +167,7 @@ def test_colours_are_for_terminals_that_have_them(monkeypatch: pytest.MonkeyPatc
         assert not has_colors(Screen())
 
 
-def test_true_colour_is_what_the_terminal_says(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_true_color_is_what_the_terminal_says(monkeypatch: pytest.MonkeyPatch) -> None:
     for said, expected in (("truecolor", True), ("24bit", True), ("", False), ("yes", False)):
         monkeypatch.setenv("COLORTERM", said)
         assert has_true_color() is expected

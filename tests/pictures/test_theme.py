@@ -1,4 +1,4 @@
-"""Colours: what is written can be read, and zero is neutral."""
+"""Colors: what is written can be read, and zero is neutral."""
 
 from __future__ import annotations
 
@@ -49,14 +49,14 @@ def test_numbers_can_be_read_in_every_cell(theme: Theme, name: str) -> None:
 
 
 @themes
-def test_weights_can_be_read_on_every_colour_of_the_scale(theme: Theme) -> None:
+def test_weights_can_be_read_on_every_color_of_the_scale(theme: Theme) -> None:
     colors = [diverging_color(theme, share, 1.0) for share in shares]
     assert min(contrast(ink_for(color), color) for color in colors) >= READABLE
 
 
-def test_numbers_can_be_read_on_every_grey() -> None:
-    greys = [(level, level, level) for level in range(256)]
-    assert min(contrast(ink_for(grey), grey) for grey in greys) >= READABLE
+def test_numbers_can_be_read_on_every_gray() -> None:
+    grays = [(level, level, level) for level in range(256)]
+    assert min(contrast(ink_for(gray), gray) for gray in grays) >= READABLE
 
 
 @themes
@@ -86,7 +86,7 @@ def test_a_kernel_of_zeros_is_neutral(theme: Theme) -> None:
     assert diverging_color(theme, 0.0, 0.0) == theme.zero
 
 
-def test_greys_go_from_black_to_white_and_are_cut_off_there() -> None:
+def test_grays_go_from_black_to_white_and_are_cut_off_there() -> None:
     values = np.array([[-9.0, -4, 0, 4, 9]])
     assert gray_levels(values, -4, 4).tolist() == [[0, 0, 128, 255, 255]]
 
@@ -112,7 +112,7 @@ def test_one_value_alone_is_neither_black_nor_white() -> None:
     assert gray_levels(np.full((2, 2), 7.0), 7, 7).tolist() == [[128, 128], [128, 128]]
 
 
-def test_a_theme_is_a_few_colours() -> None:
+def test_a_theme_is_a_few_colors() -> None:
     sepia = replace(LIGHT, page=(250, 240, 220))
     assert sepia.window_on_padding == mix(LIGHT.window, (250, 240, 220), 0.5)
     assert DARK != LIGHT

@@ -31,7 +31,7 @@ def drawn(folder: Path, *arguments: str | Path) -> list[Image.Image]:
 
 
 class Seen:
-    """The cells of one frame, by their colours."""
+    """The cells of one frame, by their colors."""
 
     def __init__(self, picture: Image.Image, rows: Pair, columns: Pair, cell: int = CELL) -> None:
         grids = cell * sum(columns) + 2 * GAP
@@ -53,7 +53,7 @@ class Seen:
         ]
 
     def of(self, color: Any, *, grid: int) -> set[Pair]:
-        """The cells that have this colour, a little inside their corner: there is no text."""
+        """The cells that have this color, a little inside their corner: there is no text."""
         return {
             place
             for place, (x, y) in self.places[grid].items()
@@ -61,7 +61,7 @@ class Seen:
         }
 
     def edges(self, place: Pair) -> int:
-        """How often the colour changes along a cell's lower edge, inside its corners."""
+        """How often the color changes along a cell's lower edge, inside its corners."""
         x, y = self.places[0][place]
         line = [self.picture.getpixel((x + 2 + step, y + self.cell - 1)) for step in range(30)]
         return sum(one != other for one, other in pairwise(line))

@@ -47,7 +47,7 @@ def chunk(kind: bytes, content: bytes) -> bytes:
 def png(
     width: int = 8, height: int = 6, *, extra: bytes = b"", pixels: bytes | None = None
 ) -> bytes:
-    """A grey PNG whose values grow to the right and downwards."""
+    """A gray PNG whose values grow to the right and downwards."""
     if pixels is None:
         pixels = b"".join(
             b"\0" + bytes(row * column * 7 % 256 for column in range(width))
@@ -370,7 +370,7 @@ KERNELS = (
     on_kernel("digits.json", b"[[" + b"9" * 5000 + b"]]", "digits"),
     on_kernel("digits.txt", b"9" * 5000, "is too large"),
     on_kernel("twice.json", b'{"kernel": [[1]], "kernel": [[2]]}', "has the key 'kernel' twice"),
-    on_kernel("other.json", b'{"kernel": [[1]], "colour": "red"}', "'colour'"),
+    on_kernel("other.json", b'{"kernel": [[1]], "color": "red"}', "'color'"),
     on_kernel("words.json", b'[["1"]]', "every weight must be a number"),
     on_kernel("truth.json", b"[[true]]", "every weight must be a number"),
     on_kernel("origin.json", b'{"kernel": [[1]], "origin": [0, 5]}', "origin must be"),

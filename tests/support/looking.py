@@ -16,7 +16,7 @@ READABLE, LEGIBLE = 4.5, 3.0  # WCAG's contrast for text, and for what may stand
 
 
 def contrast(one: Color, other: Color) -> float:
-    """The contrast ratio of two colours, from 1 to 21 (WCAG 2)."""
+    """The contrast ratio of two colors, from 1 to 21 (WCAG 2)."""
     darker, lighter = sorted((luminance(one), luminance(other)))
     return (lighter + 0.05) / (darker + 0.05)
 
@@ -28,7 +28,7 @@ def luminance(color: Color) -> float:
 
 
 def near(one: Any, other: Any, *, by: int = 6) -> bool:
-    """Whether two colours look alike."""
+    """Whether two colors look alike."""
     return all(abs(int(a) - int(b)) <= by for a, b in zip(one, other, strict=True))
 
 
@@ -37,7 +37,7 @@ def near(one: Any, other: Any, *, by: int = 6) -> bool:
 
 @dataclass(frozen=True)
 class Word:
-    """A text of an SVG: where its middle lies, how large it is, its colour."""
+    """A text of an SVG: where its middle lies, how large it is, its color."""
 
     text: str
     x: float
@@ -81,7 +81,7 @@ class Drawing:
         return [word.text for word in self.words]
 
     def ground_of(self, word: Word) -> Color:
-        """The colour that a word stands on: that of the last filled box below it."""
+        """The color that a word stands on: that of the last filled box below it."""
         below = [box for box in self.boxes if box.fill and box.holds(word.x, word.y)]
         fill = below[-1].fill
         assert fill is not None
@@ -109,7 +109,7 @@ def drawing(document: bytes) -> Drawing:
             float(one.get("x", "nan")),
             float(one.get("y", "nan")),
             int(one.get("font-size", "0")),
-            _colour(one.get("fill")) or (0, 0, 0),
+            _color(one.get("fill")) or (0, 0, 0),
         )
         for one in root.iter(f"{name}text")
     )
@@ -124,10 +124,10 @@ def _rectangle(element: ET.Element) -> Rectangle:
     left, top, width, height = (
         float(element.get(key, "nan")) for key in ("x", "y", "width", "height")
     )
-    return Rectangle(left, top, width, height, _colour(element.get("fill")))
+    return Rectangle(left, top, width, height, _color(element.get("fill")))
 
 
-def _colour(text: str | None) -> Color | None:
+def _color(text: str | None) -> Color | None:
     if text is None or not text.startswith("#"):
         return None
     return int(text[1:3], 16), int(text[3:5], 16), int(text[5:7], 16)
