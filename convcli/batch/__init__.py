@@ -143,8 +143,7 @@ def run_job(job: Job, render_text: RenderText | None = None) -> Report:
         Makes text of an outcome, whose maps are kept for it.
     """
     local = job.resolve()
-    parts, existing = split_missing(local)
-    skipped = tuple(map(job.display_path, existing))
+    parts, skipped = split_missing(local)
     keep_maps = render_text is not None
     try:
         if local.output_dir is not None:
@@ -154,18 +153,14 @@ def run_job(job: Job, render_text: RenderText | None = None) -> Report:
         return Report(job.source, error=f"{job.display_path(error.path)}: {error.cause}")
     except ConvError as error:
         return Report(job.source, error=str(error))
-    texts = map(render_text, outcomes, parts) if render_text else ()
+    files = chain.from_iterable(outcome.written for outcome in outcomes)
     return Report(
         job.source,
-        tuple(
-            file._replace(path=job.display_path(file.path))
-            for outcome in outcomes
-            for file in outcome.written
-        ),
-        skipped,
-        tuple(note for outcome in outcomes for note in outcome.notes),
-        sum(outcome.seconds for outcome in outcomes),
-        text="".join(texts),
+        written=tuple(file._replace(path=job.display_path(file.path)) for file in files),
+        skipped=tuple(map(job.display_path, skipped)),
+        notes=tuple(chain.from_iterable(outcome.notes for outcome in outcomes)),
+        seconds=sum(outcome.seconds for outcome in outcomes),
+        text="".join(map(render_text, outcomes, parts)) if render_text else "",
         routes=tuple(outcome.route for outcome in outcomes),
     )
 
@@ -177,13 +172,11 @@ def dry_run_job(job: Job) -> Report:
     is_new = job.output_dir is not None and not os.path.lexists(job.output_dir)
     try:
         for part in parts:
-            if part.figure is not None:
-                check_output(part.figure, force=job.target.force, inputs=job.target.protected)
             figures = () if part.figure is None else (part.figure,)
+            for figure in figures:
+                check_output(figure, force=job.target.force, inputs=job.target.protected)
             route = dry_run(
-                *(part.source, part.plan, part.target),
-                is_folder_new=is_new,
-                draws_figure=part.figure is not None,
+                part.source, part.plan, part.target, is_folder_new=is_new, draws_figure=any(figures)
             )
             routes.append(route._replace(outputs=(*route.outputs, *figures)))
             check_memory(route.memory, part.plan, part.source)

@@ -102,9 +102,9 @@ def read_header(image: Image.Image) -> Header:
     width, height = image.size
     # Pillow turns the size of a TIFF itself. If a PNG has no EXIF before its pixels, Pillow would
     # decode them to look for it after them.
-    is_asked = image.format != "TIFF" and (image.format != "PNG" or "exif" in image.info)
-    is_turned = is_asked and image.getexif().get(ORIENTATION, 1) >= 5
-    size = (width, height) if is_turned else (height, width)
+    has_exif = image.format != "TIFF" and (image.format != "PNG" or "exif" in image.info)
+    is_transposed = has_exif and image.getexif().get(ORIENTATION, 1) >= 5
+    size = (width, height) if is_transposed else (height, width)
     if can_read_deep_color(image):
         return Header((*size, 3), np.dtype(np.uint16), 16, image.mode == "RGBA")
     dtype, depth, mode = _layout(image)
