@@ -97,7 +97,7 @@ def test_what_is_no_number_is_black() -> None:
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
-def test_greys_reach_from_the_least_to_the_largest_number(dtype: type[np.floating[Any]]) -> None:
+def test_grays_reach_from_the_least_to_the_largest_number(dtype: type[np.floating[Any]]) -> None:
     limits = np.finfo(dtype)
     largest, least = float(limits.max), float(limits.smallest_subnormal)
     quarters = np.array([[-1, -0.5, 0, 0.5, 1]])
