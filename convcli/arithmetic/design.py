@@ -20,7 +20,6 @@ from convcli.arithmetic.shortest_stack import (
     BlockSpec,
     Budget,
     Cost,
-    Objective,
     block_cost,
     cheapest_stack,
 )
@@ -30,12 +29,6 @@ from convcli.errors import ArgumentError, ConvError
 MIN_USED = 0.99  # share of the parameters from which on no blocks are added
 OBJECTIVE = "the fewest layers that use 99 % of the parameters; where none do, the most parameters"
 EXTRA_BLOCKS = range(33)  # in every stage
-
-_OBJECTIVES: dict[str, Objective] = {
-    "parameters": lambda cost: (cost.params, 0),
-    "MACs": lambda cost: (cost.macs, 0),
-    "both": lambda cost: (cost.params, cost.macs),
-}
 
 
 class InfeasibleError(ConvError):
@@ -70,9 +63,9 @@ class _Stack:
         return replace(self, channels=tuple(channels))
 
     def layers(self) -> list[Layer]:
-        stages = zip(self.specs, self.stages, strict=True)
+        blocks = zip(self.specs, self.stages, strict=True)
         build = BLOCKS[self.block]
-        return [layer for spec, stage in stages for layer in build(spec, self.channels[stage])]
+        return [layer for spec, stage in blocks for layer in build(spec, self.channels[stage])]
 
 
 def design(shape: Shape, budget: Budget, *, block: str = "plain") -> Walk:
@@ -98,60 +91,59 @@ def design(shape: Shape, budget: Budget, *, block: str = "plain") -> Walk:
     """
     if block not in BLOCKS:
         raise ArgumentError(f"block {block!r} is none of {', '.join(BLOCKS)}")
-    best: _Stack | None = None
+    stacks = []
     for count, specs in product(EXTRA_BLOCKS, _cheapest_specs(shape, budget, block)):
         stack = _widen(_Stack(block, shape, _deepen(specs, count)), budget)
-        if stack is not None and (best is None or stack.cost.params > best.cost.params):
-            best = stack
-        if best is not None and best.cost.params >= MIN_USED * budget.params:
-            break
-    if best is None:  # impossible: the cheapest stacks keep the budgets
-        raise InfeasibleError("no stack was found for these budgets")
+        if stack is not None:
+            stacks.append(stack)
+            if stack.cost.params >= MIN_USED * budget.params:
+                break
+    # There is one at least: of the cheapest specs without extra blocks, some keep all bounds.
+    best = max(stacks, key=lambda stack: stack.cost.params)
     return walk(best.layers(), shape, name=block)
 
 
 def _cheapest_specs(shape: Shape, budget: Budget, block: str) -> set[tuple[BlockSpec, ...]]:
-    """Return the cheapest stacks in parameters and in MACs, each within its bound."""
-    found = {_cheapest_within("parameters", budget.params, shape, budget, block)}
-    if budget.macs is not None:
-        found.add(_cheapest_within("MACs", budget.macs, shape, budget, block))
-        found.add(_cheapest_within_both(shape, budget, block))
-    return found
-
-
-def _cheapest_within(
-    name: str, limit: int, shape: Shape, budget: Budget, block: str
-) -> tuple[BlockSpec, ...]:
-    """Return the cheapest stack of common blocks, or else of any, by one bound alone."""
-    for specs in (COMMON_BLOCKS, ALL_BLOCKS):
-        found = cheapest_stack(block, shape, replace(budget, macs=None), _OBJECTIVES[name], specs)
-        if found is not None and found[0][0] <= limit:
-            return found[1]
-    if found is None:
+    """Return the cheapest stacks in parameters and in MACs, and that within both bounds."""
+    stacks: set[tuple[BlockSpec, ...]] = set()
+    for minimized, name in (("params", "parameters"), ("macs", "MACs")):
+        limit = getattr(budget, minimized)
+        if limit is None:
+            return stacks
+        found = _cheapest(minimized, limit, shape, replace(budget, macs=None), block)
+        if found is None:
+            raise InfeasibleError(
+                f"size: no 3x3 windows of stride 1 to 3 and padding 0 or 1 take "
+                f"{shape[1]}x{shape[2]} to {'x'.join(map(str, budget.output or ()))}"
+            )
+        lowest, specs = found
+        if lowest > limit:
+            raise InfeasibleError(
+                f"{name}: the cheapest stack of {block} units (3x3, stride 1 to 3, padding 0 or 1) "
+                f"that does it has {len(specs)} of them and needs {lowest:,} {name}, "
+                f"{lowest - limit:,} over the budget of {limit:,}"
+            )
+        stacks.add(specs)
+    found = _cheapest("params", budget.params, shape, budget, block)
+    if found is None or found[0] > budget.params:
+        needs = "more" if found is None else f"{found[0]:,}"
         raise InfeasibleError(
-            f"size: no 3x3 windows of stride 1 to 3 and padding 0 or 1 take "
-            f"{shape[1]}x{shape[2]} to {'x'.join(map(str, budget.output or ()))}"
+            f"parameters and MACs: each budget can be kept by itself, but within {budget.macs:,} "
+            f"MACs the cheapest stack of {block} units needs {needs} parameters, and "
+            f"{budget.params:,} are allowed"
         )
-    (lowest, _), stack = found
-    raise InfeasibleError(
-        f"{name}: the cheapest stack of {block} units (3x3, stride 1 to 3, padding 0 or 1) that "
-        f"does it has {len(stack)} of them and needs {lowest:,} {name}, "
-        f"{lowest - limit:,} over the budget of {limit:,}"
-    )
+    return stacks | {found[1]}
 
 
-def _cheapest_within_both(shape: Shape, budget: Budget, block: str) -> tuple[BlockSpec, ...]:
-    """Return the stack with the fewest parameters that keeps both bounds."""
+def _cheapest(
+    minimized: str, limit: int, shape: Shape, budget: Budget, block: str
+) -> tuple[int, tuple[BlockSpec, ...]] | None:
+    """Return the cheapest stack of common blocks, or of any if that is over the limit."""
     for specs in (COMMON_BLOCKS, ALL_BLOCKS):
-        found = cheapest_stack(block, shape, budget, _OBJECTIVES["both"], specs)
-        if found is not None and found[0][0] <= budget.params:
-            return found[1]
-    needs = "more" if found is None else f"{found[0][0]:,}"
-    raise InfeasibleError(
-        f"parameters and MACs: each budget can be kept by itself, but within {budget.macs:,} MACs "
-        f"the cheapest stack of {block} units needs {needs} parameters, and {budget.params:,} "
-        "are allowed"
-    )
+        found = cheapest_stack(block, shape, budget, minimized, specs)
+        if found is not None and found[0] <= limit:
+            break
+    return found
 
 
 def _deepen(specs: tuple[BlockSpec, ...], count: int) -> tuple[BlockSpec, ...]:
@@ -174,29 +166,28 @@ def _widen(stack: _Stack, budget: Budget) -> _Stack | None:
             return stack.with_channels([budget.width << stage for stage in range(stages)])
         return stack.with_channels([max(scale << stage >> stages, 1) for stage in range(stages)])
 
-    if not budget.allows(scaled(0).cost):
+    widest, first = scaled(0), 1  # where the first stage has the width asked for
+    if not budget.allows(widest.cost):
         return None
-    widest = scaled(0)
     if budget.width is None:
-        widest = scaled(_last(lambda scale: budget.allows(scaled(scale).cost)))
-    for stage in reversed(range(stages)):
-        if stage > 0 or budget.width is None:  # the first stage has the width asked for
-            widest = _widen_stage(widest, stage, budget)
+        widest, first = scaled(_last(lambda scale: budget.allows(scaled(scale).cost))), 0
+    for stage in reversed(range(first, stages)):
+        widest = _widen_stage(widest, stage, budget)
     return widest
 
 
 def _widen_stage(stack: _Stack, stage: int, budget: Budget) -> _Stack:
     """Give one stage what is left of the budget, but no more channels than the next has."""
     channels = stack.channels
-    limit = channels[stage + 1] if stage + 1 < len(channels) else None
 
     def with_more(count: int) -> _Stack:
         more = (*channels[:stage], channels[stage] + count, *channels[stage + 1 :])
         return stack.with_channels(more)
 
     def fits(count: int) -> bool:
-        is_narrow = limit is None or channels[stage] + count <= limit
-        return is_narrow and budget.allows(with_more(count).cost)
+        wider = with_more(count)
+        is_narrow = wider.channels[stage] <= min(wider.channels[stage:])
+        return is_narrow and budget.allows(wider.cost)
 
     return with_more(_last(fits))
 

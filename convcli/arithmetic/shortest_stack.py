@@ -100,7 +100,6 @@ MAX_FIELD = 16_384
 MAX_STATES = 400_000
 
 Score: TypeAlias = tuple[int, int]  # what is minimized, and what only has a limit
-Objective: TypeAlias = Callable[[Cost], Score]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -144,9 +143,9 @@ class Budget:
 
 
 def cheapest_stack(
-    block: str, shape: Shape, budget: Budget, objective: Objective, specs: Sequence[BlockSpec]
-) -> tuple[Score, tuple[BlockSpec, ...]] | None:
-    """Find the stack of the lowest score that reaches a budget's receptive field and size.
+    block: str, shape: Shape, budget: Budget, minimized: str, specs: Sequence[BlockSpec]
+) -> tuple[int, tuple[BlockSpec, ...]] | None:
+    """Find the stack of the lowest cost that reaches a budget's receptive field and size.
 
     Its maps have one channel, or, where a width is given, that many, doubled by each stride above
     1: no stack of these blocks is cheaper. The search is exhaustive (Dijkstra's, with the Pareto
@@ -160,8 +159,8 @@ def cheapest_stack(
         The input's.
     budget : Budget
         Without a size of the last map, any from 4x4 (or the input's own, if it is smaller).
-    objective : callable
-        Cost -> score: its first part is minimized, its second kept within `budget.macs`.
+    minimized : {"params", "macs"}
+        The cost that is minimized; the MACs are kept within `budget.macs`.
     specs : sequence of BlockSpec
         `COMMON_BLOCKS` or `ALL_BLOCKS`.
 
@@ -185,11 +184,11 @@ def cheapest_stack(
         best[state] = score[1]
         is_goal = budget.output in (None, state.size) and state.field >= budget.field
         if is_goal and state.has_blocks:
-            return score, _path_to((score, state), previous)
+            return score[0], _path_to((score, state), previous)
         for spec, after in _successors(state, specs, budget, start):
             cost = block_cost(block, spec, (state.channels, *state.size), after.channels)
-            first, second = objective(cost)
-            total = (score[0] + first, score[1] + second)
+            limited = 0 if budget.macs is None else cost.macs
+            total = (score[0] + getattr(cost, minimized), score[1] + limited)
             if budget.macs is not None and total[1] > budget.macs:
                 continue
             if after not in best or total[1] < best[after]:
