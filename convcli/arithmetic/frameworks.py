@@ -15,7 +15,7 @@ from convcli.arithmetic.values import format_padding, format_shape
 from convcli.errors import ArgumentError
 
 if TYPE_CHECKING:
-    from convcli.arithmetic.network import LayerReport, Walk
+    from convcli.arithmetic.network import Walk
     from convcli.arithmetic.values import Shape
 
 FRAMEWORKS = {"torch": "PyTorch", "tf": "TensorFlow", "onnx": "ONNX"}
@@ -51,13 +51,9 @@ def check_rules(layer: Layer, framework: str) -> None:
 
 def differences(layer: Layer, shape: Shape, framework: str | None) -> tuple[str, ...]:
     """Return what other frameworks do differently with a layer over an input of `shape`."""
-    notes = []
-    for other in FRAMEWORKS:
-        reason = refusal(layer, other) if other != framework else None
-        instead = None if reason is None else _alternative(layer, shape)
-        if instead is not None:
-            notes.append(f"{reason}; {instead}")
-    return tuple(notes)
+    reasons = [refusal(layer, other) for other in FRAMEWORKS if other != framework]
+    instead = _alternative(layer, shape) if any(reasons) else None
+    return tuple(f"{reason}; {instead}" for reason in reasons if reason and instead)
 
 
 def _alternative(layer: Layer, shape: Shape) -> str | None:
@@ -92,13 +88,10 @@ def format_torch(walk: Walk) -> str:
         nn.ReLU(),
     )
     """
-    layers = "".join(f"    {_torch_module(report)},\n" for report in walk.layers)
+    modules = (
+        report.layer.operation.torch(report.layer, report.inputs[0], report.output)
+        for report in walk.layers
+    )
+    layers = "".join(f"    {module},\n" for module in modules)
     about = f"{format_shape(walk.input)} -> {format_shape(walk.output)}, {walk.params:,} parameters"
     return f"from torch import nn\n\n# {about}\nmodel = nn.Sequential(\n{layers})"
-
-
-def _torch_module(report: LayerReport) -> str:
-    write = report.layer.operation.torch
-    if write is None:
-        raise ArgumentError(f"{report.layer.op} is not written as code for PyTorch")
-    return write(report.layer, report.inputs[0], report.output)

@@ -48,8 +48,8 @@ def format_layer(layer: Layer) -> str:
     >>> format_layer(parse_layer("conv:k=3x3,s=1,p=1x1,nobias"))
     'conv:3,p=1,nobias'
     """
-    implied = _with_implied(Layer(op=layer.op, kernel=layer.kernel, spec=layer.spec))
-    default = replace(implied, spec=None)
+    bare = Layer(op=layer.op, kernel=layer.kernel, spec=layer.spec)
+    default = replace(bare, spec=None, **layer.operation.implied(bare))
     argument = layer.operation.argument
     items = []
     if argument is not None and getattr(layer, argument.field) is not None and layer.spec is None:
@@ -87,10 +87,8 @@ def _parse_layer(text: str) -> Layer:
         if field in values:
             raise NotationError(f"{item!r} says again what was said before")
         values[field] = value
-    if "kernel" in values or "spec" in values:
-        bare = Layer(op=name, kernel=values.get("kernel"), spec=values.get("spec"))
-        values = operation.implied(bare) | values
-    layer = Layer(op=name, **values)
+    bare = Layer(op=name, kernel=values.get("kernel"), spec=values.get("spec"))
+    layer = replace(bare, **(operation.implied(bare) | values))
     _check(layer)
     return layer
 
@@ -104,17 +102,11 @@ def _parse_item(operation: Operation, item: str, *, is_first: bool) -> tuple[str
     if not equals and is_first and operation.argument is not None:
         return operation.argument.field, operation.argument.read(item)
     if not equals or name not in operation.keys:
-        known = ", ".join(
-            [*(f"{key}=" for key in operation.keys), *(flag.name for flag in operation.flags)]
-        )
+        keys, flags = (f"{key}=" for key in operation.keys), (flag.name for flag in operation.flags)
+        known = ", ".join((*keys, *flags))
         raise NotationError(f"{item!r} is not known to {operation.name}, which takes {known}")
     key = operation.keys[name]
     return key.field, key.read(text)
-
-
-def _with_implied(layer: Layer) -> Layer:
-    implied = layer.operation.implied(layer)
-    return replace(layer, **implied) if implied else layer
 
 
 def _check(layer: Layer) -> None:

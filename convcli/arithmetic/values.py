@@ -6,20 +6,18 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 from operator import index
-from typing import Literal, SupportsIndex, TypeAlias, cast, get_args
+from typing import SupportsIndex, TypeAlias, cast
 
 from convcli.errors import ArgumentError, NotationError
 
 Pair: TypeAlias = tuple[int, int]  # (height, width), or (before, after) along one axis
 Sides: TypeAlias = tuple[Pair, Pair]  # ((top, bottom), (left, right))
 Shape: TypeAlias = tuple[int, ...]  # (C, H, W), or (N,) once flat
-PaddingName = Literal["valid", "same", "same-lower", "full"]
 PaddingLike: TypeAlias = int | str | Sequence[int | Sequence[int]]
-PaddingMode = Literal["zero", "reflect", "replicate", "circular", "symmetric"]
 
 NO_PADDING: Sides = ((0, 0), (0, 0))
-PADDING_NAMES: tuple[str, ...] = get_args(PaddingName)
-PADDING_MODES: tuple[str, ...] = get_args(PaddingMode)
+PADDING_NAMES = ("valid", "same", "same-lower", "full")
+PADDING_MODES = ("zero", "reflect", "replicate", "circular", "symmetric")
 
 MAX_DIGITS = 1 << 17  # the longest argument of a command line; more would take too long
 

@@ -43,9 +43,8 @@ def test_the_code_for_pytorch_is_the_same_function(text: str) -> None:
     nn = require_peer("torch.nn")
     torch = require_peer("torch")
     layer, x = parse_layer(text), reals(3, 4, 5, 2)
-    code = layer.operation.torch
-    assert code is not None
-    expected = eval(code(layer, x.shape, x.shape), {"nn": nn})(torch.from_numpy(x)).numpy()
+    code = layer.operation.torch(layer, x.shape, x.shape)
+    expected = eval(code, {"nn": nn})(torch.from_numpy(x)).numpy()
     assert_allclose(OPERATIONS[layer.op](layer, [x]), expected, rtol=1e-6)
 
 

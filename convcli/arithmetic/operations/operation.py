@@ -17,7 +17,7 @@ from convcli.arithmetic.values import (
     parse_padding,
     parse_size,
 )
-from convcli.errors import NotationError
+from convcli.errors import ArgumentError, NotationError
 
 if TYPE_CHECKING:
     from convcli.arithmetic.layers import Layer
@@ -132,6 +132,11 @@ def key_table(*names: str) -> dict[str, Key]:
     return {name: KEYS[name] for name in (*names, "name", "from")}
 
 
+def refuse_torch(layer: Layer, *_: Any) -> str:
+    """Raise, since an operation is not written as code for PyTorch."""
+    raise ArgumentError(f"{layer.op} is not written as code for PyTorch")
+
+
 class Operation:
     """The record of one operation; the defaults are those of an elementwise operation.
 
@@ -168,8 +173,8 @@ class Operation:
         Layer, input (and, for MACs, output) -> the number of them.
     cost_formulas : callable
         Layer, input, output -> the formulas of both without their results, by `params` and `MACs`.
-    torch : callable, optional
-        Layer, input, output -> the PyTorch module, as code.
+    torch : callable
+        Layer, input, output -> the PyTorch module, as code; if left out, raise.
     takes_flat : bool
         Whether an input may be (N,).
     is_window, is_transposed, is_join : bool
@@ -200,7 +205,7 @@ class Operation:
     parameters: Callable[[Layer, Shape], int] = staticmethod(lambda *_: 0)
     macs: Callable[[Layer, Shape, Shape], int] = staticmethod(lambda *_: 0)
     cost_formulas: FormulasRule = staticmethod(lambda *_: {})
-    torch: Callable[[Layer, Shape, Shape], str] | None = None
+    torch: Callable[[Layer, Shape, Shape], str] = staticmethod(refuse_torch)
     takes_flat: bool = False
     is_window: bool = False
     is_transposed: bool = False

@@ -14,6 +14,7 @@ from convcli.arithmetic.operations.operation import (
     NO_PAD,
     Operation,
     key_table,
+    refuse_torch,
     size_key,
 )
 from convcli.arithmetic.values import Pair, Shape, format_shape
@@ -111,7 +112,7 @@ def _bias_term(layer: Layer, output: Shape) -> str:
 
 def _torch(layer: Layer, shape: Shape, output: Shape) -> str:
     if isinstance(layer.padding, str):
-        raise ArgumentError(f"{layer.op} is not written as code for PyTorch")
+        return refuse_torch(layer)
     (top, bottom), (left, right) = layer.padding
     if (top, left) != (bottom, right):
         raise ArgumentError("PyTorch's Conv2d pads opposite sides alike")

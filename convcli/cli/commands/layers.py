@@ -56,8 +56,13 @@ def operation_document(operation: Operation) -> dict[str, Any]:
 
 
 def _key_document(operation: Operation, key: Key) -> dict[str, str | None]:
-    default = operation.defaults.get(key.name, key.default) or None
-    return {"value": key.value, "default": default, "about": key.description}
+    value, default, about = _key_texts(operation, key)
+    return {"value": value, "default": default or None, "about": about}
+
+
+def _key_texts(operation: Operation, key: Key) -> tuple[str, str, str]:
+    """Return how the value of a key is written, its default, and its meaning."""
+    return key.value, operation.defaults.get(key.name, key.default), key.description
 
 
 def operation_text(operation: Operation) -> str:
@@ -71,8 +76,7 @@ def operation_text(operation: Operation) -> str:
     ]
     items = _items(operation)
     if operation.argument is not None and operation.argument.name not in operation.keys:
-        value, default, about = _key_document(operation, operation.argument).values()
-        items.insert(0, (value or "", default or "", about or ""))
+        items.insert(0, _key_texts(operation, operation.argument))
     return _tables((facts, [operation.name, ""]), (items, ["item", "default", "what it is"]))
 
 
@@ -88,26 +92,22 @@ def operations_text() -> str:
         (*item, "all" if len(names) == len(operations) else ", ".join(names))
         for item, names in sorted(items.items(), key=lambda pair: labels.index(pair[0][0]))
     ]
+    examples = [(found.syntax, found.example, found.description) for found in operations]
+    effects = [(found.name, found.shape_effect, found.field_effect) for found in operations]
     return _tables(
-        (
-            [(found.syntax, found.example, found.description) for found in operations],
-            ["operation", "example", "what it does"],
-        ),
-        (
-            [(found.name, found.shape_effect, found.field_effect) for found in operations],
-            ["operation", "shape", "receptive field"],
-        ),
+        (examples, ["operation", "example", "what it does"]),
+        (effects, ["operation", "shape", "receptive field"]),
         (rows, ["item", "default", "what it is", "of"]),
     )
 
 
 def _items(operation: Operation) -> list[tuple[str, str, str]]:
     """Return the keys and flags of an operation: how each is written, its default, its meaning."""
-    keys = [
-        (f"{name}={key.value}", operation.defaults.get(name, key.default), key.description)
-        for name, key in operation.keys.items()
-    ]
-    return keys + [(flag.name, "", flag.description) for flag in operation.flags]
+    items = []
+    for key in operation.keys.values():
+        value, default, about = _key_texts(operation, key)
+        items.append((f"{key.name}={value}", default, about))
+    return items + [(flag.name, "", flag.description) for flag in operation.flags]
 
 
 def _tables(*tables: tuple[Sequence[Sequence[str]], Sequence[str]]) -> str:
