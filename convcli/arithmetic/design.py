@@ -47,8 +47,7 @@ class _Stack:
     @property
     def stages(self) -> tuple[int, ...]:
         """The stage of each block."""
-        strided = list(accumulate(spec.stride > 1 for spec in self.specs))
-        return tuple(count - strided[0] for count in strided)
+        return tuple(accumulate((spec.stride > 1 for spec in self.specs[1:]), initial=0))
 
     @property
     def cost(self) -> Cost:

@@ -6,7 +6,7 @@ import heapq
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from convcli.arithmetic.layers import Layer, output_shape
 from convcli.arithmetic.values import Pair, Shape
@@ -38,18 +38,18 @@ class Cost:
 
 def plain(spec: BlockSpec, channels: int) -> list[Layer]:
     """Return a 3x3 convolution."""
-    return [_window(spec, channels), Layer(op="relu")]
+    return _window(spec, channels)
 
 
 def bottleneck(spec: BlockSpec, channels: int) -> list[Layer]:
     """Return 1x1 to a quarter of the channels, 3x3, and 1x1 back."""
     narrow = max(channels // BOTTLENECK_FACTOR, 1)
-    return [*_pointwise(narrow), _window(spec, narrow), Layer(op="relu"), *_pointwise(channels)]
+    return [*_activated(narrow), *_window(spec, narrow), *_activated(channels)]
 
 
 def separable(spec: BlockSpec, channels: int) -> list[Layer]:
     """Return 3x3 over each channel by itself, then 1x1 over all."""
-    return [_window(spec, None, groups="depthwise"), Layer(op="relu"), *_pointwise(channels)]
+    return [*_window(spec, None, groups="depthwise"), *_activated(channels)]
 
 
 BLOCKS: dict[str, Callable[[BlockSpec, int], list[Layer]]] = {
@@ -75,20 +75,13 @@ def block_cost(block: str, spec: BlockSpec, shape: Shape, channels: int) -> Cost
     return Cost(params, macs)
 
 
-def _window(spec: BlockSpec, channels: int | None, groups: str | None = None) -> Layer:
-    sides = (spec.padding, spec.padding)
-    return Layer(
-        op="conv",
-        kernel=(3, 3),
-        stride=(spec.stride, spec.stride),
-        padding=(sides, sides),
-        channels=channels,
-        groups=groups,
-    )
+def _window(spec: BlockSpec, channels: int | None, groups: str | None = None) -> list[Layer]:
+    stride, sides = (spec.stride, spec.stride), (spec.padding, spec.padding)
+    return _activated(channels, (3, 3), stride=stride, padding=(sides, sides), groups=groups)
 
 
-def _pointwise(channels: int) -> list[Layer]:
-    return [Layer(op="conv", kernel=(1, 1), channels=channels), Layer(op="relu")]
+def _activated(channels: int | None, kernel: Pair = (1, 1), **settings: Any) -> list[Layer]:
+    return [Layer(op="conv", kernel=kernel, channels=channels, **settings), Layer(op="relu")]
 
 
 COMMON_BLOCKS = (BlockSpec(stride=1), BlockSpec(stride=2))  # tried first

@@ -75,13 +75,10 @@ def solve(
         [axis for axis in _axes(side, ranges, transposed, exact) if axis.output == wanted]
         for side, wanted in zip(size, output, strict=True)
     )
-    if size[0] == size[1] and output[0] == output[1]:
-        pairs = [(axis, axis) for axis in rows]
-    else:
-        square = [
-            pair for pair in product(rows, columns) if replace(pair[0], size=size[1]) == pair[1]
-        ]
-        pairs = square or _all_pairs(rows, columns)
+    of_columns = set(columns)
+    alike = [(axis, replace(axis, size=size[1])) for axis in rows]
+    square = [(axis, other) for axis, other in alike if other in of_columns]
+    pairs = square or _all_pairs(rows, columns)
     return [measure(_layer(pair), size) for pair in sorted(pairs, key=_rank)]
 
 

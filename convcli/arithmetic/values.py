@@ -44,12 +44,10 @@ def as_pair(value: int | Sequence[int | Sequence[int]], what: str, *, least: int
     >>> as_pair(3, "stride")
     (3, 3)
     """
-    if isinstance(value, Sequence):
-        if len(value) != 2:
-            raise ArgumentError(f"{what} must be one number or two, not {value!r}")
-        return as_number(value[0], what, least=least), as_number(value[1], what, least=least)
-    number = as_number(value, what, least=least)
-    return number, number
+    pair = value if isinstance(value, Sequence) else (value, value)
+    if len(pair) != 2:
+        raise ArgumentError(f"{what} must be one number or two, not {value!r}")
+    return as_number(pair[0], what, least=least), as_number(pair[1], what, least=least)
 
 
 def as_padding(value: PaddingLike) -> str | Sides:

@@ -23,9 +23,7 @@ if TYPE_CHECKING:
     from convcli.arithmetic.layers import Layer
     from convcli.arithmetic.operations.windows import AxisMap
 
-ShapeRule: TypeAlias = Callable[["Layer", Sequence[Shape]], Shape]
 AxesRule: TypeAlias = "Callable[[Layer, Sequence[Shape]], tuple[AxisMap, AxisMap] | None]"
-FormulasRule: TypeAlias = "Callable[[Layer, Shape, Shape], dict[str, str]]"
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.\-]*\Z")
 
@@ -200,11 +198,11 @@ class Operation:
     defaults: Mapping[str, str] = MappingProxyType({})
     implied: Callable[[Layer], dict[str, Any]] = staticmethod(lambda _: {})
     check: Callable[[Layer], None] = staticmethod(lambda _: None)
-    shape: ShapeRule = staticmethod(lambda _, inputs: inputs[0])
+    shape: Callable[[Layer, Sequence[Shape]], Shape] = staticmethod(lambda _, inputs: inputs[0])
     axes: AxesRule = staticmethod(lambda *_: None)
     parameters: Callable[[Layer, Shape], int] = staticmethod(lambda *_: 0)
     macs: Callable[[Layer, Shape, Shape], int] = staticmethod(lambda *_: 0)
-    cost_formulas: FormulasRule = staticmethod(lambda *_: {})
+    cost_formulas: Callable[[Layer, Shape, Shape], dict[str, str]] = staticmethod(lambda *_: {})
     torch: Callable[[Layer, Shape, Shape], str] = staticmethod(refuse_torch)
     takes_flat: bool = False
     is_window: bool = False

@@ -17,12 +17,7 @@ if TYPE_CHECKING:
 
 
 def elementwise(
-    name: str,
-    description: str,
-    *,
-    syntax: str = "",
-    torch: str | None = None,
-    **rules: Any,
+    name: str, description: str, *, syntax: str = "", torch: str | None = None, **rules: Any
 ) -> Operation:
     """Return the record of a function of each value.
 
@@ -47,11 +42,7 @@ def elementwise(
 
 def _join(name: str, description: str, **rules: Any) -> Operation:
     return Operation(
-        name,
-        "join",
-        f"{name}:from=NAME+NAME",
-        f"{name}:from=a+b",
-        description,
+        *(name, "join", f"{name}:from=NAME+NAME", f"{name}:from=a+b", description),
         field_effect="the union of its inputs', whose jumps must be equal",
         takes_flat=True,
         is_join=True,
