@@ -165,7 +165,7 @@ def mobilenet_v2() -> Layers:
             else:
                 layers += chain(before, path, name)
             before, channels = name, width
-    return [*layers, *conv_bn_relu("conv:1,c=1280"), "globalavgpool", "flatten", *HEAD[2:]]
+    return [*layers, *conv_bn_relu("conv:1,c=1280"), *HEAD]
 
 
 def densenet121() -> Layers:

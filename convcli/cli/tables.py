@@ -31,9 +31,8 @@ HEADINGS = [
     *TEXT_COLUMNS, "output", "rf", "jump", "start", "padding", "dropped", "params", "MACs", "bytes"
 ]  # fmt: skip
 COSTS = ("params", "macs", "bytes")
-REPORT_FIELDS = (
-    "output", "receptive_field", "jump", "start", "effective_padding", "dropped", *COSTS
-)  # fmt: skip
+FIELD = ("receptive_field", "jump", "start", "effective_padding")
+NUMBERS = ("output", *FIELD, "dropped", *COSTS)
 
 
 def compute_sweep(options: Any) -> list[LayerSize]:
@@ -125,14 +124,11 @@ def explain_layers(sizes: list[LayerSize]) -> str:
 
 def network_document(walk: Walk) -> dict[str, Any]:
     """Return a walk through a network, for JSON."""
-    last = walk.last_map
-    if last is None:  # the input itself is the last map
-        field: dict[str, Any] = {
-            "receptive_field": [1, 1], "jump": [1, 1], "effective_padding": [0, 0]
-        }  # fmt: skip
-    else:
-        names = ("receptive_field", "jump", "effective_padding")
-        field = {name: _json_value(getattr(last, name)) for name in names} | _coverage(last)
+    # The input itself is the last map where no layer makes one.
+    field: dict[str, Any] = {"receptive_field": [1, 1], "jump": [1, 1], "effective_padding": [0, 0]}
+    if walk.last_map is not None:
+        field = {name: _json_value(getattr(walk.last_map, name)) for name in field}
+        field |= _coverage(walk.last_map)
     return {
         "name": walk.name,
         "input": walk.input,
@@ -146,7 +142,7 @@ def _report_document(report: LayerReport) -> dict[str, Any]:
         "name": report.name,
         "op": report.layer.op,
         "layer": format_layer(report.layer),
-        **{name: _json_value(getattr(report, name)) for name in REPORT_FIELDS},
+        **{name: _json_value(getattr(report, name)) for name in NUMBERS},
         **_coverage(report),
     }
 
@@ -154,27 +150,20 @@ def _report_document(report: LayerReport) -> dict[str, Any]:
 def network_rows(walk: Walk) -> list[list[str]]:
     """Return a row for every layer, and one for the totals."""
     rows = [
-        [
-            report.name,
-            format_layer(replace(report.layer, name=None)),
-            format_shape(report.output),
-            *_field_cells(report),
-            format_size(report.dropped),
-            *(str(getattr(report, name)) for name in COSTS),
-        ]
+        [report.name, format_layer(replace(report.layer, name=None)), *_cells(report, NUMBERS)]
         for report in walk.layers
     ]
-    field = [""] * 4 if walk.last_map is None else _field_cells(walk.last_map)
+    field = [""] * len(FIELD) if walk.last_map is None else _cells(walk.last_map, FIELD)
     costs = [str(getattr(walk, name)) for name in COSTS]
     return [*rows, ["total", "", format_shape(walk.output), *field, "", *costs]]
 
 
-def _field_cells(report: LayerReport) -> list[str]:
-    """Return the cells about the receptive field; its coverage, if it reaches past the input."""
-    field = format_size(report.receptive_field)
+def _cells(report: LayerReport, names: Sequence[str]) -> list[str]:
+    """Return cells of a report; its coverage, if the receptive field reaches past the input."""
+    cells = {name: _cell(name, getattr(report, name)) for name in names}
     if report.coverage != report.receptive_field:
-        field += f" (sees {format_size(report.coverage)})"
-    return [field, *map(format_size, (report.jump, report.start, report.effective_padding))]
+        cells["receptive_field"] += f" (sees {format_size(report.coverage)})"
+    return list(cells.values())
 
 
 def _coverage(report: LayerReport) -> dict[str, Any]:
