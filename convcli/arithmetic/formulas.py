@@ -9,7 +9,7 @@ from convcli.arithmetic.layers import Layer
 from convcli.arithmetic.network import FLOAT_BYTES, LayerReport, Walk
 from convcli.arithmetic.notation import INPUT, format_layer
 from convcli.arithmetic.receptive_field import ReceptiveField
-from convcli.arithmetic.values import Shape, format_shape
+from convcli.arithmetic.values import Shape, format_shape, format_shapes
 
 MAX_SHOWN_PHASES = 16
 
@@ -54,9 +54,9 @@ def _block(walk: Walk, index: int, *, costs: bool) -> str:
     if costs:
         lines |= cost_calculations(report.layer, report.inputs[0], report.output)
         lines["bytes"] = f"{FLOAT_BYTES}*{'*'.join(map(str, report.output))} = {report.bytes:,}"
-    inputs = " and ".join(map(format_shape, report.inputs))
     title = f"{index + 1}. {report.name}: {format_layer(report.layer)}"
-    return f"{title}\n   {inputs} -> {format_shape(report.output)}\n{align(lines)}"
+    shapes = f"{format_shapes(report.inputs)} -> {format_shape(report.output)}"
+    return f"{title}\n   {shapes}\n{align(lines)}"
 
 
 def align(lines: Mapping[str, str]) -> str:
@@ -87,11 +87,12 @@ def _field_lines(walk: Walk, report: LayerReport) -> dict[str, str]:
             ReceptiveField.of_input() if index == INPUT else walk.layers[index].fields[side]
             for index in report.indices
         ]
-        calculations.append(
-            _join_calculations(before, after)
-            if operation.is_join
-            else _window_calculations(_window_axes(report)[side], before[0], after)
-        )
+        if operation.is_join:
+            texts = _join_calculations(before, after)
+        else:
+            texts = _window_calculations(_window_axes(report)[side], before[0], after)
+        padding = f"({after.receptive_field} - 1)/2 - {after.start} = {after.effective_padding}"
+        calculations.append({**texts, "padding": padding})
     lines: dict[str, str] = {}
     for name, rows in calculations[0].items():
         lines |= _merge_axes(rows, calculations[1][name], f"{name} (h)", f"{name} (w)", both=name)
@@ -113,7 +114,7 @@ def _window_calculations(
         field = field if grown == after.receptive_field else phases
         jump = f"{before.jump}*{axis.stride} = {after.jump}"
         start = f"{before.start} + ({extent}/2 - {axis.before})*{before.jump} = {after.start}"
-    return {"rf": field, "jump": jump, "start": start, "padding": _padding_calculation(after)}
+    return {"rf": field, "jump": jump, "start": start}
 
 
 def _join_calculations(branches: Sequence[ReceptiveField], after: ReceptiveField) -> dict[str, str]:
@@ -124,12 +125,7 @@ def _join_calculations(branches: Sequence[ReceptiveField], after: ReceptiveField
         "rf": f"the union of {fields} with padding {paddings} = {after.receptive_field}",
         "jump": f"that of every branch = {after.jump}",
         "start": f"from {starts} = {after.start}" + ("" if after.aligned else ", not aligned"),
-        "padding": _padding_calculation(after),
     }
-
-
-def _padding_calculation(field: ReceptiveField) -> str:
-    return f"({field.receptive_field} - 1)/2 - {field.start} = {field.effective_padding}"
 
 
 def _phase_sizes(field: ReceptiveField) -> str:

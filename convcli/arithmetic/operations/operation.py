@@ -98,7 +98,7 @@ def size_key(
     return Key(name, field, read, format_size, "N|HxW", default, description)
 
 
-_KEYS = (
+KEYS = {key.name: key for key in (
     size_key("k", "kernel", "", "the window's size"),
     Key("kernel", "spec", _parse_spec, str, "SPEC", "",
         "a kernel with its weights, by its name or file, in place of k"),
@@ -118,8 +118,7 @@ _KEYS = (
         "a name, for another layer's from= or like="),
     Key("from", "sources", _parse_sources, "+".join, "NAMES", "the layer before",
         "the layers that it takes, joined by +; input is the network's own"),
-)  # fmt: skip
-KEYS = {key.name: key for key in _KEYS}
+)}  # fmt: skip
 CEIL = Flag("ceil", "ceil", True, "round the output's size up")
 NO_BIAS = Flag("nobias", "bias", False, "have no bias")
 NO_PAD = Flag("nopad", "count_padding", False, "leave the padding out of the average's divisor")
