@@ -105,11 +105,11 @@ def design(shape: Shape, budget: Budget, *, block: str = "plain") -> Walk:
 def _cheapest_specs(shape: Shape, budget: Budget, block: str) -> set[tuple[BlockSpec, ...]]:
     """Return the cheapest stacks in parameters and in MACs, and that within both bounds."""
     stacks: set[tuple[BlockSpec, ...]] = set()
-    for minimized, name in (("params", "parameters"), ("macs", "MACs")):
-        limit = getattr(budget, minimized)
+    for objective, name in (("params", "parameters"), ("macs", "MACs")):
+        limit = getattr(budget, objective)
         if limit is None:
             return stacks
-        found = _cheapest(minimized, limit, shape, replace(budget, macs=None), block)
+        found = _cheapest(objective, limit, shape, replace(budget, macs=None), block)
         if found is None:
             raise InfeasibleError(
                 f"size: no 3x3 windows of stride 1 to 3 and padding 0 or 1 take "
@@ -135,11 +135,11 @@ def _cheapest_specs(shape: Shape, budget: Budget, block: str) -> set[tuple[Block
 
 
 def _cheapest(
-    minimized: str, limit: int, shape: Shape, budget: Budget, block: str
+    objective: str, limit: int, shape: Shape, budget: Budget, block: str
 ) -> tuple[int, tuple[BlockSpec, ...]] | None:
     """Return the cheapest stack of common blocks, or of any if that is over the limit."""
     for specs in (COMMON_BLOCKS, ALL_BLOCKS):
-        found = cheapest_stack(block, shape, budget, minimized, specs)
+        found = cheapest_stack(block, shape, budget, objective, specs)
         if found is not None and found[0] <= limit:
             break
     return found

@@ -248,9 +248,9 @@ def output_size(
     """
     sides = as_axis_padding(padding)
     both = sides if isinstance(sides, str) else (sides, sides)
-    opened = window(kernel, stride=stride, padding=both, dilation=dilation, ceil_mode=ceil_mode)
+    square = window(kernel, stride=stride, padding=both, dilation=dilation, ceil_mode=ceil_mode)
     size = as_number(size, "size", least=1)
-    return opened.output((size, size))[0]
+    return square.output((size, size))[0]
 
 
 def size_formula(axis: Axis) -> str:

@@ -136,7 +136,7 @@ class Budget:
 
 
 def cheapest_stack(
-    block: str, shape: Shape, budget: Budget, minimized: str, specs: Sequence[BlockSpec]
+    block: str, shape: Shape, budget: Budget, objective: str, specs: Sequence[BlockSpec]
 ) -> tuple[int, tuple[BlockSpec, ...]] | None:
     """Find the stack of the lowest cost that reaches a budget's receptive field and size.
 
@@ -152,7 +152,7 @@ def cheapest_stack(
         The input's.
     budget : Budget
         Without a size of the last map, any from 4x4 (or the input's own, if it is smaller).
-    minimized : {"params", "macs"}
+    objective : {"params", "macs"}
         The cost that is minimized; the MACs are kept within `budget.macs`.
     specs : sequence of BlockSpec
         `COMMON_BLOCKS` or `ALL_BLOCKS`.
@@ -180,8 +180,8 @@ def cheapest_stack(
             return score[0], _path_to((score, state), previous)
         for spec, after in _successors(state, specs, budget, start):
             cost = block_cost(block, spec, (state.channels, *state.size), after.channels)
-            limited = 0 if budget.macs is None else cost.macs
-            total = (score[0] + getattr(cost, minimized), score[1] + limited)
+            macs = 0 if budget.macs is None else cost.macs
+            total = (score[0] + getattr(cost, objective), score[1] + macs)
             if budget.macs is not None and total[1] > budget.macs:
                 continue
             if after not in best or total[1] < best[after]:

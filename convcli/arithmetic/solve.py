@@ -75,9 +75,9 @@ def solve(
         [axis for axis in _axes(side, ranges, transposed, exact) if axis.output == wanted]
         for side, wanted in zip(size, output, strict=True)
     )
-    of_columns = set(columns)
+    column_axes = set(columns)
     alike = [(axis, replace(axis, size=size[1])) for axis in rows]
-    square = [(axis, other) for axis, other in alike if other in of_columns]
+    square = [(axis, other) for axis, other in alike if other in column_axes]
     pairs = square or _all_pairs(rows, columns)
     return [measure(_layer(pair), size) for pair in sorted(pairs, key=_rank)]
 
@@ -128,15 +128,15 @@ def _axes(size: int, ranges: Ranges, transposed: bool, exact: bool) -> Iterator[
 
 def _check_count(ranges: Ranges, transposed: bool) -> None:
     """Raise if the ranges hold too many settings."""
-    tried = [ranges.kernel, ranges.stride, ranges.dilation]
+    factors = [ranges.kernel, ranges.stride, ranges.dilation]
     largest = effective_kernel(ranges.kernel.stop - 1, ranges.dilation.stop - 1)
     # Up to half of the effective kernel is a quarter of the largest, on average.
-    tried.append(range(max(largest // 4, 1)) if ranges.padding is None else ranges.padding)
+    factors.append(range(max(largest // 4, 1)) if ranges.padding is None else ranges.padding)
     if transposed:
         added = ranges.output_padding or range(max(ranges.stride.stop, ranges.dilation.stop) - 1)
-        tried.append(added or range(1))
+        factors.append(added or range(1))
     # `len` refuses a range above the size of an index.
-    count = math.prod(max(numbers.stop - numbers.start, 0) for numbers in tried)
+    count = math.prod(max(numbers.stop - numbers.start, 0) for numbers in factors)
     if count > MAX_SETTINGS:
         raise LimitError(
             f"these ranges hold about {count:,} settings; the most is {MAX_SETTINGS:,}: narrow them"
