@@ -122,6 +122,30 @@ def test_a_signal_while_reading_keeps_what_is_finished(number: signal.Signals, p
 
 
 @BOTH
+def test_a_signal_while_a_class_is_made(number: signal.Signals, place: Path) -> None:
+    """Python 3.11 wraps what is raised there in a RuntimeError."""
+    script = f"""
+import os
+from convcli.cli import commands
+
+class Signal:
+    def __set_name__(self, *_: object) -> None:
+        os.kill(os.getpid(), {number.value})
+
+commands._invoke = lambda _: type("Made", (), {{"signal": Signal()}})
+raise SystemExit(commands.run([]))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=place,
+        capture_output=True,
+        check=False,
+        timeout=PATIENCE,
+    )
+    assert (done.returncode, done.stderr) == (CODES[number], b"")
+
+
+@BOTH
 def test_a_signal_while_computing(number: signal.Signals, place: Path) -> None:
     noise(place / "large.npy", 700)
     arguments = ("apply", "a.png", "large.npy", "-k", "ones:9", "--method", "naive", "-q")

@@ -90,6 +90,11 @@ def run(arguments: Sequence[str]) -> int:
         return BROKEN_PIPE
     except (KeyboardInterrupt, click.Abort):
         return INTERRUPTED
+    except RuntimeError as error:
+        # Before 3.12 Python wraps what a signal raises while it creates a class, as imports do.
+        if not isinstance(error.__cause__, KeyboardInterrupt | SystemExit):
+            raise
+        return INTERRUPTED if isinstance(error.__cause__, KeyboardInterrupt) else TERMINATED
     except (click.ClickException, ConvError, OSError) as error:
         if "--debug" in arguments[:1]:
             raise
