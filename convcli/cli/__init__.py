@@ -10,11 +10,9 @@ def main() -> None:
 
     gc.disable()  # until everything is loaded, which is no garbage
     try:
-        from convcli.cli.commands import INTERRUPTED, run
-    except KeyboardInterrupt:  # while it is still starting
-        sys.exit(130)
-    try:
+        from convcli.cli.commands import run
+
         code = run(sys.argv[1:])
-    except KeyboardInterrupt:
-        code = INTERRUPTED
+    except KeyboardInterrupt:  # while it is still starting, or reports an error
+        code = 130
     sys.exit(code)

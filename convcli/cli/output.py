@@ -113,7 +113,8 @@ def format_rows(
     Parameters
     ----------
     layout : str
-        "table", "csv" or "markdown".
+        "csv", "markdown" or "table": at most as wide as the terminal, or in a pipe as wide as its
+        contents.
     headings : sequence of str
     rows : sequence of sequences of str
     left : sequence of str
@@ -131,13 +132,6 @@ def format_rows(
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerows([headings, *rows])
         return text.getvalue()
-    return _format_table(headings, rows, left=left, total=total)
-
-
-def _format_table(
-    headings: Sequence[str], rows: Sequence[Sequence[str]], *, left: Sequence[str], total: bool
-) -> str:
-    """Lay out a table: at most as wide as the terminal, or in a pipe as wide as its contents."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table

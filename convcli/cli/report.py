@@ -245,10 +245,7 @@ def _make_bar() -> Any:
     from rich.progress import Progress as Bar
 
     return Bar(
-        *(BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[pace]}")),
-        console=Console(file=sys.stderr),
-        auto_refresh=False,
-        transient=True,
-        redirect_stdout=False,
-        redirect_stderr=False,
-    )
+        BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[pace]}"),
+        console=Console(file=sys.stderr), auto_refresh=False, transient=True,
+        redirect_stdout=False, redirect_stderr=False,
+    )  # fmt: skip

@@ -46,13 +46,10 @@ def bank_text() -> str:
         for kernel in bank().values()
     ]
     families = [[family.syntax, family.example, family.description] for family in FAMILIES.values()]
+    headings = ["name", "size", "sum", "rank", "what it does"]
+    kernel_table = format_rows("table", headings, rows, left=["name", "what it does"])
     headings = ["with parameters", "example", "what it does"]
-    bank_headings = ["name", "size", "sum", "rank", "what it does"]
-    tables = (
-        format_rows("table", bank_headings, rows, left=["name", "what it does"]),
-        format_rows("table", headings, families, left=headings),
-    )
-    return "\n\n".join(tables)
+    return f"{kernel_table}\n\n{format_rows('table', headings, families, left=headings)}"
 
 
 def kernel_text(kernel: Kernel) -> str:

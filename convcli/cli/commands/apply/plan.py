@@ -27,7 +27,7 @@ from convcli.pipeline.plan import (
     make_layer_steps,
 )
 
-EXCLUDED = {  # by each option
+EXCLUDED = {  # by each of these options
     "net": ("kernel", "activation", "pool", "layer"),
     "output": ("output_dir", "name"),
     "force": ("skip_existing",),
@@ -140,21 +140,16 @@ def _work_conflicts(options: ApplyOptions) -> Iterator[str]:
         refuse_typed(KERNEL_OPTIONS, "goes with --kernel")
         if not (options.net or options.layers or options.gray or options.resize):
             yield "nothing to do: give --kernel, like --kernel sharpen"
-    pixels = 0 if options.resize is None else math.prod(options.resize)
-    if pixels > options.max_pixels:
-        most = options.max_pixels
+    if options.resize is not None and math.prod(options.resize) > options.max_pixels:
+        pixels, most = math.prod(options.resize), options.max_pixels
         yield f"--resize would make {pixels:,} pixels, and --max-pixels allows {most:,}"
     if (*options.inputs, options.net).count(STDIN) > 1:
         yield "standard input can be read once: give - once"
 
 
 def _output_conflicts(options: ApplyOptions) -> Iterator[str]:
-    claims = {
-        "-o -": options.writes_stdout,
-        "--print": options.print_numbers,
-        "--json": options.json,
-    }
-    claimants = list(compress(claims, claims.values()))
+    claims = (options.writes_stdout, options.print_numbers, options.json)
+    claimants = list(compress(("-o -", "--print", "--json"), claims))
     if len(claimants) > 1:
         yield f"only one of {' and '.join(claimants)} can have standard output"
     if options.value_range is not None and not (options.writes_images or options.preview):
