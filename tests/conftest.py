@@ -1,5 +1,3 @@
-import os
-
 import pytest
 from hypothesis import settings
 from support import peers
@@ -11,8 +9,3 @@ settings.load_profile("convcli")
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     peers.is_marked = item.get_closest_marker("peers") is not None
-
-
-# Coverage is measured in this process alone: tests send signals to the processes that they start,
-# and measure their time, memory and files, which would be those of the measuring.
-os.environ.pop("COVERAGE_PROCESS_START", None)
