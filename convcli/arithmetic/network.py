@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TypeAlias
@@ -190,12 +190,44 @@ def walk(
         try:
             report = _report(layer, layer_name, indices, outputs, framework)
         except ArgumentError as error:
-            inputs = format_shapes(outputs[source][0] for source in indices)
-            where = f"layer {index + 1} ({format_layer(layer)}) on {inputs}"
-            raise type(error)(f"{where}: {error}") from None
+            raise _locate(error, index, layer, [outputs[source][0] for source in indices]) from None
         reports.append(report)
         outputs[index] = (report.output, report.fields, report.is_map)
     return Walk(name, shape, tuple(reports))
+
+
+def check_alignment(layers: Sequence[Layer], shapes: Mapping[int, Shape]) -> None:
+    """Check that the outputs of all layers that are joined lie equally far apart.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+    shapes : mapping
+        The output shape of each layer by its index, and of the input by `INPUT`.
+
+    Raises
+    ------
+    ShapeError
+        As `walk`.
+    """
+    field = ReceptiveField.of_input()
+    fields: dict[int, Fields] = {INPUT: (field, field)}
+    for index, (layer, indices) in enumerate(zip(layers, input_indices(layers), strict=True)):
+        inputs = [shapes[source] for source in indices]
+        axes = layer.operation.axes(layer, inputs)
+        try:
+            before = [fields[source] for source in indices]
+            fields[index] = _output_fields(layer.operation, axes, before)
+        except ArgumentError as error:
+            raise _locate(error, index, layer, inputs) from None
+
+
+def _locate(
+    error: ArgumentError, index: int, layer: Layer, inputs: Sequence[Shape]
+) -> ArgumentError:
+    """Return the error of a layer with its number and its inputs."""
+    where = f"layer {index + 1} ({format_layer(layer)}) on {format_shapes(inputs)}"
+    return type(error)(f"{where}: {error}")
 
 
 def _report(

@@ -10,11 +10,11 @@ import numpy as np
 from convcli.arithmetic.notation import INPUT, format_layer, input_indices
 from convcli.arithmetic.values import Shape
 from convcli.engine.arrays import Array, sum_dtype
-from convcli.engine.filter2d import FilterPlan, FilterSettings, plan_filter
+from convcli.engine.filter2d import FilterPlan, FilterSettings, check_method, plan_filter
 from convcli.errors import ArgumentError
 from convcli.images import Header
 from convcli.kernels import ZERO_SUM, Kernel
-from convcli.pipeline.execute import preprocessed_dtype, preprocessed_shape
+from convcli.pipeline.execute import preprocessed_dtype
 from convcli.pipeline.plan import MapShapes, Plan, Step, infer_shapes
 
 
@@ -48,7 +48,12 @@ class Computation(NamedTuple):
 
 
 def plan_computation(
-    plan: Plan, header: Header, shapes: tuple[MapShapes, ...], *, integer_output: bool = False
+    plan: Plan,
+    header: Header,
+    shape: Shape,
+    shapes: tuple[MapShapes, ...],
+    *,
+    integer_output: bool = False,
 ) -> Computation:
     """Plan a filter for every convolution on frames with a header, and on their alpha.
 
@@ -56,26 +61,34 @@ def plan_computation(
     ----------
     plan : Plan
     header : Header
+    shape : Shape
+        (C, H, W) of the preprocessed frames.
     shapes : tuple of MapShapes
         From `infer_shapes`.
     integer_output : bool
         Whether the maps will be rounded, as those of a fused route are.
     """
     if not header.has_alpha:
-        return _plan_filters(plan, header, shapes, integer_output=integer_output)
+        return _plan_filters(plan, header, shape, shapes, integer_output=integer_output)
     colors, bias = defer_bias(plan) if can_unpremultiply(plan) else (plan, None)
-    computation = _plan_filters(colors, header, shapes)
+    computation = _plan_filters(colors, header, shape, shapes)
     alpha_plan, alpha_header = make_alpha_plan(plan), Header((*header.shape[:2], 1), header.dtype)
-    alpha_shapes = infer_shapes(alpha_plan, preprocessed_shape(alpha_plan, alpha_header))
-    alpha = _plan_filters(alpha_plan, alpha_header, alpha_shapes)
+    alpha_shape = 1, *shape[1:]
+    alpha_shapes = infer_shapes(alpha_plan, alpha_shape)
+    alpha = _plan_filters(alpha_plan, alpha_header, alpha_shape, alpha_shapes)
     return computation._replace(alpha=alpha, deferred_bias=bias)
 
 
 def _plan_filters(
-    plan: Plan, header: Header, shapes: tuple[MapShapes, ...], *, integer_output: bool = False
+    plan: Plan,
+    header: Header,
+    shape: Shape,
+    shapes: tuple[MapShapes, ...],
+    *,
+    integer_output: bool = False,
 ) -> Computation:
     """Plan a filter for every convolution on preprocessed frames; equal maps share theirs."""
-    shape, dtype = preprocessed_shape(plan, header), preprocessed_dtype(plan, header)
+    dtype = preprocessed_dtype(plan, header)
     sums = sum_dtype(dtype)
     kernels = tuple(
         plan_convolution(step, shape, dtype, plan.method, integer_output=integer_output)
@@ -113,6 +126,8 @@ def plan_convolution(
             f"method {method!r} filters each channel by itself; "
             f"layer {format_layer(layer)!r} sums over some"
         )
+    if step.kernel is not None and weights.ndim != step.kernel.matrix.ndim and method != "auto":
+        check_method(method, weights)  # of a kernel that is repeated for every pair of channels
     settings = FilterSettings(
         bias=step.bias,
         stride=layer.stride,

@@ -166,7 +166,7 @@ def make_layer_steps(
 
 def make_convolution(layer: Layer, kernel: Kernel, method: str, *, flip: bool = False) -> Step:
     """Return a convolution with its kernel, to which the method must apply."""
-    if layer.op == "conv" and method != "auto":
+    if not layer.operation.is_transposed:
         check_method(method, kernel)
     sized = replace(with_kernel(layer, kernel.matrix.shape), origin=flip_origin(kernel, flip=flip))
     _ = sized.window  # raises for an output padding that it cannot have
@@ -242,7 +242,8 @@ def infer_shapes(plan: Plan, shape: Shape) -> tuple[MapShapes, ...]:
             different = format_shapes(dict.fromkeys(starts))
             raise ShapeError(f"--combine needs maps of one shape, not {different}")
         starts = starts[:1]
-    return tuple(MapShapes(start, _layer_shapes(plan, start)) for start in starts)
+    layers = {start: _layer_shapes(plan, start) for start in dict.fromkeys(starts)}
+    return tuple(MapShapes(start, layers[start]) for start in starts)
 
 
 def _layer_shapes(plan: Plan, start: Shape) -> tuple[Shape, ...]:
@@ -252,9 +253,9 @@ def _layer_shapes(plan: Plan, start: Shape) -> tuple[Shape, ...]:
         given = [shapes[source] for source in inputs]
         shapes[index] = _output_shape(plan.layers[index], given, plan.max_pixels)
     if any(layer.operation.is_join for layer in layers):
-        from convcli.arithmetic.network import walk
+        from convcli.arithmetic.network import check_alignment
 
-        walk(layers, start)  # which checks that the inputs of joins are aligned
+        check_alignment(layers, shapes)
     return tuple(shapes[index] for index in range(len(layers)))
 
 

@@ -177,7 +177,8 @@ def choose_route(
     """
     if plan.frame is not None:
         frames.check_frame(plan.frame)
-    shapes = infer_shapes(plan, preprocessed_shape(plan, header))
+    shape = preprocessed_shape(plan, header)
+    shapes = infer_shapes(plan, shape)
     outputs = [branch.output for branch in shapes]
     has_frames = frames.count > 1 and plan.frame is None and target.can_hold_frames
     execution: Execution = "maps"
@@ -187,7 +188,9 @@ def choose_route(
         execution = "frames"
     elif not keep_maps and can_fuse(header, plan, target, outputs):
         execution = "fused"
-    computation = plan_computation(plan, header, shapes, integer_output=execution == "fused")
+    computation = plan_computation(
+        *(plan, header, shape, shapes), integer_output=execution == "fused"
+    )
     maps = tuple(zip(target.labels, _steps(computation), strict=True))
     memory = estimate_memory(
         frames, header, target, execution, computation, draws_figure=draws_figure

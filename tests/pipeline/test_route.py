@@ -44,6 +44,32 @@ def test_a_dry_run_decides_what_a_run_does(tmp_path: Path) -> None:
     assert {name: times_called(calls, name) for name in DECISIONS} == dict.fromkeys(DECISIONS, 1)
 
 
+def test_a_method_that_is_asked_for_is_checked_once(tmp_path: Path) -> None:
+    options = ("-k", "sharpen", "--method", "im2col")
+    calls = count_calls("apply", SAMPLES / "cat.jpg", *options, cwd=tmp_path)
+    assert {name: times_called(calls, name) for name in DECISIONS} == dict.fromkeys(DECISIONS, 1)
+
+
+def test_the_shapes_of_joined_layers_are_inferred_once(tmp_path: Path) -> None:
+    layers = ("-l", "conv:kernel=box:3,p=same,name=a", "-l", "relu", "-l", "add:from=a+input")
+    calls = count_calls("apply", SAMPLES / "cat.jpg", *layers, "-o", "out.png", cwd=tmp_path)
+    assert times_called(calls, "output_shape") == 3
+    assert times_called(calls, "infer_shapes") == times_called(calls, "choose_route") == 1
+
+
+@pytest.mark.parametrize("channels", [3, 32])  # of the output; im2col and Winograd
+def test_a_layer_over_bands_is_planned_once(tmp_path: Path, channels: int) -> None:
+    weights = np.ones((channels, 32, 3, 3)).tolist()
+    (tmp_path / "w.json").write_text(json.dumps(weights))
+    np.save(tmp_path / "in.npy", np.ones((400, 500, 32), np.float32))
+    options = ("-l", "conv:kernel=w.json", "-o", "out.npy")
+    calls = count_calls("apply", "in.npy", *options, cwd=tmp_path)
+    assert (times_called(calls, "run_winograd") > 0) == (channels == 32)
+    assert times_called(calls, "ConvProblem.__init__") > 1
+    assert times_called(calls, "choose_conv_method") <= 2  # for finite values, and for others
+    assert times_called(calls, "preprocessed_shape") == 1
+
+
 def test_alpha_is_planned_once_beside_colors(tmp_path: Path) -> None:
     Image.new("RGBA", (9, 8), (1, 2, 3, 4)).save(tmp_path / "in.png")
     calls = count_calls("apply", "in.png", "-k", "blur", "-l", "conv:kernel=box:3", cwd=tmp_path)

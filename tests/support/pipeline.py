@@ -15,8 +15,9 @@ from convcli.pipeline.plan import Plan, Step, infer_shapes
 def filter_picture(picture: Picture, plan: Plan) -> list[Array]:
     """Return the feature maps of a picture, (H, W, C) each."""
     header = Header.of(picture)
-    shapes = infer_shapes(plan, preprocessed_shape(plan, header))
-    results = compute_maps(picture, plan_computation(plan, header, shapes))
+    shape = preprocessed_shape(plan, header)
+    computation = plan_computation(plan, header, shape, infer_shapes(plan, shape))
+    results = compute_maps(picture, computation)
     return [result.values for result in results]
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from convcli.arithmetic.geometry import window as make_window
-from convcli.arithmetic.values import PaddingLike
+from convcli.arithmetic.values import PaddingLike, Pair
 from convcli.engine.arrays import Array, as_batch, as_bias, as_filters, as_real, like_batch
 from convcli.engine.conv2d.problem import ConvProblem, Part, choose_conv_method, shares_rows
 from convcli.engine.conv2d.winograd import run_winograd
@@ -100,12 +100,16 @@ def conv2d(
     window = make_window(filters.shape[-2:], stride=stride, padding=padding, dilation=dilation)
     offsets = None if bias is None else as_bias(bias, len(filters)).astype(images.dtype)
     problem = ConvProblem(images, filters, offsets, window, groups=groups, mode=padding_mode)
-    chosen = choose_conv_method(problem.size, method)
-    maps = np.empty((len(images), len(filters), *problem.output), images.dtype)
+    return like_batch(run_conv(problem, choose_conv_method(problem.size, method).tile), array)
+
+
+def run_conv(problem: ConvProblem, tile: Pair | None) -> Array:
+    """Return the maps, (N, C_out, oh, ow): by Winograd with a tile, by im2col without."""
+    shape = len(problem.images), len(problem.filters), *problem.output
+    maps = np.empty(shape, problem.images.dtype)
     # im2col computes all parts, or those that Winograd spread NaN or infinity over.
-    parts = None if chosen.tile is None else run_winograd(problem, chosen.tile, maps)
-    run_im2col(problem, maps, parts)
-    return like_batch(maps, array)
+    run_im2col(problem, maps, None if tile is None else run_winograd(problem, tile, maps))
+    return maps
 
 
 def run_im2col(problem: ConvProblem, maps: Array, parts: Sequence[Part] | None = None) -> None:

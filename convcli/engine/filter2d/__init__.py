@@ -99,6 +99,7 @@ def filter2d(
     """
     pixels = as_numbers(image, "image")
     dtype = _result_type(pixels.dtype, out_dtype)
+    check_method(method, kernel)
     settings = FilterSettings(bias, stride, padding, padding_mode, dilation, flip, method)
     plan = plan_filter(
         pixels.shape, pixels.dtype, kernel, settings, integer_output=dtype.kind in "iu"

@@ -200,6 +200,8 @@ def plan_filter(
 ) -> FilterPlan:
     """Plan a kernel over images of a shape and a type; what is raised is as in `filter2d`.
 
+    The kernel must be one that the method can take, as `check_method` says.
+
     Parameters
     ----------
     shape : (H, W) or (H, W, C)
@@ -220,7 +222,6 @@ def plan_filter(
     """
     image_shape = tuple(shape)
     problem = make_problem(image_shape, dtype, kernel, settings, integer_output=integer_output)
-    check_method(settings.method, problem.kernel)
     algorithm = choose_algorithm(problem, settings.method)
     fallback = None
     if problem.dtype.kind == "f" and algorithm.leaks_nonfinite:
@@ -254,9 +255,9 @@ def check_method(method: str, kernel: ArrayLike) -> None:
     if method not in METHODS:
         raise ArgumentError(f"method {method!r} is none of {', '.join(METHODS)}")
     weights = as_numbers(kernel, "kernel").astype(np.float64)
-    if weights.ndim > 2 and method in ("separable", "fft"):
+    if weights.ndim != 2 and method in ("separable", "fft"):
         raise ArgumentError(f"method {method!r} takes a kernel of two axes, not {weights.ndim}")
-    if method == "separable" and factorize(weights) is None:
+    if method == "separable" and weights.size and factorize(weights) is None:
         raise ArgumentError("method 'separable' needs a kernel of rank 1; 'auto' finds out itself")
 
 

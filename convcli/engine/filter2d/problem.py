@@ -20,7 +20,7 @@ from convcli.arithmetic.geometry import Window, effective_kernel
 from convcli.arithmetic.geometry import window as make_window
 from convcli.arithmetic.values import NO_PADDING, PaddingLike, Pair, Sides
 from convcli.engine.arrays import Array, as_numbers, sum_dtype
-from convcli.engine.conv2d.problem import choose_conv_method
+from convcli.engine.conv2d.problem import ConvProblem, choose_conv_method
 from convcli.engine.cost import FFT_S, LOOP_S, NARROW_PRODUCT_S, PASS_S, ConvSize
 from convcli.engine.padding import check_padding_mode
 from convcli.errors import ShapeError
@@ -255,29 +255,39 @@ def conv2d_algorithm(problem: FilterProblem, method: str) -> Algorithm:
     channels = problem.channels if is_channelwise else 1
     reason, name = "asked for", method
     cost_s = channels * filters.size * prod(problem.output) * LOOP_S
+    tile = None
     if method != "naive":
         sizes = channels, problem.channels // channels, len(filters), problem.output
         found = choose_conv_method(ConvSize(*sizes, window, problem.groups, problem.sums), method)
-        reason, name, cost_s = found.reason, found.name, found.cost_s
+        reason, name, cost_s, tile = found.reason, found.name, found.cost_s, found.tile
     if problem.groups > 1:
         reason = f"a layer's weights, in {problem.groups} groups"
     elif not is_channelwise:
         taps = f"{prod(window.kernel)} taps in each of {problem.channels} channels"
         reason = f"{taps}; {reason}" if method == "auto" else taps
 
-    def correlate(band: Array) -> Array:
-        from convcli.engine.conv2d import conv2d
+    def make_filter() -> BandFilter:
+        from convcli.engine.conv2d import run_conv
+        from convcli.engine.naive import conv2d_naive
 
-        planes = band.transpose(2, 0, 1)
-        maps = conv2d(
-            planes[:, np.newaxis] if is_channelwise else planes,
-            filters,
-            stride=window.stride,
-            dilation=window.dilation,
-            groups=problem.groups,
-            method=name,
-        )  # (C_out, oh, ow), or (C, 1, oh, ow)
-        return (maps[:, 0] if is_channelwise else maps).transpose(1, 2, 0)
+        weights = filters.astype(problem.sums)
+
+        def correlate(band: Array) -> Array:
+            planes = band.transpose(2, 0, 1)
+            images = planes[:, np.newaxis] if is_channelwise else planes[np.newaxis]
+            if name == "naive":
+                maps = conv2d_naive(
+                    *(images, weights),
+                    stride=window.stride,
+                    dilation=window.dilation,
+                    groups=problem.groups,
+                )
+            else:
+                layer = ConvProblem(images, weights, None, window, groups=problem.groups)
+                maps = run_conv(layer, tile)
+            return maps[:, 0].transpose(1, 2, 0) if is_channelwise else maps[0].transpose(1, 2, 0)
+
+        return correlate
 
     # A band's maps may be larger than the band.
     values = CONV2D_BAND_VALUES * problem.channels // max(len(filters), problem.channels)
@@ -286,7 +296,7 @@ def conv2d_algorithm(problem: FilterProblem, method: str) -> Algorithm:
         cost_s,
         problem.sums,
         problem.sums,
-        lambda: correlate,
+        make_filter,
         band_rows(problem, values, bands=1),
         copies=8 if name == "im2col" else 4,
         leaks_nonfinite=name == "winograd",
