@@ -110,11 +110,11 @@ def area(frame: Frame, outline: Points, softness: float = 0) -> Mask:
 
 
 def oval(
-    frame: Frame, centre: tuple[float, float], radii: tuple[float, float], softness: float = 0
+    frame: Frame, center: tuple[float, float], radii: tuple[float, float], softness: float = 0
 ) -> Mask:
     """Fill an ellipse."""
     turns = np.linspace(0, 2 * np.pi, 60)
-    curve = complex(*centre) + radii[0] * np.cos(turns) + 1j * radii[1] * np.sin(turns)
+    curve = complex(*center) + radii[0] * np.cos(turns) + 1j * radii[1] * np.sin(turns)
     return filled(frame.pixels(curve), softness)
 
 
@@ -230,18 +230,18 @@ class Painting:
     def puff(
         self,
         frame: Frame,
-        centre: tuple[float, float],
+        center: tuple[float, float],
         radii: tuple[float, float],
         color: Color,
         count: int,
     ) -> None:
         """Grow a small round part, such as a paw or the chin."""
         right, down = frame.axes()
-        x, y = (right - centre[0]) / radii[0], (down - centre[1]) / radii[1]
+        x, y = (right - center[0]) / radii[0], (down - center[1]) / radii[1]
         flow = (0.8 * x + 1j * (y + 0.6)) * frame.turn
         depth = np.hypot(x, y + 0.6) * radii[0]
         self.grow(
-            Fur(oval(frame, centre, radii), lit(color, 0.9 * x, 0.9 * y), flow, depth, 3.4, count)
+            Fur(oval(frame, center, radii), lit(color, 0.9 * x, 0.9 * y), flow, depth, 3.4, count)
         )
 
     def save(self, path: Path) -> None:

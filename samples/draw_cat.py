@@ -111,13 +111,13 @@ def garden() -> Image.Image:
     _, y = ROOM.axes()
     painting.paint(mix((186, 222, 244), (252, 246, 214), ramp(y, 0, 150)), box(0, 0, WIDTH, HEIGHT))
     for kind in chance.choice(len(LEAVES), size=150, p=[0.3, 0.3, 0.2, 0.14, 0.06]):
-        centre = chance.uniform(-10, 140), 205 - min(abs(chance.normal(0, 46)), 104)
+        center = chance.uniform(-10, 140), 205 - min(abs(chance.normal(0, 46)), 104)
         radius = chance.uniform(6, 15)
-        painting.paint(LEAVES[kind], oval(ROOM, centre, (radius, radius)))
+        painting.paint(LEAVES[kind], oval(ROOM, center, (radius, radius)))
     painting.canvas = painting.canvas.filter(ImageFilter.GaussianBlur(5 * SCALE))
     for _ in range(18):
-        centre, radius = (chance.uniform(0, 126), chance.uniform(90, 190)), chance.uniform(4, 8)
-        disc = oval(ROOM, centre, (radius, radius), 0.7)
+        center, radius = (chance.uniform(0, 126), chance.uniform(90, 190)), chance.uniform(4, 8)
+        disc = oval(ROOM, center, (radius, radius), 0.7)
         painting.paint((255, 252, 214), disc, chance.uniform(0.15, 0.4))
     return painting.canvas
 

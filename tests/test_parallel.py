@@ -49,7 +49,7 @@ def test_sharing_within_what_is_shared_never_waits_for_itself() -> None:
     found: list[set[int]] = []
 
     def work(_: int) -> None:
-        time.sleep(0.002)  # lets all of the crew come to this
+        time.sleep(0.002)  # long enough for every thread of the pool to take one
         found.append(all_of(3))
 
     def outer() -> None:
@@ -97,7 +97,7 @@ def test_workers_keep_to_what_the_caller_says_of_overflows(
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="has no fork")
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-def test_a_forked_process_has_a_crew_of_its_own() -> None:
+def test_a_forked_process_has_threads_of_its_own() -> None:
     all_of(4)
     child = os.fork()
     if child == 0:

@@ -282,5 +282,5 @@ def _alignment_notes(branches: Sequence[Fields]) -> tuple[str, ...]:
         starts = sorted({branch[side].start for branch in branches})
         if len(starts) > 1:
             found = " and ".join(map(str, starts))
-            return (f"its branches are not aligned: their first {axis} are centred on {found}",)
+            return (f"its branches are not aligned: their first {axis} are centered on {found}",)
     return ()

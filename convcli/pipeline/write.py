@@ -140,7 +140,10 @@ def write_animations(
         for maps in frames:
             channels = maps[index].colors.pixels.shape[2]
             if not is_image(channels):
-                raise ShapeError(f"a film of {channels} channels is no picture")
+                raise ShapeError(
+                    f"its frames have {channels} channels; an animation or a sequence of pages is "
+                    "gray or RGB"
+                )
             pixels, report = _fit(path, maps[index])
             encoded.append((pixels, maps[index].metadata))
             reports.append(report)

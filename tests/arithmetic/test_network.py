@@ -181,7 +181,7 @@ def test_gradients_reach_what_an_output_sees(case: Case, data: st.DataObject) ->
     model(x)[0, 0, rows, columns].backward()
     reached = x.grad[0, 0].nonzero()
     seen = [
-        sight.at(at) for sight, at in zip(found.layers[-1].fields, (rows, columns), strict=True)
+        field.at(at) for field, at in zip(found.layers[-1].fields, (rows, columns), strict=True)
     ]
     for axis, interval in enumerate(seen):
         if interval is None or not len(reached):

@@ -48,9 +48,9 @@ def test_every_output_sees_what_marks_on_the_input_say(case: Case) -> None:
     for axis in AXES:
         marks = marked(case, axis)
         for place, one in enumerate(found.layers, start=1):
-            sight = one.fields[axis]
+            field = one.fields[axis]
             outputs = range(len(marks.own.maps[place]))
-            assert [sight.at(u) for u in outputs] == [marks.seen(place, u) for u in outputs]
+            assert [field.at(u) for u in outputs] == [marks.seen(place, u) for u in outputs]
 
 
 @given(networks())
@@ -76,7 +76,7 @@ def test_what_is_seen_moves_on_by_the_jump(case: Case) -> None:
 
 
 @given(without_upsampling)
-def test_output_0_is_centred_on_the_start_and_sees_the_effective_padding(case: Case) -> None:
+def test_output_0_is_centered_on_the_start_and_sees_the_effective_padding(case: Case) -> None:
     found = walked(case)
     for axis in AXES:
         marks = marked(case, axis)
@@ -131,9 +131,9 @@ def test_a_pool_over_the_whole_map_sees_what_its_parts_see(case: Case, count: in
 
 
 def test_an_input_sees_itself() -> None:
-    sight = ReceptiveField.of_input()
-    assert [sight.receptive_field, sight.jump, sight.start] == [1, 1, 0]
-    assert sight.at(5) == (5, 5)
+    field = ReceptiveField.of_input()
+    assert [field.receptive_field, field.jump, field.start] == [1, 1, 0]
+    assert field.at(5) == (5, 5)
 
 
 @pytest.mark.parametrize(
@@ -164,15 +164,15 @@ def test_fields_worked_out_by_hand(
     assert one.effective_padding == (padding, padding)
 
 
-def test_after_upsampling_neighbours_do_not_see_alike() -> None:
-    sight = last("tconv:2,s=2", "conv:2").fields[0]
-    assert [sight.at(output) for output in range(4)] == [(0, 0), (0, 1), (1, 1), (1, 2)]
+def test_after_upsampling_neighbors_do_not_see_alike() -> None:
+    field = last("tconv:2,s=2", "conv:2").fields[0]
+    assert [field.at(output) for output in range(4)] == [(0, 0), (0, 1), (1, 1), (1, 2)]
 
 
 def test_an_output_that_nothing_is_painted_on_sees_nothing() -> None:
-    sight = last("tconv:1,s=3").fields[0]
-    assert [sight.at(output) for output in range(4)] == [(0, 0), None, None, (1, 1)]
-    assert sight.receptive_field == 1
+    field = last("tconv:1,s=3").fields[0]
+    assert [field.at(output) for output in range(4)] == [(0, 0), None, None, (1, 1)]
+    assert field.receptive_field == 1
 
 
 def test_dropped_pixels_do_not_move_the_field() -> None:
@@ -191,7 +191,7 @@ def test_height_and_width_are_seen_apart() -> None:
 def test_a_field_larger_than_the_input_is_clipped_to_it() -> None:
     one = last("conv:9,p=4", size=6)
     assert (one.receptive_field, one.coverage) == ((9, 9), (6, 6))
-    corner = last("conv:9,s=9,p=4", size=6)  # its only window is centred on the first pixel
+    corner = last("conv:9,s=9,p=4", size=6)  # its only window is centered on the first pixel
     assert (corner.output, corner.coverage) == ((1, 1, 1), (5, 5))
 
 
@@ -216,10 +216,10 @@ def test_an_even_same_beside_an_even_same_lower_covers_one_more() -> None:
     assert "not aligned" in one.notes[0]
 
 
-def test_branches_that_are_centred_differently_are_noted() -> None:
+def test_branches_that_are_centered_differently_are_noted() -> None:
     found = walk(["conv:2,p=same,name=a", "add:from=a+input"], (1, 8, 8))
-    assert [sight.aligned for sight in found.layers[0].fields] == [True, True]
-    assert [sight.aligned for sight in found.layers[1].fields] == [False, False]
+    assert [field.aligned for field in found.layers[0].fields] == [True, True]
+    assert [field.aligned for field in found.layers[1].fields] == [False, False]
     (note,) = found.notes
     assert note.startswith("layer 2 (add:from=a+input): its branches are not aligned: ")
 
@@ -235,7 +235,7 @@ def test_a_join_of_aligned_branches_is_not_noted_whatever_came_before() -> None:
 
 def test_one_axis_out_of_line_is_enough() -> None:
     found = walk(["conv:3x2,p=same,name=a", "add:from=a+input"], (1, 8, 8)).layers[-1]
-    assert [sight.aligned for sight in found.fields] == [True, False]
+    assert [field.aligned for field in found.fields] == [True, False]
     assert found.notes
 
 
@@ -294,11 +294,11 @@ def test_upsampling_without_end_is_refused_in_a_line() -> None:
 
 def test_numbers_of_any_size_are_exact() -> None:
     big = 10**40
-    sight = ReceptiveField.of_input().after(
+    field = ReceptiveField.of_input().after(
         Axis(size=big, kernel=big + 1, stride=big, before=1, after=7)
     )
-    assert [sight.receptive_field, sight.jump] == [big + 1, big]
-    assert sight.start == Fraction(big, 2) - 1
+    assert [field.receptive_field, field.jump] == [big + 1, big]
+    assert field.start == Fraction(big, 2) - 1
     deep = walk([parse_layer("maxpool:2")] * 200, (1, 2**200, 2**200))
     assert deep.layers[-1].receptive_field == (2**200, 2**200)
 

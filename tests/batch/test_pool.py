@@ -117,7 +117,7 @@ def test_no_more_than_two_items_for_each_worker_are_taken(workers: int) -> None:
     assert len(taken) == 50
 
 
-def test_the_crew_goes_when_nobody_listens_any_more() -> None:
+def test_the_pool_stops_when_nobody_waits_for_results() -> None:
     gone: list[bool] = []
 
     @contextmanager

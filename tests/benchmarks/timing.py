@@ -69,7 +69,7 @@ class Measure:
 
 @dataclass(frozen=True)
 class Contest:
-    """Two ways to the same result, timed in turn: ours, theirs, ours, theirs."""
+    """Two computations of the same result, timed in turn: ours, theirs, ours, theirs."""
 
     ours: Callable[[], Any]
     theirs: Callable[[], Any]

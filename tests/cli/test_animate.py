@@ -24,24 +24,24 @@ def refused(folder: Path, *arguments: str | Path, code: int = 2) -> str:
 
 
 def replayed(path: Path) -> Iterator[Image.Image]:
-    with Image.open(path) as film:
-        for number in range(film.n_frames):  # type: ignore[attr-defined]
-            film.seek(number)
-            yield film.convert("RGB")
+    with Image.open(path) as animation:
+        for number in range(animation.n_frames):  # type: ignore[attr-defined]
+            animation.seek(number)
+            yield animation.convert("RGB")
 
 
 @pytest.mark.parametrize(("name", "kind"), [("a.gif", "GIF"), ("a.png", "PNG"), ("a.APNG", "PNG")])
-def test_a_film_is_written_by_its_suffix(tmp_path: Path, name: str, kind: str) -> None:
+def test_a_animation_is_written_by_its_suffix(tmp_path: Path, name: str, kind: str) -> None:
     done = convcli(
         "animate", "--h", "5", "--k", "3", "--s", "2", "-o", name, "--fps", "4", cwd=tmp_path
     )
     assert (done.code, done.stdout, done.stderr) == (0, b"", "")
     assert [path.name for path in tmp_path.iterdir()] == [name]
-    with Image.open(tmp_path / name) as film:
-        assert (film.format, film.n_frames) == (kind, 4)  # type: ignore[attr-defined]
-        film.seek(1)
-        assert film.info["duration"] == 250
-        assert film.info["loop"] == 0
+    with Image.open(tmp_path / name) as animation:
+        assert (animation.format, animation.n_frames) == (kind, 4)  # type: ignore[attr-defined]
+        animation.seek(1)
+        assert animation.info["duration"] == 250
+        assert animation.info["loop"] == 0
     stills = drawn(tmp_path, "--h", "5", "--k", "3", "--s", "2")
     for moving, still in zip(replayed(tmp_path / name), stills, strict=True):
         away = np.abs(np.asarray(moving, int) - np.asarray(still, int))
@@ -52,21 +52,21 @@ def test_a_film_is_written_by_its_suffix(tmp_path: Path, name: str, kind: str) -
 def test_frames_a_second(tmp_path: Path, fps: str, duration: int) -> None:
     done = here("animate", "--h", "3", "--k", "2", "-o", "a.gif", "--fps", fps, cwd=tmp_path)
     assert done.code == 0
-    with Image.open(tmp_path / "a.gif") as film:
-        assert film.info["duration"] == duration
+    with Image.open(tmp_path / "a.gif") as animation:
+        assert animation.info["duration"] == duration
 
 
 @pytest.mark.parametrize("loop", [0, 1, 5])
-def test_a_film_plays_as_often_as_is_said(tmp_path: Path, loop: int) -> None:
+def test_a_animation_plays_as_often_as_is_said(tmp_path: Path, loop: int) -> None:
     """An APNG counts plays; a GIF counts repeats after the first, and 0 is for ever."""
     for name in ("a.png", "a.gif"):
         done = here("animate", "--h", "3", "--k", "2", "-o", name, "--loop", str(loop),
                     cwd=tmp_path)  # fmt: skip
         assert done.code == 0
-    with Image.open(tmp_path / "a.png") as film:
-        assert film.info["loop"] == loop
-    with Image.open(tmp_path / "a.gif") as film:
-        repeats = film.info.get("loop")
+    with Image.open(tmp_path / "a.png") as animation:
+        assert animation.info["loop"] == loop
+    with Image.open(tmp_path / "a.gif") as animation:
+        repeats = animation.info.get("loop")
     assert repeats == {0: 0, 1: None, 5: 4}[loop]
 
 
@@ -88,7 +88,7 @@ def test_no_frame_is_written_where_one_is_in_the_way(tmp_path: Path) -> None:
     assert len(list((tmp_path / "out").iterdir())) == 4
 
 
-def test_a_film_is_not_written_over_another_or_over_its_input(tmp_path: Path) -> None:
+def test_a_animation_is_not_written_over_another_or_over_its_input(tmp_path: Path) -> None:
     (tmp_path / "a.gif").write_bytes(b"mine")
     said = refused(tmp_path, "--h", "3", "--k", "2", "-o", "a.gif", code=1)
     assert "exists already" in said

@@ -201,10 +201,10 @@ def test_an_origin_shifts_the_picture_as_scipy_s_does(
     tmp_path: Path, mode: tuple[str, str], shape: tuple[int, int], flip: bool
 ) -> None:
     x, matrix = grid(6, 7), grid(*shape, seed=1)
-    centre = ((shape[0] - 1) // 2, (shape[1] - 1) // 2)
+    center = ((shape[0] - 1) // 2, (shape[1] - 1) // 2)
     scipy_s = ndimage.convolve if flip else ndimage.correlate
     for origin in np.ndindex(*shape):
-        if origin == centre:
+        if origin == center:
             continue
         document = {"kernel": matrix.tolist(), "origin": origin}
         (tmp_path / "k.json").write_text(json.dumps(document))

@@ -120,7 +120,7 @@ def test_a_real_bash_completes_a_line(line: str, expected: set[str], tmp_path: P
     program.chmod(0o755)
     script = f"""
         PATH={tmp_path}:$PATH
-        compopt() {{ :; }}  # which only a completion under way may call
+        compopt() {{ :; }}  # which only a running completion may call
         eval "$(convcli completion bash)"
         COMP_WORDS=({line}) COMP_CWORD={len(words) - 1}
         _convcli_completion convcli {words[-1]} {words[-2]}

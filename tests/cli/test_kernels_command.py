@@ -109,7 +109,7 @@ def test_a_file_is_shown_with_its_scale_folded_in(tmp_path: Path) -> None:
     assert "bias 128" in here("kernels", engrave, cwd=tmp_path).text
 
 
-def test_an_origin_off_the_centre_is_shown(tmp_path: Path) -> None:
+def test_an_origin_off_the_center_is_shown(tmp_path: Path) -> None:
     (tmp_path / "k.json").write_text('{"kernel": [[1, 2, 3]], "origin": [0, 2]}')
     assert document(tmp_path, "k.json")["origin"] == [0, 2]
     assert "origin at row 0, column 2" in here("kernels", "k.json", cwd=tmp_path).text

@@ -19,7 +19,7 @@ from convcli.arithmetic.receptive_field import backtrace
 from convcli.pictures.receptive_field import choose_maps
 
 
-def sight(folder: Path, *arguments: str | Path) -> Drawing:
+def receptive_field(folder: Path, *arguments: str | Path) -> Drawing:
     done = here("shape", *arguments, "--figure", "s.svg", "-f", cwd=folder)
     assert done.code == 0, done.stderr
     return drawing((folder / "s.svg").read_bytes())
@@ -29,7 +29,7 @@ STACK = ("conv:3,p=1", "maxpool:2", "conv:5,p=4,d=2")
 
 
 def test_every_map_on_the_way_is_drawn_with_what_is_seen_of_it(tmp_path: Path) -> None:
-    seen = sight(tmp_path, "--input", "1x16x16", *STACK)
+    seen = receptive_field(tmp_path, "--input", "1x16x16", *STACK)
     assert [word.text for word in seen.words if word.size == 15] == [
         "input", "conv1", "maxpool1", "conv2"
     ]  # fmt: skip
@@ -50,7 +50,7 @@ def test_the_areas_are_those_of_the_middle_output() -> None:
 
 
 def test_a_deep_network_is_drawn_in_a_few_maps(tmp_path: Path) -> None:
-    seen = sight(tmp_path, "--net", "resnet50")
+    seen = receptive_field(tmp_path, "--net", "resnet50")
     names = [word.text for word in seen.words if word.size == 15]
     assert names[0] == "input"
     assert len(names) <= 24
@@ -70,7 +70,7 @@ def test_the_table_is_printed_as_ever(tmp_path: Path) -> None:
 
 
 def test_the_input_is_drawn_over_the_picture_that_is_given(tmp_path: Path) -> None:
-    seen = sight(tmp_path, "--input", "3x30x45", "conv:3", "conv:3", "--image", CAT)
+    seen = receptive_field(tmp_path, "--input", "3x30x45", "conv:3", "conv:3", "--image", CAT)
     assert len(seen.pictures) == 1
     (one,) = seen.pictures
     assert one.width / one.height == pytest.approx(1.5, rel=1e-3)
@@ -81,7 +81,7 @@ def test_the_input_is_drawn_over_the_picture_that_is_given(tmp_path: Path) -> No
 def test_pictures_of_any_kind_can_be_seen_through(tmp_path: Path, mode: str) -> None:
     picture = Image.new(mode, (20, 10))
     picture.save(tmp_path / "any.png")
-    seen = sight(tmp_path, "--input", "3x10x20", "conv:3", "--image", "any.png")
+    seen = receptive_field(tmp_path, "--input", "3x10x20", "conv:3", "--image", "any.png")
     assert len(seen.pictures) == 1
 
 

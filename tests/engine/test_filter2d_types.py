@@ -39,9 +39,13 @@ MB = 1 << 20
 )
 @settings(max_examples=300)
 def test_whole_numbers_are_the_exact_sums_rounded_and_clamped(
-    geometry: Geometry, seed: int, channels: tuple[int, ...], mode: str, way: tuple[str, Any]
+    geometry: Geometry,
+    seed: int,
+    channels: tuple[int, ...],
+    mode: str,
+    chosen: tuple[str, Any],
 ) -> None:
-    method, dtype = way
+    method, dtype = chosen
     image = pixels(seed, *geometry.size, *channels, dtype=dtype)
     kernel = reals(seed + 1, *geometry.kernel)
     kernel *= 1.5 / np.abs(kernel).sum()
@@ -75,7 +79,7 @@ def test_sixteen_bits_are_the_exact_sums_rounded_and_clamped(method: str) -> Non
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int32, np.uint64])
-def test_a_half_goes_to_the_even_neighbour(method: str, dtype: Any) -> None:
+def test_a_half_goes_to_the_even_neighbor(method: str, dtype: Any) -> None:
     image = np.arange(8, dtype=dtype)[np.newaxis]
     assert_array_equal(filter2d(image, [[0.5]], method=method), [[0, 0, 1, 2, 2, 2, 3, 4]])
 

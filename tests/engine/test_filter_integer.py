@@ -187,7 +187,7 @@ def test_a_line_takes_few_passes(weights: list[int], passes: int) -> None:
 
 
 @given(st.integers(1, 1001))
-def test_neighbours_are_summed_in_about_twice_the_logarithm(count: int) -> None:
+def test_neighbors_are_summed_in_about_twice_the_logarithm(count: int) -> None:
     passes, band, sums = ran(lambda program: add_run(program, Tap(0), count, 1), 1100)
     assert passes <= 2 * np.log2(count) + 1
     assert sums[0] == band[:count].sum()

@@ -44,7 +44,7 @@ def problem_of(
     return FilterProblem(np.asarray(kernel, float), shape, np.dtype(dtype), size, 3)
 
 
-# ---- every way gives the same numbers ----------------------------------------------------------
+# ---- every method gives the same numbers --------------------------------------------------------
 
 
 @pytest.mark.parametrize("spec", [*bank(), *SPECS])

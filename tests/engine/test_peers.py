@@ -1,8 +1,8 @@
 """SciPy, OpenCV and Pillow on the same photographs: the same pixels, where they mean the same.
 
-Where they differ, it is told apart: Pillow rounds a half up, and all others to the even neighbour;
-sums of weights that are no short binary fractions are rounded on the way, so that what lies next to
-a half may go either way.
+Where they differ, it is told apart: Pillow rounds a half up, and all others to the even neighbor;
+sums of weights that are no short binary fractions are rounded in between, so that what lies next to
+a half may be rounded up or down.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def whole_and_piece(photograph: Array, modes: Iterable[str]) -> Iterator[tuple[A
 
 
 def by_scipy(image: Array, kernel: Array, mode: str) -> Array:
-    """The exact sums, in float64; its own centre of an even side is one further."""
+    """The exact sums, in float64; its own center of an even side is one further."""
     ndimage = require_peer("scipy.ndimage")
     weights = kernel if image.ndim == 2 else kernel[:, :, np.newaxis]
     origin = [side % 2 - 1 for side in weights.shape]
@@ -164,7 +164,7 @@ def test_sixteen_bits_are_opencvs(photograph: Array) -> None:
         assert_array_equal(filter2d(deep, kernel), by_opencv(deep, kernel, "replicate"))
 
 
-def test_opencvs_own_centre_of_an_even_side_is_same_lower(photograph: Array) -> None:
+def test_opencvs_own_center_of_an_even_side_is_same_lower(photograph: Array) -> None:
     cv2 = require_peer("cv2")
     kernel = bank()["roberts-1"].matrix
     theirs = cv2.filter2D(photograph, -1, kernel, borderType=cv2.BORDER_REPLICATE)

@@ -72,9 +72,9 @@ def test_threads_never_have_the_same_memory() -> None:
             if (values != own).any():
                 wrong.append(own)
 
-    crew = [Thread(target=work, args=(number,)) for number in range(4)]
-    for one in crew:
-        one.start()
-    for one in crew:
-        one.join()
+    threads = [Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
     assert not wrong

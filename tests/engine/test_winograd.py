@@ -83,7 +83,7 @@ def test_the_matrices_are_those_in_print() -> None:
 
 
 @given(
-    way=st.sampled_from(ALL),
+    kernel_tile=st.sampled_from(ALL),
     counts=st.tuples(st.integers(1, 2), st.integers(1, 3), st.integers(1, 5)),
     size=st.tuples(st.integers(3, 11), st.integers(3, 11)),
     padding=sides,
@@ -93,9 +93,9 @@ def test_the_matrices_are_those_in_print() -> None:
 )
 @settings(max_examples=200)
 def test_tiles_of_any_size_are_the_loops(
-    *, way: Any, counts: Any, size: Any, padding: Any, mode: str, seed: int, cut: Any
+    *, kernel_tile: Any, counts: Any, size: Any, padding: Any, mode: str, seed: int, cut: Any
 ) -> None:
-    (kernel, tile), (n, c_in, c_out) = way, counts
+    (kernel, tile), (n, c_in, c_out) = kernel_tile, counts
     x = reals(seed, n, c_in, *size).astype(np.float32)
     weight = reals(seed + 1, c_out, c_in, *kernel).astype(np.float32)
     with pytest.MonkeyPatch.context() as patch:
@@ -268,9 +268,9 @@ def test_where_it_cannot_be_taken_it_says_why(
         conv2d(x, weight, method="winograd", **asked)
     shape = window(kernel, **{key: asked[key] for key in asked if key != "groups"})
     size = ConvSize(1, 4, 4, shape.output((9, 9)), shape, groups, np.dtype(dtype))
-    way = choose_conv_method(size)
-    assert way.name == "im2col"
-    assert reason in way.reason
+    choice = choose_conv_method(size)
+    assert choice.name == "im2col"
+    assert reason in choice.reason
 
 
 @pytest.mark.parametrize(

@@ -54,11 +54,11 @@ _PNG_START = b"\x89PNG\r\n\x1a\n"
 
 def spoiled(content: bytes, others: Sequence[bytes], luck: random.Random) -> bytes:
     """A file with some of its bytes or its parts changed; `others` are there to be spliced in."""
-    way = luck.random()
-    if way < 0.6:
+    chance = luck.random()
+    if chance < 0.6:
         return _with_spoiled_parts(content, luck)[:MOST_BYTES]
     spoil = bytearray(content)
-    if way < 0.65:
+    if chance < 0.65:
         other = luck.choice(others)
         spoil = spoil[: luck.randrange(len(spoil) + 1)] + other[luck.randrange(len(other) + 1) :]
     for _ in range(luck.choice((1, 1, 2, 8))):

@@ -156,7 +156,7 @@ def _deep_tiffs() -> list[bytes]:
 
     deep = np.arange(32 * 32 * 3, dtype=np.uint16).reshape(32, 32, 3)
     floats = np.linspace(0, 1, 32 * 32)
-    ways: list[tuple[Any, dict[str, Any]]] = [
+    variants: list[tuple[Any, dict[str, Any]]] = [
         (deep, {"photometric": "rgb"}),
         (deep, {"photometric": "rgb", "tile": (16, 16)}),
         (deep, {"photometric": "rgb", "planarconfig": "contig", "byteorder": ">"}),
@@ -171,7 +171,7 @@ def _deep_tiffs() -> list[bytes]:
         ((floats.reshape(32, 32) * 1e5).astype(np.int32), {"tile": (16, 16)}),
     ]
     found = []
-    for pixels, options in ways:
+    for pixels, options in variants:
         stream = io.BytesIO()
         tifffile.imwrite(stream, pixels, **options)
         found.append(stream.getvalue())

@@ -174,7 +174,7 @@ def replayed(moving: Image.Image) -> Iterator[Image.Image]:
 
 
 @pytest.mark.parametrize("kind", ["GIF", "PNG"])
-def test_a_film_has_a_frame_for_every_output(kind: str) -> None:
+def test_a_animation_has_a_frame_for_every_output(kind: str) -> None:
     moving = saved(plain(4, 3), kind, fps=4, loop=3)
     assert moving.format == kind
     assert moving.n_frames == 4  # type: ignore[attr-defined]

@@ -41,7 +41,7 @@ PICTURES: dict[str, Draw] = {
     "padded": frame(5, GRID, "-k", "sobel-x", "-p", "1", "-s", "2", "--padding-mode", "zero"),
     "dark": frame(8, "--h", "7", "--k", "3", "--d", "2", "--p", "1", "--theme", "dark"),
     "transposed": frame(12, "--h", "3", "--k", "3", "--s", "2", "--p", "1", "--transposed"),
-    "sight": lambda folder, path: here(
+    "receptive-field": lambda folder, path: here(
         "shape", "--input", "1x16x16", "conv:3,p=1", "maxpool:2", "conv:5,p=2", "--figure", path,
         cwd=folder,
     ),

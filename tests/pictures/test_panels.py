@@ -191,8 +191,8 @@ AWKWARD: dict[str, Any] = {
 def test_nothing_lies_beyond_the_sheet_or_out_of_its_cell(theme: Theme, case: str) -> None:
     values, weights = AWKWARD[case]
     title = "a_very_long_kernel_file_name_that_goes_on_and_on"
-    ways = [[(title, values, weights), ("relu", values, None)], [("k", values, weights)]]
-    figure = draw_apply_figure("input.csv", values, ways, white=None, suffix=".svg", theme=theme)
+    rows = [[(title, values, weights), ("relu", values, None)], [("k", values, weights)]]
+    figure = draw_apply_figure("input.csv", values, rows, white=None, suffix=".svg", theme=theme)
     assert_all_inside(drawing(figure))
 
 
@@ -200,8 +200,8 @@ def test_nothing_lies_beyond_the_sheet_or_out_of_its_cell(theme: Theme, case: st
 @pytest.mark.parametrize("case", AWKWARD)
 def test_everything_that_is_written_can_be_read(theme: Theme, case: str) -> None:
     values, weights = AWKWARD[case]
-    ways = [[("name", values, weights)]]
-    seen = drawing(draw_apply_figure("in", values, ways, white=None, suffix=".svg", theme=theme))
+    rows = [[("name", values, weights)]]
+    seen = drawing(draw_apply_figure("in", values, rows, white=None, suffix=".svg", theme=theme))
     for word in seen.words:
         least = LEGIBLE if word.color == theme.faint else READABLE
         assert contrast(word.color, seen.ground_of(word)) >= least, word

@@ -188,7 +188,7 @@ def test_rounding_happens_once_and_not_between_layers() -> None:
 # ---- origin ------------------------------------------------------------------------------------
 
 
-def off_centre(step: Step, origin: tuple[int, int]) -> Step:
+def off_center(step: Step, origin: tuple[int, int]) -> Step:
     assert step.kernel is not None
     return make_convolution(
         step.layer, Kernel("k", step.kernel.matrix, origin), "auto", flip=step.flip
@@ -213,7 +213,7 @@ def test_the_origin_meets_the_pixels_0_s_2s(case: Geometry) -> None:
         every = filter_channels(
             values, matrix, dilation=case.dilation, sides=(sides[0], sides[1]), mode="reflect"
         )
-        result = convolve(off_centre(step, (origin[0], origin[1])), values[..., np.newaxis], "auto")
+        result = convolve(off_center(step, (origin[0], origin[1])), values[..., np.newaxis], "auto")
         np.testing.assert_array_equal(result[..., 0], every[::sh, ::sw])
 
 
@@ -235,7 +235,7 @@ def test_the_origin_is_scipy_s_in_every_padding_mode(tmp_path: Path, mode: str) 
 def test_padding_in_numbers_leaves_no_room_for_an_origin(padding: str) -> None:
     layer = parse_layer(f"conv:kernel=x,p={padding}")
     step = make_convolution(layer, Kernel("k", np.ones((3, 3))), "auto")
-    moved = off_centre(step, (0, 2))
+    moved = off_center(step, (0, 2))
     assert moved.layer.window.pads((9, 9)) == step.layer.window.pads((9, 9))
 
 

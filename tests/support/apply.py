@@ -19,7 +19,7 @@ EVEN_MATRIX = np.array([[1, 2, -3, 4], [5, -6, 7, 8]], float)
 
 
 def grid(*shape: int, seed: int = 0) -> Array:
-    """Small whole numbers: every way to sum them gives the same."""
+    """Small whole numbers: every order of summing them gives the same."""
     return np.random.default_rng(seed).integers(-9, 10, shape).astype(np.float64)
 
 

@@ -293,7 +293,7 @@ class Case:
         return any(layer.op == "tconv" for layer in self.layers)
 
     def keeps_all(self) -> bool:
-        """Nothing of a map is lost on the way: no gaps, no crops, nothing dropped."""
+        """Nothing of a map is lost in between: no gaps, no crops, nothing dropped."""
         plain = all(
             layer.op not in ("crop", "tconv") and (layer.kernel is None or _spans(layer))
             for layer in self.layers

@@ -1,4 +1,4 @@
-"""Oracles: slow or foreign ways to the engine's numbers, and the settings to try them on.
+"""Oracles: slow or foreign computations of the engine's numbers, and the settings to try them on.
 
 None of them shares code with the engine: padding walks back into the array step by step, windows
 are counted by sliding them, and the rest is SciPy, PyTorch and ONNX Runtime.
@@ -168,7 +168,7 @@ def filter_channels(image: Array, kernel: Array, **settings: Any) -> Array:
 
 
 def scipy_correlate(image: Array, kernel: Array, mode: str, *, lower: bool = False) -> Array:
-    """`same` by scipy.ndimage; its own way with even kernels is our `same-lower`."""
+    """`same` by scipy.ndimage; its own rule for even kernels is our `same-lower`."""
     origin = [0 if lower or side % 2 else -1 for side in kernel.shape]
     plane = image.astype(np.float64)
     return np.asarray(ndimage.correlate(plane, kernel, mode=SCIPY_MODES[mode], origin=origin))
