@@ -1,8 +1,9 @@
 """A stack of layers for a budget.
 
-It starts from the cheapest stack that reaches the receptive field and the size. Its stages get as
-many channels as the budget allows, each twice as many as the one before; if that uses less than
-99 % of the budget, they get more blocks, too.
+The search starts from the cheapest stack with the receptive field and the output size asked for.
+A stage is a run of blocks up to the next stride above 1. The stages get as many channels as the
+budget allows, each about twice as many as the one before. While the stack uses less than 99 % of
+the parameters, a block is added to every stage, and the channels are chosen again.
 """
 
 from __future__ import annotations
@@ -26,31 +27,32 @@ from convcli.arithmetic.shortest_stack import (
 from convcli.arithmetic.values import Shape
 from convcli.errors import ArgumentError, ConvError
 
-MIN_USED = 0.99  # share of the parameters from which on no blocks are added
+MIN_USED = 0.99  # share of the parameters: a stack that uses it gets no more blocks
 OBJECTIVE = "the fewest layers that use 99 % of the parameters; where none do, the most parameters"
-EXTRA_BLOCKS = range(33)  # in every stage
+EXTRA_BLOCKS = range(33)  # blocks added to every stage, as far as they are tried
 
 
 class InfeasibleError(ConvError):
-    """A budget that no stack can keep, with the bound that fails."""
+    """No stack keeps the budget; the message names the bound that fails."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Stack:
-    """Blocks with their channels, over an input."""
+    """Blocks with the channels of their stages, applied to an input of a given shape."""
 
     block: str
     shape: Shape
     specs: tuple[BlockSpec, ...]
-    channels: tuple[int, ...] = ()  # of each stage: the blocks from one stride above 1 to the next
+    channels: tuple[int, ...] = ()  # of each stage
 
     @property
     def stages(self) -> tuple[int, ...]:
-        """The stage of each block."""
+        """The index of the stage of each block; a stride above 1 starts a stage."""
         return tuple(accumulate((spec.stride > 1 for spec in self.specs[1:]), initial=0))
 
     @property
     def cost(self) -> Cost:
+        """The parameters and MACs of all blocks together."""
         shape, params, macs = self.shape, 0, 0
         for spec, stage in zip(self.specs, self.stages, strict=True):
             cost = block_cost(self.block, spec, shape, self.channels[stage])
@@ -59,28 +61,30 @@ class _Stack:
         return Cost(params, macs)
 
     def with_channels(self, channels: Sequence[int]) -> _Stack:
+        """Return the stack with other channels, one number for each stage."""
         return replace(self, channels=tuple(channels))
 
     def layers(self) -> list[Layer]:
+        """Return the layers of all blocks, in order."""
         blocks = zip(self.specs, self.stages, strict=True)
         build = BLOCKS[self.block]
         return [layer for spec, stage in blocks for layer in build(spec, self.channels[stage])]
 
 
 def design(shape: Shape, budget: Budget, *, block: str = "plain") -> Walk:
-    """Design a stack that keeps a budget, and walk through it.
+    """Design a stack of layers that keeps a budget.
 
     Parameters
     ----------
     shape : (C, H, W)
-        The input's.
+        The input's shape.
     budget : Budget
     block : {"plain", "bottleneck", "separable"}
 
     Raises
     ------
     InfeasibleError
-        If no stack of such blocks keeps it, with the bound that fails and by how much.
+        If no stack of such blocks keeps the budget; the message says by how much which bound fails.
 
     Examples
     --------
@@ -146,7 +150,7 @@ def _cheapest(
 
 
 def _deepen(specs: tuple[BlockSpec, ...], count: int) -> tuple[BlockSpec, ...]:
-    """Add so many blocks to the end of every stage."""
+    """Return the blocks with `count` more, of stride 1, at the end of every stage."""
     deeper: list[BlockSpec] = []
     for index, spec in enumerate(specs):
         deeper.append(spec)
@@ -156,27 +160,33 @@ def _deepen(specs: tuple[BlockSpec, ...], count: int) -> tuple[BlockSpec, ...]:
 
 
 def _widen(stack: _Stack, budget: Budget) -> _Stack | None:
-    """Give the stack as many channels as the budget allows; None if it allows none."""
+    """Return the stack with as many channels as the budget allows, or None if it allows none."""
     stages = stack.stages[-1] + 1
 
-    def scaled(scale: int) -> _Stack:
-        """Double the channels from stage to stage, as far as the scale can be halved."""
+    def with_scale(scale: int) -> _Stack:
+        """Return the stack with channels that double from stage to stage.
+
+        The width asked for is the first stage's; otherwise the last stage has half of `scale`.
+        """
         if budget.width is not None:
             return stack.with_channels([budget.width << stage for stage in range(stages)])
         return stack.with_channels([max(scale << stage >> stages, 1) for stage in range(stages)])
 
-    widest, first = scaled(0), 1  # where the first stage has the width asked for
+    widest, first = with_scale(0), 1  # where the first stage has the width asked for
     if not budget.allows(widest.cost):
         return None
     if budget.width is None:
-        widest, first = scaled(_last(lambda scale: budget.allows(scaled(scale).cost))), 0
+        widest, first = with_scale(_largest(lambda scale: budget.allows(with_scale(scale).cost))), 0
     for stage in reversed(range(first, stages)):
         widest = _widen_stage(widest, stage, budget)
     return widest
 
 
 def _widen_stage(stack: _Stack, stage: int, budget: Budget) -> _Stack:
-    """Give one stage what is left of the budget, but no more channels than the next has."""
+    """Return the stack with as many channels in one stage as the rest of the budget allows.
+
+    They are at most those of the next stage.
+    """
     channels = stack.channels
 
     def with_more(count: int) -> _Stack:
@@ -188,20 +198,20 @@ def _widen_stage(stack: _Stack, stage: int, budget: Budget) -> _Stack:
         is_narrow = wider.channels[stage] <= min(wider.channels[stage:])
         return is_narrow and budget.allows(wider.cost)
 
-    return with_more(_last(fits))
+    return with_more(_largest(fits))
 
 
-def _last(holds: Callable[[int], bool]) -> int:
-    """Return the last number for which something holds that holds from 0 up to it.
+def _largest(is_allowed: Callable[[int], bool]) -> int:
+    """Return the largest number that is allowed, where all numbers from 0 up to it are.
 
-    >>> _last(lambda number: number < 100)
+    >>> _largest(lambda number: number < 100)
     99
     """
     above = 1
-    while holds(above):
+    while is_allowed(above):
         above *= 2
-    low = above // 2  # it holds for this, unless it is 0
+    low = above // 2  # allowed, or 0
     while above - low > 1:
         middle = (low + above) // 2
-        low, above = (middle, above) if holds(middle) else (low, middle)
+        low, above = (middle, above) if is_allowed(middle) else (low, middle)
     return low

@@ -141,15 +141,15 @@ def with_kernel(layer: Layer, kernel_shape: Shape) -> Layer:
     Two axes filter each channel by itself, three sum the channels into one map, four are a layer's
     weights: (C_out, C_in, kh, kw), or (C_in, C_out, kh, kw) of a transposed convolution.
     """
-    sized = replace(layer, kernel=(kernel_shape[-2], kernel_shape[-1]))
+    with_size = replace(layer, kernel=(kernel_shape[-2], kernel_shape[-1]))
     if len(kernel_shape) == 2:
-        return replace(sized, groups="depthwise") if layer.groups is None else sized
+        return replace(with_size, groups="depthwise") if layer.groups is None else with_size
     outputs, summed = (1, 0) if layer.operation.is_transposed else (0, 1)
     channels = 1 if len(kernel_shape) == 3 else kernel_shape[outputs]
     depth = kernel_shape[0] if len(kernel_shape) == 3 else kernel_shape[summed]
     if layer.channels not in (None, channels):
         raise ShapeError(f"c={layer.channels}, but the kernel makes {channels} channels")
-    return replace(sized, channels=channels, kernel_channels=depth)
+    return replace(with_size, channels=channels, kernel_channels=depth)
 
 
 class LayerSize(NamedTuple):

@@ -1,4 +1,7 @@
-"""Well-known networks as layers in the notation: torchvision's definitions, LeNet-5 and U-Net."""
+"""Well-known networks as layers in the notation: torchvision's definitions, LeNet-5 and U-Net.
+
+A function named after a network returns its layers; the others return parts of networks.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ def zoo_network(name: str) -> tuple[Shape, Layers]:
     Raises
     ------
     ArgumentError
-        If the zoo has no such name, with the nearest.
+        If no network has the name; the message suggests the most similar one.
 
     Examples
     --------
@@ -35,7 +38,7 @@ def zoo_network(name: str) -> tuple[Shape, Layers]:
 
 
 def lenet5() -> Layers:
-    """Y. LeCun et al. (1998), each map of the third layer from all of the second."""
+    """LeNet-5, Y. LeCun et al. (1998); its second convolution takes all channels of its input."""
     return [
         *("conv:5,c=6", "tanh", "avgpool:2", "conv:5,c=16", "tanh", "avgpool:2"),
         *("conv:5,c=120", "tanh", "flatten", "linear:84", "tanh", "linear:10"),
@@ -43,7 +46,7 @@ def lenet5() -> Layers:
 
 
 def alexnet() -> Layers:
-    """A. Krizhevsky (2014), one tower."""
+    """AlexNet, A. Krizhevsky (2014): the version whose channels are not split over two GPUs."""
     return [
         *("conv:11,s=4,p=2,c=64", "relu", "maxpool:3,s=2"),
         *("conv:5,p=2,c=192", "relu", "maxpool:3,s=2"),
@@ -54,7 +57,7 @@ def alexnet() -> Layers:
 
 
 def vgg(depths: Sequence[int]) -> Layers:
-    """K. Simonyan and A. Zisserman (2014): five stages of `depths` 3x3 convolutions."""
+    """VGG, K. Simonyan and A. Zisserman (2014): five stages of `depths` 3x3 convolutions."""
     layers: Layers = []
     for depth, channels in zip(depths, (64, 128, 256, 512, 512), strict=True):
         layers += [f"conv:3,p=1,c={channels}", "relu"] * depth + ["maxpool:2"]
@@ -63,7 +66,7 @@ def vgg(depths: Sequence[int]) -> Layers:
 
 
 def resnet(path: Callable[[int, int], Layers], depths: Sequence[int], widening: int) -> Layers:
-    """K. He et al. (2015): four stages of residual blocks, each half the size of the one before."""
+    """ResNet, K. He et al. (2015): four stages of residual blocks; each stage halves the size."""
     layers = [*conv_bn_relu("conv:7,s=2,p=3,c=64"), "maxpool:3,s=2,p=1,name=stem"]
     before, channels = "stem", 64
     for stage, depth in enumerate(depths):
@@ -90,7 +93,7 @@ def bottleneck(width: int, stride: int) -> Layers:
 
 
 def googlenet() -> Layers:
-    """C. Szegedy et al. (2014), without its auxiliary heads; the 5x5 branch is 3x3."""
+    """GoogLeNet, C. Szegedy et al. (2014), without its auxiliary heads; the 5x5 branch is 3x3."""
     stages = (
         ((64, 96, 128, 16, 32, 32), (128, 128, 192, 32, 96, 64)),
         (
@@ -113,10 +116,10 @@ def googlenet() -> Layers:
 
 
 def inception(name: str, before: str, widths: Sequence[int]) -> Layers:
-    """Return four branches: 1x1, two of 1x1 and 3x3, a pool and 1x1."""
-    direct, narrow_3, wide_3, narrow_5, wide_5, pooled = widths
+    """Return an inception block: branches of 1x1, twice 1x1 and 3x3, and a pool and 1x1."""
+    width_1, narrow_3, wide_3, narrow_5, wide_5, pooled = widths
     branches = [
-        conv_bn_relu(f"conv:1,c={direct}"),
+        conv_bn_relu(f"conv:1,c={width_1}"),
         conv_bn_relu(f"conv:1,c={narrow_3}", f"conv:3,p=1,c={wide_3}"),
         conv_bn_relu(f"conv:1,c={narrow_5}", f"conv:3,p=1,c={wide_5}"),
         ["maxpool:3,s=1,p=1,ceil", *conv_bn_relu(f"conv:1,c={pooled}")],
@@ -125,7 +128,7 @@ def inception(name: str, before: str, widths: Sequence[int]) -> Layers:
 
 
 def squeezenet(kernel: int, channels: int, stages: Sequence[Sequence[int]]) -> Layers:
-    """F. Iandola et al. (2016): fire modules, a pool before each stage."""
+    """SqueezeNet, F. Iandola et al. (2016): stages of fire modules, a pool before each stage."""
     layers = [f"conv:{kernel},s=2,c={channels}", "relu"]
     for stage, widths in enumerate(stages, start=1):
         before = f"pool{stage}"
@@ -138,14 +141,14 @@ def squeezenet(kernel: int, channels: int, stages: Sequence[Sequence[int]]) -> L
 
 
 def fire(name: str, before: str, squeezed: int) -> Layers:
-    """Return a 1x1 that squeezes, and a 1x1 and a 3x3 that expand its output fourfold."""
+    """Return a fire module: a 1x1 to fewer channels, then a 1x1 and a 3x3 to four times as many."""
     narrow = chain(before, [f"conv:1,c={squeezed}", "relu"], f"{name}.squeezed")
     branches = [[f"{conv},c={4 * squeezed}", "relu"] for conv in ("conv:1", "conv:3,p=1")]
     return narrow + concat_branches(name, f"{name}.squeezed", branches)
 
 
 def mobilenet_v2() -> Layers:
-    """M. Sandler et al. (2018): inverted residuals. Its relu6 is written relu."""
+    """MobileNetV2, M. Sandler et al. (2018): inverted residuals. Its relu6 is written relu."""
     settings = [  # expansion, channels, blocks, stride of the first block
         *((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2)),
         *((6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1)),
@@ -169,7 +172,7 @@ def mobilenet_v2() -> Layers:
 
 
 def densenet121() -> Layers:
-    """G. Huang et al. (2016): each layer of a block takes the outputs of all before it."""
+    """DenseNet, G. Huang et al. (2016): a layer of a block takes the outputs of all before it."""
     growth, depths = 32, (6, 12, 24, 16)
     layers = [*conv_bn_relu("conv:7,s=2,p=3,c=64"), "maxpool:3,s=2,p=1,name=block0"]
     before, channels = "block0", 64
@@ -188,7 +191,7 @@ def densenet121() -> Layers:
 
 
 def unet() -> Layers:
-    """O. Ronneberger et al. (2015): without padding, so the skipped maps are cropped."""
+    """U-Net, O. Ronneberger et al. (2015), without padding, so maps are cropped to be joined."""
     stages = [[f"conv:3,c={64 << level}", "relu"] * 2 for level in range(5)]
     layers: Layers = []
     for level in range(4):

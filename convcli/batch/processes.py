@@ -59,7 +59,7 @@ def process_pool(
 
 
 class _ProcessPool(ProcessPoolExecutor):
-    """A pool that knows its processes."""
+    """A pool that keeps a list of its processes, to end them and to say how one died."""
 
     def __init__(self, workers: int) -> None:
         context = get_context("spawn")
@@ -70,7 +70,7 @@ class _ProcessPool(ProcessPoolExecutor):
     def submit(
         self, work: Callable[..., Result], /, *arguments: Any, **settings: Any
     ) -> Future[Result]:
-        """Submit work; a worker that this starts never receives Ctrl-C, which is for us."""
+        """Submit work; a worker that this starts does not receive SIGINT (Ctrl-C)."""
         with _blocked_interrupts():
             try:
                 return super().submit(_run, work, *arguments, **settings)
@@ -80,7 +80,7 @@ class _ProcessPool(ProcessPoolExecutor):
                 self._workers |= set(active_children()) - self._unrelated
 
     def cause_of_death(self) -> str:
-        """Return what ended the first worker that we did not end ourselves."""
+        """Return how the first worker died that this pool did not end: a signal or an exit code."""
         expected = (None, 0, TERMINATED_CODE, -signal.SIGTERM)
         code = None
         deadline = monotonic() + TERMINATE_TIMEOUT_S
@@ -117,7 +117,7 @@ class _ProcessPool(ProcessPoolExecutor):
 
 
 def _run(work: Callable[..., Result], *arguments: Any) -> Result:
-    """Run work in a worker, and exit on SystemExit, which the pool would take for a result."""
+    """Run work in a worker; exit on SystemExit, which the pool would return as an error."""
     _is_working.set()
     try:
         return work(*arguments)
@@ -128,13 +128,13 @@ def _run(work: Callable[..., Result], *arguments: Any) -> Result:
 
 
 def _initialize_worker() -> None:
-    """Let a worker end on SIGTERM, and when its parent is gone."""
+    """Make a worker end on SIGTERM, and when its parent has ended."""
     signal.signal(signal.SIGTERM, _terminate)
     threading.Thread(target=_follow_parent, daemon=True).start()
 
 
 def _terminate(*_: object) -> NoReturn:
-    """End a worker: by an exception if it is working, so that temporary files are removed."""
+    """End a worker; while it works by an exception, so that temporary files are removed."""
     if _is_working.is_set():
         sys.exit(TERMINATED_CODE)
     os._exit(TERMINATED_CODE)  # an exception would be raised inside the pool, and printed
@@ -174,7 +174,10 @@ def _changed_environment(changes: Mapping[str, str]) -> Iterator[None]:
 
 
 def _occupy_standard_streams() -> None:
-    """Open closed standard streams, so that no pipe gets their numbers and then our messages."""
+    """Open standard streams that are closed, as the null device.
+
+    A pipe of the pool would otherwise get the descriptor of one, and then what is printed there.
+    """
     number = -1
     while number < 3:
         number = os.open(os.devnull, os.O_RDWR)

@@ -157,10 +157,10 @@ def _scale(text: str, pattern: str) -> Decimal | None:
 
 
 def _read_pool(text: str) -> Layer:
-    kind, colon, rest = text.partition(":")
-    if kind not in ("max", "avg"):
+    name, colon, rest = text.partition(":")
+    if name not in ("max", "avg"):
         raise ArgumentError(f"it must be max:K or avg:K, like max:2, not {text!r}")
-    return parse_layer(f"{kind}pool{colon}{rest}")
+    return parse_layer(f"{name}pool{colon}{rest}")
 
 
 SIZE = TextType("N|HxW", lambda text: values.parse_size(text, "it"))
@@ -214,11 +214,11 @@ class DeclaredOptions:
 
 
 def option(
-    group: str, names: str, kind: click.ParamType[Any] | None, text: str, **settings: Any
+    group: str, names: str, value_type: click.ParamType[Any] | None, text: str, **settings: Any
 ) -> Any:
     """Declare an option as an attribute, under a heading of the help."""
     settings.setdefault("show_default", "default" in settings)
-    declared = DeclaredOption(names.split(), type=kind, help=text, **settings)
+    declared = DeclaredOption(names.split(), type=value_type, help=text, **settings)
     declared.group = group
     return declared
 
@@ -299,8 +299,8 @@ def format_option(choices: Sequence[str]) -> Any:
     return option("Output", "--format", click.Choice(choices), text)
 
 
-def choose_format(form: str | None, choices: Sequence[str], *, is_json: bool) -> str:
+def choose_format(name: str | None, choices: Sequence[str], *, is_json: bool) -> str:
     """Return the format that `--format` and its short form `--json` ask for together."""
-    if is_json and form not in (None, "json"):
-        raise click.UsageError(f"--json and --format {form} exclude each other")
-    return "json" if is_json else form or choices[0]
+    if is_json and name not in (None, "json"):
+        raise click.UsageError(f"--json and --format {name} exclude each other")
+    return "json" if is_json else name or choices[0]

@@ -40,8 +40,7 @@ def compute_sweep(options: Any) -> list[LayerSize]:
     base = Layer(op="tconv" if options.transposed else "conv")
     if options.pool is not None:
         base = replace(options.pool, ceil=options.pool.ceil or options.ceil)
-    given = {name: getattr(options, name) for name in SWEPT}
-    swept = {name: values for name, values in given.items() if values is not None}
+    swept = {name: values for name in SWEPT if (values := getattr(options, name)) is not None}
     count = math.prod(map(len, swept.values()))
     if count > MAX_ROWS:
         raise LimitError(f"this sweep has {count:,} rows; the most is {MAX_ROWS:,}: narrow it")

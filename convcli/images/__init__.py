@@ -63,7 +63,7 @@ class Picture:
         Bits of a value, 8 or 16, where 0 is black and `2**depth - 1` is white. None for a grid of
         numbers and for float images.
     alpha : ndarray, (H, W, 1), optional
-        The opacity of each pixel, on the scale of the values; None where all are opaque.
+        The alpha of each pixel, on the scale of the values; None where all are opaque.
     metadata : Metadata
     notes : tuple of str
         Messages to the user about how it was read.

@@ -103,9 +103,9 @@ def unpremultiply(colors: Values, alpha: Values, white: float) -> Values:
     """
 
     def divide(part: Values, part_alpha: Values) -> Values:
-        opacity = part_alpha / np.asarray(white, part.dtype)
-        is_visible = opacity > 0.5 / white
-        quotient: Values = np.where(is_visible, part / np.where(is_visible, opacity, 1), 0)
+        unit_alpha = part_alpha / np.asarray(white, part.dtype)
+        is_visible = unit_alpha > 0.5 / white
+        quotient: Values = np.where(is_visible, part / np.where(is_visible, unit_alpha, 1), 0)
         return quotient.astype(part.dtype, copy=False)
 
     return map_rows(divide, colors, alpha)
@@ -114,8 +114,8 @@ def unpremultiply(colors: Values, alpha: Values, white: float) -> Values:
 def composite_on_white(pixels: Values, alpha: Values) -> Values:
     """Lay integer pixels on a white background, for formats without transparency."""
     white = np.iinfo(pixels.dtype).max
-    opacity = alpha / white
-    return np.rint(pixels * opacity + white * (1 - opacity)).astype(pixels.dtype)
+    unit_alpha = alpha / white
+    return np.rint(pixels * unit_alpha + white * (1 - unit_alpha)).astype(pixels.dtype)
 
 
 def to_linear(values: Values, white: float) -> Values:

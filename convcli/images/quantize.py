@@ -136,10 +136,10 @@ def _rescale(values: Values, white: int) -> Quantized:
     if not math.isfinite(high - low):
         raise ArgumentError(f"values of {low:.6g}..{high:.6g} cannot be rescaled; try clamp")
     if low == high:  # which is neither black nor white
-        scaled: Values = np.full(values.shape, (white + 1) // 2)
+        levels: Values = np.full(values.shape, (white + 1) // 2)
         note = f"every value is {low:.6g}; drawn as mid-gray"
     else:
-        scaled = np.rint((values.astype(np.float64, copy=False) - low) / (high - low) * white)
+        levels = np.rint((values.astype(np.float64, copy=False) - low) / (high - low) * white)
         note = f"rescaled {low:.6g}..{high:.6g} to 0..{white}"
-    pixels = np.clip(scaled, 0, white).astype(np.uint8 if white < 256 else np.uint16)
+    pixels = np.clip(levels, 0, white).astype(np.uint8 if white < 256 else np.uint16)
     return Quantized(pixels, "rescale", note=note)

@@ -23,7 +23,7 @@ ZERO_SUM = 1e-12  # relative to the sum of absolute weights
 RANK_TOLERANCE = 1e-12  # relative to the largest singular value
 INLINE_NAME = "custom"
 SUFFIXES = (".txt", ".csv", ".json", ".npy", ".mat")
-REFUSED = (".npz",)  # taken for kernel files, to be refused with a reason
+REFUSED = (".npz",)  # recognized as kernel files, and refused with a reason
 
 _INLINE = re.compile(r"[0-9eE+\-.,;\s]+\Z")
 _SIZE = re.compile(r"[0-9]+(x[0-9]+)?\Z")
@@ -31,7 +31,7 @@ _SIZE = re.compile(r"[0-9]+(x[0-9]+)?\Z")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Kernel:
-    """A kernel, as correlation applies it.
+    """A kernel, in the orientation in which correlation applies it.
 
     Parameters
     ----------
@@ -43,9 +43,9 @@ class Kernel:
     origin : (row, column), optional
         The weight that lies on the pixel being computed; see `anchor` for the default.
     bias : float
-        Added to every sum, in the image's units.
+        Added to every sum, in levels of the image.
     description, source : str
-        What it does, and where its numbers come from.
+        The effect of the kernel, and where its weights come from.
 
     Examples
     --------
@@ -86,17 +86,17 @@ class Kernel:
 
     @property
     def size(self) -> Pair:
-        """(kh, kw)."""
+        """The height and width in weights: (kh, kw)."""
         return self.matrix.shape[-2], self.matrix.shape[-1]
 
     @property
     def anchor(self) -> Pair:
-        """The origin; by default `((kh - 1) // 2, (kw - 1) // 2)`."""
+        """The row and column of the origin; by default `((kh - 1) // 2, (kw - 1) // 2)`."""
         return self.origin or ((self.size[0] - 1) // 2, (self.size[1] - 1) // 2)
 
     @property
     def sum(self) -> float:
-        """The sum of the weights, by which a flat area is multiplied."""
+        """The sum of the weights: the factor by which an area of one value is multiplied."""
         return math.fsum(self.matrix.flat)
 
     @property
@@ -107,7 +107,7 @@ class Kernel:
         return int(np.linalg.matrix_rank(self.matrix, rtol=RANK_TOLERANCE))
 
     def normalized(self) -> Kernel:
-        """Return the kernel divided by the sum of its weights: flat areas keep their value.
+        """Return the kernel divided by the sum of its weights: areas of one value keep it.
 
         Raises
         ------
@@ -129,7 +129,7 @@ def check_size(size: Pair) -> None:
 
 
 def load_kernel(spec: str | os.PathLike[str]) -> Kernel:
-    """Find or read the kernel that a SPEC names.
+    """Return the kernel that a SPEC names, made, parsed or read from a file.
 
     Parameters
     ----------
@@ -140,7 +140,8 @@ def load_kernel(spec: str | os.PathLike[str]) -> Kernel:
     Raises
     ------
     KernelError
-        For anything else, with the nearest name. `KernelFileError` for a file without a kernel.
+        For any other text, with the most similar name; as `KernelFileError`, for a file without a
+        kernel.
 
     Examples
     --------
@@ -184,7 +185,7 @@ def load_kernel(spec: str | os.PathLike[str]) -> Kernel:
 
 
 def kernel_path(spec: str) -> str | None:
-    """Return the path of the file that a SPEC names, if it names one.
+    """Return the path if a SPEC names a file, otherwise None.
 
     >>> kernel_path("@mine"), kernel_path("mine.csv"), kernel_path("gaussian:1.5")
     ('mine', 'mine.csv', None)

@@ -50,7 +50,7 @@ class ReceptiveFieldPanel(Panel):
         return MAP_SIDE / max(self.extent)
 
     @property
-    def hull(self) -> Box:
+    def bounds(self) -> Box:
         """The map and the region together, in pixels from the map's top left corner."""
         rows, columns = (
             (min(first, 0), max(last, size - 1))
@@ -63,11 +63,11 @@ class ReceptiveFieldPanel(Panel):
     @property
     def body(self) -> Point:
         """Width and height, with what the region has beyond the map."""
-        return self.hull[2] + 2, self.hull[3] + 2
+        return self.bounds[2] + 2, self.bounds[3] + 2
 
     def draw_body(self, canvas: Canvas, left: float, top: float, theme: Theme) -> None:
         """Draw the map, and the region over it."""
-        corner = (left - self.hull[0], top - self.hull[1])
+        corner = (left - self.bounds[0], top - self.bounds[1])
         height, width = self.extent
         area = grid_box(corner, (0, height - 1), (0, width - 1), self.scale)
         if self.picture is None:
@@ -89,12 +89,12 @@ class ReceptiveFieldPanel(Panel):
             (max(first, 0), min(last, size - 1))
             for (first, last), size in zip((rows, columns), self.extent, strict=True)
         )
-        visible = grid_box(corner, inside_rows, inside_columns, self.scale)
-        if visible[2] > 0 and visible[3] > 0:
+        inside_box = grid_box(corner, inside_rows, inside_columns, self.scale)
+        if inside_box[2] > 0 and inside_box[3] > 0:
             if self.picture is None:
-                canvas.rectangle(_enlarge(visible), fill=theme.window)
+                canvas.rectangle(_enlarge(inside_box), fill=theme.window)
             else:
-                canvas.rectangle(visible, outline=theme.window, width=3)
+                canvas.rectangle(inside_box, outline=theme.window, width=3)
         if (inside_rows, inside_columns) != self.region:
             box = _enlarge(grid_box(corner, rows, columns, self.scale))
             canvas.rectangle(box, outline=mix(theme.ink, theme.window, 0.5), dash=DASH)

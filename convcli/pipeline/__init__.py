@@ -91,8 +91,10 @@ def process(
     started = perf_counter()
     target.check(source)
     draws_figure = on_stage is not None
-    opened = open_route(source, plan, target, keep_maps=keep_maps, draws_figure=draws_figure)
-    with opened as (frames, choose):
+    with open_route(source, plan, target, keep_maps=keep_maps, draws_figure=draws_figure) as (
+        frames,
+        choose,
+    ):
         route, _ = choose(frames.header)
         check_memory(route.memory, plan, source)
         picture, maps, written = _run(frames, choose, plan, target, on_stage)

@@ -163,10 +163,10 @@ def _run_layers(
     last_use = last_uses(inputs)
     outputs = {INPUT: values}
     for user, (step, filter_plan, indices) in enumerate(zip(steps, filters, inputs, strict=True)):
-        given = [outputs[index] for index in indices]
-        outputs[user] = _apply_step(step, given, filter_plan, computation.dtype)
+        arguments = [outputs[index] for index in indices]
+        outputs[user] = _apply_step(step, arguments, filter_plan, computation.dtype)
         report(Stage(format_layer(step.layer), outputs[user], step.kernel))
-        del given
+        del arguments
         for index in set(indices):
             if last_use[index] == user:
                 del outputs[index]

@@ -168,9 +168,9 @@ def make_convolution(layer: Layer, kernel: Kernel, method: str, *, flip: bool = 
     """Return a convolution with its kernel, to which the method must apply."""
     if not layer.operation.is_transposed:
         check_method(method, kernel)
-    sized = replace(with_kernel(layer, kernel.matrix.shape), origin=flip_origin(kernel, flip=flip))
-    _ = sized.window  # raises for an output padding that it cannot have
-    return Step(layer=sized, kernel=kernel, bias=kernel.bias if layer.bias else 0.0, flip=flip)
+    layer = replace(with_kernel(layer, kernel.matrix.shape), origin=flip_origin(kernel, flip=flip))
+    _ = layer.window  # raises for an output padding that it cannot have
+    return Step(layer=layer, kernel=kernel, bias=kernel.bias if layer.bias else 0.0, flip=flip)
 
 
 def flip_origin(kernel: Kernel, *, flip: bool) -> Pair | None:
@@ -250,8 +250,8 @@ def _layer_shapes(plan: Plan, start: Shape) -> tuple[Shape, ...]:
     layers = [step.layer for step in plan.layers]
     shapes = {INPUT: start}
     for index, inputs in enumerate(input_indices(layers)):
-        given = [shapes[source] for source in inputs]
-        shapes[index] = _output_shape(plan.layers[index], given, plan.max_pixels)
+        input_shapes = [shapes[source] for source in inputs]
+        shapes[index] = _output_shape(plan.layers[index], input_shapes, plan.max_pixels)
     if any(layer.operation.is_join for layer in layers):
         from convcli.arithmetic.network import check_alignment
 

@@ -123,9 +123,11 @@ def _torch(layer: Layer, shape: Shape, output: Shape) -> str:
         "groups": (str(group_count(layer, shape[0])), "1"),
         "bias": (str(layer.bias), "True"),
     }
-    given = [f"{name}={value}" for name, (value, default) in settings.items() if value != default]
-    first = [str(shape[0]), str(output[0]), _torch_size(layer.window.kernel)]
-    return f"nn.Conv2d({', '.join(first + given)})"
+    keywords = [
+        f"{name}={value}" for name, (value, default) in settings.items() if value != default
+    ]
+    positional = [str(shape[0]), str(output[0]), _torch_size(layer.window.kernel)]
+    return f"nn.Conv2d({', '.join(positional + keywords)})"
 
 
 def _torch_size(size: Pair) -> str:

@@ -103,7 +103,7 @@ class ShapeOptions(opt.DeclaredOptions):
     json: bool = flag("Output", "--json", "Short for --format json.")
 
     @property
-    def given(self) -> list[str]:
+    def layer_options(self) -> list[str]:
         """The names of the options of one layer that have a value."""
         groups = {name: option.group for name, option in self.parameters().items()}
         layer = (name for name, group in groups.items() if group == "One layer")
@@ -135,7 +135,7 @@ def shape(**values: Any) -> None:
         sizes = compute_sweep(options)
         print_data(explain_layers(sizes) if options.explain else format_layers(sizes, layout))
         return
-    for name in options.given:
+    for name in options.layer_options:
         raise click.UsageError(
             f"{opt.option_name(name)} is of one layer; it does not go with a stack or a network"
         )
@@ -177,20 +177,20 @@ def _explain_walk(walk: Walk) -> str:
 
 def _validate_layer(options: ShapeOptions) -> None:
     """Refuse options of one layer that contradict each other, or would have no effect."""
-    given, pool = options.given, options.pool
-    if "height" not in given:
+    names, pool = options.layer_options, options.pool
+    if "height" not in names:
         raise click.UsageError("give the input's height, like --h 224, or a stack or --net")
     for name, other in _REQUIRES.items():
-        if name in given and other not in given:
+        if name in names and other not in names:
             raise click.UsageError(f"{opt.option_name(name)} goes with {opt.option_name(other)}")
     has_size = pool is not None and pool.kernel is not None
     excluded: tuple[str, ...] = () if pool is None else ("transposed", "channels", "groups")
     if has_size:
         excluded += ("kernel", "stride", "padding", "dilation")
     for name in excluded:
-        if name in given:
+        if name in names:
             raise click.UsageError(f"{opt.option_name(name)} and --pool exclude each other here")
-    if "kernel" not in given and not has_size:
+    if "kernel" not in names and not has_size:
         raise click.UsageError("the window's size is missing: give --k 3, or --pool max:2")
     for name in ("framework", "figure"):
         if getattr(options, name) is not None:

@@ -24,9 +24,9 @@ from convcli.errors import ArgumentError
 
 WINOGRAD_TILES = {1: (1,), 3: (2, 4)}  # taps along an axis: the outputs that a tile may have there
 MAX_PART_BYTES = 2 << 20  # of the columns of one part
-_PART_PRODUCTS = 25_000_000  # they take 0.4 ms, and what is around them 0.04 ms
-_MIN_PARTS = 4  # for as many threads, cut by filters too where there are few positions
-_MIN_PART_PRODUCTS = 4_000_000  # below it, there may be fewer parts
+_PART_PRODUCTS = 25_000_000  # of one part: they take 0.4 ms, and starting a part 0.04 ms
+_MIN_PARTS = 4  # so that as many threads have work; divided by filters where positions are few
+_MIN_PART_PRODUCTS = 4_000_000  # of one part: a small convolution has fewer than `_MIN_PARTS`
 _MIN_PART_POSITIONS = 256  # narrower matrices are slow to multiply
 
 
@@ -47,13 +47,13 @@ class ConvProblem:
     images : ndarray, (N, C_in, H, W)
         Without their padding.
     filters : ndarray, (C_out, C_in / groups, kh, kw)
-        Of the images' type.
+        Of the images' dtype.
     bias : ndarray, (C_out,), or None
-        Likewise.
+        Of the images' dtype.
     window : Window
     groups : int
     mode : str
-        What stands beyond the border.
+        The padding mode: the values beyond the border.
 
     Attributes
     ----------
@@ -80,7 +80,7 @@ class ConvProblem:
 
     @property
     def size(self) -> ConvSize:
-        """What the cost depends on."""
+        """The sizes on which the cost of a method depends."""
         (batch, c_in, *_), c_out = self.images.shape, len(self.filters)
         return ConvSize(
             max(batch, 1), c_in, c_out, self.output, self.window, self.groups, self.images.dtype
@@ -91,19 +91,20 @@ class ConvProblem:
         return PaddedImage(self.images[image], self._pads, self._mode)
 
     def input_region(self, image: int, rows: slice, columns: slice, scratch: Scratch) -> Array:
-        """Return what the windows of some outputs contain: (C_in, rows, columns)."""
-        seen = []
+        """Return the padded input of the windows of some outputs: (C_in, rows, columns)."""
+        ranges = []
         for axis, outputs in enumerate((rows, columns)):
             extent = effective_kernel(self.window.kernel[axis], self.window.dilation[axis])
             span = input_span(outputs, self.window.stride[axis], extent)
-            seen.append(range(span.start, span.stop))
-        return self.padded(image).region(seen[0], seen[1], scratch)
+            ranges.append(range(span.start, span.stop))
+        return self.padded(image).region(ranges[0], ranges[1], scratch)
 
     def parts(self, *, has_shared_rows: bool) -> list[Part]:
         """Cut the output so that the columns of each part stay small.
 
-        However many threads there are, the parts are the same, and so are their sums. A part has
-        whole rows or, unless windows share the columns of rows, lies within one.
+        The parts, and so the rounding of sums, do not depend on the number of threads. A part
+        consists of whole rows where these are short enough, and of a piece of one row otherwise.
+        With `has_shared_rows`, it may be a piece of several rows.
         """
         (batch, c_in, *_), (oh, ow) = self.images.shape, self.output
         kh, kw = self.window.kernel
@@ -122,7 +123,7 @@ class ConvProblem:
         return [Part(n, down, across, some) for n, down, across in regions for some in filters]
 
     def _fair_share(self, positions: int) -> tuple[int, int]:
-        """How many parts there must be, and how many positions each may have."""
+        """Return the least number of parts, and the largest number of positions of one."""
         products = positions * self.filters.size
         least = min(_MIN_PARTS, products // _MIN_PART_PRODUCTS) or 1
         parts = max(products // _PART_PRODUCTS, least)
@@ -130,7 +131,7 @@ class ConvProblem:
 
 
 class ConvMethod(NamedTuple):
-    """A way to compute a layer.
+    """A method that computes a layer.
 
     Parameters
     ----------
@@ -150,12 +151,12 @@ class ConvMethod(NamedTuple):
 
 
 def choose_conv_method(size: ConvSize, method: str = "auto") -> ConvMethod:
-    """Choose the way to compute a convolution: `method` is auto, im2col or winograd.
+    """Choose the method that computes a convolution: `method` is auto, im2col or winograd.
 
     Raises
     ------
     ArgumentError
-        Where `winograd` is asked for and cannot be taken.
+        If `winograd` is asked for and cannot compute the layer.
 
     Examples
     --------
@@ -187,7 +188,7 @@ def choose_conv_method(size: ConvSize, method: str = "auto") -> ConvMethod:
 
 
 def shares_rows(size: ConvSize) -> bool:
-    """Whether im2col should unroll rows once, for all windows that contain them."""
+    """Whether im2col is faster if it copies a row once for all windows that contain it."""
     if size.window.kernel[0] == 1 or size.window.dilation[0] > 1:
         return False
     # Of a tall kernel, no more than a few columns would fit into the memory for a part.
@@ -197,7 +198,7 @@ def shares_rows(size: ConvSize) -> bool:
 
 
 def _winograd_obstacle(size: ConvSize) -> str | None:
-    """Why Winograd cannot be taken."""
+    """Return why Winograd cannot compute a layer, or None if it can."""
     window = size.window
     if size.dtype != np.float32:
         return "Winograd loses digits, and float64 is there to keep them"

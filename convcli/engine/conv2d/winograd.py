@@ -233,10 +233,10 @@ class _Worker:
         # Each row of the tiles by itself: what is sorted next then lies in the longest runs.
         padded = self._scratch("padded", (a, c_in, high, wide * b), images.dtype)
         whole = plan.problem.padded(image)
-        seen = range(columns.start * b, columns.start * b + wide * b)
+        input_columns = range(columns.start * b, columns.start * b + wide * b)
         for i in range(a):
             first = rows.start * a
-            whole.copy_into(padded[i], range(first + i, first + high * a, a), seen)
+            whole.copy_into(padded[i], range(first + i, first + high * a, a), input_columns)
         inputs = self._scratch("inputs", (t, s, c_in * high * wide), images.dtype)
         self._sort_and_transform(padded, wide, inputs)
         return inputs.reshape(t * s, c_in, high * wide)[:, :, : count * wide]

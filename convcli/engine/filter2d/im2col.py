@@ -193,8 +193,8 @@ def _make_banded_filter(problem: FilterProblem, layout: BandedLayout) -> BandFil
         sums = products[:, :stacked, :length]
         if shifts > 1:
             total = scratch("sums", (blocks, stacked, length), weights.dtype)
-            shifted = _shifted_products(products, layout, step, length)
-            sums = np.add.reduce(shifted, axis=1, out=total)
+            terms = _shifted_products(products, layout, step, length)
+            sums = np.add.reduce(terms, axis=1, out=total)
         return sums.reshape(blocks * stacked, width, channels)[:height]
 
     return correlate

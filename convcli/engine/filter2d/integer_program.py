@@ -33,8 +33,8 @@ class Tap(NamedTuple):
     step: int
     shift: int = 0
 
-    def shifted(self, shift: int) -> Tap:
-        """The same result, read `shift` values further on."""
+    def shift_by(self, shift: int) -> Tap:
+        """Return the same result, read `shift` values further on."""
         return Tap(self.step, self.shift + shift)
 
 
@@ -200,7 +200,7 @@ def add_line(program: IntegerProgram, tap: Tap, weights: Sequence[int], step: in
     """Add up taps in a line, `step` values apart, by the cheapest of three ways."""
     positions = [position for position, weight in enumerate(weights) if weight]
     first, inner = positions[0], list(weights[positions[0] : positions[-1] + 1])
-    tap = tap.shifted(first * step)
+    tap = tap.shift_by(first * step)
     if len(set(inner)) == 1:
         return program.multiply(add_run(program, tap, len(inner), step), inner[0])
     halved = _divide_by_pair(inner)
@@ -209,7 +209,7 @@ def add_line(program: IntegerProgram, tap: Tap, weights: Sequence[int], step: in
         add_line(trials[0], Tap(0), halved, step)
         add_taps(trials[1], Tap(0), dict(enumerate(inner)))
         if len(trials[0].steps) + 1 < len(trials[1].steps):
-            pairs = program.add(tap, tap.shifted(step))
+            pairs = program.add(tap, tap.shift_by(step))
             return add_line(program, pairs, halved, step)
     return add_taps(program, tap, {index * step: weight for index, weight in enumerate(inner)})
 
@@ -229,7 +229,7 @@ def add_run(program: IntegerProgram, tap: Tap, count: int, step: int) -> Tap:
         parts = add_run(program, tap, part, step)
         return add_run(program, parts, count // part, part * step)
     fewer = add_run(program, tap, count - 1, step)
-    return program.add(fewer, tap.shifted((count - 1) * step))
+    return program.add(fewer, tap.shift_by((count - 1) * step))
 
 
 def add_taps(program: IntegerProgram, tap: Tap, weights: Mapping[int, int]) -> Tap:
@@ -237,7 +237,7 @@ def add_taps(program: IntegerProgram, tap: Tap, weights: Mapping[int, int]) -> T
     by_size: dict[int, list[tuple[Tap, bool]]] = {}
     for shift, weight in weights.items():
         if weight:
-            by_size.setdefault(abs(weight), []).append((tap.shifted(shift), weight > 0))
+            by_size.setdefault(abs(weight), []).append((tap.shift_by(shift), weight > 0))
     parts = []
     for size, members in by_size.items():
         total, is_positive = _add_signed(program, members)

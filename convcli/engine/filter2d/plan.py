@@ -173,14 +173,14 @@ class FilterPlan(NamedTuple):
         return PaddedImage(planes, self.problem.pads, self.problem.padding_mode)
 
     def _make_gather(self, padded: PaddedImage) -> Callable[[slice], Array]:
-        """A function that copies the padded rows which some rows of the output see."""
+        """Return a function that copies the padded rows on which some rows of the output depend."""
         scratch = Scratch()
         columns, channels = self.problem.size[1], self.problem.channels
 
         def gather(rows: slice) -> Array:
-            seen = self._input_rows(rows)
-            band = scratch("band", (len(seen), columns, channels), self.algorithm.band_dtype)
-            padded.copy_into(band.transpose(2, 0, 1), seen, range(columns))
+            input_rows = self._input_rows(rows)
+            band = scratch("band", (len(input_rows), columns, channels), self.algorithm.band_dtype)
+            padded.copy_into(band.transpose(2, 0, 1), input_rows, range(columns))
             return band
 
         return gather

@@ -144,11 +144,11 @@ def _make_filter(problem: FilterProblem) -> BandFilter:
         rows = band.reshape(len(band), -1)  # (rows, columns·C)
         height = (len(rows) - problem.extent[0]) // problem.window.stride[0] + 1
         if is_transposed(problem):
-            turned = scratch("column sums", (rows.shape[1], height), rows.dtype)
-            _filter_columns(problem, rows, column, turned.T)
+            transposed = scratch("column sums", (rows.shape[1], height), rows.dtype)
+            _filter_columns(problem, rows, column, transposed.T)
             planes = scratch("sums", (channels * height, width), rows.dtype)
             # Rows of all channels, one below the other: (C·height, columns).
-            _filter_rows(problem, turned.reshape(columns, -1).T, row, planes, channels=1)
+            _filter_rows(problem, transposed.reshape(columns, -1).T, row, planes, channels=1)
             return planes.reshape(channels, height, width).transpose(1, 2, 0)
         column_sums = scratch("column sums", (height, rows.shape[1]), rows.dtype)
         _filter_columns(problem, rows, column, column_sums)
