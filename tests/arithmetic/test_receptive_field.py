@@ -303,7 +303,7 @@ def test_numbers_of_any_size_are_exact() -> None:
     assert deep.layers[-1].receptive_field == (2**200, 2**200)
 
 
-def test_a_hull_goes_from_the_first_to_the_last() -> None:
+def test_a_span_goes_from_the_first_to_the_last() -> None:
     assert span([(3, 4), None, (-1, 0)]) == (-1, 4)
     assert span([None, None]) is None
     assert span([]) is None

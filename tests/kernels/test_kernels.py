@@ -1,4 +1,4 @@
-"""SPEC: names, families, rows of numbers and files, each known for what it is."""
+"""Loading kernels by SPEC: names, families, rows of numbers and files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Transparency through the whole path: hidden colors never show."""
+"""Transparency from the input to the output: hidden colors never show."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stacks that cannot be: held to a search through all small ones."""
+"""Budgets that no stack keeps: compared with a search through all small stacks."""
 
 from __future__ import annotations
 

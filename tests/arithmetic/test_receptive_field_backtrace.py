@@ -1,4 +1,4 @@
-"""What one output sees of every map before it: as windows slid over marked inputs say."""
+"""The region of every earlier map that one output depends on, found by marking inputs."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def test_a_map_that_only_gives_its_size_is_not_seen() -> None:
     assert found[INPUT] == ((1, 3), (1, 3))
 
 
-def test_a_join_sees_the_hull_of_its_branches() -> None:
+def test_a_join_sees_what_all_of_its_branches_see() -> None:
     layers = ["relu:name=x", "conv:3,p=1,name=small", "conv:7,p=3,from=x,name=large"]
     layers += ["add:from=small+large"]
     found = backtrace(walk(layers, (1, 9, 9)), 3, (4, 4))
