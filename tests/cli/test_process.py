@@ -8,22 +8,23 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 from support.hostile_cases import GOOD_PNG
+from support.process import (
+    PATIENCE,
+    PLAIN,
+    ended,
+    hidden,
+    in_shell,
+    restore_interrupts,
+    started,
+    wait_for,
+)
 
-COMMAND = (sys.executable, "-m", "convcli")
-PATIENCE = 20.0  # for what must happen at all
 OLD = b"an older result"
-PLAIN = {
-    name: value
-    for name, value in os.environ.items()
-    if name not in ("COLUMNS", "FORCE_COLOR", "NO_COLOR", "PYTHONUNBUFFERED", "PYTHONWARNINGS")
-}
 
 needs_full = pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
 needs_shell = pytest.mark.skipif(shutil.which("sh") is None, reason="there is no shell")
@@ -42,64 +43,6 @@ def place(tmp_path: Path) -> Path:
 def noise(path: Path, side: int) -> None:
     """A grid whose picture is large and takes long to write."""
     np.save(path, np.random.default_rng(0).integers(0, 255, (side, side), np.uint8))
-
-
-def hear_signals() -> None:
-    """Undo what a shell does for a job in the background: there SIGINT is ignored."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
-@contextmanager
-def started(
-    *arguments: str, cwd: Path, stdout: int = subprocess.PIPE, **env: str
-) -> Iterator[subprocess.Popen[bytes]]:
-    with subprocess.Popen(
-        [*COMMAND, *arguments],
-        cwd=cwd,
-        stdin=subprocess.DEVNULL,
-        stdout=stdout,
-        stderr=subprocess.PIPE,
-        env=PLAIN | env,
-        preexec_fn=hear_signals,  # noqa: PLW1509  # no thread runs here
-    ) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
-def wait_for(what: Callable[[], object], process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not what():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
-
-
-def ended(process: subprocess.Popen[bytes]) -> tuple[int, bytes, float]:
-    """Exit code, standard error, and the seconds that it took to end."""
-    start = time.monotonic()
-    _, stderr = process.communicate(timeout=PATIENCE)
-    return process.returncode, stderr, time.monotonic() - start
-
-
-def hidden(folder: Path) -> list[str]:
-    return [path.name for path in folder.rglob(".*")]
-
-
-def in_shell(
-    script: str, *arguments: str, cwd: Path, **env: str
-) -> subprocess.CompletedProcess[bytes]:
-    """Run a line of shell in which `"$@"` is the command."""
-    return subprocess.run(
-        ["/bin/sh", "-c", script, "sh", *COMMAND, *arguments],
-        cwd=cwd,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        env=PLAIN | env,
-        check=False,
-        timeout=PATIENCE,
-    )
 
 
 # Signals
@@ -203,7 +146,7 @@ def test_a_signal_while_starting_leaves_no_traceback(number: signal.Signals, pla
         capture_output=True,
         check=False,
         timeout=PATIENCE,
-        preexec_fn=hear_signals,
+        preexec_fn=restore_interrupts,
     )
     assert (done.stdout, done.stderr.strip()) == (b"", b"")
     assert done.returncode in (CODES[number], -number)

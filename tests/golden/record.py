@@ -15,13 +15,12 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[number]) for number in (1, 
 
 from support.golden import (  # noqa: E402  # its folder is on the path only now
     EXPECTED,
-    Record,
-    differences,
     execute,
     format_expected,
     load_cases,
     load_expected,
 )
+from support.golden_compare import Record, differences  # noqa: E402
 
 
 def keep_if_same(family: str, name: str, now: Record) -> Record:

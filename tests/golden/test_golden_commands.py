@@ -15,7 +15,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from support.golden import EXPECTED, Case, Record, differences, execute, load_cases, load_expected
+from support.golden import EXPECTED, Case, execute, load_cases, load_expected
+from support.golden_compare import Record, differences
 
 CASES = load_cases()
 FAMILIES = list(dict.fromkeys(case.family for case in CASES))

@@ -1,4 +1,4 @@
-"""Run the golden commands, and describe and compare what they print and write.
+"""Run the golden commands, and describe what they print and write.
 
 A description depends neither on an encoder (pictures are decoded) nor on how a processor rounds
 floats (numbers are compared with a tolerance), nor on fonts (drawings are compared by their
@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import math
 import os
 import pty
 import re
@@ -20,18 +19,16 @@ import tomllib
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import zip_longest
 from pathlib import Path, PurePosixPath
-from typing import Any, TypeAlias
+from typing import Any
 from unittest.mock import patch
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageSequence
 from support.command import COMMAND, Finished, convcli, here
+from support.golden_compare import Record, is_text_lines
 from support.golden_inputs import content
-
-Record: TypeAlias = dict[str, Any]
 
 FOLDER = Path(__file__).resolve().parents[1] / "golden"
 EXPECTED = FOLDER / "expected"
@@ -49,19 +46,8 @@ MASKS = {
 }
 MAX_COLORS = 40  # of an SVG; of more, their number is kept
 MAX_LINE = 8000  # characters; of longer lines, their start and a digest are kept
-NUMBER = re.compile(r"(\d+(?:\.\d+)?(?:e[-+]?\d+)?)")
 COORDINATE = re.compile(r"(?<![#\w.])-?\d+(?:\.\d+)?")
 EMBEDDED = re.compile(r'(?<=href="data:image/png;base64,)[^"]*')
-MEMORY_ENDS = ('"memory": ', "memory: about ", "needs about ", "; about ")
-
-# Tolerances
-PRINTED = 1e-5  # of a printed number that is not whole, relative
-MEMORY = 0.1  # of an estimate of memory, relative
-SUMMED = 1e-5  # of sums of floats, relative to the sum of their sizes
-LEVELS = 4  # of sums of pixels: so many may be rounded differently
-LOSSY_LEVELS = 1.0  # of the mean color of a lossy picture
-DRAWN_LEVELS = 6.0  # of the mean colors of a drawing's parts: it holds text
-DRAWN_PIXELS = 8  # of the size of a drawing
 
 
 @dataclass(frozen=True)
@@ -137,7 +123,7 @@ def format_expected(results: Mapping[str, Record]) -> str:
         return json.dumps(value, ensure_ascii=False)
 
     def block(value: Any) -> str:
-        if _is_text(value) and value:
+        if is_text_lines(value) and value:
             return "[\n" + ",\n".join(f"   {text(line)}" for line in value) + "\n  ]"
         if isinstance(value, dict) and "kind" not in value:
             rows = (f"   {text(name)}: {text(item)}" for name, item in value.items())
@@ -375,71 +361,3 @@ def summary(values: NDArray[Any]) -> Record:
 
 def digest(held: bytes) -> str:
     return hashlib.sha256(held).hexdigest()[:16]
-
-
-# Compare
-
-
-def differences(expected: Record, actual: Record) -> list[str]:
-    """What differs between two descriptions of a case, a line each."""
-    return list(_differing(expected, actual, ""))
-
-
-def _differing(expected: Any, actual: Any, where: str) -> Iterator[str]:
-    if isinstance(expected, dict) and isinstance(actual, dict):
-        for key in [*expected, *(key for key in actual if key not in expected)]:
-            place = f"{where}.{key}" if where else key
-            if key not in expected or key not in actual:
-                side = "is new" if key not in expected else "is missing"
-                yield f"{place} {side}: {actual.get(key, expected.get(key))}"
-            elif not _within_tolerance(key, expected, actual):
-                yield from _differing(expected[key], actual[key], place)
-    elif _is_text(expected) and _is_text(actual):
-        for number, (then, now) in enumerate(zip_longest(expected, actual), 1):
-            if then is None or now is None or not same_text(then, now):
-                yield f"{where}, line {number}:\n  - {then}\n  + {now}"
-    elif expected != actual:
-        yield f"{where}:\n  - {expected}\n  + {actual}"
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(item, str) for item in value)
-
-
-def _within_tolerance(key: str, expected: Record, actual: Record) -> bool:
-    """Whether two numbers, or lists of them, are as near as what they stand for allows."""
-    is_drawn = "drawn" in expected
-    is_float = "npy" in str(expected.get("kind")) or expected.get("mode") == "F"
-    sizes = float(expected.get("sizes", 0))
-    allowed = {
-        "size": DRAWN_PIXELS if is_drawn else 0,
-        "drawn": DRAWN_LEVELS,
-        "lossy": LOSSY_LEVELS,
-        "sums": SUMMED * sizes if is_float else LEVELS,
-        "sizes": SUMMED * sizes if is_float else LEVELS,
-        "least": SUMMED * sizes if is_float else 1,
-        "largest": SUMMED * sizes if is_float else 1,
-    }
-    if key not in allowed:
-        return False
-    then, now = (np.asarray(record[key], float) for record in (expected, actual))
-    return then.shape == now.shape and bool((np.abs(then - now) <= allowed[key]).all())
-
-
-def same_text(expected: str, actual: str) -> bool:
-    """Whether two lines are the same, but for the last digits of numbers."""
-    then, now = NUMBER.split(expected), NUMBER.split(actual)
-    if len(then) != len(now) or then[::2] != now[::2]:
-        return False
-    return all(
-        _same_number(*numbers, after=text)
-        for *numbers, text in zip(then[1::2], now[1::2], then[::2], strict=False)
-    )
-
-
-def _same_number(expected: str, actual: str, *, after: str) -> bool:
-    if after.endswith(MEMORY_ENDS):
-        return math.isclose(float(expected), float(actual), rel_tol=MEMORY)
-    if "." in expected + actual or "e" in expected + actual:
-        return math.isclose(float(expected), float(actual), rel_tol=PRINTED)
-    return expected == actual
