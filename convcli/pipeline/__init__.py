@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from time import perf_counter
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from convcli.engine.arrays import Array
 from convcli.images import FrameSource, Header, Picture
 from convcli.images.quantize import quantize
-from convcli.pipeline.execute import compute_maps
+from convcli.pipeline.execute import StageCallback, compute_maps
 from convcli.pipeline.fused import filter_to_pixels, stream_npy
 from convcli.pipeline.memory import check_memory
 from convcli.pipeline.outputs import OutputTarget
@@ -30,9 +30,6 @@ from convcli.pipeline.write import (
     write_maps,
     write_rendered,
 )
-
-if TYPE_CHECKING:
-    from convcli.pipeline.execute import StageCallback
 
 PLACEHOLDER = np.zeros((1, 1, 1), np.uint8)  # for values that are not kept
 

@@ -10,7 +10,8 @@ import numpy as np
 from convcli.arithmetic.notation import INPUT, format_layer, input_indices
 from convcli.arithmetic.values import Shape
 from convcli.engine.arrays import Array, sum_dtype
-from convcli.engine.filter2d import FilterPlan, FilterSettings, check_method, plan_filter
+from convcli.engine.filter2d.plan import FilterPlan, check_method, plan_filter
+from convcli.engine.filter2d.problem import FilterSettings
 from convcli.errors import ArgumentError
 from convcli.images import Header
 from convcli.kernels import ZERO_SUM, Kernel

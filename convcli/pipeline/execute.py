@@ -20,7 +20,7 @@ from convcli.kernels import Kernel
 from convcli.pipeline.plan import Plan, Step
 
 if TYPE_CHECKING:
-    from convcli.engine.filter2d import FilterPlan
+    from convcli.engine.filter2d.plan import FilterPlan
     from convcli.pipeline.computation import Computation
 
 

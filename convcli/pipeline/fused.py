@@ -4,24 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from convcli.arithmetic.values import Shape
+from convcli.engine.arrays import Array
+from convcli.engine.filter2d.plan import FilterPlan
 from convcli.errors import GridError
 from convcli.files import atomic_write
 from convcli.grids import map_npy
 from convcli.images import NO_METADATA, Header, Picture
 from convcli.images.quantize import Quantized, Quantizer
+from convcli.pipeline.computation import Computation
 from convcli.pipeline.execute import preprocess
 from convcli.pipeline.outputs import OutputTarget, format_name, is_image
 from convcli.pipeline.plan import Plan
 from convcli.pipeline.write import OutputFile, Rendered
-
-if TYPE_CHECKING:
-    from convcli.arithmetic.values import Shape
-    from convcli.engine.filter2d import FilterPlan
-    from convcli.pipeline.computation import Computation
 
 MIN_STREAMED_BYTES = 64 << 20  # of a file: smaller ones are read whole
 
@@ -60,7 +58,7 @@ def filter_to_pixels(picture: Picture, computation: Computation) -> Iterator[Ren
 
 
 def _filter_and_quantize(
-    filter_plan: FilterPlan, values: np.ndarray, policy: str, depth: int
+    filter_plan: FilterPlan, values: Array, policy: str, depth: int
 ) -> Quantized:
     """Run a filter, and quantize its sums band by band."""
     height, width, *channels = filter_plan.shape

@@ -29,8 +29,9 @@ BASE_BYTES = 48 << 20  # the interpreter, NumPy, Pillow and its codecs
 MIN_SCRATCH_BYTES = 32 << 20  # bands, their columns and chunks of a PNG take at least this
 MAX_MACHINE_SHARE = 0.75  # of the machine's memory, unless --max-memory says otherwise
 CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
-# How many arrays of its result's size an operation holds beside its input and output.
-TEMPORARIES = {"linear": 1, "premultiplied": 1, "rescale": 3, "layer": 1}
+# How many arrays of its result's size rescaling holds beside its input and output; any other
+# operation holds one.
+RESCALE_TEMPORARIES = 3
 FIGURE_BYTES = 16  # per value of a map that is drawn
 
 
@@ -159,24 +160,18 @@ def _filter_bytes(header: Header, plan: Plan, shapes: Sequence[MapShapes]) -> tu
     height, width, channels = header.shape
     floats = height * width * channels * itemsize  # the input as floating point
     is_preprocessed = has_preprocessing(plan, header)
-    preprocessed = 0
-    if is_preprocessed:
-        area = math.prod(plan.resize or (height, width))
-        preprocessed = area * (1 if plan.gray else channels) * itemsize
-    linear = plan.linear * TEMPORARIES["linear"]
-    preprocessing = floats * (linear + is_preprocessed * TEMPORARIES["premultiplied"])
+    area = math.prod(plan.resize or (height, width))
+    preprocessed = is_preprocessed * area * (1 if plan.gray else channels) * itemsize
+    preprocessing = floats * (plan.linear + is_preprocessed)
     starts = [math.prod(branch.start) * itemsize for branch in shapes]
     outputs = [math.prod(branch.output) * itemsize for branch in shapes]
     combining = 0 if plan.combine is None else starts[0] * (2 * len(plan.kernels) + 1)
-    alphas = 0
-    if header.has_alpha:
-        alphas = sum(math.prod(branch.output[1:]) * itemsize for branch in shapes)
+    alphas = header.has_alpha * sum(math.prod(branch.output[1:]) * itemsize for branch in shapes)
     layers = max(
         sum(outputs[:index]) + starts[index] + _layer_values(plan, branch) * itemsize
         for index, branch in enumerate(shapes)
     )
-    unpremultiplied = header.has_alpha * TEMPORARIES["premultiplied"]
-    ending = sum(outputs) + max(outputs) * (linear + unpremultiplied)
+    ending = sum(outputs) + max(outputs) * (plan.linear + header.has_alpha)
     kept = header.bytes + preprocessed + alphas
     return sum(outputs) + alphas, kept + max(preprocessing, combining, layers, ending)
 
@@ -190,8 +185,7 @@ def _layer_values(plan: Plan, branch: MapShapes) -> int:
     for user, (indices, shape) in enumerate(zip(inputs, branch.layers, strict=True)):
         largest = max(kept.get(index, math.prod(branch.start)) for index in indices)
         kept[user] = math.prod(shape)
-        temporary = TEMPORARIES["layer"] * max(largest, kept[user])
-        most = max(most, sum(kept.values()) + temporary)
+        most = max(most, sum(kept.values()) + max(largest, kept[user]))
         for index in set(indices):
             if index != INPUT and last_use[index] == user:
                 del kept[index]
@@ -203,7 +197,7 @@ def _render_bytes(shape: Shape, header: Header, plan: Plan, file_format: str) ->
     depth = header.depth or 8
     rescaling = 0
     if plan.range_policy(header.depth) == "rescale":
-        rescaling = TEMPORARIES["rescale"] * math.prod(shape) * 8
+        rescaling = RESCALE_TEMPORARIES * math.prod(shape) * 8
     pixels = (math.prod(shape) + header.has_alpha * math.prod(shape[1:])) * depth // 8
     encoding = pixels * (1 + header.has_alpha) + _encoder_bytes(shape, depth, file_format)
     return max(encoding, pixels + rescaling)

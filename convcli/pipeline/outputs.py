@@ -21,7 +21,6 @@ MAX_FILES_PER_MAP = 1024  # one for each channel
 _ANY_FIELD = re.compile(r"\{\w*\}")
 _FIELDS = re.compile(r"\{(stem|kernel)\}")
 _NOT_IN_SLUGS = re.compile(r"[^A-Za-z0-9._-]+")
-_NO_MATCH = re.compile(r"(?!)")
 
 
 def _never(_: str) -> bool:
@@ -203,10 +202,12 @@ class OverwriteGuard:
         folders = {os.path.realpath(Path(path).parent) for path in outputs}
         self._inputs = {os.path.realpath(source): source for source in files}
         self._inputs |= _find_links(folders, files)
-        pattern = _channel_file_pattern(target)
-        self._possible_channels = tuple(
-            source for name, source in self._inputs.items() if pattern.search(name)
-        )
+        self._possible_channels: tuple[str, ...] = ()
+        if target.has_file_per_map:
+            is_channel = _channel_file_pattern(target).search
+            self._possible_channels = tuple(
+                source for name, source in self._inputs.items() if is_channel(name)
+            )
 
     def protect(self, source: str, *others: str) -> OutputTarget:
         """Return the target of one input, whose outputs and `others` replace no input."""
@@ -236,8 +237,6 @@ def _find_links(folders: Iterable[str], files: Iterable[str]) -> dict[str, str]:
 
 def _channel_file_pattern(target: OutputTarget) -> re.Pattern[str]:
     """Match the files of channels, whose number is unknown until an input is read."""
-    if not target.has_file_per_map:
-        return _NO_MATCH
     labels = "|".join(map(re.escape, target.labels))
     patterns = {"stem": ".*", "kernel": rf"(?:{labels})-\d+"}
     pieces = _FIELDS.split(Path(target.template or "").name)  # text, field, text, field ...

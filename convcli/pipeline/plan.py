@@ -17,7 +17,7 @@ from convcli.arithmetic.notation import INPUT, format_layer, input_indices
 from convcli.arithmetic.operations.windows import group_count, output_channels
 from convcli.arithmetic.values import Pair, Shape, format_shapes
 from convcli.engine.arrays import Array
-from convcli.engine.filter2d import check_method
+from convcli.engine.filter2d.plan import check_method
 from convcli.errors import ArgumentError, LimitError, ShapeError
 from convcli.images.read import MAX_PIXELS
 from convcli.kernels import Kernel, check_size, kernel_path, load_kernel

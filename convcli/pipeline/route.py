@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from convcli.arithmetic.notation import format_layer
 from convcli.arithmetic.values import Shape
-from convcli.engine.filter2d import Choice
+from convcli.engine.filter2d.problem import Choice
 from convcli.errors import ArgumentError, FileError
 from convcli.images import FrameSource, Header
 from convcli.images.read import MAX_PIXELS, open_frames
@@ -214,18 +214,12 @@ def _steps(computation: Computation) -> Iterator[tuple[RouteStep, ...]]:
     if plan.combine is not None:
         starts = [(*kernels, RouteStep(plan.combine, _rows_first(shapes[0].start)))]
     for start, branch, filters in zip(starts, shapes, computation.layers, strict=True):
-        layers = zip(plan.layers, branch.layers, filters, strict=True)
-        yield (
-            *start,
-            *(
-                RouteStep(
-                    format_layer(step.layer),
-                    _rows_first(shape),
-                    filter_plan.choice if filter_plan else None,
-                )
-                for step, shape, filter_plan in layers
-            ),
+        choices = (filter_plan.choice if filter_plan else None for filter_plan in filters)
+        layers = (
+            RouteStep(format_layer(step.layer), _rows_first(shape), choice)
+            for step, shape, choice in zip(plan.layers, branch.layers, choices, strict=True)
         )
+        yield (*start, *layers)
 
 
 def _rows_first(shape: Shape) -> tuple[int, ...]:

@@ -24,8 +24,8 @@ from convcli.arithmetic.geometry import Window
 from convcli.engine.conv2d import run_im2col
 from convcli.engine.conv2d.problem import WINOGRAD_TILES, ConvProblem, choose_conv_method
 from convcli.engine.conv2d.winograd import run_winograd
-from convcli.engine.filter2d import FilterSettings, plan_filter
-from convcli.engine.filter2d.plan import candidates
+from convcli.engine.filter2d.plan import candidates, plan_filter
+from convcli.engine.filter2d.problem import FilterSettings
 
 TOLERANCE = 1.1  # a pick may take so much longer than the fastest
 EXACT_TOLERANCE = 2.2  # likewise exact sums, which are preferred to rounded ones
@@ -75,7 +75,7 @@ def measure_filter(name: str, effort: Effort, size: tuple[int, int] = SIZE) -> P
     for candidate in candidates(plan.problem):
         other = plan._replace(algorithm=candidate, fallback=None)
         runs[candidate.choice.reason] = partial(other.run_into, image, result)
-    found = compare(name, plan.choice.reason, plan.cost_s, runs, effort)
+    found = compare(name, plan.choice.reason, plan.algorithm.cost_s, runs, effort)
     is_exact = plan.choice.reason.startswith("exact")
     return found._replace(tolerance=EXACT_TOLERANCE if is_exact else TOLERANCE)
 

@@ -21,11 +21,11 @@ from support.oracles import (
 
 from convcli.arithmetic.geometry import Window
 from convcli.engine.conv2d import conv2d
-from convcli.engine.filter2d import FilterSettings, choose_method, filter2d, plan_filter
+from convcli.engine.filter2d import filter2d
 from convcli.engine.filter2d.fft import fast_length, tile_lengths
 from convcli.engine.filter2d.im2col import BandedLayout, banded_layout, banded_weights
-from convcli.engine.filter2d.plan import candidates
-from convcli.engine.filter2d.problem import FilterProblem
+from convcli.engine.filter2d.plan import candidates, choose_method, plan_filter
+from convcli.engine.filter2d.problem import FilterProblem, FilterSettings
 from convcli.engine.filter2d.separable import factorize
 from convcli.kernels import load_kernel
 from convcli.kernels.bank import bank
@@ -253,7 +253,8 @@ def test_what_filter2d_takes_by_keyword_is_what_the_settings_hold() -> None:
 def test_costs_are_seconds_of_the_whole_output() -> None:
     for kernel in (reals(1, 3, 3), reals(1, 31, 31), np.ones((5, 5)), reals(1, 2, 3, 3, 3)):
         small, large = (
-            plan_filter((height, 2000, 3), np.uint8, kernel).cost_s for height in (1500, 6000)
+            plan_filter((height, 2000, 3), np.uint8, kernel).algorithm.cost_s
+            for height in (1500, 6000)
         )
         assert 3.5 < large / small < 4.5
         assert 1e-4 < small < 1

@@ -21,7 +21,8 @@ from support.oracles import (
     whole_numbers,
 )
 
-from convcli.engine.filter2d import METHODS, choose_method, filter2d
+from convcli.engine.filter2d import filter2d
+from convcli.engine.filter2d.plan import METHODS, choose_method
 from convcli.engine.filter2d.separable import factorize
 from convcli.errors import ArgumentError, ShapeError
 

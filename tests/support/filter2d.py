@@ -6,7 +6,8 @@ import numpy as np
 from hypothesis import strategies as st
 from support.oracles import MODES
 
-from convcli.engine.filter2d import METHODS, FilterPlan, FilterSettings, plan_filter
+from convcli.engine.filter2d.plan import METHODS, FilterPlan, plan_filter
+from convcli.engine.filter2d.problem import FilterSettings
 
 modes = st.sampled_from(MODES)
 layouts = st.sampled_from([(), (1,), (3,)])  # (H, W), or (H, W, C)

@@ -54,7 +54,7 @@ def bank_text() -> str:
 
 def kernel_text(kernel: Kernel) -> str:
     """Return what there is to know of a kernel, and its matrix; on a terminal as colored cells."""
-    from convcli.engine.filter2d import choose_method
+    from convcli.engine.filter2d.plan import choose_method
 
     facts = [f"{escape_control(kernel.name)}: {size_text(kernel)}, sum {kernel.sum:.10g}"]
     if kernel.rank is not None:

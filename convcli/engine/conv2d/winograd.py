@@ -102,11 +102,7 @@ def run_winograd(problem: ConvProblem, tile: Pair, maps: Array) -> list[Part]:
 
     def make_worker() -> Callable[[_Block], None]:
         worker = _Worker(plan, weights, maps)
-
-        def work(block: _Block) -> None:
-            nonfinite.extend(worker.fill(*block))
-
-        return work
+        return lambda block: nonfinite.extend(worker.fill(*block))
 
     parallel_for(make_worker, plan.blocks)
     return nonfinite
@@ -160,14 +156,8 @@ class _Plan:
         wanted = -(-_MIN_BLOCKS // max(images * len(filters), 1))
         rows = min(rows, max(-(-self.counts[0] // wanted), _MIN_BLOCK_ROWS))
         rows = _even_size(self.counts[0], rows)
-        return list(
-            product(
-                range(images),
-                split_range(self.counts[0], rows),
-                split_range(self.counts[1], columns),
-                filters,
-            )
-        )
+        regions = split_range(self.counts[0], rows), split_range(self.counts[1], columns)
+        return list(product(range(images), *regions, filters))
 
     def transform_all_filters(self) -> Array:
         """G·w·Gᵀ of every filter and channel: (t·s, C_out, C_in)."""

@@ -15,26 +15,9 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from convcli.arithmetic.values import PaddingLike
 from convcli.engine.arrays import Array, as_numbers
-from convcli.engine.filter2d.plan import (
-    METHODS,
-    FilterPlan,
-    check_method,
-    choose_method,
-    plan_filter,
-)
-from convcli.engine.filter2d.problem import Choice, FilterSettings
+from convcli.engine.filter2d.plan import check_method, plan_filter
+from convcli.engine.filter2d.problem import FilterSettings
 from convcli.errors import ArgumentError
-
-__all__ = [
-    "METHODS",
-    "Choice",
-    "FilterPlan",
-    "FilterSettings",
-    "check_method",
-    "choose_method",
-    "filter2d",
-    "plan_filter",
-]
 
 
 def filter2d(

@@ -17,13 +17,7 @@ import numpy as np
 
 from convcli.arithmetic.values import Pair
 from convcli.engine.arrays import Array
-from convcli.engine.filter2d.problem import (
-    Algorithm,
-    BandFilter,
-    Choice,
-    FilterProblem,
-    estimate_s,
-)
+from convcli.engine.filter2d.problem import Algorithm, BandFilter, Choice, FilterProblem
 from convcli.engine.scratch import Scratch, split_range
 
 TILE = (256, 1024)  # rows and values: larger ones leave the cache, smaller ones overlap more
@@ -43,7 +37,7 @@ def fft_algorithm(problem: FilterProblem) -> Algorithm:
     spectrum = cache(lambda: _kernel_spectrum(problem, lengths, step))
     return Algorithm(
         Choice("fft", f"{problem.taps} taps cost more than three transforms"),
-        estimate_s(problem, ffts=prod(problem.window.stride) / clean),
+        problem.estimate_s(ffts=prod(problem.window.stride) / clean),
         problem.dtype,
         problem.sums,
         lambda: _make_fft_filter(problem, lengths, step, spectrum()),

@@ -30,14 +30,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from convcli.engine.arrays import Array
-from convcli.engine.filter2d.problem import (
-    Algorithm,
-    BandFilter,
-    Choice,
-    FilterProblem,
-    band_rows,
-    estimate_s,
-)
+from convcli.engine.filter2d.problem import Algorithm, BandFilter, Choice, FilterProblem
 from convcli.engine.im2col import tap_index
 from convcli.engine.scratch import MAX_COLUMNS_BYTES, Scratch, split_range
 
@@ -86,11 +79,11 @@ def tap_im2col_algorithm(problem: FilterProblem) -> Algorithm:
     passes = prod(window.stride) + 2 * problem.taps
     return Algorithm(
         _choice(problem),
-        estimate_s(problem, products=problem.taps, passes=passes),
+        problem.estimate_s(products=problem.taps, passes=passes),
         problem.sums,
         problem.sums,
         make_filter,
-        band_rows(problem),
+        problem.band_rows(),
         COPIES,
     )
 
@@ -125,11 +118,11 @@ def banded_im2col_algorithm(problem: FilterProblem) -> Algorithm:
     layout = banded_layout(problem.window.kernel)
     unrolled, shifts, stacked = layout
     arrays = unrolled + shifts + (shifts > 1)  # columns, products and sums
-    rows = band_rows(problem, BAND_BYTES // (arrays * problem.sums.itemsize))
+    rows = problem.band_rows(BAND_BYTES // (arrays * problem.sums.itemsize))
     products = shifts * (stacked - 1 + problem.window.kernel[0]) * unrolled
     return Algorithm(
         _choice(problem),
-        estimate_s(problem, products=products, passes=unrolled + shifts),
+        problem.estimate_s(products=products, passes=unrolled + shifts),
         # Where nothing else copies the rows, gathering a band converts them.
         problem.sums if unrolled == 1 else problem.dtype,
         problem.sums,

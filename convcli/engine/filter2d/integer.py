@@ -24,8 +24,6 @@ from convcli.engine.filter2d.problem import (
     BandWriter,
     Choice,
     FilterProblem,
-    band_rows,
-    estimate_s,
 )
 from convcli.engine.scratch import Scratch
 
@@ -122,11 +120,6 @@ class IntegerSums(NamedTuple):
     dtype: np.dtype[Any]
     is_divided: bool
 
-    @property
-    def is_unscaled(self) -> bool:
-        """Whether the sums are the kernel's own, not multiples of them."""
-        return self.kernel.unit == 1
-
 
 def plan_integer_sums(problem: FilterProblem) -> IntegerSums | None:
     """Work out the additions; None for an image or a kernel that is not of whole numbers."""
@@ -158,7 +151,8 @@ def integer_algorithm(problem: FilterProblem) -> Algorithm | None:
     sums = plan_integer_sums(problem)
     if sums is None:
         return None
-    is_final = sums.is_unscaled and problem.bias.is_integer()
+    is_unscaled = sums.kernel.unit == 1  # the sums are the kernel's own, not multiples of them
+    is_final = is_unscaled and problem.bias.is_integer()
     is_integer = sums.is_divided or is_final
     passes, taps = len(sums.program.steps), problem.taps
     saved = f" instead of {taps} taps" if 0 < passes < taps else ""
@@ -169,11 +163,11 @@ def integer_algorithm(problem: FilterProblem) -> Algorithm | None:
             "separable" if sums.program.is_separable else "sums",
             f"exact in {sums.dtype}: {passes} passes{saved}",
         ),
-        estimate_s(problem, passes=(passes + 1) * size + 2 * (not sums.is_unscaled)),
+        problem.estimate_s(passes=(passes + 1) * size + 2 * (not is_unscaled)),
         sums.dtype,
         sums.dtype if is_integer else problem.sums,
         lambda: _make_filter(problem, sums, is_integer=is_integer),
-        band_rows(problem, BAND_VALUES),
+        problem.band_rows(BAND_VALUES),
         copies=5,
         preference=0.5,  # exact sums may take twice as long as rounded ones
         make_writer=(lambda: _make_writer(problem, sums)) if is_final else None,

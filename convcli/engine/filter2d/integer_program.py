@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import reduce
+from itertools import accumulate
 from math import isqrt
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -261,8 +262,5 @@ def _divide_by_pair(weights: Sequence[int]) -> list[int] | None:
     >>> _divide_by_pair([1, 3, 3, 1]), _divide_by_pair([1, 2, 2])
     ([1, 2, 1], None)
     """
-    quotient, rest = [], 0
-    for weight in weights:
-        rest = weight - rest
-        quotient.append(rest)
-    return quotient[:-1] if rest == 0 else None
+    *quotient, rest = accumulate(weights, lambda rest, weight: weight - rest)
+    return quotient if rest == 0 else None

@@ -65,11 +65,6 @@ class FilterPlan(NamedTuple):
         return self.algorithm.choice
 
     @property
-    def cost_s(self) -> float:
-        """The estimated seconds that one thread needs."""
-        return self.algorithm.cost_s
-
-    @property
     def sums(self) -> np.dtype[Any]:
         """The type of the sums: float32 or float64, or an integer type where they are exact."""
         return self.algorithm.sums

@@ -121,6 +121,23 @@ class FilterProblem(NamedTuple):
         """Whether neighboring outputs and taps are one position apart: stride and dilation 1."""
         return self.window.stride == self.window.dilation == (1, 1)
 
+    def estimate_s(self, *, products: float = 0, passes: float = 0, ffts: float = 0) -> float:
+        """The cost in seconds, from the products, passes and FFTs for each value of the output."""
+        rate = NARROW_PRODUCT_S * products + PASS_S * passes + FFT_S * ffts  # for each byte
+        return prod(self.output) * self.channels * self.sums.itemsize * rate
+
+    def band_rows(self, values: int = BAND_VALUES, bands: int = MIN_BANDS) -> int:
+        """The output rows of a band, of at most about `values` values.
+
+        There are at least `bands` bands, for as many threads, unless they would become very small.
+        """
+        stride, height = self.window.stride[0], self.output[0]
+        row = self.channels * max(self.output[1], self.size[1] * stride)
+        least = min(height * row // MIN_BAND_VALUES, bands) or 1
+        rows = min(values // row, -(-height // least))
+        # A band of few rows under a tall kernel would read more than it writes.
+        return max(rows, self.extent[0] // stride, 1)
+
 
 def make_problem(
     image: tuple[int, ...],
@@ -223,27 +240,6 @@ class Algorithm(NamedTuple):
     make_writer: Callable[[], BandWriter] | None = None
 
 
-def estimate_s(
-    problem: FilterProblem, *, products: float = 0, passes: float = 0, ffts: float = 0
-) -> float:
-    """The cost in seconds, from the products, passes and FFTs for each value of the output."""
-    rate = NARROW_PRODUCT_S * products + PASS_S * passes + FFT_S * ffts  # for each byte
-    return prod(problem.output) * problem.channels * problem.sums.itemsize * rate
-
-
-def band_rows(problem: FilterProblem, values: int = BAND_VALUES, bands: int = MIN_BANDS) -> int:
-    """The output rows of a band, of at most about `values` values.
-
-    There are at least `bands` bands, for as many threads, unless they would become very small.
-    """
-    stride, height = problem.window.stride[0], problem.output[0]
-    row = problem.channels * max(problem.output[1], problem.size[1] * stride)
-    least = min(height * row // MIN_BAND_VALUES, bands) or 1
-    rows = min(values // row, -(-height // least))
-    # A band of few rows under a tall kernel would read more than it writes.
-    return max(rows, problem.extent[0] // stride, 1)
-
-
 def conv2d_algorithm(problem: FilterProblem, method: str) -> Algorithm:
     """`conv2d`: the loops, and all kernels that sum over channels.
 
@@ -297,7 +293,7 @@ def conv2d_algorithm(problem: FilterProblem, method: str) -> Algorithm:
         problem.sums,
         problem.sums,
         make_filter,
-        band_rows(problem, values, bands=1),
+        problem.band_rows(values, bands=1),
         copies=8 if name == "im2col" else 4,
         leaks_nonfinite=name == "winograd",
         is_multithreaded=True,

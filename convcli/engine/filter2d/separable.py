@@ -15,14 +15,7 @@ from numpy.lib.stride_tricks import as_strided
 from convcli.engine.arrays import Array
 from convcli.engine.filter2d.integer import as_integer_kernel
 from convcli.engine.filter2d.integer_program import factorize_integers
-from convcli.engine.filter2d.problem import (
-    Algorithm,
-    BandFilter,
-    Choice,
-    FilterProblem,
-    band_rows,
-    estimate_s,
-)
+from convcli.engine.filter2d.problem import Algorithm, BandFilter, Choice, FilterProblem
 from convcli.engine.scratch import Scratch
 
 RANK_TOLERANCE = 1e-12  # relative to the largest weight: products of rounded factors, no more
@@ -76,11 +69,11 @@ def separable_algorithm(problem: FilterProblem) -> Algorithm:
     products = rows * sw + columns * (problem.channels if is_interleaved(problem) else 1)
     return Algorithm(
         Choice("separable", f"rank 1, {taps} taps instead of {kh * kw}"),
-        estimate_s(problem, products=products, passes=sh * sw + 2 * is_transposed(problem)),
+        problem.estimate_s(products=products, passes=sh * sw + 2 * is_transposed(problem)),
         problem.sums,
         problem.sums,
         lambda: _make_filter(problem),
-        -(-band_rows(problem, BAND_VALUES) // BLOCK_OUTPUTS) * BLOCK_OUTPUTS,
+        -(-problem.band_rows(BAND_VALUES) // BLOCK_OUTPUTS) * BLOCK_OUTPUTS,
         copies=5,
         leaks_nonfinite=True,
     )

@@ -11,7 +11,7 @@ from convcli.arithmetic.operations import activations
 from convcli.arithmetic.values import Pair, Sides
 from convcli.cli import options as opt
 from convcli.cli.options import flag, option
-from convcli.engine.filter2d import METHODS
+from convcli.engine.filter2d.plan import METHODS
 from convcli.files import STDIN, STDOUT
 from convcli.images.formats import format_of
 from convcli.images.quantize import POLICIES
