@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from convcli.arithmetic.layers import Layer
-from convcli.arithmetic.operations.operation import CEIL
+from convcli.arithmetic.operations import CEIL
 from convcli.arithmetic.values import format_padding, format_shape
 from convcli.errors import ArgumentError
 

@@ -10,10 +10,22 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from convcli.arithmetic.geometry import Window
-from convcli.arithmetic.operations import OPERATIONS
-from convcli.arithmetic.operations.operation import Operation
+from convcli.arithmetic.operations import (
+    Operation,
+    convolution,
+    elementwise,
+    joins,
+    normalization,
+    pooling,
+    reshaping,
+)
 from convcli.arithmetic.values import NO_PADDING, Pair, Shape, Sides, format_shapes
 from convcli.errors import ArgumentError, ShapeError
+
+_FAMILIES = (convolution, pooling, elementwise, normalization, joins, reshaping)
+OPERATIONS: dict[str, Operation] = {
+    operation.name: operation for family in _FAMILIES for operation in family.OPERATIONS
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +119,15 @@ class Layer:
             output_padding=self.output_padding,
             origin=self.origin,
         )
+
+
+def activations() -> list[str]:
+    """Return the names of the elementwise operations on images."""
+    return [
+        name
+        for name, operation in OPERATIONS.items()
+        if operation.family == "elementwise" and operation.is_for_images
+    ]
 
 
 def output_shape(layer: Layer, inputs: Sequence[Shape]) -> Shape:

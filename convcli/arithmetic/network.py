@@ -12,8 +12,7 @@ from typing import TypeAlias
 from convcli.arithmetic.frameworks import check_rules, differences
 from convcli.arithmetic.layers import Layer, output_shape
 from convcli.arithmetic.notation import INPUT, format_layer, input_indices, parse_layer
-from convcli.arithmetic.operations.operation import Operation
-from convcli.arithmetic.operations.windows import AxisMap, Parts
+from convcli.arithmetic.operations import AxisMap, Operation, Parts
 from convcli.arithmetic.receptive_field import ReceptiveField, union
 from convcli.arithmetic.values import Pair, Shape, as_number, format_shapes
 from convcli.errors import ArgumentError, ShapeError

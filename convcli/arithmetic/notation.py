@@ -12,9 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from convcli.arithmetic.layers import Layer
-from convcli.arithmetic.operations import OPERATIONS
-from convcli.arithmetic.operations.operation import Operation
+from convcli.arithmetic.layers import OPERATIONS, Layer
+from convcli.arithmetic.operations import Operation
 from convcli.arithmetic.values import Shape, format_shape, parse_shape
 from convcli.errors import ArgumentError, NotationError, did_you_mean
 

@@ -16,7 +16,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, TypeAlias
 
 from convcli.arithmetic.geometry import Axis
-from convcli.arithmetic.operations.windows import AxisMap, Parts
+from convcli.arithmetic.operations import AxisMap, Parts
 from convcli.arithmetic.values import Pair
 from convcli.errors import LimitError, ShapeError
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from convcli.arithmetic.operations.windowless import crop_margins
-from convcli.arithmetic.operations.windows import Parts
+from convcli.arithmetic.operations import Parts
+from convcli.arithmetic.operations.reshaping import crop_margins
 from convcli.engine.arrays import Array, as_real
 
 if TYPE_CHECKING:

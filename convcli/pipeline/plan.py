@@ -14,7 +14,7 @@ import numpy as np
 
 from convcli.arithmetic.layers import Layer, output_shape, with_kernel
 from convcli.arithmetic.notation import INPUT, format_layer, input_indices
-from convcli.arithmetic.operations.windows import group_count, output_channels
+from convcli.arithmetic.operations.convolution import group_count, output_channels
 from convcli.arithmetic.values import Pair, Shape, format_shapes
 from convcli.engine.arrays import Array
 from convcli.engine.filter2d.plan import check_method

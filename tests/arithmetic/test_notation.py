@@ -7,9 +7,8 @@ from hypothesis import strategies as st
 from support.network_oracle import Case, networks
 from support.oracles import MODES, PADDING_NAMES, pairs
 
-from convcli.arithmetic.layers import Layer
+from convcli.arithmetic.layers import OPERATIONS, Layer
 from convcli.arithmetic.notation import format_layer, format_network, parse_layer, parse_network
-from convcli.arithmetic.operations import OPERATIONS
 from convcli.arithmetic.values import (
     format_padding,
     format_shape,

@@ -12,12 +12,11 @@ import pytest
 from support.command import here
 
 from convcli.arithmetic.frameworks import format_torch
-from convcli.arithmetic.layers import Layer
+from convcli.arithmetic.layers import OPERATIONS, Layer, activations
 from convcli.arithmetic.network import walk
 from convcli.arithmetic.notation import format_layer, parse_layer
-from convcli.arithmetic.operations import OPERATIONS, activations
-from convcli.arithmetic.operations.operation import Operation
-from convcli.arithmetic.operations.windowless import elementwise
+from convcli.arithmetic.operations import Operation
+from convcli.arithmetic.operations.elementwise import elementwise
 from convcli.engine import operations as engine
 from convcli.pipeline.execute import CONVOLUTIONS
 

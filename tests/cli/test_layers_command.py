@@ -11,9 +11,8 @@ import pytest
 from support.command import here
 from support.golden import on_terminal
 
-from convcli.arithmetic.layers import Layer
+from convcli.arithmetic.layers import OPERATIONS, Layer
 from convcli.arithmetic.notation import parse_layer
-from convcli.arithmetic.operations import OPERATIONS
 
 KEYS = [
     *("name", "family", "syntax", "about", "example", "shape", "receptive_field"),

@@ -7,9 +7,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from support.oracles import reals, seeds
 from support.peers import require_peer
 
-from convcli.arithmetic.layers import Layer
+from convcli.arithmetic.layers import Layer, activations
 from convcli.arithmetic.notation import parse_layer
-from convcli.arithmetic.operations import activations
 from convcli.engine.arrays import Array
 from convcli.engine.operations import OPERATIONS, leaky_relu, sigmoid
 

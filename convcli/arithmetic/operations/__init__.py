@@ -1,19 +1,280 @@
-"""The operations of the notation, one record each."""
+"""The record of an operation: its notation, and every rule that the arithmetic needs of it.
+
+Each module of this package holds the records of one family, in its `OPERATIONS`;
+`convcli.arithmetic.layers` holds those of all.
+"""
 
 from __future__ import annotations
 
-from convcli.arithmetic.operations import windowless, windows
-from convcli.arithmetic.operations.operation import Operation
+import re
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-OPERATIONS: dict[str, Operation] = {
-    operation.name: operation for operation in (*windows.OPERATIONS, *windowless.OPERATIONS)
-}
+from convcli.arithmetic.geometry import Axis
+from convcli.arithmetic.values import (
+    PADDING_MODES,
+    Shape,
+    format_padding,
+    format_size,
+    parse_number,
+    parse_padding,
+    parse_size,
+)
+from convcli.errors import ArgumentError, NotationError
+
+if TYPE_CHECKING:
+    from convcli.arithmetic.layers import Layer
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.\-]*\Z")
 
 
-def activations() -> list[str]:
-    """Return the names of the elementwise operations on images."""
-    return [
-        name
-        for name, operation in OPERATIONS.items()
-        if operation.family == "elementwise" and operation.is_for_images
-    ]
+class Parts(NamedTuple):
+    """An axis divided into equal parts, which share a position where they must; one output each.
+
+    Part i of n covers the positions floor(i·size / n) to ceil((i + 1)·size / n), as in PyTorch.
+    """
+
+    size: int
+    outputs: int
+
+    @property
+    def dropped(self) -> int:
+        """Positions that no part covers: none."""
+        return 0
+
+    def bounds(self, part: int) -> range:
+        """Return the positions that a part covers."""
+        return range(part * self.size // self.outputs, -(-(part + 1) * self.size // self.outputs))
+
+
+AxisMap: TypeAlias = Axis | Parts  # how the outputs of an operation depend on its input
+AxesRule: TypeAlias = "Callable[[Layer, Sequence[Shape]], tuple[AxisMap, AxisMap] | None]"
+
+
+class Key(NamedTuple):
+    """A key of the notation.
+
+    Parameters
+    ----------
+    name, field : str
+        What is written before `=`; the field of `Layer` that it sets.
+    read, write : callable
+        Text to value, and back.
+    value : str
+        How the value is written: `N|HxW`.
+    default, description : str
+        For the user.
+    """
+
+    name: str
+    field: str
+    read: Callable[[str], Any]
+    write: Callable[[Any], str]
+    value: str
+    default: str
+    description: str
+
+
+class Flag(NamedTuple):
+    """A flag of the notation: a word that gives a field of `Layer` a value."""
+
+    name: str
+    field: str
+    value: bool
+    description: str
+
+
+def _parse_groups(text: str) -> int | str:
+    return text if text == "depthwise" else parse_number(text, "g", least=1)
+
+
+def _parse_mode(text: str) -> str:
+    if text not in PADDING_MODES:
+        raise NotationError(f"mode must be one of {', '.join(PADDING_MODES)}, not {text!r}")
+    return text
+
+
+def _parse_name(text: str) -> str:
+    if not _NAME.match(text) or text == "input":
+        raise NotationError(
+            f"a name starts with a letter, goes on with letters, digits, '_', '-' and '.', "
+            f"and is not 'input': {text!r}"
+        )
+    return text
+
+
+def _parse_sources(text: str) -> tuple[str, ...]:
+    return tuple(part if part == "input" else _parse_name(part) for part in text.split("+"))
+
+
+def _parse_spec(text: str) -> str:
+    if not text:
+        raise NotationError("kernel= needs a name, like kernel=gaussian:1.5, or a file")
+    return text
+
+
+def size_key(
+    name: str, field: str, default: str, description: str, *, what: str = "", least: int = 1
+) -> Key:
+    """Return a key whose value is `N` or `HxW`."""
+    read = partial(parse_size, what=what or name, least=least)
+    return Key(name, field, read, format_size, "N|HxW", default, description)
+
+
+KEYS = {key.name: key for key in (
+    size_key("k", "kernel", "", "the window's size"),
+    Key("kernel", "spec", _parse_spec, str, "SPEC", "",
+        "a kernel with its weights, by its name or file, in place of k"),
+    size_key("s", "stride", "1", "the window's step"),
+    Key("p", "padding", lambda text: parse_padding(text, "p"), format_padding, "P", "0",
+        "the padding: N, HxW, T.B.L.R, same, same-lower, valid or full"),
+    size_key("d", "dilation", "1", "the distance between the window's taps"),
+    Key("g", "groups", _parse_groups, str, "N|depthwise", "1",
+        "groups of channels; depthwise: one a channel"),
+    size_key("op", "output_padding", "0", "rows and columns added to the output", least=0),
+    Key("c", "channels", lambda text: parse_number(text, "c", least=1), str, "N",
+        "the input's channels", "the output's channels"),
+    Key("mode", "mode", _parse_mode, str, "MODE", "zero",
+        f"what the padding holds: {', '.join(PADDING_MODES[:-1])} or {PADDING_MODES[-1]}"),
+    Key("like", "like", _parse_name, str, "NAME", "", "the layer whose size to cut to"),
+    Key("name", "name", _parse_name, str, "NAME", "",
+        "a name, for another layer's from= or like="),
+    Key("from", "sources", _parse_sources, "+".join, "NAMES", "the layer before",
+        "the layers that it takes, joined by +; input is the network's own"),
+)}  # fmt: skip
+CEIL = Flag("ceil", "ceil", True, "round the output's size up")
+NO_BIAS = Flag("nobias", "bias", False, "have no bias")
+NO_PAD = Flag("nopad", "count_padding", False, "leave the padding out of the average's divisor")
+WINDOW_FIELD_EFFECT = "grows by d*(k - 1) jumps; the jump is multiplied by s"
+
+
+def key_table(*names: str) -> dict[str, Key]:
+    """Return keys by their names, with those that every operation has."""
+    return {name: KEYS[name] for name in (*names, "name", "from")}
+
+
+def refuse_torch(layer: Layer, *_: Any) -> str:
+    """Raise, since an operation is not written as code for PyTorch."""
+    raise ArgumentError(f"{layer.op} is not written as code for PyTorch")
+
+
+class Operation:
+    """The record of one operation; the defaults are those of an elementwise operation.
+
+    A rule takes a layer, and the shapes of its inputs as (C, H, W) or (N,).
+
+    Parameters
+    ----------
+    name, family : str
+    description : str
+        What it does, for the user.
+    syntax, example : str
+        How it is written, without optional keys; a layer in the notation. The name, if left out.
+    shape_effect, field_effect : str
+        What it does to the shape and to the receptive field, for the user.
+    argument : Key, optional
+        What the first bare value sets: `conv:3` is `conv:k=3`.
+    needs : str
+        Of an argument that is required: what it is, with an example, for the error message.
+    keys : mapping
+        By their names, in the order in which they are written.
+    flags : tuple of Flag
+    defaults : mapping
+        Texts for the user, of keys whose default differs from the key's own.
+    implied : callable
+        Layer -> the defaults of fields that depend on its window or its kernel.
+    check : callable
+        Raise if a layer contradicts itself.
+    shape : callable
+        Layer, inputs -> the output's shape.
+    axes : callable
+        Layer, inputs -> which positions of its (first) input an output depends on, along the rows
+        and along the columns; None if that is the same position alone.
+    parameters, macs : callable
+        Layer, input (and, for MACs, output) -> the number of them.
+    cost_formulas : callable
+        Layer, input, output -> the formulas of both without their results, by `params` and `MACs`.
+    torch : callable
+        Layer, input, output -> the PyTorch module, as code; if left out, raise.
+    takes_flat : bool
+        Whether an input may be (N,).
+    is_window, is_transposed, is_join : bool
+        Whether it moves a window, is a transposed convolution, takes several inputs.
+    is_for_images : bool
+        Whether the engine has a function for it.
+    needs_kernel : bool
+        Whether its weights come from `kernel=`.
+    is_bounded : bool
+        Whether its values fill little of the range of a pixel.
+    can_be_infinite : bool
+        Whether a window of padding alone gives -inf.
+    can_unpremultiply : bool
+        Whether colors that were multiplied by alpha can be divided by it afterwards.
+    """
+
+    shape_effect: str = "unchanged"
+    field_effect: str = "unchanged"
+    argument: Key | None = None
+    needs: str = ""
+    keys: Mapping[str, Key] = key_table()
+    flags: tuple[Flag, ...] = ()
+    defaults: Mapping[str, str] = MappingProxyType({})
+    implied: Callable[[Layer], dict[str, Any]] = staticmethod(lambda _: {})
+    check: Callable[[Layer], None] = staticmethod(lambda _: None)
+    shape: Callable[[Layer, Sequence[Shape]], Shape] = staticmethod(lambda _, inputs: inputs[0])
+    axes: AxesRule = staticmethod(lambda *_: None)
+    parameters: Callable[[Layer, Shape], int] = staticmethod(lambda *_: 0)
+    macs: Callable[[Layer, Shape, Shape], int] = staticmethod(lambda *_: 0)
+    cost_formulas: Callable[[Layer, Shape, Shape], dict[str, str]] = staticmethod(lambda *_: {})
+    torch: Callable[[Layer, Shape, Shape], str] = staticmethod(refuse_torch)
+    takes_flat: bool = False
+    is_window: bool = False
+    is_transposed: bool = False
+    is_join: bool = False
+    is_for_images: bool = True
+    needs_kernel: bool = False
+    is_bounded: bool = False
+    can_be_infinite: bool = False
+    can_unpremultiply: bool = False
+
+    # A dataclass of so many fields would take 2 ms whenever a command starts.
+    def __init__(
+        self,
+        name: str,
+        family: str,
+        description: str,
+        *,
+        syntax: str = "",
+        example: str = "",
+        **rules: Any,
+    ) -> None:
+        self.name, self.family, self.description = name, family, description
+        self.syntax, self.example = syntax or name, example or name
+        vars(self).update(rules)
+
+
+def window_operation(name: str, family: str, description: str, **rules: Any) -> Operation:
+    """Return the record of an operation that moves a window."""
+    return Operation(
+        name,
+        family,
+        description,
+        syntax=f"{name}:N|HxW",
+        argument=KEYS["k"],
+        needs=f"a window size, like {name}:3",
+        axes=lambda layer, inputs: layer.window.axes((inputs[0][1], inputs[0][2])),
+        is_window=True,
+        can_unpremultiply=True,
+        **rules,
+    )
+
+
+def parts_axes(layer: Layer, inputs: Sequence[Shape]) -> tuple[Parts, Parts] | None:
+    """Return the parts of the map that the outputs cover: `size` of them, or the whole map."""
+    shape = inputs[0]
+    if len(shape) == 1:
+        return None
+    rows, columns = layer.size or (1, 1)
+    return Parts(shape[1], rows), Parts(shape[2], columns)

@@ -33,7 +33,7 @@ def completion(shell: str) -> None:
 def complete(kind: str, incomplete: str) -> list[CompletionItem]:
     """Return what a shell is to offer: files, folders, or names and else files; or operations."""
     if kind == "operation":
-        from convcli.arithmetic.operations import OPERATIONS
+        from convcli.arithmetic.layers import OPERATIONS
 
         return [CompletionItem(name) for name in OPERATIONS if name.startswith(incomplete)]
     files = [CompletionItem(incomplete, type="dir" if kind == "folder" else "file")]

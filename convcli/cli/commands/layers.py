@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
+from convcli.arithmetic.layers import OPERATIONS
 from convcli.arithmetic.notation import find_operation
-from convcli.arithmetic.operations import OPERATIONS
-from convcli.arithmetic.operations.operation import Key, Operation
+from convcli.arithmetic.operations import Key, Operation
 from convcli.cli.options import OPERATION, json_option
 from convcli.cli.output import format_json, format_rows, print_data
 

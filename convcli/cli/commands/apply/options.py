@@ -6,8 +6,7 @@ from pathlib import Path
 
 import click
 
-from convcli.arithmetic.layers import Layer
-from convcli.arithmetic.operations import activations
+from convcli.arithmetic.layers import Layer, activations
 from convcli.arithmetic.values import Pair, Sides
 from convcli.cli import options as opt
 from convcli.cli.options import flag, option
