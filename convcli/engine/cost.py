@@ -1,9 +1,9 @@
-"""What an algorithm costs: estimated seconds of one thread, for filters and for layers.
+"""The cost of an algorithm: estimated seconds of one thread, for filters and for layers.
 
-An algorithm multiplies, and it moves values. Both are counted before anything is computed, and each
-costs what it took when it was measured: with NumPy's wheels, on one core with AVX2. On another
-machine all rates change, but little changes in which algorithm is the cheapest. What all of them
-need, to pad a band and to round its sums, is not counted. `python tests/benchmarks --planner` runs
+The products and the copied values of an algorithm are counted before anything is computed. Each
+count is multiplied by seconds that were measured with NumPy's wheels on one core with AVX2. Another
+machine has other rates, but mostly the same algorithm is the cheapest. Padding a band and rounding
+its sums are not counted, as all algorithms do both. `python tests/benchmarks --planner` measures
 every candidate.
 """
 
@@ -21,7 +21,7 @@ from convcli.arithmetic.values import Pair
 PRODUCT_S = 4.17e-12  # a multiplication and an addition of a large matrix product
 NARROW_PRODUCT_S = 6e-12  # likewise where one of the matrices has few rows or columns
 PASS_S = 25e-12  # one pass over an array: a value copied, or added to another
-GATHER_S = 62.5e-12  # a value copied from a place of its own, as every other column is
+GATHER_S = 62.5e-12  # a value copied on its own, as every other column is
 SORT_S = 200e-12  # a value of a padded image sorted by its place in a Winograd tile
 TRANSFORM_S = 79e-12  # a value that comes out of a Winograd matrix
 INTERLEAVE_S = 140e-12  # likewise, where the values of a tile come out side by side
@@ -36,7 +36,7 @@ FLOAT32 = np.dtype(np.float32)
 
 
 class ConvSize(NamedTuple):
-    """What the cost of a convolution depends on.
+    """The sizes on which the cost of a convolution depends.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ class ConvSize(NamedTuple):
 
 
 def im2col_windows_s(size: ConvSize) -> float:
-    """What im2col costs where every window becomes a column."""
+    """Return the seconds of im2col where every window becomes a column."""
     taps, positions = prod(size.window.kernel), prod(size.output)
     is_view = taps == 1 and size.window.stride == (1, 1)
     moved = 0 if is_view else size.c_in * taps * positions
@@ -68,7 +68,7 @@ def im2col_windows_s(size: ConvSize) -> float:
 
 
 def im2col_rows_s(size: ConvSize) -> float:
-    """What im2col costs where every row is unrolled once, for all windows that contain it."""
+    """Return the seconds of im2col where every row is copied once for all its windows."""
     (oh, ow), (kh, kw) = size.output, size.window.kernel
     products = size.c_in // size.groups * size.c_out * kh * kw * oh * (ow + NARROW)
     rows = (oh - 1) * size.window.stride[0] + kh
@@ -81,7 +81,7 @@ def _im2col_s(size: ConvSize, products: int, moved: int) -> float:
 
 
 def winograd_s(size: ConvSize, tile: Pair) -> float:
-    """What F(a, kh) x F(b, kw) costs: Gᵀ·w·G once, then Bᵀ·x·B, the products and Aᵀ·(...)·A."""
+    """Return the seconds of F(a, kh) x F(b, kw): G·w·Gᵀ, then Bᵀ·x·B, products and Aᵀ·(...)·A."""
     c_in, c_out, (kh, kw) = size.c_in, size.c_out, size.window.kernel
     (a, b), (t, s) = tile, (tile[0] + kh - 1, tile[1] + kw - 1)
     rows, columns = ceil(size.output[0] / a), ceil(size.output[1] / b) + 1

@@ -1,4 +1,4 @@
-"""Gradients of a convolution, and the transposed convolution: both are products and col2im."""
+"""The gradients of a convolution, and the transposed convolution: matrix products and col2im."""
 
 from __future__ import annotations
 

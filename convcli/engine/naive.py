@@ -64,7 +64,7 @@ def conv2d_naive(
 
 
 def source_index(position: int, size: int, mode: str) -> int | None:
-    """The input index whose value a position has, maybe beyond the border; None for zero.
+    """Return the input index whose value a padded position has; None for zero.
 
     >>> [source_index(position, 3, "reflect") for position in range(-2, 5)]
     [2, 1, 0, 1, 2, 1, 0]

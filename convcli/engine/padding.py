@@ -1,4 +1,4 @@
-"""Padding: what stands beyond the border, for a whole array or for any part of it."""
+"""Padding: the values beyond the border, for a whole array or for some rows and columns of it."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ def _cut_axis(positions: range, size: int, mode: str) -> list[_AxisPart]:
 
 
 def source_positions(positions: NDArray[np.intp], size: int, mode: str) -> NDArray[np.intp]:
-    """Where positions along an axis, maybe beyond the border, take their value from; -1 for zero.
+    """Return the input positions whose values padded positions of an axis have; -1 for zero.
 
     >>> source_positions(np.arange(-2, 4), 3, "circular")
     array([1, 2, 0, 1, 2, 0])
@@ -169,7 +169,7 @@ def source_positions(positions: NDArray[np.intp], size: int, mode: str) -> NDArr
 
 
 def clip_range(positions: range, size: int) -> tuple[slice, slice]:
-    """Which of the ascending positions lie in `range(size)`, and as a slice of it.
+    """Return a slice of the ascending positions that lie in `range(size)`, and one of that range.
 
     >>> clip_range(range(-3, 9, 2), 4)
     (slice(2, 4, None), slice(1, 4, 2))

@@ -1,6 +1,7 @@
 """Working memory that is reused, and tiles that keep it small.
 
-A new page costs as much as the sums written to it, as the system clears it at the first write.
+Memory from the system costs as much time as the sums that are written to it: the system clears a
+page at the first write.
 """
 
 from __future__ import annotations

@@ -77,7 +77,7 @@ class Picture:
 
     @property
     def size(self) -> Pair:
-        """(height, width)."""
+        """The height and width in pixels."""
         return self.values.shape[0], self.values.shape[1]
 
     @property

@@ -1,4 +1,4 @@
-"""Computation: a plan for inputs of one shape and type, with every filter and alpha planned."""
+"""Computation: a plan for inputs of one shape and type, with the filters of colors and alpha."""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ def estimate_memory(
 
 
 def _peak(*phases: int) -> int:
-    """Return the most that any phase takes, and a tenth for memory that is lost in between."""
+    """Return the most bytes that any phase takes, and a tenth for unused gaps in the memory."""
     return max(phases) * 11 // 10
 
 

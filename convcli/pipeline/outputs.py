@@ -28,7 +28,7 @@ def _never(_: str) -> bool:
 
 
 class OutputTarget(NamedTuple):
-    """Where results are written.
+    """The files, or the stream, that results are written to.
 
     Parameters
     ----------

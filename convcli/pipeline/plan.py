@@ -1,6 +1,6 @@
-"""Plan: what is asked of every input, with its kernels loaded, and the shapes that follow from it.
+"""Plan: the processing of every input, its kernels loaded, and the shapes of the feature maps.
 
-Numbers are held to their limits by arithmetic alone, before memory is taken.
+Sizes are checked against their limits by arithmetic, before any memory is allocated.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Step(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What is done to every input.
+    """The processing that every input gets.
 
     Parameters
     ----------

@@ -1,6 +1,7 @@
-"""Route: how one input is filtered, decided once, from its header, for all that follow.
+"""Route: the decisions on how one input is filtered, made once, from its header.
 
-A dry run prints it, the check of the memory reads it, and `convcli.pipeline.process` runs it.
+A dry run prints the route, the memory limit is checked against it, and
+`convcli.pipeline.process` runs it.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class RouteStep(NamedTuple):
 
 
 class Route(NamedTuple):
-    """How one input is filtered.
+    """The decisions on how one input is filtered.
 
     Parameters
     ----------

@@ -1,6 +1,6 @@
 """conv2d: pad, columns, matmul, reshape.
 
-Correlation, as every CNN framework has it: the kernel is not turned.
+Correlation, as every CNN framework has it: the kernel is not flipped.
 """
 
 from __future__ import annotations
@@ -135,9 +135,9 @@ def run_im2col(problem: ConvProblem, maps: Array, parts: Sequence[Part] | None =
 
 
 class ColumnLayout:
-    """How the columns are laid out: every window a column, or every row once for its windows.
+    """The matrices of a convolution: a column for every window, or a copy of every row once.
 
-    The matrices have an axis for the groups, and one for the output's rows where windows share.
+    They have an axis for the groups, and one for the output's rows where windows share rows.
 
     Parameters
     ----------
@@ -182,7 +182,7 @@ class ColumnLayout:
         return columns
 
     def target(self, maps: Array, part: Part) -> Array:
-        """Where a part's products are written, a view of the maps: (G, [oh,] C_out/G, L)."""
+        """Return a view of the maps for a part's products: (G, [oh,] C_out/G, L)."""
         groups = self._problem.groups
         grouped: Array = maps[part.image].reshape(groups, -1, *maps.shape[2:])
         if self.has_shared_rows:

@@ -2,7 +2,7 @@
 
 `plan_filter` checks the settings and chooses the algorithm with the least estimated cost, from the
 image's shape and type alone. The plan is then run over an image: band after band is padded and
-computed, so an image of 8-bit pixels is never held as floats whole.
+computed, so the whole of an 8-bit image is never converted to floats.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""FFT: a product of spectra is a circular correlation; where it wraps around is cut off.
+"""FFT: the product of two spectra is a circular correlation, whose wrapped part is cut off.
 
-The band is transformed in tiles that overlap by what the kernel spans, and each tile's clean part
-is kept (overlap-save). The cost hardly grows with the kernel. Rounding errors are spread over all
-of a tile: up to about 1e-6 of the largest sum in float32, 1e-15 in float64.
+The band is transformed in tiles that overlap by what the kernel spans, and the part of each tile
+that does not wrap around is kept (overlap-save). The cost hardly grows with the kernel. Rounding
+errors are spread over all of a tile: up to about 1e-6 of the largest sum in float32, 1e-15 in
+float64.
 """
 
 from __future__ import annotations

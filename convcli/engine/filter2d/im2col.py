@@ -89,7 +89,7 @@ def tap_im2col_algorithm(problem: FilterProblem) -> Algorithm:
 
 
 class BandedLayout(NamedTuple):
-    """How the columns are laid out; the module explains the numbers."""
+    """The numbers `unrolled`, `shifts` and `stacked` that the module explains."""
 
     unrolled: int
     shifts: int
@@ -97,7 +97,7 @@ class BandedLayout(NamedTuple):
 
 
 def banded_layout(kernel: tuple[int, int]) -> BandedLayout:
-    """The layout that was measured to be the fastest for a kernel of (kh, kw).
+    """Return the layout that was measured to be the fastest for a kernel of (kh, kw).
 
     >>> banded_layout((3, 3)), banded_layout((15, 15))
     (BandedLayout(unrolled=3, shifts=1, stacked=1), BandedLayout(unrolled=4, shifts=4, stacked=4))

@@ -48,12 +48,12 @@ class Step(NamedTuple):
 
     @property
     def taps(self) -> list[Tap]:
-        """What it reads."""
+        """The taps that the step reads."""
         return [self.left, self.right] if isinstance(self.right, Tap) else [self.left]
 
 
 class IntegerProgram:
-    """Steps that lead from a band to its sums.
+    """The steps that compute the sums of a band.
 
     Examples
     --------
@@ -149,7 +149,7 @@ def view_rows(flat: Array, shape: tuple[int, int], row: int) -> Array:
 
 
 def _operands(step: Step, results: Sequence[Array]) -> tuple[Array, Any]:
-    """What a step reads, as far as both reach; a weight as a number of their type."""
+    """Return what a step combines: two arrays of equal length, or an array and a number."""
     left = results[step.left.step][step.left.shift :]
     if not isinstance(step.right, Tap):
         return left, left.dtype.type(step.right)

@@ -143,7 +143,7 @@ class FilterPlan(NamedTuple):
             yield rows, result
 
     def bands(self, rows: slice | None = None) -> Iterator[slice]:
-        """How the rows of the output are cut; it does not depend on the number of threads."""
+        """Yield the bands of the output; they do not depend on the number of threads."""
         first, end, _ = (rows or slice(None)).indices(self.shape[0])
         for band in split_range(self.shape[0], self.algorithm.rows):
             part = slice(max(band.start, first), min(band.stop, end))
@@ -257,7 +257,7 @@ def check_method(method: str, kernel: ArrayLike) -> None:
 
 
 def choose_method(kernel: ArrayLike) -> Choice:
-    """What `auto` uses for a kernel over a picture of 8 bits and three channels, and why.
+    """Return the method of `auto` for a kernel over an 8-bit picture of 3 channels, and its reason.
 
     `separable` for a column times a row, `fft` where three transforms cost less than the
     weights, `sums` for additions of small whole numbers, `im2col` for the rest.

@@ -1,9 +1,9 @@
-"""What a filter has to compute, and what an algorithm that computes it has to be.
+"""The problem that a filter solves, and the interface of the algorithms that solve it.
 
 A band is some rows of the padded image, (rows, columns, C); its sums are the outputs of the windows
 that lie in it, (oh, ow, C). A kernel of two axes filters each channel by itself. `im2col`, `fft`,
-`separable` and `integer` are a module each, with what it costs and how it computes; here is
-`conv2d`, for the loops and for kernels that sum over channels.
+`separable` and `integer` have a module each, with their cost and computation; `conv2d` is defined
+here, for kernels that sum over channels and for the method `naive`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ CONV2D_BAND_VALUES = 1 << 21  # of a layer's band, which `conv2d` cuts into part
 
 
 class FilterSettings(NamedTuple):
-    """How a kernel slides over an image: what `filter2d` takes by keyword, unchecked.
+    """The keyword arguments of `filter2d`, unchecked.
 
     Parameters
     ----------
@@ -56,12 +56,12 @@ class FilterSettings(NamedTuple):
 
 
 class FilterProblem(NamedTuple):
-    """What has to be computed.
+    """A kernel, and the image that it is to filter.
 
     Parameters
     ----------
     kernel : ndarray of float64, (kh, kw), (C, kh, kw) or (C_out, C / groups, kh, kw)
-        Turned already where it has to be.
+        Flipped already for a true convolution.
     window : Window
         Without padding: bands are padded.
     dtype : dtype
@@ -71,12 +71,12 @@ class FilterProblem(NamedTuple):
     channels : int
         Of the image.
     bias : float
-        Will be added to the sums.
+        Added to the sums.
     integer_output : bool
         Whether the caller rounds the sums, half to even, whatever their type.
     groups : int
     pads : ((top, bottom), (left, right))
-        How the image is padded.
+        The padding of the image.
     padding_mode : str
     """
 

@@ -1,8 +1,8 @@
-"""Separable kernels: a column times a row, so filter by the one, then by the other.
+"""Separable kernels: the product of a column and a row, which filter one after the other.
 
-kh + kw products for each output instead of kh·kw. Both passes are products with a banded matrix, as
-in `im2col`, and neither copies anything: down the columns, the rows of the band are the columns of
-im2col; along the rows, what several neighboring outputs read is one piece of the row.
+Each output takes kh + kw products instead of kh·kw. Both passes are products with a banded matrix,
+as in `im2col`, and neither copies values: for the column, the rows of the band are the columns of
+im2col; for the row, the inputs of several neighboring outputs are one slice of a row of the band.
 """
 
 from __future__ import annotations
@@ -95,22 +95,22 @@ def banded_taps(taps: Array, outputs: int, stride: int, dilation: int) -> Array:
 
 
 def is_transposed(problem: FilterProblem) -> bool:
-    """Whether rows become columns in between, which gives each channel a plane of its own.
+    """Whether the column sums are transposed, so that each channel is a separate plane.
 
-    Then no product has zeros that keep channels apart; but the channels of the sums are not
-    interleaved, and making them so is cheap only on the way to small integers.
+    The row's matrix then needs no zeros between channels. The channels of the sums have to be
+    interleaved again, which is cheap only when they are rounded to small integers.
     """
     least = MIN_TRANSPOSED_TAPS if problem.integer_output else 2 * MIN_TRANSPOSED_TAPS
     return 1 < problem.channels <= MAX_INTERLEAVED and problem.window.kernel[1] >= least
 
 
 def is_interleaved(problem: FilterProblem) -> bool:
-    """Whether the products along the rows take interleaved channels, kept apart by zeros."""
+    """Whether the row filters interleaved channels, by a matrix with zeros between them."""
     return problem.channels <= MAX_INTERLEAVED and not is_transposed(problem)
 
 
 def block_outputs(problem: FilterProblem) -> int:
-    """How many neighboring outputs one product gives."""
+    """Return the number of neighboring outputs of one product."""
     is_plane = is_transposed(problem) or problem.channels == 1
     return BLOCK_OUTPUTS if is_plane else INTERLEAVED_OUTPUTS
 
