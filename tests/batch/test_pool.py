@@ -50,8 +50,8 @@ def failed(item: int, error: Exception) -> str:
     return f"{item} failed: {error}"
 
 
-def results(items: list[int], hire: Any, workers: int = 2) -> list[str]:
-    return list(in_order(run_all(str, items, hire, workers=workers, failed=failed)))
+def results(items: list[int], make_executor: Any, workers: int = 2) -> list[str]:
+    return list(in_order(run_all(str, items, make_executor, workers=workers, failed=failed)))
 
 
 @given(st.lists(st.integers(0, 99), max_size=30), st.integers(1, 4))
@@ -69,14 +69,16 @@ def test_what_was_in_flight_is_done_again_and_once() -> None:
     done: list[int] = []
 
     @contextmanager
-    def hire(number: int) -> Iterator[Executor]:
+    def make_executor(number: int) -> Iterator[Executor]:
         yield Dying(is_lost_early=number > 1)
 
     def work(item: int) -> int:
         done.append(item)
         return item
 
-    found = run_all(work, [1, 2, -3, 4], hire, workers=3, failed=lambda item, _: -100 + item)
+    found = run_all(
+        work, [1, 2, -3, 4], make_executor, workers=3, failed=lambda item, _: -100 + item
+    )
     assert [next(found) for _ in range(3)] == [(0, 1), (1, 2), (2, -103)]
     assert done == [1, 2]
 
@@ -121,14 +123,14 @@ def test_the_pool_stops_when_nobody_waits_for_results() -> None:
     gone: list[bool] = []
 
     @contextmanager
-    def hire(number: int) -> Iterator[Executor]:
+    def make_executor(number: int) -> Iterator[Executor]:
         with ThreadPoolExecutor(number) as executor:
             try:
                 yield executor
             finally:
                 gone.append(True)
 
-    found = run_all(str, range(100), hire, workers=2, failed=failed)
+    found = run_all(str, range(100), make_executor, workers=2, failed=failed)
     assert isinstance(found, Generator)
     next(found)
     found.close()

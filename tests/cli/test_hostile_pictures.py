@@ -99,13 +99,13 @@ def test_damaged_pictures_are_a_line_each(kind: str, tmp_path: Path) -> None:
     save: dict[str, Any] = {"compression": "tiff_lzw"} if kind == "TIFF" else {}
     Image.effect_noise((24, 20), 80).convert("RGB").save(good, kind, **save)
     content = good.read_bytes()
-    luck = random.Random(kind)
+    rng = random.Random(kind)
     names = []
     for number in range(40):
         damaged = bytearray(content)
-        reach = luck.choice([60, len(content)])
-        for _ in range(luck.choice([1, 2, 5, 20])):
-            damaged[luck.randrange(min(reach, len(content)))] = luck.randrange(256)
+        reach = rng.choice([60, len(content)])
+        for _ in range(rng.choice([1, 2, 5, 20])):
+            damaged[rng.randrange(min(reach, len(content)))] = rng.randrange(256)
         names.append(f"damaged-{number}")
         (folder / names[-1]).write_bytes(damaged)
 

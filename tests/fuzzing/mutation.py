@@ -1,4 +1,4 @@
-"""Damage: a good file or text, and how luck spoils it.
+"""Damage: a good file or text, and how random changes spoil it.
 
 Everything comes from the `random.Random` that is handed in, so one seed makes one damage.
 """
@@ -52,61 +52,61 @@ _PNG_START = b"\x89PNG\r\n\x1a\n"
 # Bytes
 
 
-def spoiled(content: bytes, others: Sequence[bytes], luck: random.Random) -> bytes:
+def spoiled(content: bytes, others: Sequence[bytes], rng: random.Random) -> bytes:
     """A file with some of its bytes or its parts changed; `others` are there to be spliced in."""
-    chance = luck.random()
+    chance = rng.random()
     if chance < 0.6:
-        return _with_spoiled_parts(content, luck)[:MOST_BYTES]
+        return _with_spoiled_parts(content, rng)[:MOST_BYTES]
     spoil = bytearray(content)
     if chance < 0.65:
-        other = luck.choice(others)
-        spoil = spoil[: luck.randrange(len(spoil) + 1)] + other[luck.randrange(len(other) + 1) :]
-    for _ in range(luck.choice((1, 1, 2, 8))):
+        other = rng.choice(others)
+        spoil = spoil[: rng.randrange(len(spoil) + 1)] + other[rng.randrange(len(other) + 1) :]
+    for _ in range(rng.choice((1, 1, 2, 8))):
         if spoil:
-            luck.choice(_OF_BYTES)(spoil, luck)
+            rng.choice(_OF_BYTES)(spoil, rng)
     return bytes(spoil[:MOST_BYTES])
 
 
-def _place(spoil: bytearray, luck: random.Random) -> int:
+def _place(spoil: bytearray, rng: random.Random) -> int:
     """Somewhere in a file: often in its header, seldom in the few bytes that it is known by."""
-    reach = min(len(spoil), luck.choice((40, 200, len(spoil), len(spoil))))
-    return luck.randrange(4 if reach > 4 and luck.random() < 0.95 else 0, reach)
+    reach = min(len(spoil), rng.choice((40, 200, len(spoil), len(spoil))))
+    return rng.randrange(4 if reach > 4 and rng.random() < 0.95 else 0, reach)
 
 
-def _flip_bit(spoil: bytearray, luck: random.Random) -> None:
-    spoil[_place(spoil, luck)] ^= 1 << luck.randrange(8)
+def _flip_bit(spoil: bytearray, rng: random.Random) -> None:
+    spoil[_place(spoil, rng)] ^= 1 << rng.randrange(8)
 
 
-def _set_byte(spoil: bytearray, luck: random.Random) -> None:
-    spoil[_place(spoil, luck)] = luck.choice((0, 1, 127, 128, 254, 255, luck.randrange(256)))
+def _set_byte(spoil: bytearray, rng: random.Random) -> None:
+    spoil[_place(spoil, rng)] = rng.choice((0, 1, 127, 128, 254, 255, rng.randrange(256)))
 
 
-def _set_number(spoil: bytearray, luck: random.Random) -> None:
+def _set_number(spoil: bytearray, rng: random.Random) -> None:
     """Put an extreme value where a number of 2, 4 or 8 bytes may stand."""
-    width = luck.choice((2, 4, 4, 8))
-    number = luck.choice(EXTREMES) % (1 << 8 * width)
-    at = _place(spoil, luck)
-    spoil[at : at + width] = number.to_bytes(width, luck.choice(("big", "little")))
+    width = rng.choice((2, 4, 4, 8))
+    number = rng.choice(EXTREMES) % (1 << 8 * width)
+    at = _place(spoil, rng)
+    spoil[at : at + width] = number.to_bytes(width, rng.choice(("big", "little")))
 
 
-def _cut(spoil: bytearray, luck: random.Random) -> None:
-    del spoil[_place(spoil, luck) :]
+def _cut(spoil: bytearray, rng: random.Random) -> None:
+    del spoil[_place(spoil, rng) :]
 
 
-def _leave_out(spoil: bytearray, luck: random.Random) -> None:
-    at = _place(spoil, luck)
-    del spoil[at : at + luck.choice((1, 2, 4, 12, 100))]
+def _leave_out(spoil: bytearray, rng: random.Random) -> None:
+    at = _place(spoil, rng)
+    del spoil[at : at + rng.choice((1, 2, 4, 12, 100))]
 
 
-def _repeat(spoil: bytearray, luck: random.Random) -> None:
-    at = _place(spoil, luck)
-    part = spoil[at : at + luck.choice((1, 2, 4, 12, 100))]
-    spoil[at:at] = part * luck.choice((1, 2, 50))
+def _repeat(spoil: bytearray, rng: random.Random) -> None:
+    at = _place(spoil, rng)
+    part = spoil[at : at + rng.choice((1, 2, 4, 12, 100))]
+    spoil[at:at] = part * rng.choice((1, 2, 50))
 
 
-def _put_in(spoil: bytearray, luck: random.Random) -> None:
-    at = _place(spoil, luck)
-    spoil[at:at] = luck.randbytes(luck.choice((1, 2, 4, 30)))
+def _put_in(spoil: bytearray, rng: random.Random) -> None:
+    at = _place(spoil, rng)
+    spoil[at:at] = rng.randbytes(rng.choice((1, 2, 4, 30)))
 
 
 _OF_BYTES: tuple[Mutation, ...] = (
@@ -118,24 +118,24 @@ _OF_BYTES: tuple[Mutation, ...] = (
 # Parts: chunks, segments, the entries of a directory
 
 
-def _with_spoiled_parts(content: bytes, luck: random.Random) -> bytes:
+def _with_spoiled_parts(content: bytes, rng: random.Random) -> bytes:
     """A file whose chunks are changed, doubled, left out or put elsewhere; checksums are right."""
     start, parts = _parts(content)
     bare = [bytearray(_bare(part, content)) for part in parts]
-    for _ in range(luck.choice((1, 1, 1, 3))):
+    for _ in range(rng.choice((1, 1, 1, 3))):
         if not bare:
             break
-        at = luck.randrange(len(bare))
-        deed = luck.randrange(6)
+        at = rng.randrange(len(bare))
+        deed = rng.randrange(6)
         if deed == 0:
-            bare[at:at] = [bytearray(bare[at])] * luck.choice((1, 2, 200))
+            bare[at:at] = [bytearray(bare[at])] * rng.choice((1, 2, 200))
         elif deed == 1:
             del bare[at]
         elif deed == 2:
-            bare.insert(luck.randrange(len(bare)), bare.pop(at))
+            bare.insert(rng.randrange(len(bare)), bare.pop(at))
         elif bare[at]:
             bare[at] = bytearray(bare[at])  # a doubled part is one object
-            luck.choice(_OF_BYTES)(bare[at], luck)
+            rng.choice(_OF_BYTES)(bare[at], rng)
     return start + b"".join(_sealed(bytes(part), content) for part in bare)
 
 
@@ -194,41 +194,41 @@ def _unpacked(bare: bytes) -> bytes:
 # Text
 
 
-def garbled(text: str, others: Sequence[str], luck: random.Random) -> str:
+def garbled(text: str, others: Sequence[str], rng: random.Random) -> str:
     """A text with some of its words, numbers and signs changed, or good numbers for good ones."""
     tokens = _TOKEN.findall(text)
-    if luck.random() < 0.4:
+    if rng.random() < 0.4:
         return "".join(
-            luck.choice(WHOLE) if token.isdigit() and luck.random() < 0.4 else token
+            rng.choice(WHOLE) if token.isdigit() and rng.random() < 0.4 else token
             for token in tokens
         )
-    for _ in range(luck.choice((1, 1, 1, 2, 5))):
+    for _ in range(rng.choice((1, 1, 1, 2, 5))):
         if not tokens:
             break
-        _garble(tokens, _TOKEN.findall(luck.choice(others)), luck)
+        _garble(tokens, _TOKEN.findall(rng.choice(others)), rng)
     return "".join(tokens)[:MOST_BYTES]
 
 
-def _garble(tokens: list[str], others: list[str], luck: random.Random) -> None:
-    at = luck.randrange(len(tokens))
-    deed = luck.randrange(10)
+def _garble(tokens: list[str], others: list[str], rng: random.Random) -> None:
+    at = rng.randrange(len(tokens))
+    deed = rng.randrange(10)
     if deed <= 2:
         numbers = [place for place, token in enumerate(tokens) if token[:1].isdigit()] or [at]
-        tokens[luck.choice(numbers)] = luck.choice(NUMBERS)
+        tokens[rng.choice(numbers)] = rng.choice(NUMBERS)
     elif deed == 3:
-        tokens[at] = luck.choice(SIGNS)
+        tokens[at] = rng.choice(SIGNS)
     elif deed == 4:
-        tokens.insert(at, luck.choice(SIGNS))
+        tokens.insert(at, rng.choice(SIGNS))
     elif deed == 5:
-        del tokens[at : at + luck.choice((1, 2, 5))]
+        del tokens[at : at + rng.choice((1, 2, 5))]
     elif deed == 6:
-        end = at + luck.choice((1, 2, 5, 20))
-        tokens[at:at] = tokens[at:end] * luck.choice((1, 1, 2, 3000))
+        end = at + rng.choice((1, 2, 5, 20))
+        tokens[at:at] = tokens[at:end] * rng.choice((1, 1, 2, 3000))
     elif deed == 7:
-        other = luck.randrange(len(tokens))
+        other = rng.randrange(len(tokens))
         tokens[at], tokens[other] = tokens[other], tokens[at]
     elif deed == 8:
-        tokens[at] = luck.choice(others)
+        tokens[at] = rng.choice(others)
     else:
-        place = luck.randrange(len(others))
+        place = rng.randrange(len(others))
         tokens[at:at] = others[place : place + 8]

@@ -33,14 +33,14 @@ WORK = (
 )
 
 
-def picture(kind: str, luck: random.Random) -> Trial:
+def picture(kind: str, rng: random.Random) -> Trial:
     seeds = pictures(kind)
-    content = spoiled(luck.choice(seeds), seeds, luck)
-    work = luck.choice(WORK)
-    output = f"out{luck.choice(OUTPUTS)}"
-    if luck.random() < 0.05:
+    content = spoiled(rng.choice(seeds), seeds, rng)
+    work = rng.choice(WORK)
+    output = f"out{rng.choice(OUTPUTS)}"
+    if rng.random() < 0.05:
         arguments = ("apply", INPUT, *work, *LIMIT, "-q", "--print")
-    elif luck.random() < 0.05:
+    elif rng.random() < 0.05:
         arguments = ("apply", "-", *work, *LIMIT, "-q", "-o", output)
         return Trial(arguments, {INPUT: content}, stdin=INPUT)
     else:
@@ -48,15 +48,15 @@ def picture(kind: str, luck: random.Random) -> Trial:
     return Trial(arguments, {INPUT: content})
 
 
-def kernel(luck: random.Random) -> Trial:
-    suffix = luck.choice((*KERNEL_TEXTS, ".npy"))
+def kernel(rng: random.Random) -> Trial:
+    suffix = rng.choice((*KERNEL_TEXTS, ".npy"))
     if suffix == ".npy":
-        content = spoiled(luck.choice(KERNEL_ARRAYS), KERNEL_ARRAYS, luck)
+        content = spoiled(rng.choice(KERNEL_ARRAYS), KERNEL_ARRAYS, rng)
     else:
-        content = _text(KERNEL_TEXTS[suffix], luck)
+        content = _text(KERNEL_TEXTS[suffix], rng)
     name = f"{INPUT}{suffix}"
     arguments: tuple[str, ...] = ("apply", "good.png", "-k", name, "-o", "out.png", *LIMIT)
-    choice = luck.randrange(6)
+    choice = rng.randrange(6)
     if choice == 0:
         arguments += ("--normalize",)
     elif choice == 1:
@@ -68,17 +68,17 @@ def kernel(luck: random.Random) -> Trial:
     return Trial(arguments, {name: content, "good.png": GOOD})
 
 
-def notation(luck: random.Random) -> Trial:
+def notation(rng: random.Random) -> Trial:
     """Layers as they are typed; a NUL cannot be."""
-    is_shape = luck.random() < 0.5
+    is_shape = rng.random() < 0.5
     seeds = LAYERS if is_shape else LAYERS_OF_IMAGES
-    chosen = luck.choices(seeds, k=luck.choice((1, 1, 2, 3, 6)))
-    spoil = luck.randrange(len(chosen))
-    chosen[spoil] = garbled(chosen[spoil], LAYERS, luck).replace("\0", "")
+    chosen = rng.choices(seeds, k=rng.choice((1, 1, 2, 3, 6)))
+    spoil = rng.randrange(len(chosen))
+    chosen[spoil] = garbled(chosen[spoil], LAYERS, rng).replace("\0", "")
     if is_shape:
-        size = "3x32x32" if luck.random() < 0.8 else garbled("3x32x32", LAYERS, luck)
+        size = "3x32x32" if rng.random() < 0.8 else garbled("3x32x32", LAYERS, rng)
         size = size.replace("\0", "")
-        how = luck.choice(((), (), ("--json",), ("--format", "csv"), ("--explain",)))
+        how = rng.choice(((), (), ("--json",), ("--format", "csv"), ("--explain",)))
         arguments = ("shape", "--input", size, *how, "--", *chosen)
     else:
         layers = [word for layer in chosen for word in ("-l", layer)]
@@ -86,23 +86,23 @@ def notation(luck: random.Random) -> Trial:
     return Trial(tuple(map(_typed, arguments)), {"good.png": GOOD, "k.csv": GOOD_KERNEL})
 
 
-def network(luck: random.Random) -> Trial:
+def network(rng: random.Random) -> Trial:
     name = f"{INPUT}.net"
-    choice = luck.randrange(3)
+    choice = rng.randrange(3)
     seeds = NETWORKS_OF_IMAGES if choice == 0 else NETWORKS
-    files = {name: _text(seeds, luck), "good.png": GOOD, "k.csv": GOOD_KERNEL}
+    files = {name: _text(seeds, rng), "good.png": GOOD, "k.csv": GOOD_KERNEL}
     if choice == 0:
         return Trial(("apply", "good.png", "--net", name, "-o", "out.png", *LIMIT), files)
     if choice == 1:
         return Trial(("shape", "--net", "-", "--input", "3x32x32"), files, stdin=name)
-    how = luck.choice(((), ("--json",), ("--explain",), ("--framework", "tf")))
+    how = rng.choice(((), ("--json",), ("--explain",), ("--framework", "tf")))
     return Trial(("shape", "--net", name, "--input", "3x32x32", *how), files)
 
 
-def _text(seeds: tuple[str, ...], luck: random.Random) -> bytes:
-    content = garbled(luck.choice(seeds), seeds, luck).encode("utf-8", "surrogatepass")
-    if luck.random() < 0.2:
-        content = spoiled(content or b"\0", [seed.encode() for seed in seeds], luck)
+def _text(seeds: tuple[str, ...], rng: random.Random) -> bytes:
+    content = garbled(rng.choice(seeds), seeds, rng).encode("utf-8", "surrogatepass")
+    if rng.random() < 0.2:
+        content = spoiled(content or b"\0", [seed.encode() for seed in seeds], rng)
     return content
 
 
@@ -112,7 +112,7 @@ def _typed(word: str) -> str:
 
 
 def _pictures(kind: str) -> Callable[[random.Random], Trial]:
-    return lambda luck: picture(kind, luck)
+    return lambda rng: picture(kind, rng)
 
 
 TRIALS: Mapping[str, Callable[[random.Random], Trial]] = {
