@@ -118,10 +118,7 @@ def explain_convolution(
     if weights.ndim == 2:
         pairs = [(plane, weights[np.newaxis]) for plane in values[:, np.newaxis]]
     else:
-        if weights.shape[-3] != len(values):
-            raise ShapeError(
-                f"the kernel sums over {weights.shape[-3]} channels; the image has {len(values)}"
-            )
+        _check_channels(weights, len(values))
         pairs = [(values, summed) for summed in weights.reshape(-1, *weights.shape[-3:])]
     return [
         Explanation(at, channel, rows, columns, inputs, is_padding, factors, inputs * factors,
@@ -190,6 +187,8 @@ def explain_im2col(
     ------
     ArgumentError
         For several channels that are filtered each by itself, and for more than `MAX_COLUMNS`.
+    ShapeError
+        For a kernel that sums over another number of channels.
     """
     planes = np.moveaxis(as_numbers(image, "image"), 2, 0).astype(np.float64)
     weights = as_numbers(kernel, "kernel").astype(np.float64)
@@ -198,6 +197,8 @@ def explain_im2col(
             f"it has {len(planes)} channels, each of which is filtered by itself; show one with "
             "--gray"
         )
+    if weights.ndim > 2:
+        _check_channels(weights, len(planes))
     padded = pad2d(planes, window.pads(planes.shape[1:]), padding_mode)
     matrix = im2col(padded, window.kernel, stride=window.stride, dilation=window.dilation)
     if matrix.shape[1] > MAX_COLUMNS:
@@ -209,6 +210,13 @@ def explain_im2col(
         weights = weights[..., ::-1, ::-1]
     rows = weights.reshape(len(weights) if weights.ndim == 4 else 1, -1)
     return {"weights": rows, "columns": matrix, "product": rows @ matrix + bias}
+
+
+def _check_channels(weights: Array, channels: int) -> None:
+    if weights.shape[-3] != channels:
+        raise ShapeError(
+            f"the kernel sums over {weights.shape[-3]} channels; the image has {channels}"
+        )
 
 
 def _look_up_window(

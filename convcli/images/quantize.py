@@ -98,7 +98,7 @@ class Quantizer:
         Raises
         ------
         ArgumentError
-            For NaN and infinity.
+            For NaN and infinity; minus infinity, the maximum of padding alone, is clipped.
         """
         if values.dtype.kind != "f" and self._policy != "clamp":
             values = values.astype(np.int64)  # where absolute values and offsets cannot overflow
@@ -109,20 +109,25 @@ class Quantizer:
         if values.dtype.kind == "f":
             np.rint(values, out=values)
         low, high = float(values.min()), float(values.max())
-        if not (math.isfinite(low) and math.isfinite(high)):
+        if math.isnan(low) or high == math.inf:
             raise ArgumentError(OVERFLOW)
         below = int(np.count_nonzero(values < 0)) if low < 0 else 0
         above = int(np.count_nonzero(values > self._white)) if high > self._white else 0
         np.clip(values, 0, self._white, out=self._pixels[rows], casting="unsafe")
         self._parts.append((low, high, below + above))
 
+    @property
+    def min_value(self) -> float:
+        """The minimum so far, on the scale of the pixels."""
+        return min(low for low, _, _ in self._parts)
+
     def result(self) -> Quantized:
         """Return the pixels of all rows."""
-        lows, highs, counts = zip(*self._parts, strict=True)
+        _, highs, counts = zip(*self._parts, strict=True)
         clipped = sum(counts) / self._pixels.size
         note = None
         if clipped > WARN_CLIPPED_SHARE:
-            fits = -self._mid_gray <= min(lows) and max(highs) <= self._white - self._mid_gray
+            fits = -self._mid_gray <= self.min_value and max(highs) <= self._white - self._mid_gray
             policy = "offset" if self._policy == "clamp" and fits else "rescale"
             note = (
                 f"{clipped:.1%} of the values lie outside 0..{self._white} and were clipped; "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -10,11 +11,11 @@ import numpy as np
 from convcli.arithmetic.values import Shape
 from convcli.engine.arrays import Array
 from convcli.engine.filter2d.plan import FilterPlan
-from convcli.errors import GridError
+from convcli.errors import ArgumentError, GridError
 from convcli.files import atomic_write
 from convcli.grids import map_npy
 from convcli.images import NO_METADATA, Header, Picture
-from convcli.images.quantize import Quantized, Quantizer
+from convcli.images.quantize import OVERFLOW, Quantized, Quantizer
 from convcli.pipeline.computation import Computation
 from convcli.pipeline.execute import preprocess
 from convcli.pipeline.outputs import OutputTarget, format_name, is_image
@@ -72,6 +73,8 @@ def _filter_and_quantize(
     quantizer = Quantizer(shape, policy, depth)
     with np.errstate(over="ignore", invalid="ignore"):
         filter_plan.run(values, quantizer.add)
+    if math.isinf(quantizer.min_value):
+        raise ArgumentError(OVERFLOW)
     return quantizer.result()
 
 

@@ -272,6 +272,12 @@ def test_channels_that_are_filtered_each_by_itself_have_no_one_product() -> None
         explain_im2col(np.ones((4, 4, 2)), np.ones((2, 2)), window(2))
 
 
+@pytest.mark.parametrize("shape", [(3, 2, 2), (4, 3, 2, 2)])
+def test_a_kernel_that_sums_over_other_channels_has_no_product(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ShapeError, match="sums over 3 channels; the image has 1"):
+        explain_im2col(np.ones((4, 4, 1)), np.ones(shape), window(2))
+
+
 def test_more_columns_than_can_be_read_are_refused() -> None:
     assert explain_im2col(np.ones((8, 8, 1)), np.ones((1, 1)), window(1))["columns"].shape == (
         1,

@@ -10,6 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
+from convcli.errors import ArgumentError
 from convcli.images.color import resize, to_gray
 from convcli.images.quantize import POLICIES, quantize
 from convcli.images.write import fit_to_format
@@ -35,6 +36,19 @@ def test_what_lies_just_outside_counts_as_clipped(depth: int, white: int) -> Non
     whole = np.array([-1, 0, white, white + 1], np.int64)
     assert quantize(whole, "clamp", depth).clipped == 2 / 4
     assert quantize(whole[1:3], "clamp", depth).note is None
+
+
+@pytest.mark.parametrize("policy", ["clamp", "offset"])
+def test_the_maximum_of_padding_alone_is_black(policy: str) -> None:
+    quantized = quantize(np.array([-np.inf, 10.0]), policy, 8)
+    assert quantized.pixels.tolist() == [0, 10 if policy == "clamp" else 138]
+    assert quantized.clipped == 0.5
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_no_other_value_that_is_not_finite_is_quantized(value: float) -> None:
+    with pytest.raises(ArgumentError, match="beyond what floating point holds"):
+        quantize(np.array([value, 10.0]), "clamp", 8)
 
 
 def test_offset_puts_zero_at_mid_gray() -> None:
