@@ -46,11 +46,11 @@ def compute_sweep(options: Any) -> list[LayerSize]:
         raise LimitError(f"this sweep has {count:,} rows; the most is {MAX_ROWS:,}: narrow it")
     sizes = []
     for combination in product(*swept.values()):
-        chosen = dict(zip(swept, combination, strict=True))
-        height = chosen.pop("height")
-        size = (height, chosen.pop("width", height))
-        channels = chosen.pop("c_in", None)
-        layer = replace(base, **chosen)
+        settings = dict(zip(swept, combination, strict=True))
+        height = settings.pop("height")
+        size = (height, settings.pop("width", height))
+        channels = settings.pop("c_in", None)
+        layer = replace(base, **settings)
         if options.kernel and not options.stride:
             layer = replace(layer, **base.operation.implied(layer))
         sizes.append(measure(layer, size, channels))

@@ -62,9 +62,9 @@ def im2col_windows_s(size: ConvSize) -> float:
     """Return the seconds of im2col where every window becomes a column."""
     taps, positions = prod(size.window.kernel), prod(size.output)
     is_view = taps == 1 and size.window.stride == (1, 1)
-    moved = 0 if is_view else size.c_in * taps * positions
+    copies = 0 if is_view else size.c_in * taps * positions
     products = size.c_in // size.groups * size.c_out * taps * positions
-    return _im2col_s(size, products, moved)
+    return _im2col_s(size, products, copies)
 
 
 def im2col_rows_s(size: ConvSize) -> float:
@@ -75,9 +75,9 @@ def im2col_rows_s(size: ConvSize) -> float:
     return _im2col_s(size, products, size.c_in * kw * rows * ow)
 
 
-def _im2col_s(size: ConvSize, products: int, moved: int) -> float:
-    moving = PASS_S if size.window.stride[1] == 1 else GATHER_S
-    return size.batch * size.dtype.itemsize * (products * PRODUCT_S + moved * moving)
+def _im2col_s(size: ConvSize, products: int, copies: int) -> float:
+    copy_s = PASS_S if size.window.stride[1] == 1 else GATHER_S
+    return size.batch * size.dtype.itemsize * (products * PRODUCT_S + copies * copy_s)
 
 
 def winograd_s(size: ConvSize, tile: Pair) -> float:

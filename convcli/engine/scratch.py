@@ -67,9 +67,9 @@ def _borrow(size: int) -> Array:
 def _keep(memory: Array) -> None:
     """Keep memory for later, and drop the oldest beyond `MAX_KEPT_BYTES`."""
     free[id(memory)] = memory
-    kept = list(free.items())
-    excess = sum(memory.nbytes for _, memory in kept) - MAX_KEPT_BYTES
-    for key, oldest in kept:
+    items = list(free.items())
+    excess = sum(memory.nbytes for _, memory in items) - MAX_KEPT_BYTES
+    for key, oldest in items:
         if excess <= 0:
             return
         free.pop(key, None)

@@ -151,9 +151,9 @@ def load_kernel(spec: str | os.PathLike[str]) -> Kernel:
     array([[1., 2.],
            [3., 4.]])
     """
-    typed = os.fspath(spec)
-    text = typed.strip()
-    path = kernel_path(typed)
+    spec_text = os.fspath(spec)
+    text = spec_text.strip()
+    path = kernel_path(spec_text)
     if path is not None:
         from convcli.kernels.files import read_kernel
 
@@ -165,7 +165,7 @@ def load_kernel(spec: str | os.PathLike[str]) -> Kernel:
         return bank()[name]
     if _SIZE.match(text):
         raise KernelError(
-            f"kernel {typed!r} is a size, not weights; "
+            f"kernel {spec_text!r} is a size, not weights; "
             f"try box:{text}, a mean, or ones:{text}, a sum"
         )
     if _INLINE.match(text) and any(character.isdigit() for character in text):
@@ -175,13 +175,13 @@ def load_kernel(spec: str | os.PathLike[str]) -> Kernel:
     family = name.partition(":")[0]
     if family in FAMILIES:
         return make_kernel(name)
-    if Path(typed).suffix or "/" in typed:
+    if Path(spec_text).suffix or "/" in spec_text:
         raise KernelError(
-            f"unknown kernel {typed!r}; a kernel file ends in {', '.join(SUFFIXES)}, "
+            f"unknown kernel {spec_text!r}; a kernel file ends in {', '.join(SUFFIXES)}, "
             "and a name is one of 'convcli kernels'"
         )
     hint = did_you_mean(family, [*bank(), *FAMILIES])
-    raise KernelError(f"unknown kernel {typed!r}{hint or '; convcli kernels lists them'}")
+    raise KernelError(f"unknown kernel {spec_text!r}{hint or '; convcli kernels lists them'}")
 
 
 def kernel_path(spec: str) -> str | None:

@@ -155,10 +155,10 @@ def _format_products(
 
 def format_matrices(columns: Array, weights: Array, product: Array) -> str:
     """Format the product of im2col: flattened kernels, the columns matrix, and their product."""
-    named = (("W", weights), ("columns", columns), ("Y", product))
+    matrices = (("W", weights), ("columns", columns), ("Y", product))
     blocks = [
         (f"{name}  {'x'.join(map(str, matrix.shape))}", format_rows(matrix))
-        for name, matrix in named
+        for name, matrix in matrices
     ]
     return join_side_by_side(blocks, ["@", "="])
 
@@ -175,8 +175,8 @@ def has_true_color() -> bool:
 
 def has_colors(stream: Any) -> bool:
     """Whether a stream is a terminal that shows colors, and the user wants them."""
-    wanted = not os.environ.get("NO_COLOR") and os.environ.get("TERM", "dumb") != "dumb"
-    return bool(stream is not None and stream.isatty() and wanted)
+    is_wanted = not os.environ.get("NO_COLOR") and os.environ.get("TERM", "dumb") != "dumb"
+    return bool(stream is not None and stream.isatty() and is_wanted)
 
 
 def render_preview(pictures: list[Array], columns: int, *, true_color: bool) -> str:

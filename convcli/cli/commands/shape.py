@@ -35,10 +35,10 @@ _REQUIRES = {
 
 
 def _read_pool(text: str) -> Layer:
-    kind, colon, rest = text.partition(":")
-    if kind not in ("max", "avg"):
+    name, colon, rest = text.partition(":")
+    if name not in ("max", "avg"):
         raise ArgumentError(f"it must be max or avg, maybe with its size (max:2), not {text!r}")
-    return parse_layer(f"{kind}pool:{rest}") if colon else Layer(op=f"{kind}pool")
+    return parse_layer(f"{name}pool:{rest}") if colon else Layer(op=f"{name}pool")
 
 
 POOL_OR_SIZE = opt.TextType("max|avg[:K]", _read_pool)
