@@ -178,7 +178,7 @@ def dry_run_job(job: Job) -> Report:
             route = dry_run(
                 part.source, part.plan, part.target, is_folder_new=is_new, draws_figure=any(figures)
             )
-            routes.append(route._replace(outputs=(*route.outputs, *figures)))
+            routes.append(route._replace(files=(*route.files, figures)))
             check_memory(route.memory, part.plan, part.source)
     except ConvError as error:
         return Report(job.source, skipped=skipped, error=str(error), routes=tuple(routes))

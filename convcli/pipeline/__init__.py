@@ -47,7 +47,7 @@ class Outcome(NamedTuple):
     notes : tuple of str
         Remarks for the user.
     route : Route
-        How it was filtered, as far as its header said.
+        How it was filtered, its first frame if there are several.
     seconds : float
         Elapsed time.
     """
@@ -94,7 +94,7 @@ def process(
     ):
         route, _ = choose(frames.header)
         check_memory(route.memory, plan, source)
-        picture, maps, written = _run(frames, choose, plan, target, on_stage)
+        route, picture, maps, written = _run(frames, choose, plan, target, on_stage)
     notes = list(picture.notes)
     if frames.count > 1 and plan.frame is None and route.execution != "frames":
         notes.append(
@@ -140,37 +140,36 @@ def _run(
     plan: Plan,
     target: OutputTarget,
     on_stage: StageCallback | None,
-) -> tuple[Picture, list[Array], list[OutputFile]]:
+) -> tuple[Route, Picture, list[Array], list[OutputFile]]:
     """Run the route of an opened input, and write the results.
 
     Returns
     -------
-    The picture, its maps and the files; if no maps are kept, the picture without its values.
+    The route, the picture, its maps and the files; if no maps are kept, the picture without its
+    values.
     """
-    source = frames.path
     route, computation = choose(frames.header)
     if route.execution == "streamed":
-        return Picture(PLACEHOLDER), [], [stream_npy(source, computation, target)]
+        written = [stream_npy(frames.path, computation, *route.outputs)]
+        return route, Picture(PLACEHOLDER), [], written
     picture = frames.read(plan.frame or 0)
     # A decoded picture may differ from its header: its alpha may be opaque, or it is another page.
     route, computation = choose(Header.of(picture))
     policy = plan.range_policy(picture.depth)
     if route.execution == "fused":
-        rendered = zip(target.labels, filter_to_pixels(picture, computation), strict=True)
+        rendered = zip(route.outputs, filter_to_pixels(picture, computation), strict=True)
         picture = replace(picture, values=PLACEHOLDER)  # so that they can be released
-        written = [
-            write_rendered(target.path(source, label), pixels, target) for label, pixels in rendered
-        ]
-        return picture, [], written
+        written = [write_rendered(path, pixels, target) for path, pixels in rendered]
+        return route, picture, [], written
     results = compute_maps(picture, computation, on_stage)
     if route.execution == "frames":
         first = [render(result, policy, 8) for result in results]
         others = _render_others(frames, choose, policy)
-        written = write_animations(source, [first, *others], target, frames.loop)
+        written = write_animations([first, *others], route.files, target, frames.loop)
     else:
         keep_floats = plan.value_range is None and picture.depth is None
-        written = write_maps(source, results, target, policy, keep_floats=keep_floats)
-    return picture, [result.values for result in results], written
+        written = write_maps(results, route.files, target, policy, keep_floats=keep_floats)
+    return route, picture, [result.values for result in results], written
 
 
 def _render_others(

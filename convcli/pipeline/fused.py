@@ -90,7 +90,7 @@ def can_stream(source: str, plan: Plan, target: OutputTarget) -> bool:
     return path.is_file() and path.stat().st_size >= MIN_STREAMED_BYTES
 
 
-def stream_npy(source: str, computation: Computation, target: OutputTarget) -> OutputFile:
+def stream_npy(source: str, computation: Computation, path: str) -> OutputFile:
     """Filter a grid from file to file; only some bands of it are in memory.
 
     Raises
@@ -98,7 +98,6 @@ def stream_npy(source: str, computation: Computation, target: OutputTarget) -> O
     FileError
         As `process`.
     """
-    (path,) = target.paths(source)
     (filter_plan,) = computation.kernels
     with map_npy(source, computation.plan.max_pixels) as (grid, release):
         shape = filter_plan.shape[:2] if filter_plan.shape[2:] == (1,) else filter_plan.shape

@@ -118,14 +118,16 @@ class OutputTarget(NamedTuple):
             "name for a file each, or write .npy"
         )
 
-    def output_paths(self, source: str, channels: Sequence[int]) -> Iterator[str]:
-        """Yield all files of an input, whose maps have so many channels each."""
+    def output_files(self, source: str, channels: Sequence[int]) -> Iterator[tuple[str, ...]]:
+        """Yield the files of each map of an input, or the one of all; they have so many channels.
+
+        They are one, or one for each channel.
+        """
         if self.is_stacked:
-            yield self.path(source, self.labels[0])
+            yield (self.path(source, self.labels[0]),)
         elif self.template is not None:
             for label, count in zip(self.labels, channels, strict=True):
-                for file_label in self.file_labels(label, count):
-                    yield self.path(source, file_label)
+                yield tuple(self.path(source, name) for name in self.file_labels(label, count))
 
     def check(self, source: str) -> None:
         """Refuse outputs of an input that must not be written, as far as their names are known."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
+from itertools import chain
 from typing import Literal, NamedTuple, TypeAlias
 
 from convcli.arithmetic.notation import format_layer
@@ -63,8 +64,9 @@ class Route(NamedTuple):
         The label and the steps of each map.
     memory : int
         About how many bytes a process will hold.
-    outputs : tuple of str
-        The files that are written.
+    files : tuple of tuple of str
+        The files of each map that are written, one or one for each channel; of stacked maps, the
+        one of all.
     """
 
     header: Header
@@ -72,7 +74,12 @@ class Route(NamedTuple):
     execution: Execution
     maps: tuple[tuple[str, tuple[RouteStep, ...]], ...]
     memory: int
-    outputs: tuple[str, ...]
+    files: tuple[tuple[str, ...], ...]
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """All files that are written."""
+        return tuple(chain.from_iterable(self.files))
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -196,8 +203,8 @@ def choose_route(
     memory = estimate_memory(
         frames, header, target, execution, computation, draws_figure=draws_figure
     )
-    paths = tuple(target.output_paths(frames.path, [channels for channels, _, _ in outputs]))
-    return Route(header, frames.count, execution, maps, memory, paths), computation
+    files = tuple(target.output_files(frames.path, [channels for channels, _, _ in outputs]))
+    return Route(header, frames.count, execution, maps, memory, files), computation
 
 
 def _steps(computation: Computation) -> Iterator[tuple[RouteStep, ...]]:

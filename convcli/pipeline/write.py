@@ -75,16 +75,21 @@ def render(result: Picture, policy: str, depth: int) -> Rendered:
 
 
 def write_maps(
-    source: str, results: Sequence[Picture], target: OutputTarget, policy: str, *, keep_floats: bool
+    results: Sequence[Picture],
+    files: Sequence[Sequence[str]],
+    target: OutputTarget,
+    policy: str,
+    *,
+    keep_floats: bool,
 ) -> list[OutputFile]:
     """Write every map of an input.
 
     Parameters
     ----------
-    source : str
-        The input's name.
     results : sequence of Picture
         The maps, (H, W, C) each, with their alpha and the input's metadata.
+    files : sequence of sequence of str
+        The files of each map, as `Route` has them.
     target : OutputTarget
     policy : str
         The range policy of images.
@@ -98,43 +103,43 @@ def write_maps(
     FileError
         For what the file system refuses.
     """
-    if target.template is None:
-        return []
-    files: dict[str, Picture] = {}
-    for label, result in _split_into_files(results, target):
-        path = target.path(source, label)
-        if path in files:
+    pictures: dict[str, Picture] = {}
+    for path, result, is_channel in _split_into_files(results, files, target):
+        if path in pictures:
             raise ShapeError(f"two maps would both be written to {path}; filter them one by one")
-        if label not in target.labels:  # the file of a channel, unknown before the input was read
+        if is_channel:  # the file of a channel, unknown before the input was read
             if target.keep_existing(path):
                 continue
             check_output(path, force=target.force, inputs=target.protected)
-        files[path] = result
+        pictures[path] = result
     # Channel 0 of a map is written last: if it exists, an interrupted run had written them all.
     written = [
         _write(path, result, policy, target, keep_floats=keep_floats)
-        for path, result in reversed(files.items())
+        for path, result in reversed(pictures.items())
     ]
     return written[::-1]
 
 
 def write_animations(
-    source: str, frames: Sequence[Sequence[Rendered]], target: OutputTarget, loop: int
+    frames: Sequence[Sequence[Rendered]],
+    files: Sequence[Sequence[str]],
+    target: OutputTarget,
+    loop: int,
 ) -> list[OutputFile]:
     """Write one animation or document for each label.
 
     Parameters
     ----------
-    source : str
     frames : sequence of sequence of Rendered
         The maps of each frame.
+    files : sequence of sequence of str
+        The file of each map, as `Route` has them.
     target : OutputTarget
     loop : int
         How often it plays, 0 being for ever.
     """
     written = []
-    for index, label in enumerate(target.labels):
-        path = target.path(source, label)
+    for index, (path, *_) in enumerate(files):
         file_format = format_name(path)
         encoded, reports = [], []
         for maps in frames:
@@ -163,25 +168,24 @@ def write_animations(
 
 
 def _split_into_files(
-    results: Sequence[Picture], target: OutputTarget
-) -> Iterator[tuple[str, Picture]]:
-    """Yield a label and its values for each file: all maps, a map, or a channel of one."""
+    results: Sequence[Picture], files: Sequence[Sequence[str]], target: OutputTarget
+) -> Iterator[tuple[str, Picture, bool]]:
+    """Yield each file, the values for it, and whether they are one channel of a map."""
     if target.is_stacked:
         if len({result.size for result in results}) > 1:
             raise ShapeError(
                 "maps of different sizes do not fit one .npy; put {kernel} in its name"
             )
         stacked = np.concatenate([result.values for result in results], axis=2)
-        yield target.labels[0], Picture(stacked)
+        yield files[0][0], Picture(stacked), False
         return
-    for label, result in zip(target.labels, results, strict=True):
-        labels = target.file_labels(label, result.values.shape[2])
-        if len(labels) == 1:
-            yield labels[0], result
+    for result, paths in zip(results, files, strict=target.template is not None):
+        if len(paths) == 1:
+            yield paths[0], result, False
             continue
-        for channel, channel_label in enumerate(labels):
+        for channel, path in enumerate(paths):
             plane = result.values[:, :, channel : channel + 1]
-            yield channel_label, replace(result, values=plane)
+            yield path, replace(result, values=plane), True
 
 
 def _write(

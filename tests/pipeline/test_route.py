@@ -213,6 +213,30 @@ def test_an_opaque_picture_with_alpha_is_planned_again_as_what_it_is(tmp_path: P
     np.testing.assert_array_equal(filtered("opaque.png"), filtered("rgb.png"))
 
 
+def test_an_opaque_picture_with_alpha_is_reported_as_it_was_run(tmp_path: Path) -> None:
+    pixels = np.full((40, 50, 4), 255, np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "opaque.png")
+    Image.fromarray(pixels[..., :3]).save(tmp_path / "rgb.png")
+
+    def report(name: str) -> tuple[str, str]:
+        done = here("apply", name, "-k", "box:5", "-v", "--json", "-f", cwd=tmp_path)
+        text = done.stderr.replace(name, "in.png")
+        return json.loads(done.text)["method"], text[: text.rindex(";")]  # then the seconds
+
+    assert report("opaque.png") == report("rgb.png")
+
+
+@pytest.mark.parametrize("suffix", [".png", ".npy"])
+def test_outputs_are_named_once(tmp_path: Path, suffix: str) -> None:
+    np.save(tmp_path / "in.npy", np.ones((8, 9, 2), np.uint8))
+    options = ("in.npy", "-k", "blur", "-o", f"out.{{kernel}}{suffix}")
+    calls = count_calls("apply", *options, cwd=tmp_path)
+    assert times_called(calls, "OutputTarget.file_labels") == 1
+    dry = here("apply", *options, "--dry-run", "--json", "-f", cwd=tmp_path)
+    made = sorted(path.name for path in tmp_path.glob("out.*"))
+    assert json.loads(dry.text)["outputs"] == made
+
+
 def test_pages_of_different_sizes_are_planned_each(tmp_path: Path) -> None:
     pages = [Image.new("L", size, 7) for size in ((9, 8), (5, 4), (9, 8))]
     pages[0].save(tmp_path / "in.tif", save_all=True, append_images=pages[1:])
