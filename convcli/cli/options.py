@@ -156,11 +156,17 @@ def _scale(text: str, pattern: str) -> Decimal | None:
     return Decimal(found[1]) * Decimal(base) ** " kmgt".index(found[2].lower() or " ")
 
 
-def _read_pool(text: str) -> Layer:
-    name, colon, rest = text.partition(":")
-    if name not in ("max", "avg"):
-        raise ArgumentError(f"it must be max:K or avg:K, like max:2, not {text!r}")
-    return parse_layer(f"{name}pool{colon}{rest}")
+def pool_type(metavar: str, expected: str, *, needs_size: bool = True) -> TextType:
+    """Return the type of a pool; `expected` tells the user how it is written."""
+
+    def read(text: str) -> Layer:
+        name, colon, size = text.partition(":")
+        if name not in ("max", "avg"):
+            raise ArgumentError(f"it must be {expected}, not {text!r}")
+        is_layer = colon or needs_size
+        return parse_layer(f"{name}pool{colon}{size}") if is_layer else Layer(op=f"{name}pool")
+
+    return TextType(metavar, read)
 
 
 SIZE = TextType("N|HxW", lambda text: values.parse_size(text, "it"))
@@ -169,7 +175,7 @@ SIDES = TextType("P", lambda text: values.parse_padding(text, "it"))
 LAYER = TextType("LAYER", parse_layer, completes="operation")
 OPERATION = TextType("OP", completes="operation")
 SHAPE = TextType("CxHxW", values.parse_shape)
-POOL = TextType("max:K|avg:K", _read_pool)
+POOL = pool_type("max:K|avg:K", "max:K or avg:K, like max:2")
 RESIZE = TextType("WxH", _read_resize)
 REAL = TextType("X", lambda text: values.parse_real(text, "it"))
 RANGE0 = integer_range(least=0)

@@ -9,12 +9,10 @@ import click
 
 from convcli.arithmetic.frameworks import FRAMEWORKS
 from convcli.arithmetic.layers import Layer
-from convcli.arithmetic.notation import parse_layer
 from convcli.cli import options as opt
 from convcli.cli.options import flag, option
 from convcli.cli.output import log, print_data
 from convcli.cli.tables import compute_sweep, explain_layers, format_layers, format_network
-from convcli.errors import ArgumentError
 
 if TYPE_CHECKING:
     from convcli.arithmetic.network import Walk
@@ -34,14 +32,9 @@ _REQUIRES = {
 }
 
 
-def _read_pool(text: str) -> Layer:
-    name, colon, rest = text.partition(":")
-    if name not in ("max", "avg"):
-        raise ArgumentError(f"it must be max or avg, maybe with its size (max:2), not {text!r}")
-    return parse_layer(f"{name}pool:{rest}") if colon else Layer(op=f"{name}pool")
-
-
-POOL_OR_SIZE = opt.TextType("max|avg[:K]", _read_pool)
+POOL_OR_SIZE = opt.pool_type(
+    "max|avg[:K]", "max or avg, maybe with its size (max:2)", needs_size=False
+)
 
 
 class ShapeOptions(opt.DeclaredOptions):
