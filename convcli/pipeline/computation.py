@@ -102,7 +102,7 @@ def _plan_filters(
             outputs = {INPUT: branch.start, **dict(enumerate(branch.layers))}
             layers[branch] = tuple(
                 plan_convolution(step, outputs[indices[0]], sums, plan.method)
-                if step.layer.op == "conv"
+                if step.layer.operation.needs_kernel and not step.layer.operation.is_transposed
                 else None
                 for step, indices in zip(plan.layers, inputs, strict=True)
             )

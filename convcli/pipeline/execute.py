@@ -177,10 +177,11 @@ def _apply_step(
     step: Step, inputs: Sequence[Array], filter_plan: FilterPlan | None, dtype: np.dtype[Any]
 ) -> Array:
     """Return the output of one layer."""
-    layer = step.layer
-    if layer.op in CONVOLUTIONS:
-        return CONVOLUTIONS[layer.op](inputs[0], step, filter_plan, dtype)
-    return OPERATIONS[layer.op](layer, inputs)
+    if filter_plan is not None:
+        return convolve(inputs[0], filter_plan, dtype)
+    if step.layer.operation.needs_kernel:
+        return convolve_transposed(inputs[0], step)
+    return OPERATIONS[step.layer.op](step.layer, inputs)
 
 
 def convolve(values: Array, filter_plan: FilterPlan, dtype: np.dtype[Any]) -> Array:
@@ -206,12 +207,6 @@ def convolve_transposed(values: Array, step: Step) -> Array:
         groups=groups,
     ).transpose(1, 2, 0)
     return np.asarray(maps + np.asarray(step.bias, maps.dtype))
-
-
-CONVOLUTIONS: dict[str, Callable[[Array, Step, Any, np.dtype[Any]], Array]] = {
-    "conv": lambda values, _, filter_plan, dtype: convolve(values, filter_plan, dtype),
-    "tconv": lambda values, step, *_: convolve_transposed(values, step),
-}
 
 
 def _check_finite(maps: Sequence[Array], plan: Plan) -> None:
