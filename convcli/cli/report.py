@@ -18,7 +18,7 @@ from convcli.cli.output import escape_control, format_json, format_numbers, log,
 from convcli.pipeline import Outcome, to_display_pixels
 from convcli.pipeline.memory import format_bytes
 from convcli.pipeline.plan import Plan
-from convcli.pipeline.route import Route, RouteStep
+from convcli.pipeline.route import Route, RouteEntry
 
 if TYPE_CHECKING:
     from convcli.cli.commands.apply.options import ApplyOptions
@@ -127,7 +127,7 @@ def dry_run_document(source: str, route: Route) -> dict[str, Any]:
     }
 
 
-def _step_document(step: RouteStep) -> dict[str, Any]:
+def _step_document(step: RouteEntry) -> dict[str, Any]:
     method, reason = step.choice or (None, None)
     return {"step": step.title, "shape": step.shape, "method": method, "reason": reason}
 
@@ -147,7 +147,7 @@ def summary_text(route: Route, seconds: float) -> str:
     )
 
 
-def _choice_text(step: RouteStep) -> str:
+def _choice_text(step: RouteEntry) -> str:
     return ": ".join(step.choice or ())
 
 

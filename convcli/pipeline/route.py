@@ -32,7 +32,7 @@ UNLIMITED_PIXELS = 1 << 62
 Execution: TypeAlias = Literal["maps", "frames", "fused", "streamed"]
 
 
-class RouteStep(NamedTuple):
+class RouteEntry(NamedTuple):
     """One step of a map.
 
     Parameters
@@ -60,7 +60,7 @@ class Route(NamedTuple):
     frames : int
         How many frames the input has.
     execution : Execution
-    maps : tuple of (str, tuple of RouteStep)
+    maps : tuple of (str, tuple of RouteEntry)
         The label and the steps of each map.
     memory : int
         About how many bytes a process will hold.
@@ -72,7 +72,7 @@ class Route(NamedTuple):
     header: Header
     frames: int
     execution: Execution
-    maps: tuple[tuple[str, tuple[RouteStep, ...]], ...]
+    maps: tuple[tuple[str, tuple[RouteEntry, ...]], ...]
     memory: int
     files: tuple[tuple[str, ...], ...]
 
@@ -207,24 +207,24 @@ def choose_route(
     return Route(header, frames.count, execution, maps, memory, files), computation
 
 
-def _steps(computation: Computation) -> Iterator[tuple[RouteStep, ...]]:
+def _steps(computation: Computation) -> Iterator[tuple[RouteEntry, ...]]:
     """Yield the steps of each map."""
     plan, shapes = computation.plan, computation.shapes
     kernels = [
-        RouteStep(
+        RouteEntry(
             step.kernel.name if step.kernel else "",
             filter_plan.shape[:2] if filter_plan.shape[2:] == (1,) else filter_plan.shape,
             filter_plan.choice,
         )
         for step, filter_plan in zip(plan.kernels, computation.kernels, strict=True)
     ]
-    starts: list[tuple[RouteStep, ...]] = [(kernel,) for kernel in kernels] or [()]
+    starts: list[tuple[RouteEntry, ...]] = [(kernel,) for kernel in kernels] or [()]
     if plan.combine is not None:
-        starts = [(*kernels, RouteStep(plan.combine, _rows_first(shapes[0].start)))]
+        starts = [(*kernels, RouteEntry(plan.combine, _rows_first(shapes[0].start)))]
     for start, branch, filters in zip(starts, shapes, computation.layers, strict=True):
         choices = (filter_plan.choice if filter_plan else None for filter_plan in filters)
         layers = (
-            RouteStep(format_layer(step.layer), _rows_first(shape), choice)
+            RouteEntry(format_layer(step.layer), _rows_first(shape), choice)
             for step, shape, choice in zip(plan.layers, branch.layers, choices, strict=True)
         )
         yield (*start, *layers)

@@ -148,7 +148,7 @@ def ran(build: Callable[[IntegerProgram], Tap], length: int = 40) -> tuple[int, 
     program = IntegerProgram()
     program.result = build(program)
     band = np.random.default_rng(1).integers(0, 256, length)
-    return len(program.steps), band, program.run(band.copy())
+    return len(program.instructions), band, program.run(band.copy())
 
 
 @given(st.lists(st.integers(-9, 9), min_size=1, max_size=12).filter(any), st.integers(1, 3))
@@ -210,7 +210,7 @@ def test_few_pieces_of_memory_are_enough() -> None:
     program = build_program(np.ones((15, 15), int), 100, 1)
     scratch = Scratch()
     program.run(np.ones(2000, np.int32), scratch)
-    assert len(program.steps) == 10
+    assert len(program.instructions) == 10
     assert len(vars(scratch)["_buffers"]) <= 3
 
 

@@ -154,7 +154,7 @@ def integer_algorithm(problem: FilterProblem) -> Algorithm | None:
     is_unscaled = sums.kernel.unit == 1  # the sums are the kernel's own, not multiples of them
     is_final = is_unscaled and problem.bias.is_integer()
     is_integer = sums.is_divided or is_final
-    passes, taps = len(sums.program.steps), problem.taps
+    passes, taps = len(sums.program.instructions), problem.taps
     saved = f" instead of {taps} taps" if 0 < passes < taps else ""
     # A pass over integers, counted in passes over floats; scaling takes two of those.
     size = sums.dtype.itemsize / problem.sums.itemsize

@@ -29,17 +29,17 @@ Operation: TypeAlias = Literal["add", "subtract", "multiply"]
 
 
 class Tap(NamedTuple):
-    """A step's result, read from some values further on; that of step 0 is the band itself."""
+    """The result of an instruction, from 1, or 0 for the band; read from some values further on."""
 
-    step: int
+    source: int
     shift: int = 0
 
     def shift_by(self, shift: int) -> Tap:
         """Return the same result, read `shift` values further on."""
-        return Tap(self.step, self.shift + shift)
+        return Tap(self.source, self.shift + shift)
 
 
-class Step(NamedTuple):
+class Instruction(NamedTuple):
     """One pass over the band: two taps added or subtracted, or one times a whole number."""
 
     operation: Operation
@@ -53,81 +53,83 @@ class Step(NamedTuple):
 
 
 class IntegerProgram:
-    """The steps that compute the sums of a band.
+    """The instructions that compute the sums of a band.
 
     Examples
     --------
     >>> program = IntegerProgram()
     >>> program.result = add_line(program, Tap(0), [1, 2, 1], 1)
-    >>> len(program.steps), program.run(np.array([0, 0, 1, 0, 0])).tolist()
+    >>> len(program.instructions), program.run(np.array([0, 0, 1, 0, 0])).tolist()
     (2, [1, 2, 1])
     """
 
     def __init__(self, *, is_separable: bool = False) -> None:
         self.is_separable = is_separable  # down the columns first, then along the rows
-        self.steps: list[Step] = []
+        self.instructions: list[Instruction] = []
         self.result = Tap(0)
 
     def add(self, left: Tap, right: Tap) -> Tap:
         """Append a sum of two taps."""
-        return self._append(Step("add", left, right))
+        return self._append(Instruction("add", left, right))
 
     def subtract(self, left: Tap, right: Tap) -> Tap:
         """Append a difference of two taps."""
-        return self._append(Step("subtract", left, right))
+        return self._append(Instruction("subtract", left, right))
 
     def multiply(self, tap: Tap, weight: int) -> Tap:
         """Append a tap times a whole number; nothing for 1."""
-        return tap if weight == 1 else self._append(Step("multiply", tap, weight))
+        return tap if weight == 1 else self._append(Instruction("multiply", tap, weight))
 
-    def _append(self, step: Step) -> Tap:
-        self.steps.append(step)
-        return Tap(len(self.steps))
+    def _append(self, instruction: Instruction) -> Tap:
+        self.instructions.append(instruction)
+        return Tap(len(self.instructions))
 
     def run(self, band: Array, scratch: Scratch | None = None) -> Array:
         """Compute the sums of a flat band, as far as they reach, in its own type.
 
         Intermediate results may wrap around.
         """
-        results = self._run_steps(band, self.steps, scratch or Scratch())
-        return results[self.result.step][self.result.shift :]
+        results = self._run(band, self.instructions, scratch or Scratch())
+        return results[self.result.source][self.result.shift :]
 
     def run_into(self, rows: Array, row: int, band: Array, scratch: Scratch) -> None:
         """As `run`, into (rows, values), whose rows start every `row` values of the band.
 
-        The last step writes them itself, where its result is that of the program.
+        The last instruction writes them itself, where its result is that of the program.
         """
-        if self.result != Tap(len(self.steps)) or not self.steps:
+        if self.result != Tap(len(self.instructions)) or not self.instructions:
             rows[...] = view_rows(self.run(band, scratch), rows.shape, row)
             return
-        *others, last = self.steps
-        left, right = _operands(last, self._run_steps(band, others, scratch))
+        *others, last = self.instructions
+        left, right = _operands(last, self._run(band, others, scratch))
         if isinstance(last.right, Tap):
             right = view_rows(right, rows.shape, row)
         _UFUNCS[last.operation](view_rows(left, rows.shape, row), right, out=rows)
 
-    def _run_steps(self, band: Array, steps: Sequence[Step], scratch: Scratch) -> list[Array]:
-        """The band itself, and the result of each of the first steps."""
+    def _run(
+        self, band: Array, instructions: Sequence[Instruction], scratch: Scratch
+    ) -> list[Array]:
+        """The band itself, and the result of each of the first instructions."""
         results = [band]
-        for step, buffer in zip(steps, self._buffers(), strict=False):
-            left, right = _operands(step, results)
+        for instruction, buffer in zip(instructions, self._buffers(), strict=False):
+            left, right = _operands(instruction, results)
             out = scratch(f"buffer {buffer}", band.shape, band.dtype)[: len(left)]
-            results.append(_UFUNCS[step.operation](left, right, out=out))
+            results.append(_UFUNCS[instruction.operation](left, right, out=out))
         return results
 
     def _buffers(self) -> list[int]:
-        """The buffer that each step writes to: one whose content is not read any more."""
-        last_use = {self.result.step: len(self.steps)}
-        for number, step in enumerate(self.steps):
-            for tap in step.taps:
-                last_use[tap.step] = max(number, last_use.get(tap.step, 0))
+        """The buffer that each instruction writes to: one whose content is not read any more."""
+        last_use = {self.result.source: len(self.instructions)}
+        for number, instruction in enumerate(self.instructions):
+            for tap in instruction.taps:
+                last_use[tap.source] = max(number, last_use.get(tap.source, 0))
         buffers: list[int] = []
         free: list[int] = []
-        for number, step in enumerate(self.steps):
-            read = {tap.step for tap in step.taps}
+        for number, instruction in enumerate(self.instructions):
+            read = {tap.source for tap in instruction.taps}
             done = {source for source in read if source and last_use[source] == number}
             # Read at the positions that are written, and nowhere else: computed in place.
-            in_place = done - {tap.step for tap in step.taps if tap.shift}
+            in_place = done - {tap.source for tap in instruction.taps if tap.shift}
             if in_place:
                 buffers.append(buffers[min(in_place) - 1])
             else:
@@ -148,12 +150,12 @@ def view_rows(flat: Array, shape: tuple[int, int], row: int) -> Array:
     return as_strided(flat, shape, (row * flat.itemsize, flat.itemsize))
 
 
-def _operands(step: Step, results: Sequence[Array]) -> tuple[Array, Any]:
-    """Return what a step combines: two arrays of equal length, or an array and a number."""
-    left = results[step.left.step][step.left.shift :]
-    if not isinstance(step.right, Tap):
-        return left, left.dtype.type(step.right)
-    right = results[step.right.step][step.right.shift :]
+def _operands(instruction: Instruction, results: Sequence[Array]) -> tuple[Array, Any]:
+    """Return what an instruction combines: two arrays of equal length, or an array and a number."""
+    left = results[instruction.left.source][instruction.left.shift :]
+    if not isinstance(instruction.right, Tap):
+        return left, left.dtype.type(instruction.right)
+    right = results[instruction.right.source][instruction.right.shift :]
     length = min(len(left), len(right))
     return left[:length], right[:length]
 
@@ -179,7 +181,7 @@ def build_program(weights: Array, row: int, pixel: int) -> IntegerProgram:
         column_sums = add_line(program, Tap(0), factors[0].tolist(), row)
         program.result = add_line(program, column_sums, factors[1].tolist(), pixel)
         found.append(program)
-    return min(found, key=lambda program: len(program.steps))
+    return min(found, key=lambda program: len(program.instructions))
 
 
 def factorize_integers(weights: Array) -> tuple[Array, Array] | None:
@@ -209,7 +211,7 @@ def add_line(program: IntegerProgram, tap: Tap, weights: Sequence[int], step: in
         trials = IntegerProgram(), IntegerProgram()
         add_line(trials[0], Tap(0), halved, step)
         add_taps(trials[1], Tap(0), dict(enumerate(inner)))
-        if len(trials[0].steps) + 1 < len(trials[1].steps):
+        if len(trials[0].instructions) + 1 < len(trials[1].instructions):
             pairs = program.add(tap, tap.shift_by(step))
             return add_line(program, pairs, halved, step)
     return add_taps(program, tap, {index * step: weight for index, weight in enumerate(inner)})
@@ -220,7 +222,7 @@ def add_run(program: IntegerProgram, tap: Tap, count: int, step: int) -> Tap:
 
     >>> program = IntegerProgram()
     >>> program.result = add_run(program, Tap(0), 15, 1)
-    >>> len(program.steps), program.run(np.ones(16, np.int16)).tolist()
+    >>> len(program.instructions), program.run(np.ones(16, np.int16)).tolist()
     (5, [15, 15])
     """
     if count == 1:
