@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from convcli.arithmetic.operations import Parts
+from convcli.arithmetic.operations.elementwise import NEGATIVE_SLOPE
 from convcli.arithmetic.operations.reshaping import crop_margins
 from convcli.engine.arrays import Array, as_real
 
 if TYPE_CHECKING:
     from convcli.arithmetic.layers import Layer
-
-NEGATIVE_SLOPE = 0.01  # of leaky-relu, as in PyTorch
 
 MapFunction: TypeAlias = Callable[["Layer", Sequence[Array]], Array]
 

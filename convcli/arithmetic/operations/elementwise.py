@@ -28,9 +28,10 @@ def elementwise(
     return Operation(name, "elementwise", description, takes_flat=True, **rules)
 
 
+NEGATIVE_SLOPE = 0.01  # of leaky-relu, as in PyTorch
 _SLOPE = Key(
-    "slope", "argument", lambda text: parse_real(text, "the slope"), repr, "SLOPE", "0.01",
-    "the slope below zero",
+    "slope", "argument", lambda text: parse_real(text, "the slope"), repr, "SLOPE",
+    repr(NEGATIVE_SLOPE), "the slope below zero",
 )  # fmt: skip
 
 OPERATIONS = (
