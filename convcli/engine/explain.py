@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from convcli.arithmetic.geometry import Window
+from convcli.arithmetic.layers import OPERATIONS
 from convcli.arithmetic.values import Pair
 from convcli.engine.arrays import Array, as_numbers
 from convcli.engine.im2col import im2col
@@ -144,7 +145,7 @@ def explain_pool(
     """
     pixels = np.atleast_3d(as_numbers(image, "image")).astype(np.float64)
     rows, columns, values, is_padding = _look_up_window(pixels, at, window, "zero")
-    if op == "maxpool":
+    if OPERATIONS[op].reduction == "max":
         values, divisor = np.where(is_padding, -np.inf, values), 1
         totals = values.max(axis=(1, 2))
     else:

@@ -161,7 +161,7 @@ def _title(layer: Layer, size: Pair) -> str:
 
 def _kernel_numbers(plane: Array, layer: Layer, weights: Array, bias: float) -> Numbers:
     """The numbers of a convolution, or of a transposed one."""
-    if layer.op == "tconv":
+    if layer.operation.is_transposed:
         results = conv_transpose2d(
             plane[np.newaxis], weights[np.newaxis, np.newaxis], stride=layer.stride,
             padding=layer.padding, output_padding=layer.output_padding, dilation=layer.dilation,
@@ -178,7 +178,7 @@ def _kernel_numbers(plane: Array, layer: Layer, weights: Array, bias: float) -> 
 def _pool_numbers(plane: Array, layer: Layer) -> Numbers:
     """The numbers of a pool; cells that an average does not count are NaN."""
     results = OPERATIONS[layer.op](layer, [plane[:, :, np.newaxis]])[:, :, 0]
-    if layer.op == "maxpool":
+    if layer.operation.reduction == "max":
         return Numbers(_spread(plane, layer, -np.inf), results)
     padded = _spread(plane, layer, 0.0 if layer.count_padding else np.nan)
     axes = layer.window.axes(plane.shape)
@@ -204,6 +204,7 @@ def make_scene(
     The operation is "conv", "tconv", "maxpool" or "avgpool".
     """
     rows, columns = axes = window.axes(size)
+    reduction = Layer(op=op).operation.reduction
     down, across = map(_kinds, axes)
     kinds = tuple(tuple(max(row, column, key=KINDS.index) for column in across) for row in down)
     padded = np.full((len(kinds), len(kinds[0])), np.nan) if numbers is None else numbers.padded
@@ -212,7 +213,7 @@ def make_scene(
         for row in padded.tolist()
     )
     frames = tuple(
-        _make_frame(at, axes, op, numbers)
+        _make_frame(at, axes, reduction, numbers)
         for at in product(range(rows.output), range(columns.output))
     )
     return Scene(title, kinds, texts, (rows.output, columns.output), frames)
@@ -272,21 +273,23 @@ def _kinds(axis: Axis) -> list[str]:
     ]  # fmt: skip
 
 
-def _make_frame(at: Pair, axes: tuple[Axis, Axis], op: str, numbers: Numbers | None) -> Frame:
+def _make_frame(
+    at: Pair, axes: tuple[Axis, Axis], reduction: str | None, numbers: Numbers | None
+) -> Frame:
     rows, columns = map(tap_cells, axes, at)
     taps = tuple(product(rows, columns))
     if numbers is None:
         return Frame(at, taps)
-    operands = _format_operands(op, [float(numbers.padded[tap]) for tap in taps], numbers)
+    operands = _format_operands(reduction, [float(numbers.padded[tap]) for tap in taps], numbers)
     result = format_cell(float(numbers.results[at]))
     return Frame(at, taps, result, f"{operands} = {result}")
 
 
-def _format_operands(op: str, values: Sequence[float], numbers: Numbers) -> str:
+def _format_operands(reduction: str | None, values: Sequence[float], numbers: Numbers) -> str:
     """Write what is computed: `max(1, 2)`, `mean(1, 2)` or `1·2 + 3·(-1)`."""
     if numbers.kernel is None:
         operands = ", ".join(format_cell(value) for value in values if not math.isnan(value))
-        return f"{'max' if op == 'maxpool' else 'mean'}({operands})"
+        return f"{reduction}({operands})"
     terms = [
         f"{format_cell(value)}·{_bracket_negative(weight)}"
         for value, weight in zip(values, numbers.kernel.ravel().tolist(), strict=True)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
+from convcli.arithmetic.layers import OPERATIONS
 from convcli.engine.arrays import Array
 from convcli.pictures.theme import LIGHT, Color, heat_map, ink_for
 
@@ -117,12 +118,12 @@ def format_explanation(
     row, column = explanation.at
     output = f"Y[{row},{column}{f',{explanation.channel}' if show_channel else ''}]"
     value = format_number(explanation.value)
-    if explanation.op == "maxpool":
-        return f"{output} = max({explanation.slice_text}) = {value}\n\n{_stack(windows)}"
-    if explanation.op == "avgpool":
-        quotient = f"{format_number(explanation.total)} / {explanation.divisor} = {value}"
-        return f"{output} = mean({explanation.slice_text}) = {quotient}\n\n{_stack(windows)}"
-    return _format_products(explanation, output, windows, width)
+    reduction = OPERATIONS[explanation.op].reduction
+    if reduction is None:
+        return _format_products(explanation, output, windows, width)
+    if reduction == "mean":
+        value = f"{format_number(explanation.total)} / {explanation.divisor} = {value}"
+    return f"{output} = {reduction}({explanation.slice_text}) = {value}\n\n{_stack(windows)}"
 
 
 def _format_products(

@@ -190,11 +190,10 @@ def defer_bias(plan: Plan) -> tuple[Plan, tuple[float, ...]]:
 
 def _alpha_step(step: Step) -> Step:
     layer = step.layer
-    if layer.operation.is_join:
-        return step._replace(layer=replace(layer, op="add"))
     if step.kernel is None:
-        is_elementwise = not layer.operation.can_unpremultiply
-        return step._replace(layer=replace(layer, op="relu")) if is_elementwise else step
+        operation = layer.operation
+        op = layer.op if operation.can_unpremultiply else operation.alpha_operation
+        return step._replace(layer=replace(layer, op=op))
     plane = step.kernel.matrix.reshape(-1, *step.kernel.size).sum(axis=0)
     if _is_edge(step.kernel):
         plane = np.zeros(step.kernel.size)

@@ -206,6 +206,10 @@ class Operation:
         Whether the engine has a function for it.
     needs_kernel : bool
         Whether its weights come from `kernel=`.
+    reduction : {"max", "mean"}, optional
+        How a pool makes one value of a window's.
+    alpha_operation : str
+        What alpha goes through instead, where colors cannot be divided by it.
     is_bounded : bool
         Whether its values fill little of the range of a pixel.
     can_be_infinite : bool
@@ -235,6 +239,8 @@ class Operation:
     is_join: bool = False
     is_for_images: bool = True
     needs_kernel: bool = False
+    reduction: str | None = None
+    alpha_operation: str = "relu"
     is_bounded: bool = False
     can_be_infinite: bool = False
     can_unpremultiply: bool = False

@@ -46,9 +46,13 @@ def _pool_of_parts(name: str, description: str, **rules: Any) -> Operation:
 
 OPERATIONS = (
     _window_pool(
-        "maxpool", "the largest value of each window", flags=(CEIL,), can_be_infinite=True
+        "maxpool",
+        "the largest value of each window",
+        flags=(CEIL,),
+        reduction="max",
+        can_be_infinite=True,
     ),
-    _window_pool("avgpool", "the mean of each window", flags=(CEIL, NO_PAD)),
+    _window_pool("avgpool", "the mean of each window", flags=(CEIL, NO_PAD), reduction="mean"),
     _pool_of_parts(
         "globalavgpool",
         "the mean of each channel",
