@@ -2,7 +2,7 @@
 
 A band is flat in memory, row after row, channels interleaved: the tap below is one row's length
 further on, the tap to the right one pixel's. So a sum over taps is a few additions of one long
-slice to another, and a program of such steps is all that is needed:
+slice to another, and a program of such instructions is all that is needed:
 
 - equal weights in a line are summed by doubling: 2, 4, 8 taps take one addition each;
 - 1 2 1 is two sums of neighbors, 1 4 6 4 1 four of them;
@@ -48,7 +48,7 @@ class Instruction(NamedTuple):
 
     @property
     def taps(self) -> list[Tap]:
-        """The taps that the step reads."""
+        """The taps that the instruction reads."""
         return [self.left, self.right] if isinstance(self.right, Tap) else [self.left]
 
 
