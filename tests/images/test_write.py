@@ -213,3 +213,14 @@ def test_each_kernel_has_an_animation_of_its_own(tmp_path: Path) -> None:
         4,
         4,
     ]
+
+
+def test_frames_of_two_channels_are_no_animation(tmp_path: Path) -> None:
+    save_animation(tmp_path, "in.gif")
+    np.save(tmp_path / "bank.npy", np.ones((2, 3, 3, 3)))
+    options = ("-k", "bank.npy", "-o", "{kernel}.gif")
+    done = here("apply", "in.gif", *options, cwd=tmp_path)
+    assert done.code == 1
+    assert "its frames have 2 channels; an animation or a sequence of pages is gray or RGB" in (
+        done.stderr
+    )
