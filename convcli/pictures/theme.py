@@ -138,7 +138,11 @@ def gray_levels(values: Array, black: float, white: float) -> Array:
         return np.full(values.shape, 128, np.uint8)
     # In float64 and scaled to at most 1, no difference overflows, and none is lost.
     exponent = -math.frexp(max(abs(black), abs(white)))[1]
-    fractions = np.ldexp(np.clip(values.astype(np.float64), black, white), exponent)
     low, high = math.ldexp(black, exponent), math.ldexp(white, exponent)
-    levels = np.rint(255 * ((fractions - low) / (high - low)))
-    return np.asarray(np.nan_to_num(levels), np.uint8)
+    levels = values.astype(np.float64)  # in place from here: a map may fill much of the memory
+    np.ldexp(np.clip(levels, black, white, out=levels), exponent, out=levels)
+    levels -= low
+    levels /= high - low
+    levels *= 255
+    np.rint(levels, out=levels)
+    return np.asarray(np.nan_to_num(levels, copy=False), np.uint8)
