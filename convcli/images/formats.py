@@ -85,7 +85,7 @@ FORMATS = {
         save_options={"lossless": True, "exact": True},
         # Its encoder may lose the alpha of what is not a key frame.
         frame_options={"kmin": 1, "kmax": 1},
-        codec_bytes=(5, 20),
+        codec_bytes=(5, 21),
     ),
     "TIFF": Format(
         "TiffImagePlugin",
