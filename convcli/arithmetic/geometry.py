@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from convcli.arithmetic.values import (
     NO_PADDING,
@@ -23,8 +23,7 @@ from convcli.arithmetic.values import (
 from convcli.errors import ArgumentError, ShapeError
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Axis:
+class Axis(NamedTuple):
     """A window over an input along one axis, with every number known.
 
     Parameters
@@ -84,8 +83,7 @@ class Axis:
         return 0 if self.transposed else max(self.slack - (self.output - 1) * self.stride, 0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Window:
+class Window(NamedTuple):
     """A window over two axes, without the size of the input.
 
     Parameters
@@ -114,9 +112,9 @@ class Window:
     output_padding: Pair = (0, 0)
     origin: Pair | None = None
 
-    def __post_init__(self) -> None:
+    def check_output_padding(self) -> None:
+        """Raise if the output padding would add outputs that no input contributes to."""
         for added, *limits in zip(self.output_padding, self.stride, self.dilation, strict=True):
-            # More would add outputs that no input contributes to.
             if added and not (self.transposed and added < max(limits)):
                 raise ArgumentError(
                     f"output padding {added} must be below the stride or the dilation "
@@ -166,7 +164,7 @@ class Window:
             before, after = _named_padding(self.padding, axis, self.origin and self.origin[index])
         else:
             before, after = self.padding[index]
-        return replace(axis, before=before, after=after) if before or after else axis
+        return axis._replace(before=before, after=after) if before or after else axis
 
 
 def window(
@@ -192,7 +190,7 @@ def window(
     >>> window(3, stride=2, padding=1).output((5, 6))
     (3, 3)
     """
-    return Window(
+    result = Window(
         kernel=as_pair(kernel, "kernel size"),
         stride=as_pair(stride, "stride"),
         padding=as_padding(padding),
@@ -201,6 +199,8 @@ def window(
         transposed=transposed,
         output_padding=as_pair(output_padding, "output padding", least=0),
     )
+    result.check_output_padding()
+    return result
 
 
 def effective_kernel(kernel: int, dilation: int = 1) -> int:

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from convcli.arithmetic.geometry import Window
@@ -28,8 +27,7 @@ OPERATIONS: dict[str, Operation] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Layer:
+class Layer(NamedTuple):
     """A layer of a network; fields that its operation does not use have their defaults.
 
     Parameters
@@ -109,7 +107,7 @@ class Layer:
         """
         if self.kernel is None:
             raise ArgumentError(f"{self.op}: the size of its window is not known")
-        return Window(
+        window = Window(
             kernel=self.kernel,
             stride=self.stride,
             padding=self.padding,
@@ -119,6 +117,8 @@ class Layer:
             output_padding=self.output_padding,
             origin=self.origin,
         )
+        window.check_output_padding()
+        return window
 
 
 def activations() -> list[str]:
@@ -162,15 +162,15 @@ def with_kernel(layer: Layer, kernel_shape: Shape) -> Layer:
     Two axes filter each channel by itself, three sum the channels into one map, four are a layer's
     weights: (C_out, C_in, kh, kw), or (C_in, C_out, kh, kw) of a transposed convolution.
     """
-    with_size = replace(layer, kernel=(kernel_shape[-2], kernel_shape[-1]))
+    with_size = layer._replace(kernel=(kernel_shape[-2], kernel_shape[-1]))
     if len(kernel_shape) == 2:
-        return replace(with_size, groups="depthwise") if layer.groups is None else with_size
+        return with_size._replace(groups="depthwise") if layer.groups is None else with_size
     outputs, summed = (1, 0) if layer.operation.is_transposed else (0, 1)
     channels = 1 if len(kernel_shape) == 3 else kernel_shape[outputs]
     depth = kernel_shape[0] if len(kernel_shape) == 3 else kernel_shape[summed]
     if layer.channels not in (None, channels):
         raise ShapeError(f"c={layer.channels}, but the kernel makes {channels} channels")
-    return replace(with_size, channels=channels, kernel_channels=depth)
+    return with_size._replace(channels=channels, kernel_channels=depth)
 
 
 class LayerSize(NamedTuple):

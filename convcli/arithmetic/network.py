@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from convcli.arithmetic.frameworks import check_rules, differences
 from convcli.arithmetic.layers import Layer, output_shape
@@ -25,8 +24,7 @@ _Outputs: TypeAlias = dict[int, tuple[Shape, Fields, bool]]
 FLOAT_BYTES = 4
 
 
-@dataclass(frozen=True, slots=True)
-class LayerReport:
+class LayerReport(NamedTuple):
     """One layer of a network, and what follows from its inputs.
 
     Parameters
@@ -93,8 +91,7 @@ class LayerReport:
         return FLOAT_BYTES * math.prod(self.output)
 
 
-@dataclass(frozen=True, slots=True)
-class Walk:
+class Walk(NamedTuple):
     """The reports of all layers of a network.
 
     Parameters

@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from convcli.arithmetic.layers import OPERATIONS, Layer
@@ -48,7 +47,7 @@ def format_layer(layer: Layer) -> str:
     'conv:3,p=1,nobias'
     """
     bare = Layer(op=layer.op, kernel=layer.kernel, spec=layer.spec)
-    default = replace(bare, spec=None, **layer.operation.implied(bare))
+    default = bare._replace(spec=None, **layer.operation.implied(bare))
     argument = layer.operation.argument
     items = []
     if argument is not None and getattr(layer, argument.field) is not None and layer.spec is None:
@@ -87,7 +86,7 @@ def _parse_layer(text: str) -> Layer:
             raise NotationError(f"{item!r} says again what was said before")
         values[field] = value
     bare = Layer(op=name, kernel=values.get("kernel"), spec=values.get("spec"))
-    layer = replace(bare, **(operation.implied(bare) | values))
+    layer = bare._replace(**(operation.implied(bare) | values))
     _check(layer)
     return layer
 

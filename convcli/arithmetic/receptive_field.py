@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from convcli.arithmetic.geometry import Axis
 from convcli.arithmetic.operations import AxisMap, Parts
@@ -31,8 +30,7 @@ MAX_PARTS = 1 << 16  # of an adaptive pool
 MAX_LOOKUPS = 1 << 20  # of single intervals, for all phases together
 
 
-@dataclass(frozen=True, slots=True)
-class ReceptiveField:
+class ReceptiveField(NamedTuple):
     """The interval of the network's input that each output of a map depends on, along one axis.
 
     That of output `q·len(phases) + r` is `phases[r]`, shifted by `q·step`.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import product
 
 from convcli.arithmetic.geometry import Axis, effective_kernel
@@ -76,7 +76,7 @@ def solve(
         for side, wanted in zip(size, output, strict=True)
     )
     column_axes = set(columns)
-    alike = [(axis, replace(axis, size=size[1])) for axis in rows]
+    alike = [(axis, axis._replace(size=size[1])) for axis in rows]
     square = [(axis, other) for axis, other in alike if other in column_axes]
     pairs = square or _all_pairs(rows, columns)
     return [measure(_layer(pair), size) for pair in sorted(pairs, key=_rank)]

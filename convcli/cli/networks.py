@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -90,4 +89,4 @@ def _with_kernel_size(layer: Layer, spec: str) -> Layer:
     from convcli.kernels import load_kernel
 
     kernel = load_kernel(spec)
-    return replace(with_kernel(layer, kernel.matrix.shape), origin=kernel.origin)
+    return with_kernel(layer, kernel.matrix.shape)._replace(origin=kernel.origin)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +38,7 @@ def compute_sweep(options: Any) -> list[LayerSize]:
     """Compute the sizes for every combination of the values of the swept options."""
     base = Layer(op="tconv" if options.transposed else "conv")
     if options.pool is not None:
-        base = replace(options.pool, ceil=options.pool.ceil or options.ceil)
+        base = options.pool._replace(ceil=options.pool.ceil or options.ceil)
     swept = {name: values for name in SWEPT if (values := getattr(options, name)) is not None}
     count = math.prod(map(len, swept.values()))
     if count > MAX_ROWS:
@@ -50,9 +49,9 @@ def compute_sweep(options: Any) -> list[LayerSize]:
         height = settings.pop("height")
         size = (height, settings.pop("width", height))
         channels = settings.pop("c_in", None)
-        layer = replace(base, **settings)
+        layer = base._replace(**settings)
         if options.kernel and not options.stride:
-            layer = replace(layer, **base.operation.implied(layer))
+            layer = layer._replace(**base.operation.implied(layer))
         sizes.append(measure(layer, size, channels))
     return sizes
 
@@ -149,7 +148,7 @@ def _report_document(report: LayerReport) -> dict[str, Any]:
 def network_rows(walk: Walk) -> list[list[str]]:
     """Return a row for every layer, and one for the totals."""
     rows = [
-        [report.name, format_layer(replace(report.layer, name=None)), *_cells(report, NUMBERS)]
+        [report.name, format_layer(report.layer._replace(name=None)), *_cells(report, NUMBERS)]
         for report in walk.layers
     ]
     field = [""] * len(FIELD) if walk.last_map is None else _cells(walk.last_map, FIELD)

@@ -6,7 +6,6 @@ Each column of the matrix is one window, flattened, so a convolution becomes one
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import product
 from types import EllipsisType
 from typing import Any
@@ -108,7 +107,7 @@ def unroll_rows(padded: Array, window: Window, scratch: Scratch) -> Array:
     A row's columns are C·kw rows of `ow` values, and those of the next row follow. So the columns
     of a window's kh rows are a matrix already, and that of the next window starts inside it.
     """
-    along = replace(window, kernel=(1, window.kernel[1]), stride=(1, window.stride[1]))
+    along = window._replace(kernel=(1, window.kernel[1]), stride=(1, window.stride[1]))
     windows = view_windows(padded, along)[:, :, 0].transpose(0, 3, 1, 2, 4)  # (G, rows, C, kw, ow)
     columns = scratch("columns", windows.shape, padded.dtype)
     np.copyto(columns, windows)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -193,13 +192,13 @@ def _alpha_step(step: Step) -> Step:
     if step.kernel is None:
         operation = layer.operation
         op = layer.op if operation.can_unpremultiply else operation.alpha_operation
-        return step._replace(layer=replace(layer, op=op))
+        return step._replace(layer=layer._replace(op=op))
     plane = step.kernel.matrix.reshape(-1, *step.kernel.size).sum(axis=0)
     if _is_edge(step.kernel):
         plane = np.zeros(step.kernel.size)
         plane[step.kernel.anchor] = 1.0
     weights = Kernel("alpha", plane / plane.sum(), step.kernel.origin)
-    layer = replace(layer, channels=None, groups="depthwise", kernel_channels=None)
+    layer = layer._replace(channels=None, groups="depthwise", kernel_channels=None)
     return Step(layer=layer, kernel=weights, flip=step.flip)
 
 

@@ -6,7 +6,6 @@ Sizes are checked against their limits by arithmetic, before any memory is alloc
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from math import prod
 from typing import NamedTuple, cast
 
@@ -168,7 +167,7 @@ def make_convolution(layer: Layer, kernel: Kernel, method: str, *, flip: bool = 
     """Return a convolution with its kernel, to which the method must apply."""
     if not layer.operation.is_transposed:
         check_method(method, kernel)
-    layer = replace(with_kernel(layer, kernel.matrix.shape), origin=flip_origin(kernel, flip=flip))
+    layer = with_kernel(layer, kernel.matrix.shape)._replace(origin=flip_origin(kernel, flip=flip))
     _ = layer.window  # raises for an output padding that it cannot have
     return Step(layer=layer, kernel=kernel, bias=kernel.bias if layer.bias else 0.0, flip=flip)
 

@@ -235,6 +235,7 @@ def test_numbers_may_be_those_of_numpy() -> None:
         dilation=st.integers(1, 3),
         transposed=st.booleans(),
         output_padding=st.just(0),
+        ceil_mode=st.just(False),
     )
 )
 def test_the_formula_with_its_numbers_gives_the_size(axis: Axis) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from math import prod
 from typing import Any
 
@@ -206,7 +205,7 @@ def _as_torch_takes(layer: Layer) -> Layer:
         before = [min(wide, side // 2) for wide, side in zip(before, layer.kernel, strict=True)]
     padding = ((before[0], before[0]), (before[1], before[1]))
     dilation = (1, 1) if is_pool else layer.dilation
-    return replace(layer, padding=padding, ceil=False, dilation=dilation)
+    return layer._replace(padding=padding, ceil=False, dilation=dilation)
 
 
 def _fits(layers: list[Layer], size: tuple[int, int]) -> bool:

@@ -1,4 +1,3 @@
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -171,7 +170,7 @@ def test_a_notation_means_its_layer(text: str, layer: Layer) -> None:
 
 def test_the_size_of_a_real_kernel_is_not_written() -> None:
     layer = parse_layer("conv:kernel=blur")
-    assert format_layer(replace(layer, kernel=(3, 3))) == "conv:kernel=blur"
+    assert format_layer(layer._replace(kernel=(3, 3))) == "conv:kernel=blur"
 
 
 @given(pairs(0, 10**6))

@@ -9,7 +9,7 @@ output which met none is known to be in the open.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from math import lcm, prod
 from typing import NamedTuple
@@ -350,10 +350,10 @@ def joins(draw: st.DrawFn, tag: int, *, ops: Sequence[str]) -> list[Layer]:
         window = draw(windows(ops=ops, step=1))
         inside = [window] if draw(st.booleans()) else []
         if strides != (1, 1):
-            inside.append(replace(draw(windows(ops=("conv", "maxpool"))), stride=strides))
+            inside.append(draw(windows(ops=("conv", "maxpool")))._replace(stride=strides))
         first, *rest = [*inside, Layer(op="relu")]
-        branch = [replace(first, sources=(fork,)), *rest]
-        layers += [*branch[:-1], replace(branch[-1], name=end)]
+        branch = [first._replace(sources=(fork,)), *rest]
+        layers += [*branch[:-1], branch[-1]._replace(name=end)]
     larger, smaller = draw(st.permutations(ends))
     cropped = Layer(op="crop", like=smaller, name=f"cut{tag}", sources=(larger,))
     sources = tuple(draw(st.permutations([f"cut{tag}", smaller])))

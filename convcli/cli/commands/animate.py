@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -147,7 +146,7 @@ def _make_scene(options: AnimateOptions) -> Scene:
         )
     layer = _make_layer(options, None if kernel is None else kernel.size)
     if kernel is not None:
-        layer = replace(layer, origin=flip_origin(kernel, flip=options.flip))
+        layer = layer._replace(origin=flip_origin(kernel, flip=options.flip))
     plane = to_gray(read_input(options.source).values)[:, :, 0].astype(np.float64)
     try:
         return numbers_scene(layer, plane, kernel, flip=options.flip, max_frames=options.max_frames)

@@ -9,7 +9,6 @@ here, for kernels that sum over channels and for the method `naive`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from math import prod
 from typing import Any, NamedTuple, TypeAlias
 
@@ -165,7 +164,7 @@ def make_problem(
     pads = window.pads((height, width))
     return FilterProblem(
         weights,
-        replace(window, padding=NO_PADDING),
+        window._replace(padding=NO_PADDING),
         np.dtype(dtype).newbyteorder("="),
         (sum(pads[0]) + height, sum(pads[1]) + width),
         channels,

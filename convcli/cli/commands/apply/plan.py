@@ -102,7 +102,7 @@ def _kernel_step(options: ApplyOptions, base: Layer, kernel: Kernel, spec: str) 
                 raise KernelError(f"kernel {spec!r}: {error}") from None
             raise KernelFileError(path, str(error)) from error
     biased = replace(kernel, bias=kernel.bias + options.bias)
-    return make_convolution(replace(base, spec=spec), biased, options.method, flip=options.flip)
+    return make_convolution(base._replace(spec=spec), biased, options.method, flip=options.flip)
 
 
 def build_target(options: ApplyOptions, plan: Plan, labels: tuple[str, ...]) -> OutputTarget:
