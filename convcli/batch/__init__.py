@@ -178,7 +178,8 @@ def dry_run_job(job: Job) -> Report:
             route = dry_run(
                 part.source, part.plan, part.target, is_folder_new=is_new, draws_figure=any(figures)
             )
-            routes.append(route._replace(files=(*route.files, figures)))
+            files = (*route.files, *((figure,) for figure in figures))
+            routes.append(route._replace(files=files))
             check_memory(route.memory, part.plan, part.source)
     except ConvError as error:
         return Report(job.source, skipped=skipped, error=str(error), routes=tuple(routes))
