@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import os
 import pickle
+import random
 import struct
 import zipfile
 import zlib
@@ -20,6 +21,7 @@ from typing import TypeAlias
 File: TypeAlias = bytes | Callable[[Path], None]
 
 MEGABYTE = 1 << 20
+STRIP_OFFSETS, STRIP_BYTE_COUNTS = 273, 279  # tags of TIFF
 LEAN = 256  # megabytes: far above what numpy and Pillow take, far below any bomb
 TO_OLD = ("-f", "-o", "old.png")
 
@@ -163,16 +165,22 @@ def float_tiff(value: float) -> Callable[[Path], None]:
 
 
 def broken_tiff(compression: str) -> Callable[[Path], None]:
-    """A TIFF whose strips are damaged; its directory is good."""
+    """A TIFF whose strips are damaged, from their first byte on; its directory is good."""
 
     def make(path: Path) -> None:
         from PIL import Image
 
+        noise = random.Random(0).randbytes(64 * 64)
         stream = io.BytesIO()
-        Image.effect_noise((64, 64), 90).save(stream, "TIFF", compression=compression)
+        Image.frombytes("L", (64, 64), noise).save(stream, "TIFF", compression=compression)
         content = bytearray(stream.getvalue())
-        for place in range(200, len(content) - 400, 97):
-            content[place] ^= 0x55
+        with Image.open(stream) as image:
+            offsets = image.tag_v2[STRIP_OFFSETS]  # type: ignore[attr-defined]
+            sizes = image.tag_v2[STRIP_BYTE_COUNTS]  # type: ignore[attr-defined]
+        for offset, size in zip(offsets, sizes, strict=True):
+            # Within deflated data libtiff misses some damage; in their first bytes none.
+            for position in (offset, offset + 1, *range(offset + 97, offset + size, 97)):
+                content[position] ^= 0x55
         path.write_bytes(content)
 
     return make
