@@ -1,7 +1,7 @@
 """Images: read into arrays of values, and written from them.
 
-This module holds what the others pass on: `Picture`, its `Metadata`, `Header` and
-`FrameSource`.
+This module holds what the others pass on: `Picture`, its `Metadata`, `Header`, `FrameSource` and
+`ReadSettings`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,26 @@ from convcli.arithmetic.values import Pair
 from convcli.errors import ImageError
 
 Values = NDArray[Any]
+
+MAX_PIXELS = 180_000_000
+
+
+class ReadSettings(NamedTuple):
+    """How inputs are read.
+
+    Parameters
+    ----------
+    max_pixels : int
+        A larger picture is refused by its header.
+    keep_damaged : bool
+        Read what a damaged file still holds, with a note, instead of raising.
+    """
+
+    max_pixels: int = MAX_PIXELS
+    keep_damaged: bool = False
+
+
+DEFAULT_SETTINGS = ReadSettings()
 
 
 @dataclass(frozen=True, slots=True)

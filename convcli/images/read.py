@@ -12,10 +12,17 @@ from PIL import Image, UnidentifiedImageError
 from convcli.errors import GridError, ImageError
 from convcli.files import MAX_BUFFER_BYTES, STDIN, open_input
 from convcli.grids import MAX_TEXT_BYTES, NPY_MAGIC, OpenGrid, is_grid, load_grid, open_grid
-from convcli.images import FrameSource, Header, Picture, Values, pillow
+from convcli.images import (
+    DEFAULT_SETTINGS,
+    FrameSource,
+    Header,
+    Picture,
+    ReadSettings,
+    Values,
+    pillow,
+)
 from convcli.images.formats import DEEP_EXTRA, FORMATS, SIGNATURE_BYTES, detect_format
 
-MAX_PIXELS = 180_000_000
 MAX_FILE_BYTES = 2 << 30  # of a picture file
 MAX_TIFF_CHANNELS = 64  # of real numbers
 MAX_FRAMES = 10_000
@@ -25,15 +32,14 @@ MAX_SMALL_READS = 300_000  # by a decoder: more are a search through junk, byte 
 _PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
 
 
-def read_input(path: str, *, max_pixels: int = MAX_PIXELS, frame: int = 0) -> Picture:
+def read_input(path: str, settings: ReadSettings = DEFAULT_SETTINGS, *, frame: int = 0) -> Picture:
     """Read a picture or a grid of numbers; `-` is standard input, which may be either.
 
     Parameters
     ----------
     path : str
         `.csv`, `.txt` and `.npy` are grids; anything else is a picture, whatever its suffix.
-    max_pixels : int
-        A larger picture is refused by its header.
+    settings : ReadSettings
     frame : int
         The index of a frame of an animation, or of a page, from 0.
 
@@ -42,18 +48,18 @@ def read_input(path: str, *, max_pixels: int = MAX_PIXELS, frame: int = 0) -> Pi
     FileError
         An `ImageError` or a `GridError`, with the cause.
     """
-    with open_frames(path, max_pixels=max_pixels) as source:
+    with open_frames(path, settings) as source:
         return source.read(frame)
 
 
 @contextmanager
-def open_frames(path: str, *, max_pixels: int = MAX_PIXELS) -> Iterator[FrameSource]:
+def open_frames(path: str, settings: ReadSettings = DEFAULT_SETTINGS) -> Iterator[FrameSource]:
     """Open an input and read its header; its frames, of which most have one, are read on demand.
 
     Parameters and errors are those of `read_input`.
     """
     if is_grid(path):
-        with open_grid(path, max_pixels) as grid:
+        with open_grid(path, settings.max_pixels) as grid:
             yield _grid_source(grid, path)
         return
     with open_input(path, MAX_FILE_BYTES, lambda start: _max_buffered(start, path)) as stream:
@@ -63,13 +69,13 @@ def open_frames(path: str, *, max_pixels: int = MAX_PIXELS) -> Iterator[FrameSou
             raise ImageError(path, "is empty")
         detected = detect_format(start)
         if detected is None and path == STDIN:
-            yield _grid_source(load_grid(stream, path, max_pixels), path)
+            yield _grid_source(load_grid(stream, path, settings.max_pixels), path)
             return
-        image = _open_header(stream, path, max_pixels)
+        image = _open_header(stream, path, settings)
         if image is not None:
-            yield _image_source(image, stream, path, max_pixels)
+            yield _image_source(image, stream, path, settings)
         elif detected == "TIFF":
-            yield _float_tiff_source(stream, path, max_pixels)
+            yield _float_tiff_source(stream, path, settings)
         else:
             raise ImageError(path, pillow.UNKNOWN_FORMAT)
 
@@ -90,7 +96,7 @@ def _grid_source(grid: OpenGrid, path: str) -> FrameSource:
     return _number_source(path, grid.shape, grid.dtype, grid.read)
 
 
-def _float_tiff_source(stream: BinaryIO, path: str, max_pixels: int) -> FrameSource:
+def _float_tiff_source(stream: BinaryIO, path: str, settings: ReadSettings) -> FrameSource:
     """Return the first page of a TIFF that Pillow does not know, which must hold real numbers."""
     if not FORMATS["TIFF"].has_deep_codec:
         raise ImageError(
@@ -104,7 +110,7 @@ def _float_tiff_source(stream: BinaryIO, path: str, max_pixels: int) -> FrameSou
         if page.dtype is None or page.dtype.kind != "f" or page.axes not in ("YX", "YXS"):
             raise ValueError("it holds neither a picture nor a map of real numbers")
     height, width, channels = (*page.shape, 1)[:3]
-    if height * width > max_pixels or channels > MAX_TIFF_CHANNELS:
+    if height * width > settings.max_pixels or channels > MAX_TIFF_CHANNELS:
         raise ImageError(path, f"is {'x'.join(map(str, page.shape))} numbers, too many")
 
     def read() -> Values:
@@ -133,14 +139,16 @@ def _number_source(
     return FrameSource(path, 1, decode, Header((height, width, channels), native), image_format)
 
 
-def _image_source(image: Image.Image, stream: BinaryIO, path: str, max_pixels: int) -> FrameSource:
+def _image_source(
+    image: Image.Image, stream: BinaryIO, path: str, settings: ReadSettings
+) -> FrameSource:
     """Return the frames of an image that Pillow has opened."""
     with pillow.decoder_errors(path):
         if image.format == "PNG":
             image.verify()  # the checksum of every chunk, at which decoding does not look
             _check_png_end(stream)
             stream.seek(0)
-            image = cast("Image.Image", _open_header(stream, path, max_pixels))
+            image = cast("Image.Image", _open_header(stream, path, settings))
         count = getattr(image, "n_frames", 1)
         if count > MAX_FRAMES:
             raise ImageError(path, f"has {count:,} frames; the most is {MAX_FRAMES:,}")
@@ -150,7 +158,7 @@ def _image_source(image: Image.Image, stream: BinaryIO, path: str, max_pixels: i
         with pillow.decoder_errors(path):
             image.seek(index)
             width, height = image.size  # a page has its own
-            if width * height > max_pixels:
+            if width * height > settings.max_pixels:
                 raise ImageError(path, f"page {index} has {width * height:,} pixels")
             # The values are copies, so that a single frame's pixels need not stay in memory.
             with closing(image) if count == 1 else nullcontext():
@@ -197,13 +205,13 @@ def _loop_count(image: Image.Image) -> int:
     return min(int(loop) + 1 if repeats else int(loop), MAX_LOOPS)
 
 
-def _open_header(stream: BinaryIO, path: str, max_pixels: int) -> Image.Image | None:
+def _open_header(stream: BinaryIO, path: str, settings: ReadSettings) -> Image.Image | None:
     """Open an image and read its header; None if Pillow does not know what it is.
 
     Raises
     ------
     ImageError
-        If it has more pixels than `max_pixels`, or its header is broken.
+        If it has more pixels than allowed, or its header is broken.
     """
     with pillow.decoder_errors(path):
         Image.MAX_IMAGE_PIXELS = None  # the limit is checked here
@@ -212,11 +220,11 @@ def _open_header(stream: BinaryIO, path: str, max_pixels: int) -> Image.Image | 
         except UnidentifiedImageError:
             return None
         width, height = image.size
-        if width * height > max_pixels:
+        if width * height > settings.max_pixels:
             raise ImageError(
                 path,
                 f"has {width}x{height} = {width * height:,} pixels, "
-                f"and --max-pixels allows {max_pixels:,}",
+                f"and --max-pixels allows {settings.max_pixels:,}",
             )
         return image
 

@@ -99,7 +99,7 @@ def stream_npy(source: str, computation: Computation, path: str) -> OutputFile:
         As `process`.
     """
     (filter_plan,) = computation.kernels
-    with map_npy(source, computation.plan.max_pixels) as (grid, release):
+    with map_npy(source, computation.plan.reading.max_pixels) as (grid, release):
         shape = filter_plan.shape[:2] if filter_plan.shape[2:] == (1,) else filter_plan.shape
         header = {"descr": computation.dtype.str, "fortran_order": False, "shape": shape}
         bands = filter_plan.run_bands(grid.reshape(*grid.shape[:2], -1), computation.dtype)

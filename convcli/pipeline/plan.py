@@ -18,7 +18,7 @@ from convcli.arithmetic.values import Pair, Shape, format_shapes
 from convcli.engine.arrays import Array
 from convcli.engine.filter2d.plan import check_method
 from convcli.errors import ArgumentError, LimitError, ShapeError
-from convcli.images.read import MAX_PIXELS
+from convcli.images import DEFAULT_SETTINGS, MAX_PIXELS, ReadSettings
 from convcli.kernels import Kernel, check_size, kernel_path, load_kernel
 
 MAX_STEP = 65_536  # padding, stride and dilation
@@ -92,8 +92,8 @@ class Plan(NamedTuple):
         Drop metadata.
     method : str
         The method of convolutions.
-    max_pixels : int
-        The most pixels of an input, a padded map and an output.
+    reading : ReadSettings
+        How inputs are read; its limit of pixels is that of padded maps and outputs, too.
     max_memory : int, optional
         The most bytes that a process may need; left out, three quarters of the machine's memory.
     """
@@ -108,7 +108,7 @@ class Plan(NamedTuple):
     linear: bool = False
     strip: bool = False
     method: str = "auto"
-    max_pixels: int = MAX_PIXELS
+    reading: ReadSettings = DEFAULT_SETTINGS
     max_memory: int | None = None
 
     @property
@@ -235,7 +235,9 @@ def infer_shapes(plan: Plan, shape: Shape) -> tuple[MapShapes, ...]:
     LimitError
         If a padded map or an output has more pixels than allowed.
     """
-    starts = [_output_shape(step, [shape], plan.max_pixels) for step in plan.kernels] or [shape]
+    starts = [_output_shape(step, [shape], plan.reading.max_pixels) for step in plan.kernels] or [
+        shape
+    ]
     if plan.combine is not None:
         if len(set(starts)) > 1:
             different = format_shapes(dict.fromkeys(starts))
@@ -250,7 +252,7 @@ def _layer_shapes(plan: Plan, start: Shape) -> tuple[Shape, ...]:
     shapes = {INPUT: start}
     for index, inputs in enumerate(input_indices(layers)):
         input_shapes = [shapes[source] for source in inputs]
-        shapes[index] = _output_shape(plan.layers[index], input_shapes, plan.max_pixels)
+        shapes[index] = _output_shape(plan.layers[index], input_shapes, plan.reading.max_pixels)
     if any(layer.operation.is_join for layer in layers):
         from convcli.arithmetic.network import check_alignment
 

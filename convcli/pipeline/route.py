@@ -16,8 +16,8 @@ from convcli.arithmetic.notation import format_layer
 from convcli.arithmetic.values import Shape
 from convcli.engine.filter2d.problem import Choice
 from convcli.errors import ArgumentError, FileError
-from convcli.images import FrameSource, Header
-from convcli.images.read import MAX_PIXELS, open_frames
+from convcli.images import MAX_PIXELS, FrameSource, Header
+from convcli.images.read import open_frames
 from convcli.pipeline.computation import Computation, plan_computation
 from convcli.pipeline.execute import preprocessed_shape
 from convcli.pipeline.fused import can_fuse, can_stream
@@ -130,10 +130,10 @@ def open_route(
     """
     keep_maps = keep_maps or draws_figure
     is_streamed = not keep_maps and can_stream(source, plan, target)
-    if is_streamed and plan.max_pixels == MAX_PIXELS:  # no limit was asked for
-        plan = plan._replace(max_pixels=UNLIMITED_PIXELS)
+    if is_streamed and plan.reading.max_pixels == MAX_PIXELS:  # no limit was asked for
+        plan = plan._replace(reading=plan.reading._replace(max_pixels=UNLIMITED_PIXELS))
     try:
-        with open_frames(source, max_pixels=plan.max_pixels) as frames:
+        with open_frames(source, plan.reading) as frames:
 
             @cache
             def choose(header: Header) -> tuple[Route, Computation]:

@@ -14,7 +14,7 @@ from PIL import Image, TiffImagePlugin
 from support.peers import require_peer
 
 from convcli.errors import FileError, ImageError
-from convcli.images import Header
+from convcli.images import Header, ReadSettings
 from convcli.images.read import open_frames, read_input
 
 Array = NDArray[Any]
@@ -175,7 +175,7 @@ def test_more_pixels_than_allowed_are_refused_by_the_header(tmp_path: Path) -> N
     path = saved(tmp_path, Image.fromarray(noise(10, 10)))
     Path(path).write_bytes(Path(path).read_bytes()[:60])  # nothing to decode
     with pytest.raises(ImageError, match="10x10 = 100 pixels"):
-        read_input(path, max_pixels=99)
+        read_input(path, ReadSettings(max_pixels=99))
 
 
 @pytest.mark.parametrize("format_name", ["EPS", "PDF", "ICNS", "TGA"])

@@ -14,7 +14,7 @@ from support.pipeline import convolve, filter_picture
 
 from convcli.arithmetic.notation import parse_layer
 from convcli.errors import ArgumentError, KernelError, KernelFileError, LimitError, ShapeError
-from convcli.images import Picture
+from convcli.images import Picture, ReadSettings
 from convcli.kernels import Kernel
 from convcli.pipeline import dry_run
 from convcli.pipeline.outputs import OutputTarget
@@ -31,7 +31,7 @@ from convcli.pipeline.plan import (
 
 def plan(*layers: str, max_pixels: int = 10_000) -> Plan:
     stack = make_layer_steps([parse_layer(text) for text in layers], method="auto")
-    return Plan(layers=stack, max_pixels=max_pixels)
+    return Plan(layers=stack, reading=ReadSettings(max_pixels=max_pixels))
 
 
 # ---- limits ------------------------------------------------------------------------------------

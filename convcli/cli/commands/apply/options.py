@@ -12,9 +12,9 @@ from convcli.cli import options as opt
 from convcli.cli.options import flag, option
 from convcli.engine.filter2d.plan import METHODS
 from convcli.files import STDIN, STDOUT
+from convcli.images import MAX_PIXELS
 from convcli.images.formats import format_of
 from convcli.images.quantize import POLICIES
-from convcli.images.read import MAX_PIXELS
 from convcli.pipeline.memory import default_max_memory
 from convcli.pipeline.outputs import DEFAULT_TEMPLATE
 from convcli.pipeline.plan import COMBINATIONS

@@ -16,6 +16,7 @@ from convcli.cli.commands.apply.options import ApplyOptions
 from convcli.cli.options import FIGURE_SUFFIXES, is_typed, option_name, refuse_typed
 from convcli.errors import KernelError, KernelFileError
 from convcli.files import STDIN, STDOUT
+from convcli.images import ReadSettings
 from convcli.kernels import Kernel, kernel_path
 from convcli.pipeline.outputs import OutputTarget, format_name, number_duplicates, slugify
 from convcli.pipeline.plan import (
@@ -69,7 +70,7 @@ def build_plan(options: ApplyOptions) -> tuple[Plan, tuple[str, ...]]:
         linear=options.linear,
         strip=options.strip,
         method=options.method,
-        max_pixels=options.max_pixels,
+        reading=ReadSettings(max_pixels=options.max_pixels),
         max_memory=options.max_process_memory,
     )
     if not kernels:
