@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, BinaryIO, TextIO
 
 from convcli.errors import ConvError, FileError, OutputError
+from convcli.signals import postpone_signals, undo_at_signal
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -133,18 +134,25 @@ def atomic_write(path: str) -> Iterator[BinaryIO]:
                 device.write(buffer.getvalue())
             return
         temporary = target.with_name(f".convcli-{os.getpid()}-{os.urandom(8).hex()}")
-        try:
-            with temporary.open("xb") as stream:
-                yield stream
-                stream.flush()
-                os.fsync(stream.fileno())
-            if target.exists():
-                temporary.chmod(stat.S_IMODE(target.stat().st_mode))
-            temporary.replace(target)
-        except BaseException:
-            with suppress(OSError):
-                temporary.unlink()
-            raise
+        with undo_at_signal(temporary.unlink):
+            try:
+                with _create(temporary) as stream:
+                    yield stream
+                    stream.flush()
+                    os.fsync(stream.fileno())
+                if target.exists():
+                    temporary.chmod(stat.S_IMODE(target.stat().st_mode))
+                temporary.replace(target)
+            except BaseException:
+                with suppress(OSError):
+                    temporary.unlink()
+                raise
+
+
+def _create(temporary: Path) -> BinaryIO:
+    """Create a file that is not there yet, unless a signal is about to end the process."""
+    with postpone_signals():
+        return temporary.open("xb")
 
 
 def remove_unfinished(folder: str, process: int) -> None:
