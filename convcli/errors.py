@@ -87,6 +87,9 @@ class OutputError(FileError):
     """A result that cannot be written."""
 
 
+OVERFLOW = "a sum is beyond what floating point holds"
+
+
 def first_line(error: Exception) -> str:
     """Return the first line of an error's message; its class if it has none."""
     return (str(error).splitlines() or [type(error).__name__])[0]

@@ -13,6 +13,10 @@ from convcli.errors import ArgumentError, ShapeError
 
 Array: TypeAlias = NDArray[Any]
 
+# The largest weight of a map: products of smaller ones come near the numbers that a float holds
+# with fewer digits, or not at all.
+MIN_WEIGHT = {np.dtype(np.float32): 1e-30, np.dtype(np.float64): 1e-280}
+
 
 def as_numbers(value: ArrayLike, what: str) -> Array:
     """Return an array of real numbers, of whatever `np.asarray` takes.
@@ -103,6 +107,24 @@ def sum_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
     """
     fits = dtype.itemsize == 1 or (dtype.kind == "f" and dtype.itemsize <= 4)
     return np.dtype(np.float32 if fits else np.float64)
+
+
+def check_weights(weights: Array, sums: np.dtype[Any]) -> None:
+    """Check that a kernel's weights, of two to four axes, are not too small for a dtype of sums.
+
+    Raises
+    ------
+    ArgumentError
+        If all weights of a map are so small that its sums would lose digits.
+    """
+    maps = weights.reshape(len(weights) if weights.ndim == 4 else 1, -1)
+    largest = np.abs(maps).max(axis=1)
+    least = largest.min(initial=np.inf, where=largest > 0)
+    if least < MIN_WEIGHT[sums]:
+        raise ArgumentError(
+            f"the largest weight of a kernel is {least:g}, and {sums}, the type of these sums, "
+            f"loses digits of weights below {MIN_WEIGHT[sums]:g}; multiply them, or --normalize"
+        )
 
 
 def round_into(sums: Array, result: Array, bounds: tuple[float, float] | None = None) -> None:

@@ -15,7 +15,7 @@ from convcli.engine.arrays import Array, as_numbers
 from convcli.engine.im2col import im2col
 from convcli.engine.padding import pad2d, source_positions
 from convcli.engine.pooling import count_positions
-from convcli.errors import ArgumentError, ShapeError
+from convcli.errors import OVERFLOW, ArgumentError, ShapeError
 
 MAX_COLUMNS = 64  # of a columns matrix that can still be read
 
@@ -121,11 +121,14 @@ def explain_convolution(
     else:
         _check_channels(weights, len(values))
         pairs = [(values, summed) for summed in weights.reshape(-1, *weights.shape[-3:])]
-    return [
-        Explanation(at, channel, rows, columns, inputs, is_padding, factors, inputs * factors,
-                    float((inputs * factors).sum()), bias)
-        for channel, (inputs, factors) in enumerate(pairs)
-    ]  # fmt: skip
+    with np.errstate(over="ignore", invalid="ignore"):
+        found = [
+            Explanation(at, channel, rows, columns, inputs, is_padding, factors, inputs * factors,
+                        float((inputs * factors).sum()), bias)
+            for channel, (inputs, factors) in enumerate(pairs)
+        ]  # fmt: skip
+    _check_finite([explanation.value for explanation in found])
+    return found
 
 
 def explain_pool(
@@ -153,7 +156,9 @@ def explain_pool(
             count_positions(axis, include_pad=count_include_pad)[index]
             for axis, index in zip(window.axes(pixels.shape[:2]), at, strict=True)
         )
-        totals, divisor = values.sum(axis=(1, 2)), max(int(prod(counts)), 1)
+        with np.errstate(over="ignore", invalid="ignore"):
+            totals, divisor = values.sum(axis=(1, 2)), max(int(prod(counts)), 1)
+        _check_finite(totals)
     ones = np.ones((1, *window.kernel))
     return [
         Explanation(at, channel, rows, columns, plane, is_padding, ones, plane, float(total),
@@ -210,7 +215,15 @@ def explain_im2col(
     if flip:
         weights = weights[..., ::-1, ::-1]
     rows = weights.reshape(len(weights) if weights.ndim == 4 else 1, -1)
-    return {"weights": rows, "columns": matrix, "product": rows @ matrix + bias}
+    with np.errstate(over="ignore", invalid="ignore"):
+        product = rows @ matrix + bias
+    _check_finite(product)
+    return {"weights": rows, "columns": matrix, "product": product}
+
+
+def _check_finite(sums: ArrayLike) -> None:
+    if not np.isfinite(sums).all():
+        raise ArgumentError(OVERFLOW)
 
 
 def _check_channels(weights: Array, channels: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -115,7 +116,8 @@ def load_npy(stream: BinaryIO, name: str, max_values: int) -> Grid:
     """Read a `.npy` array, and refuse NaN and infinity."""
     read_npy_header(stream, name, max_values)
     stream.seek(0)
-    array: Grid = np.load(stream, allow_pickle=False)
+    with _python2_headers():
+        array: Grid = np.load(stream, allow_pickle=False)
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise GridError(name, "holds NaN or infinity, which no filter can use")
     return array
@@ -147,6 +149,14 @@ def map_npy(path: str, max_values: int) -> Iterator[tuple[Grid, Callable[[], Non
         yield array, lambda: mapping.madvise(mmap.MADV_DONTNEED)
 
 
+@contextmanager
+def _python2_headers() -> Iterator[None]:
+    """Read headers that Python 2 wrote, `(3L, 4L)`, without NumPy's warning about them."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Reading `.npy`", UserWarning)
+        yield
+
+
 def read_npy_header(
     stream: BinaryIO, name: str, max_values: int
 ) -> tuple[tuple[int, ...], np.dtype[Any], bool]:
@@ -161,11 +171,14 @@ def read_npy_header(
         version = npy_format.read_magic(stream)
         if version not in _HEADER_READERS:
             raise GridError(name, f"is of .npy version {version}, which is not read")
-        shape, is_fortran, dtype = _HEADER_READERS[version](stream)
+        with _python2_headers():
+            shape, is_fortran, dtype = _HEADER_READERS[version](stream)
     except GridError:
         raise
     except Exception as error:  # noqa: BLE001  # a header is Python text, with errors of any class
         raise GridError(name, f"is not a .npy array: {shorten(first_line(error))}") from None
+    if not all(type(side) is int for side in shape):  # a bool is an int to NumPy
+        raise GridError(name, f"is not a .npy array: its shape is {shorten(shape)}")
     count = math.prod(shape)
     if dtype.kind not in "buif" or dtype.itemsize > 8:
         raise GridError(name, f"holds {dtype}, not real numbers of up to 64 bits")

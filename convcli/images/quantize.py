@@ -7,12 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from convcli.errors import ArgumentError
+from convcli.errors import OVERFLOW, ArgumentError
 from convcli.images import Values
 from convcli.images.color import row_slices
 
 POLICIES = ("clamp", "abs", "rescale", "offset")
-OVERFLOW = "a sum is beyond what floating point holds"
 WARN_CLIPPED_SHARE = 0.01  # of the values: a larger share that is clipped is reported
 
 

@@ -13,6 +13,7 @@ from convcli.arithmetic.values import Pair
 from convcli.errors import ArgumentError, FileError, KernelFileError
 from convcli.files import open_input
 from convcli.grids import MAX_TEXT_BYTES, load_npy, text
+from convcli.grids.text import Grid
 from convcli.kernels import Kernel
 
 MAX_WEIGHTS = 1 << 24
@@ -67,7 +68,7 @@ def _read_json(stream: BinaryIO, path: str) -> Kernel:
     if scale == 0:
         raise KernelFileError(path, "its scale of 0 makes every weight zero")
     bias = text.parse_number(document.get("bias", 0), "bias", path)
-    kernel = Kernel("", matrix * scale, bias=bias)
+    kernel = Kernel("", _scale(matrix, scale, path), bias=bias)
     if "origin" not in document:
         return kernel
     return replace(kernel, origin=_parse_origin(document["origin"], kernel.size, path))
@@ -91,7 +92,15 @@ def _read_vips(stream: BinaryIO, path: str) -> Kernel:
             f"line 1 says {header[0]:g} columns and {header[1]:g} rows; "
             f"it has {matrix.shape[1]} and {matrix.shape[0]}",
         )
-    return Kernel("", matrix / scale, bias=offset)
+    return Kernel("", _scale(matrix, scale, path, divides=True), bias=offset)
+
+
+def _scale(matrix: Grid, scale: float, path: str, *, divides: bool = False) -> Grid:
+    """Multiply weights by a scale, or divide them; refuse one that leaves nothing of a weight."""
+    weights: Grid = matrix / scale if divides else matrix * scale
+    if np.any((weights == 0) & (matrix != 0)):
+        raise KernelFileError(path, f"its scale of {scale:g} makes weights zero")
+    return weights
 
 
 def _parse_origin(value: Any, size: Pair, path: str) -> Pair:

@@ -17,7 +17,7 @@ from convcli.engine.filter2d import filter2d
 from convcli.engine.gradients import conv_transpose2d
 from convcli.engine.operations import OPERATIONS
 from convcli.engine.padding import pad2d
-from convcli.errors import LimitError
+from convcli.errors import OVERFLOW, ArgumentError, LimitError
 from convcli.kernels import Kernel
 from convcli.pictures.text import format_cell
 
@@ -121,13 +121,16 @@ def numbers_scene(
     """
     _check_size(layer, plane.shape, max_frames)
     title = _title(layer, plane.shape)
-    if kernel is None:
-        numbers = _pool_numbers(plane, layer)
-    else:
-        weights = np.asarray(kernel, np.float64)
-        weights = weights[::-1, ::-1] if flip else weights
-        numbers = _kernel_numbers(plane, layer, weights, kernel.bias)
-        title = f"{kernel.name}, {title}"
+    with np.errstate(over="ignore", invalid="ignore"):
+        if kernel is None:
+            numbers = _pool_numbers(plane, layer)
+        else:
+            weights = np.asarray(kernel, np.float64)
+            weights = weights[::-1, ::-1] if flip else weights
+            numbers = _kernel_numbers(plane, layer, weights, kernel.bias)
+            title = f"{kernel.name}, {title}"
+    if np.isnan(numbers.results).any() or np.isposinf(numbers.results).any():
+        raise ArgumentError(OVERFLOW)  # -inf is the maximum of padding alone
     return make_scene(title, plane.shape, layer.window, op=layer.op, numbers=numbers)
 
 

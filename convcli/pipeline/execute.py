@@ -10,12 +10,11 @@ import numpy as np
 
 from convcli.arithmetic.notation import INPUT, format_layer, input_indices, last_uses
 from convcli.arithmetic.values import Shape
-from convcli.engine.arrays import Array
+from convcli.engine.arrays import Array, check_weights, sum_dtype
 from convcli.engine.operations import OPERATIONS, combine
-from convcli.errors import ArgumentError
+from convcli.errors import OVERFLOW, ArgumentError
 from convcli.images import NO_METADATA, Header, Picture
 from convcli.images.color import from_linear, premultiply, resize, to_gray, to_linear, unpremultiply
-from convcli.images.quantize import OVERFLOW
 from convcli.kernels import Kernel
 from convcli.pipeline.plan import Plan, Step
 
@@ -197,6 +196,7 @@ def convolve_transposed(values: Array, step: Step) -> Array:
 
     layer = step.layer
     weights, groups = step.weights(values.shape[2])
+    check_weights(weights, sum_dtype(values.dtype))
     maps: Array = conv_transpose2d(
         values.transpose(2, 0, 1),
         weights,

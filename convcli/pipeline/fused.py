@@ -11,11 +11,11 @@ import numpy as np
 from convcli.arithmetic.values import Shape
 from convcli.engine.arrays import Array
 from convcli.engine.filter2d.plan import FilterPlan
-from convcli.errors import ArgumentError, GridError
+from convcli.errors import OVERFLOW, ArgumentError, GridError
 from convcli.files import atomic_write
 from convcli.grids import map_npy
 from convcli.images import NO_METADATA, Header, Picture
-from convcli.images.quantize import OVERFLOW, Quantized, Quantizer
+from convcli.images.quantize import Quantized, Quantizer
 from convcli.pipeline.computation import Computation
 from convcli.pipeline.execute import preprocess
 from convcli.pipeline.outputs import OutputTarget, format_name, is_image

@@ -372,3 +372,21 @@ def test_what_is_registered_for_the_end_of_a_process_is_called(
     assert (place / "out.png").exists() == (code == 0)
     assert (place / "ended").exists()
     assert not (place / "still_running").exists()
+
+
+def test_a_warning_of_a_library_is_no_message(tmp_path: Path) -> None:
+    warning = "import warnings; warnings.warn('of a library', UserWarning, stacklevel=1)"
+    script = f"""if True:
+        import subprocess, sys
+        import convcli.cli.commands as commands
+        def run(arguments):
+            {warning}
+            return subprocess.run([sys.executable, "-c", {warning!r}]).returncode
+        commands.run = run
+        from convcli.cli import main
+        main()
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")

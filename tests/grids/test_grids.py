@@ -42,6 +42,14 @@ def test_an_npy_keeps_its_type_and_its_channels(
     assert values.dtype == array.dtype.newbyteorder("=")
 
 
+def test_an_npy_of_python_2_is_read_without_a_warning(tmp_path: Path) -> None:
+    header = b"{'descr': '<i4', 'fortran_order': False, 'shape': (2L, 3L), }".ljust(118) + b"\n"
+    content = b"\x93NUMPY\1\0" + len(header).to_bytes(2, "little") + header
+    (tmp_path / "a.npy").write_bytes(content + np.arange(6, dtype="<i4").tobytes())
+    values = read_input(f"{tmp_path}/a.npy").values
+    np.testing.assert_array_equal(values[..., 0], [[0, 1, 2], [3, 4, 5]])
+
+
 @pytest.mark.parametrize("shape", [(), (3,), (1, 2, 3, 4), (0, 3)])
 def test_a_grid_has_two_or_three_axes(tmp_path: Path, shape: tuple[int, ...]) -> None:
     np.save(tmp_path / "a.npy", np.zeros(shape))

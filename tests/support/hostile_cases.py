@@ -310,6 +310,7 @@ INPUTS = (
     on_input("lines.csv", many(b"\n", 30 * MEGABYTE), "", megabytes=700),
     on_input("80gb.npy", npy("(100000, 100000)"), "holds 10,000,000,000 numbers"),
     on_input("negative.npy", npy("(-2, -3)", bytes(48)), ""),
+    on_input("truth.npy", npy("(True, True)", bytes(8)), "is not a .npy array: its shape"),
     on_input("five.npy", npy("(1, 1, 1, 1, 1)", bytes(8)), "must be (H, W) or (H, W, C)"),
     on_input("bomb.npz", zip_bomb, UNKNOWN),
     fails(
@@ -327,6 +328,19 @@ INPUTS = (
     # A sum beyond what its type holds is no result.
     fails("convcli: a.png: ", "apply", "a.png", "-k", "1e39", *TO_OLD),
     fails("convcli: a.png: ", "apply", "a.png", "-k", "blur", "--bias", "1e300", *TO_OLD),
+    *(
+        fails(
+            "convcli: a.png: the largest weight of a kernel is",
+            *("apply", "a.png", *arguments, *TO_OLD),
+            files={"k.csv": b"1e-310 1e-310", "k.json": b'{"kernel": [[1, 2]], "scale": 5e-324}'},
+        )
+        for arguments in (
+            ("-k", "k.csv"),
+            ("-k", "k.json"),
+            ("-k", "5e-324 0", "--method", "fft"),
+            ("-l", "tconv:kernel=k.csv"),
+        )
+    ),
     fails(
         "convcli: a.png: ",
         *("apply", "a.png", "-k", "far.csv", *TO_OLD),
@@ -336,6 +350,21 @@ INPUTS = (
         "convcli: wide.csv: ",
         *("apply", "wide.csv", "-k", "1 1 1", *TO_OLD),
         files={"wide.csv": b"1e308,1e308\n1e308,-1e308\n"},
+    ),
+    *(
+        fails(
+            "convcli: wide.csv: a sum is beyond what floating point holds",
+            *arguments,
+            files={"wide.csv": b"1e308,1e308\n1e308,1e308\n"},
+        )
+        for arguments in (
+            ("explain", "wide.csv", "-k", "1 1", "--at", "0,0", "--json"),
+            ("explain", "wide.csv", "-k", "1 1", "--im2col"),
+            ("explain", "wide.csv", "--pool", "avg:2", "--at", "0,0"),
+            ("animate", "wide.csv", "-k", "1 1", "-f", "-o", "old.gif"),
+            ("animate", "wide.csv", "--pool", "avg:2", "-f", "-o", "old.gif"),
+            ("animate", "wide.csv", "-k", "2 2", "--transposed", "-f", "-o", "old.gif"),
+        )
     ),
     Case(
         name="nothing on stdin",
@@ -376,6 +405,8 @@ KERNELS = (
     on_kernel("braces.json", b'{"kernel":' * 100_000, "is nested too deeply"),
     on_kernel("five-axes.json", b"[[[[[1]]]]]", "is nested too deeply"),
     on_kernel("digits.json", b"[[" + b"9" * 5000 + b"]]", "digits"),
+    on_kernel("nothing.json", b'{"kernel": [[1e-200]], "scale": 1e-200}', "makes weights zero"),
+    on_kernel("nothing.mat", b"2 1 1e200 0\n1e-200 1\n", "its scale of 1e+200 makes weights zero"),
     on_kernel("digits.txt", b"9" * 5000, "is too large"),
     on_kernel("twice.json", b'{"kernel": [[1]], "kernel": [[2]]}', "has the key 'kernel' twice"),
     on_kernel("other.json", b'{"kernel": [[1]], "color": "red"}', "'color'"),

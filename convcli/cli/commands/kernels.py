@@ -10,6 +10,7 @@ import click
 from convcli.arithmetic.values import format_shape
 from convcli.cli.options import SPEC, json_option
 from convcli.cli.output import escape_control, format_json, format_rows, print_data
+from convcli.errors import ArgumentError
 from convcli.kernels import Kernel, load_kernel
 from convcli.kernels.bank import bank
 from convcli.kernels.parametric import FAMILIES
@@ -54,8 +55,6 @@ def bank_text() -> str:
 
 def kernel_text(kernel: Kernel) -> str:
     """Return what there is to know of a kernel, and its matrix; on a terminal as colored cells."""
-    from convcli.engine.filter2d.plan import choose_method
-
     facts = [f"{escape_control(kernel.name)}: {size_text(kernel)}, sum {kernel.sum:.10g}"]
     if kernel.rank is not None:
         facts.append("rank 1, separable" if kernel.rank == 1 else f"rank {kernel.rank}")
@@ -66,8 +65,18 @@ def kernel_text(kernel: Kernel) -> str:
     lines = [", ".join(facts)]
     texts = {"about": kernel.description, "source": kernel.source}
     lines += [f"{title}: {escape_control(text)}" for title, text in texts.items() if text]
-    lines.append(f"over a photograph: {', '.join(choose_method(kernel))}")
+    lines.append(f"over a photograph: {_method_text(kernel)}")
     return "\n".join(lines) + "\n\n" + (_colored_cells(kernel) or matrix_text(kernel))
+
+
+def _method_text(kernel: Kernel) -> str:
+    """Return how the kernel would be computed over a photograph, or why it cannot be."""
+    from convcli.engine.filter2d.plan import choose_method
+
+    try:
+        return ", ".join(choose_method(kernel))
+    except ArgumentError as error:
+        return str(error)
 
 
 def _colored_cells(kernel: Kernel) -> str | None:

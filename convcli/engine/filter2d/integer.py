@@ -30,6 +30,7 @@ from convcli.engine.scratch import Scratch
 BAND_VALUES = 1_200_000
 MAX_DENOMINATOR = 12  # how many units the smallest weight may be: 3 in Kirsch's masks
 MAX_WEIGHT = (1 << 15) - 1
+MIN_UNIT = float(np.finfo(np.float32).tiny)  # smaller ones lose digits as float32
 TOLERANCE = 1e-15  # relative: what a double may be off a multiple of the unit
 _TYPES = np.dtype(np.int16), np.dtype(np.uint16), np.dtype(np.int32)
 
@@ -69,9 +70,9 @@ def as_integer_kernel(kernel: Array) -> IntegerKernel | None:
     if np.array_equal(kernel, np.rint(kernel)):
         candidates = [1.0]
     for unit in candidates:
-        weights = np.rint(kernel / unit)
-        if np.abs(weights).max() > MAX_WEIGHT:
+        if unit < MIN_UNIT or sizes.max() > unit * (MAX_WEIGHT + 0.5):
             return None
+        weights = np.rint(kernel / unit)
         if np.all(np.abs(weights * unit - kernel) <= TOLERANCE * np.abs(kernel)):
             inverse = round(1 / unit)
             divisor = inverse if abs(inverse * unit - 1) <= TOLERANCE else None

@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, DTypeLike
 from convcli.arithmetic.geometry import Window, effective_kernel
 from convcli.arithmetic.geometry import window as make_window
 from convcli.arithmetic.values import NO_PADDING, PaddingLike, Pair, Sides
-from convcli.engine.arrays import Array, as_numbers, sum_dtype
+from convcli.engine.arrays import Array, as_numbers, check_weights, sum_dtype
 from convcli.engine.conv2d.problem import ConvProblem, choose_conv_method
 from convcli.engine.cost import FFT_S, LOOP_S, NARROW_PRODUCT_S, PASS_S, ConvSize
 from convcli.engine.padding import check_padding_mode
@@ -149,6 +149,7 @@ def make_problem(
     """Check shapes and settings, for images of a shape, (H, W) or (H, W, C), and a type."""
     weights = as_numbers(kernel, "kernel").astype(np.float64)
     _check_shapes(image, weights, settings.groups)
+    check_weights(weights, sum_dtype(np.dtype(dtype)))
     bias = float(as_numbers(settings.bias, "bias"))
     if settings.flip:
         weights = weights[..., ::-1, ::-1]
