@@ -103,10 +103,7 @@ def _float_tiff_source(stream: BinaryIO, path: str, settings: ReadSettings) -> F
             path, f"is a TIFF that Pillow cannot read; {DEEP_EXTRA} reads real numbers"
         )
     with pillow.decoder_errors(path):
-        import tifffile
-
-        stream.seek(0)
-        page = tifffile.TiffFile(stream).pages.first
+        page = _first_tiff_page(stream)
         if page.dtype is None or page.dtype.kind != "f" or page.axes not in ("YX", "YXS"):
             raise ValueError("it holds neither a picture nor a map of real numbers")
     height, width, channels = (*page.shape, 1)[:3]
@@ -120,6 +117,19 @@ def _float_tiff_source(stream: BinaryIO, path: str, settings: ReadSettings) -> F
         return values
 
     return _number_source(path, page.shape, page.dtype, read, "TIFF")
+
+
+def _first_tiff_page(stream: BinaryIO) -> Any:
+    """Return tifffile's first page of a stream.
+
+    It is asked for a page, without a name and without any special kind of TIFF: a whole file of
+    some microscopes' formats is read from all files that it names, too.
+    """
+    import tifffile
+
+    stream.seek(0)
+    kinds = {f"is_{kind}": False for kind in tifffile.TIFF.FILE_FLAGS}
+    return tifffile.TiffFile(stream, name="stream", **kinds).pages.first
 
 
 def _number_source(
@@ -178,10 +188,7 @@ def _read_deep_color(image: Image.Image, stream: BinaryIO) -> Picture:
 
         decoded: Any = imagecodecs.png_decode(stream.read())
     else:
-        import tifffile
-
-        with tifffile.TiffFile(stream) as file:
-            decoded = file.pages.first.asarray()
+        decoded = _first_tiff_page(stream).asarray()
     pixels: Values = np.asarray(decoded)
     if pixels.ndim != 3 or pixels.dtype != np.uint16 or pixels.shape[2] not in (3, 4):
         raise ValueError(f"its 16-bit colors are laid out as {pixels.shape} of {pixels.dtype}")
