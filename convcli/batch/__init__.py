@@ -9,8 +9,10 @@ from itertools import chain, compress, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from convcli.errors import ConvError, FileError, OutputError
-from convcli.files import STDIN, atomic_write, check_output, make_folder
+from convcli.errors import ConvError, FileError
+from convcli.files import STDIN
+from convcli.files.journal import JobKey, is_recorded, record_writes
+from convcli.files.output import atomic_write, check_output, make_folder
 from convcli.pipeline import Outcome, dry_run, process
 from convcli.pipeline.memory import check_memory
 from convcli.pipeline.outputs import OutputTarget
@@ -36,10 +38,9 @@ class Job:
         The file of a figure of input, kernels and maps.
     skip_existing : bool
         Leave existing outputs as they are.
-    started_at : float, optional
-        When the batch began, in seconds since the epoch, for a job that may be run twice, as it is
-        after its worker died: an output that is no older comes from the earlier attempt, and is
-        replaced.
+    key : JobKey, optional
+        Of a job that may be run twice, as it is after its worker died: an attempt records under it
+        what it wrote.
     working_dir : str
         The folder that names are relative to, for a worker that runs in another; empty for this
         process's own.
@@ -52,7 +53,7 @@ class Job:
     target: OutputTarget
     figure: str | None = None
     skip_existing: bool = False
-    started_at: float | None = None
+    key: JobKey | None = None
     working_dir: str = ""
     output_dir: str | None = None
 
@@ -80,18 +81,6 @@ class Job:
             return self.source
         is_within = self.working_dir and not Path(self.target.template or "").is_absolute()
         return path.removeprefix(f"{self.working_dir}{os.sep}") if is_within else path
-
-    def exists_before(self, path: str) -> bool:
-        """Whether a file existed before the batch began."""
-        # Path.exists() raises where it may not look.
-        return os.path.exists(path) and not self.is_from_earlier_attempt(path)  # noqa: PTH110
-
-    def is_from_earlier_attempt(self, path: str) -> bool:
-        """Whether a file was written by an earlier attempt at this job."""
-        try:
-            return self.started_at is not None and Path(path).stat().st_mtime >= self.started_at
-        except (OSError, ValueError):
-            return False
 
     def _absolute(self, path: str) -> str:
         return str(Path(self.working_dir) / path) if self.working_dir else path
@@ -143,12 +132,13 @@ def run_job(job: Job, render_text: RenderText | None = None) -> Report:
         Makes text of an outcome, whose maps are kept for it.
     """
     local = job.resolve()
-    parts, skipped = split_missing(local)
     keep_maps = render_text is not None
     try:
-        if local.output_dir is not None:
-            make_folder(local.output_dir)
-        outcomes = [_process_or_retry(part, keep_maps=keep_maps) for part in parts]
+        with record_writes(job.key):
+            parts, skipped = split_missing(local)
+            if local.output_dir is not None:
+                make_folder(local.output_dir)
+            outcomes = [_process(part, keep_maps=keep_maps) for part in parts]
     except FileError as error:
         return Report(job.source, error=f"{job.display_path(error.path)}: {error.cause}")
     except ConvError as error:
@@ -201,17 +191,17 @@ def _existing_files(job: Job) -> list[list[str]]:
     """
     existing = []
     for label, path in zip(job.target.labels, job.target.paths(job.source), strict=False):
-        channels = takewhile(job.exists_before, job.target.channel_paths(job.source, label))
-        files = [path] if job.exists_before(path) else list(channels)
+        channels = takewhile(_exists_before, job.target.channel_paths(job.source, label))
+        files = [path] if _exists_before(path) else list(channels)
         existing.append(files if files == [path] or len(files) > 1 else [])
     return existing
 
 
 def _missing_parts(job: Job, existing: list[list[str]]) -> list[Job]:
     """Return a job for the maps without a file, and one for the figure if only that is missing."""
-    target, plan = job.target._replace(keep_existing=job.exists_before), job.plan
+    target, plan = job.target._replace(keep_existing=_exists_before), job.plan
     is_missing = [not files for files in existing]
-    needs_figure = job.figure is not None and not job.exists_before(job.figure)
+    needs_figure = job.figure is not None and not _exists_before(job.figure)
     if all(is_missing) and needs_figure == (job.figure is not None):
         return [replace(job, target=target)]
     parts = []
@@ -229,14 +219,10 @@ def _missing_parts(job: Job, existing: list[list[str]]) -> list[Job]:
     return parts
 
 
-def _process_or_retry(job: Job, *, keep_maps: bool) -> Outcome:
-    """Filter one input; a second attempt replaces what the first one wrote."""
-    try:
-        return _process(job, keep_maps=keep_maps)
-    except OutputError as error:
-        if not job.is_from_earlier_attempt(error.path):
-            raise
-    return _process(replace(job, target=job.target._replace(force=True)), keep_maps=keep_maps)
+def _exists_before(path: str) -> bool:
+    """Whether a file existed before the first attempt at the current job."""
+    # Path.exists() raises where it may not look.
+    return os.path.exists(path) and not is_recorded(path)  # noqa: PTH110
 
 
 def _process(job: Job, *, keep_maps: bool) -> Outcome:
@@ -251,7 +237,7 @@ def _process(job: Job, *, keep_maps: bool) -> Outcome:
 
     outcome = process(job.path, job.plan, job.target, keep_stage)
     figure = _draw_figure(outcome, job, list(branches.values()))
-    with atomic_write(job.figure) as stream:
+    with atomic_write(job.figure, force=job.target.force) as stream:
         stream.write(figure)
     return outcome
 

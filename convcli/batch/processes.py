@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import active_children, get_context, parent_process
@@ -14,7 +14,7 @@ from multiprocessing.process import BaseProcess
 from time import monotonic, sleep
 from typing import Any, NoReturn, TypeVar
 
-from convcli.files import remove_unfinished
+from convcli.files.journal import remove_own_journals
 
 Result = TypeVar("Result")
 
@@ -27,16 +27,13 @@ _is_working = threading.Event()  # in a worker
 
 @contextmanager
 def process_pool(
-    workers: int, folders: Collection[str] = (), environment: Mapping[str, str] = INHERITED
+    workers: int, environment: Mapping[str, str] = INHERITED
 ) -> Iterator[ProcessPoolExecutor]:
     """Start processes as they are needed, at most `workers`, and end them all.
 
     Parameters
     ----------
     workers : int
-    folders : collection of str
-        The folders that they write to, read at the end: temporary files that a killed process left
-        there are removed.
     environment : mapping of str to str
         Environment variables for the processes, beside those that they inherit.
 
@@ -55,7 +52,6 @@ def process_pool(
             raise BrokenExecutor(f"its worker died ({pool.cause_of_death()})") from error
         finally:
             pool.terminate()
-            pool.remove_unfinished(folders)
 
 
 class _ProcessPool(ProcessPoolExecutor):
@@ -108,13 +104,6 @@ class _ProcessPool(ProcessPoolExecutor):
                     worker.kill()
                     worker.join(TERMINATE_TIMEOUT_S)
 
-    def remove_unfinished(self, folders: Collection[str]) -> None:
-        """Remove the temporary files of workers that did not end by themselves."""
-        for worker in self._workers:
-            if worker.pid is not None and worker.exitcode != 0:
-                for folder in folders:
-                    remove_unfinished(folder, worker.pid)
-
 
 def _run(work: Callable[..., Result], *arguments: Any) -> Result:
     """Run work in a worker; exit on SystemExit, which the pool would return as an error."""
@@ -144,6 +133,7 @@ def _follow_parent() -> None:
     parent = parent_process()
     if parent is not None:
         parent.join()
+        remove_own_journals()
         os.kill(os.getpid(), signal.SIGTERM)
 
 

@@ -17,7 +17,7 @@ from PIL import Image
 from convcli.arithmetic.values import Pair
 from convcli.engine.arrays import Array
 from convcli.errors import LimitError
-from convcli.files import atomic_write, check_output, make_folder
+from convcli.files.output import atomic_write, check_output, make_folder
 from convcli.pictures.canvas import Canvas, Point, Raster, cell_box, grid_box, text_width
 from convcli.pictures.panels import cell_side, draw_cell
 from convcli.pictures.scene import Frame, Scene
@@ -96,7 +96,7 @@ def write_animation(
     """
     check_pixels(scene, style)
     check_output(path, force=force, inputs=inputs)
-    with atomic_write(path) as stream:
+    with atomic_write(path, force=force) as stream:
         save_animation(stream, scene, style, FORMATS[Path(path).suffix.lower()])
 
 
@@ -118,7 +118,7 @@ def write_frames(folder: str, scene: Scene, style: Style, *, force: bool = False
     for path in paths:
         check_output(path, force=force, inputs=[])
     for path, picture in zip(paths, draw_frames(scene, style), strict=True):
-        with atomic_write(path) as stream:
+        with atomic_write(path, force=force) as stream:
             picture.save(stream, "PNG", optimize=True)
 
 

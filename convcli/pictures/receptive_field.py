@@ -13,7 +13,7 @@ from convcli.arithmetic.receptive_field import Interval, Region, backtrace
 from convcli.arithmetic.values import Pair
 from convcli.engine.arrays import Array
 from convcli.errors import ArgumentError
-from convcli.files import atomic_write, check_output
+from convcli.files.output import atomic_write, check_output
 from convcli.images.color import resize
 from convcli.images.quantize import quantize
 from convcli.images.read import read_input
@@ -117,7 +117,7 @@ def write_receptive_field(walk: Walk, path: str, image: str | None, *, force: bo
     maps = choose_maps(walk)
     picture = None if image is None else _read_pixels(image, (walk.input[1], walk.input[2]))
     content = draw_receptive_field(maps, Path(path).suffix.lower(), picture=picture)
-    with atomic_write(path) as stream:
+    with atomic_write(path, force=force) as stream:
         stream.write(content)
 
 

@@ -150,7 +150,7 @@ def _run(
     """
     route, computation = choose(frames.header)
     if route.execution == "streamed":
-        written = [stream_npy(frames.path, computation, *route.outputs)]
+        written = [stream_npy(frames.path, computation, *route.outputs, force=target.force)]
         return route, Picture(PLACEHOLDER), [], written
     picture = frames.read(plan.frame or 0)
     # A decoded picture may differ from its header: its alpha may be opaque, or it is another page.

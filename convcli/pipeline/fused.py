@@ -12,7 +12,7 @@ from convcli.arithmetic.values import Shape
 from convcli.engine.arrays import Array
 from convcli.engine.filter2d.plan import FilterPlan
 from convcli.errors import OVERFLOW, ArgumentError, GridError
-from convcli.files import atomic_write
+from convcli.files.output import atomic_write
 from convcli.grids import map_npy
 from convcli.images import NO_METADATA, Header, Picture
 from convcli.images.quantize import Quantized, Quantizer
@@ -90,7 +90,7 @@ def can_stream(source: str, plan: Plan, target: OutputTarget) -> bool:
     return path.is_file() and path.stat().st_size >= MIN_STREAMED_BYTES
 
 
-def stream_npy(source: str, computation: Computation, path: str) -> OutputFile:
+def stream_npy(source: str, computation: Computation, path: str, *, force: bool) -> OutputFile:
     """Filter a grid from file to file; only some bands of it are in memory.
 
     Raises
@@ -103,7 +103,7 @@ def stream_npy(source: str, computation: Computation, path: str) -> OutputFile:
         shape = filter_plan.shape[:2] if filter_plan.shape[2:] == (1,) else filter_plan.shape
         header = {"descr": computation.dtype.str, "fortran_order": False, "shape": shape}
         bands = filter_plan.run_bands(grid.reshape(*grid.shape[:2], -1), computation.dtype)
-        with atomic_write(path) as stream:
+        with atomic_write(path, force=force) as stream:
             np.lib.format.write_array_header_1_0(stream, header)
             for _, band in bands:
                 if not np.isfinite(band).all():

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from convcli.errors import ArgumentError, ShapeError
-from convcli.files import STDIN, STDOUT, check_output
+from convcli.files import STDIN, STDOUT
+from convcli.files.output import check_output
 from convcli.grids import NUMBER_SUFFIXES
 from convcli.images.formats import FORMATS, IMAGE_SUFFIXES, format_of
 

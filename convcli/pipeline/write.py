@@ -12,7 +12,7 @@ import numpy as np
 
 from convcli.engine.arrays import Array
 from convcli.errors import OutputError, ShapeError, first_line
-from convcli.files import atomic_write, check_output
+from convcli.files.output import atomic_write, check_output
 from convcli.grids import NUMBER_SUFFIXES, write_grid
 from convcli.images import Metadata, Picture, Values
 from convcli.images.formats import DEEP_EXTRA, FORMATS
@@ -160,7 +160,7 @@ def write_animations(
                 f"its frames differ in size, which {file_format} cannot hold; write .tif, "
                 "or take one with --frame"
             )
-        with _encoding(path) as stream:
+        with _encoding(path, force=target.force) as stream:
             write_frames(stream, encoded, file_format, loop, target.png_level)
         worst = max(reports, key=lambda report: report.clipped)
         written.append(worst._replace(shape=(len(encoded), *worst.shape)))
@@ -194,11 +194,11 @@ def _write(
     file_format = format_name(path)
     if file_format in NUMBER_SUFFIXES:
         numbers = squeeze_channel(result.values)
-        with atomic_write(path) as stream:
+        with atomic_write(path, force=target.force) as stream:
             write_grid(stream, numbers, file_format)
         return OutputFile(path, numbers.shape)
     if keep_floats and can_write_floats(file_format, result.values.shape[2]):
-        with _encoding(path) as stream:
+        with _encoding(path, force=target.force) as stream:
             write_floats(stream, result.values, result.metadata)
         return OutputFile(path, squeeze_channel(result.values).shape)
     written = write_rendered(path, render(result, policy, result.depth or 8), target)
@@ -211,15 +211,15 @@ def _write(
 def write_rendered(path: str, rendered: Rendered, target: OutputTarget) -> OutputFile:
     """Write pixels to a file."""
     pixels, report = _fit(path, rendered)
-    with _encoding(path) as stream:
+    with _encoding(path, force=target.force) as stream:
         write_picture(stream, pixels, format_name(path), rendered.metadata, target.png_level)
     return report
 
 
 @contextmanager
-def _encoding(path: str) -> Iterator[BinaryIO]:
+def _encoding(path: str, *, force: bool) -> Iterator[BinaryIO]:
     """Open a file for an encoder, and turn any error that it raises into an OutputError."""
-    with atomic_write(path) as stream:
+    with atomic_write(path, force=force) as stream:
         try:
             yield stream
         except (ValueError, OverflowError, RuntimeError, struct.error) as error:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import pickle
-import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from convcli.batch import Job, dry_run_job, run_job
+from convcli.files.journal import JobKey, name_batch
 from convcli.pipeline.outputs import OutputTarget
 from convcli.pipeline.plan import Plan
 
@@ -21,26 +23,75 @@ def job(tmp_path: Path) -> Job:
     return Job(source=str(tmp_path / "x.csv"), plan=Plan(gray=True), target=target)
 
 
-def test_what_an_earlier_attempt_wrote_is_replaced(job: Job) -> None:
-    again = replace(job, started_at=time.time() - 5)
-    first, second = run_job(again), run_job(again)
+def test_what_an_earlier_attempt_wrote_is_no_obstacle(job: Job, tmp_path: Path) -> None:
+    again = replace(job, key=JobKey(name_batch(), 3))
+    first = run_job(again)
+    whole = (tmp_path / "x.filtered.npy").read_bytes()
+    second = run_job(again)
     assert first.error is second.error is None
     assert first.written == second.written
     assert run_job(replace(again, skip_existing=True)).skipped == ()
+    assert (tmp_path / "x.filtered.npy").read_bytes() == whole
 
 
-def test_what_was_there_before_is_not(job: Job, tmp_path: Path) -> None:
+FAR = 4e9  # seconds, in the year 2096
+
+
+@pytest.mark.parametrize("date", [0.0, FAR])
+def test_what_another_program_wrote_is_not_replaced_whatever_its_date(
+    job: Job, tmp_path: Path, date: float
+) -> None:
     old = tmp_path / "x.filtered.npy"
     old.write_bytes(b"old")
-    for one in (job, replace(job, started_at=time.time() + 5)):
+    os.utime(old, (date, date))
+    batch = name_batch()
+    elsewhere = OutputTarget(str(tmp_path / "other.npy"), ("",))
+    assert run_job(replace(job, target=elsewhere, key=JobKey(batch, 0))).error is None
+    for key in (None, JobKey(batch, 0), JobKey(name_batch(), 0)):
+        one = replace(job, key=key)
         assert run_job(one).error == f"{old}: exists already; --force replaces it"
         assert run_job(replace(one, skip_existing=True)).skipped == (str(old),)
     assert old.read_bytes() == b"old"
 
 
-def test_an_input_is_not_replaced_however_new_it_is(job: Job) -> None:
+def change(path: Path) -> None:
+    path.write_bytes(b"newer")
+
+
+def replace_by_a_copy(path: Path) -> None:
+    content = path.read_bytes()
+    path.rename(path.with_suffix(".away"))  # so that its number is not given again
+    path.write_bytes(content)
+
+
+def touch(path: Path) -> None:
+    os.utime(path, (FAR, FAR))
+
+
+@pytest.mark.parametrize("meanwhile", [change, replace_by_a_copy, touch])
+def test_what_was_changed_after_the_first_attempt_stays(
+    job: Job, tmp_path: Path, meanwhile: Callable[[Path], None]
+) -> None:
+    again = replace(job, key=JobKey(name_batch(), 0))
+    made = tmp_path / "x.filtered.npy"
+    assert run_job(again).error is None
+    meanwhile(made)
+    content = made.read_bytes()
+    assert run_job(again).error == f"{made}: exists already; --force replaces it"
+    assert made.read_bytes() == content
+
+
+def test_what_another_job_of_the_batch_wrote_stays(job: Job) -> None:
+    batch = name_batch()
+    assert run_job(replace(job, key=JobKey(batch, 0))).error is None
+    second = run_job(replace(job, key=JobKey(batch, 1)))
+    assert second.error is not None
+    assert "exists already" in second.error
+
+
+def test_an_input_is_not_replaced_by_a_second_attempt(job: Job) -> None:
     here = job.target._replace(template=job.source, protected=(job.source,))
-    report = run_job(replace(job, target=here, started_at=0.0))
+    report = run_job(replace(job, target=here, key=JobKey(name_batch(), 0)))
     assert report.error is not None
     assert "an input is never replaced" in report.error
 

@@ -47,6 +47,39 @@ def test_a_link_stays_and_its_target_is_replaced(tmp_path: Path) -> None:
     assert (folder / "old.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("apply", "a.png", "-k", "identity", "-o", "link.png"),
+        ("apply", "a.png", "-k", "identity", "--figure", "link.png"),
+        ("animate", "--h", "3", "--k", "2", "-o", "link.png"),
+        ("shape", "--input", "1x9x9", "conv:3", "--figure", "link.png"),
+    ],
+    ids=lambda arguments: "-".join((arguments[0], arguments[-2].strip("-"))),
+)
+def test_nothing_is_written_through_a_link_to_nothing(
+    arguments: tuple[str, ...], tmp_path: Path
+) -> None:
+    folder = place(tmp_path)
+    (folder / "link.png").symlink_to("target.png")
+    before = snapshot(folder)
+    ended = command(*arguments, cwd=folder)
+    check_contract(ended, 1, "link.png: exists already, as a link to a missing file")
+    assert snapshot(folder) == before
+    assert command(*arguments, "--force", cwd=folder).code == 0
+    assert (folder / "link.png").is_symlink()
+    assert (folder / "target.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("output", ["nodir/../a.png", "nodir/../new.png"])
+def test_a_path_through_a_missing_folder_replaces_nothing(output: str, tmp_path: Path) -> None:
+    folder = place(tmp_path)
+    before = snapshot(folder)
+    ended = command("apply", "a.png", "-k", "identity", "-f", "-o", output, cwd=folder)
+    check_contract(ended, 1, f"convcli: {output}: the folder nodir/.. does not exist")
+    assert snapshot(folder) == before
+
+
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".tif", ".npy", ".csv"])
 def test_a_pipe_with_a_name_gets_what_a_file_gets(suffix: str, tmp_path: Path) -> None:
     folder = place(tmp_path)

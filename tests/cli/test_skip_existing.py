@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from support.command import convcli, here
-from support.many_files import documents, names, save_six_pictures, started, wait_for
+from support.many_files import (
+    documents,
+    names,
+    outcome_lines,
+    save_six_pictures,
+    started,
+    wait_for,
+)
 
 
 @pytest.fixture
@@ -132,3 +141,29 @@ def test_a_map_is_not_there_for_another_with_the_name_of_its_channel(place: Path
     assert here(*resumed, "--name", "{stem}.{kernel}.npy", cwd=place).code == 0
     assert here(*resumed, cwd=place).code == 0
     assert {"p0.edge.npy", "p0.edge.png"} <= set(names(place))
+
+
+# What appears while a batch runs, of whatever date
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+@pytest.mark.parametrize("age", [1e9, 0.0, -1e9], ids=["old", "now", "of the future"])
+def test_what_another_program_makes_meanwhile_is_not_replaced(
+    place: Path, jobs: str, age: float
+) -> None:
+    os.mkfifo(place / "slow.png")
+    made = place / "slow.blur.png"
+    with started("p0.png", "slow.png", "p1.png", "-k", "blur", "-j", jobs, cwd=place) as one:
+        wait_for((place / "p0.blur.png").exists)
+        with (place / "slow.png").open("wb") as pipe:  # once it is opened at the other end, too
+            made.write_bytes(b"of another program")
+            os.utime(made, (time.time() - age,) * 2)
+            pipe.write((place / "p5.png").read_bytes())
+        _, stderr = one.communicate(timeout=30)
+    assert one.returncode == 1
+    assert outcome_lines(stderr) == [
+        "convcli: slow.blur.png: exists already; --force replaces it",
+        "convcli: 1 of 3 inputs failed",
+    ]
+    assert made.read_bytes() == b"of another program"
+    assert not [name for name in names(place) if name.startswith(".")]

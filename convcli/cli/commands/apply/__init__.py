@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-import time
 from collections import Counter
 from collections.abc import Generator, Iterable, Iterator
-from contextlib import closing, nullcontext
+from contextlib import closing, nullcontext, suppress
 from functools import partial
 from itertools import zip_longest
 from pathlib import Path
@@ -21,10 +20,15 @@ from convcli.cli.commands.apply.plan import build_plan, build_target, validate
 from convcli.cli.options import FILE, command
 from convcli.cli.output import log
 from convcli.cli.report import Progress, has_output, print_report, render_maps
-from convcli.files import make_folder
+from convcli.files.journal import JobKey, name_batch
+from convcli.files.output import make_folder
+from convcli.files.temporary import remove_unfinished, this_process
 from convcli.parallel import available_cores, set_threads
 from convcli.pipeline.outputs import OutputTarget, OverwriteGuard, validate_target
 from convcli.pipeline.plan import Plan
+from convcli.signals import undo_at_signal
+
+CLEANUP_TIMEOUT_S = 5.0  # for a cluster to remove what its workers left
 
 
 @command(ApplyOptions, no_args_is_help=True)
@@ -79,15 +83,15 @@ def make_jobs(options: ApplyOptions, plan: Plan, target: OutputTarget) -> Iterat
     """Make the job of each input, one by one."""
     guard = OverwriteGuard(target, options.inputs, options.figures)
     is_elsewhere = options.scheduler is not None
-    started_at = None if options.is_local else time.time()
-    for source, figure in zip_longest(options.inputs, options.figures):
+    batch = None if options.is_local else name_batch()
+    for number, (source, figure) in enumerate(zip_longest(options.inputs, options.figures)):
         yield Job(
             source=source,
             plan=plan,
             target=guard.protect(source, *filter(None, [figure])),
             figure=figure,
             skip_existing=options.skip_existing,
-            started_at=started_at,
+            key=None if batch is None else JobKey(batch, number),
             working_dir=str(Path.cwd()) if is_elsewhere else "",
             output_dir=options.output_dir if is_elsewhere or options.dry_run else None,
         )
@@ -109,6 +113,19 @@ def run_jobs(
         render = partial(render_maps, options=options) if prints_maps else None
         yield from enumerate(_separate(run_job(job, render) for job in jobs))
         return
+    folders: set[str] = set()
+    remove = partial(remove_unfinished, folders, this_process())
+    with undo_at_signal(remove):
+        try:
+            yield from _run_in_workers(_record_folders(jobs, folders), options, folders)
+        finally:
+            remove()
+
+
+def _run_in_workers(
+    jobs: Iterable[Job], options: ApplyOptions, folders: set[str]
+) -> Iterator[tuple[int, Report]]:
+    """Run jobs on a cluster or in processes, which write to `folders`."""
     from convcli.batch.pool import run_all
 
     if options.scheduler is not None:
@@ -119,13 +136,13 @@ def run_jobs(
             yield from run_all(
                 run_job, jobs, lambda _: pool, workers=threads, failed=_failure_report
             )
+            with suppress(Exception):  # journals may lie where only the workers can remove them
+                removal = executor.submit(remove_unfinished, folders, this_process())
+                removal.result(CLEANUP_TIMEOUT_S)
         return
     from convcli.batch.processes import process_pool
 
-    folders: set[str] = set()
-    jobs = _record_folders(jobs, folders)
-    environment = dict.fromkeys(BLAS_THREAD_VARIABLES, "1")
-    make_pool = partial(process_pool, folders=folders, environment=environment)
+    make_pool = partial(process_pool, environment=dict.fromkeys(BLAS_THREAD_VARIABLES, "1"))
     yield from run_all(run_job, jobs, make_pool, workers=options.processes, failed=_failure_report)
 
 

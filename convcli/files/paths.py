@@ -1,0 +1,53 @@
+"""Paths as the system resolves them, and its errors as errors of files."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from convcli.errors import ConvError, FileError
+
+_MAX_LINKS = 40  # of one path, as Linux has it
+
+
+def resolve(path: str) -> str:
+    """Return the real path of a file that may be missing, in a folder that exists.
+
+    `missing/../x` is missing, too: for the system, `..` is an entry of a folder.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the folder of the file, or of what a symbolic link points to, does not exist.
+    OSError
+        For a loop of links.
+    """
+    for _ in range(_MAX_LINKS):
+        folder, name = os.path.split(path)
+        folder = os.path.realpath(folder or os.curdir, strict=True)
+        path = os.path.join(folder, name)  # a Path drops what follows a last slash
+        if name in ("", os.curdir, os.pardir):
+            return os.path.realpath(path, strict=True)
+        if not os.path.islink(path):
+            return path
+        path = os.path.join(folder, os.readlink(path))
+    raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+
+
+@contextmanager
+def system_errors(path: str, error_class: type[FileError]) -> Iterator[None]:
+    """Raise an error of the system, or of a name with a NUL in it, as one of the file."""
+    try:
+        yield
+    except (BrokenPipeError, ConvError):  # BrokenPipeError: an output's reader is gone
+        raise
+    except (OSError, ValueError) as error:
+        raise error_class(path, cause(error)) from error
+
+
+def cause(error: Exception) -> str:
+    """Return the system's message of an error, to follow a path."""
+    text = getattr(error, "strerror", None) or str(error)
+    return text[:1].lower() + text[1:]
