@@ -16,10 +16,10 @@ array([[ 4., 12.,  8.]])
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # that of `typing`, which takes long to load, and would come from sys.path[0]
 if TYPE_CHECKING:
+    from typing import Any
+
     from convcli.arithmetic.geometry import output_size
     from convcli.arithmetic.network import Walk, walk
     from convcli.engine.conv2d import conv2d
@@ -58,6 +58,8 @@ _NAMES_BY_MODULE = {
 
 
 def __getattr__(name: str) -> Any:
+    from importlib import import_module
+
     for module, names in _NAMES_BY_MODULE.items():
         if name in names:
             return globals().setdefault(name, getattr(import_module(f"convcli.{module}"), name))

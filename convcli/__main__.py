@@ -2,6 +2,10 @@
 
 import sys
 
+if __name__ == "__main__" and not sys.flags.safe_path:
+    # The working folder, which is that of the inputs: no module is loaded from there.
+    del sys.path[0]
+
 from convcli.cli import main
 
 
@@ -13,13 +17,16 @@ def run_process() -> None:
     try:
         main()
     except SystemExit as leaving:
-        # Processes of a batch, and the clients of a cluster, have threads that have to end.
-        if "multiprocessing" in sys.modules or not isinstance(leaving.code, int):
+        # The clients of a cluster have threads that have to end.
+        if "distributed" in sys.modules or not isinstance(leaving.code, int):
             raise
         import atexit
         import os
 
+        from convcli.signals import undo_all
+
         atexit._run_exitfuncs()  # noqa: SLF001  # what ends a process in the usual way
+        undo_all()
         for stream in (sys.stdout, sys.stderr):
             if stream is not None:
                 stream.flush()

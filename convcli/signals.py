@@ -64,6 +64,13 @@ def postpone_signals() -> Iterator[None]:
         os.kill(os.getpid(), number)
 
 
+def undo_all() -> None:
+    """Undo what is being done, latest first: at a signal, or in threads that were given up."""
+    for undo in reversed(list(_undo.values())):
+        with suppress(Exception):
+            undo()
+
+
 def _end(number: int, _: object) -> None:
     """Undo what is being done, latest first, and end the process."""
     global _postponed  # noqa: PLW0603
@@ -74,7 +81,5 @@ def _end(number: int, _: object) -> None:
     _lock.acquire(timeout=MAX_WAIT_S)
     for other in SIGNALS:
         signal.signal(other, signal.SIG_IGN)
-    for undo in reversed(list(_undo.values())):
-        with suppress(Exception):
-            undo()
+    undo_all()
     os._exit(128 + number)

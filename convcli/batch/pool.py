@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
-from contextlib import AbstractContextManager
 from itertools import islice
-from typing import Generic, NamedTuple, TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-ExecutorFactory: TypeAlias = Callable[[int], AbstractContextManager[Executor]]
 FailureHandler: TypeAlias = Callable[[Item, Exception], Result]
 
 
 def run_all(
     work: Callable[[Item], Result],
     items: Iterable[Item],
-    make_executor: ExecutorFactory,
+    executor: Executor,
     *,
     workers: int,
     failed: FailureHandler[Item, Result],
 ) -> Iterator[tuple[int, Result]]:
     """Run work on every item; yield each result, with the item's index, as it is finished.
 
-    At most two items for each worker are in flight. A worker that dies breaks its executor, and
-    with it all items in flight: each of them is run again, alone, and one that breaks its executor
-    again has failed.
+    At most two items for each worker are in flight. An item whose worker died is run again, alone,
+    as it may have had too little memory beside others; one that loses its worker again has failed.
 
     Parameters
     ----------
@@ -34,31 +31,47 @@ def run_all(
         A function of one item.
     items : iterable
         Read one by one, as workers become free.
-    make_executor : callable
-        Returns an executor with the given number of workers, as a context manager.
+    executor : Executor
+        One whose futures raise `BrokenExecutor` if their worker died.
     workers : int
+        The number of its workers.
     failed : callable
         Returns the result of an item whose work raised an exception, or whose worker died.
 
     Examples
     --------
     >>> from concurrent.futures import ThreadPoolExecutor
-    >>> squares = run_all(
-    ...     lambda number: number**2,
-    ...     [1, 2, 3],
-    ...     ThreadPoolExecutor,
-    ...     workers=2,
-    ...     failed=lambda number, error: -1,
-    ... )
-    >>> list(in_order(squares))
+    >>> with ThreadPoolExecutor(2) as executor:
+    ...     squares = run_all(
+    ...         lambda number: number**2,
+    ...         [1, 2, 3],
+    ...         executor,
+    ...         workers=2,
+    ...         failed=lambda number, error: -1,
+    ...     )
+    ...     list(in_order(squares))
     [1, 4, 9]
     """
     pending = enumerate(items)
-    while broken := (yield from _run(work, pending, make_executor(workers), 2 * workers, failed)):
-        suspects = iter(broken.items)
-        while again := (yield from _run(work, suspects, make_executor(1), 1, failed)):
-            for index, item in again.items:
-                yield index, failed(item, again.cause)
+    running: dict[Future[Result], tuple[int, Item]] = {}
+    suspects: list[tuple[int, Item]] = []
+    while True:
+        if not suspects:
+            for entry in islice(pending, 2 * workers - len(running)):
+                running[_submit(executor, work, entry[1])] = entry
+        if running:
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                index, item = running.pop(future)
+                if _is_broken(future):
+                    suspects.append((index, item))
+                else:
+                    yield index, _result(future, item, failed)
+        elif suspects:
+            index, item = suspects.pop()
+            yield index, _result(_submit(executor, work, item), item, failed)
+        else:
+            return
 
 
 def in_order(indexed: Iterable[tuple[int, Result]]) -> Iterator[Result]:
@@ -74,39 +87,6 @@ def in_order(indexed: Iterable[tuple[int, Result]]) -> Iterator[Result]:
         while next_index in early:
             yield early.pop(next_index)
             next_index += 1
-
-
-class _Broken(NamedTuple, Generic[Item]):
-    """The items that were in flight when an executor broke, and why it broke."""
-
-    items: list[tuple[int, Item]]
-    cause: BrokenExecutor
-
-
-def _run(
-    work: Callable[[Item], Result],
-    pending: Iterator[tuple[int, Item]],
-    context: AbstractContextManager[Executor],
-    max_in_flight: int,
-    failed: FailureHandler[Item, Result],
-) -> Generator[tuple[int, Result], None, _Broken[Item] | None]:
-    """Run the pending items in one executor, until none is left or the executor breaks."""
-    running: dict[Future[Result], tuple[int, Item]] = {}
-    try:
-        with context as executor:
-            while True:
-                for entry in islice(pending, max_in_flight - len(running)):
-                    running[_submit(executor, work, entry[1])] = entry
-                if not running:
-                    return None
-                done, _ = wait(running, return_when=FIRST_COMPLETED)
-                for future in sorted(done, key=_is_broken):
-                    if _is_broken(future):
-                        future.result()  # raises
-                    index, item = running.pop(future)
-                    yield index, _result(future, item, failed)
-    except BrokenExecutor as error:
-        return _Broken(list(running.values()), error)
 
 
 def _submit(executor: Executor, work: Callable[[Item], Result], item: Item) -> Future[Result]:

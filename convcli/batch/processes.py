@@ -3,32 +3,46 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
+import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
-from contextlib import contextmanager
-from multiprocessing import active_children, get_context, parent_process
-from multiprocessing.process import BaseProcess
-from time import monotonic, sleep
-from typing import Any, NoReturn, TypeVar
+from concurrent.futures import BrokenExecutor, Executor, Future
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from queue import SimpleQueue
+from threading import Lock, Thread
+from time import monotonic
+from typing import IO, Any, NamedTuple, TypeVar, cast
 
-from convcli.files.journal import remove_own_journals
+import convcli
+from convcli.signals import SIGNALS, postpone_signals, undo_at_signal
 
 Result = TypeVar("Result")
 
-TERMINATED_CODE = 143
+EXPECTED_CODES = (0, 143, -signal.SIGTERM)  # of a worker that was told to end
 TERMINATE_TIMEOUT_S = 0.6  # for a worker to remove its temporary file
+END_TIMEOUT_S = 5.0  # for a worker that has nothing more to do
 INHERITED: Mapping[str, str] = {}
-
-_is_working = threading.Event()  # in a worker
+# What a worker runs. Its modules come from where this process has them, and convcli from where it
+# was loaded, which need not be among them. -P: the working folder, which is that of the inputs, is
+# not among them.
+START = """
+import sys
+from importlib.machinery import PathFinder
+from importlib.util import module_from_spec
+home, *sys.path = sys.argv[1:]
+spec = PathFinder.find_spec("convcli", [home])
+sys.modules["convcli"] = module_from_spec(spec)
+spec.loader.exec_module(sys.modules["convcli"])
+from convcli.batch.worker import serve
+serve()
+"""
 
 
 @contextmanager
-def process_pool(
-    workers: int, environment: Mapping[str, str] = INHERITED
-) -> Iterator[ProcessPoolExecutor]:
+def process_pool(workers: int, environment: Mapping[str, str] = INHERITED) -> Iterator[Executor]:
     """Start processes as they are needed, at most `workers`, and end them all.
 
     Parameters
@@ -40,127 +54,155 @@ def process_pool(
     Raises
     ------
     BrokenExecutor
-        If a worker died, with the signal or the exit code.
+        From a future whose worker died, with the signal or the exit code.
     """
     _occupy_standard_streams()
-    with _changed_environment(environment):
-        pool = _ProcessPool(workers)
+    pool = _ProcessPool(workers, {**os.environ, **environment, "PYTHONSAFEPATH": "1"})
+    with undo_at_signal(pool.terminate):
         try:
             yield pool
             pool.shutdown()
-        except BrokenExecutor as error:
-            raise BrokenExecutor(f"its worker died ({pool.cause_of_death()})") from error
         finally:
             pool.terminate()
 
 
-class _ProcessPool(ProcessPoolExecutor):
-    """A pool that keeps a list of its processes, to end them and to say how one died."""
+class _Call(NamedTuple):
+    """A pickled function with its arguments, and where its result goes."""
 
-    def __init__(self, workers: int) -> None:
-        context = get_context("spawn")
-        super().__init__(workers, mp_context=context, initializer=_initialize_worker)
-        self._unrelated = set(active_children())
-        self._workers: set[BaseProcess] = set()
+    message: bytes
+    future: Future[Any]
+
+
+class _ProcessPool(Executor):
+    """Threads with a worker process each: one that dies takes no call but its own with it."""
+
+    def __init__(self, workers: int, environment: Mapping[str, str]) -> None:
+        self._max_workers, self._environment = workers, environment
+        self._calls: SimpleQueue[_Call | None] = SimpleQueue()
+        self._unfinished: set[Future[Any]] = set()
+        self._threads: list[Thread] = []
+        self._workers: set[subprocess.Popen[bytes]] = set()
+        self._starting, self._is_over = Lock(), False
 
     def submit(
         self, work: Callable[..., Result], /, *arguments: Any, **settings: Any
     ) -> Future[Result]:
-        """Submit work; a worker that this starts does not receive SIGINT (Ctrl-C)."""
-        with _blocked_interrupts():
-            try:
-                return super().submit(_run, work, *arguments, **settings)
-            except OSError as error:
-                raise BrokenExecutor(f"no worker could be started: {error}") from error
-            finally:
-                self._workers |= set(active_children()) - self._unrelated
+        """Submit work; its exceptions, and the death of its worker, come from the future."""
+        future: Future[Result] = Future()
+        self._unfinished.add(future)
+        future.add_done_callback(self._unfinished.discard)
+        self._calls.put(_Call(pickle.dumps((work, arguments, settings)), future))
+        if len(self._threads) < min(self._max_workers, len(self._unfinished)):
+            self._start_thread()
+        return future
 
-    def cause_of_death(self) -> str:
-        """Return how the first worker died that this pool did not end: a signal or an exit code."""
-        expected = (None, 0, TERMINATED_CODE, -signal.SIGTERM)
-        code = None
-        deadline = monotonic() + TERMINATE_TIMEOUT_S
-        while code is None and monotonic() < deadline:  # the pool's own thread may be asking, too
-            codes = (worker.exitcode for worker in self._workers)
-            code = next((found for found in codes if found not in expected), None)
-            sleep(0.01)
-        if code is None:
-            return "it was ended from outside"
-        if code >= 0:
-            return f"exit code {code}"
-        name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
-        return f"{name}; memory may have run out" if -code == signal.SIGKILL else name
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: ARG002
+        """End the workers after what was submitted is done."""
+        for _ in self._threads:
+            self._calls.put(None)
+        for thread in self._threads:
+            thread.join()
 
     def terminate(self) -> None:
         """End the workers: by SIGTERM, and those that do not end in time by SIGKILL."""
-        with _blocked_interrupts():
-            self.shutdown(wait=False, cancel_futures=True)
-            for worker in self._workers:
-                worker.terminate()
-            deadline = monotonic() + TERMINATE_TIMEOUT_S
-            for worker in self._workers:
-                worker.join(max(0.0, deadline - monotonic()))
-                if worker.is_alive():
-                    worker.kill()
-                    worker.join(TERMINATE_TIMEOUT_S)
+        self._is_over = True
+        if self._starting.acquire(timeout=TERMINATE_TIMEOUT_S):  # one that is being started is here
+            self._starting.release()
+        workers = self._workers.copy()
+        for worker in workers:
+            worker.terminate()
+        deadline = monotonic() + TERMINATE_TIMEOUT_S
+        for worker in workers:
+            self._bury(worker, deadline - monotonic())
+
+    def _start_thread(self) -> None:
+        """Start a thread; if there are no more, those that there are do its work."""
+        thread = Thread(target=self._serve, daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:
+            if not self._threads:
+                raise BrokenExecutor(f"no worker could be started: {error}") from error
+        else:
+            self._threads.append(thread)
+
+    def _serve(self) -> None:
+        """Pass calls on to a worker, which is started for the first, and again if it has died."""
+        if hasattr(signal, "pthread_sigmask"):  # a worker begins with the signals of this thread
+            signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        worker: subprocess.Popen[bytes] | None = None
+        while (call := self._calls.get()) is not None:
+            if not call.future.set_running_or_notify_cancel():
+                continue
+            try:
+                worker = worker or self._start_worker()
+                is_done, result = _exchange(worker, call.message)
+            except Exception as error:  # noqa: BLE001  # whatever it is, the call has ended
+                call.future.set_exception(self._broken(worker, error))
+                worker = None
+            else:
+                (call.future.set_result if is_done else call.future.set_exception)(result)
+        if worker is not None:
+            with suppress(OSError):
+                _send(worker, pickle.dumps(None))
+            self._bury(worker, END_TIMEOUT_S)
+
+    def _start_worker(self) -> subprocess.Popen[bytes]:
+        home = str(Path(convcli.__file__).parents[1])
+        with postpone_signals(), self._starting:
+            if self._is_over:
+                raise OSError("the batch is over")
+            worker = subprocess.Popen(  # noqa: S603  # this interpreter
+                [sys.executable, "-P", "-c", START, home, *filter(None, sys.path)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                env=self._environment,
+            )
+            self._workers.add(worker)
+        return worker
+
+    def _broken(self, worker: subprocess.Popen[bytes] | None, error: Exception) -> BrokenExecutor:
+        """Return the error of a call whose worker could not be started, or has died."""
+        if worker is None:
+            return BrokenExecutor(f"no worker could be started: {error}")
+        self._bury(worker, TERMINATE_TIMEOUT_S)
+        return BrokenExecutor(f"its worker died ({_cause_of_death(worker.returncode)})")
+
+    def _bury(self, worker: subprocess.Popen[bytes], seconds: float) -> None:
+        """Wait for the end of a worker, or else end it."""
+        try:
+            worker.wait(max(0.0, seconds))
+        except subprocess.TimeoutExpired:
+            worker.kill()
+            worker.wait()
+        for stream in filter(None, (worker.stdin, worker.stdout)):
+            with suppress(OSError):
+                stream.close()
+        self._workers.discard(worker)
 
 
-def _run(work: Callable[..., Result], *arguments: Any) -> Result:
-    """Run work in a worker; exit on SystemExit, which the pool would return as an error."""
-    _is_working.set()
-    try:
-        return work(*arguments)
-    except SystemExit:
-        os._exit(TERMINATED_CODE)
-    finally:
-        _is_working.clear()
+def _exchange(worker: subprocess.Popen[bytes], message: bytes) -> tuple[bool, Any]:
+    """Send a call to a worker, and return what it answers."""
+    _send(worker, message)
+    results = cast("IO[bytes]", worker.stdout)
+    answer: tuple[bool, Any] = pickle.load(results)  # noqa: S301  # of our own process
+    return answer
 
 
-def _initialize_worker() -> None:
-    """Make a worker end on SIGTERM, and when its parent has ended."""
-    signal.signal(signal.SIGTERM, _terminate)
-    threading.Thread(target=_follow_parent, daemon=True).start()
+def _send(worker: subprocess.Popen[bytes], message: bytes) -> None:
+    calls = cast("IO[bytes]", worker.stdin)
+    calls.write(message)
+    calls.flush()
 
 
-def _terminate(*_: object) -> NoReturn:
-    """End a worker; while it works by an exception, so that temporary files are removed."""
-    if _is_working.is_set():
-        sys.exit(TERMINATED_CODE)
-    os._exit(TERMINATED_CODE)  # an exception would be raised inside the pool, and printed
-
-
-def _follow_parent() -> None:
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        remove_own_journals()
-        os.kill(os.getpid(), signal.SIGTERM)
-
-
-@contextmanager
-def _blocked_interrupts() -> Iterator[None]:
-    """Block SIGINT; a process that is started meanwhile never receives it."""
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-@contextmanager
-def _changed_environment(changes: Mapping[str, str]) -> Iterator[None]:
-    """Set environment variables for the processes that are started meanwhile."""
-    before = {name: os.environ[name] for name in changes if name in os.environ}
-    os.environ.update(changes)
-    try:
-        yield
-    finally:
-        for name in changes:
-            os.environ.pop(name, None)
-        os.environ.update(before)
+def _cause_of_death(code: int) -> str:
+    """Return how a worker died: the name of a signal, or an exit code."""
+    if code in EXPECTED_CODES:
+        return "it was ended from outside"
+    if code > 0:
+        return f"exit code {code}"
+    name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
+    return f"{name}; memory may have run out" if name == "SIGKILL" else name
 
 
 def _occupy_standard_streams() -> None:

@@ -15,9 +15,11 @@ def main() -> None:
         os.environ["PYTHONWARNINGS"] = "ignore"
     gc.disable()  # until everything is loaded, which is no garbage
     try:
-        from convcli.cli.commands import run
+        from convcli.signals import end_on_signals
 
-        code = run(sys.argv[1:])
-    except KeyboardInterrupt:  # while it is still starting, or reports an error
-        code = 130
-    sys.exit(code)
+        end_on_signals()
+    except KeyboardInterrupt:
+        sys.exit(130)
+    from convcli.cli.commands import run
+
+    sys.exit(run(sys.argv[1:]))

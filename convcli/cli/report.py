@@ -19,6 +19,7 @@ from convcli.pipeline import Outcome, to_display_pixels
 from convcli.pipeline.memory import format_bytes
 from convcli.pipeline.plan import Plan
 from convcli.pipeline.route import Route, RouteEntry
+from convcli.signals import undo_at_signal
 
 if TYPE_CHECKING:
     from convcli.cli.commands.apply.options import ApplyOptions
@@ -27,6 +28,7 @@ Result = TypeVar("Result")
 
 SHOW_AFTER_S = 1.0
 REFRESH_S = 0.1
+ERASE_TIMEOUT_S = 0.3
 LOG_EVERY_S = 10.0  # where there is no terminal
 
 
@@ -193,22 +195,33 @@ class Progress(AbstractContextManager["Progress"]):
     def paused(self) -> Iterator[None]:
         """Erase the bar while something else is written; the next refresh shows it again."""
         with self._lock:
-            if self._bar is not None and self._bar.live.is_started:
-                self._bar.stop()
+            self._stop()
             yield
+
+    def _erase(self) -> None:
+        """Erase the bar, which also hides the cursor, unless it cannot be had in time."""
+        if self._lock.acquire(timeout=ERASE_TIMEOUT_S):
+            try:
+                self._stop()
+            finally:
+                self._lock.release()
+
+    def _stop(self) -> None:
+        if self._bar is not None and self._bar.live.is_started:
+            self._bar.stop()
 
     def _refresh(self) -> None:
         if self._is_over.wait(SHOW_AFTER_S):
             return
         bar = self._bar = _make_bar()
         task = bar.add_task("", total=self._total, pace="")
-        while not self._is_over.wait(REFRESH_S):
-            with self._lock:
-                bar.update(task, completed=self._count, pace=self._pace(bar.tasks[0].speed))
-                bar.start()
-                bar.refresh()
-        with self.paused():  # which erases the bar
-            pass
+        with undo_at_signal(self._erase):
+            while not self._is_over.wait(REFRESH_S):
+                with self._lock:
+                    bar.update(task, completed=self._count, pace=self._pace(bar.tasks[0].speed))
+                    bar.start()
+                    bar.refresh()
+            self._erase()
 
     def _log(self) -> None:
         while not self._is_over.wait(LOG_EVERY_S):

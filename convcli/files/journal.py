@@ -14,6 +14,7 @@ from contextvars import ContextVar
 from typing import NamedTuple
 
 from convcli.files.temporary import PREFIX, this_process
+from convcli.signals import postpone_signals
 
 _NO_FOLLOW: int = getattr(os, "O_NOFOLLOW", 0)
 
@@ -58,7 +59,8 @@ def record(folder: str, status: os.stat_result) -> None:
         return
     path = os.path.join(folder, f"{key.batch}-{this_process()}.journal")
     _own_journals.add(path)
-    number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | _NO_FOLLOW, 0o600)
+    with postpone_signals():
+        number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | _NO_FOLLOW, 0o600)
     with os.fdopen(number, "wb") as stream:
         stream.write(_entry(key, status))
 

@@ -17,6 +17,7 @@ import pytest
 from PIL import Image
 from support.command import COMMAND, convcli
 from support.peers import require_peer
+from support.planted import plant
 
 require_peer("distributed")
 
@@ -117,6 +118,15 @@ def test_a_cluster_does_what_is_done_here(place: Path, scheduler: str) -> None:
         assert (place / "there" / name).read_bytes() == (place / "here" / name).read_bytes()
     again = convcli(*arguments, "--output-dir", "there", "--scheduler", scheduler, cwd=place)
     assert again.stderr.count("exists already") == 2
+
+
+@pytest.mark.usefixtures("workers")
+def test_no_module_beside_the_pictures_is_run(place: Path, scheduler: str) -> None:
+    told = plant(place, for_module=True)
+    arguments = ("apply", "p00.png", "p01.png", "-k", "blur", "--scheduler", scheduler)
+    done = convcli(*arguments, cwd=place)
+    assert (done.code, done.stderr) == (0, "")
+    assert not list(told.iterdir())
 
 
 def test_every_file_comes_out_once_though_a_worker_is_killed(

@@ -39,7 +39,7 @@ def children(pid: int) -> list[int]:
     for path in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             parent = int((path / "stat").read_text().rpartition(")")[2].split()[1])
-            if parent == pid and b"spawn_main" in (path / "cmdline").read_bytes():
+            if parent == pid and b"convcli.batch.worker" in (path / "cmdline").read_bytes():
                 found.append(int(path.name))
     return found
 

@@ -69,14 +69,14 @@ def test_a_signal_while_a_class_is_made(number: signal.Signals, place: Path) -> 
     """Python 3.11 wraps what is raised there in a RuntimeError."""
     script = f"""
 import os
-from convcli.cli import commands
+from convcli.cli import commands, main
 
 class Signal:
     def __set_name__(self, *_: object) -> None:
         os.kill(os.getpid(), {number.value})
 
 commands._invoke = lambda _: type("Made", (), {{"signal": Signal()}})
-raise SystemExit(commands.run([]))
+main()
 """
     done = subprocess.run(
         [sys.executable, "-c", script],

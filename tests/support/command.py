@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -59,13 +58,12 @@ def here(*arguments: str | Path, cwd: Path, stdin: bytes = b"") -> Finished:
         "stdout": io.TextIOWrapper(io.BytesIO(), encoding="utf-8"),
         "stderr": io.TextIOWrapper(io.BytesIO(), encoding="utf-8"),
     }
-    digits, handler = sys.get_int_max_str_digits(), signal.getsignal(signal.SIGTERM)
+    digits = sys.get_int_max_str_digits()
     try:
         with patch.multiple(sys, **streams), chdir(cwd):
             code = run([str(argument) for argument in arguments])
     finally:
         sys.set_int_max_str_digits(digits)
-        signal.signal(signal.SIGTERM, handler)
     for stream in streams.values():
         stream.flush()
     stdout, stderr = (streams[name].buffer.getvalue() for name in ("stdout", "stderr"))

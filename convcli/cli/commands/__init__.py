@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import gc
 import os
-import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import click
 
@@ -32,7 +31,7 @@ COMMANDS = {
     "shape": "Compute the sizes and costs of a layer, a stack or a network.",
 }
 HELP_OPTIONS = {"-h", "--help", "--version"}
-INTERRUPTED, TERMINATED, BROKEN_PIPE = (128 + number for number in (2, 15, 13))
+BROKEN_PIPE = 141
 # BLAS reads them when NumPy is loaded, and never again.
 BLAS_THREAD_VARIABLES = (
     "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS",
@@ -76,7 +75,6 @@ class Commands(click.Group):
 
 def run(arguments: Sequence[str]) -> int:
     """Run a command, and turn whatever it raises into one line and an exit code."""
-    signal.signal(signal.SIGTERM, _terminate)
     for name in BLAS_THREAD_VARIABLES:  # the engine's own threads, or processes, share the cores
         os.environ.setdefault(name, "1")
     try:
@@ -88,13 +86,6 @@ def run(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         redirect_to_null(sys.stdout)
         return BROKEN_PIPE
-    except (KeyboardInterrupt, click.Abort):
-        return INTERRUPTED
-    except RuntimeError as error:
-        # Before 3.12 Python wraps what a signal raises while it creates a class, as imports do.
-        if not isinstance(error.__cause__, KeyboardInterrupt | SystemExit):
-            raise
-        return INTERRUPTED if isinstance(error.__cause__, KeyboardInterrupt) else TERMINATED
     except (click.ClickException, ConvError, OSError) as error:
         if "--debug" in arguments[:1]:
             raise
@@ -126,11 +117,6 @@ def _report(error: Exception) -> int:
         redirect_to_null(sys.stdout)
         log(f"standard output: {getattr(error, 'strerror', None) or error}")
     return getattr(error, "exit_code", 1)
-
-
-def _terminate(*_: object) -> NoReturn:
-    # An exception lets temporary files be removed on the way out.
-    sys.exit(TERMINATED)
 
 
 @click.group(

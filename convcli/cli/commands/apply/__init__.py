@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Generator, Iterable, Iterator
-from contextlib import closing, nullcontext, suppress
+from contextlib import closing, suppress
 from functools import partial
 from itertools import zip_longest
 from pathlib import Path
@@ -132,18 +132,17 @@ def _run_in_workers(
         from convcli.batch.dask import connect_scheduler
 
         with connect_scheduler(options.scheduler) as (executor, threads):
-            pool = nullcontext(executor)
-            yield from run_all(
-                run_job, jobs, lambda _: pool, workers=threads, failed=_failure_report
-            )
+            yield from run_all(run_job, jobs, executor, workers=threads, failed=_failure_report)
             with suppress(Exception):  # journals may lie where only the workers can remove them
                 removal = executor.submit(remove_unfinished, folders, this_process())
                 removal.result(CLEANUP_TIMEOUT_S)
         return
     from convcli.batch.processes import process_pool
 
-    make_pool = partial(process_pool, environment=dict.fromkeys(BLAS_THREAD_VARIABLES, "1"))
-    yield from run_all(run_job, jobs, make_pool, workers=options.processes, failed=_failure_report)
+    workers = options.processes
+    environment = dict.fromkeys(BLAS_THREAD_VARIABLES, "1")
+    with process_pool(workers, environment=environment) as executor:
+        yield from run_all(run_job, jobs, executor, workers=workers, failed=_failure_report)
 
 
 def in_input_order(
