@@ -1,10 +1,33 @@
+from __future__ import annotations
+
+import os
+import signal
+
 import pytest
 from hypothesis import settings
 from support import peers
 
-# A slow machine is no bug: the time of one example says nothing.
-settings.register_profile("convcli", deadline=None, max_examples=300)
+MAX_WORKERS = 8  # beyond them the memory that the tests take together grows faster than they end
+
+# A slow machine is no bug: the time of one example says nothing. The same examples every time: a
+# change fails for what it changes; `--hypothesis-profile explore` tries others.
+settings.register_profile("convcli", deadline=None, max_examples=300, derandomize=True)
+settings.register_profile("explore", deadline=None, max_examples=300, print_blob=True)
 settings.load_profile("convcli")
+
+
+def pytest_configure() -> None:
+    """Let what tests start hear SIGINT, which a shell's job in the background would ignore."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """As many as may run at once: pytest-xdist itself would count the cores of the machine."""
+    has_affinity = hasattr(os, "sched_getaffinity")
+    cores = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
+    return int(os.environ.get("PYTEST_XDIST_AUTO_NUM_WORKERS") or min(MAX_WORKERS, cores))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

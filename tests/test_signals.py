@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.process import PLAIN, restore_interrupts
+from support.process import PLAIN
 
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
 EVERY = pytest.mark.parametrize("number", CODES, ids=lambda number: number.name)
@@ -33,7 +33,6 @@ def run(script: str, cwd: Path) -> tuple[int, str, str]:
         text=True,
         check=False,
         timeout=20,
-        preexec_fn=restore_interrupts,
     )
     return done.returncode, done.stdout, done.stderr
 

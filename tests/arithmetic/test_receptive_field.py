@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from time import perf_counter
+from time import process_time
 
 import pytest
 from hypothesis import given
@@ -267,9 +267,9 @@ def test_a_join_of_different_phases_goes_through_all_of_them() -> None:
 
 
 def seconds(*layers: str, size: int = 8) -> float:
-    started = perf_counter()
+    started = process_time()
     walk(layers, (1, size, size))
-    return perf_counter() - started
+    return process_time() - started
 
 
 @pytest.mark.parametrize(
@@ -286,10 +286,10 @@ def test_a_thousand_layers_are_walked_at_once(layers: list[str]) -> None:
 
 
 def test_upsampling_without_end_is_refused_in_a_line() -> None:
-    started = perf_counter()
+    started = process_time()
     with pytest.raises(LimitError, match=r"^layer \d+ \(tconv:2,s=2\) on [0-9x]+: .*$"):
         walk(["tconv:2,s=2"] * 3000, (1, 2, 2))
-    assert perf_counter() - started < 10
+    assert process_time() - started < 10
 
 
 def test_numbers_of_any_size_are_exact() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import product
-from time import perf_counter
+from time import process_time
 
 import pytest
 from hypothesis import given, settings
@@ -207,10 +207,10 @@ def test_sizes_of_any_length_are_solved() -> None:
     ],
 )
 def test_ranges_without_end_are_refused_by_arithmetic(tried: Ranges) -> None:
-    started = perf_counter()
+    started = process_time()
     with pytest.raises(LimitError, match="narrow them"):
         solve((224, 224), (112, 112), tried)
-    assert perf_counter() - started < 2
+    assert process_time() - started < 2
 
 
 def test_convolutions_have_no_output_padding_to_try() -> None:

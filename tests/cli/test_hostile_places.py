@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
 import stat
 import subprocess
@@ -103,7 +104,8 @@ def test_a_pipe_with_a_name_gets_what_a_file_gets(suffix: str, tmp_path: Path) -
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".tif", ".npy", ".csv"])
 def test_a_full_disk_leaves_the_old_file_whole(suffix: str, tmp_path: Path) -> None:
     folder = place(tmp_path)
-    Image.effect_noise((300, 300), 90).save(folder / "noise.png")
+    noise = random.Random(0).randbytes(300 * 300)
+    Image.frombytes("L", (300, 300), noise).save(folder / "noise.png")
     (folder / f"old{suffix}").write_bytes(OLD)
     before = snapshot(folder)
     limited = ("/bin/sh", "-c", 'ulimit -f 16; exec "$@"', "sh")

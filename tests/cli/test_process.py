@@ -19,7 +19,6 @@ from support.process import (
     ended,
     hidden,
     in_shell,
-    restore_interrupts,
     started,
     wait_for,
 )
@@ -146,7 +145,6 @@ def test_a_signal_while_starting_leaves_no_traceback(number: signal.Signals, pla
         capture_output=True,
         check=False,
         timeout=PATIENCE,
-        preexec_fn=restore_interrupts,
     )
     assert (done.stdout, done.stderr.strip()) == (b"", b"")
     assert done.returncode in (CODES[number], -number)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -20,11 +19,6 @@ PLAIN = {
 }
 
 
-def restore_interrupts() -> None:
-    """Undo what a shell does for a job in the background: there SIGINT is ignored."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 @contextmanager
 def started(
     *arguments: str, cwd: Path, stdout: int = subprocess.PIPE, **env: str
@@ -36,7 +30,6 @@ def started(
         stdout=stdout,
         stderr=subprocess.PIPE,
         env=PLAIN | env,
-        preexec_fn=restore_interrupts,  # noqa: PLW1509  # no thread runs here
     ) as process:
         try:
             yield process
