@@ -90,6 +90,21 @@ class OutputError(FileError):
 OVERFLOW = "a sum is beyond what floating point holds"
 
 
+def describe(error: Exception) -> str:
+    """Return one line for an error of any class; one that is not ours is a fault of this program.
+
+    >>> describe(IndexError("list index out of range"))
+    'internal error: IndexError: list index out of range; --debug shows where'
+    """
+    if isinstance(error, ConvError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return "there is not enough memory for it"
+    lines = str(error).splitlines()
+    text = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+    return f"internal error: {text}; --debug shows where"
+
+
 def first_line(error: Exception) -> str:
     """Return the first line of an error's message; its class if it has none."""
     return (str(error).splitlines() or [type(error).__name__])[0]

@@ -9,7 +9,7 @@ from itertools import chain, compress, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from convcli.errors import ConvError, FileError
+from convcli.errors import ConvError, FileError, describe
 from convcli.files import STDIN
 from convcli.files.journal import JobKey, is_recorded, record_writes
 from convcli.files.output import atomic_write, check_output, make_folder
@@ -46,6 +46,8 @@ class Job:
         process's own.
     output_dir : str, optional
         A folder for the worker to create.
+    debug : bool
+        Whether the report of a failure is to have its traceback.
     """
 
     source: str
@@ -56,6 +58,7 @@ class Job:
     key: JobKey | None = None
     working_dir: str = ""
     output_dir: str | None = None
+    debug: bool = False
 
     @property
     def path(self) -> str:
@@ -103,6 +106,8 @@ class Report(NamedTuple):
         Elapsed time.
     error : str, optional
         Why it failed: `PATH: cause`.
+    trace : str
+        Where it failed, if the job says so: a traceback of several lines.
     text : str
         Text to print, made of the maps.
     routes : tuple of Route
@@ -115,6 +120,7 @@ class Report(NamedTuple):
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
     error: str | None = None
+    trace: str = ""
     text: str = ""
     routes: tuple[Route, ...] = ()
 
@@ -123,26 +129,35 @@ RenderText: TypeAlias = Callable[[Outcome, Job], str]
 
 
 def run_job(job: Job, render_text: RenderText | None = None) -> Report:
-    """Run one job; an error of its files ends up in the report.
+    """Run one job; whatever goes wrong ends up in the report.
 
     Parameters
     ----------
     job : Job
     render_text : callable, optional
         Makes text of an outcome, whose maps are kept for it.
+
+    Raises
+    ------
+    BrokenPipeError
+        If the reader of standard output is gone, which ends the command.
     """
-    local = job.resolve()
-    keep_maps = render_text is not None
     try:
         with record_writes(job.key):
-            parts, skipped = split_missing(local)
-            if local.output_dir is not None:
-                make_folder(local.output_dir)
-            outcomes = [_process(part, keep_maps=keep_maps) for part in parts]
-    except FileError as error:
-        return Report(job.source, error=f"{job.display_path(error.path)}: {error.cause}")
-    except ConvError as error:
-        return Report(job.source, error=str(error))
+            return _run(job, render_text)
+    except BrokenPipeError:
+        raise
+    except Exception as error:  # noqa: BLE001  # any error concerns this input alone
+        return _failure_report(job, error)
+
+
+def _run(job: Job, render_text: RenderText | None) -> Report:
+    """Run one job, with the paths in its report as they were typed."""
+    local = job.resolve()
+    parts, skipped = split_missing(local)
+    if local.output_dir is not None:
+        make_folder(local.output_dir)
+    outcomes = [_process(part, keep_maps=render_text is not None) for part in parts]
     files = chain.from_iterable(outcome.written for outcome in outcomes)
     return Report(
         job.source,
@@ -155,12 +170,29 @@ def run_job(job: Job, render_text: RenderText | None = None) -> Report:
     )
 
 
+def _failure_report(job: Job, error: Exception) -> Report:
+    """Report why a job failed, and where if that was asked for."""
+    text = describe(error)
+    if isinstance(error, FileError):
+        text = f"{job.display_path(error.path)}: {error.cause}"
+    elif not isinstance(error, ConvError):
+        text = f"{job.source}: {text}"
+    return Report(job.source, error=text, trace=_format_trace(error) if job.debug else "")
+
+
+def _format_trace(error: Exception) -> str:
+    import traceback
+
+    return "".join(traceback.format_exception(error))
+
+
 def dry_run_job(job: Job) -> Report:
     """Report what a job would do, from its input's header; nothing is written."""
-    parts, skipped = split_missing(job)
     routes: list[Route] = []
+    skipped: tuple[str, ...] = ()
     is_new = job.output_dir is not None and not os.path.lexists(job.output_dir)
     try:
+        parts, skipped = split_missing(job)
         for part in parts:
             figures = () if part.figure is None else (part.figure,)
             for figure in figures:
@@ -171,8 +203,9 @@ def dry_run_job(job: Job) -> Report:
             files = (*route.files, *((figure,) for figure in figures))
             routes.append(route._replace(files=files))
             check_memory(route.memory, part.plan, part.source)
-    except ConvError as error:
-        return Report(job.source, skipped=skipped, error=str(error), routes=tuple(routes))
+    except Exception as error:  # noqa: BLE001  # any error concerns this input alone
+        report = _failure_report(job, error)
+        return report._replace(skipped=skipped, routes=tuple(routes))
     return Report(job.source, skipped=skipped, routes=tuple(routes))
 
 

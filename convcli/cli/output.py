@@ -59,6 +59,15 @@ def log(message: str) -> None:
         redirect_to_null(sys.stderr)
 
 
+def log_trace(text: str) -> None:
+    """Print the lines of a traceback to standard error, if there is one."""
+    if text and sys.stderr is not None:
+        try:
+            sys.stderr.writelines(f"{escape_control(line)}\n" for line in text.splitlines())
+        except OSError:
+            redirect_to_null(sys.stderr)
+
+
 def truncate(message: str) -> str:
     """Cut the middle out of a long message."""
     if len(message) <= MAX_MESSAGE_CHARACTERS:

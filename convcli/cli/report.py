@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from convcli.arithmetic.values import format_shape
 from convcli.batch import Job, Report
-from convcli.cli.output import escape_control, format_json, format_numbers, log, print_data
+from convcli.cli.output import (
+    escape_control,
+    format_json,
+    format_numbers,
+    log,
+    log_trace,
+    print_data,
+)
 from convcli.pipeline import Outcome, to_display_pixels
 from convcli.pipeline.memory import format_bytes
 from convcli.pipeline.plan import Plan
@@ -45,6 +52,7 @@ def print_report(report: Report, options: ApplyOptions) -> None:
         document = dry_run_document(report.source, route)
         print_data(format_json(document) if options.json else text)
     if report.error is not None:
+        log_trace(report.trace)
         log(report.error)
     for note in () if options.quiet else report.notes:
         log(f"{report.source}: {note}")

@@ -73,7 +73,7 @@ def decoder_errors(path: str) -> Iterator[None]:
         with warnings.catch_warnings(), _silence_stderr():
             warnings.simplefilter("ignore")
             yield
-    except FileError:
+    except (FileError, MemoryError):
         raise
     except UnidentifiedImageError:
         raise ImageError(path, UNKNOWN_FORMAT) from None

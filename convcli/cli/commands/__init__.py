@@ -13,7 +13,7 @@ import click
 
 from convcli import __version__
 from convcli.cli.output import log
-from convcli.errors import ConvError, OutputError, did_you_mean
+from convcli.errors import OutputError, describe, did_you_mean
 from convcli.files import redirect_to_null
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ COMMANDS = {
     "solve": "Find the convolutions that take one size to another.",
     "shape": "Compute the sizes and costs of a layer, a stack or a network.",
 }
+DEBUG = "convcli.debug"  # whether tracebacks are shown, in the context's `meta`
 HELP_OPTIONS = {"-h", "--help", "--version"}
 BROKEN_PIPE = 141
 # BLAS reads them when NumPy is loaded, and never again.
@@ -86,7 +87,7 @@ def run(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         redirect_to_null(sys.stdout)
         return BROKEN_PIPE
-    except (click.ClickException, ConvError, OSError) as error:
+    except Exception as error:  # of any class
         if "--debug" in arguments[:1]:
             raise
         return _report(error)
@@ -111,8 +112,8 @@ def _report(error: Exception) -> int:
         click.echo(error.format_message(), err=True)
     elif isinstance(error, click.ClickException):
         log(" ".join(error.format_message().split()))
-    elif isinstance(error, ConvError):
-        log(str(error))
+    elif not isinstance(error, OSError):
+        log(describe(error))
     else:  # commands write data through `print_data`: this is help, or a bug
         redirect_to_null(sys.stdout)
         log(f"standard output: {getattr(error, 'strerror', None) or error}")
@@ -125,7 +126,13 @@ def _report(error: Exception) -> int:
     subcommand_metavar="COMMAND [ARGS]...",
 )
 @click.version_option(__version__)
-@click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
+@click.option(
+    "--debug",
+    is_flag=True,
+    expose_value=False,
+    callback=lambda context, _, value: context.meta.update({DEBUG: value}),
+    help="Show the traceback of an error.",
+)
 def convcli() -> None:
     """Filter images with convolution kernels, and do the arithmetic of convolutions.
 

@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from convcli.batch import Job, Report, dry_run_job, run_job
-from convcli.cli.commands import BLAS_THREAD_VARIABLES
+from convcli.cli.commands import BLAS_THREAD_VARIABLES, DEBUG
 from convcli.cli.commands.apply.options import ApplyOptions
 from convcli.cli.commands.apply.plan import build_plan, build_target, validate
 from convcli.cli.options import FILE, command
@@ -48,10 +48,10 @@ def apply(context: click.Context, /, **values: Any) -> None:
     """
     options = ApplyOptions(**values)
     validate(options)
-    context.exit(run_apply(options))
+    context.exit(run_apply(options, is_debugging=context.meta[DEBUG]))
 
 
-def run_apply(options: ApplyOptions) -> int:
+def run_apply(options: ApplyOptions, *, is_debugging: bool = False) -> int:
     """Filter every input, print a report of each, and return the exit code."""
     plan, labels = build_plan(options)
     target = build_target(options, plan, labels)
@@ -61,7 +61,7 @@ def run_apply(options: ApplyOptions) -> int:
     if options.processes == 1:
         set_threads(options.threads or available_cores())
     counts: Counter[str] = Counter()
-    jobs = make_jobs(options, plan, target)
+    jobs = make_jobs(options, plan, target, is_debugging=is_debugging)
     with (
         Progress(len(options.inputs), quiet=options.quiet) as progress,
         closing(run_jobs(jobs, options)) as reports,
@@ -79,7 +79,9 @@ def run_apply(options: ApplyOptions) -> int:
     return 1 if counts["failed"] else 0
 
 
-def make_jobs(options: ApplyOptions, plan: Plan, target: OutputTarget) -> Iterator[Job]:
+def make_jobs(
+    options: ApplyOptions, plan: Plan, target: OutputTarget, *, is_debugging: bool = False
+) -> Iterator[Job]:
     """Make the job of each input, one by one."""
     guard = OverwriteGuard(target, options.inputs, options.figures)
     is_elsewhere = options.scheduler is not None
@@ -94,6 +96,7 @@ def make_jobs(options: ApplyOptions, plan: Plan, target: OutputTarget) -> Iterat
             key=None if batch is None else JobKey(batch, number),
             working_dir=str(Path.cwd()) if is_elsewhere else "",
             output_dir=options.output_dir if is_elsewhere or options.dry_run else None,
+            debug=is_debugging,
         )
 
 
