@@ -56,8 +56,8 @@ class Metadata:
         Pixels an inch, horizontal and vertical.
     text : dict
         Comments by their names.
-    duration : int
-        Milliseconds for which a frame is shown; 0 if unknown.
+    duration : int, optional
+        Milliseconds for which a frame is shown; None if unknown.
     """
 
     exif: bytes = b""
@@ -65,10 +65,11 @@ class Metadata:
     color_mode: str = "RGB"
     dpi: tuple[float, float] | None = None
     text: dict[str, str] = field(default_factory=dict)
-    duration: int = 0
+    duration: int | None = None
 
 
 NO_METADATA = Metadata()
+PLACEHOLDER: Values = np.zeros((1, 1, 1), np.uint8)  # for values that are not kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +158,8 @@ class FrameSource:
         A key of `formats.FORMATS`; empty for a grid of numbers.
     loop : int
         How often it plays; 0 is for ever.
+    decode_header : callable, optional
+        Returns the header of a frame without decoding it; left out, all have the first one's.
     """
 
     path: str
@@ -165,6 +168,7 @@ class FrameSource:
     header: Header
     format: str = ""
     loop: int = 1
+    decode_header: Callable[[int], Header] | None = None
 
     def read(self, index: int) -> Picture:
         """Return one frame.
@@ -176,6 +180,17 @@ class FrameSource:
         """
         self.check_frame(index)
         return self.decode(index)
+
+    def read_header(self, index: int) -> Header:
+        """Return the header of one frame; its pixels may have another, if all of them are opaque.
+
+        Raises
+        ------
+        ImageError
+            As `read`.
+        """
+        self.check_frame(index)
+        return self.header if self.decode_header is None else self.decode_header(index)
 
     def check_frame(self, index: int) -> None:
         """Raise if there is no frame of that index."""

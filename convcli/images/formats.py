@@ -34,8 +34,8 @@ class Format(NamedTuple):
         does that for gray, and `png` writes both.
     metadata : tuple of str
         Which of the fields `exif`, `profile`, `dpi`, `text` and `comment` it can hold.
-    save_options, frame_options : dict
-        What Pillow's `save` is given: always, and for several frames.
+    save_options : dict
+        What Pillow's `save` is given.
     codec_bytes : (int, int)
         Memory that Pillow's decoder and its encoder take for each pixel, besides the picture.
     """
@@ -48,7 +48,6 @@ class Format(NamedTuple):
     deep_codec: str | None = None
     metadata: tuple[str, ...] = ()
     save_options: Mapping[str, Any] = {}
-    frame_options: Mapping[str, Any] = {}
     codec_bytes: tuple[int, int] = (0, 0)
 
     @property
@@ -83,8 +82,6 @@ FORMATS = {
         frames="animation",
         metadata=("exif", "profile"),
         save_options={"lossless": True, "exact": True},
-        # Its encoder may lose the alpha of what is not a key frame.
-        frame_options={"kmin": 1, "kmax": 1},
         codec_bytes=(5, 21),
     ),
     "TIFF": Format(
@@ -94,7 +91,6 @@ FORMATS = {
         frames="pages",
         deep_codec="tifffile",
         metadata=("exif", "profile", "dpi"),
-        save_options={"compression": "tiff_adobe_deflate"},
         codec_bytes=(3, 4),
     ),
     "GIF": Format(
@@ -103,7 +99,6 @@ FORMATS = {
         (".gif",),
         alpha="binary",
         frames="animation",
-        frame_options={"disposal": 2},  # each frame replaces the one before
         codec_bytes=(8, 8),
     ),
     "BMP": Format("BmpImagePlugin", rb"BM"),

@@ -173,6 +173,13 @@ def _to_array(image: Image.Image) -> Values:
     return pixels
 
 
+def to_image(pixels: Values) -> Image.Image:
+    """Return (H, W, C) as one of Pillow's images."""
+    return Image.fromarray(
+        np.ascontiguousarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
+    )
+
+
 def can_read_deep_color(image: Image.Image) -> bool:
     """Whether all bits of an open picture's 16-bit colors can be read: of one frame only."""
     is_single = getattr(image, "n_frames", 1) == 1
@@ -245,7 +252,7 @@ def read_metadata(image: Image.Image) -> tuple[Metadata, int]:
         color_mode="L" if is_gray else "RGB",
         dpi=_valid_dpi(image.info.get("dpi")),
         text=text,
-        duration=min(round(image.info.get("duration") or 0), MAX_DURATION_MS),
+        duration=_valid_duration(image),
     )
     return metadata, original.get(ORIENTATION, 1)
 
@@ -258,6 +265,13 @@ def _valid_dpi(dpi: Any) -> tuple[float, float] | None:
         return None
     is_valid = 0 < horizontal < MAX_DPI and 0 < vertical < MAX_DPI  # false for NaN, too
     return (horizontal, vertical) if is_valid else None
+
+
+def _valid_duration(image: Image.Image) -> int | None:
+    """Return for how many milliseconds a frame is shown, if that is known; 0 is kept."""
+    # A frame of a GIF that says nothing has no delay.
+    duration = image.info.get("duration", 0 if image.format == "GIF" else None)
+    return None if duration is None else min(max(round(duration), 0), MAX_DURATION_MS)
 
 
 def remove_layout_tags(exif: Image.Exif) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import BinaryIO, TypeAlias
 
 import numpy as np
@@ -50,14 +50,17 @@ def write_png(
     >>> stream.getvalue()[12:16], len(stream.getvalue())
     (b'IHDR', 73)
     """
-    height, width, channels = pixels.shape
-    header = struct.pack(
-        ">IIBBBBB", width, height, 8 * pixels.itemsize, COLOR_TYPES[channels], 0, 0, 0
-    )
     stream.write(SIGNATURE)
-    stream.writelines(encode_chunk(*chunk) for chunk in ((b"IHDR", header), *chunks))
-    _write_pixels(stream, pixels, level)
+    stream.writelines(encode_chunk(*chunk) for chunk in (header_chunk(pixels), *chunks))
+    deflate_pixels(pixels, level, lambda data: stream.write(encode_chunk(b"IDAT", data)))
     stream.write(encode_chunk(b"IEND", b""))
+
+
+def header_chunk(pixels: Values) -> Chunk:
+    """Return the first chunk of a picture, (H, W, C)."""
+    height, width, channels = pixels.shape
+    depth, color_type = 8 * pixels.itemsize, COLOR_TYPES[channels]
+    return b"IHDR", struct.pack(">IIBBBBB", width, height, depth, color_type, 0, 0, 0)
 
 
 def encode_chunk(name: bytes, content: bytes) -> bytes:
@@ -66,7 +69,7 @@ def encode_chunk(name: bytes, content: bytes) -> bytes:
     return struct.pack(">I", len(content)) + name + content + struct.pack(">I", checksum)
 
 
-def _write_pixels(stream: BinaryIO, pixels: Values, level: int | None) -> None:
+def deflate_pixels(pixels: Values, level: int | None, write: Callable[[bytes], object]) -> None:
     """Deflate twice as many parts at once as there are threads, and write them in order."""
     height = len(pixels)
     step = max(PART_BYTES // max(pixels[0].nbytes, 1), 1)
@@ -92,7 +95,7 @@ def _write_pixels(stream: BinaryIO, pixels: Values, level: int | None) -> None:
             checksum = combine_adler32(checksum, *sums)
             before = ZLIB_HEADER if start == 0 else b""
             after = struct.pack(">I", checksum) if start + step >= height else b""
-            stream.write(encode_chunk(b"IDAT", before + content + after))
+            write(before + content + after)
 
 
 def filter_rows(pixels: Values, start: int, stop: int) -> Values:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
 from convcli.errors import OVERFLOW, ArgumentError
 from convcli.images import Values
 from convcli.images.color import row_slices
+
+Bounds: TypeAlias = tuple[float, float]  # minimum, maximum
 
 POLICIES = ("clamp", "abs", "rescale", "offset")
 WARN_CLIPPED_SHARE = 0.01  # of the values: a larger share that is clipped is reported
@@ -27,15 +29,18 @@ class Quantized(NamedTuple):
         The share of values that were out of range, 0 to 1.
     note : str, optional
         A message to the user.
+    bounds : (float, float)
+        The minimum and the maximum where any were out of range, on the scale of the pixels.
     """
 
     pixels: Values
     policy: str
     clipped: float = 0.0
     note: str | None = None
+    bounds: Bounds = (0.0, 0.0)
 
 
-def quantize(values: Values, policy: str, depth: int) -> Quantized:
+def quantize(values: Values, policy: str, depth: int, bounds: Bounds | None = None) -> Quantized:
     """Map values to 0..`2**depth - 1`, rounded half to even; nothing else rounds.
 
     Parameters
@@ -46,6 +51,9 @@ def quantize(values: Values, policy: str, depth: int) -> Quantized:
         the whole range; add mid-gray, then clip.
     depth : {8, 16}
         Bits of a pixel.
+    bounds : (float, float), optional
+        What is stretched to the whole range: of a frame, the minimum and the maximum of all frames.
+        By default those of the values.
 
     Examples
     --------
@@ -55,7 +63,8 @@ def quantize(values: Values, policy: str, depth: int) -> Quantized:
     0.6666666666666666
     """
     if policy == "rescale":
-        return _rescale(values, 2**depth - 1)
+        own = float(values.min()), float(values.max())
+        return _rescale(values, own if bounds is None else bounds, 2**depth - 1)
     quantizer = Quantizer(values.shape, policy, depth)
     for rows in row_slices(values):
         quantizer.add(rows, values[rows].copy())
@@ -124,19 +133,51 @@ class Quantizer:
         """Return the pixels of all rows."""
         _, highs, counts = zip(*self._parts, strict=True)
         clipped = sum(counts) / self._pixels.size
-        note = None
-        if clipped > WARN_CLIPPED_SHARE:
-            fits = -self._mid_gray <= self.min_value and max(highs) <= self._white - self._mid_gray
-            policy = "offset" if self._policy == "clamp" and fits else "rescale"
-            note = (
-                f"{clipped:.1%} of the values lie outside 0..{self._white} and were clipped; "
-                f"--range {policy} would keep them"
-            )
-        return Quantized(self._pixels, self._policy, clipped, note)
+        bounds = (self.min_value, max(highs)) if clipped else (0.0, 0.0)
+        quantized = Quantized(self._pixels, self._policy, clipped, bounds=bounds)
+        clipping = Clipping()
+        clipping.add(quantized)
+        return quantized._replace(note=clipping.describe())
 
 
-def _rescale(values: Values, white: int) -> Quantized:
-    low, high = float(values.min()), float(values.max())
+class Clipping:
+    """The share of values that a range policy clipped, over one feature map or several."""
+
+    def __init__(self) -> None:
+        self._clipped = 0.0
+        self._values = 0
+        self._bounds = (0.0, 0.0)
+        self._policy = ""
+        self._white = 255
+
+    def add(self, quantized: Quantized) -> None:
+        """Count the values of a map."""
+        self._clipped += quantized.clipped * quantized.pixels.size
+        self._values += quantized.pixels.size
+        low, high = quantized.bounds
+        self._bounds = min(self._bounds[0], low), max(self._bounds[1], high)
+        self._policy, self._white = quantized.policy, int(np.iinfo(quantized.pixels.dtype).max)
+
+    @property
+    def share(self) -> float:
+        """The share that was clipped, 0 to 1."""
+        return self._clipped / max(self._values, 1)
+
+    def describe(self) -> str | None:
+        """Return a message to the user if the share is worth one."""
+        if self.share <= WARN_CLIPPED_SHARE:
+            return None
+        mid_gray = (self._white + 1) // 2
+        fits = -mid_gray <= self._bounds[0] and self._bounds[1] <= self._white - mid_gray
+        policy = "offset" if self._policy == "clamp" and fits else "rescale"
+        return (
+            f"{self.share:.1%} of the values lie outside 0..{self._white} and were clipped; "
+            f"--range {policy} would keep them"
+        )
+
+
+def _rescale(values: Values, bounds: Bounds, white: int) -> Quantized:
+    low, high = bounds
     if not math.isfinite(high - low):
         raise ArgumentError(f"values of {low:.6g}..{high:.6g} cannot be rescaled; try clamp")
     if low == high:  # which is neither black nor white

@@ -164,19 +164,36 @@ def _image_source(
             raise ImageError(path, f"has {count:,} frames; the most is {MAX_FRAMES:,}")
         header = pillow.read_header(image)
 
+    def seek(index: int) -> None:
+        nonlocal image
+        if image.format == "PNG" and index < image.tell():
+            stream.seek(0)  # as it goes back, Pillow keeps a chunk of the frame it has reached
+            image = pillow.open_image(stream)
+        image.seek(index)
+
     def decode(index: int) -> Picture:
         with pillow.decoder_errors(path):
-            image.seek(index)
-            width, height = image.size  # a page has its own
-            if width * height > settings.max_pixels:
-                raise ImageError(path, f"page {index} has {width * height:,} pixels")
+            seek(index)
+            _check_size(image, path, settings)
             # The values are copies, so that a single frame's pixels need not stay in memory.
             with closing(image) if count == 1 else nullcontext():
                 if pillow.can_read_deep_color(image):
                     return _read_deep_color(image, stream)
                 return pillow.read_picture(image, path)
 
-    return FrameSource(path, count, decode, header, image.format or "", _loop_count(image))
+    def decode_header(index: int) -> Header:
+        if count == 1:
+            return header
+        with pillow.decoder_errors(path):
+            seek(index)
+            _check_size(image, path, settings)
+            if FORMATS[image.format or ""].frames == "pages":
+                return pillow.read_header(image)
+            width, height = image.size  # of an animation, whose later frames may be larger
+            return header._replace(shape=(height, width, header.shape[2]))
+
+    loop = _loop_count(image)
+    return FrameSource(path, count, decode, header, image.format or "", loop, decode_header)
 
 
 def _read_deep_color(image: Image.Image, stream: BinaryIO) -> Picture:
@@ -226,14 +243,19 @@ def _open_header(stream: BinaryIO, path: str, settings: ReadSettings) -> Image.I
             image = pillow.open_image(cast("BinaryIO", _JunkGuard(stream)))
         except UnidentifiedImageError:
             return None
-        width, height = image.size
-        if width * height > settings.max_pixels:
-            raise ImageError(
-                path,
-                f"has {width}x{height} = {width * height:,} pixels, "
-                f"and --max-pixels allows {settings.max_pixels:,}",
-            )
+        _check_size(image, path, settings)
         return image
+
+
+def _check_size(image: Image.Image, path: str, settings: ReadSettings) -> None:
+    """Refuse an open picture, or a frame that is larger than the first, before it is decoded."""
+    width, height = image.size
+    if width * height > settings.max_pixels:
+        raise ImageError(
+            path,
+            f"has {width}x{height} = {width * height:,} pixels, "
+            f"and --max-pixels allows {settings.max_pixels:,}",
+        )
 
 
 class _JunkGuard:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import struct
 import zlib
-from collections.abc import Mapping, Sequence
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -15,11 +14,11 @@ from convcli.errors import ArgumentError
 from convcli.images import NO_METADATA, Metadata, Values
 from convcli.images.color import composite_on_white
 from convcli.images.formats import DEEP_EXTRA, FORMATS
-from convcli.images.pillow import BLOCK_TAGS, load_plugin, remove_layout_tags
+from convcli.images.pillow import load_plugin, remove_layout_tags, to_image
 from convcli.images.png import write_png
+from convcli.images.tiff_pages import TiffWriter
 
 METERS_PER_INCH = 0.0254
-DEFAULT_DURATION_MS = 100  # of a frame that does not say how long it is shown
 
 
 def fit_to_format(
@@ -74,11 +73,11 @@ def write_picture(
     `png_level` is zlib's, 0 to 9; the default is for photographs (see `png.write_png`).
     """
     if image_format == "PNG":
-        write_png(stream, pixels, _png_chunks(metadata, pixels.shape[2]), png_level)
-    elif pixels.itemsize > 1 and pixels.shape[2] > 1:
+        write_png(stream, pixels, png_chunks(metadata, pixels.shape[2]), png_level)
+    elif image_format == "TIFF":
         write_tiff(stream, pixels, metadata)
     else:
-        _save(stream, [pixels], image_format, metadata)
+        _save(stream, pixels, image_format, metadata)
 
 
 def can_write_floats(image_format: str, channels: int) -> bool:
@@ -86,88 +85,40 @@ def can_write_floats(image_format: str, channels: int) -> bool:
     return image_format == "TIFF" and (channels == 1 or FORMATS["TIFF"].has_deep_codec)
 
 
-def write_floats(stream: BinaryIO, values: Values, metadata: Metadata = NO_METADATA) -> None:
-    """Encode (H, W, C) as a TIFF of float32, without a range policy."""
+def to_float_pixels(values: Values) -> Values:
+    """Return values as float32, as a TIFF holds them without a range policy.
+
+    Raises
+    ------
+    ArgumentError
+        For values beyond those of float32.
+    """
     with np.errstate(over="ignore"):
         numbers = np.ascontiguousarray(values, np.float32)
     if not np.isfinite(numbers).all():
         raise ArgumentError("values are beyond what a TIFF of 32 bits holds; write .npy")
-    write_picture(stream, numbers, "TIFF", metadata)
-
-
-def write_frames(
-    stream: BinaryIO,
-    frames: Sequence[tuple[Values, Metadata]],
-    image_format: str,
-    loop: int,
-    png_level: int | None = None,
-) -> None:
-    """Encode an animation, or the pages of a TIFF.
-
-    Parameters
-    ----------
-    frames : sequence of (pixels, metadata)
-        (H, W, C) of uint8 each, and how long it is shown. The first one's other metadata is kept.
-    image_format : str
-        One that holds several frames.
-    loop : int
-        How often it plays; 0 is for ever.
-    """
-    options = dict(FORMATS[image_format].frame_options)
-    if image_format == "PNG" and png_level is not None:
-        options["compress_level"] = png_level
-    if FORMATS[image_format].frames == "animation":
-        options["duration"] = [metadata.duration or DEFAULT_DURATION_MS for _, metadata in frames]
-        if image_format != "GIF":
-            options["loop"] = loop
-        elif loop != 1:  # GIF counts the repetitions after the first
-            options["loop"] = max(loop - 1, 0)
-    _save(stream, [pixels for pixels, _ in frames], image_format, frames[0][1], options)
-
-
-def _save(
-    stream: BinaryIO,
-    frames: Sequence[Values],
-    image_format: str,
-    metadata: Metadata,
-    options: Mapping[str, Any] | None = None,
-) -> None:
-    """Encode (H, W, C) arrays by Pillow; several are the frames of one file."""
-    load_plugin(image_format)
-    first, *others = (
-        Image.fromarray(np.ascontiguousarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels))
-        for pixels in frames
-    )
-    options_of_metadata = _metadata_options(metadata, image_format, frames[0].shape[2])
-    settings = {**FORMATS[image_format].save_options, **options_of_metadata}
-    if options is not None:
-        settings |= {"save_all": True, "append_images": others, **options}
-    # Not to the file: libtiff writes past Python, which would then see no error of writing.
-    buffer = io.BytesIO()
-    first.save(buffer, image_format, **settings)
-    stream.write(buffer.getbuffer())
+    return numbers
 
 
 def write_tiff(stream: BinaryIO, pixels: Values, metadata: Metadata) -> None:
-    """Encode gray and alpha, RGB, or RGB and alpha as TIFF: (H, W, C) of uint16 or float32."""
-    import tifffile
+    """Encode (H, W, C) of uint8, uint16 or float32 as a TIFF of one page."""
+    writer = TiffWriter(stream)
+    writer.add(pixels, **tiff_options(metadata, pixels.shape[2]))
+    writer.close()
 
+
+def _save(stream: BinaryIO, pixels: Values, image_format: str, metadata: Metadata) -> None:
+    """Encode (H, W, C) by Pillow."""
+    load_plugin(image_format)
+    options = metadata_options(metadata, image_format, pixels.shape[2])
+    # Not to the file, which an encoder may write past Python, that would see no error of writing.
     buffer = io.BytesIO()
-    tifffile.imwrite(
-        buffer,
-        pixels,
-        photometric="rgb" if pixels.shape[2] >= 3 else "minisblack",
-        planarconfig="contig",  # the last axis is no image's width
-        extrasamples=("unassalpha",) if pixels.shape[2] in (2, 4) else None,
-        compression="zlib",
-        iccprofile=_metadata_options(metadata, "TIFF", pixels.shape[2]).get("icc_profile"),
-        resolution=metadata.dpi,
-        resolutionunit="INCH" if metadata.dpi else None,
-    )
-    stream.write(buffer.getvalue())
+    settings = {**FORMATS[image_format].save_options, **options}
+    to_image(pixels).save(buffer, image_format, **settings)
+    stream.write(buffer.getbuffer())
 
 
-def _metadata_options(metadata: Metadata, image_format: str, channels: int) -> dict[str, Any]:
+def metadata_options(metadata: Metadata, image_format: str, channels: int) -> dict[str, Any]:
     """Return what Pillow's `save` takes to write the metadata, as far as a format holds it.
 
     A profile for other values (an RGB profile for a gray result) is left out.
@@ -175,7 +126,7 @@ def _metadata_options(metadata: Metadata, image_format: str, channels: int) -> d
     fields = FORMATS[image_format].metadata
     options: dict[str, Any] = {}
     if metadata.exif and "exif" in fields:
-        options |= _tiff_exif(metadata.exif) if image_format == "TIFF" else {"exif": metadata.exif}
+        options["exif"] = metadata.exif
     is_for_these = metadata.color_mode == ("L" if channels < 3 else "RGB")
     if metadata.profile and "profile" in fields and is_for_these:
         options["icc_profile"] = metadata.profile
@@ -192,20 +143,20 @@ def _metadata_options(metadata: Metadata, image_format: str, channels: int) -> d
     return options
 
 
-def _tiff_exif(block: bytes) -> dict[str, Any]:
-    """Return the options for EXIF in a TIFF, which holds it among its own tags."""
-    exif = Image.Exif()
-    exif.load(block)
-    remove_layout_tags(exif)
-    options: dict[str, Any] = {"exif": exif.tobytes()}
-    if set(exif).intersection(BLOCK_TAGS):  # the encoder that compresses cannot write them
-        options["compression"] = "raw"
-    return options
+def tiff_options(metadata: Metadata, channels: int) -> dict[str, Any]:
+    """Return what `TiffWriter.add` takes to write the metadata."""
+    options = metadata_options(metadata, "TIFF", channels)
+    exif = None
+    if "exif" in options:
+        exif = Image.Exif()
+        exif.load(options["exif"])
+        remove_layout_tags(exif)
+    return {"profile": options.get("icc_profile", b""), "dpi": options.get("dpi"), "exif": exif}
 
 
-def _png_chunks(metadata: Metadata, channels: int) -> list[tuple[bytes, bytes]]:
+def png_chunks(metadata: Metadata, channels: int) -> list[tuple[bytes, bytes]]:
     """Return the metadata as (name, content) of chunks (PNG specification, third edition, 11.3)."""
-    options = _metadata_options(metadata, "PNG", channels)
+    options = metadata_options(metadata, "PNG", channels)
     chunks = []
     if "icc_profile" in options:
         chunks.append((b"iCCP", b"ICC\0\0" + zlib.compress(options["icc_profile"])))

@@ -6,7 +6,6 @@ do it, and `write` writes the results. `process` is the whole path.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from time import perf_counter
 from typing import NamedTuple
@@ -14,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from convcli.engine.arrays import Array
-from convcli.images import FrameSource, Header, Picture
+from convcli.images import PLACEHOLDER, FrameSource, Header, Picture
 from convcli.images.quantize import quantize
 from convcli.pipeline.execute import StageCallback, compute_maps
 from convcli.pipeline.fused import filter_to_pixels, stream_npy
@@ -24,14 +23,9 @@ from convcli.pipeline.plan import Plan
 from convcli.pipeline.route import Route, RouteChooser, open_route
 from convcli.pipeline.write import (
     OutputFile,
-    Rendered,
-    render,
-    write_animations,
     write_maps,
     write_rendered,
 )
-
-PLACEHOLDER = np.zeros((1, 1, 1), np.uint8)  # for values that are not kept
 
 
 class Outcome(NamedTuple):
@@ -94,7 +88,8 @@ def process(
     ):
         route, _ = choose(frames.header)
         check_memory(route.memory, plan, source)
-        route, picture, maps, written = _run(frames, choose, plan, target, on_stage)
+        run = _run(frames, choose, plan, target, on_stage, keep_maps=keep_maps)
+        route, picture, maps, written = run
     notes = list(picture.notes)
     if frames.count > 1 and plan.frame is None and route.execution != "frames":
         notes.append(
@@ -123,7 +118,12 @@ def dry_run(
     if not is_folder_new:
         target.check(source)
     with open_route(source, plan, target, draws_figure=draws_figure) as (frames, choose):
-        return choose(frames.header)[0]
+        route, _ = choose(frames.header)
+        if route.execution == "frames":
+            from convcli.pipeline.sequence import Sequence
+
+            return Sequence(frames, choose, plan, target).check()
+        return route
 
 
 def to_display_pixels(picture: Picture, values: Array, plan: Plan) -> Array:
@@ -140,6 +140,8 @@ def _run(
     plan: Plan,
     target: OutputTarget,
     on_stage: StageCallback | None,
+    *,
+    keep_maps: bool,
 ) -> tuple[Route, Picture, list[Array], list[OutputFile]]:
     """Run the route of an opened input, and write the results.
 
@@ -152,6 +154,13 @@ def _run(
     if route.execution == "streamed":
         written = [stream_npy(frames.path, computation, *route.outputs, force=target.force)]
         return route, Picture(PLACEHOLDER), [], written
+    if route.execution == "frames":
+        from convcli.pipeline.sequence import Sequence
+
+        sequence = Sequence(frames, choose, plan, target)
+        sequence.check()
+        first, written = sequence.write(keep_maps=keep_maps)
+        return first.route, first.picture, [result.values for result in first.maps], written
     picture = frames.read(plan.frame or 0)
     # A decoded picture may differ from its header: its alpha may be opaque, or it is another page.
     route, computation = choose(Header.of(picture))
@@ -162,21 +171,6 @@ def _run(
         written = [write_rendered(path, pixels, target) for path, pixels in rendered]
         return route, picture, [], written
     results = compute_maps(picture, computation, on_stage)
-    if route.execution == "frames":
-        first = [render(result, policy, 8) for result in results]
-        others = _render_others(frames, choose, policy)
-        written = write_animations([first, *others], route.files, target, frames.loop)
-    else:
-        keep_floats = plan.value_range is None and picture.depth is None
-        written = write_maps(results, route.files, target, policy, keep_floats=keep_floats)
+    keep_floats = plan.value_range is None and picture.depth is None
+    written = write_maps(results, route.files, target, policy, keep_floats=keep_floats)
     return route, picture, [result.values for result in results], written
-
-
-def _render_others(
-    frames: FrameSource, choose: RouteChooser, policy: str
-) -> Iterator[list[Rendered]]:
-    """Filter every frame but the first; only its pixels are kept."""
-    for number in range(1, frames.count):
-        picture = frames.read(number)
-        _, computation = choose(Header.of(picture))
-        yield [render(result, policy, 8) for result in compute_maps(picture, computation)]

@@ -32,6 +32,7 @@ CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 # How many arrays of its result's size rescaling holds beside its input and output; any other
 # operation holds one.
 RESCALE_TEMPORARIES = 3
+FRAME_BYTES = 8  # of a decoder, for each pixel of the frames that it joins
 FIGURE_BYTES = 16  # per value of a map that is drawn
 
 
@@ -77,8 +78,9 @@ def estimate_memory(
     if target.is_image:
         rendered = [_render_bytes(shape, header, plan, target.format) for shape in outputs]
     if execution == "frames":
-        kept = frames.count * sum(rendered)
-        return fixed + _peak(decoding + kept, filtering + kept, 2 * kept + maps)
+        # The decoder's canvases, and the pixels that the next frame's are compared with.
+        kept = FRAME_BYTES * math.prod(header.shape[:2]) + sum(rendered)
+        return fixed + _peak(*(kept + phase for phase in (decoding, filtering, maps)))
     if draws_figure:
         values = [math.prod(shape) for branch in shapes for shape in (branch.start, *branch.layers)]
         filtering += FIGURE_BYTES * max(values) + sum(values) * sum_dtype(header.dtype).itemsize

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import lru_cache
 from itertools import chain
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -26,6 +26,7 @@ from convcli.pipeline.outputs import OutputTarget
 from convcli.pipeline.plan import Plan, infer_shapes
 
 UNLIMITED_PIXELS = 1 << 62
+MAX_KNOWN_ROUTES = 16  # of one input, whose pages may all differ in size
 
 # Whole maps, one frame after another, from pixels to pixels without a map of floats, or from
 # `.npy` to `.npy` in bands.
@@ -135,7 +136,7 @@ def open_route(
     try:
         with open_frames(source, plan.reading) as frames:
 
-            @cache
+            @lru_cache(MAX_KNOWN_ROUTES)
             def choose(header: Header) -> tuple[Route, Computation]:
                 return choose_route(
                     *(frames, plan, target, header),

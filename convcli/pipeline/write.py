@@ -6,25 +6,25 @@ import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from convcli.engine.arrays import Array
-from convcli.errors import OutputError, ShapeError, first_line
+from convcli.errors import ConvError, OutputError, ShapeError, first_line
 from convcli.files.output import atomic_write, check_output
+from convcli.files.paths import system_errors
 from convcli.grids import NUMBER_SUFFIXES, write_grid
 from convcli.images import Metadata, Picture, Values
-from convcli.images.formats import DEEP_EXTRA, FORMATS
-from convcli.images.quantize import Quantized, quantize
+from convcli.images.formats import DEEP_EXTRA
+from convcli.images.quantize import Bounds, Quantized, quantize
 from convcli.images.write import (
     can_write_floats,
     fit_to_format,
-    write_floats,
-    write_frames,
+    to_float_pixels,
     write_picture,
 )
-from convcli.pipeline.outputs import OutputTarget, format_name, is_image
+from convcli.pipeline.outputs import OutputTarget, format_name
 
 
 class OutputFile(NamedTuple):
@@ -68,10 +68,10 @@ class Rendered(NamedTuple):
     metadata: Metadata
 
 
-def render(result: Picture, policy: str, depth: int) -> Rendered:
-    """Convert a feature map and its alpha to pixels of `depth` bits."""
+def render(result: Picture, policy: str, depth: int, bounds: Bounds | None = None) -> Rendered:
+    """Convert a feature map and its alpha to pixels of `depth` bits; `bounds` as in `quantize`."""
     alpha = None if result.alpha is None else quantize(result.alpha, "clamp", depth).pixels
-    return Rendered(quantize(result.values, policy, depth), alpha, result.metadata)
+    return Rendered(quantize(result.values, policy, depth, bounds), alpha, result.metadata)
 
 
 def write_maps(
@@ -120,53 +120,6 @@ def write_maps(
     return written[::-1]
 
 
-def write_animations(
-    frames: Sequence[Sequence[Rendered]],
-    files: Sequence[Sequence[str]],
-    target: OutputTarget,
-    loop: int,
-) -> list[OutputFile]:
-    """Write one animation or document for each label.
-
-    Parameters
-    ----------
-    frames : sequence of sequence of Rendered
-        The maps of each frame.
-    files : sequence of sequence of str
-        The file of each map, as `Route` has them.
-    target : OutputTarget
-    loop : int
-        How often it plays, 0 being for ever.
-    """
-    written = []
-    for index, (path, *_) in enumerate(files):
-        file_format = format_name(path)
-        encoded, reports = [], []
-        for maps in frames:
-            channels = maps[index].colors.pixels.shape[2]
-            if not is_image(channels):
-                raise ShapeError(
-                    f"its frames have {channels} channels; an animation or a sequence of pages is "
-                    "gray or RGB"
-                )
-            pixels, report = _fit(path, maps[index])
-            encoded.append((pixels, maps[index].metadata))
-            reports.append(report)
-        if (
-            len({pixels.shape[:2] for pixels, _ in encoded}) > 1
-            and FORMATS[file_format].frames != "pages"
-        ):
-            raise ShapeError(
-                f"its frames differ in size, which {file_format} cannot hold; write .tif, "
-                "or take one with --frame"
-            )
-        with _encoding(path, force=target.force) as stream:
-            write_frames(stream, encoded, file_format, loop, target.png_level)
-        worst = max(reports, key=lambda report: report.clipped)
-        written.append(worst._replace(shape=(len(encoded), *worst.shape)))
-    return written
-
-
 def _split_into_files(
     results: Sequence[Picture], files: Sequence[Sequence[str]], target: OutputTarget
 ) -> Iterator[tuple[str, Picture, bool]]:
@@ -198,8 +151,9 @@ def _write(
             write_grid(stream, numbers, file_format)
         return OutputFile(path, numbers.shape)
     if keep_floats and can_write_floats(file_format, result.values.shape[2]):
-        with _encoding(path, force=target.force) as stream:
-            write_floats(stream, result.values, result.metadata)
+        with atomic_write(path, force=target.force) as stream, encoder_errors(path):
+            numbers = to_float_pixels(result.values)
+            write_picture(stream, numbers, file_format, result.metadata)
         return OutputFile(path, squeeze_channel(result.values).shape)
     written = write_rendered(path, render(result, policy, result.depth or 8), target)
     if keep_floats and file_format == "TIFF":
@@ -210,23 +164,25 @@ def _write(
 
 def write_rendered(path: str, rendered: Rendered, target: OutputTarget) -> OutputFile:
     """Write pixels to a file."""
-    pixels, report = _fit(path, rendered)
-    with _encoding(path, force=target.force) as stream:
+    pixels, report = fit_to_file(path, rendered)
+    with atomic_write(path, force=target.force) as stream, encoder_errors(path):
         write_picture(stream, pixels, format_name(path), rendered.metadata, target.png_level)
     return report
 
 
 @contextmanager
-def _encoding(path: str, *, force: bool) -> Iterator[BinaryIO]:
-    """Open a file for an encoder, and turn any error that it raises into an OutputError."""
-    with atomic_write(path, force=force) as stream:
+def encoder_errors(path: str) -> Iterator[None]:
+    """Raise whatever an encoder or the system raises as an OutputError of the file."""
+    with system_errors(path, OutputError):
         try:
-            yield stream
+            yield
+        except ConvError:
+            raise
         except (ValueError, OverflowError, RuntimeError, struct.error) as error:
             raise OutputError(path, f"cannot be encoded: {first_line(error)}") from error
 
 
-def _fit(path: str, rendered: Rendered) -> tuple[Values, OutputFile]:
+def fit_to_file(path: str, rendered: Rendered) -> tuple[Values, OutputFile]:
     """Return pixels that the path's format can hold, and the report of the file."""
     colors = rendered.colors
     pixels, notes = fit_to_format(colors.pixels, rendered.alpha, format_name(path))

@@ -15,7 +15,8 @@ from convcli.images import Metadata, Values
 from convcli.images.formats import FORMATS, SIGNATURE_BYTES, detect_format, format_of
 from convcli.images.pillow import load_plugin
 from convcli.images.read import open_frames, read_input
-from convcli.images.write import fit_to_format, write_frames, write_picture
+from convcli.images.sequences import open_sequence
+from convcli.images.write import fit_to_format, write_picture
 
 WRITABLE = [name for name, record in FORMATS.items() if record.suffixes]
 PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -81,13 +82,16 @@ def test_a_format_holds_the_frames_that_its_record_names(tmp_path: Path, name: s
     path = tmp_path / f"out{FORMATS[name].suffixes[0]}"
     frames = [np.full((8, 9, 3), shade, np.uint8) for shade in (0, 255, 0)]
     with path.open("wb") as stream:
-        write_frames(stream, [(pixels, Metadata(duration=70)) for pixels in frames], name, 3)
+        writer = open_sequence(stream, name, 3)
+        for pixels in frames:
+            writer.add(pixels, Metadata(duration=70))
+        writer.close()
     with open_frames(str(path)) as source:
         pictures = [source.read(index) for index in range(source.count)]
         np.testing.assert_array_equal([picture.values for picture in pictures], frames)
         is_animation = FORMATS[name].frames == "animation"
         assert source.loop == (3 if is_animation else 1)
-        assert {picture.metadata.duration for picture in pictures} == {70 if is_animation else 0}
+        assert {picture.metadata.duration for picture in pictures} == {70 if is_animation else None}
 
 
 @pytest.mark.parametrize("name", WRITABLE)

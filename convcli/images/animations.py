@@ -1,0 +1,163 @@
+"""GIF and WebP, written a frame at a time around frames that Pillow compresses.
+
+Pillow's own writers of several frames hold all of them until the end. Every frame here replaces the
+whole of the one before.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import struct
+from typing import Any, BinaryIO
+
+from convcli.images import Values
+from convcli.images.formats import FORMATS
+from convcli.images.pillow import load_plugin, to_image
+
+GIF_DISPOSAL = 2  # restore to the background
+GIF_HEADER_BYTES = 13
+MAX_WEBP_BYTES = (1 << 32) - 10
+WEBP_ALPHA, WEBP_EXIF, WEBP_PROFILE, WEBP_ANIMATION = 0x10, 0x08, 0x20, 0x02
+WEBP_REPLACE = 0x02  # do not blend with the frame before
+WEBP_METHOD = 0  # the fastest; of every frame
+
+
+class GifWriter:
+    """An animated GIF, each frame with a palette of its own (GIF 89a).
+
+    Parameters
+    ----------
+    stream : binary file
+    loop : int
+        How often it plays; 0 is for ever.
+    """
+
+    def __init__(self, stream: BinaryIO, loop: int) -> None:
+        self._stream = stream
+        self._loop = loop
+        self._is_empty = True
+
+    def add(self, pixels: Values, duration_ms: int) -> None:
+        """Write a frame of uint8, (H, W, C)."""
+        image = to_image(pixels)
+        buffer = io.BytesIO()
+        load_plugin("GIF")
+        # Of gray and alpha, Pillow would drop the alpha.
+        palette_source = image.convert("RGBA") if image.mode == "LA" else image
+        palette_source.save(buffer, "GIF", interlace=0, **FORMATS["GIF"].save_options)
+        screen, palette, transparent, data = _split_gif(buffer.getvalue())
+        flags = 0x80 | screen[10] & 7
+        if self._is_empty:
+            self._stream.write(b"GIF89a" + screen[6:] + palette + self._repetitions())
+            palette, flags = b"", 0
+            self._is_empty = False
+        has_transparent = transparent is not None
+        packed = GIF_DISPOSAL << 2 | has_transparent
+        control = struct.pack("<BHB", packed, duration_ms // 10, transparent or 0)
+        self._stream.write(b"!\xf9\x04" + control + b"\0")
+        size = image.size
+        self._stream.write(struct.pack("<c4HB", b",", 0, 0, *size, flags) + palette + data)
+
+    def close(self) -> None:
+        """Finish the file, which stays open."""
+        self._stream.write(b";")
+
+    def _repetitions(self) -> bytes:
+        """Return the block that says how often it is repeated after it has played once."""
+        if self._loop == 1:
+            return b""
+        return b"!\xff\x0bNETSCAPE2.0\x03\x01" + struct.pack("<H", max(self._loop - 1, 0)) + b"\0"
+
+
+def _split_gif(content: bytes) -> tuple[bytes, bytes, int | None, bytes]:
+    """Return the screen, the palette, the transparent color and the data of a GIF of one frame."""
+    palette_end = GIF_HEADER_BYTES + (6 << (content[10] & 7))
+    position, transparent = palette_end, None
+    while content[position : position + 1] == b"!":
+        if content[position + 1] == 0xF9 and content[position + 3] & 1:
+            transparent = content[position + 6]
+        position += 2
+        while length := content[position]:
+            position += 1 + length
+        position += 1
+    screen, palette = content[:GIF_HEADER_BYTES], content[GIF_HEADER_BYTES:palette_end]
+    return screen, palette, transparent, content[position + 10 : -1]
+
+
+class WebpWriter:
+    """An animated WebP, lossless (RFC 9649, 2.7).
+
+    Parameters
+    ----------
+    stream : binary file
+        One that can seek: its size, and whether it has alpha, are written at the end.
+    loop : int
+        How often it plays; 0 is for ever.
+    exif, profile : bytes
+    """
+
+    def __init__(
+        self, stream: BinaryIO, loop: int, *, exif: bytes = b"", profile: bytes = b""
+    ) -> None:
+        self._stream = stream
+        self._loop = loop
+        self._exif = exif.removeprefix(b"Exif\0\0")
+        self._profile = profile
+        self._start = 0
+        self._has_alpha = False
+        self._size: tuple[int, int] | None = None
+
+    def add(self, pixels: Values, duration_ms: int) -> None:
+        """Write a frame of uint8, (H, W, C)."""
+        image = to_image(pixels)
+        options: dict[str, Any] = {**FORMATS["WEBP"].save_options, "method": WEBP_METHOD}
+        buffer = io.BytesIO()
+        load_plugin("WEBP")
+        image.save(buffer, "WEBP", **options)
+        if self._size is None:
+            self._size = image.size
+            self._start = self._stream.tell()
+            self._write_header()
+        self._has_alpha |= pixels.shape[2] in (2, 4)
+        place = _pack24(0, 0, image.width - 1, image.height - 1, duration_ms)
+        frame = place + bytes([WEBP_REPLACE]) + buffer.getbuffer()[12:]
+        self._write_chunk(b"ANMF", frame)
+
+    def close(self) -> None:
+        """Finish the file, which stays open.
+
+        Raises
+        ------
+        ValueError
+            If it is larger than the format allows.
+        """
+        if self._exif:
+            self._write_chunk(b"EXIF", self._exif)
+        end = self._stream.tell()
+        self._stream.seek(self._start)
+        self._write_header(end - self._start - 8)
+        self._stream.seek(0, os.SEEK_END)
+
+    def _write_header(self, size: int = 0) -> None:
+        """Write what is before the first frame."""
+        flags = WEBP_ANIMATION | self._has_alpha * WEBP_ALPHA
+        flags |= bool(self._exif) * WEBP_EXIF | bool(self._profile) * WEBP_PROFILE
+        width, height = self._size or (1, 1)
+        self._stream.write(b"RIFF" + struct.pack("<I", size) + b"WEBP")
+        canvas = struct.pack("<I", flags) + _pack24(width - 1, height - 1)
+        self._write_chunk(b"VP8X", canvas)
+        if self._profile:
+            self._write_chunk(b"ICCP", self._profile)
+        self._write_chunk(b"ANIM", struct.pack("<IH", 0, self._loop))
+
+    def _write_chunk(self, name: bytes, content: bytes) -> None:
+        self._stream.write(name + struct.pack("<I", len(content)) + content)
+        self._stream.write(b"\0" * (len(content) % 2))
+        if self._stream.tell() - self._start > MAX_WEBP_BYTES:
+            raise ValueError("it takes more than the 4 GB that a WebP may have; write .png")
+
+
+def _pack24(*numbers: int) -> bytes:
+    """Return integers of 24 bits, the least significant byte first."""
+    return b"".join(number.to_bytes(3, "little") for number in numbers)

@@ -1,0 +1,115 @@
+"""Sequences: animations and pages, written a frame at a time."""
+
+from __future__ import annotations
+
+from typing import BinaryIO, Protocol
+
+from convcli.images import Metadata, Values
+from convcli.images.animations import GifWriter, WebpWriter
+from convcli.images.apng import ApngWriter, Layout
+from convcli.images.tiff_pages import TiffWriter
+from convcli.images.write import metadata_options, png_chunks, tiff_options
+
+DEFAULT_DURATION_MS = 100  # of a frame that does not say how long it is shown
+
+
+class SequenceWriter(Protocol):
+    """An animation, or a document of pages, that is written a frame at a time."""
+
+    def add(self, pixels: Values, metadata: Metadata) -> None:
+        """Write a frame, (H, W, C), that the format can hold; `metadata` says how long it is shown.
+
+        The first frame's other metadata is that of an animation; each page has its own.
+
+        Raises
+        ------
+        LayoutError
+            For a frame that the layout of those before cannot hold, in a format where all share it.
+        """
+
+    def close(self) -> None:
+        """Finish the sequence; the stream stays open."""
+
+
+def open_sequence(
+    stream: BinaryIO,
+    image_format: str,
+    loop: int,
+    png_level: int | None = None,
+    layout: Layout | None = None,
+) -> SequenceWriter:
+    """Return a writer of several frames to a stream that can seek.
+
+    Parameters
+    ----------
+    stream : binary file
+    image_format : str
+        One that holds several frames.
+    loop : int
+        How often it plays; 0 is for ever.
+    png_level : int, optional
+        As in `write_picture`.
+    layout : Layout, optional
+        That all frames of an APNG share; by default the first one's.
+    """
+    if image_format == "TIFF":
+        return _Pages(stream)
+    return _Animation(stream, image_format, loop, png_level, layout)
+
+
+class _Pages:
+    """The pages of a TIFF."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._writer = TiffWriter(stream)
+
+    def add(self, pixels: Values, metadata: Metadata) -> None:
+        """As `SequenceWriter.add`."""
+        self._writer.add(pixels, **tiff_options(metadata, pixels.shape[2]))
+
+    def close(self) -> None:
+        """As `SequenceWriter.close`."""
+        self._writer.close()
+
+
+class _Animation:
+    """An APNG, a GIF or a WebP, which is opened once its first frame is known."""
+
+    def __init__(
+        self,
+        stream: BinaryIO,
+        image_format: str,
+        loop: int,
+        png_level: int | None,
+        layout: Layout | None,
+    ) -> None:
+        self._stream = stream
+        self._format = image_format
+        self._loop = loop
+        self._png_level = png_level
+        self._layout = layout
+        self._writer: ApngWriter | GifWriter | WebpWriter | None = None
+
+    def add(self, pixels: Values, metadata: Metadata) -> None:
+        """As `SequenceWriter.add`."""
+        if self._writer is None:
+            self._writer = self._open(pixels, metadata)
+        duration = metadata.duration
+        self._writer.add(pixels, DEFAULT_DURATION_MS if duration is None else duration)
+
+    def close(self) -> None:
+        """As `SequenceWriter.close`."""
+        if self._writer is not None:
+            self._writer.close()
+
+    def _open(self, pixels: Values, metadata: Metadata) -> ApngWriter | GifWriter | WebpWriter:
+        channels = pixels.shape[2]
+        if self._format == "PNG":
+            layout = self._layout or Layout.of(pixels)
+            chunks = png_chunks(metadata, layout.channels)
+            return ApngWriter(self._stream, self._loop, layout, chunks, self._png_level)
+        if self._format == "GIF":
+            return GifWriter(self._stream, self._loop)
+        options = metadata_options(metadata, self._format, channels)
+        exif, profile = options.get("exif", b""), options.get("icc_profile", b"")
+        return WebpWriter(self._stream, self._loop, exif=exif, profile=profile)

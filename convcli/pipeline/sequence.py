@@ -1,0 +1,288 @@
+"""Sequences: frames go from the reader through the filters to the writers one at a time.
+
+What depends on all frames, as a range policy may, takes a second pass over the input, so that
+memory does not grow with the number of frames.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from typing import BinaryIO, NamedTuple
+
+import numpy as np
+
+from convcli.errors import ArgumentError, FileError, ShapeError
+from convcli.files.output import atomic_write
+from convcli.images import PLACEHOLDER, FrameSource, Header, Picture, Values
+from convcli.images.apng import Layout, LayoutError
+from convcli.images.formats import FORMATS
+from convcli.images.quantize import Bounds, Clipping
+from convcli.images.sequences import SequenceWriter, open_sequence
+from convcli.images.write import can_write_floats, to_float_pixels
+from convcli.pipeline.computation import Computation
+from convcli.pipeline.execute import compute_maps
+from convcli.pipeline.memory import check_memory
+from convcli.pipeline.outputs import OutputTarget, is_image
+from convcli.pipeline.plan import Plan
+from convcli.pipeline.route import Route, RouteChooser
+from convcli.pipeline.write import (
+    OutputFile,
+    encoder_errors,
+    fit_to_file,
+    render,
+    squeeze_channel,
+)
+
+
+class SequenceError(ShapeError):
+    """Frames that do not fit one file together."""
+
+
+class Frame(NamedTuple):
+    """One frame, filtered.
+
+    Parameters
+    ----------
+    route : Route
+    picture : Picture
+        The frame itself.
+    maps : list of Picture
+        Its feature maps with their alpha and metadata.
+    """
+
+    route: Route
+    picture: Picture
+    maps: list[Picture]
+
+
+class Sequence:
+    """The frames of an input, and the files that their maps are written to.
+
+    Parameters
+    ----------
+    frames : FrameSource
+    choose : RouteChooser
+    plan : Plan
+    target : OutputTarget
+        Of a format that holds several frames.
+    """
+
+    def __init__(
+        self, frames: FrameSource, choose: RouteChooser, plan: Plan, target: OutputTarget
+    ) -> None:
+        self._frames = frames
+        self._choose = choose
+        self._plan = plan
+        self._target = target
+        self._shapes: list[tuple[int, int]] = []  # of the first frame's maps
+        self._needs_bounds = False
+
+    def check(self) -> Route:
+        """Check every frame as far as it is known before any is decoded.
+
+        Returns
+        -------
+        The route of the first frame, with the memory of the one that takes most.
+
+        Raises
+        ------
+        FileError
+            For a frame that takes too much memory; it is named.
+        ArgumentError
+            For frames that the output's format cannot hold.
+        """
+        first, _ = self._choose(self._frames.header)
+        memory = first.memory
+        has_headers = FORMATS[self._frames.format].frames == "pages"
+        for index in range(self._frames.count if has_headers else 1):
+            with frame_errors(self._frames.path, index):
+                route, _ = self._plan_frame(index)
+            memory = max(memory, route.memory)
+        return first._replace(memory=memory)
+
+    def write(self, *, keep_maps: bool) -> tuple[Frame, list[OutputFile]]:
+        """Filter and write all frames.
+
+        Returns
+        -------
+        The first frame, whose picture has the notes of all, and which has values only if its maps
+        are to be kept; and the files.
+        """
+        route, _ = self._choose(self._frames.header)
+        paths = [path for path, *_ in route.files]
+        bounds = self._find_bounds(len(paths)) if self._needs_bounds else [None] * len(paths)
+        layouts: list[Layout | None] = [None] * len(paths)
+        with ExitStack() as stack:
+            streams = [
+                stack.enter_context(atomic_write(path, force=self._target.force)) for path in paths
+            ]
+            while True:
+                files = [
+                    self._open_file(*arguments)
+                    for arguments in zip(paths, streams, bounds, layouts, strict=True)
+                ]
+                try:
+                    first = self._write_frames(files, keep_maps=keep_maps)
+                    return first, [file.close() for file in files]
+                except LayoutError:
+                    layouts = [file.layout for file in files]
+                    for stream in streams:
+                        stream.seek(0)
+                        stream.truncate()
+
+    def _open_file(
+        self, path: str, stream: BinaryIO, bounds: Bounds | None, layout: Layout | None
+    ) -> _SequenceFile:
+        target = self._target
+        writer = open_sequence(stream, target.format, self._frames.loop, target.png_level, layout)
+        return _SequenceFile(path, target, writer, bounds, layout)
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Filter the frames, each when it is asked for."""
+        for index in range(self._frames.count):
+            with frame_errors(self._frames.path, index):
+                frame = self._filter_frame(index)
+            yield frame
+            del frame  # before the next one is decoded
+
+    def _filter_frame(self, index: int) -> Frame:
+        self._plan_frame(index)
+        picture = self._frames.read(index)
+        # A decoded frame may differ from its header: its alpha may be opaque.
+        route, computation = self._choose(Header.of(picture))
+        self._check_shapes(computation)
+        return Frame(route, picture, compute_maps(picture, computation))
+
+    def _plan_frame(self, index: int) -> tuple[Route, Computation]:
+        """Plan a frame by its header, and check it against the limits."""
+        header = self._frames.read_header(index)
+        route, computation = self._choose(header)
+        if index:  # the first one is checked by whoever opened the input
+            check_memory(route.memory, self._plan, self._frames.path)
+        self._check_shapes(computation)
+        channels = max(branch.output[0] for branch in computation.shapes)
+        self._needs_bounds |= self._plan.range_policy(
+            header.depth
+        ) == "rescale" and not keeps_floats(self._plan, header.depth, self._target, channels)
+        return route, computation
+
+    def _check_shapes(self, computation: Computation) -> None:
+        """Refuse maps that the format does not hold as frames."""
+        outputs = [branch.output for branch in computation.shapes]
+        for channels, _, _ in outputs:
+            if not is_image(channels):
+                raise SequenceError(
+                    f"its frames have {channels} channels; an animation or a sequence of pages is "
+                    "gray or RGB"
+                )
+        shapes = [(height, width) for _, height, width in outputs]
+        self._shapes = self._shapes or shapes
+        if shapes != self._shapes and FORMATS[self._target.format].frames != "pages":
+            raise SequenceError(
+                f"its frames differ in size, which {self._target.format} cannot hold; write .tif, "
+                "or take one with --frame"
+            )
+
+    def _find_bounds(self, count: int) -> list[Bounds | None]:
+        """Return the minimum and the maximum of each map over all frames."""
+        bounds = [(np.inf, -np.inf)] * count
+        for frame in self:
+            extremes = ((float(m.values.min()), float(m.values.max())) for m in frame.maps)
+            bounds = [
+                (min(low, own_low), max(high, own_high))
+                for (low, high), (own_low, own_high) in zip(bounds, extremes, strict=True)
+            ]
+            del frame
+        return [*bounds]
+
+    def _write_frames(self, files: list[_SequenceFile], *, keep_maps: bool) -> Frame:
+        first: Frame | None = None
+        notes: dict[str, None] = {}
+        for frame in self:
+            for result, file in zip(frame.maps, files, strict=True):
+                file.add(result, self._plan)
+            notes |= dict.fromkeys(frame.picture.notes)
+            if first is None:
+                first = frame if keep_maps else Frame(frame.route, Picture(PLACEHOLDER), [])
+            del frame
+        assert first is not None  # noqa: S101  # a sequence has two frames at least
+        return first._replace(picture=replace(first.picture, notes=tuple(notes)))
+
+
+class _SequenceFile:
+    """A file of frames while it is written, and what is reported of it at the end."""
+
+    def __init__(
+        self,
+        path: str,
+        target: OutputTarget,
+        writer: SequenceWriter,
+        bounds: Bounds | None,
+        layout: Layout | None,
+    ) -> None:
+        self.layout = layout  # that holds all frames so far, if the first one's does not
+        self._path = path
+        self._target = target
+        self._writer = writer
+        self._bounds = bounds
+        self._shape: tuple[int, ...] = ()  # of the first frame
+        self._count = 0
+        self._policy: str | None = None
+        self._notes: dict[str, None] = {}
+        self._clipping = Clipping()
+
+    def add(self, result: Picture, plan: Plan) -> None:
+        """Write the map of a frame."""
+        pixels = self._to_pixels(result, plan)
+        self._shape = self._shape or squeeze_channel(pixels).shape
+        self._count += 1
+        try:
+            with encoder_errors(self._path):
+                self._writer.add(pixels, result.metadata)
+        except LayoutError as error:
+            self.layout = error.layout
+            raise
+
+    def close(self) -> OutputFile:
+        """Finish the file; return what was written."""
+        with encoder_errors(self._path):
+            self._writer.close()
+        note = self._clipping.describe()
+        notes = (*self._notes,) if note is None else (note, *self._notes)
+        shape = self._count, *self._shape
+        return OutputFile(self._path, shape, self._policy, self._clipping.share, notes)
+
+    def _to_pixels(self, result: Picture, plan: Plan) -> Values:
+        if keeps_floats(plan, result.depth, self._target, result.values.shape[2]):
+            return to_float_pixels(result.values)
+        policy = plan.range_policy(result.depth)
+        rendered = render(result, policy, result.depth or 8, self._bounds)
+        self._policy = self._policy or policy
+        if policy != "rescale":
+            self._clipping.add(rendered.colors)
+            rendered = rendered._replace(colors=rendered.colors._replace(note=None))
+        pixels, report = fit_to_file(self._path, rendered)
+        self._notes |= dict.fromkeys(report.notes)
+        return pixels
+
+
+def keeps_floats(plan: Plan, depth: int | None, target: OutputTarget, channels: int) -> bool:
+    """Whether maps of so many channels are written as real numbers, without a range policy."""
+    return plan.value_range is None and depth is None and can_write_floats(target.format, channels)
+
+
+@contextmanager
+def frame_errors(path: str, index: int) -> Iterator[None]:
+    """Name the frame in an error of any but the first."""
+    try:
+        yield
+    except SequenceError:
+        raise
+    except (FileError, ArgumentError) as error:
+        is_of_another_file = isinstance(error, FileError) and error.path != path
+        if index == 0 or is_of_another_file:
+            raise
+        cause = error.cause if isinstance(error, FileError) else str(error)
+        raise FileError(path, f"frame {index}: {cause}") from error
