@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain, compress, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
+from convcli.deadline import TimeLimit, TimeLimitError, run_within
 from convcli.errors import ConvError, FileError, describe
 from convcli.files import STDIN
 from convcli.files.journal import JobKey, is_recorded, record_writes
@@ -22,6 +24,9 @@ from convcli.pipeline.write import OutputFile
 
 if TYPE_CHECKING:
     from convcli.pipeline.execute import Stage
+
+
+DEFAULT_TIME_LIMIT = TimeLimit()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +53,8 @@ class Job:
         A folder for the worker to create.
     debug : bool
         Whether the report of a failure is to have its traceback.
+    time_limit : TimeLimit
+        The longest that it may take.
     """
 
     source: str
@@ -59,6 +66,7 @@ class Job:
     working_dir: str = ""
     output_dir: str | None = None
     debug: bool = False
+    time_limit: TimeLimit = DEFAULT_TIME_LIMIT
 
     @property
     def path(self) -> str:
@@ -129,7 +137,7 @@ RenderText: TypeAlias = Callable[[Outcome, Job], str]
 
 
 def run_job(job: Job, render_text: RenderText | None = None) -> Report:
-    """Run one job; whatever goes wrong ends up in the report.
+    """Run one job within its time; whatever goes wrong ends up in the report.
 
     Parameters
     ----------
@@ -142,6 +150,24 @@ def run_job(job: Job, render_text: RenderText | None = None) -> Report:
     BrokenPipeError
         If the reader of standard output is gone, which ends the command.
     """
+    return _run_within(job, partial(_run_job, job, render_text))
+
+
+def dry_run_job(job: Job) -> Report:
+    """Report what a job would do, from its input's header; nothing is written."""
+    return _run_within(job, partial(_dry_run_job, job))
+
+
+def _run_within(job: Job, make_report: Callable[[], Report]) -> Report:
+    """Return the report of a job, or one that says that it took too long."""
+    try:
+        return run_within(job.time_limit, make_report)
+    except TimeLimitError as error:
+        return Report(job.source, error=f"{job.source}: {error}")
+
+
+def _run_job(job: Job, render_text: RenderText | None) -> Report:
+    """Run one job, however long it takes."""
     try:
         with record_writes(job.key):
             return _run(job, render_text)
@@ -186,8 +212,8 @@ def _format_trace(error: Exception) -> str:
     return "".join(traceback.format_exception(error))
 
 
-def dry_run_job(job: Job) -> Report:
-    """Report what a job would do, from its input's header; nothing is written."""
+def _dry_run_job(job: Job) -> Report:
+    """Report what a job would do, however long it takes."""
     routes: list[Route] = []
     skipped: tuple[str, ...] = ()
     is_new = job.output_dir is not None and not os.path.lexists(job.output_dir)

@@ -141,6 +141,13 @@ def _read_memory(text: str) -> int:
     return int(count)
 
 
+def _read_seconds(text: str) -> float:
+    seconds = values.parse_real(text, "it")
+    if seconds <= 0:
+        raise ArgumentError(f"it must be more than 0 seconds, not {text!r}")
+    return float(seconds)
+
+
 def _scale(text: str, pattern: str) -> Decimal | None:
     """Return the value of a number with a unit, or None for a text of another form.
 
@@ -177,6 +184,7 @@ OPERATION = TextType("OP", completes="operation")
 SHAPE = TextType("CxHxW", values.parse_shape)
 POOL = pool_type("max:K|avg:K", "max:K or avg:K, like max:2")
 RESIZE = TextType("WxH", _read_resize)
+SECONDS = TextType("S", _read_seconds)
 REAL = TextType("X", lambda text: values.parse_real(text, "it"))
 RANGE0 = integer_range(least=0)
 RANGE1 = integer_range(least=1)

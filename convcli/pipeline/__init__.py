@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from convcli.deadline import allow_pixels
 from convcli.engine.arrays import Array
 from convcli.images import PLACEHOLDER, FrameSource, Header, Picture
 from convcli.images.quantize import quantize
@@ -88,6 +89,8 @@ def process(
     ):
         route, _ = choose(frames.header)
         check_memory(route.memory, plan, source)
+        height, width, _ = frames.header.shape
+        allow_pixels(height * width * (frames.count if plan.frame is None else 1))
         run = _run(frames, choose, plan, target, on_stage, keep_maps=keep_maps)
         route, picture, maps, written = run
     notes = list(picture.notes)

@@ -27,7 +27,7 @@ OPTIONS = {
         *("-o", "--output", "--output-dir", "-f", "--force", "--figure", "--print", "--method"),
         *("-j", "--jobs", "--scheduler", "--max-pixels", "--dry-run", "--json", "-q", "--quiet"),
         *("-v", "--verbose", "--linear", "--strip", "--frame", "--preview", "--name"),
-        *("--skip-existing", "--threads", "--max-memory", "--png-level"),
+        *("--skip-existing", "--threads", "--timeout", "--max-memory", "--png-level"),
     },
     "kernels": {"--json"},
     "layers": {"--json"},

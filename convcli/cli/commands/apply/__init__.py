@@ -97,6 +97,7 @@ def make_jobs(
             working_dir=str(Path.cwd()) if is_elsewhere else "",
             output_dir=options.output_dir if is_elsewhere or options.dry_run else None,
             debug=is_debugging,
+            time_limit=options.time_limit,
         )
 
 

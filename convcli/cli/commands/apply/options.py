@@ -8,8 +8,10 @@ import click
 
 from convcli.arithmetic.layers import Layer, activations
 from convcli.arithmetic.values import Pair, Sides
+from convcli.batch import DEFAULT_TIME_LIMIT
 from convcli.cli import options as opt
 from convcli.cli.options import flag, option
+from convcli.deadline import TimeLimit
 from convcli.engine.filter2d.plan import METHODS
 from convcli.files import STDIN, STDOUT
 from convcli.images import MAX_PIXELS
@@ -140,6 +142,10 @@ class ApplyOptions(opt.WindowOptions):
         "Work", "--max-memory", opt.MEMORY, "The most memory to use, like 500M or 2G, shared by "
         "the --jobs; default: three quarters of the machine's."
     )  # fmt: skip
+    timeout: float | None = option(
+        "Work", "--timeout", opt.SECONDS, "The longest that one input may take; default: 60, and 1 "
+        "more for each megapixel."
+    )  # fmt: skip
     dry_run: bool = flag(
         "Work", "--dry-run", "Show shapes, methods, memory and outputs from the headers alone; "
         "write nothing."
@@ -181,6 +187,11 @@ class ApplyOptions(opt.WindowOptions):
         """The bytes that each process may use; None for the default of its machine."""
         most = self.max_memory or (default_max_memory() if self.processes > 1 else None)
         return None if most is None else most // self.processes
+
+    @property
+    def time_limit(self) -> TimeLimit:
+        """The longest that one input may take."""
+        return DEFAULT_TIME_LIMIT if self.timeout is None else TimeLimit(self.timeout, 0.0)
 
     @property
     def writes_images(self) -> bool:
