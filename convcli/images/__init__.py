@@ -28,7 +28,7 @@ class ReadSettings(NamedTuple):
     Parameters
     ----------
     max_pixels : int
-        A larger picture is refused by its header.
+        The most pixels of all frames that are read together; more are refused by the header.
     keep_damaged : bool
         Read what a damaged file still holds, with a note, instead of raising.
     """
@@ -160,6 +160,11 @@ class FrameSource:
         How often it plays; 0 is for ever.
     decode_header : callable, optional
         Returns the header of a frame without decoding it; left out, all have the first one's.
+    sizes : tuple of (H, W)
+        The size of each frame, before an orientation is applied, as the file says before any is
+        decoded: of a frame of an animation, that of its canvas. Empty where all are as the header.
+    held_bytes : int
+        Memory that decoding takes beside the pixels of a frame, whatever they are.
     """
 
     path: str
@@ -169,6 +174,24 @@ class FrameSource:
     format: str = ""
     loop: int = 1
     decode_header: Callable[[int], Header] | None = None
+    sizes: tuple[Pair, ...] = ()
+    held_bytes: int = 0
+
+    def check_pixels(self, max_pixels: int, index: int | None = None) -> None:
+        """Raise if one frame, or all together, have more pixels than allowed."""
+        sizes = self.sizes or (self.header.shape[:2],) * self.count
+        if index is not None:
+            self.check_frame(index)
+            if math.prod(sizes[index]) > max_pixels:
+                raise excess_pixels(sizes[index], self.path, max_pixels)
+            return
+        total = sum(map(math.prod, sizes))
+        if total > max_pixels:
+            raise ImageError(
+                self.path,
+                f"has {total:,} pixels in {self.count:,} frames, "
+                f"and --max-pixels allows {max_pixels:,}; --frame N takes one",
+            )
 
     def read(self, index: int) -> Picture:
         """Return one frame.
@@ -196,3 +219,12 @@ class FrameSource:
         """Raise if there is no frame of that index."""
         if not 0 <= index < self.count:
             raise ImageError(self.path, f"has no frame {index}: they are 0 to {self.count - 1}")
+
+
+def excess_pixels(size: Pair, path: str, max_pixels: int) -> ImageError:
+    """Return the error of a frame, (H, W), that is larger than allowed."""
+    height, width = size
+    return ImageError(
+        path,
+        f"has {width}x{height} = {width * height:,} pixels, and --max-pixels allows {max_pixels:,}",
+    )

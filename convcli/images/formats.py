@@ -86,7 +86,7 @@ FORMATS = {
     ),
     "TIFF": Format(
         "TiffImagePlugin",
-        rb"II\*\0|MM\0\*",
+        rb"II[*+]\0|MM\0[*+]|II\0\*|MM\*\0",  # the last two are wrong, and read
         (".tif", ".tiff"),
         frames="pages",
         deep_codec="tifffile",

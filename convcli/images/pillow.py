@@ -55,8 +55,8 @@ def open_image(stream: BinaryIO) -> Image.Image:
     start = stream.read(SIGNATURE_BYTES)
     stream.seek(0)
     known = detect_format(start)
-    if known is None:  # it may be a rare variety of a known format
-        return Image.open(stream, formats=tuple(FORMATS))
+    if known is None:
+        raise UnidentifiedImageError
     load_plugin(known)
     factory, accepts = Image.OPEN[known]
     # Errors of a file that is of that format only by its start.
@@ -182,8 +182,9 @@ def to_image(pixels: Values) -> Image.Image:
 
 def can_read_deep_color(image: Image.Image) -> bool:
     """Whether all bits of an open picture's 16-bit colors can be read: of one frame only."""
-    is_single = getattr(image, "n_frames", 1) == 1
-    return _has_deep_color(image) and is_single and FORMATS[image.format or ""].has_deep_codec
+    if not _has_deep_color(image) or not FORMATS[image.format or ""].has_deep_codec:
+        return False
+    return getattr(image, "n_frames", 1) == 1
 
 
 def _has_deep_color(image: Image.Image) -> bool:

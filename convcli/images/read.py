@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, nullcontext
 from typing import Any, BinaryIO, cast
@@ -19,15 +20,15 @@ from convcli.images import (
     Picture,
     ReadSettings,
     Values,
+    excess_pixels,
     pillow,
 )
 from convcli.images.formats import DEEP_EXTRA, FORMATS, SIGNATURE_BYTES, detect_format
+from convcli.images.structure import Structure, read_structure
 
 MAX_FILE_BYTES = 2 << 30  # of a picture file
 MAX_TIFF_CHANNELS = 64  # of real numbers
-MAX_FRAMES = 10_000
 MAX_LOOPS = 65_535  # that every format can hold
-MAX_SMALL_READS = 300_000  # by a decoder: more are a search through junk, byte by byte
 
 _PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
 
@@ -71,9 +72,10 @@ def open_frames(path: str, settings: ReadSettings = DEFAULT_SETTINGS) -> Iterato
         if detected is None and path == STDIN:
             yield _grid_source(load_grid(stream, path, settings.max_pixels), path)
             return
+        structure = read_structure(stream, path, detected, settings.max_pixels)
         image = _open_header(stream, path, settings)
         if image is not None:
-            yield _image_source(image, stream, path, settings)
+            yield _image_source(image, stream, path, settings, structure)
         elif detected == "TIFF":
             yield _float_tiff_source(stream, path, settings)
         else:
@@ -150,7 +152,7 @@ def _number_source(
 
 
 def _image_source(
-    image: Image.Image, stream: BinaryIO, path: str, settings: ReadSettings
+    image: Image.Image, stream: BinaryIO, path: str, settings: ReadSettings, structure: Structure
 ) -> FrameSource:
     """Return the frames of an image that Pillow has opened."""
     with pillow.decoder_errors(path):
@@ -159,22 +161,27 @@ def _image_source(
             _check_png_end(stream)
             stream.seek(0)
             image = cast("Image.Image", _open_header(stream, path, settings))
-        count = getattr(image, "n_frames", 1)
-        if count > MAX_FRAMES:
-            raise ImageError(path, f"has {count:,} frames; the most is {MAX_FRAMES:,}")
+        sizes = structure.sizes
+        # To count these, Pillow would walk the file again, step by step.
+        is_counted = bool(sizes) and image.format in ("GIF", "TIFF")
+        count = len(sizes) if is_counted else getattr(image, "n_frames", 1)
+        sizes = sizes if len(sizes) == count else ()
         header = pillow.read_header(image)
 
     def seek(index: int) -> None:
         nonlocal image
+        limit = math.prod(sizes[index]) if sizes else settings.max_pixels
+        if limit > settings.max_pixels:
+            raise excess_pixels(sizes[index], path, settings.max_pixels)
         if image.format == "PNG" and index < image.tell():
             stream.seek(0)  # as it goes back, Pillow keeps a chunk of the frame it has reached
             image = pillow.open_image(stream)
         image.seek(index)
+        _check_size(image, path, limit)
 
     def decode(index: int) -> Picture:
         with pillow.decoder_errors(path):
             seek(index)
-            _check_size(image, path, settings)
             # The values are copies, so that a single frame's pixels need not stay in memory.
             with closing(image) if count == 1 else nullcontext():
                 if pillow.can_read_deep_color(image):
@@ -184,16 +191,20 @@ def _image_source(
     def decode_header(index: int) -> Header:
         if count == 1:
             return header
+        if sizes and image_format != "TIFF":  # of whose pages each may have another layout
+            is_turned = header.shape[:2] != sizes[0]
+            height, width = sizes[index][::-1] if is_turned else sizes[index]
+            return header._replace(shape=(height, width, header.shape[2]))
         with pillow.decoder_errors(path):
             seek(index)
-            _check_size(image, path, settings)
-            if FORMATS[image.format or ""].frames == "pages":
-                return pillow.read_header(image)
-            width, height = image.size  # of an animation, whose later frames may be larger
-            return header._replace(shape=(height, width, header.shape[2]))
+            return pillow.read_header(image)
 
-    loop = _loop_count(image)
-    return FrameSource(path, count, decode, header, image.format or "", loop, decode_header)
+    image_format = "JPEG" if image.format == "MPO" else image.format or ""
+    loop = _loop_count(image) if count > 1 else 1
+    return FrameSource(
+        *(path, count, decode, header, image_format, loop),
+        *(decode_header, sizes, structure.held_bytes),
+    )
 
 
 def _read_deep_color(image: Image.Image, stream: BinaryIO) -> Picture:
@@ -240,38 +251,15 @@ def _open_header(stream: BinaryIO, path: str, settings: ReadSettings) -> Image.I
     with pillow.decoder_errors(path):
         Image.MAX_IMAGE_PIXELS = None  # the limit is checked here
         try:
-            image = pillow.open_image(cast("BinaryIO", _JunkGuard(stream)))
+            image = pillow.open_image(stream)
         except UnidentifiedImageError:
             return None
-        _check_size(image, path, settings)
+        _check_size(image, path, settings.max_pixels)
         return image
 
 
-def _check_size(image: Image.Image, path: str, settings: ReadSettings) -> None:
-    """Refuse an open picture, or a frame that is larger than the first, before it is decoded."""
+def _check_size(image: Image.Image, path: str, max_pixels: int) -> None:
+    """Refuse an open picture that is larger than allowed, or a frame than its file says."""
     width, height = image.size
-    if width * height > settings.max_pixels:
-        raise ImageError(
-            path,
-            f"has {width}x{height} = {width * height:,} pixels, "
-            f"and --max-pixels allows {settings.max_pixels:,}",
-        )
-
-
-class _JunkGuard:
-    """A stream that raises if a decoder searches through junk byte by byte."""
-
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream = stream
-        self._small_reads = 0
-
-    def read(self, size: int = -1) -> bytes:
-        """Read as the stream does."""
-        if 0 <= size <= 2:
-            self._small_reads += 1
-            if self._small_reads > MAX_SMALL_READS:
-                raise ValueError("what follows its start is junk")
-        return self._stream.read(size)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
+    if width * height > max_pixels:
+        raise excess_pixels((height, width), path, max_pixels)

@@ -87,7 +87,7 @@ def process(
         frames,
         choose,
     ):
-        route, _ = choose(frames.header)
+        route, _ = choose(frames.read_header(plan.frame or 0))
         check_memory(route.memory, plan, source)
         height, width, _ = frames.header.shape
         allow_pixels(height * width * (frames.count if plan.frame is None else 1))
@@ -121,7 +121,7 @@ def dry_run(
     if not is_folder_new:
         target.check(source)
     with open_route(source, plan, target, draws_figure=draws_figure) as (frames, choose):
-        route, _ = choose(frames.header)
+        route, _ = choose(frames.read_header(plan.frame or 0))
         if route.execution == "frames":
             from convcli.pipeline.sequence import Sequence
 
@@ -153,7 +153,7 @@ def _run(
     The route, the picture, its maps and the files; if no maps are kept, the picture without its
     values.
     """
-    route, computation = choose(frames.header)
+    route, computation = choose(frames.read_header(plan.frame or 0))
     if route.execution == "streamed":
         written = [stream_npy(frames.path, computation, *route.outputs, force=target.force)]
         return route, Picture(PLACEHOLDER), [], written

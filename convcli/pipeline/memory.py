@@ -70,7 +70,7 @@ def estimate_memory(
     if execution == "streamed":
         return fixed
     outputs = [branch.output for branch in shapes]
-    decoding = header.bytes + _decoder_bytes(header, frames.format)
+    decoding = header.bytes + _decoder_bytes(header, frames.format) + frames.held_bytes
     if execution == "fused":
         return fixed + _peak(decoding, _fused_bytes(header, plan, outputs, target.format))
     maps, filtering = _filter_bytes(header, plan, shapes)

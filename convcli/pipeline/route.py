@@ -185,7 +185,7 @@ def choose_route(
         For a frame that the input does not have.
     """
     if plan.frame is not None:
-        frames.check_frame(plan.frame)
+        frames.check_pixels(plan.reading.max_pixels, plan.frame)
     shape = preprocessed_shape(plan, header)
     shapes = infer_shapes(plan, shape)
     outputs = [branch.output for branch in shapes]
@@ -195,6 +195,7 @@ def choose_route(
         execution = "streamed"
     elif has_frames and not draws_figure:
         execution = "frames"
+        frames.check_pixels(plan.reading.max_pixels)
     elif not keep_maps and can_fuse(header, plan, target, outputs):
         execution = "fused"
     computation = plan_computation(

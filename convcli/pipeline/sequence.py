@@ -95,8 +95,7 @@ class Sequence:
         """
         first, _ = self._choose(self._frames.header)
         memory = first.memory
-        has_headers = FORMATS[self._frames.format].frames == "pages"
-        for index in range(self._frames.count if has_headers else 1):
+        for index in range(self._frames.count if self._frames.sizes else 1):
             with frame_errors(self._frames.path, index):
                 route, _ = self._plan_frame(index)
             memory = max(memory, route.memory)

@@ -1,0 +1,134 @@
+"""The structure of picture files: what a file says that reading it will cost.
+
+Before any decoder runs, the chunks, segments, blocks or directories of a file are walked, never its
+pixels, in a time that the size of the file bounds. Decoders trust these parts: they search through
+junk byte by byte, join metadata in quadratic time, or allocate a canvas before its size is known.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator
+from importlib import import_module
+from typing import BinaryIO, NamedTuple
+
+from convcli.arithmetic.values import Pair
+from convcli.errors import ImageError
+from convcli.images import excess_pixels
+
+MAX_FRAMES = 10_000
+MAX_METADATA_BYTES = 32 << 20  # of a file, all together
+MAX_STRAY_BYTES = 1 << 20  # between the parts of a file, through which decoders search slowly
+SMALL_BYTES = 4096  # read at once to get at small parts
+BLOCK_BYTES = 1 << 20  # read at once to search for something
+MODULES = {
+    "PNG": "png",
+    "JPEG": "jpeg",
+    "WEBP": "webp",
+    "TIFF": "tiff",
+    "GIF": "gif",
+    "BMP": "bitmaps",
+    "PPM": "bitmaps",
+}
+
+
+class Structure(NamedTuple):
+    """What a file says about itself.
+
+    Parameters
+    ----------
+    sizes : tuple of (H, W)
+        The size of each frame as it is decoded: of a frame of an animation, that of its canvas.
+        Empty if the file is too broken to say.
+    metadata_bytes : int
+        The size of what stands beside the pixels.
+    held_bytes : int
+        Memory that a decoder takes beside a frame's pixels, whatever they are: metadata, a tile,
+        the coefficients of a progressive JPEG, the file itself.
+    """
+
+    sizes: tuple[Pair, ...] = ()
+    metadata_bytes: int = 0
+    held_bytes: int = 0
+
+
+class Window:
+    """A stream that can seek, read by position.
+
+    Parameters
+    ----------
+    stream : binary file
+    path : str
+        Its name in error messages.
+    """
+
+    def __init__(self, stream: BinaryIO, path: str) -> None:
+        self.path = path
+        self.size = stream.seek(0, os.SEEK_END)
+        self._stream = stream
+        self._start, self._data = 0, b""
+
+    def read(self, at: int, count: int) -> bytes:
+        """Return so many bytes, fewer at the end of the file."""
+        first = at - self._start
+        if first < 0 or first + count > len(self._data):
+            self._stream.seek(at)
+            self._start, self._data = at, self._stream.read(max(count, SMALL_BYTES))
+            first = 0
+        return self._data[first : first + count]
+
+    def blocks(self, at: int, overlap: int = 0) -> Iterator[tuple[int, bytes]]:
+        """Yield large blocks and their positions; each repeats the last bytes of the one before."""
+        while at < self.size:
+            self._stream.seek(at)
+            self._start, self._data = at, self._stream.read(BLOCK_BYTES)
+            yield at, self._data
+            if at + len(self._data) >= self.size or not self._data:
+                return
+            at += max(len(self._data) - overlap, 1)
+
+    def find(self, byte: bytes, at: int) -> int:
+        """Return the position of a byte, from one on; the size of the file if it is not there."""
+        near = self._data.find(byte, at - self._start) if at >= self._start else -1
+        if near >= 0:
+            return self._start + near
+        for start, block in self.blocks(at):
+            found = block.find(byte)
+            if found >= 0:
+                return start + found
+        return self.size
+
+    def excess(self, count: int, limit: int, what: str) -> ImageError:
+        """Return the error of a file that has more of something, a plural, than it may."""
+        return ImageError(self.path, f"has {count:,} {what} at least; the most is {limit:,}")
+
+
+def read_structure(
+    stream: BinaryIO, path: str, image_format: str | None, max_pixels: int
+) -> Structure:
+    """Walk a picture file; one of a format that is not known says nothing.
+
+    Parameters
+    ----------
+    stream : binary file
+        One that can seek; it is at its start afterwards.
+    path : str
+    image_format : str, optional
+        A key of `formats.FORMATS`.
+    max_pixels : int
+        The most pixels of its first frame.
+
+    Raises
+    ------
+    ImageError
+        If the first frame is too large, or the file has more of something than any picture needs.
+    """
+    name = MODULES.get(image_format or "")
+    if name is None:
+        return Structure()
+    structure: Structure = import_module(f"{__name__}.{name}").read_structure(Window(stream, path))
+    stream.seek(0)
+    if structure.sizes and math.prod(structure.sizes[0]) > max_pixels:
+        raise excess_pixels(structure.sizes[0], path, max_pixels)
+    return structure

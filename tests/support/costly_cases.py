@@ -1,0 +1,324 @@
+"""Files that ask for much, as a table: the line that refuses them, or the limits of reading."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from support import costly_files as costly
+from support.costly_files import MEGABYTE, entry, segment
+from support.hostile_cases import LEAN, Case, File, chunk, on_input, png
+
+
+def made(maker: Callable[..., bytes], *arguments: Any, **keywords: Any) -> Callable[[Path], None]:
+    """A file that is made when its case is played, not when the cases are collected."""
+
+    def make(path: Path) -> None:
+        path.write_bytes(maker(*arguments, **keywords))
+
+    return make
+
+
+def made_jpeg(start: Callable[[], bytes]) -> Callable[[Path], None]:
+    return made(lambda: costly.jpeg(start=start()))
+
+
+SMALL = ("--max-memory", "300M")
+TIFF_OUTPUT = ("-o", "old.tif")  # which holds frames of any size
+ORIENTATION = entry(0x0112, costly.SHORT, 1, 1)
+SHARED = entry(270, costly.ASCII, MEGABYTE, 8)  # a description that all pages name
+
+# Every one is refused, in one line, which says what there is too much of.
+JPEGS = (
+    on_input(
+        "exif-flood.jpg",
+        made_jpeg(lambda: segment(0xE1, b"Exif\0\0II") * 90_000),
+        "segments before its pixels at least; the most is 10,000",
+    ),
+    on_input(
+        "exif-joined.jpg",
+        made_jpeg(lambda: segment(0xE1, b"Exif\0\0" + bytes(60_000)) * 300),
+        "300 segments of EXIF at least; the most is 256",
+    ),
+    on_input("comments.jpg", made_jpeg(lambda: segment(0xFE, b"") * 20_000), "segments before"),
+    on_input(
+        "metadata.jpg",
+        made_jpeg(lambda: segment(0xE3, bytes(costly.FULL)) * 640),
+        "bytes of metadata at least",
+    ),
+    on_input(
+        "tables.jpg",
+        made_jpeg(lambda: segment(0xDB, bytes(65 * 1000)) * 100),
+        "bytes of quantization tables",
+    ),
+    on_input(
+        "junk-within.jpg",
+        made_jpeg(lambda: segment(0xFE, b"") + bytes(2 * MEGABYTE)),
+        "bytes of junk before",
+    ),
+    on_input("fill.jpg", made_jpeg(lambda: b"\xff" * 2 * MEGABYTE), "bytes of junk before"),
+    on_input(
+        "scans.jpg",
+        made(costly.jpeg, side=2000, progressive=True, scans=costly.REFINEMENT * 1000),
+        "scans at least; the most is 100",
+    ),
+    on_input("one-component-scans.jpg", made(costly.jpeg_sequential, 1000, 2000), "scans at least"),
+    on_input(
+        "fractions.jpg",
+        made(lambda: costly.jpeg_exif(costly.exif_of_fractions(1_000_000))),
+        "1,000,000 fractions in its tags at least; the most is 20,000",
+    ),
+    on_input(
+        "tags.jpg",
+        made(lambda: costly.jpeg_exif(costly.exif_of_one_value(3000, MEGABYTE))),
+        "bytes of values in its tags",
+    ),
+    on_input(
+        "coefficients.jpg",
+        made(costly.jpeg, side=8000, progressive=True),
+        "needs about",
+        extra=SMALL,
+    ),
+    on_input(
+        "pictures.jpg",
+        made(costly.mpo, 200, 60_000),
+        "pixels in 200 frames, and --max-pixels",
+        extra=TIFF_OUTPUT,
+    ),
+    on_input(
+        "one-picture.jpg",
+        made(costly.mpo, 2, 60_000),
+        "has 60000x60000 = 3,600,000,000 pixels",
+        extra=("--frame", "1"),
+    ),
+)
+
+HUGE_FIRST = costly.gif([costly.gif_frame(65_535, 65_535, disposal=2)], end=b"")
+GIFS = (
+    on_input("canvas.gif", HUGE_FIRST, "has 65535x65535 = 4,294,836,225 pixels"),
+    on_input(
+        "later.gif",
+        costly.gif([costly.gif_frame(), costly.gif_frame(13_000, 13_000)]),
+        "needs about",
+        extra=(*SMALL, "-o", "old.gif"),
+    ),
+    on_input(
+        "later-one.gif",
+        costly.gif([costly.gif_frame(), costly.gif_frame(13_000, 13_000)]),
+        "needs about",
+        extra=(*SMALL, "--frame", "1"),
+    ),
+    on_input(
+        "later-too-large.gif",
+        costly.gif([costly.gif_frame(), costly.gif_frame(60_000, 60_000)]),
+        "has 60000x60000",
+        extra=("--frame", "1"),
+    ),
+    on_input(
+        "two-thousand.gif",
+        costly.gif([costly.gif_frame(500, 500)] * 2000, (500, 500)),
+        "has 500,000,000 pixels in 2,000 frames, and --max-pixels allows 180,000,000",
+        extra=("-o", "old.gif"),
+    ),
+    on_input("frames.gif", made(costly.gif, [costly.gif_frame(1, 1)] * 20_000), "10,001 frames"),
+    on_input(
+        "blocks.gif",
+        made(costly.gif, [costly.gif_frame(data=b"\1\0" * 4_000_000 + b"\0")]),
+        "blocks of data at least",
+    ),
+    on_input(
+        "extensions.gif",
+        made(costly.gif, [b"!\xfe\x01a\0" * 2_000_000, costly.gif_frame()]),
+        "blocks of data at least",
+    ),
+    on_input(
+        "comment.gif",
+        made(costly.gif, [b"!\xfe" + (b"\xff" + bytes(255)) * 160_000 + b"\0", costly.gif_frame()]),
+        "bytes of extensions at least",
+    ),
+    on_input(
+        "junk-first.gif", made(costly.gif, [b"\1" * 2 * MEGABYTE, costly.gif_frame()]), "junk"
+    ),
+)
+
+WEBPS = (
+    on_input(
+        "canvas.webp",
+        costly.riff(costly.webp_canvas(16_383, 16_383), costly.ANIMATION, costly.webp_frame()),
+        "has 16383x16383 = 268,402,689 pixels",
+    ),
+    on_input(
+        "frames.webp",
+        made(
+            costly.riff, costly.webp_canvas(1, 1), costly.ANIMATION, *[costly.webp_frame()] * 12_000
+        ),
+        "10,001 frames",
+    ),
+    on_input(
+        "many-large.webp",
+        made(
+            costly.riff,
+            costly.webp_canvas(2000, 2000),
+            costly.ANIMATION,
+            *[costly.webp_frame()] * 100,
+        ),
+        "has 400,000,000 pixels in 100 frames",
+        extra=("-o", "old.webp"),
+    ),
+    on_input("chunks.webp", made(costly.webp_still, *[(b"none", b"")] * 2_000_000), "chunks at"),
+    on_input(
+        "metadata.webp",
+        made(costly.webp_still, (b"XMP ", bytes(40 << 20)), flags=4),
+        "bytes of metadata",
+    ),
+    on_input(
+        "fractions.webp",
+        made(lambda: costly.webp_still((b"EXIF", costly.exif_of_fractions(10**6)), flags=8)),
+        "1,000,000 fractions in its tags",
+    ),
+)
+
+PNGS = (
+    on_input(
+        "chunks.png", made(lambda: png(extra=chunk(b"noNe", b"") * 4_000_000)), "chunks at least"
+    ),
+    on_input(
+        "late-chunks.png",
+        made(lambda: png()[:-12] + chunk(b"noNe", b"") * 4_000_000 + png()[-12:]),
+        "chunks at least",
+    ),
+    on_input("profiles.png", made(costly.png_text, b"iCCP", b"a\0\0", 1000), "of text, once expan"),
+    on_input("nameless.png", made(costly.png_text, b"zTXt", b"\0\0", 1000), "of text, once expan"),
+    on_input("frames.png", costly.apng(2, 8, claimed=1 << 30), "1,073,741,824 frames"),
+    on_input(
+        "two-thousand.png", made(costly.apng, 2000, 500), "has 500,000,000 pixels in 2,000 frames"
+    ),
+    on_input(
+        "unknown.png", made(lambda: png(extra=chunk(b"noNe", bytes(40 << 20)))), "bytes of metadata"
+    ),
+    on_input(
+        "fractions.png",
+        made(lambda: png(extra=chunk(b"eXIf", costly.exif_of_fractions(1_000_000)))),
+        "fractions in its tags",
+    ),
+    on_input(
+        "exif-text.png",
+        made(lambda: costly.png_exif_text(costly.exif_of_fractions(50_000))),
+        "fractions in its tags",
+    ),
+)
+
+TIFFS = (
+    on_input("chain.tif", made(costly.tiff_chain, 100_000), "10,001 frames at least"),
+    on_input(
+        "later.tif",
+        made(costly.tiff_of_sizes, [(8, 8), (13_000, 13_000)]),
+        "needs about",
+        extra=(*SMALL, "-o", "old.tif"),
+    ),
+    on_input(
+        "later-one.tif",
+        made(costly.tiff_of_sizes, [(8, 8), (13_000, 13_000)]),
+        "needs about",
+        extra=(*SMALL, "--frame", "1"),
+    ),
+    on_input(
+        "pages.tif",
+        made(costly.tiff_chain, 5000, size=(1000, 1000)),
+        "has 5,000,000,000 pixels in 5,000 frames",
+        extra=("-o", "old.tif"),
+    ),
+    on_input(
+        "strips.tif",
+        made(
+            costly.tiff_chain,
+            1,
+            values=bytes(16 << 20),
+            extra=[entry(279, costly.LONG, 4 << 20, 8)],
+        ),
+        "strips or tiles at least",
+    ),
+    on_input(
+        "shared.tif",
+        made(costly.tiff_chain, 9000, values=bytes(MEGABYTE), extra=[SHARED]),
+        "bytes of values in its tags",
+    ),
+    on_input(
+        "tags.tif",
+        made(costly.tiff_chain, 10, extra=[entry(40_000, costly.LONG, 1, 0)] * 40_000),
+        "tags at least; the most is 300,000",
+    ),
+    on_input(
+        "resolution.tif",
+        made(
+            costly.tiff_chain,
+            1,
+            values=bytes(8 << 20),
+            extra=[entry(282, costly.RATIONAL, 1 << 20, 8)],
+        ),
+        "fractions in its tags",
+    ),
+    on_input(
+        "tile.tif",
+        made(
+            costly.tiff_chain,
+            1,
+            extra=[
+                entry(322, costly.LONG, 1, 40_000),
+                entry(323, costly.LONG, 1, 40_000),
+                entry(324, costly.LONG, 1, 8),
+                entry(325, costly.LONG, 1, 8),
+            ],
+        ),
+        "pixels in a tile at least",
+    ),
+)
+
+BITMAPS = (
+    on_input("comments.pgm", b"P2 8 6 255\n" + b"#\n" * 500_000 + b"1 " * 48, "comments at least"),
+    on_input(
+        "long-header.pgm",
+        made(lambda: b"P5\n#" + bytes(20 << 20) + b"\n8 6 255\n"),
+        "has no header in its first 1,048,576 bytes",
+    ),
+    on_input("steps.bmp", costly.bmp_runs(8, 6, bytes(20 << 20)), "bytes of runs at least"),
+    on_input(
+        "header.bmp",
+        costly.sparse(1 << 30, b"BM" + struct.pack("<IHHII", 1 << 30, 0, 0, 54, (1 << 30) - 14)),
+        "a BMP's header has not 1,073,741,810 bytes",
+    ),
+)
+
+REFUSED: tuple[Case, ...] = (*JPEGS, *GIFS, *WEBPS, *PNGS, *TIFFS, *BITMAPS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Read:
+    """A file that is read, within limits.
+
+    Parameters
+    ----------
+    name : str
+    content : bytes or callable
+        Makes the file at a path.
+    output : str
+    extra : tuple of str
+        More of what is typed.
+    notes : tuple of str
+        A part of each line on standard error, in order.
+    max_bytes : int
+        The most that the output has.
+    seconds, megabytes : float
+    """
+
+    name: str
+    content: File
+    output: str = "new.png"
+    extra: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    max_bytes: int = MEGABYTE
+    seconds: float = 5.0
+    megabytes: int = LEAN
