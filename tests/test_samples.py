@@ -38,7 +38,7 @@ def copy(tmp_path: Path) -> Path:
 
 
 def remade(script: Path) -> None:
-    subprocess.run([sys.executable, script], cwd=script.parent.parent, check=True, timeout=60)
+    subprocess.run([sys.executable, script], cwd=script.parent.parent, check=True, timeout=300)
 
 
 def test_letter_a_is_drawn_where_the_textbook_draws_it() -> None:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.ended import Ended
+from support.forked import forked
 from support.hostile import (
     IS_LINUX,
     check_contract,
@@ -23,6 +24,7 @@ from support.hostile import (
 )
 from support.hostile_cases import CASES, LEAN, Case, png
 
+EVERY = pytest.mark.parametrize("case", CASES, ids=lambda case: ascii(case.name))
 SECONDS = 5.0  # of processor time: no file and no argument keeps the command busy for longer
 
 
@@ -35,37 +37,18 @@ class Played:
     after: dict[str, Any]
 
 
-def play(case: Case, folder: Path) -> Played:
+def play(case: Case, folder: Path, run: Callable[..., Ended]) -> Played:
     for name, content in case.files.items():
         if isinstance(content, bytes):
             (folder / name).write_bytes(content)
         else:
             content(folder / name)
     before = snapshot(folder)
-    ended = command(*case.arguments, cwd=folder, stdin=case.stdin)
+    ended = run(*case.arguments, cwd=folder)
     return Played(ended, before, snapshot(folder))
 
 
-@pytest.fixture(scope="module")
-def playing(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[dict[str, Future[Played]]]:
-    """Every case that was selected, on its way on as many cores as there are."""
-    parameters = [getattr(item, "callspec", None) for item in request.session.items]
-    found = [one.params.get("case") for one in parameters if one is not None]
-    cases = [one for one in found if isinstance(one, Case)]  # others call other things so
-    with ThreadPoolExecutor(min(8, max(2, os.cpu_count() or 1))) as pool:
-        yield {
-            case.name: pool.submit(play, case, place(tmp_path_factory.mktemp("case")))
-            for case in cases
-        }
-
-
-@pytest.mark.parametrize("case", CASES, ids=lambda case: ascii(case.name))
-def test_a_hostile_case_is_one_line_and_changes_nothing(
-    case: Case, playing: dict[str, Future[Played]]
-) -> None:
-    played = playing[case.name].result()
+def check(case: Case, played: Played) -> None:
     ended = played.ended
     check_contract(ended, case.code, case.fragment)
     if case.path is not None:
@@ -74,6 +57,18 @@ def test_a_hostile_case_is_one_line_and_changes_nothing(
     assert ended.seconds < SECONDS
     if IS_LINUX:
         assert ended.megabytes < case.megabytes
+
+
+@EVERY
+def test_a_hostile_case_is_one_line_and_changes_nothing(case: Case, tmp_path: Path) -> None:
+    run = partial(command, stdin=case.stdin) if case.stdin else forked
+    check(case, play(case, place(tmp_path), run))
+
+
+@pytest.mark.slow
+@EVERY
+def test_a_hostile_case_ends_so_from_the_start(case: Case, tmp_path: Path) -> None:
+    check(case, play(case, place(tmp_path), partial(command, stdin=case.stdin)))
 
 
 def test_the_names_of_the_cases_differ() -> None:

@@ -9,10 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from support.hostile import (
-    command,
-    place,
-)
+from support.forked import forked
+from support.hostile import place
 from support.hostile_cases import GOOD_JPEG, png
 
 
@@ -20,7 +18,7 @@ def test_a_picture_is_known_by_its_content(tmp_path: Path) -> None:
     folder = place(tmp_path)
     (folder / "liar.png").write_bytes(GOOD_JPEG)
     (folder / "honest.jpg").write_bytes(GOOD_JPEG)
-    ended = command("apply", "liar.png", "honest.jpg", "-k", "blur", cwd=folder)
+    ended = forked("apply", "liar.png", "honest.jpg", "-k", "blur", cwd=folder)
     assert (ended.code, ended.stderr) == (0, b"")
     written = [(folder / f"{stem}.blur.png").read_bytes() for stem in ("liar", "honest")]
     assert written[0] == written[1]
@@ -44,7 +42,7 @@ def test_the_smallest_inputs_are_filtered_exactly(
         b"\0" + bytes(7 * (row + column + 1) for column in range(width)) for row in range(height)
     )
     (folder / "small.png").write_bytes(png(width, height, pixels=pixels))
-    ended = command("apply", "small.png", "-k", spec, "--print", cwd=folder)
+    ended = forked("apply", "small.png", "-k", spec, "--print", cwd=folder)
     assert (ended.code, ended.stderr) == (0, b"")
     assert [
         [float(word) for word in line.split()] for line in ended.stdout.splitlines()
@@ -72,7 +70,7 @@ def test_every_mode_has_defined_values(
 ) -> None:
     folder = place(tmp_path)
     Image.new(mode, (3, 2), value).save(folder / f"odd{suffix}")
-    ended = command("apply", f"odd{suffix}", "-k", "identity", "-q", "-o", "x.npy", cwd=folder)
+    ended = forked("apply", f"odd{suffix}", "-k", "identity", "-q", "-o", "x.npy", cwd=folder)
     assert (ended.code, ended.stderr) == (0, b"")
     result = np.load(folder / "x.npy")
     np.testing.assert_array_equal(
@@ -87,7 +85,7 @@ def test_a_palette_is_filtered_by_its_colors(mode: str, tmp_path: Path) -> None:
     picture.putpalette([0, 0, 0, 10, 20, 30])
     picture.convert(mode).save(folder / "palette.tif" if mode == "PA" else folder / "palette.gif")
     name = "palette.tif" if mode == "PA" else "palette.gif"
-    ended = command("apply", name, "-k", "identity", "-q", "-o", "x.npy", cwd=folder)
+    ended = forked("apply", name, "-k", "identity", "-q", "-o", "x.npy", cwd=folder)
     assert (ended.code, ended.stderr) == (0, b"")
     np.testing.assert_array_equal(np.load(folder / "x.npy")[0, 0], [10, 20, 30])
 
@@ -109,7 +107,7 @@ def test_damaged_pictures_are_a_line_each(kind: str, tmp_path: Path) -> None:
         names.append(f"damaged-{number}")
         (folder / names[-1]).write_bytes(damaged)
 
-    ended = command("apply", *names, "-k", "identity", "-q", "--output-dir", "out", cwd=folder)
+    ended = forked("apply", *names, "-k", "identity", "-q", "--output-dir", "out", cwd=folder)
 
     written = len(list((folder / "out").iterdir()))
     assert b"Traceback" not in ended.stderr
@@ -124,5 +122,5 @@ def test_damaged_pictures_are_a_line_each(kind: str, tmp_path: Path) -> None:
 
 def test_a_picture_of_exactly_max_pixels_is_filtered(tmp_path: Path) -> None:
     folder = place(tmp_path)
-    ended = command("apply", "a.png", "-k", "blur", "--max-pixels", "48", cwd=folder)
+    ended = forked("apply", "a.png", "-k", "blur", "--max-pixels", "48", cwd=folder)
     assert (ended.code, ended.stderr) == (0, b"")

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from support.forked import forked
 from support.hostile import (
     OLD,
     check_contract,
@@ -86,11 +87,11 @@ def test_a_pipe_with_a_name_gets_what_a_file_gets(suffix: str, tmp_path: Path) -
     folder = place(tmp_path)
     pipe = folder / f"pipe{suffix}"
     os.mkfifo(pipe)
-    assert command("apply", "a.png", "-k", "blur", "-o", f"file{suffix}", cwd=folder).code == 0
+    assert forked("apply", "a.png", "-k", "blur", "-o", f"file{suffix}", cwd=folder).code == 0
     before = snapshot(folder)
     end = os.open(pipe, os.O_RDWR)  # so that neither side waits for the other
     try:
-        ended = command("apply", "a.png", "-k", "blur", "-o", pipe.name, cwd=folder)
+        ended = forked("apply", "a.png", "-k", "blur", "-o", pipe.name, cwd=folder)
         assert (ended.code, ended.stderr) == (0, b"")
         os.set_blocking(end, False)
         received = os.read(end, 1 << 16)
@@ -207,7 +208,7 @@ def test_a_strange_name_works_and_is_shown_literally(name: bytes, tmp_path: Path
     (folder / os.fsdecode(bad)).write_bytes(b"bad")
     (folder / os.fsdecode(grid)).write_bytes(b"1 2 1")
 
-    ended = command("apply", "-k", "blur", "--json", "--", good, cwd=folder)
+    ended = forked("apply", "-k", "blur", "--json", "--", good, cwd=folder)
     assert (ended.code, ended.stderr) == (0, b"")
     assert (folder / os.fsdecode(name + b".blur.png")).exists()
     assert ended.stdout.isascii()
@@ -216,7 +217,7 @@ def test_a_strange_name_works_and_is_shown_literally(name: bytes, tmp_path: Path
     assert (folder / document["output"]).exists()
 
     check_contract(
-        command("apply", "-k", "blur", "--", bad, cwd=folder), 1, f"convcli: {shown(bad)}: is no"
+        forked("apply", "-k", "blur", "--", bad, cwd=folder), 1, f"convcli: {shown(bad)}: is no"
     )
     kernel = command("kernels", "--", grid, cwd=folder, PYTHONIOENCODING="utf-8")
     assert (kernel.code, kernel.stderr) == (0, b"")

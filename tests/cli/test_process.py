@@ -190,7 +190,7 @@ LARGE = {
 def test_a_pipe_that_breaks_on_the_way(
     options: tuple[str, ...], unbuffered: str, place: Path
 ) -> None:
-    noise(place / "large.npy", 900)
+    noise(place / "large.npy", 400)
     with started("apply", "large.npy", *options, cwd=place, PYTHONUNBUFFERED=unbuffered) as one:
         assert one.stdout is not None
         assert len(one.stdout.read(1)) == 1
@@ -203,7 +203,7 @@ def test_a_pipe_that_breaks_on_the_way(
 
 @pytest.mark.parametrize("unbuffered", ["", "1"], ids=["buffered", "unbuffered"])
 def test_a_pipe_gets_every_byte(unbuffered: str, place: Path) -> None:
-    noise(place / "large.npy", 900)
+    noise(place / "large.npy", 400)
     arguments = ("apply", "large.npy", "-k", "identity", "-q")
     with started(*arguments, "-o", "-", cwd=place, PYTHONUNBUFFERED=unbuffered) as one:
         stdout, stderr = one.communicate(timeout=PATIENCE)

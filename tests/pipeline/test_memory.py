@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from support.forked import forked
 
 from convcli.pipeline import memory
 from convcli.pipeline.memory import format_bytes, machine_memory
@@ -65,9 +66,7 @@ def test_the_estimate_is_what_a_process_takes(folder: Path, arguments: tuple[str
     goes_there = "-o" in arguments or "--figure" in arguments
     output = () if goes_there else ("-o", "{kernel}.png")
     typed = (*arguments, "--threads", "2", "-f", *output)
-    dry = subprocess.run(
-        command(*typed, "--dry-run", "--json"), cwd=folder, capture_output=True, check=True
-    )
+    dry = forked("apply", *typed, "--dry-run", "--json", cwd=folder)
     estimated = json.loads(dry.stdout)["memory"]
     lean = [sys.executable, "-c", LEAN, *command(*typed)]
     done = subprocess.run(lean, cwd=folder, capture_output=True, check=True, text=True)

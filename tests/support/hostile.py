@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from support.ended import Ended
+from support.forked import ADDRESS_BYTES, PLAIN
 from support.hostile_cases import GOOD_PNG
 
-GIGABYTES = 6  # of addresses: what would take more fails, and takes no machine with it
 OLD = b"an older result"
 IS_LINUX = sys.platform == "linux"
 # A process of its own measures what the command takes: its own memory, not that of the tests.
@@ -30,11 +30,6 @@ with open(report, "w") as stream:
 code = os.waitstatus_to_exitcode(status)
 os._exit(code if code >= 0 else 128 - code)
 """
-PLAIN = {
-    name: value
-    for name, value in os.environ.items()
-    if name not in ("COLUMNS", "FORCE_COLOR", "NO_COLOR", "PYTHONUNBUFFERED", "PYTHONWARNINGS")
-} | {"OPENBLAS_NUM_THREADS": "1"}
 
 
 def command(
@@ -46,7 +41,7 @@ def command(
 ) -> Ended:
     """Run the real command, and measure it."""
     report = cwd.parent / f"{cwd.name}.usage"
-    launcher = (sys.executable, "-I", "-S", "-c", LAUNCHER, str(report), str(GIGABYTES << 30))
+    launcher = (sys.executable, "-I", "-S", "-c", LAUNCHER, str(report), str(ADDRESS_BYTES))
     with subprocess.Popen(
         [*launcher, *prefix, sys.executable, "-m", "convcli", *arguments],
         cwd=cwd,
