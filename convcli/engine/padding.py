@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -69,6 +69,24 @@ def check_padding_mode(mode: str) -> None:
         raise ArgumentError(f"padding mode {mode!r} is none of {', '.join(PADDING_MODES)}")
 
 
+class RowSource(Protocol):
+    """An image of which rows are read when they are asked for, as a file's are.
+
+    `source[..., rows, columns]` may be overwritten by what the thread reads next.
+    """
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(C, H, W)."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type of its values."""
+
+    def __getitem__(self, key: Any, /) -> Array:
+        """Return rows and columns of all channels."""
+
+
 class PaddedImage:
     """A padded array, of which any rows and columns can be copied.
 
@@ -77,7 +95,7 @@ class PaddedImage:
 
     Parameters
     ----------
-    image : ndarray, (..., H, W)
+    image : ndarray or RowSource, (..., H, W)
     pads : ((top, bottom), (left, right))
     mode : str
         What stands beyond the border, as in `pad2d`.
@@ -89,7 +107,7 @@ class PaddedImage:
     array([[2, 1, 2, 3]])
     """
 
-    def __init__(self, image: Array, pads: Sides, mode: str) -> None:
+    def __init__(self, image: Array | RowSource, pads: Sides, mode: str) -> None:
         check_padding_mode(mode)
         self.image = image
         self._pads = pads
@@ -112,12 +130,13 @@ class PaddedImage:
         """Copy some rows and columns into a target of any type, (..., rows, columns)."""
         column_parts = self._parts(columns, 1)
         for target_rows, source_rows in self._parts(rows, 0):
+            values = None if source_rows is None else self.image[..., source_rows, :]
             for target_columns, source_columns in column_parts:
                 part = target[..., target_rows, target_columns]
-                if source_rows is None or source_columns is None:
+                if values is None or source_columns is None:
                     part[...] = 0
                 else:
-                    part[...] = self.image[..., source_rows, :][..., source_columns]
+                    part[...] = values[..., source_columns]
 
     def _parts(self, padded: range, axis: int) -> list[_AxisPart]:
         size, before = self.image.shape[axis - 2], self._pads[axis][0]

@@ -12,7 +12,8 @@ import numpy as np
 from convcli.arithmetic.values import Pair
 from convcli.errors import ArgumentError, FileError, KernelFileError
 from convcli.files import open_input
-from convcli.grids import MAX_TEXT_BYTES, load_npy, text
+from convcli.grids import MAX_TEXT_BYTES, text
+from convcli.grids.npy import load_npy
 from convcli.grids.text import Grid
 from convcli.kernels import Kernel
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from convcli.engine.arrays import Array
 from convcli.engine.filter2d.plan import FilterPlan
 from convcli.errors import OVERFLOW, ArgumentError, GridError
 from convcli.files.output import atomic_write
-from convcli.grids import map_npy
+from convcli.grids.npy import CHANGED, open_rows
 from convcli.images import NO_METADATA, Header, Picture
 from convcli.images.quantize import Quantized, Quantizer
 from convcli.pipeline.computation import Computation
@@ -87,7 +88,8 @@ def can_stream(source: str, plan: Plan, target: OutputTarget) -> bool:
     paths = target.paths(source)
     if len(paths) != 1 or format_name(paths[0]) != ".npy":
         return False
-    return path.is_file() and path.stat().st_size >= MIN_STREAMED_BYTES
+    has_parts = hasattr(os, "preadv")  # to read rows in several threads
+    return has_parts and path.is_file() and path.stat().st_size >= MIN_STREAMED_BYTES
 
 
 def stream_npy(source: str, computation: Computation, path: str, *, force: bool) -> OutputFile:
@@ -99,15 +101,17 @@ def stream_npy(source: str, computation: Computation, path: str, *, force: bool)
         As `process`.
     """
     (filter_plan,) = computation.kernels
-    with map_npy(source, computation.plan.reading.max_pixels) as (grid, release):
+    with open_rows(source, computation.plan.reading.max_pixels) as grid:
+        if not filter_plan.can_run(grid):
+            raise GridError(source, CHANGED)
         shape = filter_plan.shape[:2] if filter_plan.shape[2:] == (1,) else filter_plan.shape
         header = {"descr": computation.dtype.str, "fortran_order": False, "shape": shape}
-        bands = filter_plan.run_bands(grid.reshape(*grid.shape[:2], -1), computation.dtype)
+        bands = filter_plan.run_bands(grid, computation.dtype)
         with atomic_write(path, force=force) as stream:
             np.lib.format.write_array_header_1_0(stream, header)
             for _, band in bands:
                 if not np.isfinite(band).all():
                     raise GridError(source, "holds NaN or infinity, or sums that go beyond floats")
                 stream.write(np.ascontiguousarray(band).data)
-                release()
+            grid.check_unchanged()
     return OutputFile(path, shape)

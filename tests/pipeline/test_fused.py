@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from support.command import here
+from support.process import ended, started, wait_for
 
 from convcli.pipeline import fused
 
@@ -92,3 +95,38 @@ def test_a_grid_larger_than_the_memory_allowed_goes_through(tmp_path: Path) -> N
     found = np.load(tmp_path / "out.npy", mmap_mode="r")
     assert (found.shape, found.dtype) == ((side, side), np.float32)
     np.testing.assert_allclose(found[996, :5], 7 / 3, rtol=1e-6)
+
+
+def cut(path: Path) -> None:
+    os.truncate(path, 1 << 20)
+
+
+def change(path: Path) -> None:
+    with path.open("r+b") as stream:
+        stream.seek(-4, os.SEEK_END)
+        stream.write(bytes(4))
+
+
+@pytest.mark.parametrize("happen", [cut, change])
+def test_a_file_that_changes_while_it_streams_is_one_line(
+    happen: Callable[[Path], None], tmp_path: Path
+) -> None:
+    side = 8_000
+    large = np.lib.format.open_memmap(
+        tmp_path / "in.npy", mode="w+", dtype=np.float32, shape=(side, side)
+    )
+    large[::997] = 7
+    del large
+    (tmp_path / "out.npy").write_bytes(b"old")
+    arguments = ("apply", "in.npy", "-k", "box:5", "-f", "-o", "out.npy")
+    with started(*arguments, cwd=tmp_path) as process:
+        wait_for(lambda: list(tmp_path.glob(".convcli-*")), process)
+        happen(tmp_path / "in.npy")
+        code, stderr, _ = ended(process)
+    assert code == 1
+    assert stderr in (
+        b"convcli: in.npy: was cut short while it was read\n",
+        b"convcli: in.npy: was changed while it was read\n",
+    )
+    assert (tmp_path / "out.npy").read_bytes() == b"old"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.npy", "out.npy"]

@@ -25,7 +25,7 @@ from convcli.engine.filter2d.problem import (
     make_problem,
 )
 from convcli.engine.filter2d.separable import factorize, separable_algorithm
-from convcli.engine.padding import PaddedImage
+from convcli.engine.padding import PaddedImage, RowSource
 from convcli.engine.scratch import Scratch, input_span, split_range
 from convcli.errors import ArgumentError
 from convcli.parallel import get_threads, parallel_for
@@ -77,7 +77,16 @@ class FilterPlan(NamedTuple):
         bands = -(-self.shape[0] // rows)
         return values * self.problem.channels * size * min(threads, bands)
 
-    def run(self, image: Array, take: TakeBand, rows: slice | None = None) -> None:
+    def can_run(self, image: Array | RowSource) -> bool:
+        """Whether an image has the planned shape and type."""
+        shape = self.image_shape
+        if not isinstance(image, np.ndarray):
+            height, width, channels = (*shape, 1)[:3]
+            shape = channels, height, width
+        # Of another byte order, each band is converted.
+        return image.shape == shape and image.dtype.newbyteorder("=") == self.problem.dtype
+
+    def run(self, image: Array | RowSource, take: TakeBand, rows: slice | None = None) -> None:
         """Compute the sums, in bands of rows, in as many threads as `set_threads` says.
 
         Parameters
@@ -109,7 +118,7 @@ class FilterPlan(NamedTuple):
 
         self._run_bands(make_worker, rows)
 
-    def run_into(self, image: Array, result: Array, rows: slice | None = None) -> None:
+    def run_into(self, image: Array | RowSource, result: Array, rows: slice | None = None) -> None:
         """As `run`, into (rows, ow[, C]) of any type: integers are rounded and clamped."""
         first = (rows or slice(None)).indices(self.shape[0])[0]
         cube = result[:, :, np.newaxis] if result.ndim == 2 else result
@@ -130,7 +139,9 @@ class FilterPlan(NamedTuple):
 
         self._run_bands(make_worker, rows)
 
-    def run_bands(self, image: Array, dtype: np.dtype[Any]) -> Iterator[tuple[slice, Array]]:
+    def run_bands(
+        self, image: Array | RowSource, dtype: np.dtype[Any]
+    ) -> Iterator[tuple[slice, Array]]:
         """Yield rows and their result, from the top, each computed when it is asked for.
 
         As many bands at a time as there are threads: for images that do not fit the memory.
@@ -159,12 +170,13 @@ class FilterPlan(NamedTuple):
         else:
             parallel_for(make_worker, bands)
 
-    def _padded(self, image: Array) -> PaddedImage:
-        dtype = image.dtype.newbyteorder("=")  # of another byte order, each band is converted
-        if image.shape != self.image_shape or dtype != self.problem.dtype:
+    def _padded(self, image: Array | RowSource) -> PaddedImage:
+        planes: Array | RowSource = image
+        if isinstance(image, np.ndarray):
+            planes = np.atleast_3d(image).transpose(2, 0, 1)  # (C, H, W)
+        if not self.can_run(image):
             planned = f"{self.image_shape} of {self.problem.dtype}"
             raise ValueError(f"planned for {planned}, not {image.shape} of {image.dtype}")
-        planes = np.atleast_3d(image).transpose(2, 0, 1)  # (C, H, W)
         return PaddedImage(planes, self.problem.pads, self.problem.padding_mode)
 
     def _make_gather(self, padded: PaddedImage) -> Callable[[slice], Array]:
