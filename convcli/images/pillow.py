@@ -251,14 +251,14 @@ def read_metadata(image: Image.Image) -> tuple[Metadata, int]:
         exif=exif.tobytes() if exif else b"",
         profile=image.info.get("icc_profile") or b"",
         color_mode="L" if is_gray else "RGB",
-        dpi=_valid_dpi(image.info.get("dpi")),
+        dpi=valid_dpi(image.info.get("dpi")),
         text=text,
         duration=_valid_duration(image),
     )
     return metadata, original.get(ORIENTATION, 1)
 
 
-def _valid_dpi(dpi: Any) -> tuple[float, float] | None:
+def valid_dpi(dpi: Any) -> tuple[float, float] | None:
     """Return the dots an inch, horizontal and vertical, if a format can hold them."""
     try:
         horizontal, vertical = float(dpi[0]), float(dpi[1])

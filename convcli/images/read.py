@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager, nullcontext
 from typing import Any, BinaryIO, cast
 
@@ -23,11 +23,10 @@ from convcli.images import (
     excess_pixels,
     pillow,
 )
-from convcli.images.formats import DEEP_EXTRA, FORMATS, SIGNATURE_BYTES, detect_format
+from convcli.images.formats import SIGNATURE_BYTES, detect_format
 from convcli.images.structure import Structure, read_structure
 
 MAX_FILE_BYTES = 2 << 30  # of a picture file
-MAX_TIFF_CHANNELS = 64  # of real numbers
 MAX_LOOPS = 65_535  # that every format can hold
 
 _PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
@@ -73,13 +72,15 @@ def open_frames(path: str, settings: ReadSettings = DEFAULT_SETTINGS) -> Iterato
             yield _grid_source(load_grid(stream, path, settings.max_pixels), path)
             return
         structure = read_structure(stream, path, detected, settings.max_pixels)
+        if detected == "TIFF":
+            from convcli.images.tiff import open_tiff
+
+            yield open_tiff(stream, path, settings, structure)
+            return
         image = _open_header(stream, path, settings)
-        if image is not None:
-            yield _image_source(image, stream, path, settings, structure)
-        elif detected == "TIFF":
-            yield _float_tiff_source(stream, path, settings)
-        else:
+        if image is None:
             raise ImageError(path, pillow.UNKNOWN_FORMAT)
+        yield _image_source(image, stream, path, settings, structure)
 
 
 def _max_buffered(start: bytes, path: str) -> int:
@@ -95,60 +96,13 @@ def _grid_source(grid: OpenGrid, path: str) -> FrameSource:
     """Return a grid as a source of one frame."""
     if len(grid.shape) not in (2, 3):
         raise GridError(path, f"must be (H, W) or (H, W, C), not {grid.shape}")
-    return _number_source(path, grid.shape, grid.dtype, grid.read)
-
-
-def _float_tiff_source(stream: BinaryIO, path: str, settings: ReadSettings) -> FrameSource:
-    """Return the first page of a TIFF that Pillow does not know, which must hold real numbers."""
-    if not FORMATS["TIFF"].has_deep_codec:
-        raise ImageError(
-            path, f"is a TIFF that Pillow cannot read; {DEEP_EXTRA} reads real numbers"
-        )
-    with pillow.decoder_errors(path):
-        page = _first_tiff_page(stream)
-        if page.dtype is None or page.dtype.kind != "f" or page.axes not in ("YX", "YXS"):
-            raise ValueError("it holds neither a picture nor a map of real numbers")
-    height, width, channels = (*page.shape, 1)[:3]
-    if height * width > settings.max_pixels or channels > MAX_TIFF_CHANNELS:
-        raise ImageError(path, f"is {'x'.join(map(str, page.shape))} numbers, too many")
-
-    def read() -> Values:
-        with pillow.decoder_errors(path):
-            values = np.asarray(page.asarray())
-        pillow.check_finite(values, path)
-        return values
-
-    return _number_source(path, page.shape, page.dtype, read, "TIFF")
-
-
-def _first_tiff_page(stream: BinaryIO) -> Any:
-    """Return tifffile's first page of a stream.
-
-    It is asked for a page, without a name and without any special kind of TIFF: a whole file of
-    some microscopes' formats is read from all files that it names, too.
-    """
-    import tifffile
-
-    stream.seek(0)
-    kinds = {f"is_{kind}": False for kind in tifffile.TIFF.FILE_FLAGS}
-    return tifffile.TiffFile(stream, name="stream", **kinds).pages.first
-
-
-def _number_source(
-    path: str,
-    shape: tuple[int, ...],
-    dtype: np.dtype[Any],
-    read: Callable[[], Values],
-    image_format: str = "",
-) -> FrameSource:
-    """Return numbers without black and white, (H, W) or (H, W, C), as a source of one frame."""
-    height, width, channels = (*shape, 1)[:3]
-    native = dtype.newbyteorder("=")
+    height, width, channels = (*grid.shape, 1)[:3]
+    native = grid.dtype.newbyteorder("=")
 
     def decode(_: int) -> Picture:
-        return Picture(read().astype(native, copy=False).reshape(height, width, channels))
+        return Picture(grid.read().astype(native, copy=False).reshape(height, width, channels))
 
-    return FrameSource(path, 1, decode, Header((height, width, channels), native), image_format)
+    return FrameSource(path, 1, decode, Header((height, width, channels), native))
 
 
 def _image_source(
@@ -162,8 +116,8 @@ def _image_source(
             stream.seek(0)
             image = cast("Image.Image", _open_header(stream, path, settings))
         sizes = structure.sizes
-        # To count these, Pillow would walk the file again, step by step.
-        is_counted = bool(sizes) and image.format in ("GIF", "TIFF")
+        # To count them, Pillow would walk the file again, step by step.
+        is_counted = bool(sizes) and image.format == "GIF"
         count = len(sizes) if is_counted else getattr(image, "n_frames", 1)
         sizes = sizes if len(sizes) == count else ()
         header = pillow.read_header(image)
@@ -191,7 +145,7 @@ def _image_source(
     def decode_header(index: int) -> Header:
         if count == 1:
             return header
-        if sizes and image_format != "TIFF":  # of whose pages each may have another layout
+        if sizes:
             is_turned = header.shape[:2] != sizes[0]
             height, width = sizes[index][::-1] if is_turned else sizes[index]
             return header._replace(shape=(height, width, header.shape[2]))
@@ -211,12 +165,9 @@ def _read_deep_color(image: Image.Image, stream: BinaryIO) -> Picture:
     """Read the 16-bit colors of a picture that Pillow has opened from the stream."""
     metadata, orientation = pillow.read_metadata(image)
     stream.seek(0)
-    if image.format == "PNG":
-        import imagecodecs
+    import imagecodecs
 
-        decoded: Any = imagecodecs.png_decode(stream.read())
-    else:
-        decoded = _first_tiff_page(stream).asarray()
+    decoded: Any = imagecodecs.png_decode(stream.read())
     pixels: Values = np.asarray(decoded)
     if pixels.ndim != 3 or pixels.dtype != np.uint16 or pixels.shape[2] not in (3, 4):
         raise ValueError(f"its 16-bit colors are laid out as {pixels.shape} of {pixels.dtype}")

@@ -93,14 +93,15 @@ def check_opened(seen: set[str], *allowed: str) -> None:
     assert others <= {".", *allowed}
 
 
-@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float64", "rgb16"])
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float64", "rgb16", "big"])
 def test_tiffs_that_name_other_files_are_read_alone(tmp_path: Path, dtype: str) -> None:
     tifffile = require_peer("tifffile")
     folder = place(tmp_path)
     write_decoys(folder)
     name = {"uint8": "uint8", "float64": "double"}.get(dtype, "uint16")
     values = np.full((4, 5, 3) if dtype == "rgb16" else (4, 5), OWN, name)
-    options: dict[str, Any] = {"photometric": "rgb" if dtype == "rgb16" else "minisblack"}
+    options: dict[str, Any] = {"bigtiff": dtype == "big"}
+    options["photometric"] = "rgb" if dtype == "rgb16" else "minisblack"
     for kind, description in DESCRIPTIONS.items():
         text = description(name)
         tifffile.imwrite(folder / f"{kind}.tif", values, description=text, metadata=None, **options)
