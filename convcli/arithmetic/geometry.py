@@ -114,6 +114,8 @@ class Window(NamedTuple):
 
     def check_output_padding(self) -> None:
         """Raise if the output padding would add outputs that no input contributes to."""
+        if self.output_padding == (0, 0):
+            return
         for added, *limits in zip(self.output_padding, self.stride, self.dilation, strict=True):
             if added and not (self.transposed and added < max(limits)):
                 raise ArgumentError(

@@ -6,15 +6,16 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
-from typing import NamedTuple, TypeAlias
+from functools import lru_cache
+from typing import Any, NamedTuple, TypeAlias
 
 from convcli.arithmetic.frameworks import check_rules, differences
 from convcli.arithmetic.layers import Layer, output_shape
-from convcli.arithmetic.notation import INPUT, format_layer, input_indices, parse_layer
+from convcli.arithmetic.notation import INPUT, MAX_KNOWN, format_layer, input_indices, parse_layer
 from convcli.arithmetic.operations import AxisMap, Operation, Parts
 from convcli.arithmetic.receptive_field import ReceptiveField, union
 from convcli.arithmetic.values import Pair, Shape, as_number, format_shapes
-from convcli.errors import ArgumentError, ShapeError
+from convcli.errors import ArgumentError, LimitError, ShapeError
 
 Fields: TypeAlias = tuple[ReceptiveField, ReceptiveField]  # along the rows, along the columns
 
@@ -22,6 +23,12 @@ Fields: TypeAlias = tuple[ReceptiveField, ReceptiveField]  # along the rows, alo
 _Outputs: TypeAlias = dict[int, tuple[Shape, Fields, bool]]
 
 FLOAT_BYTES = 4
+# Of the largest number of every layer, all layers together. To write a number takes the square of
+# its digits: one of so many bits counts twice.
+MAX_NUMBER_BITS = 1 << 24
+LONG_NUMBER_BITS = 1 << 15
+MAX_LOOKUPS = 1 << 21  # of intervals that the receptive fields of all layers are made of
+PHASE_LOOKUPS = 4  # what a phase takes beside its lookups, in lookups
 
 
 class LayerReport(NamedTuple):
@@ -68,27 +75,32 @@ class LayerReport(NamedTuple):
     @property
     def receptive_field(self) -> Pair:
         """The rows and columns of the input that an output depends on, padding included."""
-        return self.fields[0].receptive_field, self.fields[1].receptive_field
+        return self._of_both_axes("receptive_field")
 
     @property
     def jump(self) -> tuple[Fraction, Fraction]:
         """The distance on the input between neighboring outputs."""
-        return self.fields[0].jump, self.fields[1].jump
+        return self._of_both_axes("jump")
 
     @property
     def start(self) -> tuple[Fraction, Fraction]:
         """The center, on the input, of what output (0, 0) depends on."""
-        return self.fields[0].start, self.fields[1].start
+        return self._of_both_axes("start")
 
     @property
     def effective_padding(self) -> tuple[Fraction, Fraction]:
         """The rows above and the columns left of the input that output (0, 0) depends on."""
-        return self.fields[0].effective_padding, self.fields[1].effective_padding
+        return self._of_both_axes("effective_padding")
 
     @property
     def bytes(self) -> int:
         """The size of its output as float32."""
         return FLOAT_BYTES * math.prod(self.output)
+
+    def _of_both_axes(self, name: str) -> tuple[Any, Any]:
+        rows, columns = self.fields
+        value = getattr(rows, name)
+        return value, value if columns is rows else getattr(columns, name)
 
 
 class Walk(NamedTuple):
@@ -180,11 +192,13 @@ def walk(
     field, counts = ReceptiveField.of_input(), Counter[str]()
     outputs: _Outputs = {INPUT: (shape, (field, field), True)}
     reports: list[LayerReport] = []
+    effort = _Effort()
     for index, (layer, indices) in enumerate(zip(stack, input_indices(stack), strict=True)):
         counts[layer.op] += layer.name is None
         layer_name = f"{layer.op}{counts[layer.op]}" if layer.name is None else layer.name
         try:
             report = _report(layer, layer_name, indices, outputs, framework)
+            effort.add(report)
         except ArgumentError as error:
             raise _locate(error, index, layer, [outputs[source][0] for source in indices]) from None
         reports.append(report)
@@ -231,14 +245,12 @@ def _report(
 ) -> LayerReport:
     """Return the report of a layer that takes the outputs at these indices."""
     inputs, before, are_maps = zip(*(outputs[index] for index in indices), strict=True)
-    if framework is not None:
-        check_rules(layer, framework)
-    operation = layer.operation
-    output = output_shape(layer, inputs)
-    axes = operation.axes(layer, inputs)
-    fields = _output_fields(operation, axes, before)
+    bare = layer._replace(name=None, sources=()) if layer.name or layer.sources else layer
+    sizes = _measure(bare, inputs, framework)
+    axes, output = sizes.axes, sizes.output
+    fields = _output_fields(layer.operation, axes, before)
     counts = output[1:] if len(output) == 3 else (1, 1)
-    rows, columns = map(ReceptiveField.coverage, fields, outputs[INPUT][0][1:], counts)
+    alignment = _alignment_notes(before) if layer.operation.is_join else ()
     return LayerReport(
         name=name,
         layer=layer,
@@ -246,16 +258,76 @@ def _report(
         indices=indices,
         output=output,
         fields=fields,
-        coverage=(rows, columns),
+        coverage=_coverage(fields, outputs[INPUT][0][1:], counts),
         dropped=(0, 0) if axes is None else (axes[0].dropped, axes[1].dropped),
-        params=operation.parameters(layer, inputs[0]),
-        macs=operation.macs(layer, inputs[0], output),
+        params=sizes.params,
+        macs=sizes.macs,
         is_map=all(are_maps) and not (axes is not None and isinstance(axes[0], Parts)),
-        notes=(
-            *(_alignment_notes(before) if operation.is_join else ()),
-            *differences(layer, inputs[0], framework),
-        ),
+        notes=(*alignment, *sizes.notes),
     )
+
+
+class _Effort:
+    """The work that the layers so far have taken: large numbers, and fields of many phases."""
+
+    def __init__(self) -> None:
+        self._bits = self._lookups = 0
+
+    def add(self, report: LayerReport) -> None:
+        """Count a layer.
+
+        Raises
+        ------
+        LimitError
+            If all layers together take too long.
+        """
+        rows, columns = report.fields
+        largest = max(*report.output, rows.step, columns.step, *report.receptive_field)
+        bits = largest.bit_length()
+        self._bits += bits + bits * bits // LONG_NUMBER_BITS
+        if self._bits > MAX_NUMBER_BITS:
+            raise LimitError("so many layers with numbers of so many digits take too long")
+        self._lookups += PHASE_LOOKUPS * (len(report.indices) - 1)
+        fields = (rows,) if columns is rows else report.fields
+        for field, taps in zip(fields, report.layer.kernel or (2, 2), strict=False):
+            phases = len(field.phases)
+            if phases > 1:
+                lookups = max(min(taps, 2 * phases), len(report.indices))
+                self._lookups += phases * (lookups + PHASE_LOOKUPS)
+        if self._lookups > MAX_LOOKUPS:
+            raise LimitError("to follow the receptive fields of so many layers takes too long")
+
+
+class _Sizes(NamedTuple):
+    """What follows from a layer and the shapes of its inputs alone."""
+
+    output: Shape
+    axes: tuple[AxisMap, AxisMap] | None
+    params: int
+    macs: int
+    notes: tuple[str, ...]
+
+
+@lru_cache(maxsize=MAX_KNOWN)
+def _measure(layer: Layer, inputs: tuple[Shape, ...], framework: str | None) -> _Sizes:
+    if framework is not None:
+        check_rules(layer, framework)
+    operation = layer.operation
+    output = output_shape(layer, inputs)
+    return _Sizes(
+        output,
+        operation.axes(layer, inputs),
+        operation.parameters(layer, inputs[0]),
+        operation.macs(layer, inputs[0], output),
+        differences(layer, inputs[0], framework),
+    )
+
+
+def _coverage(fields: Fields, sizes: Shape, counts: Shape) -> Pair:
+    rows = fields[0].coverage(sizes[0], counts[0])
+    if fields[0] is fields[1] and sizes[0] == sizes[1] and counts[0] == counts[1]:
+        return rows, rows
+    return rows, fields[1].coverage(sizes[1], counts[1])
 
 
 def _output_fields(

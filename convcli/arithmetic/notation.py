@@ -9,17 +9,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from convcli.arithmetic.layers import OPERATIONS, Layer
 from convcli.arithmetic.operations import Operation
 from convcli.arithmetic.values import Shape, format_shape, parse_shape
-from convcli.errors import ArgumentError, NotationError, did_you_mean
+from convcli.errors import ArgumentError, LimitError, NotationError, did_you_mean
 
 INPUT_KEYWORD = "input"
 INPUT = -1  # the index of the network's own input, before the first layer
+MAX_LAYERS = 100_000  # of a network
+MAX_NAMES = 1000  # among which the one that was meant is looked for
+MAX_KNOWN = 1024  # layers and their texts, of which long networks repeat a few
 
 
+@lru_cache(maxsize=MAX_KNOWN)
 def parse_layer(text: str) -> Layer:
     """Read one layer.
 
@@ -40,25 +45,25 @@ def parse_layer(text: str) -> Layer:
         raise NotationError(f"layer {text!r}: {error}") from None
 
 
+@lru_cache(maxsize=MAX_KNOWN)
 def format_layer(layer: Layer) -> str:
     """Write a layer in the notation, without what has its default.
 
     >>> format_layer(parse_layer("conv:k=3x3,s=1,p=1x1,nobias"))
     'conv:3,p=1,nobias'
     """
-    bare = Layer(op=layer.op, kernel=layer.kernel, spec=layer.spec)
-    default = bare._replace(spec=None, **layer.operation.implied(bare))
-    argument = layer.operation.argument
-    items = []
-    if argument is not None and getattr(layer, argument.field) is not None and layer.spec is None:
-        items.append(argument.write(getattr(layer, argument.field)))
-    for key in layer.operation.keys.values():
+    operation, items = layer.operation, []
+    argument, implied = operation.argument, operation.implied(layer)
+    if argument is not None and layer.spec is None:
+        value = getattr(layer, argument.field)
+        if value is not None:
+            items.append(argument.write(value))
+    for key in operation.keys.values():
         value = getattr(layer, key.field)
-        if key is not argument and value != getattr(default, key.field):
+        default = implied.get(key.field, Layer._field_defaults[key.field])
+        if key is not argument and value != default:
             items.append(f"{key.name}={key.write(value)}")
-    items += [
-        flag.name for flag in layer.operation.flags if getattr(layer, flag.field) == flag.value
-    ]
+    items += [flag.name for flag in operation.flags if getattr(layer, flag.field) == flag.value]
     return layer.op + (":" + ",".join(items) if items else "")
 
 
@@ -151,6 +156,8 @@ def parse_network(text: str) -> tuple[Shape | None, list[Layer]]:
                 raise NotationError("the input's shape stands once, and first")
         except ArgumentError as error:
             raise NotationError(f"line {number}: {error}") from None
+        if len(layers) > MAX_LAYERS:
+            raise LimitError(f"holds more than {MAX_LAYERS:,} layers")
     if not layers:
         raise NotationError("holds no layers")
     return shape, layers
@@ -187,7 +194,7 @@ def input_indices(layers: Sequence[Layer]) -> list[tuple[int, ...]]:
         names = (*layer.sources, *([layer.like] if layer.like else []))
         for name in names:
             if name not in by_name:
-                hint = did_you_mean(name, by_name)
+                hint = did_you_mean(name, [*by_name][-MAX_NAMES:])
                 raise NotationError(
                     f"layer {format_layer(layer)!r}: no layer before it is named {name!r}{hint}"
                 )

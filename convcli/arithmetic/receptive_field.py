@@ -139,6 +139,8 @@ class ReceptiveField(NamedTuple):
 
     def _after_window(self, axis: Axis) -> ReceptiveField:
         """Output v depends on the positions v·s - p + d·t."""
+        if len(self.phases) == 1 and self.phases[0] is not None:
+            return self._after_window_of_one_phase(axis, *self.phases[0])
         count = len(self.phases) // math.gcd(len(self.phases), axis.stride)
         _check_phases(count, min(axis.kernel, 2 * len(self.phases)))
         starts = (output * axis.stride - axis.before for output in range(count))
@@ -149,6 +151,14 @@ class ReceptiveField(NamedTuple):
         center = Fraction(axis.effective_kernel - 1, 2) - axis.before
         step = self.jump * axis.stride * count
         return ReceptiveField(phases, int(step), self.start + center * self.jump, self.aligned)
+
+    def _after_window_of_one_phase(self, axis: Axis, first: int, last: int) -> ReceptiveField:
+        """As `_after_window`, where no transposed convolution came before."""
+        reach = axis.effective_kernel - 1
+        left, right = -axis.before * self.step, (reach - axis.before) * self.step
+        start = self.start if left == -right else self.start + Fraction(left + right, 2)
+        phases = ((first + left, last + right),)
+        return ReceptiveField(phases, self.step * axis.stride, start, self.aligned)
 
     def _after_transposed(self, axis: Axis) -> ReceptiveField:
         count = len(self.phases) * axis.stride
@@ -173,19 +183,29 @@ def union(branches: Sequence[ReceptiveField]) -> ReceptiveField:
     ShapeError
         If the branches have different jumps, so that their outputs drift apart.
     """
-    jumps = {branch.jump for branch in branches}
-    if len(jumps) > 1:
-        found = " and ".join(map(str, sorted(jumps)))
-        raise ShapeError(f"its branches have different jumps, {found}: their outputs drift apart")
+    first = branches[0]
+    if all(branch == first for branch in branches):
+        return first
+    if any(
+        (branch.step, len(branch.phases)) != (first.step, len(first.phases)) for branch in branches
+    ):
+        _check_jumps(branches)
     count = math.lcm(*(len(branch.phases) for branch in branches))
     _check_phases(count)
     phases = tuple(span(branch.at(output) for branch in branches) for output in range(count))
-    step, start = int(branches[0].jump * count), branches[0].start
+    step, start = int(first.jump * count), first.start
     if all(branch.start == start for branch in branches):
         return ReceptiveField(phases, step, start, all(branch.aligned for branch in branches))
     padding = max(branch.effective_padding for branch in branches)
     size = ReceptiveField(phases, step, start).receptive_field
     return ReceptiveField(phases, step, Fraction(size - 1, 2) - padding, aligned=False)
+
+
+def _check_jumps(branches: Sequence[ReceptiveField]) -> None:
+    jumps = {branch.jump for branch in branches}
+    if len(jumps) > 1:
+        found = " and ".join(map(str, sorted(jumps)))
+        raise ShapeError(f"its branches have different jumps, {found}: their outputs drift apart")
 
 
 def input_interval(axis: AxisMap, interval: Interval) -> Interval:

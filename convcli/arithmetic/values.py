@@ -110,7 +110,7 @@ def parse_real(text: str, what: str) -> float:
     """
     if not REAL.match(text) or not math.isfinite(float(text)):
         raise NotationError(f"{what} must be a number, and {text!r} is not a number")
-    return float(text)
+    return float(text) + 0.0  # no -0
 
 
 def parse_size(text: str, what: str = "size", *, least: int = 1) -> Pair:

@@ -9,6 +9,7 @@ from typing import Any
 from convcli.files import redirect_to_null, write_stdout
 
 MAX_MESSAGE_CHARACTERS = 2000
+MAX_FOLDED_ROWS = 500  # of a table on a terminal: folding its cells takes a millisecond a row
 
 
 def print_data(text: str) -> None:
@@ -81,6 +82,8 @@ def escape_control(text: str) -> str:
     >>> escape_control("a\x1b[31m\nb")
     'a\\x1b[31m\\nb'
     """
+    if text.isprintable():
+        return text
     return "".join(
         character
         if character.isprintable()
@@ -141,22 +144,60 @@ def format_rows(
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerows([headings, *rows])
         return text.getvalue()
+    is_terminal = sys.stdout is not None and sys.stdout.isatty()
+    cells = [[escape_control(cell) for cell in row] for row in rows]
+    if is_terminal and len(rows) <= MAX_FOLDED_ROWS:
+        return _format_terminal_table(headings, cells, left, total=total)
+    return _format_table(headings, cells, left, total=total)
+
+
+def _format_table(
+    headings: Sequence[str], rows: list[list[str]], left: Sequence[str], *, total: bool
+) -> str:
+    """Return a table as wide as its contents, as `_format_terminal_table` would, but at once."""
+    columns = list(zip(headings, *rows, strict=True))
+    widths = [max(map(_cell_width, column)) for column in columns]
+    aligned = [
+        [_pad(cell, width, is_left=heading in left) for cell in column]
+        for heading, column, width in zip(headings, columns, widths, strict=True)
+    ]
+    lines = ["   ".join(row).rstrip() for row in zip(*aligned, strict=True)]
+    lines.insert(1, "\u2500" * (sum(widths) + 3 * (len(widths) - 1)))
+    if total and len(rows) > 1:
+        lines.insert(-1, "")
+    return "\n".join(lines)
+
+
+def _pad(cell: str, width: int, *, is_left: bool) -> str:
+    missing = " " * (width - _cell_width(cell))
+    return cell + missing if is_left else missing + cell
+
+
+def _cell_width(text: str) -> int:
+    """Return the columns of a terminal that a text takes."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)
+
+
+def _format_terminal_table(
+    headings: Sequence[str], rows: list[list[str]], left: Sequence[str], *, total: bool
+) -> str:
+    """Return a table at most as wide as the terminal: cells are folded."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    is_terminal = sys.stdout is not None and sys.stdout.isatty()
-    console = Console(
-        width=None if is_terminal else 100_000, highlight=False, force_terminal=is_terminal
-    )
+    console = Console(highlight=False, force_terminal=True)
     table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
     for heading in headings:
         justify: Any = "left" if heading in left else "right"
         table.add_column(Text(heading), justify=justify, overflow="fold")
     for number, row in enumerate(rows, 1):
-        cells = (Text(escape_control(cell)) for cell in row)
-        table.add_row(*cells, end_section=total and number == len(rows) - 1)
+        table.add_row(*map(Text, row), end_section=total and number == len(rows) - 1)
     with console.capture() as captured:
         console.print(table)
     return "\n".join(line.rstrip() for line in captured.get().splitlines())

@@ -169,14 +169,19 @@ def _coverage(report: LayerReport) -> dict[str, Any]:
     return {} if report.coverage == report.receptive_field else {"coverage": report.coverage}
 
 
-def _json_value(value: Fraction | Sequence[Any]) -> Any:
-    """Return integers and fractions as JSON numbers.
+def _json_value(value: Any) -> Any:
+    """Return integers, fractions and tuples of them as JSON numbers and lists."""
+    if isinstance(value, tuple):
+        return [item if type(item) is int else _json_number(item) for item in value]
+    return value
+
+
+def _json_number(value: int | Fraction) -> float:
+    """Return a number for JSON.
 
     Beyond what a float holds, where halves are lost, a fraction becomes an integer.
     """
-    if isinstance(value, Sequence):
-        return [_json_value(item) for item in value]
-    is_integer = value.denominator == 1 or abs(value) > MAX_FLOAT
+    is_integer = value.denominator == 1 or not -MAX_FLOAT <= value <= MAX_FLOAT
     return int(value) if is_integer else float(value)
 
 

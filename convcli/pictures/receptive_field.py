@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -12,7 +13,7 @@ from convcli.arithmetic.notation import INPUT
 from convcli.arithmetic.receptive_field import Interval, Region, backtrace
 from convcli.arithmetic.values import Pair
 from convcli.engine.arrays import Array
-from convcli.errors import ArgumentError
+from convcli.errors import ArgumentError, LimitError
 from convcli.files.output import atomic_write, check_output
 from convcli.images.color import resize
 from convcli.images.quantize import quantize
@@ -23,6 +24,8 @@ from convcli.pictures.theme import DASH, LIGHT, Theme, mix
 MAP_SIDE = 190  # pixels of a map's longer side
 MIN_REGION = 2  # pixels of a region's side: less would not be seen
 MAX_GRID_SIDE = 20  # positions a side that are drawn as cells
+MAX_SIDE = 10**12  # positions of a map or a region, which are drawn at a scale
+MAX_PICTURE_PIXELS = 1 << 22  # of the input's picture: far more than are drawn
 MAX_MAPS = 24  # of a deeper network, the last map of each size is drawn
 PANELS_PER_ROW = 5
 
@@ -94,7 +97,7 @@ class ReceptiveFieldPanel(Panel):
             if self.picture is None:
                 canvas.rectangle(_enlarge(inside_box), fill=theme.window)
             else:
-                canvas.rectangle(inside_box, outline=theme.window, width=3)
+                canvas.rectangle(_enlarge(inside_box), outline=theme.window, width=3)
         if (inside_rows, inside_columns) != self.region:
             box = _enlarge(grid_box(corner, rows, columns, self.scale))
             canvas.rectangle(box, outline=mix(theme.ink, theme.window, 0.5), dash=DASH)
@@ -128,6 +131,8 @@ def choose_maps(walk: Walk) -> list[tuple[str, Pair, Region]]:
     ------
     ArgumentError
         For a network without a feature map.
+    LimitError
+        For a map or a region too large to draw.
     """
     last = walk.last_map
     if last is None:
@@ -143,6 +148,10 @@ def choose_maps(walk: Walk) -> list[tuple[str, Pair, Region]]:
     if len(indices) > MAX_MAPS:
         last_of_size = {shapes[index][1:3]: index for index in indices}
         indices = sorted({INPUT, *last_of_size.values()})
+    for index in indices:
+        sides = *shapes[index][1:3], *map(_length, regions[index])
+        if max(sides) > MAX_SIDE:
+            raise LimitError(f"a map with a side of {max(sides)} is too large to draw")
     return [
         (
             "input" if index == INPUT else walk.layers[index].name,
@@ -191,7 +200,9 @@ def draw_receptive_field(
 def _read_pixels(path: str, size: Pair) -> Array:
     """Read a picture as (h, w) or (h, w, 3) of uint8, resized to (height, width)."""
     picture = read_input(path)
-    values = resize(picture.values, size)
+    shrink = min(1.0, math.sqrt(MAX_PICTURE_PIXELS / (size[0] * size[1])))
+    height, width = (max(int(side * shrink), 1) for side in size)
+    values = resize(picture.values, (height, width))
     if picture.depth == 16:
         values = values / 257
     pixels = quantize(values, "rescale" if picture.depth is None else "clamp", 8).pixels
