@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-import os
 from collections.abc import Sequence
-from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from convcli.arithmetic.notation import INPUT, input_indices, last_uses
@@ -18,6 +15,7 @@ from convcli.images import FrameSource, Header
 from convcli.images.formats import FORMATS
 from convcli.parallel import get_threads
 from convcli.pipeline.execute import has_preprocessing
+from convcli.pipeline.machine import machine_memory
 from convcli.pipeline.outputs import OutputTarget
 from convcli.pipeline.plan import MapShapes, Plan
 
@@ -28,7 +26,6 @@ if TYPE_CHECKING:
 BASE_BYTES = 48 << 20  # the interpreter, NumPy, Pillow and its codecs
 MIN_SCRATCH_BYTES = 32 << 20  # bands, their columns and chunks of a PNG take at least this
 MAX_MACHINE_SHARE = 0.75  # of the machine's memory, unless --max-memory says otherwise
-CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 # How many arrays of its result's size rescaling holds beside its input and output; any other
 # operation holds one.
 RESCALE_TEMPORARIES = 3
@@ -123,16 +120,6 @@ def format_bytes(count: int) -> str:
     ('81 MB', '12.3 GB')
     """
     return f"{count / 1e9:.1f} GB" if count >= 10**10 else f"{count / 1e6:.0f} MB"
-
-
-def machine_memory() -> int | None:
-    """Return the bytes of memory of this machine or container; None if they are unknown."""
-    limits = []
-    with suppress(ValueError, OSError, AttributeError):
-        limits.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
-    with suppress(ValueError, OSError):
-        limits.append(int(CGROUP_LIMIT.read_text()))  # "max" is no number
-    return min(limits, default=None)
 
 
 def _decoder_bytes(header: Header, file_format: str) -> int:

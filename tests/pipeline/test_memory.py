@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,8 +13,7 @@ import pytest
 from PIL import Image
 from support.forked import forked
 
-from convcli.pipeline import memory
-from convcli.pipeline.memory import format_bytes, machine_memory
+from convcli.pipeline.memory import format_bytes
 
 HEIGHT, WIDTH = 1500, 2000
 # A process that a larger one starts begins with that one's peak: one that is lean starts it.
@@ -89,30 +87,3 @@ def test_bytes_are_written_for_people() -> None:
     assert [format_bytes(n) for n in (1, 999_499_999, 9_999_000_000, 123_456_000_000)] == [
         "0 MB", "999 MB", "9999 MB", "123.5 GB",
     ]  # fmt: skip
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="not every system says how much it has")
-def test_the_machine_has_some_memory() -> None:
-    found = machine_memory()
-    assert found is not None
-    assert found > 1 << 28
-
-
-@pytest.mark.parametrize(("limit", "expected"), [("max\n", 40960), ("8192\n", 8192), (None, 40960)])
-def test_a_container_has_the_less_of_its_limit_and_the_machine(
-    limit: str | None, expected: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if limit is not None:
-        (tmp_path / "memory.max").write_text(limit)
-    monkeypatch.setattr(memory, "CGROUP_LIMIT", tmp_path / "memory.max")
-    sizes = {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 10}
-    monkeypatch.setattr(os, "sysconf", sizes.__getitem__, raising=False)
-    assert machine_memory() == expected
-
-
-def test_memory_that_nothing_tells_of_is_none(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(memory, "CGROUP_LIMIT", tmp_path / "missing")
-    monkeypatch.delattr(os, "sysconf", raising=False)
-    assert machine_memory() is None
