@@ -29,6 +29,7 @@ KERNEL = "-k --k --kernel"
 STRIDE = "-s --s --stride"
 PADDING = "-p --p --padding"
 DILATION = "-d --d --dilation"
+KEEP_DAMAGED = "Read what a damaged picture still holds, with a warning."
 # Why an option does not go with --pool.
 NOT_OF_POOL = "is of a kernel, and --pool has settings of its own: max:3,s=2,p=1"
 # The headings of the help, in their order.

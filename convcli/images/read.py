@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, nullcontext
+from dataclasses import replace
 from typing import Any, BinaryIO, cast
 
 import numpy as np
@@ -23,13 +24,12 @@ from convcli.images import (
     excess_pixels,
     pillow,
 )
+from convcli.images.damage import DecodingWatch, check_png
 from convcli.images.formats import SIGNATURE_BYTES, detect_format
 from convcli.images.structure import Structure, read_structure
 
 MAX_FILE_BYTES = 2 << 30  # of a picture file
 MAX_LOOPS = 65_535  # that every format can hold
-
-_PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
 
 
 def read_input(path: str, settings: ReadSettings = DEFAULT_SETTINGS, *, frame: int = 0) -> Picture:
@@ -110,16 +110,16 @@ def _image_source(
 ) -> FrameSource:
     """Return the frames of an image that Pillow has opened."""
     with pillow.decoder_errors(path):
-        if image.format == "PNG":
-            image.verify()  # the checksum of every chunk, at which decoding does not look
-            _check_png_end(stream)
+        if image.format == "PNG" and not settings.keep_damaged:
+            check_png(image, stream, path)
             stream.seek(0)
             image = cast("Image.Image", _open_header(stream, path, settings))
+        watch = DecodingWatch(image, stream, path, settings)
         sizes = structure.sizes
         # To count them, Pillow would walk the file again, step by step.
         is_counted = bool(sizes) and image.format == "GIF"
-        count = len(sizes) if is_counted else getattr(image, "n_frames", 1)
-        sizes = sizes if len(sizes) == count else ()
+        count = watch.count_frames(len(sizes) if is_counted else None)
+        sizes = sizes[:count] if is_counted or len(sizes) == count else ()
         header = pillow.read_header(image)
 
     def seek(index: int) -> None:
@@ -130,6 +130,7 @@ def _image_source(
         if image.format == "PNG" and index < image.tell():
             stream.seek(0)  # as it goes back, Pillow keeps a chunk of the frame it has reached
             image = pillow.open_image(stream)
+            watch.attach(image)
         image.seek(index)
         _check_size(image, path, limit)
 
@@ -140,7 +141,8 @@ def _image_source(
             with closing(image) if count == 1 else nullcontext():
                 if pillow.can_read_deep_color(image):
                     return _read_deep_color(image, stream)
-                return pillow.read_picture(image, path)
+                picture = pillow.read_picture(image, path)
+                return replace(picture, notes=(*picture.notes, *watch.notes))
 
     def decode_header(index: int) -> Header:
         if count == 1:
@@ -173,13 +175,6 @@ def _read_deep_color(image: Image.Image, stream: BinaryIO) -> Picture:
         raise ValueError(f"its 16-bit colors are laid out as {pixels.shape} of {pixels.dtype}")
     colors, alpha = pillow.split_alpha(pillow.apply_orientation(pixels, orientation))
     return Picture(colors, 16, alpha, metadata)
-
-
-def _check_png_end(stream: BinaryIO) -> None:
-    """Check the last chunk of a PNG: `verify` has read no further than its length and name."""
-    stream.seek(-8, 1)
-    if stream.read(len(_PNG_END)) != _PNG_END:
-        raise ValueError("broken PNG file (bad last chunk)")
 
 
 def _loop_count(image: Image.Image) -> int:

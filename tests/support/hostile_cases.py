@@ -155,6 +155,17 @@ def jpeg() -> bytes:
     return stream.getvalue()
 
 
+def huge_jpeg() -> bytes:
+    """A JPEG of 13,400x13,400 whose data are those of a few blocks."""
+    from PIL import Image
+
+    stream = io.BytesIO()
+    Image.new("RGB", (16, 16), (9, 99, 200)).save(stream, "JPEG")
+    content = stream.getvalue()
+    size = content.index(b"\xff\xc0") + 5
+    return content[:size] + struct.pack(">HH", 13_400, 13_400) + content[size + 4 :]
+
+
 def float_tiff(value: float) -> Callable[[Path], None]:
     def make(path: Path) -> None:
         from PIL import Image
@@ -275,6 +286,10 @@ INPUTS = (
     on_input("cut.png", GOOD_PNG[: len(GOOD_PNG) // 2], "cannot be decoded"),
     on_input("tailless.png", GOOD_PNG[:-6], "cannot be decoded"),
     on_input("cut.jpg", GOOD_JPEG[: len(GOOD_JPEG) // 2], "cannot be decoded: image file is trunc"),
+    on_input(
+        "rows.png", png(pixels=bytes(27)), "is damaged: its data end after row 3 of 6; --keep"
+    ),
+    on_input("rows.jpg", huge_jpeg(), "is damaged: its data end early; --keep-damaged reads"),
     on_input("header-crc.png", flipped(GOOD_PNG, HEADER_CRC), ""),
     on_input("data-crc.png", flipped(GOOD_PNG, DATA_CRC), "cannot be decoded"),
     on_input("end-crc.png", flipped(GOOD_PNG, len(GOOD_PNG) - 1), "bad last chunk"),

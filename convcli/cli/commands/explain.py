@@ -14,9 +14,10 @@ from convcli.arithmetic.layers import Layer
 from convcli.arithmetic.values import Pair, parse_number
 from convcli.cli import options as opt
 from convcli.cli.options import flag, option
-from convcli.cli.output import format_json, print_data
+from convcli.cli.output import format_json, log, print_data
 from convcli.engine.explain import Explanation, explain_convolution, explain_im2col, explain_pool
 from convcli.errors import ArgumentError, FileError
+from convcli.images import ReadSettings
 from convcli.images.color import to_gray
 from convcli.images.read import read_input
 from convcli.kernels import Kernel, load_kernel
@@ -42,6 +43,7 @@ class ExplainOptions(opt.WindowOptions):
     source: str
 
     gray: bool = flag("Input", "--gray", "Convert a color picture to gray first.")
+    keep_damaged: bool = flag("Input", "--keep-damaged", opt.KEEP_DAMAGED)
 
     kernel: str | None = option("Kernel", opt.KERNEL, opt.SPEC, "As in apply.")
     flip: bool = flag("Kernel", "--flip", "True convolution: rotate the kernel by 180 degrees.")
@@ -75,7 +77,10 @@ def explain(**values: Any) -> None:
     kernel = None if options.kernel is None else load_kernel(options.kernel)
     if kernel is not None:
         layer = make_convolution(layer, kernel, "auto", flip=options.flip).layer
-    pixels = read_input(options.source).values
+    picture = read_input(options.source, ReadSettings(keep_damaged=options.keep_damaged))
+    for note in picture.notes:
+        log(f"{options.source}: {note}")
+    pixels = picture.values
     try:
         print_data(_explain(to_gray(pixels) if options.gray else pixels, layer, kernel, options))
     except ArgumentError as error:

@@ -70,7 +70,7 @@ def build_plan(options: ApplyOptions) -> tuple[Plan, tuple[str, ...]]:
         linear=options.linear,
         strip=options.strip,
         method=options.method,
-        reading=ReadSettings(max_pixels=options.max_pixels),
+        reading=ReadSettings(options.max_pixels, options.keep_damaged),
         max_memory=options.max_process_memory,
     )
     if not kernels:
