@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import math
 import os
+import struct
 from collections.abc import Iterator
+from contextlib import suppress
 from importlib import import_module
 from typing import BinaryIO, NamedTuple
 
@@ -127,7 +129,9 @@ def read_structure(
     name = MODULES.get(image_format or "")
     if name is None:
         return Structure()
-    structure: Structure = import_module(f"{__name__}.{name}").read_structure(Window(stream, path))
+    structure = Structure()
+    with suppress(struct.error, IndexError):  # of a file that is cut off; its decoder says so
+        structure = import_module(f"{__name__}.{name}").read_structure(Window(stream, path))
     stream.seek(0)
     if structure.sizes and math.prod(structure.sizes[0]) > max_pixels:
         raise excess_pixels(structure.sizes[0], path, max_pixels)
