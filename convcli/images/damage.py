@@ -121,7 +121,7 @@ class DecodingWatch:
         return tuple(notes)
 
     def count_frames(self, known: int | None = None) -> int:
-        """Return the number of frames or pages.
+        """Return the number of frames.
 
         Where damage is kept, those count that come before the first one that is damaged; if that is
         the first of all, it counts alone.
@@ -148,7 +148,7 @@ class DecodingWatch:
             return count
         sound = self._count_sound_frames(count)
         if sound < count:
-            self._end_note = f"is damaged from {self._kind} {sound} on, and read up to it"
+            self._end_note = f"is damaged from frame {sound} on, and read up to it"
         return max(sound, 1)
 
     def _count_sound_frames(self, count: int) -> int:
@@ -165,11 +165,6 @@ class DecodingWatch:
             if self.cause is not None:
                 return index
         return count
-
-    @property
-    def _kind(self) -> str:
-        """The name of what there are several of in the file."""
-        return "page" if self._image.format == "TIFF" else "frame"
 
     def report(
         self, cause: str, *, has_rows: bool = True, undo: Callable[[], None] | None = None
@@ -201,7 +196,7 @@ class DecodingWatch:
             For a frame that is damaged, unless damage is kept, and for one without a single row.
         """
         image = self._image
-        if not image.tile or image.tile[0][0] == "libtiff":
+        if not image.tile:
             return self._load()
         self._start()
         image.tile = [
@@ -255,8 +250,8 @@ class DecodingWatch:
                 self.cause = None
                 return
             self._undo()
-        can_count = self.is_single and self._has_rows and image.format != "TIFF"
-        if can_count and image.width * image.height <= MAX_COUNTED_PIXELS:
+        pixels = image.width * image.height
+        if self.is_single and self._has_rows and pixels <= MAX_COUNTED_PIXELS:
             rows = max(self._count_rows(fill) for fill in (0, 1))  # no row is equal to both
             where = "in" if rows == image.height else "after"
             cause = f"{cause.removesuffix(' early')} {where} row {rows} of {image.height}"
@@ -292,5 +287,5 @@ class DecodingWatch:
     def _error(self, cause: str) -> ImageError:
         """Return an error that names the frame and says what to do."""
         if not self.is_single:
-            cause = f"{self._kind} {self._image.tell()} {cause}"
+            cause = f"frame {self._image.tell()} {cause}"
         return ImageError(self._path, f"{cause}; {KEEP_ADVICE}")

@@ -31,6 +31,7 @@ from convcli.images import (
     pillow,
 )
 from convcli.images.color import map_rows
+from convcli.images.damage import KEEP_ADVICE
 from convcli.images.structure import Structure
 from convcli.images.tiff.directory import (
     BITS,
@@ -142,7 +143,7 @@ def open_tiff(
         If it is broken, of too many pages or pixels, or of a kind that is not read.
     """
     with pillow.decoder_errors(path):
-        directories = Directories(stream)
+        directories = Directories(stream, keeps_damaged=settings.keep_damaged)
 
     def decode_header(index: int) -> Header:
         with pillow.decoder_errors(path):
@@ -208,8 +209,10 @@ def _decode(directories: Directories, path: str, settings: ReadSettings, index: 
     notes: list[str] = []
 
     def report(damage: str) -> None:
+        if len(directories.offsets) > 1:
+            damage = f"page {index}: {damage}"
         if not settings.keep_damaged:
-            raise ValueError(damage)
+            raise ValueError(f"{damage}; {KEEP_ADVICE}")
         if not notes:
             notes.append(f"is damaged: {damage}")
 
@@ -232,6 +235,8 @@ def _decode(directories: Directories, path: str, settings: ReadSettings, index: 
     alpha = picture.alpha
     if alpha is not None:
         alpha = pillow.apply_orientation(alpha, orientation)
+    if index == 0 and directories.is_cut:
+        notes.append(f"is damaged from page {len(directories.offsets)} on, and read up to it")
     return Picture(values, picture.depth, alpha, metadata, (*picture.notes, *notes))
 
 

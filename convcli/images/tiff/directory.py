@@ -75,6 +75,8 @@ class Directories:
     ----------
     stream : binary file
         One that can seek.
+    keeps_damaged : bool
+        Let the chain of pages end where it is broken; `is_cut` says whether it is.
 
     Raises
     ------
@@ -83,8 +85,9 @@ class Directories:
         through.
     """
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: BinaryIO, *, keeps_damaged: bool = False) -> None:
         self.stream = stream
+        self.is_cut = False
         self.size = stream.seek(0, os.SEEK_END)
         start = self.read_at(0, 8)
         self.order = "<" if start[:2] == b"II" else ">"
@@ -94,13 +97,19 @@ class Directories:
         self._entry = struct.Struct(f"{self.order}HH{form}{self._offset.size}s")
         self._count = struct.Struct(self.order + ("Q" if self.is_big else "H"))
         first = self._read_number(self._offset, 8 if self.is_big else 4)
-        self.offsets = self._find_pages(first)
+        self.offsets = self._find_pages(first, keeps_damaged=keeps_damaged)
 
-    def _find_pages(self, offset: int) -> list[int]:
+    def _find_pages(self, offset: int, *, keeps_damaged: bool) -> list[int]:
         """Return the offset of each page; a chain that comes back to a page ends there."""
         found: dict[int, None] = {}
         while offset and offset not in found:
-            count = self._read_number(self._count, offset)
+            try:
+                count = self._read_number(self._count, offset)
+            except ValueError:
+                if not (found and keeps_damaged):
+                    raise
+                self.is_cut = True
+                break
             found[offset] = None
             if len(found) > MAX_PAGES:
                 raise ValueError(f"it has more than {MAX_PAGES:,} pages, the most that are read")
