@@ -6,8 +6,10 @@ import logging
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, InvalidStateError
 from contextlib import contextmanager, suppress
+from functools import partial
+from queue import Empty, SimpleQueue
 from threading import Event, Thread
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import convcli
 from convcli.errors import ArgumentError, FileError
@@ -36,17 +38,18 @@ def connect_scheduler(address: str) -> Iterator[tuple[Executor, int]]:
     _check_address(address)
     # Lost connections that it would log are reported as errors of their files.
     logging.disable(logging.CRITICAL)
+    connect: Any = partial(Client, address, timeout=CONNECT_TIMEOUT_S, set_as_default=False)
     try:
-        connect: Any = Client  # which has no types
-        client = connect(address, timeout=CONNECT_TIMEOUT_S, set_as_default=False)
-    except OSError as error:
+        client = _call_in_time(connect)
+    except Exception as error:  # whatever it is that answers there
         raise FileError(address, f"no Dask scheduler answers there ({_line(error)})") from error
     try:
         _check_workers(client, address)
         with _ClusterExecutor(client, address) as executor:
             yield executor, sum(client.nthreads().values())
     finally:
-        client.close(timeout=0.5)
+        with suppress(Exception):
+            client.close(timeout=0.5)
 
 
 class _ClusterExecutor(Executor):
@@ -98,6 +101,36 @@ class _ClusterExecutor(Executor):
                 future.set_exception(self._error)
 
 
+def _call_in_time(function: Callable[[], Result]) -> Result:
+    """Call what waits for a scheduler, which may be something else, and say nothing for ever.
+
+    Raises
+    ------
+    TimeoutError
+        If there is no result by then; the call is left behind.
+    """
+    results: SimpleQueue[tuple[Result | None, Exception | None]] = SimpleQueue()
+
+    def call() -> None:
+        try:
+            results.put((function(), None))
+        except Exception as error:  # noqa: BLE001  # raised below
+            _errors.append(error)
+            results.put((None, error))
+
+    Thread(target=call, daemon=True).start()
+    try:
+        result, error = results.get(timeout=CONNECT_TIMEOUT_S + 1)
+    except Empty:
+        raise TimeoutError(f"nothing for {CONNECT_TIMEOUT_S} s") from None
+    if error is not None:
+        raise error
+    return cast("Result", result)
+
+
+_errors: list[Exception] = []  # for ever: with them go clients, which try to close, and print
+
+
 def _check_address(address: str) -> None:
     """Refuse a malformed address, which the client itself would keep trying."""
     from distributed.comm.addressing import parse_address, parse_host_port
@@ -120,8 +153,8 @@ def _check_workers(client: Any, address: str) -> None:
     from distributed import TimeoutError as NoWorkersError
 
     try:
-        client.wait_for_workers(1, timeout=CONNECT_TIMEOUT_S)
-        versions = client.run(_version)
+        _call_in_time(partial(client.wait_for_workers, 1, timeout=CONNECT_TIMEOUT_S))
+        versions = _call_in_time(partial(client.run, _version))
     except NoWorkersError as error:
         raise FileError(address, "the scheduler has no workers; start some: dask worker") from error
     except Exception as error:
@@ -141,4 +174,4 @@ def _version() -> str:
 
 
 def _line(error: BaseException) -> str:
-    return " ".join(str(error).split())
+    return " ".join(str(error).split()) or type(error).__name__

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import socket
+import struct
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
 from PIL import Image
 from support.command import COMMAND, convcli
+from support.many_files import outcome_lines
 from support.peers import require_peer
 from support.planted import plant
 
@@ -106,7 +110,8 @@ def test_a_cluster_does_what_is_done_here(place: Path, scheduler: str) -> None:
     here = convcli(*arguments, "--output-dir", "here", cwd=place)
     there = convcli(*arguments, "--output-dir", "there", "--scheduler", scheduler, cwd=place)
     assert there.code == here.code == 1
-    assert there.stderr == here.stderr
+    said = [outcome_lines(done.stderr.encode()) for done in (here, there)]
+    assert said[0] == said[1]
     found, expected = (
         [json.loads(line) | {"seconds": 0} for line in text.splitlines()]
         for text in (there.text.replace("there/", "here/"), here.text)
@@ -169,6 +174,73 @@ def test_nobody_there_is_one_line(place: Path) -> None:
     assert (done.code, done.stdout, done.stderr.count("\n")) == (1, b"", 1)
     assert f"{address}: no Dask scheduler answers there" in done.stderr
     assert time.monotonic() - start < 15
+
+
+# What a program that is no scheduler says to whoever connects: frames and their sizes first, as
+# the protocol of Dask has it, or something else.
+ANSWERS = {
+    "nothing": b"",
+    "http": b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n",
+    "zeros": bytes(10_000),
+    "ones": b"\xff" * 10_000,
+    "one huge frame": struct.pack("<QQ", 1, 1 << 40),
+    "many frames": struct.pack("<Q", 1 << 24),
+    "random": random.Random(0).randbytes(10_000),
+    "closed": None,
+}
+
+
+@contextmanager
+def answering(answer: bytes | None) -> Iterator[int]:
+    """A port that says the same to everyone, or closes at once."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        connections = []
+
+        def answer_all() -> None:
+            while True:
+                try:
+                    connection, _ = server.accept()
+                    if answer is None:
+                        connection.close()
+                        continue
+                    connections.append(connection)
+                    connection.sendall(answer)
+                except OSError:  # this test is over, or the other side has gone
+                    if server.fileno() < 0:
+                        return
+
+        Thread(target=answer_all, daemon=True).start()
+        yield server.getsockname()[1]
+    for connection in connections:
+        connection.close()
+
+
+def test_what_is_no_scheduler_is_one_line(place: Path) -> None:
+    with ExitStack() as stack:
+        ports = {name: stack.enter_context(answering(say)) for name, say in ANSWERS.items()}
+        addresses = {name: f"tcp://127.0.0.1:{port}" for name, port in ports.items()}
+        addresses["tls"] = f"tls://127.0.0.1:{ports['nothing']}"
+        addresses["ws"] = f"ws://127.0.0.1:{ports['nothing']}"
+        start = time.monotonic()
+        commands = {
+            name: stack.enter_context(
+                subprocess.Popen(
+                    [*COMMAND, "apply", "p00.png", "-k", "blur", "--scheduler", address],
+                    cwd=place,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                )
+            )
+            for name, address in addresses.items()
+        }
+        for name, command in commands.items():
+            stdout, stderr = command.communicate(timeout=PATIENCE)
+            assert (command.returncode, stdout) == (1, b""), (name, stderr)
+            assert stderr.count(b"\n") == 1, (name, stderr)
+            said = f"convcli: {addresses[name]}: no Dask scheduler answers there ("
+            assert stderr.decode().startswith(said), name
+        assert time.monotonic() - start < PATIENCE
+    assert not list(place.glob("*.blur.png"))
 
 
 @pytest.mark.parametrize("address", ["nonsense", "ftp://a:1", "tcp://a", "a:99999", ""])
