@@ -7,8 +7,8 @@ This module holds what the others pass on: `Picture`, its `Metadata`, `Header`, 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,6 +20,7 @@ from convcli.errors import ImageError
 Values = NDArray[Any]
 
 MAX_PIXELS = 180_000_000
+MAX_METADATA_BYTES = 1_000_000  # that are kept of an input
 
 
 class ReadSettings(NamedTuple):
@@ -31,10 +32,14 @@ class ReadSettings(NamedTuple):
         The most pixels of all frames that are read together; more are refused by the header.
     keep_damaged : bool
         Read what a damaged file still holds, with a note, instead of raising.
+    max_metadata : int
+        The most bytes of metadata that are kept together; what does not fit is left out, with a
+        note.
     """
 
     max_pixels: int = MAX_PIXELS
     keep_damaged: bool = False
+    max_metadata: int = MAX_METADATA_BYTES
 
 
 DEFAULT_SETTINGS = ReadSettings()
@@ -66,6 +71,31 @@ class Metadata:
     dpi: tuple[float, float] | None = None
     text: dict[str, str] = field(default_factory=dict)
     duration: int | None = None
+
+    def limit(self, max_bytes: int) -> tuple[Metadata, int]:
+        """Return the metadata that fits into so many bytes, and how many are left out.
+
+        The profile goes first, as colors depend on it; then EXIF, then texts, the shortest first.
+        """
+        sizes = {name: len(name) + len(value.encode()) for name, value in self.text.items()}
+        blocks = len(self.profile), len(self.exif)
+        total = sum(blocks) + sum(sizes.values())
+        if total <= max_bytes:
+            return self, 0
+        free = max_bytes
+        kept = []
+        for block in (self.profile, self.exif):
+            kept.append(block if len(block) <= free else b"")
+            free -= len(kept[-1])
+        text = {}
+        for name in sorted(sizes, key=lambda name: sizes[name]):
+            free -= sizes[name]
+            if free < 0:
+                break
+            text[name] = self.text[name]
+        limited = replace(self, profile=kept[0], exif=kept[1], text=text)
+        size = sum(map(len, kept)) + sum(sizes[name] for name in text)
+        return limited, total - size
 
 
 NO_METADATA = Metadata()
@@ -100,6 +130,29 @@ class Picture:
     def size(self) -> Pair:
         """The height and width in pixels."""
         return self.values.shape[0], self.values.shape[1]
+
+    def limit_metadata(
+        self, max_bytes: int, text: Mapping[str, str] | None = None, left_out: int = 0
+    ) -> Picture:
+        """Return the picture with only as much metadata as is kept.
+
+        Parameters
+        ----------
+        max_bytes : int
+        text : mapping, optional
+            Further texts.
+        left_out : int
+            Bytes that were left out already, for the note.
+        """
+        metadata = self.metadata
+        if text:
+            metadata = replace(metadata, text={**metadata.text, **text})
+        metadata, excess = metadata.limit(max_bytes)
+        total, notes = left_out + excess, self.notes
+        if total:
+            note = f"{total:,} bytes of metadata are left out: {max_bytes:,} at most are kept"
+            notes = (*notes, note)
+        return replace(self, metadata=metadata, notes=notes)
 
     @property
     def white(self) -> float:

@@ -234,7 +234,10 @@ def _apply_profile(image: Image.Image, profile: bytes) -> Image.Image:
 
 
 def read_metadata(image: Image.Image) -> tuple[Metadata, int]:
-    """Return the metadata of an open picture, and its EXIF orientation, 1 to 8."""
+    """Return the metadata of an open picture, and its EXIF orientation, 1 to 8.
+
+    The texts of a PNG are left to `structure.png`: Pillow would decode every frame to find them.
+    """
     original = image.getexif()
     exif = Image.Exif()  # a copy
     if original:  # to copy an empty one, too, Pillow would load its plugin of TIFF
@@ -242,10 +245,8 @@ def read_metadata(image: Image.Image) -> tuple[Metadata, int]:
         exif.pop(ORIENTATION, None)
     if image.format == "TIFF":
         remove_layout_tags(exif)
-    text = {name: str(value) for name, value in getattr(image, "text", {}).items()}
     comment = image.info.get("comment")
-    if isinstance(comment, bytes):
-        text["Comment"] = comment.decode("utf-8", "replace")
+    text = {"Comment": comment.decode("utf-8", "replace")} if isinstance(comment, bytes) else {}
     is_gray = image.mode in ("1", "L", "LA") or image.mode.startswith("I")
     metadata = Metadata(
         exif=exif.tobytes() if exif else b"",

@@ -26,7 +26,7 @@ from convcli.images import (
 )
 from convcli.images.damage import DecodingWatch, check_png
 from convcli.images.formats import SIGNATURE_BYTES, detect_format
-from convcli.images.structure import Structure, read_structure
+from convcli.images.structure import Structure, Window, read_structure
 
 MAX_FILE_BYTES = 2 << 30  # of a picture file
 MAX_LOOPS = 65_535  # that every format can hold
@@ -110,6 +110,7 @@ def _image_source(
 ) -> FrameSource:
     """Return the frames of an image that Pillow has opened."""
     with pillow.decoder_errors(path):
+        text, left_out = _read_text(stream, path, settings) if image.format == "PNG" else ({}, 0)
         if image.format == "PNG" and not settings.keep_damaged:
             check_png(image, stream, path)
             stream.seek(0)
@@ -140,9 +141,11 @@ def _image_source(
             # The values are copies, so that a single frame's pixels need not stay in memory.
             with closing(image) if count == 1 else nullcontext():
                 if pillow.can_read_deep_color(image):
-                    return _read_deep_color(image, stream)
-                picture = pillow.read_picture(image, path)
-                return replace(picture, notes=(*picture.notes, *watch.notes))
+                    picture = _read_deep_color(image, stream)
+                else:
+                    picture = pillow.read_picture(image, path)
+                picture = replace(picture, notes=(*picture.notes, *watch.notes))
+        return picture.limit_metadata(settings.max_metadata, text, left_out)
 
     def decode_header(index: int) -> Header:
         if count == 1:
@@ -161,6 +164,16 @@ def _image_source(
         *(path, count, decode, header, image_format, loop),
         *(decode_header, sizes, structure.held_bytes),
     )
+
+
+def _read_text(stream: BinaryIO, path: str, settings: ReadSettings) -> tuple[dict[str, str], int]:
+    """Return the texts of a PNG that are kept, and the bytes of the others."""
+    from convcli.images.structure import png
+
+    position = stream.tell()
+    text = png.read_text(Window(stream, path), settings.max_metadata)
+    stream.seek(position)
+    return text
 
 
 def _read_deep_color(image: Image.Image, stream: BinaryIO) -> Picture:

@@ -137,7 +137,7 @@ def metadata_options(metadata: Metadata, image_format: str, channels: int) -> di
 
         options["pnginfo"] = PngInfo()
         for name, value in metadata.text.items():
-            options["pnginfo"].add_itxt(name, value)
+            options["pnginfo"].add_itxt(name, value, zip=True)
     if "Comment" in metadata.text and "comment" in fields:
         options["comment"] = metadata.text["Comment"].encode()
     return options
@@ -166,5 +166,9 @@ def png_chunks(metadata: Metadata, channels: int) -> list[tuple[bytes, bytes]]:
     if "exif" in options:
         chunks.append((b"eXIf", options["exif"].removeprefix(b"Exif\0\0")))
     for name, value in metadata.text.items():
-        chunks.append((b"iTXt", name.encode("latin-1", "replace") + bytes(5) + value.encode()))
+        text = value.encode()
+        packed = zlib.compress(text)
+        flags, content = (b"\1\0", packed) if len(packed) < len(text) else (b"\0\0", text)
+        start = name.encode("latin-1", "replace") + b"\0" + flags + b"\0\0"
+        chunks.append((b"iTXt", start + content))
     return chunks

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.costly_cases import REFUSED
 from support.ended import Ended
 from support.forked import forked
 from support.hostile import (
@@ -24,7 +25,8 @@ from support.hostile import (
 )
 from support.hostile_cases import CASES, LEAN, Case, png
 
-EVERY = pytest.mark.parametrize("case", CASES, ids=lambda case: ascii(case.name))
+ALL = (*CASES, *REFUSED)
+EVERY = pytest.mark.parametrize("case", ALL, ids=lambda case: ascii(case.name))
 SECONDS = 5.0  # of processor time: no file and no argument keeps the command busy for longer
 
 
@@ -72,7 +74,7 @@ def test_a_hostile_case_ends_so_from_the_start(case: Case, tmp_path: Path) -> No
 
 
 def test_the_names_of_the_cases_differ() -> None:
-    names = [case.name for case in CASES]
+    names = [case.name for case in ALL]
     assert sorted(set(names)) == sorted(names)
 
 

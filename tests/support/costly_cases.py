@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,7 +70,7 @@ JPEGS = (
     on_input(
         "fractions.jpg",
         made(lambda: costly.jpeg_exif(costly.exif_of_fractions(1_000_000))),
-        "1,000,000 fractions in its tags at least; the most is 20,000",
+        "1,000,000 fractions in its tags at least; the most is 100,000",
     ),
     on_input(
         "tags.jpg",
@@ -206,8 +207,8 @@ PNGS = (
     ),
     on_input(
         "exif-text.png",
-        made(lambda: costly.png_exif_text(costly.exif_of_fractions(50_000))),
-        "fractions in its tags",
+        made(lambda: costly.png_exif_text(costly.exif_of_fractions(110_000))),
+        "digits of EXIF",
     ),
 )
 
@@ -262,6 +263,16 @@ TIFFS = (
         "fractions in its tags",
     ),
     on_input(
+        "camera.tif",
+        made(
+            costly.tiff_chain,
+            1,
+            values=costly.camera_of_fractions(1 << 20),
+            extra=[entry(0x8769, costly.LONG, 1, 8)],
+        ),
+        "fractions in its tags",
+    ),
+    on_input(
         "tile.tif",
         made(
             costly.tiff_chain,
@@ -288,7 +299,7 @@ BITMAPS = (
     on_input(
         "header.bmp",
         costly.sparse(1 << 30, b"BM" + struct.pack("<IHHII", 1 << 30, 0, 0, 54, (1 << 30) - 14)),
-        "a BMP's header has not 1,073,741,810 bytes",
+        "its BMP header of 1,073,741,810 bytes is unknown",
     ),
 )
 
@@ -303,8 +314,9 @@ class Read:
     ----------
     name : str
     content : bytes or callable
-        Makes the file at a path.
+        The file, or what makes it at a path.
     output : str
+        A file's name.
     extra : tuple of str
         More of what is typed.
     notes : tuple of str
@@ -322,3 +334,74 @@ class Read:
     max_bytes: int = MEGABYTE
     seconds: float = 5.0
     megabytes: int = LEAN
+
+
+TEXT_OF_63_MB = made(
+    lambda: png(
+        extra=b"".join(
+            chunk(b"zTXt", b"k%d\0\0" % number + zlib.compress(b"a" * 1_000_000, 9))
+            for number in range(63)
+        )
+    )
+)
+PROFILE = made_jpeg(
+    lambda: b"".join(
+        segment(0xE2, b"ICC_PROFILE\0" + bytes((number, 255)) + bytes(60_000))
+        for number in range(1, 256)
+    )
+)
+
+READ = (
+    Read(
+        name="texts.png",
+        content=TEXT_OF_63_MB,
+        notes=("63,000,179 bytes of metadata are left out: 1,000,000 at most are kept",),
+        max_bytes=1000,
+    ),
+    Read(
+        name="profile.jpg",
+        content=PROFILE,
+        output="new.jpg",
+        notes=("15,300,000 bytes of metadata are left out",),
+    ),
+    Read(name="filled.jpg", content=made_jpeg(lambda: b"\xff" * 500_000)),
+    Read(
+        name="scans.jpg",
+        content=made(costly.jpeg, side=500, progressive=True, scans=costly.REFINEMENT * 80),
+        extra=("--keep-damaged",),  # its scans have no data
+        notes=("is damaged: scan 11 of its data ends early",),
+    ),
+    Read(name="loop.tif", content=made(costly.tiff_chain, 3, last=8), output="new.tif"),
+    Read(
+        name="last-page.tif",
+        content=made(costly.tiff_chain, 10_000),
+        extra=("--frame", "9999"),
+    ),
+    Read(
+        name="one-of-many.gif",
+        content=made(costly.gif, [costly.gif_frame()] * 2000, (500, 500)),
+        extra=("--frame", "3", "--max-pixels", "250000"),
+    ),
+    Read(
+        name="trailing.gif",
+        content=made(costly.gif, [costly.gif_frame()], end=bytes(3 * MEGABYTE)),
+    ),
+    # Valid pictures that Pillow decodes step by step, and once were taken for junk.
+    Read(
+        name="large.gif",
+        content=costly.gif_of_noise(6000, 7000),
+        output="new.npy",
+        extra=("-l", "maxpool:500"),
+        megabytes=600,
+    ),
+    Read(
+        name="thousand.pgm",
+        content=made(lambda: b"P5 800 800 1000\n" + b"\1\2" * 800 * 800),
+    ),
+    Read(name="hundred.pgm", content=made(lambda: b"P5 800 800 100\n" + b"\7" * 800 * 800)),
+    Read(name="plain.pgm", content=made(lambda: b"P2 800 800 255\n" + b"100 " * 800 * 800)),
+    Read(
+        name="runs.bmp",
+        content=made(lambda: costly.bmp_runs(800, 800, (b"\1\7" * 800 + b"\0\0") * 800)),
+    ),
+)

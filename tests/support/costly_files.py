@@ -39,6 +39,11 @@ def exif_of_fractions(count: int) -> bytes:
     return exif([entry(0x011A, RATIONAL, count, 26)], struct.pack("<II", 355, 113) * count)
 
 
+def camera_of_fractions(count: int) -> bytes:
+    """A directory of EXIF's that stands at byte 8 of a file."""
+    return directory([entry(0x829A, RATIONAL, count, 26)]) + struct.pack("<II", 1, 3) * count
+
+
 def exif_of_one_value(tags: int, size: int) -> bytes:
     """Many tags, each with all of the same bytes as its value."""
     at = 14 + 12 * tags
@@ -251,7 +256,7 @@ def png_text(kind: bytes, start: bytes, count: int, size: int = MEGABYTE) -> byt
 def png_exif_text(block: bytes) -> bytes:
     """A picture with EXIF as text in hexadecimal, as ImageMagick writes it."""
     text = f"\nexif\n{len(block):8}\n{block.hex()}\n".encode()
-    return png(extra=chunk(b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(text)))
+    return png(extra=chunk(b"tEXt", b"Raw profile type exif\0" + text))
 
 
 # Bitmaps

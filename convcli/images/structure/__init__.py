@@ -73,6 +73,8 @@ class Window:
 
     def read(self, at: int, count: int) -> bytes:
         """Return so many bytes, fewer at the end of the file."""
+        if at >= self.size:
+            return b""  # it may be more than a stream can seek
         first = at - self._start
         if first < 0 or first + count > len(self._data):
             self._stream.seek(at)

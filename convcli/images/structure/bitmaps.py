@@ -38,7 +38,9 @@ def _read_bmp(window: Window) -> Structure:
         width, height = struct.unpack("<HH", start[18:22])
         return Structure(((height, width),))
     if header not in INFO_BYTES:
-        raise ImageError(window.path, f"cannot be decoded: a BMP's header has not {header:,} bytes")
+        raise ImageError(
+            window.path, f"cannot be decoded: its BMP header of {header:,} bytes is unknown"
+        )
     if len(start) < 34:
         return Structure()
     width, height, _, _, compression = struct.unpack("<IIHHI", start[18:34])

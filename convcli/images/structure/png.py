@@ -16,8 +16,10 @@ MAX_CHUNKS = 100_000  # and one for each kilobyte: libpng writes 8 of them in a 
 MAX_EXPANDED_BYTES = 256 << 20  # to which compressed chunks may expand in the decoder
 MAX_TEXT_BYTES = 1 << 20  # that Pillow expands of one chunk; and of EXIF in text
 MAX_EXPANSION = 1032  # of deflate
+MAX_ANIMATION = 1 << 31  # frames; more is no animation to Pillow
 SIGNATURE_BYTES, FRAME_BYTES = 8, 12  # before the chunks; of a chunk around its content
 PIXELS = (b"IDAT", b"fdAT")
+TEXTS = {b"tEXt": "latin-1", b"zTXt": "latin-1", b"iTXt": "utf-8"}
 COMPRESSED = (b"zTXt", b"iTXt", b"iCCP")
 EXIF_TEXT = b"Raw profile type exif\0"
 _NAME = re.compile(rb"\w{4}")
@@ -40,10 +42,11 @@ def read_structure(window: Window) -> Structure:
         if chunk.name == b"IHDR" and chunk.length >= 13:
             size = struct.unpack(">II", window.read(chunk.at, 8))[::-1]
         elif chunk.name == b"acTL" and chunk.length >= 8:
-            frames = struct.unpack(">I", window.read(chunk.at, 4))[0]
-            is_animated = frames > 0
-            if frames > MAX_FRAMES:
-                raise window.excess(frames, MAX_FRAMES, "frames")
+            count = struct.unpack(">I", window.read(chunk.at, 4))[0]
+            if MAX_FRAMES < count <= MAX_ANIMATION:
+                raise window.excess(count, MAX_FRAMES, "frames")
+            is_animated = 0 < count <= MAX_ANIMATION
+            frames = count if is_animated else frames
         elif chunk.name == b"IDAT":
             has_still = has_still or is_animated
         elif chunk.name == b"fcTL":
@@ -98,3 +101,37 @@ def _check_metadata(window: Window, chunk: Chunk) -> int:
             check_exif(bytes.fromhex("".join(lines)), window.path)
     is_compressed = chunk.name in COMPRESSED
     return min(chunk.length * MAX_EXPANSION, MAX_TEXT_BYTES) if is_compressed else 0
+
+
+def read_text(window: Window, max_bytes: int) -> tuple[dict[str, str], int]:
+    """Return the texts by their names, as many as fit, and how many bytes are left out.
+
+    Those that cannot be read are skipped.
+    """
+    texts: dict[str, str] = {}
+    left_out = 0
+    for chunk in iterate_chunks(window):
+        if chunk.name not in TEXTS:
+            continue
+        with suppress(ValueError, zlib.error):
+            name, value = _split_text(chunk.name, window.read(chunk.at, chunk.length))
+            if len(name) + len(value) > max_bytes:
+                left_out += len(name) + len(value)
+            elif name:
+                texts[name.decode("latin-1")] = value.decode(TEXTS[chunk.name])
+                max_bytes -= len(name) + len(value)
+    return texts, left_out
+
+
+def _split_text(kind: bytes, content: bytes) -> tuple[bytes, bytes]:
+    """Return the name of a text and its bytes, expanded as far as the decoder does."""
+    name, value = content.split(b"\0", 1)
+    is_compressed = kind == b"zTXt"
+    if is_compressed:
+        value = value[1:]
+    elif kind == b"iTXt":
+        is_compressed = value[:1] != b"\0"
+        value = value[2:].split(b"\0", 2)[2] if value.count(b"\0", 2) > 1 else b""
+    if is_compressed:
+        value = zlib.decompressobj().decompress(value, MAX_TEXT_BYTES)
+    return name, value

@@ -22,7 +22,7 @@ MAX_TAGS = 300_000  # of all directories
 MAX_STRIPS = 150_000  # of a page
 MAX_TILE_PIXELS = 1 << 26  # of a tile that is larger than its page
 MAX_NUMBERS = 300_000  # in the other tags of a directory
-MAX_RATIONALS = 20_000  # of all directories: each becomes a fraction
+MAX_RATIONALS = 100_000  # of all directories: each becomes a fraction
 MAX_COPIES = 4  # how often the bytes of a file may be read as the values of its tags
 
 
@@ -131,6 +131,7 @@ class Directories:
             if len(seen) > MAX_FRAMES:
                 raise self._window.excess(len(seen), MAX_FRAMES, "frames")
             tags, at = self.read(at)
+            self.read_blocks(tags)
             tile = self.value(tags, TILE_HEIGHT) * self.value(tags, TILE_WIDTH)
             yield Page(
                 self.value(tags, HEIGHT),
@@ -140,7 +141,7 @@ class Directories:
                 tile,
             )
 
-    def blocks(self, tags: dict[int, Tag]) -> None:
+    def read_blocks(self, tags: dict[int, Tag]) -> None:
         """Read the directories of EXIF that others refer to: the camera's, GPS and their own."""
         for name in (CAMERA_BLOCK, GPS_BLOCK, INTEROPERABILITY_BLOCK):
             at = self.value(tags, name)
@@ -190,4 +191,4 @@ def check_exif(block: bytes, path: str) -> None:
         block = block[6:]
     directories = Directories(Window(BytesIO(block), path))
     tags, _ = directories.read(directories.first)
-    directories.blocks(tags)
+    directories.read_blocks(tags)

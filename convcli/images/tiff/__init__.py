@@ -237,7 +237,8 @@ def _decode(directories: Directories, path: str, settings: ReadSettings, index: 
         alpha = pillow.apply_orientation(alpha, orientation)
     if index == 0 and directories.is_cut:
         notes.append(f"is damaged from page {len(directories.offsets)} on, and read up to it")
-    return Picture(values, picture.depth, alpha, metadata, (*picture.notes, *notes))
+    result = Picture(values, picture.depth, alpha, metadata, (*picture.notes, *notes))
+    return result.limit_metadata(settings.max_metadata)
 
 
 def _decode_by_pillow(
