@@ -29,9 +29,10 @@ class Format(NamedTuple):
         The transparency that it can hold.
     frames : {"none", "animation", "pages"}
         What several frames in a file are.
+    holds_16_bits : bool
+        Whether a value may have 16 bits.
     deep_codec : str, optional
-        The library that reads and writes colors of 16 bits, for a format that holds 16 bits. Pillow
-        does that for gray, and `png` writes both.
+        The library that reads colors of 16 bits, of which Pillow keeps 8.
     metadata : tuple of str
         Which of the fields `exif`, `profile`, `dpi`, `text` and `comment` it can hold.
     save_options : dict
@@ -45,6 +46,7 @@ class Format(NamedTuple):
     suffixes: tuple[str, ...] = ()
     alpha: Literal["full", "binary", "none"] = "full"
     frames: Literal["none", "animation", "pages"] = "none"
+    holds_16_bits: bool = False
     deep_codec: str | None = None
     metadata: tuple[str, ...] = ()
     save_options: Mapping[str, Any] = {}
@@ -64,6 +66,7 @@ FORMATS = {
         rb"\x89PNG",
         (".png",),
         frames="animation",
+        holds_16_bits=True,
         deep_codec="imagecodecs",
         metadata=("exif", "profile", "dpi", "text"),
     ),
@@ -89,7 +92,7 @@ FORMATS = {
         rb"II[*+]\0|MM\0[*+]|II\0\*|MM\*\0",  # the last two are wrong, and read
         (".tif", ".tiff"),
         frames="pages",
-        deep_codec="tifffile",
+        holds_16_bits=True,
         metadata=("exif", "profile", "dpi"),
         codec_bytes=(3, 4),
     ),

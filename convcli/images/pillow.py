@@ -30,7 +30,6 @@ TEXT_TAGS = (0x010E, 0x010F, 0x0110, 0x0131, 0x0132, 0x013B, 0x8298)
 BLOCK_TAGS = (0x8769, 0x8825)
 MAX_DPI = 65_535  # that JPEG can hold
 MAX_DURATION_MS = 65_535  # of a frame; encoders add up those of equal frames
-BITS, SAMPLE_FORMAT, SIGNED = 258, 339, 2  # tags of TIFF, and a value
 # Steps of rows and columns by an orientation, once it is transposed.
 FLIPS = {2: (1, -1), 3: (-1, -1), 4: (-1, 1), 6: (1, -1), 7: (-1, -1), 8: (-1, 1)}
 STRIP_PIXELS = 1 << 20  # copied at once
@@ -100,9 +99,8 @@ def _silence_stderr() -> Iterator[None]:
 def read_header(image: Image.Image) -> Header:
     """Return the header of what `read_picture` would return, from a picture's own header."""
     width, height = image.size
-    # Pillow turns the size of a TIFF itself. If a PNG has no EXIF before its pixels, Pillow would
-    # decode them to look for it after them.
-    has_exif = image.format != "TIFF" and (image.format != "PNG" or "exif" in image.info)
+    # If a PNG has no EXIF before its pixels, Pillow would decode them to look for it after them.
+    has_exif = image.format != "PNG" or "exif" in image.info
     is_transposed = has_exif and image.getexif().get(ORIENTATION, 1) >= 5
     size = (width, height) if is_transposed else (height, width)
     if can_read_deep_color(image):
@@ -146,15 +144,8 @@ def _layout(image: Image.Image) -> tuple[np.dtype[Any], int | None, str | None]:
     """
     if image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM")):
         return np.dtype(np.uint16), 16, None
-    tags = getattr(image, "tag_v2", {})
-    is_signed = tags.get(SAMPLE_FORMAT, (1,))[0] == SIGNED  # which Pillow ignores
-    if image.mode == "I":
-        has_32_bits = tags.get(BITS, (0,))[0] == 32
-        return np.dtype(np.uint32 if has_32_bits and not is_signed else np.int32), None, None
     if image.mode == "F":
         return np.dtype(np.float32), None, None
-    if image.mode == "L" and is_signed:
-        return np.dtype(np.int8), None, None
     mode = "L" if image.mode in GRAY_MODES else "RGB"
     return np.dtype(np.uint8), 8, f"{mode}A" if image.has_transparency_data else mode
 
@@ -243,8 +234,6 @@ def read_metadata(image: Image.Image) -> tuple[Metadata, int]:
     if original:  # to copy an empty one, too, Pillow would load its plugin of TIFF
         exif.load(original.tobytes())
         exif.pop(ORIENTATION, None)
-    if image.format == "TIFF":
-        remove_layout_tags(exif)
     comment = image.info.get("comment")
     text = {"Comment": comment.decode("utf-8", "replace")} if isinstance(comment, bytes) else {}
     is_gray = image.mode in ("1", "L", "LA") or image.mode.startswith("I")

@@ -13,7 +13,7 @@ from PIL import Image
 from convcli.errors import ArgumentError
 from convcli.images import NO_METADATA, Metadata, Values
 from convcli.images.color import composite_on_white
-from convcli.images.formats import DEEP_EXTRA, FORMATS
+from convcli.images.formats import FORMATS
 from convcli.images.pillow import load_plugin, remove_layout_tags, to_image
 from convcli.images.png import write_png
 from convcli.images.tiff_pages import TiffWriter
@@ -51,13 +51,9 @@ def fit_to_format(
             notes.append(f"{image_format} shows a pixel or does not: half transparency is lost")
         alpha = binary
     joined = pixels if alpha is None else np.concatenate([pixels, alpha], axis=2)
-    can_hold_16_bits = target.deep_codec is not None and (
-        image_format == "PNG" or joined.shape[2] == 1 or target.has_deep_codec
-    )
-    if joined.dtype == np.uint8 or can_hold_16_bits:
+    if joined.dtype == np.uint8 or target.holds_16_bits:
         return joined, tuple(notes)
-    advice = f"; {DEEP_EXTRA} keeps them" if target.deep_codec else ""
-    notes.append(f"{image_format} is written with 8 bits a channel, and 16 were there{advice}")
+    notes.append(f"{image_format} is written with 8 bits a channel, and 16 were there")
     return np.rint(joined / 257).astype(np.uint8), tuple(notes)
 
 
@@ -78,11 +74,6 @@ def write_picture(
         write_tiff(stream, pixels, metadata)
     else:
         _save(stream, pixels, image_format, metadata)
-
-
-def can_write_floats(image_format: str, channels: int) -> bool:
-    """Whether real numbers of so many channels can be written here in a format."""
-    return image_format == "TIFF" and (channels == 1 or FORMATS["TIFF"].has_deep_codec)
 
 
 def to_float_pixels(values: Values) -> Values:

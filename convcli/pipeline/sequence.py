@@ -20,7 +20,7 @@ from convcli.images.apng import Layout, LayoutError
 from convcli.images.formats import FORMATS
 from convcli.images.quantize import Bounds, Clipping
 from convcli.images.sequences import SequenceWriter, open_sequence
-from convcli.images.write import can_write_floats, to_float_pixels
+from convcli.images.write import to_float_pixels
 from convcli.pipeline.computation import Computation
 from convcli.pipeline.execute import compute_maps
 from convcli.pipeline.memory import check_memory
@@ -161,10 +161,9 @@ class Sequence:
         if index:  # the first one is checked by whoever opened the input
             check_memory(route.memory, self._plan, self._frames.path)
         self._check_shapes(computation)
-        channels = max(branch.output[0] for branch in computation.shapes)
-        self._needs_bounds |= self._plan.range_policy(
-            header.depth
-        ) == "rescale" and not keeps_floats(self._plan, header.depth, self._target, channels)
+        is_rescaled = self._plan.range_policy(header.depth) == "rescale"
+        keeps = keeps_floats(self._plan, header.depth, self._target)
+        self._needs_bounds |= is_rescaled and not keeps
         return route, computation
 
     def _check_shapes(self, computation: Computation) -> None:
@@ -254,7 +253,7 @@ class _SequenceFile:
         return OutputFile(self._path, shape, self._policy, self._clipping.share, notes)
 
     def _to_pixels(self, result: Picture, plan: Plan) -> Values:
-        if keeps_floats(plan, result.depth, self._target, result.values.shape[2]):
+        if keeps_floats(plan, result.depth, self._target):
             return to_float_pixels(result.values)
         policy = plan.range_policy(result.depth)
         rendered = render(result, policy, result.depth or 8, self._bounds)
@@ -267,9 +266,9 @@ class _SequenceFile:
         return pixels
 
 
-def keeps_floats(plan: Plan, depth: int | None, target: OutputTarget, channels: int) -> bool:
-    """Whether maps of so many channels are written as real numbers, without a range policy."""
-    return plan.value_range is None and depth is None and can_write_floats(target.format, channels)
+def keeps_floats(plan: Plan, depth: int | None, target: OutputTarget) -> bool:
+    """Whether maps are written as real numbers, without a range policy."""
+    return plan.value_range is None and depth is None and target.format == "TIFF"
 
 
 @contextmanager

@@ -16,10 +16,8 @@ from convcli.files.output import atomic_write, check_output
 from convcli.files.paths import system_errors
 from convcli.grids import NUMBER_SUFFIXES, write_grid
 from convcli.images import Metadata, Picture, Values
-from convcli.images.formats import DEEP_EXTRA
 from convcli.images.quantize import Bounds, Quantized, quantize
 from convcli.images.write import (
-    can_write_floats,
     fit_to_format,
     to_float_pixels,
     write_picture,
@@ -150,16 +148,12 @@ def _write(
         with atomic_write(path, force=target.force) as stream:
             write_grid(stream, numbers, file_format)
         return OutputFile(path, numbers.shape)
-    if keep_floats and can_write_floats(file_format, result.values.shape[2]):
+    if keep_floats and file_format == "TIFF":
         with atomic_write(path, force=target.force) as stream, encoder_errors(path):
             numbers = to_float_pixels(result.values)
             write_picture(stream, numbers, file_format, result.metadata)
         return OutputFile(path, squeeze_channel(result.values).shape)
-    written = write_rendered(path, render(result, policy, result.depth or 8), target)
-    if keep_floats and file_format == "TIFF":
-        note = f"TIFF is written with 8 bits a channel; {DEEP_EXTRA} keeps real numbers of several"
-        written = written._replace(notes=(*written.notes, note))
-    return written
+    return write_rendered(path, render(result, policy, result.depth or 8), target)
 
 
 def write_rendered(path: str, rendered: Rendered, target: OutputTarget) -> OutputFile:

@@ -251,13 +251,16 @@ def test_it_is_said_where_sixteen_bits_become_eight(
     assert "holds 16-bit colors, read as 8-bit ones; pip install 'convcli[deep]'" in done.stderr
 
 
-def test_it_is_said_where_real_numbers_become_eight_bits(
+def test_real_numbers_of_several_channels_need_no_extra(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Format, "has_deep_codec", property(lambda _: False))
-    np.save(tmp_path / "in.npy", np.random.default_rng(1).normal(size=(4, 5, 3)))
-    done = here("apply", "in.npy", "-k", "identity", "-o", "out.tif", cwd=tmp_path)
-    assert (done.code, "keeps real numbers of several" in done.stderr) == (0, True)
+    values = np.random.default_rng(1).normal(size=(4, 5, 3)).astype(np.float32)
+    np.save(tmp_path / "in.npy", values)
+    for source, output in (("in.npy", "a.tif"), ("a.tif", "b.tif"), ("b.tif", "out.npy")):
+        done = here("apply", source, "-k", "identity", "-o", output, cwd=tmp_path)
+        assert (done.code, done.stderr) == (0, "")
+    np.testing.assert_array_equal(np.load(tmp_path / "out.npy"), values)
 
 
 @pytest.mark.parametrize("name", ["out.png", "out.gif", "out.webp"])

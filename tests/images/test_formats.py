@@ -98,7 +98,7 @@ def test_a_format_holds_the_frames_that_its_record_names(tmp_path: Path, name: s
 def test_sixteen_bits_of_gray_are_held_where_the_record_says_so(tmp_path: Path, name: str) -> None:
     gray = noise(8, 9, 1, dtype=np.uint16)
     pixels, notes = fit_to_format(gray, None, name)
-    is_deep = FORMATS[name].deep_codec is not None
+    is_deep = FORMATS[name].holds_16_bits
     assert (pixels.dtype == np.uint16, notes == ()) == (is_deep, is_deep)
     picture = read_input(written(tmp_path, pixels, name, Metadata()))
     assert picture.depth == (16 if is_deep else 8)
