@@ -11,10 +11,12 @@ from convcli.arithmetic.layers import Layer, with_kernel
 from convcli.arithmetic.notation import parse_layer, parse_network
 from convcli.arithmetic.values import Shape
 from convcli.arithmetic.zoo import zoo_network
-from convcli.errors import ArgumentError, FileError
-from convcli.files import STDIN, read_bytes
+from convcli.errors import ArgumentError, FileError, NotationError
+from convcli.files import STDIN, may_quote, read_bytes
 
 MAX_NETWORK_BYTES = 8 << 20
+NETWORK_SUFFIXES = (".net", ".txt")  # of files whose layers messages may quote
+_UNSEEN = f"; what it says is shown of files that end in {' or '.join(NETWORK_SUFFIXES)}"
 
 
 class Network(NamedTuple):
@@ -62,7 +64,13 @@ def load_network(net: str) -> Network:
     except UnicodeDecodeError:
         raise FileError(path, "is not text; one layer a line was expected") from None
     with attribute_to_file(net):
-        file_shape, stack = parse_network(text)
+        try:
+            file_shape, stack = parse_network(text)
+        except NotationError as error:
+            if may_quote(path, NETWORK_SUFFIXES):
+                raise
+            where, colon, _ = str(error).partition(": ")  # `line 3: `, and what is wrong there
+            raise NotationError(f"{where} is no layer{_UNSEEN}" if colon else where) from None
     return Network("stdin" if path == STDIN else Path(path).stem, file_shape, tuple(stack))
 
 

@@ -59,6 +59,17 @@ def open_input(
             yield stream if is_file else _buffer(stream, path, limit)
 
 
+def may_quote(path: str, suffixes: tuple[str, ...]) -> bool:
+    """Whether a message may quote an input: of a name that asks for such a file, and of a pipe.
+
+    Any other name may be that of a file which is none of the user's business: `-k @/etc/passwd`.
+
+    >>> may_quote("k.CSV", (".csv",)), may_quote("-", (".csv",)), may_quote("passwd", (".csv",))
+    (True, True, False)
+    """
+    return path == STDIN or path.lower().endswith(suffixes)
+
+
 def read_bytes(path: str, max_bytes: int) -> bytes:
     """Read a whole input of at most `max_bytes`; `-` is standard input."""
     with open_input(path, max_bytes) as stream:

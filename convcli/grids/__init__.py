@@ -86,6 +86,8 @@ def load_grid(stream: BinaryIO, name: str, max_values: int) -> OpenGrid:
         shape, dtype, _ = read_npy_header(stream, name, max_values)
         stream.seek(0)
         return OpenGrid(shape, dtype, lambda: load_npy(stream, name, max_values))
+    if Path(name).suffix.lower() == ".npy":
+        raise GridError(name, "is not a .npy array")
     if count_remaining(stream) > MAX_TEXT_BYTES:
         raise GridError(name, f"has more than the {MAX_TEXT_BYTES:,} bytes that are read as text")
     grid = parse_text(stream.read(), name)

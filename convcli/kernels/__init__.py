@@ -196,10 +196,11 @@ def kernel_path(spec: str) -> str | None:
 
 
 def _parse_inline(text: str) -> Kernel:
-    from convcli.grids.text import parse_rows
+    from convcli.grids.text import INLINE, parse_rows
 
     try:
-        matrix = parse_rows(re.sub(r"\s*;\s*", "\n", text), "inline kernel")
+        matrix = parse_rows(re.sub(r"\s*;\s*", "\n", text), INLINE)
     except GridError as error:
-        raise KernelError(f"kernel {text!r}: {error.cause.replace('line', 'row')}") from None
+        cause = re.sub(", column [0-9]+", "", error.cause.replace("line", "row"))
+        raise KernelError(f"kernel {text!r}: {cause}") from None
     return Kernel(INLINE_NAME, matrix, description="typed on the command line", source="inline")

@@ -57,14 +57,14 @@ def _read_npy(stream: BinaryIO, path: str) -> Kernel:
 def _read_json(stream: BinaryIO, path: str) -> Kernel:
     """Read nested lists, or an object of `kernel` and optional `origin`, `scale`, `bias`."""
     document = text.parse_json(stream.read(), path)
+    where = "kernel"  # the path to the weights, for messages
     if not isinstance(document, dict):
-        document = {"kernel": document}
+        document, where = {"kernel": document}, ""
     unknown = sorted(set(document) - set(_KEYS))
     if unknown or "kernel" not in document:
-        raise KernelFileError(
-            path, f"has the keys {sorted(document)}; known are {', '.join(_KEYS)}"
-        )
-    matrix = text.parse_nested(document["kernel"], path)
+        found = f"has the key {text.shorten(unknown[0])}" if unknown else "has no key 'kernel'"
+        raise KernelFileError(path, f"{found}; known keys are {', '.join(_KEYS)}")
+    matrix = text.parse_nested(document["kernel"], path, where)
     scale = text.parse_number(document.get("scale", 1), "scale", path)
     if scale == 0:
         raise KernelFileError(path, "its scale of 0 makes every weight zero")
@@ -77,20 +77,22 @@ def _read_json(stream: BinaryIO, path: str) -> Kernel:
 
 def _read_vips(stream: BinaryIO, path: str) -> Kernel:
     """Read `width height [scale offset]`, then rows: the scale divides, the offset is the bias."""
-    first, _, rows = text.decode(stream.read(), path).lstrip().partition("\n")
+    content = text.decode(stream.read(), path)
+    first, _, rows = content.lstrip().partition("\n")
     if not first:
         raise KernelFileError(path, "is empty")
-    header = text.parse_rows(first, path)[0].tolist()
+    line = 1 + content[: len(content) - len(content.lstrip())].count("\n")
+    header = text.parse_rows(first, path, line)[0].tolist()
     if len(header) not in (2, 4):
-        raise KernelFileError(path, "line 1 must be: width height [scale offset]")
+        raise KernelFileError(path, f"line {line} must be: width height [scale offset]")
     scale, offset = header[2:] or (1.0, 0.0)
     if scale == 0:
         raise KernelFileError(path, "its scale of 0 cannot divide")
-    matrix = text.parse_rows(rows, path)
+    matrix = text.parse_rows(rows, path, line + 1)
     if [matrix.shape[1], matrix.shape[0]] != header[:2]:
         raise KernelFileError(
             path,
-            f"line 1 says {header[0]:g} columns and {header[1]:g} rows; "
+            f"line {line} says {header[0]:g} columns and {header[1]:g} rows; "
             f"it has {matrix.shape[1]} and {matrix.shape[0]}",
         )
     return Kernel("", _scale(matrix, scale, path, divides=True), bias=offset)

@@ -62,8 +62,8 @@ def test_a_grid_has_two_or_three_axes(tmp_path: Path, shape: tuple[int, ...]) ->
     [
         ("", "no numbers"),
         ("1,2\n3\n", "line 2 has 1 numbers, the first row has 2"),
-        ("1,two\n", "line 1: 'two' is not a number"),
-        ("1,nan\n", "line 1: 'nan' is not a number"),
+        ("1,two\n", "line 1, column 3: 'two' is not a number"),
+        ("1,nan\n", "line 1, column 3: 'nan' is not a number"),
         ("1,0x10\n", "line 1"),
         ("1,1_000\n", "line 1"),
         ("1,1e999\n", "too large"),
