@@ -15,6 +15,7 @@ from convcli.errors import ConvError, FileError, describe
 from convcli.files import STDIN
 from convcli.files.journal import JobKey, is_recorded, record_writes
 from convcli.files.output import atomic_write, check_output, make_folder
+from convcli.images.formats import format_of
 from convcli.pipeline import Outcome, dry_run, process
 from convcli.pipeline.memory import check_memory
 from convcli.pipeline.outputs import OutputTarget
@@ -251,8 +252,12 @@ def _existing_files(job: Job) -> list[list[str]]:
     existing = []
     for label, path in zip(job.target.labels, job.target.paths(job.source), strict=False):
         channels = takewhile(_exists_before, job.target.channel_paths(job.source, label))
-        files = [path] if _exists_before(path) else list(channels)
-        existing.append(files if files == [path] or len(files) > 1 else [])
+        candidates = [path]
+        if format_of(job.source) == "TIFF":  # as no other format has frames of more than 8 bits
+            candidates.append(job.target.for_deep_sequence().path(job.source, label))
+        whole = list(filter(_exists_before, candidates))
+        files = whole[:1] or list(channels)
+        existing.append(files if whole or len(files) > 1 else [])
     return existing
 
 

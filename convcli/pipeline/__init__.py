@@ -81,17 +81,21 @@ def process(
         For any error, with the file that it concerns.
     """
     started = perf_counter()
-    target.check(source)
     draws_figure = on_stage is not None
+    if not target.is_default:
+        target.check(source)
     with open_route(source, plan, target, keep_maps=keep_maps, draws_figure=draws_figure) as (
         frames,
         choose,
+        output,
     ):
+        if output.is_default:  # its format is known now
+            output.check(source)
         route, _ = choose(frames.read_header(plan.frame or 0))
         check_memory(route.memory, plan, source)
         height, width, _ = frames.header.shape
         allow_pixels(height * width * (frames.count if plan.frame is None else 1))
-        run = _run(frames, choose, plan, target, on_stage, keep_maps=keep_maps)
+        run = _run(frames, choose, plan, output, on_stage, keep_maps=keep_maps)
         route, picture, maps, written = run
     notes = list(picture.notes)
     if frames.count > 1 and plan.frame is None and route.execution != "frames":
@@ -118,14 +122,16 @@ def dry_run(
     FileError
         As `process`, for any error that can be found before the pixels are read.
     """
-    if not is_folder_new:
+    if not (target.is_default or is_folder_new):
         target.check(source)
-    with open_route(source, plan, target, draws_figure=draws_figure) as (frames, choose):
+    with open_route(source, plan, target, draws_figure=draws_figure) as (frames, choose, output):
+        if output.is_default and not is_folder_new:
+            output.check(source)
         route, _ = choose(frames.read_header(plan.frame or 0))
         if route.execution == "frames":
             from convcli.pipeline.sequence import Sequence
 
-            return Sequence(frames, choose, plan, target).check()
+            return Sequence(frames, choose, plan, output).check()
         return route
 
 

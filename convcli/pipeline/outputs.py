@@ -17,6 +17,7 @@ from convcli.grids import NUMBER_SUFFIXES
 from convcli.images.formats import FORMATS, IMAGE_SUFFIXES, format_of
 
 DEFAULT_TEMPLATE = "{stem}.{kernel}.png"
+DEEP_SUFFIX = ".tif"  # by default of a sequence of more than 8 bits, which few readers of PNG know
 MAX_FILES_PER_MAP = 1024  # one for each channel
 
 _ANY_FIELD = re.compile(r"\{\w*\}")
@@ -46,6 +47,8 @@ class OutputTarget(NamedTuple):
         The zlib level of PNG, 0 to 9; left out, run-length encoding, which suits photographs.
     keep_existing : callable
         Whether the file of a channel, given by its path, is to be left: a resumed run skips it.
+    is_default : bool
+        Whether no name was asked for; then `for_deep_sequence` may take another format.
     """
 
     template: str | None
@@ -54,6 +57,7 @@ class OutputTarget(NamedTuple):
     protected: tuple[str, ...] = ()
     png_level: int | None = None
     keep_existing: Callable[[str], bool] = _never
+    is_default: bool = False
 
     @property
     def is_stacked(self) -> bool:
@@ -85,6 +89,19 @@ class OutputTarget(NamedTuple):
         if self.template is None:
             return []
         return [self.path(source, label) for label in self.labels[: 1 if self.is_stacked else None]]
+
+    def for_deep_sequence(self) -> OutputTarget:
+        """Return the target of frames of more than 8 bits, whose default format is TIFF."""
+        if not self.is_default or self.template is None:
+            return self
+        return self._replace(template=str(Path(self.template).with_suffix(DEEP_SUFFIX)))
+
+    def possible_paths(self, source: str) -> list[str]:
+        """Return `paths`, and those of `for_deep_sequence`, one of which is taken once it is read.
+
+        Only a TIFF can hold such a sequence, which may have any name.
+        """
+        return list(dict.fromkeys([*self.paths(source), *self.for_deep_sequence().paths(source)]))
 
     def path(self, source: str, label: str) -> str:
         """Return the file of one map of an input."""
@@ -201,7 +218,7 @@ class OverwriteGuard:
     ) -> None:
         self._target = target
         files = [source for source in sources if source != STDIN]
-        outputs = itertools.chain(others, *map(target.paths, sources))
+        outputs = itertools.chain(others, *map(target.possible_paths, sources))
         folders = {os.path.realpath(Path(path).parent) for path in outputs}
         self._inputs = {os.path.realpath(source): source for source in files}
         self._inputs |= _find_links(folders, files)
@@ -214,7 +231,8 @@ class OverwriteGuard:
 
     def protect(self, source: str, *others: str) -> OutputTarget:
         """Return the target of one input, whose outputs and `others` replace no input."""
-        paths = [os.path.realpath(path) for path in (*self._target.paths(source), *others)]
+        outputs = (*self._target.possible_paths(source), *others)
+        paths = [os.path.realpath(path) for path in outputs]
         replaced = (self._inputs[path] for path in paths if path in self._inputs)
         protected = (*self._target.protected, source, *replaced, *self._possible_channels)
         return self._target._replace(protected=tuple(dict.fromkeys(protected)))

@@ -111,8 +111,11 @@ def open_route(
     *,
     keep_maps: bool = False,
     draws_figure: bool = False,
-) -> Iterator[tuple[FrameSource, RouteChooser]]:
-    """Open an input; yield its frames, and `choose_route` for it, which plans equal headers once.
+) -> Iterator[tuple[FrameSource, RouteChooser, OutputTarget]]:
+    """Open an input, and decide what is written.
+
+    Yields its frames, `choose_route` for it, which plans equal headers once, and the target in the
+    format that it has by default for such an input.
 
     Parameters
     ----------
@@ -135,6 +138,8 @@ def open_route(
         plan = plan._replace(reading=plan.reading._replace(max_pixels=UNLIMITED_PIXELS))
     try:
         with open_frames(source, plan.reading) as frames:
+            if _is_sequence(frames, plan, draws_figure) and frames.header.depth != 8:
+                target = target.for_deep_sequence()
 
             @lru_cache(MAX_KNOWN_ROUTES)
             def choose(header: Header) -> tuple[Route, Computation]:
@@ -145,7 +150,7 @@ def open_route(
                     draws_figure=draws_figure,
                 )
 
-            yield frames, choose
+            yield frames, choose, target
     except ArgumentError as error:
         raise FileError(source, str(error)) from error
     except MemoryError as error:
@@ -189,11 +194,10 @@ def choose_route(
     shape = preprocessed_shape(plan, header)
     shapes = infer_shapes(plan, shape)
     outputs = [branch.output for branch in shapes]
-    has_frames = frames.count > 1 and plan.frame is None and target.can_hold_frames
     execution: Execution = "maps"
     if is_streamed:
         execution = "streamed"
-    elif has_frames and not draws_figure:
+    elif _is_sequence(frames, plan, draws_figure) and target.can_hold_frames:
         execution = "frames"
         frames.check_pixels(plan.reading.max_pixels)
     elif not keep_maps and can_fuse(header, plan, target, outputs):
@@ -207,6 +211,11 @@ def choose_route(
     )
     files = tuple(target.output_files(frames.path, [channels for channels, _, _ in outputs]))
     return Route(header, frames.count, execution, maps, memory, files), computation
+
+
+def _is_sequence(frames: FrameSource, plan: Plan, draws_figure: bool) -> bool:
+    """Whether all of several frames are wanted."""
+    return frames.count > 1 and plan.frame is None and not draws_figure
 
 
 def _steps(computation: Computation) -> Iterator[tuple[RouteEntry, ...]]:

@@ -107,7 +107,7 @@ def make_plan(kernels: Sequence[str] = (), layers: Sequence[str] = (), **options
 def execution_of(source: Path, plan: Plan, suffix: str, **options: bool) -> Execution:
     labels = tuple(str(number) for number in range(max(len(plan.kernels), 1)))
     target = OutputTarget(str(source.parent / f"out.{{kernel}}{suffix}"), labels)
-    with open_route(str(source), plan, target, **options) as (frames, choose):
+    with open_route(str(source), plan, target, **options) as (frames, choose, _):
         return choose(frames.header)[0].execution
 
 

@@ -111,7 +111,10 @@ def build_target(options: ApplyOptions, plan: Plan, labels: tuple[str, ...]) -> 
     net_file = () if options.net is None else (options.net.removeprefix("@"),)
     template = STDOUT if options.writes_stdout else options.template
     protected = (*net_file, *plan.kernel_files)
-    return OutputTarget(template, labels, options.force, protected, options.png_level)
+    return OutputTarget(
+        *(template, labels, options.force, protected, options.png_level),
+        is_default=options.output is None and options.name is None and not options.writes_stdout,
+    )
 
 
 def validate(options: ApplyOptions) -> None:
