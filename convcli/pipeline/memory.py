@@ -75,9 +75,10 @@ def estimate_memory(
     if target.is_image:
         rendered = [_render_bytes(shape, header, plan, target.format) for shape in outputs]
     if execution == "frames":
-        # The decoder's canvases, and the pixels that the next frame's are compared with.
-        kept = FRAME_BYTES * math.prod(header.shape[:2]) + sum(rendered)
-        return fixed + _peak(*(kept + phase for phase in (decoding, filtering, maps)))
+        # The decoder's canvases and file, and the pixels that the next frame's are compared with.
+        kept = FRAME_BYTES * math.prod(header.shape[:2]) + frames.held_bytes + sum(rendered)
+        phases = decoding - frames.held_bytes, filtering, maps
+        return fixed + _peak(*(kept + phase for phase in phases))
     if draws_figure:
         values = [math.prod(shape) for branch in shapes for shape in (branch.start, *branch.layers)]
         filtering += FIGURE_BYTES * max(values) + sum(values) * sum_dtype(header.dtype).itemsize
