@@ -46,7 +46,7 @@ class GifWriter:
         # Of gray and alpha, Pillow would drop the alpha.
         palette_source = image.convert("RGBA") if image.mode == "LA" else image
         palette_source.save(buffer, "GIF", interlace=0, **FORMATS["GIF"].save_options)
-        screen, palette, transparent, data = _split_gif(buffer.getvalue())
+        screen, palette, transparent, data = _split_gif(buffer.getbuffer())
         flags = 0x80 | screen[10] & 7
         if self._is_empty:
             self._stream.write(b"GIF89a" + screen[6:] + palette + self._repetitions())
@@ -57,7 +57,8 @@ class GifWriter:
         control = struct.pack("<BHB", packed, duration_ms // 10, transparent or 0)
         self._stream.write(b"!\xf9\x04" + control + b"\0")
         size = image.size
-        self._stream.write(struct.pack("<c4HB", b",", 0, 0, *size, flags) + palette + data)
+        self._stream.write(struct.pack("<c4HB", b",", 0, 0, *size, flags) + palette)
+        self._stream.write(data)
 
     def close(self) -> None:
         """Finish the file, which stays open."""
@@ -70,18 +71,19 @@ class GifWriter:
         return b"!\xff\x0bNETSCAPE2.0\x03\x01" + struct.pack("<H", max(self._loop - 1, 0)) + b"\0"
 
 
-def _split_gif(content: bytes) -> tuple[bytes, bytes, int | None, bytes]:
+def _split_gif(content: memoryview) -> tuple[bytes, bytes, int | None, memoryview]:
     """Return the screen, the palette, the transparent color and the data of a GIF of one frame."""
     palette_end = GIF_HEADER_BYTES + (6 << (content[10] & 7))
     position, transparent = palette_end, None
-    while content[position : position + 1] == b"!":
+    while content[position] == ord("!"):
         if content[position + 1] == 0xF9 and content[position + 3] & 1:
             transparent = content[position + 6]
         position += 2
         while length := content[position]:
             position += 1 + length
         position += 1
-    screen, palette = content[:GIF_HEADER_BYTES], content[GIF_HEADER_BYTES:palette_end]
+    screen = bytes(content[:GIF_HEADER_BYTES])
+    palette = bytes(content[GIF_HEADER_BYTES:palette_end])
     return screen, palette, transparent, content[position + 10 : -1]
 
 
