@@ -15,6 +15,7 @@ from convcli.errors import ConvError, FileError, describe
 from convcli.files import STDIN
 from convcli.files.journal import JobKey, is_recorded, record_writes
 from convcli.files.output import atomic_write, check_output, make_folder
+from convcli.files.restriction import is_allowed, restrict
 from convcli.images.formats import format_of
 from convcli.pipeline import Outcome, dry_run, process
 from convcli.pipeline.memory import check_memory
@@ -52,6 +53,8 @@ class Job:
         process's own.
     output_dir : str, optional
         A folder for the worker to create.
+    restricted_to : str, optional
+        The folder outside of which no path is read or written.
     debug : bool
         Whether the report of a failure is to have its traceback.
     time_limit : TimeLimit
@@ -66,6 +69,7 @@ class Job:
     key: JobKey | None = None
     working_dir: str = ""
     output_dir: str | None = None
+    restricted_to: str | None = None
     debug: bool = False
     time_limit: TimeLimit = DEFAULT_TIME_LIMIT
 
@@ -162,7 +166,8 @@ def dry_run_job(job: Job) -> Report:
 def _run_within(job: Job, make_report: Callable[[], Report]) -> Report:
     """Return the report of a job, or one that says that it took too long."""
     try:
-        return run_within(job.time_limit, make_report)
+        with restrict(job.restricted_to):
+            return run_within(job.time_limit, make_report)
     except TimeLimitError as error:
         return Report(job.source, error=f"{job.source}: {error}")
 
@@ -286,7 +291,7 @@ def _missing_parts(job: Job, existing: list[list[str]]) -> list[Job]:
 def _exists_before(path: str) -> bool:
     """Whether a file existed before the first attempt at the current job."""
     # Path.exists() raises where it may not look.
-    return os.path.exists(path) and not is_recorded(path)  # noqa: PTH110
+    return is_allowed(path) and os.path.exists(path) and not is_recorded(path)  # noqa: PTH110
 
 
 def _process(job: Job, *, keep_maps: bool) -> Outcome:

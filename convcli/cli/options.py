@@ -12,6 +12,7 @@ from convcli.arithmetic import values
 from convcli.arithmetic.layers import Layer
 from convcli.arithmetic.notation import parse_layer
 from convcli.errors import ArgumentError
+from convcli.files.restriction import check_typed, restrict, restricted_folder
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -50,12 +51,19 @@ class TextType(click.ParamType[Any]):
         Takes the text and returns the value, or raises `ArgumentError`.
     completes : str, optional
         What a shell offers: "file", "folder", "kernel", "network" or "operation".
+    find_paths : callable, optional
+        Returns the paths that a value names, which `--restrict` restricts.
     """
 
     def __init__(
-        self, name: str, read: Callable[[str], Any] = str, completes: str | None = None
+        self,
+        name: str,
+        read: Callable[[str], Any] = str,
+        completes: str | None = None,
+        find_paths: Callable[[Any], Sequence[str]] = lambda _: (),
     ) -> None:
-        self.name, self._read, self._completes = name, read, completes
+        self.name, self._read, self.completes = name, read, completes
+        self._find_paths = find_paths
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:  # noqa: ARG002
         """Return the name as it is."""
@@ -66,19 +74,23 @@ class TextType(click.ParamType[Any]):
         if not isinstance(value, str):
             return value
         try:
-            return self._read(value)
+            result = self._read(value)
+            if restricted_folder() is not None:
+                for path in self._find_paths(result):
+                    check_typed(path)
         except ArgumentError as error:
             self.fail(str(error), param, ctx)
+        return result
 
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
         """Return what a shell is to offer."""
-        if self._completes is None:
+        if self.completes is None:
             return super().shell_complete(ctx, param, incomplete)
         from convcli.cli.commands.completion import complete
 
-        return complete(self._completes, incomplete)
+        return complete(self.completes, incomplete)
 
 
 def comma_list(item: TextType) -> TextType:
@@ -177,10 +189,24 @@ def pool_type(metavar: str, expected: str, *, needs_size: bool = True) -> TextTy
     return TextType(metavar, read)
 
 
+def kernel_paths(spec: str | None) -> tuple[str, ...]:
+    """Return the path that a SPEC names, if any."""
+    from convcli.kernels import kernel_path  # needs NumPy, and is rarely asked
+
+    path = None if spec is None else kernel_path(spec)
+    return () if path is None else (path,)
+
+
+def _network_paths(net: str) -> tuple[str, ...]:
+    from convcli.cli.networks import is_network_file
+
+    return (net.removeprefix("@"),) if is_network_file(net) else ()
+
+
 SIZE = TextType("N|HxW", lambda text: values.parse_size(text, "it"))
 SIZE0 = TextType("N|HxW", lambda text: values.parse_size(text, "it", least=0))
 SIDES = TextType("P", lambda text: values.parse_padding(text, "it"))
-LAYER = TextType("LAYER", parse_layer, completes="operation")
+LAYER = TextType("LAYER", parse_layer, "operation", lambda layer: kernel_paths(layer.spec))
 OPERATION = TextType("OP", completes="operation")
 SHAPE = TextType("CxHxW", values.parse_shape)
 POOL = pool_type("max:K|avg:K", "max:K or avg:K, like max:2")
@@ -196,11 +222,12 @@ POSITIVE = whole_number("N", least=1)
 LEVEL = whole_number("0..9", most=9)
 THREADS = whole_number("N", least=1, most=MAX_THREADS)
 MODE = click.Choice(values.PADDING_MODES)
-SPEC = TextType("SPEC", completes="kernel")
-NETWORK = TextType("NAME|FILE|-", completes="network")
-FILE = TextType("FILE", completes="file")
-PATH = TextType("PATH", completes="file")
-DIR = TextType("DIR", completes="folder")
+SPEC = TextType("SPEC", str, "kernel", kernel_paths)
+NETWORK = TextType("NAME|FILE|-", str, "network", _network_paths)
+NETWORK_FILE = TextType("FILE", str, "file", _network_paths)
+FILE = TextType("FILE", str, "file", lambda path: (path,))
+PATH = TextType("PATH", str, "file", lambda path: (path,))
+DIR = TextType("DIR", str, "folder", lambda path: (path,))
 TEMPLATE = TextType("TEMPLATE")
 ADDRESS = TextType("ADDRESS")
 
@@ -236,6 +263,22 @@ def option(
     declared = DeclaredOption(names.split(), type=value_type, help=text, **settings)
     declared.group = group
     return declared
+
+
+def _start_restriction(context: click.Context, _: click.Parameter, folder: str | None) -> None:
+    context.with_resource(restrict(folder))  # until the command has ended
+
+
+# It is eager: the other parameters are restricted by it.
+RESTRICT: dict[str, Any] = {
+    "is_eager": True, "expose_value": False, "callback": _start_restriction
+}  # fmt: skip
+RESTRICT_HELP = "For servers: read and write no path outside this folder."
+
+
+def restrict_option(group: str) -> Any:
+    """Declare `--restrict`."""
+    return option(group, "--restrict", DIR, RESTRICT_HELP, **RESTRICT)
 
 
 def flag(group: str, names: str, text: str) -> Any:

@@ -12,6 +12,7 @@ from typing import BinaryIO, TextIO
 
 from convcli.errors import FileError, OutputError
 from convcli.files.paths import cause, system_errors
+from convcli.files.restriction import check_opened, check_real
 
 STDIN = "-"
 STDOUT = "-"
@@ -48,7 +49,9 @@ def open_input(
                 raise FileError(STDIN, "standard input is closed")
             yield _buffer(sys.stdin.buffer, path, limit)
             return
+        check_real(path, FileError)
         with os.fdopen(os.open(path, os.O_RDONLY | _BINARY), "rb") as stream:
+            check_opened(path, stream.fileno(), FileError)
             status = os.fstat(stream.fileno())
             is_file = stat.S_ISREG(status.st_mode)
             if is_file and status.st_size > max_bytes:

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import NamedTuple
 
+from convcli.files.restriction import is_allowed
 from convcli.files.temporary import PREFIX, this_process
 from convcli.signals import postpone_signals
 
@@ -75,7 +76,7 @@ def remove_own_journals() -> None:
 def is_recorded(path: str) -> bool:
     """Whether a file is one that an earlier attempt at the current job wrote, unchanged."""
     key = _current.get()
-    if key is None:
+    if key is None or not is_allowed(path):
         return False
     try:
         path = os.path.realpath(path, strict=True)

@@ -14,6 +14,7 @@ from convcli.errors import OutputError
 from convcli.files import STDIN, STDOUT, write_stdout
 from convcli.files.journal import is_recorded, record
 from convcli.files.paths import resolve, system_errors
+from convcli.files.restriction import check_opened, check_real
 from convcli.files.temporary import make_name, remove_stale
 from convcli.signals import postpone_signals, undo_at_signal
 
@@ -33,6 +34,7 @@ def check_output(path: str, *, force: bool, inputs: Sequence[str]) -> None:
         without `force`, a folder, and a file in a missing folder.
     """
     with system_errors(path, OutputError):
+        check_real(path, OutputError)
         status = _status(path)
         if status is None:
             _check_new(path, force=force)
@@ -48,6 +50,7 @@ def check_output(path: str, *, force: bool, inputs: Sequence[str]) -> None:
 def make_folder(path: str) -> None:
     """Make a folder and its parents, unless they exist."""
     with system_errors(path, OutputError):
+        check_real(path, OutputError)
         os.makedirs(path, exist_ok=True)
 
 
@@ -70,6 +73,7 @@ def atomic_write(path: str, *, force: bool) -> Iterator[BinaryIO]:
         write_stdout(buffer.getvalue())
         return
     with system_errors(path, OutputError):
+        check_real(path, OutputError)
         old = _status(path)
         if old is not None and not stat.S_ISREG(old.st_mode):
             buffer = io.BytesIO()  # a pipe cannot seek, as the writers of some formats do
@@ -83,6 +87,7 @@ def atomic_write(path: str, *, force: bool) -> Iterator[BinaryIO]:
         with undo_at_signal(partial(os.unlink, temporary)):
             try:
                 with _create(temporary, old) as stream:
+                    check_opened(path, stream.fileno(), OutputError)
                     yield stream
                     stream.flush()
                     os.fsync(stream.fileno())
@@ -188,6 +193,7 @@ def _claim_name(temporary: str, target: str) -> bool:
 def _write_device(path: str, content: bytes) -> None:
     """Write to a pipe or a device, unless a file took its place: that would be overwritten."""
     with os.fdopen(os.open(path, os.O_WRONLY | getattr(os, "O_BINARY", 0)), "wb") as device:
+        check_opened(path, device.fileno(), OutputError)
         if stat.S_ISREG(os.fstat(device.fileno()).st_mode):
             raise OutputError(path, EXISTS)
         device.write(content)

@@ -15,6 +15,8 @@ from functools import cache
 from time import time
 from typing import NamedTuple
 
+from convcli.files.restriction import is_allowed
+
 PREFIX = ".convcli-"
 MAX_HOST_CHARACTERS = 40  # of a name, the last ones, which tell apart the pods of a cluster
 
@@ -104,6 +106,8 @@ def remove_unfinished(folders: Collection[str], ended: Maker) -> None:
 
 
 def _remove(folder: str, ended: Maker | None) -> None:
+    if not is_allowed(folder):
+        return
     me = this_process()
     with suppress(OSError, ValueError), os.scandir(folder) as entries:
         for entry in entries:

@@ -14,6 +14,7 @@ from convcli.engine.arrays import Array
 from convcli.engine.filter2d.plan import FilterPlan
 from convcli.errors import OVERFLOW, ArgumentError, GridError
 from convcli.files.output import atomic_write
+from convcli.files.restriction import is_allowed
 from convcli.grids.npy import CHANGED, open_rows
 from convcli.images import NO_METADATA, Header, Picture
 from convcli.images.quantize import Quantized, Quantizer
@@ -88,8 +89,9 @@ def can_stream(source: str, plan: Plan, target: OutputTarget) -> bool:
     paths = target.paths(source)
     if len(paths) != 1 or format_name(paths[0]) != ".npy":
         return False
-    has_parts = hasattr(os, "preadv")  # to read rows in several threads
-    return has_parts and path.is_file() and path.stat().st_size >= MIN_STREAMED_BYTES
+    if not (hasattr(os, "preadv") and is_allowed(source)):  # which reads rows in several threads
+        return False
+    return path.is_file() and path.stat().st_size >= MIN_STREAMED_BYTES
 
 
 def stream_npy(source: str, computation: Computation, path: str, *, force: bool) -> OutputFile:

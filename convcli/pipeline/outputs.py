@@ -13,6 +13,7 @@ from typing import NamedTuple
 from convcli.errors import ArgumentError, ShapeError
 from convcli.files import STDIN, STDOUT
 from convcli.files.output import check_output
+from convcli.files.restriction import is_allowed
 from convcli.grids import NUMBER_SUFFIXES
 from convcli.images.formats import FORMATS, IMAGE_SUFFIXES, format_of
 
@@ -241,12 +242,12 @@ class OverwriteGuard:
 def _find_links(folders: Iterable[str], files: Iterable[str]) -> dict[str, str]:
     """Return the entries of folders that are one of the files under any name: entry -> file."""
     known: dict[tuple[int, int], str] = {}
-    for path in files:
+    for path in filter(is_allowed, files):
         with suppress(OSError, ValueError):
             status = Path(path).stat()
             known[status.st_dev, status.st_ino] = path
     links: dict[str, str] = {}
-    for folder in folders:
+    for folder in filter(is_allowed, folders):
         with suppress(OSError, ValueError), os.scandir(folder) as entries:
             for entry in entries:
                 with suppress(OSError):

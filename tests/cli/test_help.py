@@ -35,14 +35,15 @@ OPTIONS = {
             "--max-memory",
             "--png-level",
         ),
+        "--restrict",
     },
-    "kernels": {"--json"},
+    "kernels": {"--json", "--restrict"},
     "layers": {"--json"},
     "shape": {
         *("--h", "--w", "-k", "--k", "--kernel", "-s", "--s", "--stride", "-p", "--p"),
         *("--padding", "-d", "--d", "--dilation", "--c-in", "--c-out", "--groups", "--pool"),
         *("--ceil", "--transposed", "--output-padding", "--input", "--net", "--format", "--json"),
-        *("--explain", "--framework", "--figure", "--image", "-f", "--force"),
+        *("--explain", "--framework", "--figure", "--image", "-f", "--force", "--restrict"),
     },
 }
 BUILT = {  # what has to be there

@@ -44,7 +44,7 @@ def _read_loops(text: str) -> int:
 FPS = opt.TextType("X", _read_fps)
 LOOPS = opt.TextType("N", _read_loops)
 SIDE = opt.whole_number("N", least=8)
-SIZE_OR_SPEC = opt.TextType("N|HxW|SPEC", completes="kernel")
+SIZE_OR_SPEC = opt.TextType("N|HxW|SPEC", str, "kernel", opt.kernel_paths)
 
 
 class AnimateOptions(opt.WindowOptions):
@@ -86,6 +86,7 @@ class AnimateOptions(opt.WindowOptions):
         "Output", "--frames", opt.DIR, "Numbered PNGs instead; created if missing."
     )
     force: bool = flag("Output", "-f --force", "Replace an existing file.")
+    restrict: str | None = opt.restrict_option("Output")
 
 
 @opt.command(AnimateOptions, no_args_is_help=True)

@@ -55,6 +55,7 @@ class ExplainOptions(opt.WindowOptions):
     )
     im2col: bool = flag("Output", "--im2col", "Show the whole product of matrices.")
     json: bool = flag("Output", "--json", "Print a JSON object; for several outputs a list.")
+    restrict: str | None = opt.restrict_option("Output")
 
 
 @opt.command(ExplainOptions, no_args_is_help=True)

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from convcli.arithmetic.values import format_shape
-from convcli.cli.options import SPEC, json_option
+from convcli.cli.options import DIR, RESTRICT, RESTRICT_HELP, SPEC, json_option
 from convcli.cli.output import escape_control, format_json, format_rows, print_data
 from convcli.errors import ArgumentError
 from convcli.kernels import Kernel, load_kernel
@@ -21,6 +21,7 @@ MAX_COLUMNS = 15  # of a kernel that is drawn as cells
 @click.command(no_args_is_help=False)
 @click.argument("spec", required=False, type=SPEC)
 @json_option("One JSON object; for the whole bank, a list of them.")
+@click.option("--restrict", type=DIR, help=RESTRICT_HELP, **RESTRICT)
 def kernels(spec: str | None, *, as_json: bool) -> None:
     """List the kernels, or show one: a name, one with parameters, rows of numbers, or a file.
 

@@ -91,6 +91,7 @@ class ShapeOptions(opt.DeclaredOptions):
         "Output", "--image", opt.PATH, "A picture to draw it on, with --figure."
     )
     force: bool = flag("Output", "-f --force", "Replace an existing figure.")
+    restrict: str | None = opt.restrict_option("Output")
     explain: bool = flag("Output", "--explain", "Show the formula of every number.")
     format: str | None = opt.format_option(opt.FORMATS)
     json: bool = flag("Output", "--json", "Short for --format json.")

@@ -22,6 +22,7 @@ from convcli.cli.output import log
 from convcli.cli.report import Progress, has_output, print_report, render_maps
 from convcli.files.journal import JobKey, name_batch
 from convcli.files.output import make_folder
+from convcli.files.restriction import restricted_folder
 from convcli.files.temporary import remove_unfinished, this_process
 from convcli.parallel import available_cores, set_threads
 from convcli.pipeline.outputs import OutputTarget, OverwriteGuard, validate_target
@@ -96,6 +97,7 @@ def make_jobs(
             key=None if batch is None else JobKey(batch, number),
             working_dir=str(Path.cwd()) if is_elsewhere else "",
             output_dir=options.output_dir if is_elsewhere or options.dry_run else None,
+            restricted_to=restricted_folder(),
             debug=is_debugging,
             time_limit=options.time_limit,
         )

@@ -76,8 +76,8 @@ class ApplyOptions(opt.WindowOptions):
         "maxpool:2; repeat for a stack.", multiple=True
     )  # fmt: skip
     net: str | None = option(
-        "Layers", "--net", opt.FILE, "A network file, instead of kernels and layers; - is standard "
-        "input."
+        "Layers", "--net", opt.NETWORK_FILE, "A network file, instead of kernels and layers; - is "
+        "standard input."
     )  # fmt: skip
 
     linear: bool = flag(
@@ -151,6 +151,7 @@ class ApplyOptions(opt.WindowOptions):
         "Work", "--dry-run", "Show shapes, methods, memory and outputs from the headers alone; "
         "write nothing."
     )  # fmt: skip
+    restrict: str | None = opt.restrict_option("Work")
     quiet: bool = flag("Work", "-q --quiet", "Show neither warnings nor progress.")
     verbose: bool = flag(
         "Work", "-v --verbose", "Say how each input was filtered and how long it took."

@@ -16,6 +16,7 @@ from convcli.cli.commands.apply.options import ApplyOptions
 from convcli.cli.options import FIGURE_SUFFIXES, is_typed, option_name, refuse_typed
 from convcli.errors import KernelError, KernelFileError
 from convcli.files import STDIN, STDOUT
+from convcli.files.restriction import check_typed
 from convcli.images import ReadSettings
 from convcli.kernels import Kernel, kernel_path
 from convcli.pipeline.outputs import OutputTarget, format_name, number_duplicates, slugify
@@ -110,6 +111,8 @@ def build_target(options: ApplyOptions, plan: Plan, labels: tuple[str, ...]) -> 
     """Return where the results go, and the files that must not be replaced, beside the inputs."""
     net_file = () if options.net is None else (options.net.removeprefix("@"),)
     template = STDOUT if options.writes_stdout else options.template
+    if template is not None:
+        check_typed(template)  # the default one lies in the working folder
     protected = (*net_file, *plan.kernel_files)
     return OutputTarget(
         *(template, labels, options.force, protected, options.png_level),
