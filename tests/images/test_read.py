@@ -95,7 +95,7 @@ def test_an_alpha_that_is_opaque_everywhere_is_none(tmp_path: Path) -> None:
 
 def test_transparent_gray_stays_gray(tmp_path: Path) -> None:
     pixels = np.array([[[40, 255], [40, 0], [100, 51]]], np.uint8)
-    picture = read_input(saved(tmp_path, Image.fromarray(pixels, "LA")))
+    picture = read_input(saved(tmp_path, Image.fromarray(pixels)))
     assert picture.alpha is not None
     np.testing.assert_array_equal(picture.values[..., 0], [[40, 40, 100]])
     np.testing.assert_array_equal(picture.alpha[..., 0], [[255, 0, 51]])

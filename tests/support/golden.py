@@ -303,6 +303,7 @@ def decoded_frames(image: Image.Image, record: Record) -> Iterator[Image.Image]:
     for number, frame in enumerate(ImageSequence.Iterator(image), 1):
         if number > 1:
             record["frames"] = number
+        frame.load()  # a WebP tells the time of a frame that is decoded
         times.append(frame.info.get("duration"))
         yield frame.convert("RGBA") if image.format == "GIF" or frame.mode == "P" else frame.copy()
     if any(times):
