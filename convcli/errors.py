@@ -88,6 +88,7 @@ class OutputError(FileError):
 
 
 OVERFLOW = "a sum is beyond what floating point holds"
+UNMAPPED = "failed to map segment"  # of the loader, about a library that does not fit the memory
 
 
 def describe(error: Exception) -> str:
@@ -98,9 +99,10 @@ def describe(error: Exception) -> str:
     """
     if isinstance(error, ConvError):
         return str(error)
-    if isinstance(error, MemoryError):
+    is_unloadable = isinstance(error, ImportError) and UNMAPPED in str(error)
+    if isinstance(error, MemoryError) or is_unloadable:
         return "there is not enough memory for it"
-    lines = str(error).splitlines()
+    lines = str(error).strip().splitlines()
     text = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
     return f"internal error: {text}; --debug shows where"
 
