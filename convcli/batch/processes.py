@@ -17,6 +17,7 @@ from time import monotonic
 from typing import IO, Any, NamedTuple, TypeVar, cast
 
 import convcli
+from convcli.batch.worker import NOT_STARTED_CODE, run
 from convcli.signals import SIGNALS, postpone_signals, undo_at_signal
 
 Result = TypeVar("Result")
@@ -28,15 +29,18 @@ INHERITED: Mapping[str, str] = {}
 # What a worker runs. Its modules come from where this process has them, and convcli from where it
 # was loaded, which need not be among them. -P: the working folder, which is that of the inputs, is
 # not among them.
-START = """
+START = f"""
 import sys
-from importlib.machinery import PathFinder
-from importlib.util import module_from_spec
-home, *sys.path = sys.argv[1:]
-spec = PathFinder.find_spec("convcli", [home])
-sys.modules["convcli"] = module_from_spec(spec)
-spec.loader.exec_module(sys.modules["convcli"])
-from convcli.batch.worker import serve
+try:
+    from importlib.machinery import PathFinder
+    from importlib.util import module_from_spec
+    home, *sys.path = sys.argv[1:]
+    spec = PathFinder.find_spec("convcli", [home])
+    sys.modules["convcli"] = module_from_spec(spec)
+    spec.loader.exec_module(sys.modules["convcli"])
+    from convcli.batch.worker import serve
+except (MemoryError, OSError):
+    sys.exit({NOT_STARTED_CODE})
 serve()
 """
 
@@ -82,7 +86,7 @@ class _ProcessPool(Executor):
         self._unfinished: set[Future[Any]] = set()
         self._threads: list[Thread] = []
         self._workers: set[subprocess.Popen[bytes]] = set()
-        self._starting, self._is_over = Lock(), False
+        self._starting, self._running_here, self._is_over = Lock(), Lock(), False
 
     def submit(
         self, work: Callable[..., Result], /, *arguments: Any, **settings: Any
@@ -116,13 +120,13 @@ class _ProcessPool(Executor):
             self._bury(worker, deadline - monotonic())
 
     def _start_thread(self) -> None:
-        """Start a thread; if there are no more, those that there are do its work."""
+        """Start a thread; if there are no more, those that there are do its work, or this one."""
         thread = Thread(target=self._serve, daemon=True)
         try:
             thread.start()
-        except RuntimeError as error:
+        except RuntimeError:
             if not self._threads:
-                raise BrokenExecutor(f"no worker could be started: {error}") from error
+                self._answer(cast("_Call", self._calls.get()), None)
         else:
             self._threads.append(thread)
 
@@ -132,26 +136,18 @@ class _ProcessPool(Executor):
             signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         worker: subprocess.Popen[bytes] | None = None
         while (call := self._calls.get()) is not None:
-            if not call.future.set_running_or_notify_cancel():
-                continue
-            try:
-                worker = worker or self._start_worker()
-                is_done, result = _exchange(worker, call.message)
-            except Exception as error:  # noqa: BLE001  # whatever it is, the call has ended
-                call.future.set_exception(self._broken(worker, error))
-                worker = None
-            else:
-                (call.future.set_result if is_done else call.future.set_exception)(result)
+            worker = self._answer(call, worker or self._start_worker())
         if worker is not None:
             with suppress(OSError):
                 _send(worker, pickle.dumps(None))
             self._bury(worker, END_TIMEOUT_S)
 
-    def _start_worker(self) -> subprocess.Popen[bytes]:
+    def _start_worker(self) -> subprocess.Popen[bytes] | None:
+        """Start a worker, unless the system has no more processes, or descriptors for its pipes."""
         home = str(Path(convcli.__file__).parents[1])
-        with postpone_signals(), self._starting:
+        with suppress(OSError), postpone_signals(), self._starting:
             if self._is_over:
-                raise OSError("the batch is over")
+                return None
             worker = subprocess.Popen(  # noqa: S603  # this interpreter
                 [sys.executable, "-P", "-c", START, home, *filter(None, sys.path)],
                 stdin=subprocess.PIPE,
@@ -159,14 +155,33 @@ class _ProcessPool(Executor):
                 env=self._environment,
             )
             self._workers.add(worker)
+            return worker
+        return None
+
+    def _answer(
+        self, call: _Call, worker: subprocess.Popen[bytes] | None
+    ) -> subprocess.Popen[bytes] | None:
+        """Give a call its result, here if there is no worker; return the worker if it lives."""
+        if self._is_over or not call.future.set_running_or_notify_cancel():
+            return worker
+        answer: tuple[bool, Any] | None = None
+        if worker is not None:
+            try:
+                answer = _exchange(worker, call.message)
+            except Exception:  # noqa: BLE001  # whatever it is, the worker has died
+                self._bury(worker, TERMINATE_TIMEOUT_S)
+                if worker.returncode != NOT_STARTED_CODE:
+                    cause = _cause_of_death(worker.returncode)
+                    answer = False, BrokenExecutor(f"its worker died ({cause})")
+                worker = None
+        is_done, result = answer or self._run_here(call)
+        (call.future.set_result if is_done else call.future.set_exception)(result)
         return worker
 
-    def _broken(self, worker: subprocess.Popen[bytes] | None, error: Exception) -> BrokenExecutor:
-        """Return the error of a call whose worker could not be started, or has died."""
-        if worker is None:
-            return BrokenExecutor(f"no worker could be started: {error}")
-        self._bury(worker, TERMINATE_TIMEOUT_S)
-        return BrokenExecutor(f"its worker died ({_cause_of_death(worker.returncode)})")
+    def _run_here(self, call: _Call) -> tuple[bool, Any]:
+        """Do what no worker can be started for, one call at a time."""
+        with self._running_here:
+            return run(*pickle.loads(call.message))  # noqa: S301  # made by `submit`
 
     def _bury(self, worker: subprocess.Popen[bytes], seconds: float) -> None:
         """Wait for the end of a worker, or else end it."""
@@ -211,6 +226,7 @@ def _occupy_standard_streams() -> None:
     A pipe of the pool would otherwise get the descriptor of one, and then what is printed there.
     """
     number = -1
-    while number < 3:
-        number = os.open(os.devnull, os.O_RDWR)
-    os.close(number)
+    with suppress(OSError):  # there are no more
+        while number < 3:
+            number = os.open(os.devnull, os.O_RDWR)
+        os.close(number)

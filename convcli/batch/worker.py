@@ -13,6 +13,8 @@ from typing import Any, BinaryIO, NoReturn
 from convcli.files.journal import remove_own_journals
 from convcli.signals import SIGNALS, end_on_signals, undo_all, undo_at_signal
 
+NOT_STARTED_CODE = 71  # of a worker for which the system lacked something, as EX_OSERR
+
 
 def serve() -> NoReturn:
     """Run each call, a function and its arguments, and send what it returns or raises.
@@ -26,9 +28,12 @@ def serve() -> NoReturn:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {*SIGNALS} - {signal.SIGINT})
     calls, results = _take_streams()
     queue: SimpleQueue[Any] = SimpleQueue()
-    Thread(target=_read, args=(calls, queue), daemon=True).start()
+    try:
+        Thread(target=_read, args=(calls, queue), daemon=True).start()
+    except RuntimeError:  # there are no more threads
+        os._exit(NOT_STARTED_CODE)
     while (call := queue.get()) is not None:
-        _send(results, _run(*call))
+        _send(results, run(*call))
     undo_all()
     os._exit(0)
 
@@ -53,7 +58,7 @@ def _read(calls: BinaryIO, queue: SimpleQueue[Any]) -> None:
         Event().wait()
 
 
-def _run(work: Any, arguments: Any, settings: Any) -> tuple[bool, Any]:
+def run(work: Any, arguments: Any, settings: Any) -> tuple[bool, Any]:
     """Return whether the work was done, and its result or else its error."""
     try:
         return True, work(*arguments, **settings)

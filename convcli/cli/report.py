@@ -185,7 +185,10 @@ class Progress(AbstractContextManager["Progress"]):
 
     def __enter__(self) -> Self:
         if self._thread is not None:
-            self._thread.start()
+            try:
+                self._thread.start()
+            except RuntimeError:  # there are no more threads
+                self._thread = None
         return self
 
     def __exit__(self, *_: object) -> None:

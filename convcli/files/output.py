@@ -13,7 +13,7 @@ from typing import BinaryIO
 from convcli.errors import OutputError
 from convcli.files import STDIN, STDOUT, write_stdout
 from convcli.files.journal import is_recorded, record
-from convcli.files.paths import resolve, system_errors
+from convcli.files.paths import NO_FOLDER, is_in_removed_folder, resolve, system_errors
 from convcli.files.restriction import check_opened, check_real
 from convcli.files.temporary import make_name, remove_stale
 from convcli.signals import postpone_signals, undo_at_signal
@@ -123,6 +123,8 @@ def _check_new(path: str, *, force: bool) -> None:
     except FileNotFoundError:
         if is_link:
             raise OutputError(path, "is a link into a folder that does not exist") from None
+        if is_in_removed_folder(path):
+            raise OutputError(path, NO_FOLDER) from None
         folder = os.path.dirname(path)
         raise OutputError(
             path, f"the folder {folder} does not exist; make it, or name it with --output-dir"

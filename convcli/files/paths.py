@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 from convcli.errors import ConvError, FileError
 
+NO_FOLDER = "the working folder was removed"
 _MAX_LINKS = 40  # of one path, as Linux has it
 
 
@@ -44,7 +45,24 @@ def system_errors(path: str, error_class: type[FileError]) -> Iterator[None]:
     except (BrokenPipeError, ConvError):  # BrokenPipeError: an output's reader is gone
         raise
     except (OSError, ValueError) as error:
-        raise error_class(path, cause(error)) from error
+        is_lost = isinstance(error, FileNotFoundError) and is_in_removed_folder(path)
+        raise error_class(path, NO_FOLDER if is_lost else cause(error)) from error
+
+
+def real_path(path: str) -> str:
+    """Return the real path, or the path itself if it is in a working folder that was removed."""
+    return path if is_in_removed_folder(path) else os.path.realpath(path)
+
+
+def is_in_removed_folder(path: str) -> bool:
+    """Whether a path starts at the working folder, and that was removed."""
+    if os.path.isabs(path):
+        return False
+    try:
+        os.getcwd()
+    except OSError:
+        return True
+    return False
 
 
 def cause(error: Exception) -> str:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from convcli.errors import ArgumentError, ShapeError
 from convcli.files import STDIN, STDOUT
 from convcli.files.output import check_output
+from convcli.files.paths import real_path
 from convcli.files.restriction import is_allowed
 from convcli.grids import NUMBER_SUFFIXES
 from convcli.images.formats import FORMATS, IMAGE_SUFFIXES, format_of
@@ -180,7 +181,7 @@ def validate_target(target: OutputTarget, sources: Sequence[str]) -> None:
     users: dict[str, tuple[int, str]] = {}
     for index, source in enumerate(sources):
         for path in target.paths(source):
-            file = path if path == STDOUT else os.path.realpath(path)
+            file = path if path == STDOUT else real_path(path)
             first, other = users.setdefault(file, (index, source))
             if first != index:
                 raise ArgumentError(_collision_text(target, other, source, path))
@@ -220,8 +221,8 @@ class OverwriteGuard:
         self._target = target
         files = [source for source in sources if source != STDIN]
         outputs = itertools.chain(others, *map(target.possible_paths, sources))
-        folders = {os.path.realpath(Path(path).parent) for path in outputs}
-        self._inputs = {os.path.realpath(source): source for source in files}
+        folders = {real_path(str(Path(path).parent)) for path in outputs}
+        self._inputs = {real_path(source): source for source in files}
         self._inputs |= _find_links(folders, files)
         self._possible_channels: tuple[str, ...] = ()
         if target.has_file_per_map:
@@ -233,7 +234,7 @@ class OverwriteGuard:
     def protect(self, source: str, *others: str) -> OutputTarget:
         """Return the target of one input, whose outputs and `others` replace no input."""
         outputs = (*self._target.possible_paths(source), *others)
-        paths = [os.path.realpath(path) for path in outputs]
+        paths = [real_path(path) for path in outputs]
         replaced = (self._inputs[path] for path in paths if path in self._inputs)
         protected = (*self._target.protected, source, *replaced, *self._possible_channels)
         return self._target._replace(protected=tuple(dict.fromkeys(protected)))

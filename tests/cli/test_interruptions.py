@@ -53,12 +53,12 @@ def is_gone(pid: int) -> bool:
 
 
 def waits_for_a_writer(pid: int) -> bool:
-    """Whether it has opened a FIFO that nobody writes to."""
-    with suppress(OSError):
-        return (
-            "fifo" in Path(f"/proc/{pid}/wchan").read_text()
-            or "wait_for_partner" in Path(f"/proc/{pid}/wchan").read_text()
-        )
+    """Whether one of its threads has opened a FIFO that nobody writes to."""
+    for thread in Path(f"/proc/{pid}/task").glob("*"):
+        with suppress(OSError):
+            place = (thread / "wchan").read_text()
+            if "fifo" in place or "wait_for_partner" in place:
+                return True
     return False
 
 

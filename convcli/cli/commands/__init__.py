@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import sys
@@ -31,6 +32,10 @@ COMMANDS = {
     "shape": "Compute the sizes and costs of a layer, a stack or a network.",
 }
 DEBUG = "convcli.debug"  # whether tracebacks are shown, in the context's `meta`
+WRITE_ERRORS = {
+    getattr(errno, name, None)
+    for name in ("EBADF", "EDQUOT", "EFBIG", "EINVAL", "EIO", "ENOSPC", "EPERM")
+}
 HELP_OPTIONS = {"-h", "--help", "--version"}
 BROKEN_PIPE = 141
 # BLAS reads them when NumPy is loaded, and never again.
@@ -114,9 +119,11 @@ def _report(error: Exception) -> int:
         log(" ".join(error.format_message().split()))
     elif not isinstance(error, OSError):
         log(describe(error))
-    else:  # commands write data through `print_data`: this is help, or a bug
+    elif error.filename is None and error.errno in WRITE_ERRORS:  # of help: data go by `print_data`
         redirect_to_null(sys.stdout)
-        log(f"standard output: {getattr(error, 'strerror', None) or error}")
+        log(f"standard output: {error.strerror}")
+    else:
+        log(": ".join(map(str, filter(None, [error.filename, error.strerror or error]))))
     return getattr(error, "exit_code", 1)
 
 

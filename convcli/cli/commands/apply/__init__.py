@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing, suppress
@@ -22,6 +21,7 @@ from convcli.cli.output import log
 from convcli.cli.report import Progress, has_output, print_report, render_maps
 from convcli.files.journal import JobKey, name_batch
 from convcli.files.output import make_folder
+from convcli.files.paths import real_path
 from convcli.files.restriction import restricted_folder
 from convcli.files.temporary import remove_unfinished, this_process
 from convcli.parallel import available_cores, set_threads
@@ -181,7 +181,7 @@ def _record_folders(jobs: Iterable[Job], folders: set[str]) -> Iterator[Job]:
     """Pass jobs on, and add the folders that they write to."""
     for job in jobs:
         paths = (*job.target.paths(job.source), *filter(None, [job.figure]))
-        folders.update(str(Path(os.path.realpath(path)).parent) for path in paths)
+        folders.update(str(Path(real_path(path)).parent) for path in paths)
         yield job
 
 
