@@ -9,7 +9,7 @@ import numpy as np
 from convcli.arithmetic.notation import INPUT, format_layer, input_indices
 from convcli.arithmetic.values import Shape
 from convcli.engine.arrays import Array, sum_dtype
-from convcli.engine.filter2d.plan import FilterPlan, check_method, plan_filter
+from convcli.engine.filter2d.plan import CHANNELWISE_METHODS, FilterPlan, plan_filter
 from convcli.engine.filter2d.problem import FilterSettings
 from convcli.errors import ArgumentError
 from convcli.images import Header
@@ -121,13 +121,11 @@ def plan_convolution(
     channels, height, width = shape
     layer = step.layer
     weights, groups = step.weights(channels)
-    if groups > 1 and method in ("separable", "fft"):
+    if weights.ndim > 2 and method in CHANNELWISE_METHODS:
         raise ArgumentError(
             f"method {method!r} filters each channel by itself; "
             f"layer {format_layer(layer)!r} sums over some"
         )
-    if step.kernel is not None and weights.ndim != step.kernel.matrix.ndim and method != "auto":
-        check_method(method, weights)  # of a kernel that is repeated for every pair of channels
     settings = FilterSettings(
         bias=step.bias,
         stride=layer.stride,

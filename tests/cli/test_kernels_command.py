@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -164,3 +166,14 @@ def test_a_table_reads_the_same_with_no_terminal_to_speak_of(tmp_path: Path) -> 
     assert plain.stdout == usual
     forced = convcli("kernels", cwd=tmp_path, env={"FORCE_COLOR": "1", "CLICOLOR_FORCE": "1"})
     assert forced.stdout == usual
+
+
+def test_a_kernel_in_a_pipe_is_shown_without_pillow(tmp_path: Path) -> None:
+    program = (
+        "import sys\nfrom convcli.cli.commands import run\n"
+        "code = run(['kernels', 'sobel-x'])\nsys.exit(code or 'PIL' in sys.modules)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, b"")

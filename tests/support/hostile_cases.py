@@ -339,6 +339,14 @@ INPUTS = (
     fails("--max-pixels", "apply", "a.png", "-k", "blur", "-d", "65536", "-p", "full", *TO_OLD),
     fails("--max-pixels", "apply", "a.png", "-l", "maxpool:3,p=65536,s=65536", *TO_OLD),
     fails("--max-pixels", "apply", "a.png", "-l", "tconv:kernel=ones:3,s=65536,p=0", *TO_OLD),
+    *(
+        fails(
+            f"layer 'conv:kernel=box:3,{groups}' sums over some",
+            *("apply", "c.npy", "-l", f"conv:kernel=box:3,{groups}", "--method", method, *TO_OLD),
+            files={"c.npy": npy("(4, 4, 2)", bytes(256))},
+        )
+        for groups, method in (("g=1", "separable"), ("g=1", "fft"))
+    ),
     fails("cannot be cropped", "apply", "a.png", "-l", "crop:1000", *TO_OLD),
     # A sum beyond what its type holds is no result.
     fails("convcli: a.png: ", "apply", "a.png", "-k", "1e39", *TO_OLD),

@@ -82,6 +82,8 @@ def _method_text(kernel: Kernel) -> str:
 
 def _colored_cells(kernel: Kernel) -> str | None:
     """Return the weights as colored cells, where a terminal shows them."""
+    if sys.stdout is None or not sys.stdout.isatty():
+        return None
     from convcli.pictures.text import has_colors, has_true_color, render_kernel
 
     if kernel.matrix.ndim != 2 or kernel.size[1] > MAX_COLUMNS or not has_colors(sys.stdout):

@@ -31,6 +31,7 @@ from convcli.errors import ArgumentError
 from convcli.parallel import get_threads, parallel_for
 
 METHODS = ("auto", "im2col", "separable", "fft", "naive")
+CHANNELWISE_METHODS = ("separable", "fft")  # of kernels of two axes alone
 PICTURE = (3000, 4000)  # what `choose_method` plans for: 8 bits, three channels
 
 TakeBand: TypeAlias = Callable[[slice, Array], object]
@@ -262,7 +263,7 @@ def check_method(method: str, kernel: ArrayLike) -> None:
     if method not in METHODS:
         raise ArgumentError(f"method {method!r} is none of {', '.join(METHODS)}")
     weights = as_numbers(kernel, "kernel").astype(np.float64)
-    if weights.ndim != 2 and method in ("separable", "fft"):
+    if weights.ndim != 2 and method in CHANNELWISE_METHODS:
         raise ArgumentError(f"method {method!r} takes a kernel of two axes, not {weights.ndim}")
     if method == "separable" and weights.size and factorize(weights) is None:
         raise ArgumentError("method 'separable' needs a kernel of rank 1; 'auto' finds out itself")
