@@ -259,3 +259,22 @@ def test_without_the_extra_it_is_named(place: Path) -> None:
     )
     assert (done.code, done.stdout, done.stderr.count("\n")) == (2, b"", 1)
     assert "pip install 'convcli[cluster]'" in done.stderr
+
+
+@pytest.mark.usefixtures("workers")
+def test_an_input_that_is_late_fails_alone(place: Path, scheduler: str) -> None:
+    os.mkfifo(place / "slow.png")  # that nobody writes to
+    inputs = ("p00.png", "slow.png", "p01.png")
+    options = ("-k", "blur", "-q", "--timeout", "3", "--scheduler", scheduler)
+    done = convcli("apply", *inputs, *options, cwd=place)
+    assert (done.code, done.stderr.splitlines()) == (
+        1,
+        [
+            "convcli: slow.png: took longer than 3 s; --timeout S allows more",
+            "convcli: 1 of 3 inputs failed",
+        ],
+    )
+    assert sorted(path.name for path in place.glob("*.blur.png")) == [
+        "p00.blur.png",
+        "p01.blur.png",
+    ]
