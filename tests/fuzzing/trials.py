@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import re
 from collections.abc import Callable, Mapping
 
 from fuzzing.mutation import garbled, spoiled
@@ -11,11 +10,26 @@ from fuzzing.seeds import KERNEL_ARRAYS, KERNEL_TEXTS, KINDS, LAYERS, NETWORKS, 
 from fuzzing.trial import Trial
 from support.hostile_cases import png
 
-NOT_FOR_IMAGES = re.compile(r"^(t?conv:(?!kernel)|bn|linear|flatten|dropout)", re.MULTILINE)
+from convcli.arithmetic.layers import OPERATIONS
+
+
+def _is_for_images(layers: str) -> bool:
+    """Whether all layers, one a line, can be run on an image: operations with their weights."""
+    for line in layers.splitlines():
+        name, colon, settings = line.partition(":")
+        operation = OPERATIONS.get(name.strip())
+        if operation is None:
+            continue
+        has_no_weights = operation.needs_kernel and colon and not settings.startswith("kernel")
+        if has_no_weights or not operation.is_for_images:
+            return False
+    return True
+
+
 GOOD = png(8, 6)
 GOOD_KERNEL = b"1 2 1\n"
-LAYERS_OF_IMAGES = tuple(one for one in LAYERS if not NOT_FOR_IMAGES.search(one))
-NETWORKS_OF_IMAGES = tuple(one for one in NETWORKS if not NOT_FOR_IMAGES.search(one))
+LAYERS_OF_IMAGES = tuple(one for one in LAYERS if _is_for_images(one))
+NETWORKS_OF_IMAGES = tuple(one for one in NETWORKS if _is_for_images(one))
 LIMIT = ("--max-pixels", "1000000")  # so that the memory allowed for a picture is little
 INPUT = "damaged"
 OUTPUTS = (".png", ".png", ".jpg", ".webp", ".tif", ".gif", ".npy")

@@ -175,6 +175,13 @@ def test_sobel_turns_counter_clockwise() -> None:
     np.testing.assert_allclose(matrix("sobel:45"), expected, atol=1e-12)
 
 
+@pytest.mark.parametrize("angle", [45, 135, 225, 315, -45, 405])
+def test_along_a_diagonal_the_corners_are_exactly_zero(angle: int) -> None:
+    corners = matrix(f"sobel:{angle}")
+    diagonal = corners if angle % 180 == 45 else corners[:, ::-1]
+    assert (diagonal[0, 0], diagonal[2, 2]) == (0, 0)
+
+
 @pytest.mark.parametrize("angle", [0, 37, 90, 200])
 def test_a_slope_in_the_direction_of_a_sobel_gives_8_and_across_it_nothing(angle: float) -> None:
     weights = matrix(f"sobel:{angle}")
