@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping
 
+from fuzzing.floods import flooded, grid_of_any_shape
 from fuzzing.mutation import garbled, spoiled
 from fuzzing.seeds import KERNEL_ARRAYS, KERNEL_TEXTS, KINDS, LAYERS, NETWORKS, pictures
 from fuzzing.trial import Trial
@@ -32,6 +33,7 @@ LAYERS_OF_IMAGES = tuple(one for one in LAYERS if _is_for_images(one))
 NETWORKS_OF_IMAGES = tuple(one for one in NETWORKS if _is_for_images(one))
 LIMIT = ("--max-pixels", "1000000")  # so that the memory allowed for a picture is little
 INPUT = "damaged"
+FLOOD_SHARE = 0.2
 OUTPUTS = (".png", ".png", ".jpg", ".webp", ".tif", ".gif", ".npy")
 WORK = (
     ("-k", "identity"),
@@ -49,7 +51,10 @@ WORK = (
 
 def picture(kind: str, rng: random.Random) -> Trial:
     seeds = pictures(kind)
-    content = spoiled(rng.choice(seeds), seeds, rng)
+    is_flood = rng.random() < FLOOD_SHARE
+    content = flooded(kind, rng) if is_flood else rng.choice(seeds)
+    if not is_flood or rng.random() < 0.5:
+        content = spoiled(content, seeds, rng)
     work = rng.choice(WORK)
     output = f"out{rng.choice(OUTPUTS)}"
     if rng.random() < 0.05:
@@ -60,6 +65,12 @@ def picture(kind: str, rng: random.Random) -> Trial:
     else:
         arguments = ("apply", INPUT, *work, *LIMIT, "-o", output)
     return Trial(arguments, {INPUT: content})
+
+
+def grid(rng: random.Random) -> Trial:
+    name = f"{INPUT}.npy"
+    arguments = ("apply", name, *rng.choice(WORK), *LIMIT, "-q", "-o", f"out{rng.choice(OUTPUTS)}")
+    return Trial(arguments, {name: grid_of_any_shape(rng)})
 
 
 def kernel(rng: random.Random) -> Trial:
@@ -131,6 +142,7 @@ def _pictures(kind: str) -> Callable[[random.Random], Trial]:
 
 TRIALS: Mapping[str, Callable[[random.Random], Trial]] = {
     **{kind: _pictures(kind) for kind in KINDS},
+    "grid": grid,
     "kernel": kernel,
     "notation": notation,
     "network": network,
