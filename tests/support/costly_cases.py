@@ -289,6 +289,7 @@ TIFFS = (
 )
 
 BITMAPS = (
+    on_input("endless-comment.pgm", b"P6 1 7 " + b"#a" * 400_000, "cannot be decoded"),
     on_input("comments.pgm", b"P2 8 6 255\n" + b"#\n" * 500_000 + b"1 " * 48, "comments at least"),
     on_input(
         "long-header.pgm",

@@ -18,7 +18,7 @@ SPARE_BYTES = 1 << 20  # that may follow runs
 CORE_BYTES, INFO_BYTES = 12, (40, 52, 56, 64, 108, 124)  # headers of BMP
 RUNS = (1, 2)
 PLAIN = (b"P1", b"P2", b"P3")
-_COMMENT = re.compile(rb"#[^\r\n]*[\r\n]")
+_COMMENT = re.compile(rb"#[^\r\n]*[\r\n]?")  # up to the end, so that none is searched twice
 # All that stands before the pixels; what follows P1 and P4's size are pixels.
 _HEADER = re.compile(rb"P(?:[14]|[2356fF](?=\s+\S+\s+\S+\s+\S+\s))\s+(\d{1,10})\s+(\d{1,10})\s")
 
