@@ -6,8 +6,10 @@ reports no error. How that is seen, at no cost of time:
 - PNG: the row that is written last holds a pattern before, which must be gone after.
 - GIF: the blocks of a frame must not end before its rows do.
 - JPEG: after the data of a scan, in place of the marker that follows, the decoder is given bits
-  that are no code. If all blocks were there it skips them, otherwise it takes them for data. A loss
-  of less than two blocks of 8x8 is not seen.
+  that are no code. If all blocks were there it skips them, otherwise it takes them for data; so it
+  is at the first restart markers of a scan. Not seen are the loss of less than two blocks of 8x8,
+  or five in a picture that is not small, and bytes that were changed without a change in the number
+  of blocks: JPEG has no checksums. Nor has GIF, BMP or PNM.
 """
 
 from __future__ import annotations
@@ -41,6 +43,8 @@ RESTART_OR_END = re.compile(rb"\xff[^\0\xff]")
 SCAN_UNITS = re.compile(rb"\xff+.|.", re.DOTALL)
 NO_CODE = b"\xff\0"  # eight bits of one, of which no code is made
 LOOKAHEAD = 8  # bytes beyond the last code that libjpeg wants to have
+SPARE_BYTES = 8  # more of them: some encoders leave out the end of a last block
+MAX_SMALL_PIXELS = 64 * 64  # of a picture of which no block is spared
 MIN_SCAN_HEADER_BYTES = 6
 TAIL_BYTES = 16  # of a scan, looked at one by one
 MAX_SURPLUS = 2  # bytes that encoders may leave after the last block
@@ -301,7 +305,8 @@ class JpegDecoder(Decoder):
         """Whether libjpeg is done with a scan or a part of it, or skips what follows."""
         if not self._headers.is_huffman:
             return True
-        self._hand_on(NO_CODE * LOOKAHEAD)
+        is_small = self.state.xsize * self.state.ysize <= MAX_SMALL_PIXELS
+        self._hand_on(NO_CODE * (LOOKAHEAD + (0 if is_small else SPARE_BYTES)))
         for _ in range(2):  # once it may just have completed a block
             self._hand_on(NO_CODE)
             if self._left:
