@@ -48,7 +48,7 @@ MAX_SMALL_PIXELS = 64 * 64  # of a picture of which no block is spared
 MIN_SCAN_HEADER_BYTES = 6
 TAIL_BYTES = 16  # of a scan, looked at one by one
 MAX_SURPLUS = 2  # bytes that encoders may leave after the last block
-MAX_CHECKED_RESTARTS = 1000
+MAX_CHECKED_RESTARTS = 32  # each takes time: libjpeg is slow near the end of what it is given
 
 
 class Decoder(ImageFile.PyDecoder):

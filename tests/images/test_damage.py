@@ -197,6 +197,16 @@ def test_a_last_row_like_the_pattern_that_is_looked_for_is_one(tmp_path: Path) -
     assert found.notes == ()
 
 
+def test_a_jpeg_without_the_last_bits_of_its_parts_is_read(tmp_path: Path) -> None:
+    """As some encoders write them, and libjpeg reads them without a word."""
+    content = encoded(picture("L", (80, 80)), "JPEG", quality=98, restart_marker_rows=1)
+    assert content.count(b"\xff\xd1") > 0
+    shorter = re.sub(rb"[^\xff][^\xff](\xff[\xd0-\xd9])", rb"\1", content)
+    assert len(shorter) < len(content) - 8
+    found = read(tmp_path, shorter)
+    assert (found.size, found.notes) == ((80, 80), ())
+
+
 # What is damaged
 
 
