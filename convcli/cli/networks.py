@@ -9,12 +9,14 @@ from typing import NamedTuple
 
 from convcli.arithmetic.layers import Layer, with_kernel
 from convcli.arithmetic.notation import parse_layer, parse_network
-from convcli.arithmetic.values import Shape
+from convcli.arithmetic.values import Pair, Shape
 from convcli.arithmetic.zoo import zoo_network
-from convcli.errors import ArgumentError, FileError, NotationError
+from convcli.errors import ArgumentError, FileError, LimitError, NotationError
 from convcli.files import STDIN, may_quote, read_bytes
 
 MAX_NETWORK_BYTES = 8 << 20
+MAX_WEIGHTS = 1 << 26  # of the different kernels of a network, which are made for their sizes
+KERNEL_WEIGHTS = 4000  # that are made in the time that a small kernel takes
 NETWORK_SUFFIXES = (".net", ".txt")  # of files whose layers messages may quote
 _UNSEEN = f"; what it says is shown of files that end in {' or '.join(NETWORK_SUFFIXES)}"
 
@@ -86,15 +88,29 @@ def attribute_to_file(net: str | None) -> Iterator[None]:
 
 
 def with_kernel_sizes(layers: Sequence[Layer]) -> list[Layer]:
-    """Give every layer that says `kernel=` the size of its kernel."""
+    """Give every layer that says `kernel=` the size of its kernel.
+
+    Raises
+    ------
+    LimitError
+        For so many different kernels, or so large ones, that to make them would take long.
+    """
+    sizes: dict[str, tuple[Shape, Pair | None]] = {}
+    weights = 0
+    for spec in dict.fromkeys(layer.spec for layer in layers if layer.spec is not None):
+        # Kernels need NumPy, which a network without kernels does not load.
+        from convcli.kernels import load_kernel
+
+        kernel = load_kernel(spec)
+        sizes[spec] = kernel.matrix.shape, kernel.origin
+        weights += kernel.matrix.size + KERNEL_WEIGHTS
+        if weights > MAX_WEIGHTS:
+            raise LimitError(f"its {len(sizes):,} first kernels are too much: {weights:,} weights")
     return [
-        layer if layer.spec is None else _with_kernel_size(layer, layer.spec) for layer in layers
+        layer if layer.spec is None else _with_kernel_size(layer, *sizes[layer.spec])
+        for layer in layers
     ]
 
 
-def _with_kernel_size(layer: Layer, spec: str) -> Layer:
-    # Kernels need NumPy, which a network without kernels does not load.
-    from convcli.kernels import load_kernel
-
-    kernel = load_kernel(spec)
-    return with_kernel(layer, kernel.matrix.shape)._replace(origin=kernel.origin)
+def _with_kernel_size(layer: Layer, shape: Shape, origin: Pair | None) -> Layer:
+    return with_kernel(layer, shape)._replace(origin=origin)

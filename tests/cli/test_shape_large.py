@@ -80,6 +80,10 @@ REFUSED = {
         "conv:1,p=32700\n" + "adaptiveavgpool:65521\nadaptiveavgpool:65519\n" * 99,
         "takes too long",
     ),
+    "many kernels": (
+        "".join(f"conv:kernel=gaussian:{9 + index % 99}.{index}\n" for index in range(20_000)),
+        "kernels are too much",
+    ),
     "an unknown name": (
         "".join(f"relu:name=layer{index}\n" for index in range(99_000)) + "crop:like=layer99x\n",
         "no layer before it is named 'layer99x'; did you mean 'layer98",
