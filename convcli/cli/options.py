@@ -30,7 +30,6 @@ KERNEL = "-k --k --kernel"
 STRIDE = "-s --s --stride"
 PADDING = "-p --p --padding"
 DILATION = "-d --d --dilation"
-KEEP_DAMAGED = "Read what a damaged picture still holds, with a warning."
 # Why an option does not go with --pool.
 NOT_OF_POOL = "is of a kernel, and --pool has settings of its own: max:3,s=2,p=1"
 # The headings of the help, in their order.
@@ -284,6 +283,11 @@ def restrict_option(group: str) -> Any:
 def flag(group: str, names: str, text: str) -> Any:
     """Declare a flag as an attribute, under a heading of the help."""
     return option(group, names, None, text, is_flag=True)
+
+
+def keep_damaged_option(group: str) -> Any:
+    """Declare `--keep-damaged`, of a command that reads a picture."""
+    return flag(group, "--keep-damaged", "Read what a damaged picture still holds, with a warning.")
 
 
 class WindowOptions(DeclaredOptions):

@@ -60,6 +60,12 @@ def log(message: str) -> None:
         redirect_to_null(sys.stderr)
 
 
+def log_notes(path: str, notes: Sequence[str]) -> None:
+    """Print what is to be said of a file, a line a note."""
+    for note in notes:
+        log(f"{path}: {note}")
+
+
 def log_trace(text: str) -> None:
     """Print the lines of a traceback to standard error, if there is one."""
     if text and sys.stderr is not None:

@@ -15,6 +15,7 @@ from convcli.arithmetic.values import Pair
 from convcli.engine.arrays import Array
 from convcli.errors import ArgumentError, LimitError
 from convcli.files.output import atomic_write, check_output
+from convcli.images import Picture, ReadSettings
 from convcli.images.color import resize
 from convcli.images.quantize import quantize
 from convcli.images.read import read_input
@@ -103,7 +104,9 @@ class ReceptiveFieldPanel(Panel):
             canvas.rectangle(box, outline=mix(theme.ink, theme.window, 0.5), dash=DASH)
 
 
-def write_receptive_field(walk: Walk, path: str, image: str | None, *, force: bool) -> None:
+def write_receptive_field(
+    walk: Walk, path: str, image: str | None, *, keep_damaged: bool, force: bool
+) -> tuple[str, ...]:
     """Write the receptive field of the middle output of a network's last map, as PNG or SVG.
 
     Parameters
@@ -113,15 +116,27 @@ def write_receptive_field(walk: Walk, path: str, image: str | None, *, force: bo
         Ends in .png or .svg.
     image : str, optional
         The path of a picture to draw the input's region on.
+    keep_damaged : bool
+        Draw what the picture holds if it is damaged.
     force : bool
         Replace an existing file.
+
+    Returns
+    -------
+    tuple of str
+        What is to be said of the picture.
     """
     check_output(path, force=force, inputs=[] if image is None else [image])
     maps = choose_maps(walk)
-    picture = None if image is None else _read_pixels(image, (walk.input[1], walk.input[2]))
-    content = draw_receptive_field(maps, Path(path).suffix.lower(), picture=picture)
+    pixels: Array | None = None
+    notes: tuple[str, ...] = ()
+    if image is not None:
+        picture = read_input(image, ReadSettings(keep_damaged=keep_damaged))
+        pixels, notes = _draw_picture(picture, (walk.input[1], walk.input[2])), picture.notes
+    content = draw_receptive_field(maps, Path(path).suffix.lower(), picture=pixels)
     with atomic_write(path, force=force) as stream:
         stream.write(content)
+    return notes
 
 
 def choose_maps(walk: Walk) -> list[tuple[str, Pair, Region]]:
@@ -197,9 +212,8 @@ def draw_receptive_field(
     return render([panels[start : start + PANELS_PER_ROW] for start in starts], suffix, theme)
 
 
-def _read_pixels(path: str, size: Pair) -> Array:
-    """Read a picture as (h, w) or (h, w, 3) of uint8, resized to (height, width)."""
-    picture = read_input(path)
+def _draw_picture(picture: Picture, size: Pair) -> Array:
+    """Return a picture as (h, w) or (h, w, 3) of uint8, resized to (height, width)."""
     shrink = min(1.0, math.sqrt(MAX_PICTURE_PIXELS / (size[0] * size[1])))
     height, width = (max(int(side * shrink), 1) for side in size)
     values = resize(picture.values, (height, width))

@@ -12,7 +12,9 @@ from convcli.arithmetic.layers import Layer
 from convcli.arithmetic.values import Pair, parse_number, parse_real, parse_size
 from convcli.cli import options as opt
 from convcli.cli.options import flag, option
+from convcli.cli.output import log_notes
 from convcli.errors import ArgumentError, FileError
+from convcli.images import ReadSettings
 from convcli.images.color import to_gray
 from convcli.images.read import read_input
 from convcli.kernels import load_kernel
@@ -23,7 +25,7 @@ from convcli.pipeline.plan import check_limits, flip_origin
 
 MAX_FRAMES = 400
 KERNEL_OPTIONS = ("padding", "stride", "dilation", "flip", "transposed", "output_padding")
-NUMBER_OPTIONS = ("flip", "padding_mode")
+NUMBER_OPTIONS = ("keep_damaged", "flip", "padding_mode")
 MAX_LOOPS = 65_535  # a GIF counts no further
 
 
@@ -54,6 +56,7 @@ class AnimateOptions(opt.WindowOptions):
 
     height: int | None = option("Input", "--h", opt.POSITIVE, "Input height, without INPUT.")
     width: int | None = option("Input", "--w", opt.POSITIVE, "Input width; default: the height.")
+    keep_damaged: bool = opt.keep_damaged_option("Input")
 
     kernel: str | None = option(
         "Kernel", opt.KERNEL, SIZE_OR_SPEC, "A size; with INPUT, a kernel as in apply."
@@ -148,7 +151,9 @@ def _make_scene(options: AnimateOptions) -> Scene:
     layer = _make_layer(options, None if kernel is None else kernel.size)
     if kernel is not None:
         layer = layer._replace(origin=flip_origin(kernel, flip=options.flip))
-    plane = to_gray(read_input(options.source).values)[:, :, 0].astype(np.float64)
+    picture = read_input(options.source, ReadSettings(keep_damaged=options.keep_damaged))
+    log_notes(options.source, picture.notes)
+    plane = to_gray(picture.values)[:, :, 0].astype(np.float64)
     try:
         return numbers_scene(layer, plane, kernel, flip=options.flip, max_frames=options.max_frames)
     except ArgumentError as error:

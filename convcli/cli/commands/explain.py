@@ -14,7 +14,7 @@ from convcli.arithmetic.layers import Layer
 from convcli.arithmetic.values import Pair, parse_number
 from convcli.cli import options as opt
 from convcli.cli.options import flag, option
-from convcli.cli.output import format_json, log, print_data
+from convcli.cli.output import format_json, log_notes, print_data
 from convcli.engine.explain import Explanation, explain_convolution, explain_im2col, explain_pool
 from convcli.errors import ArgumentError, FileError
 from convcli.images import ReadSettings
@@ -43,7 +43,7 @@ class ExplainOptions(opt.WindowOptions):
     source: str
 
     gray: bool = flag("Input", "--gray", "Convert a color picture to gray first.")
-    keep_damaged: bool = flag("Input", "--keep-damaged", opt.KEEP_DAMAGED)
+    keep_damaged: bool = opt.keep_damaged_option("Input")
 
     kernel: str | None = option("Kernel", opt.KERNEL, opt.SPEC, "As in apply.")
     flip: bool = flag("Kernel", "--flip", "True convolution: rotate the kernel by 180 degrees.")
@@ -79,8 +79,7 @@ def explain(**values: Any) -> None:
     if kernel is not None:
         layer = make_convolution(layer, kernel, "auto", flip=options.flip).layer
     picture = read_input(options.source, ReadSettings(keep_damaged=options.keep_damaged))
-    for note in picture.notes:
-        log(f"{options.source}: {note}")
+    log_notes(options.source, picture.notes)
     pixels = picture.values
     try:
         print_data(_explain(to_gray(pixels) if options.gray else pixels, layer, kernel, options))

@@ -11,7 +11,7 @@ from convcli.arithmetic.frameworks import FRAMEWORKS
 from convcli.arithmetic.layers import Layer
 from convcli.cli import options as opt
 from convcli.cli.options import flag, option
-from convcli.cli.output import log, print_data
+from convcli.cli.output import log, log_notes, print_data
 from convcli.cli.tables import compute_sweep, explain_layers, format_layers, format_network
 
 if TYPE_CHECKING:
@@ -90,6 +90,7 @@ class ShapeOptions(opt.DeclaredOptions):
     image: str | None = option(
         "Output", "--image", opt.PATH, "A picture to draw it on, with --figure."
     )
+    keep_damaged: bool = opt.keep_damaged_option("Output")
     force: bool = flag("Output", "-f --force", "Replace an existing figure.")
     restrict: str | None = opt.restrict_option("Output")
     explain: bool = flag("Output", "--explain", "Show the formula of every number.")
@@ -138,7 +139,11 @@ def shape(**values: Any) -> None:
         # Drawing needs NumPy and Pillow, which arithmetic alone does not load.
         from convcli.pictures.receptive_field import write_receptive_field
 
-        write_receptive_field(walk, options.figure, options.image, force=options.force)
+        notes = write_receptive_field(
+            walk, options.figure, options.image, keep_damaged=options.keep_damaged,
+            force=options.force,
+        )  # fmt: skip
+        log_notes(options.image or "", notes)
     print_data(_explain_walk(walk) if options.explain else format_network(walk, layout))
     for note in walk.notes:
         log(note)
@@ -195,5 +200,7 @@ def _validate_figure(options: ShapeOptions) -> None:
     figure, image = options.figure, options.image
     if figure is None and (image is not None or options.force):
         raise click.UsageError(f"--{'image' if image else 'force'} goes with --figure")
+    if image is None and options.keep_damaged:
+        raise click.UsageError("--keep-damaged goes with --image")
     if figure is not None and not figure.lower().endswith(opt.FIGURE_SUFFIXES):
         raise click.UsageError(f"--figure {figure!r} must end in .png or .svg")

@@ -38,7 +38,7 @@ class ApplyOptions(opt.WindowOptions):
     max_pixels: int = option(
         "Input", "--max-pixels", opt.POSITIVE, "The most pixels of a picture.", default=MAX_PIXELS
     )
-    keep_damaged: bool = flag("Input", "--keep-damaged", opt.KEEP_DAMAGED)
+    keep_damaged: bool = opt.keep_damaged_option("Input")
 
     kernel: tuple[str, ...] = option(
         "Kernel", opt.KERNEL, opt.SPEC, "A name, name:parameter, rows of numbers, or a file; "
