@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -117,6 +116,8 @@ class _Worker:
 
     def stop(self, call: _Call) -> bool:
         """Raise an exception in a call, and return whether it has ended by that."""
+        import ctypes  # here, as it takes longer to load than all else
+
         self.is_running = False
         _ignore_in_destructors()
         identity = ctypes.c_ulong(self._thread.ident or 0)
