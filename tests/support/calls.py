@@ -17,6 +17,7 @@ HOME = Path(convcli.__file__).parent
 # own in some versions of Python and in others are not.
 PROBE = """
 import sys
+import threading
 from collections import Counter
 
 home, report = sys.argv[1:3]
@@ -28,6 +29,7 @@ def count(frame, event, _):
     if event == "call" and is_function and code.co_filename.startswith(home):
         counts[code.co_filename[len(home) + 1 :], code.co_qualname] += 1
 
+threading.setprofile(count)  # an input is worked on in a thread of its own
 sys.setprofile(count)
 from convcli.cli.commands import run
 code = run(sys.argv[3:])
@@ -39,7 +41,7 @@ sys.exit(code)
 
 
 def count_calls(*arguments: str | Path, cwd: Path) -> Counter[tuple[str, str]]:
-    """Run a command in a process of its own, in one thread.
+    """Run a command in a process of its own, whose threads do nothing at the same time.
 
     Returns
     -------
