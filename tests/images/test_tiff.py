@@ -17,6 +17,7 @@ from support.tiffs import FIRST, Page, page, tiff
 from convcli.errors import ImageError
 from convcli.images import DEFAULT_SETTINGS, Header, Picture, ReadSettings
 from convcli.images.read import open_frames
+from convcli.images.structure.tiff import Directories, Directory
 
 Array = NDArray[Any]
 
@@ -195,6 +196,23 @@ def test_pages_have_a_header_each(tmp_path: Path) -> None:
     for picture, each in zip(read_all(tmp_path / "in.tif"), values, strict=True):
         np.testing.assert_array_equal(picture.values, np.atleast_3d(each))
         assert picture.values.dtype == each.dtype
+
+
+def test_the_chain_of_pages_is_walked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "in.tif").write_bytes(tiff(*[page(2, 2, bytes(4))] * 50))
+    reads: list[int] = []
+    read = Directories.read
+
+    def count(directories: Directories, at: int) -> Directory:
+        reads.append(at)
+        return read(directories, at)
+
+    monkeypatch.setattr(Directories, "read", count)
+    with open_frames(str(tmp_path / "in.tif")) as source:
+        assert (source.count, len(set(reads))) == (50, 50)
+        assert len(reads) == 50 + 1  # and the first one's, for its header
+        source.read(9)
+        assert len(reads) == 50 + 2
 
 
 def smooth() -> Array:

@@ -48,11 +48,17 @@ class Structure(NamedTuple):
     held_bytes : int
         Memory that a decoder takes beside a frame's pixels, whatever they are: metadata, a tile,
         the coefficients of a progressive JPEG, the file itself.
+    directories : tuple of int
+        The offsets of the directories of the pages of a TIFF.
+    is_cut : bool
+        Whether their chain leads beyond the end of the file.
     """
 
     sizes: tuple[Pair, ...] = ()
     metadata_bytes: int = 0
     held_bytes: int = 0
+    directories: tuple[int, ...] = ()
+    is_cut: bool = False
 
 
 class Window:
@@ -72,13 +78,15 @@ class Window:
         self._start, self._data = 0, b""
 
     def read(self, at: int, count: int) -> bytes:
-        """Return so many bytes, fewer at the end of the file."""
+        """Return so many bytes, fewer at the end of the file; what is small is read with more."""
         if at >= self.size:
             return b""  # it may be more than a stream can seek
         first = at - self._start
         if first < 0 or first + count > len(self._data):
             self._stream.seek(at)
-            self._start, self._data = at, self._stream.read(max(count, SMALL_BYTES))
+            if count >= SMALL_BYTES:
+                return self._stream.read(count)
+            self._start, self._data = at, self._stream.read(SMALL_BYTES)
             first = 0
         return self._data[first : first + count]
 

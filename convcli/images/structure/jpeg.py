@@ -134,16 +134,16 @@ def _further_sizes(window: Window, segment: Segment) -> list[Pair]:
     start = segment.at + len(INDEX)
     index = window.read(start, segment.length - len(INDEX))
     directories = Directories(Window(BytesIO(index), window.path))
-    tags, _ = directories.read(directories.first)
+    tags = directories.check(directories.first).tags
     count, entries = directories.value(tags, PICTURE_COUNT), tags.get(PICTURES)
     if count > MAX_FRAMES:
         raise window.excess(count, MAX_FRAMES, "frames")
-    if entries is None or entries.length < count * PICTURE_BYTES:
+    length = count * PICTURE_BYTES
+    if entries is None or entries.length < length or not directories.holds(entries):
         return []
-    order = "<" if index.startswith(b"II") else ">"
-    content = index[entries.at : entries.at + count * PICTURE_BYTES]
+    content = index[entries.at : entries.at + length]
     sizes = []
-    for _, _, offset, _, _ in list(struct.iter_unpack(f"{order}LLLHH", content))[1:]:
+    for _, _, offset, _, _ in list(struct.iter_unpack(f"{directories.order}LLLHH", content))[1:]:
         size = (0, 0)
         for part in iterate_segments(window, start + offset):
             if part.marker in FRAMES and part.length >= _FRAME.size:

@@ -14,40 +14,28 @@ TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4
               16: 8, 17: 8, 18: 8}  # fmt: skip
 WHOLE_NUMBERS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
 RATIONALS = (5, 10)
-WIDTH, HEIGHT, BITS, SAMPLES, TILE_WIDTH, TILE_HEIGHT = 256, 257, 258, 277, 322, 323
-STRIPS = (273, 279, 324, 325)  # offsets and sizes of strips and tiles
-CAMERA_BLOCK, GPS_BLOCK, INTEROPERABILITY_BLOCK = 0x8769, 0x8825, 0xA005
+
+STRIPS, TILES = (273, 279), (324, 325)  # their offsets, and their sizes
+BLOCKS = (0x8769, 0x8825, 0xA005)  # directories of the camera and GPS, and the camera's own
 
 MAX_TAGS = 300_000  # of all directories
-MAX_STRIPS = 150_000  # of a page
+MAX_SEGMENTS = 150_000  # strips or tiles of a page
 MAX_TILE_PIXELS = 1 << 26  # of a tile that is larger than its page
 MAX_NUMBERS = 300_000  # in the other tags of a directory
 MAX_RATIONALS = 100_000  # of all directories: each becomes a fraction
 MAX_COPIES = 4  # how often the bytes of a file may be read as the values of its tags
+MAX_VALUE_BYTES = 1 << 20  # of a tag that is read, but for the offsets and the sizes of segments
 
 
-class Page(NamedTuple):
-    """A page of a document.
+class Field:
+    """The names of tags, which are numbers."""
 
-    Parameters
-    ----------
-    height, width : int
-    samples, bits : int
-        Values of a pixel, and the bits of one.
-    tile_pixels : int
-        Of a tile; 0 for a page of strips.
-    """
-
-    height: int
-    width: int
-    samples: int = 1
-    bits: int = 1
-    tile_pixels: int = 0
-
-    @property
-    def pixels(self) -> int:
-        """The pixels of the page."""
-        return self.height * self.width
+    WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, FILL_ORDER = 256, 257, 258, 259, 262, 266
+    DESCRIPTION, ORIENTATION, SAMPLES, STRIP_ROWS, PLANAR = 270, 274, 277, 278, 284
+    PREDICTOR, COLOR_MAP, TILE_WIDTH, TILE_HEIGHT, JPEG_TABLES = 317, 320, 322, 323, 347
+    EXTRA_SAMPLES, SAMPLE_FORMAT, CHROMA_SUBSAMPLING, VOLUME_DEPTH = 338, 339, 530, 32997
+    RESOLUTIONS, RESOLUTION_UNIT, PROFILE = (282, 283), 296, 34675
+    CAMERA_BLOCK, GPS_BLOCK, INTEROPERABILITY_BLOCK = BLOCKS
 
 
 class Tag(NamedTuple):
@@ -57,125 +45,242 @@ class Tag(NamedTuple):
     length: int
     at: int
 
+    @property
+    def bytes(self) -> int:
+        """The size of its values; 0 if their type is not known."""
+        return self.length * TYPE_BYTES.get(self.type, 0)
+
+
+Tags = dict[int, Tag]
+
+
+class Directory(NamedTuple):
+    """A directory as it is stored.
+
+    Parameters
+    ----------
+    tags : dict
+        Of two of one name, the first; their values may lie outside the file.
+    entries : sequence of Tag
+        All of them.
+    next : int
+        The offset of the next directory, or 0.
+    is_whole : bool
+        Whether the file holds all of its entries.
+    """
+
+    tags: Tags
+    entries: list[Tag]
+    next: int
+    is_whole: bool
+
 
 class Directories:
-    """The directories of a file, and what those that were read hold together.
+    """The directories of a file, read on demand; none is kept.
 
     Parameters
     ----------
     window : Window
+
+    Attributes
+    ----------
+    order : {"<", ">"}
+        The byte order.
+    is_big : bool
+        Whether numbers of values and offsets have 64 bits.
+    first : int
+        The offset of the first directory, or 0.
+    is_cut : bool
+        Whether the chain of pages, once it was walked, leads beyond the end of the file.
+    value_bytes : int
+        What the values of all directories take that were checked, beside their entries.
     """
 
     def __init__(self, window: Window) -> None:
         start = window.read(0, 4)
-        self._window = window
-        self._order = "<" if start[:2] == b"II" else ">"
-        self._is_big = 43 in start[2:]
-        self._offset = struct.Struct(self._order + ("Q" if self._is_big else "I"))
-        self._entry = struct.Struct(self._order + ("HHQ" if self._is_big else "HHI"))
-        self.first = self._number(8 if self._is_big else 4, self._offset)
-        self.tags = self.rationals = self.value_bytes = 0
+        self.window = window
+        self.order = "<" if start[:2] == b"II" else ">"
+        self.is_big = 43 in start[2:]
+        form = "Q" if self.is_big else "I"
+        self._counter = struct.Struct(self.order + ("Q" if self.is_big else "H"))
+        self._offset = struct.Struct(self.order + form)
+        self._entry = struct.Struct(f"{self.order}HH{form}{self._offset.size}x")
+        self._numbers = {
+            kind: struct.Struct(self.order + code) for kind, code in WHOLE_NUMBERS.items()
+        }
+        self.first = self._number(8 if self.is_big else 4, self._offset)
+        self.is_cut = False
+        self.value_bytes = self._tags = self._rationals = 0
 
-    def read(self, at: int) -> tuple[dict[int, Tag], int]:
-        """Return the tags of the directory at an offset, and the offset of the next one, or 0.
+    def read(self, at: int) -> Directory:
+        """Read the directory at an offset.
 
         Raises
         ------
         ImageError
-            If the directories together hold more than those of any picture.
+            If it has more tags than any picture.
         """
-        window, counter = self._window, struct.Struct(self._order + ("Q" if self._is_big else "H"))
-        step = self._entry.size + self._offset.size
-        count, at = self._number(at, counter), at + counter.size
+        window, step = self.window, self._entry.size
+        count, at = self._number(at, self._counter), at + self._counter.size
         available = min(count, max(window.size - at, 0) // step)
-        self.tags += available
-        if self.tags > MAX_TAGS:
-            raise window.excess(self.tags, MAX_TAGS, "tags")
-        tags: dict[int, Tag] = {}
-        for start in range(at, at + available * step, step):
-            name, kind, length = self._entry.unpack(window.read(start, self._entry.size))
-            size, place = length * TYPE_BYTES.get(kind, 0), start + self._entry.size
-            if size > self._offset.size:
-                place = self._number(place, self._offset)
-                self.value_bytes += max(min(size, window.size - place), 0)
-            if place + size <= window.size:
-                tags.setdefault(name, Tag(kind, length, place))
-        self._check(tags)
-        return tags, self._number(at + count * step, self._offset) if available == count else 0
+        if available > MAX_TAGS:
+            raise window.excess(available, MAX_TAGS, "tags")
+        content = window.read(at, available * step)
+        tags: Tags = {}
+        entries = []
+        for name, kind, length in self._entry.iter_unpack(content):
+            at += step
+            tag = Tag(kind, length, at - self._offset.size)
+            if tag.bytes > self._offset.size:
+                tag = Tag(kind, length, self._number(tag.at, self._offset))
+            entries.append(tag)
+            tags.setdefault(name, tag)
+        is_whole = available == count
+        return Directory(tags, entries, self._number(at, self._offset) if is_whole else 0, is_whole)
 
-    def _check(self, tags: dict[int, Tag]) -> None:
-        """Check what the tags of one more directory hold."""
-        window = self._window
+    def pages(self) -> Iterator[tuple[int, Tags]]:
+        """Yield offset and tags of each page; one that refers to an earlier one is the last.
+
+        Raises
+        ------
+        ImageError
+            As `check`, and if they are more than those of any document.
+        """
+        at, seen = self.first, set[int]()
+        while at and at not in seen:
+            self.is_cut = at + self._counter.size > self.window.size
+            if self.is_cut:
+                return
+            seen.add(at)
+            if len(seen) > MAX_FRAMES:
+                raise self.window.excess(len(seen), MAX_FRAMES, "frames")
+            found = self.check(at)
+            self.check_blocks(found.tags)
+            yield at, found.tags
+            at = found.next
+
+    def check(self, at: int) -> Directory:
+        """Read the directory at an offset, and check what it holds with those before.
+
+        Raises
+        ------
+        ImageError
+            If they hold more together than those of any picture.
+        """
+        found, window = self.read(at), self.window
+        self._tags += len(found.entries)
+        if self._tags > MAX_TAGS:
+            raise window.excess(self._tags, MAX_TAGS, "tags")
+        self.value_bytes += sum(
+            max(min(tag.bytes, window.size - tag.at), 0)
+            for tag in found.entries
+            if tag.bytes > self._offset.size
+        )
         limit = max(MAX_COPIES * window.size, MAX_METADATA_BYTES // 2)
         if self.value_bytes > limit:
             raise window.excess(self.value_bytes, limit, "bytes of values in its tags")
-        self.rationals += sum(tag.length for tag in tags.values() if tag.type in RATIONALS)
-        if self.rationals > MAX_RATIONALS:
-            raise window.excess(self.rationals, MAX_RATIONALS, "fractions in its tags")
-        strips = max((tags[name].length for name in STRIPS if name in tags), default=0)
-        if strips > MAX_STRIPS:
-            raise window.excess(strips, MAX_STRIPS, "strips or tiles")
-        numbers = sum(
-            tag.length
-            for name, tag in tags.items()
-            if name not in STRIPS and TYPE_BYTES.get(tag.type, 1) > 1
-        )
-        if numbers > MAX_NUMBERS:
-            raise window.excess(numbers, MAX_NUMBERS, "numbers in its tags")
+        self._check_values(found.tags)
+        return found
 
-    def pages(self) -> Iterator[Page]:
-        """Yield the pages in the chain; one that refers to an earlier one is the last."""
-        at, seen = self.first, set[int]()
-        while at and at not in seen:
-            seen.add(at)
-            if len(seen) > MAX_FRAMES:
-                raise self._window.excess(len(seen), MAX_FRAMES, "frames")
-            tags, at = self.read(at)
-            self.read_blocks(tags)
-            tile = self.value(tags, TILE_HEIGHT) * self.value(tags, TILE_WIDTH)
-            yield Page(
-                self.value(tags, HEIGHT),
-                self.value(tags, WIDTH),
-                self.value(tags, SAMPLES, 1),
-                self.value(tags, BITS, 1),
-                tile,
-            )
+    def _check_values(self, tags: Tags) -> None:
+        """Check how many values the file holds of the tags of one more directory."""
+        segments = numbers = 0
+        for name, tag in tags.items():
+            if not self.holds(tag):
+                continue
+            if name in (*STRIPS, *TILES):
+                segments = max(segments, tag.length)
+            elif TYPE_BYTES.get(tag.type, 1) > 1:
+                numbers += tag.length
+            if tag.type in RATIONALS:
+                self._rationals += tag.length
+        for count, limit, what in (
+            (self._rationals, MAX_RATIONALS, "fractions in its tags"),
+            (segments, MAX_SEGMENTS, "strips or tiles"),
+            (numbers, MAX_NUMBERS, "numbers in its tags"),
+        ):
+            if count > limit:
+                raise self.window.excess(count, limit, what)
 
-    def read_blocks(self, tags: dict[int, Tag]) -> None:
-        """Read the directories of EXIF that others refer to: the camera's, GPS and their own."""
-        for name in (CAMERA_BLOCK, GPS_BLOCK, INTEROPERABILITY_BLOCK):
+    def check_blocks(self, tags: Tags) -> None:
+        """Check the directories of EXIF that others refer to: the camera's, GPS and their own."""
+        for name in BLOCKS:
             at = self.value(tags, name)
             if at:
-                inner, _ = self.read(at)
-                if name == CAMERA_BLOCK:
+                inner = self.check(at).tags
+                if name == Field.CAMERA_BLOCK:
                     tags = {**inner, **tags}
 
-    def value(self, tags: dict[int, Tag], name: int, default: int = 0) -> int:
-        """Return the first value of a tag of whole numbers."""
+    def holds(self, tag: Tag) -> bool:
+        """Whether the values of a tag lie in the file."""
+        return tag.at + tag.bytes <= self.window.size
+
+    def value(self, tags: Tags, name: int, default: int = 0) -> int:
+        """Return the first value of a tag of whole numbers; the default if there is none."""
         tag = tags.get(name)
-        if tag is None or tag.type not in WHOLE_NUMBERS or not tag.length:
+        if tag is None or tag.type not in WHOLE_NUMBERS or not tag.length or not self.holds(tag):
             return default
-        return self._number(tag.at, struct.Struct(self._order + WHOLE_NUMBERS[tag.type]))
+        return self._number(tag.at, self._numbers[tag.type])
+
+    def numbers(self, tag: Tag, max_bytes: int = MAX_VALUE_BYTES) -> tuple[int, ...]:
+        """Return the whole numbers of a tag.
+
+        Raises
+        ------
+        ValueError
+            If it has others or too many, or the file does not hold them.
+        """
+        if tag.type not in WHOLE_NUMBERS:
+            raise ValueError(f"a tag of whole numbers is of type {tag.type}")
+        form = f"{self.order}{tag.length}{WHOLE_NUMBERS[tag.type]}"
+        return struct.unpack(form, self.content(tag, max_bytes))
+
+    def content(self, tag: Tag, max_bytes: int = MAX_VALUE_BYTES) -> bytes:
+        """Return the bytes of a tag's values, in the file's byte order; errors as `numbers`."""
+        if tag.bytes > max_bytes:
+            raise ValueError(f"a tag has {tag.bytes:,} bytes; the most is {max_bytes:,}")
+        return self.read_at(tag.at, tag.bytes)
+
+    def read_at(self, at: int, count: int) -> bytes:
+        """Return bytes of the file, all that were asked for.
+
+        Raises
+        ------
+        ValueError
+            If the file ends before.
+        """
+        content = self.window.read(at, count)
+        if len(content) < count:
+            raise ValueError("it is cut short")
+        return content
 
     def _number(self, at: int, form: struct.Struct) -> int:
         """Return a number of the file; 0 beyond its end."""
-        content = self._window.read(at, form.size)
+        content = self.window.read(at, form.size)
         return int(form.unpack(content)[0]) if len(content) == form.size else 0
 
 
 def read_structure(window: Window) -> Structure:
     """Walk the directories of all pages."""
     directories = Directories(window)
-    pages, held = [], 0
-    for page in directories.pages():
-        pages.append(page)
-        limit = max(MAX_TILE_PIXELS, 2 * page.pixels)
-        if page.tile_pixels > limit:
-            raise window.excess(page.tile_pixels, limit, "pixels in a tile")
-        held = max(held, page.tile_pixels * page.samples * max(page.bits // 8, 1))
+    offsets, sizes, held = [], [], 0
+    for offset, tags in directories.pages():
+        height, width, samples, bits, tile_height, tile_width = (
+            directories.value(tags, name, default)
+            for name, default in (
+                *((Field.HEIGHT, 0), (Field.WIDTH, 0), (Field.SAMPLES, 1), (Field.BITS, 1)),
+                *((Field.TILE_HEIGHT, 0), (Field.TILE_WIDTH, 0)),
+            )
+        )
+        tile, limit = tile_height * tile_width, max(MAX_TILE_PIXELS, 2 * height * width)
+        if tile > limit:
+            raise window.excess(tile, limit, "pixels in a tile")
+        offsets.append(offset)
+        sizes.append((height, width))
+        held = max(held, tile * samples * max(bits // 8, 1))
     metadata = directories.value_bytes
     return Structure(
-        tuple((page.height, page.width) for page in pages), metadata, held + 2 * metadata
+        tuple(sizes), metadata, held + 2 * metadata, tuple(offsets), directories.is_cut
     )
 
 
@@ -190,5 +295,4 @@ def check_exif(block: bytes, path: str) -> None:
     while block.startswith(b"Exif\0\0"):
         block = block[6:]
     directories = Directories(Window(BytesIO(block), path))
-    tags, _ = directories.read(directories.first)
-    directories.read_blocks(tags)
+    directories.check_blocks(directories.check(directories.first).tags)

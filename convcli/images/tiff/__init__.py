@@ -10,20 +10,17 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
-from PIL import Image
 
 from convcli.arithmetic.values import Pair
 from convcli.errors import ImageError
 from convcli.images import (
     FrameSource,
     Header,
-    Metadata,
     Picture,
     ReadSettings,
     Values,
@@ -32,49 +29,25 @@ from convcli.images import (
 )
 from convcli.images.color import map_rows
 from convcli.images.damage import KEEP_ADVICE
-from convcli.images.structure import Structure
-from convcli.images.tiff.directory import (
-    BITS,
-    CHROMA_SUBSAMPLING,
+from convcli.images.structure import Structure, Window
+from convcli.images.structure.tiff import Directories, Tags
+from convcli.images.tiff.layout import (
     CMYK,
-    COMPRESSION,
-    EXTRA_SAMPLES,
-    FILL_ORDER,
-    HEIGHT,
     MASK,
     MIN_IS_BLACK,
     MIN_IS_WHITE,
     NO_COMPRESSION,
     PALETTE,
-    PHOTOMETRIC,
-    PREDICTOR,
     RGB,
-    SAMPLES,
-    STRIP_ROWS,
-    TILE_HEIGHT,
-    TILE_WIDTH,
     UNSIGNED,
-    WIDTH,
     YCBCR,
-    Directories,
     Layout,
-    Tags,
     read_extents,
     read_layout,
 )
-from convcli.images.tiff.onepage import encode_page
+from convcli.images.tiff.metadata import read_metadata
+from convcli.images.tiff.onepage import extract_page
 from convcli.images.tiff.segments import DEFLATE, LIBTIFF, find_unsupported, read_samples
-
-# Tags of metadata, and those that a codec needs.
-X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT, PROFILE = 282, 283, 296, 34675
-JPEG_TABLES, COLOR_MAP = 347, 320
-ASCII, DESCRIPTION = 2, 270
-LAYOUT_TEXTS = (b"<OME", b"ImageJ=", b'{"shape": ')  # say how several pages are one array
-LAYOUT_TEXT_BYTES = 2000  # within which they begin
-CAMERA, INTEROPERABILITY = 0x8769, 0xA005  # blocks of EXIF
-CODEC_TAGS = (292, 293, 529, CHROMA_SUBSAMPLING, 531)  # of fax, and of chroma
-DPI = {2: 1.0, 3: 2.54}  # dots an inch of those a unit
-MAX_PROFILE_BYTES = 16 << 20
 
 FAX, OLD_JPEG, JPEG = (2, 3, 4), 6, 7
 # What Pillow decodes right, each held to another reader by a test: bits of a value by the meaning
@@ -135,44 +108,114 @@ class Page(NamedTuple):
 def open_tiff(
     stream: BinaryIO, path: str, settings: ReadSettings, structure: Structure
 ) -> FrameSource:
-    """Return the pages of a TIFF; only the first one's directory has been read.
+    """Return the pages of a TIFF, whose chain `structure` has; the first one's tags are read.
 
     Raises
     ------
     ImageError
-        If it is broken, of too many pages or pixels, or of a kind that is not read.
+        If it is broken, of too many pixels, or of a kind that is not read.
     """
-    with pillow.decoder_errors(path):
-        directories = Directories(stream, keeps_damaged=settings.keep_damaged)
-
-    def decode_header(index: int) -> Header:
-        with pillow.decoder_errors(path):
-            return _read_page(directories, index, path, settings).header
-
+    document = _Document(stream, path, settings, structure)
     return FrameSource(
         path,
-        len(directories.offsets),
-        partial(_decode, directories, path, settings),
-        decode_header(0),
+        len(structure.directories),
+        document.decode,
+        document.read_header(0),
         "TIFF",
-        decode_header=decode_header,
-        sizes=structure.sizes if len(structure.sizes) == len(directories.offsets) else (),
+        decode_header=document.read_header,
+        sizes=structure.sizes,
         held_bytes=structure.held_bytes,
     )
 
 
-def _read_page(directories: Directories, index: int, path: str, settings: ReadSettings) -> Page:
-    """Read the directory of a page, and check that the page can be read."""
-    tags = directories.read_tags(directories.offsets[index])
-    layout = read_layout(directories, tags)
-    if math.prod(layout.size) > settings.max_pixels:
-        raise excess_pixels(layout.size, path, settings.max_pixels)
-    page = Page(tags, layout)
-    cause = _find_unsupported(page)
-    if cause is not None:
-        where = f"page {index}" if index else "it"
-        raise ImageError(path, f"{where} is a TIFF of {cause}, which is not read")
-    return page
+class _Document:
+    """The pages of an open TIFF, of which none is kept."""
+
+    def __init__(
+        self, stream: BinaryIO, path: str, settings: ReadSettings, structure: Structure
+    ) -> None:
+        self._stream = stream
+        self._path = path
+        self._settings = settings
+        self._offsets = structure.directories
+        self._is_cut = structure.is_cut
+        self._directories = Directories(Window(stream, path))
+        with pillow.decoder_errors(path):
+            if self._is_cut and not (self._offsets and settings.keep_damaged):
+                raise ValueError("it is cut short")
+            if not self._offsets:
+                raise ValueError("it has no page")
+
+    def read_header(self, index: int) -> Header:
+        """Return the header of a page."""
+        with pillow.decoder_errors(self._path):
+            return self._read_page(index).header
+
+    def decode(self, index: int) -> Picture:
+        """Read a page."""
+        damage: list[str] = []
+
+        def report(cause: str) -> None:
+            if len(self._offsets) > 1:
+                cause = f"page {index}: {cause}"
+            if not self._settings.keep_damaged:
+                raise ValueError(f"{cause}; {KEEP_ADVICE}")
+            damage.append(f"is damaged: {cause}")
+
+        with pillow.decoder_errors(self._path):
+            page = self._read_page(index)
+            layout = page.layout
+            extents = read_extents(self._directories, page.tags, layout)
+            metadata = read_metadata(
+                *(self._directories, page.tags, self._stream),
+                *(self._offsets[index], page.header.shape[2]),
+            )
+            if page.needs_pillow:
+                picture = self._decode_by_pillow(page, index, extents)
+                if layout.photometric == CMYK:
+                    metadata = replace(metadata, profile=b"")
+            else:
+                samples = read_samples(self._directories, layout, extents, report)
+                picture = _to_picture(samples, layout)
+            if picture.depth is None:
+                pillow.check_finite(picture.values, self._path)
+        # Of the old style of JPEG, Pillow has turned it already.
+        orientation = 1 if layout.compression == OLD_JPEG else layout.orientation
+        values = pillow.apply_orientation(picture.values, orientation)
+        alpha = picture.alpha
+        if alpha is not None:
+            alpha = pillow.apply_orientation(alpha, orientation)
+        notes = [*picture.notes, *damage[:1]]
+        if index == 0 and self._is_cut:
+            notes.append(f"is damaged from page {len(self._offsets)} on, and read up to it")
+        result = Picture(values, picture.depth, alpha, metadata, tuple(notes))
+        return result.limit_metadata(self._settings.max_metadata)
+
+    def _read_page(self, index: int) -> Page:
+        """Read the directory of a page, and check that the page can be read."""
+        directory = self._directories.read(self._offsets[index])
+        if not directory.is_whole:
+            raise ValueError("it is cut short")
+        page = Page(directory.tags, read_layout(self._directories, directory.tags))
+        size, limit = page.layout.size, self._settings.max_pixels
+        if math.prod(size) > limit:
+            raise excess_pixels(size, self._path, limit)
+        cause = _find_unsupported(page)
+        if cause is not None:
+            where = f"page {index}" if index else "it"
+            raise ImageError(self._path, f"{where} is a TIFF of {cause}, which is not read")
+        return page
+
+    def _decode_by_pillow(self, page: Page, index: int, extents: Sequence[Pair]) -> Picture:
+        """Decode a page by Pillow, from a TIFF that holds nothing else."""
+        if page.layout.compression == OLD_JPEG:  # which refers to many places of its file
+            self._stream.seek(0)
+            image = pillow.open_image(self._stream)
+            image.seek(index)
+            return pillow.read_picture(image, self._path)
+        content = extract_page(self._directories, page.tags, page.layout, extents)
+        with pillow.open_image(io.BytesIO(content)) as image:
+            return pillow.read_picture(image, self._path)
 
 
 def _find_unsupported(page: Page) -> str | None:
@@ -204,83 +247,6 @@ def _find_unsupported_by_pillow(layout: Layout) -> str | None:
     return None if layout.compression in codecs else f"compression {layout.compression}"
 
 
-def _decode(directories: Directories, path: str, settings: ReadSettings, index: int) -> Picture:
-    """Read a page."""
-    notes: list[str] = []
-
-    def report(damage: str) -> None:
-        if len(directories.offsets) > 1:
-            damage = f"page {index}: {damage}"
-        if not settings.keep_damaged:
-            raise ValueError(f"{damage}; {KEEP_ADVICE}")
-        if not notes:
-            notes.append(f"is damaged: {damage}")
-
-    with pillow.decoder_errors(path):
-        page = _read_page(directories, index, path, settings)
-        extents = read_extents(directories, page.tags, page.layout)
-        metadata = _read_metadata(directories, page, index)
-        if page.needs_pillow:
-            picture = _decode_by_pillow(directories, page, index, extents, path)
-            if page.layout.photometric == CMYK:
-                metadata = replace(metadata, profile=b"")
-        else:
-            samples = read_samples(directories, page.layout, extents, report)
-            picture = _to_picture(samples, page.layout)
-        if picture.depth is None:
-            pillow.check_finite(picture.values, path)
-    # Of the old style of JPEG, Pillow has turned it already.
-    orientation = 1 if page.layout.compression == OLD_JPEG else page.layout.orientation
-    values = pillow.apply_orientation(picture.values, orientation)
-    alpha = picture.alpha
-    if alpha is not None:
-        alpha = pillow.apply_orientation(alpha, orientation)
-    if index == 0 and directories.is_cut:
-        notes.append(f"is damaged from page {len(directories.offsets)} on, and read up to it")
-    result = Picture(values, picture.depth, alpha, metadata, (*picture.notes, *notes))
-    return result.limit_metadata(settings.max_metadata)
-
-
-def _decode_by_pillow(
-    directories: Directories, page: Page, index: int, extents: Sequence[Pair], path: str
-) -> Picture:
-    """Decode a page by Pillow, from a TIFF that holds nothing else."""
-    layout = page.layout
-    if layout.compression == OLD_JPEG:  # which refers to many places of its file
-        directories.stream.seek(0)
-        image = pillow.open_image(directories.stream)
-        image.seek(index)
-        return pillow.read_picture(image, path)
-    if len(extents) < layout.segments:
-        raise ValueError(f"it holds {len(extents)} of its {layout.segments} strips or tiles")
-    tags: dict[int, Sequence[int] | bytes] = {
-        WIDTH: [layout.size[1]],
-        HEIGHT: [layout.size[0]],
-        BITS: [layout.bits] * layout.samples,
-        COMPRESSION: [layout.compression],
-        PHOTOMETRIC: [MIN_IS_BLACK if layout.photometric == MASK else layout.photometric],
-        FILL_ORDER: [layout.fill_order],
-        SAMPLES: [layout.samples],
-        PREDICTOR: [layout.predictor],
-    }
-    if layout.is_tiled:
-        tags |= {TILE_HEIGHT: [layout.segment[0]], TILE_WIDTH: [layout.segment[1]]}
-    else:
-        tags[STRIP_ROWS] = [layout.segment[0]]
-    for name in (*CODEC_TAGS, COLOR_MAP):
-        if name in page.tags and page.tags[name].type in (3, 4):
-            tags[name] = directories.numbers(page.tags[name]).tolist()
-    if layout.extra:
-        tags[EXTRA_SAMPLES] = layout.extra
-    for name in (JPEG_TABLES, PROFILE):
-        if name in page.tags:
-            tags[name] = directories.content(page.tags[name])
-    contents = [directories.read_at(offset, size) for offset, size in extents]
-    content = encode_page(layout.order, tags, contents, is_tiled=layout.is_tiled)
-    with pillow.open_image(io.BytesIO(content)) as image:
-        return pillow.read_picture(image, path)
-
-
 def _to_picture(samples: Values, layout: Layout) -> Picture:
     """Give the stored values of a page, (H, W, C), their meaning."""
     depth = layout.depth
@@ -308,56 +274,3 @@ def _divide_by_alpha(colors: Values, alpha: Values, dtype: np.dtype[Any]) -> Val
     white = float(np.iinfo(dtype).max)
     straight = colors * white / np.maximum(alpha, 1)
     return np.where(alpha > 0, np.rint(np.minimum(straight, white)), 0).astype(dtype)
-
-
-def _read_metadata(directories: Directories, page: Page, index: int) -> Metadata:
-    """Read the metadata of a page: its EXIF, profile and resolution."""
-    tags, profile = page.tags, b""
-    if PROFILE in tags:
-        profile = directories.content(tags[PROFILE], MAX_PROFILE_BYTES)
-    unit = 2
-    with suppress(ValueError, KeyError, IndexError):
-        unit = int(directories.numbers(tags[RESOLUTION_UNIT])[0])
-    resolution = [_read_fraction(directories, tags, name) for name in (X_RESOLUTION, Y_RESOLUTION)]
-    scale = DPI.get(unit)
-    dpi = pillow.valid_dpi([value * scale for value in resolution]) if scale else None
-    channels = page.header.shape[2]
-    return Metadata(
-        exif=_read_exif(directories, page, index),
-        profile=profile,
-        color_mode="L" if channels < 3 else "RGB",
-        dpi=dpi,
-    )
-
-
-def _read_fraction(directories: Directories, tags: Tags, name: int) -> float:
-    """Return the number of a tag of fractions; NaN if there is none."""
-    tag = tags.get(name)
-    if tag is None or tag.type != 5 or tag.length < 1:
-        return float("nan")
-    numerator, denominator = np.frombuffer(directories.content(tag)[:8], f"{directories.order}u4")
-    return float(numerator) / float(denominator) if denominator else float("nan")
-
-
-def _read_exif(directories: Directories, page: Page, index: int) -> bytes:
-    """Return an EXIF block with the texts of a page, and the blocks of camera and GPS."""
-    texts = {
-        name: directories.content(page.tags[name])
-        for name in pillow.TEXT_TAGS
-        if name in page.tags and page.tags[name].type == ASCII
-    }
-    if any(mark in texts.get(DESCRIPTION, b"")[:LAYOUT_TEXT_BYTES] for mark in LAYOUT_TEXTS):
-        del texts[DESCRIPTION]  # which other readers would take for the layout of a result
-    blocks = [name for name in pillow.BLOCK_TAGS if name in page.tags]
-    exif = Image.Exif()
-    for name, text in texts.items():
-        exif[name] = text.rstrip(b"\0").decode("utf-8", "replace")
-    if blocks:
-        source = Image.Exif()
-        source.bigtiff, source.endian = directories.is_big, directories.order
-        source.load_from_fp(directories.stream, directories.offsets[index])
-        for name in blocks:
-            exif[name] = dict(source.get_ifd(name))
-        if INTEROPERABILITY in exif.get(CAMERA, {}):
-            exif[CAMERA][INTEROPERABILITY] = source.get_ifd(INTEROPERABILITY)
-    return exif.tobytes() if texts or blocks else b""

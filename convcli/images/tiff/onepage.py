@@ -9,15 +9,52 @@ import struct
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
 
-from convcli.images.tiff.directory import (
-    STRIP_OFFSETS,
-    STRIP_SIZES,
-    TILE_OFFSETS,
-    TILE_SIZES,
-)
+from convcli.arithmetic.values import Pair
+from convcli.images.structure.tiff import STRIPS, TILES, Directories, Field, Tags
+from convcli.images.tiff.layout import MASK, MIN_IS_BLACK, Layout
 
 BYTES, SHORT, LONG = 7, 3, 4  # types of values
 FORMS = {SHORT: "H", LONG: "I"}
+# Tags that a codec needs: of fax, and of chroma.
+CODEC_TAGS = (292, 293, 529, Field.CHROMA_SUBSAMPLING, 531)
+
+
+def extract_page(
+    directories: Directories, tags: Tags, layout: Layout, extents: Sequence[Pair]
+) -> bytes:
+    """Return a TIFF of a page's pixels alone, with what is needed to decode them.
+
+    Raises
+    ------
+    ValueError
+        If the file does not hold them all.
+    """
+    if len(extents) < layout.segments:
+        raise ValueError(f"it holds {len(extents)} of its {layout.segments} strips or tiles")
+    kept: dict[int, Sequence[int] | bytes] = {
+        Field.WIDTH: [layout.size[1]],
+        Field.HEIGHT: [layout.size[0]],
+        Field.BITS: [layout.bits] * layout.samples,
+        Field.COMPRESSION: [layout.compression],
+        Field.PHOTOMETRIC: [MIN_IS_BLACK if layout.photometric == MASK else layout.photometric],
+        Field.FILL_ORDER: [layout.fill_order],
+        Field.SAMPLES: [layout.samples],
+        Field.PREDICTOR: [layout.predictor],
+    }
+    if layout.is_tiled:
+        kept |= {Field.TILE_HEIGHT: [layout.segment[0]], Field.TILE_WIDTH: [layout.segment[1]]}
+    else:
+        kept[Field.STRIP_ROWS] = [layout.segment[0]]
+    for name in (*CODEC_TAGS, Field.COLOR_MAP):
+        if name in tags and tags[name].type in (3, 4):
+            kept[name] = directories.numbers(tags[name])
+    if layout.extra:
+        kept[Field.EXTRA_SAMPLES] = layout.extra
+    for name in (Field.JPEG_TABLES, Field.PROFILE):
+        if name in tags:
+            kept[name] = directories.content(tags[name])
+    contents = [directories.read_at(offset, size) for offset, size in extents]
+    return encode_page(layout.order, kept, contents, is_tiled=layout.is_tiled)
 
 
 def encode_page(
@@ -40,7 +77,7 @@ def encode_page(
     is_tiled : bool
         Which of them they are.
     """
-    names = (TILE_OFFSETS, TILE_SIZES) if is_tiled else (STRIP_OFFSETS, STRIP_SIZES)
+    names = TILES if is_tiled else STRIPS
     sizes = [len(segment) for segment in segments]
     count = len(tags) + 2
     after = 8 + 2 + 12 * count + 4  # the header, the directory
@@ -67,8 +104,7 @@ def encode_page(
 def _type(name: int, value: Sequence[int] | bytes) -> int:
     if isinstance(value, bytes):
         return BYTES
-    is_place = name in (STRIP_OFFSETS, STRIP_SIZES, TILE_OFFSETS, TILE_SIZES)
-    return LONG if is_place or max(value, default=0) >= 1 << 16 else SHORT
+    return LONG if name in (*STRIPS, *TILES) or max(value, default=0) >= 1 << 16 else SHORT
 
 
 def _length(value: Sequence[int] | bytes) -> int:

@@ -17,21 +17,14 @@ import numpy as np
 from convcli.arithmetic.values import Pair
 from convcli.images import Values
 from convcli.images.pillow import open_image
-from convcli.images.tiff.directory import (
-    BITS,
-    COMPRESSION,
+from convcli.images.structure.tiff import Directories, Field
+from convcli.images.tiff.layout import (
     FITS_WORD,
-    HEIGHT,
     MIN_IS_BLACK,
     NO_COMPRESSION,
-    PHOTOMETRIC,
     REAL,
-    SAMPLES,
     SIGNED,
-    STRIP_ROWS,
     UNSIGNED,
-    WIDTH,
-    Directories,
     Layout,
 )
 from convcli.images.tiff.onepage import encode_page
@@ -210,13 +203,13 @@ def _decode_batch(
 def _decode_by_libtiff(layout: Layout, rows: Sequence[int], contents: Sequence[bytes]) -> Values:
     """Decode segments, of which the last may have fewer rows, to bytes of (rows, bytes)."""
     tags = {
-        WIDTH: [layout.row_bytes],
-        HEIGHT: [sum(rows)],
-        BITS: [8],
-        COMPRESSION: [layout.compression],
-        PHOTOMETRIC: [MIN_IS_BLACK],
-        SAMPLES: [1],
-        STRIP_ROWS: [rows[0]],
+        Field.WIDTH: [layout.row_bytes],
+        Field.HEIGHT: [sum(rows)],
+        Field.BITS: [8],
+        Field.COMPRESSION: [layout.compression],
+        Field.PHOTOMETRIC: [MIN_IS_BLACK],
+        Field.SAMPLES: [1],
+        Field.STRIP_ROWS: [rows[0]],
     }
     with open_image(io.BytesIO(encode_page("<", tags, contents))) as image:
         return np.array(image)
