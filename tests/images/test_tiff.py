@@ -322,6 +322,24 @@ def test_ink_becomes_colors(tmp_path: Path, bits: int, order: str) -> None:
         assert picture.depth == 8
 
 
+def test_what_is_lost_of_ink_is_told(tmp_path: Path) -> None:
+    ink = random_values((5, 4, 5), "u1")
+    deep = (ink[:, :, :4].astype("<u2") * 257).tobytes()
+    (picture,) = read_bytes(tmp_path, page(5, 4, deep, t258=[16] * 4, t277=4, t262=5))
+    assert picture.notes == ("holds 16-bit CMYK, read as 8-bit colors",)
+    spot = page(5, 4, ink.tobytes(), t258=[8] * 5, t277=5, t262=5, t338=0)
+    (picture,) = read_bytes(tmp_path, spot)
+    expected = np.asarray(Image.fromarray(ink[:, :, :4].copy(), "CMYK").convert("RGB"))
+    np.testing.assert_array_equal(picture.values, expected)
+    assert picture.notes == ("holds a band beside its colors, which is left out",)
+    colors = [value * 257 for value in range(256)] * 3
+    both = page(5, 2, ink.tobytes()[:20], t258=[8] * 2, t277=2, t262=3, t320=colors, t338=0)
+    (picture,) = read_bytes(tmp_path, both)
+    assert picture.notes == ("holds a band beside its colors, which is left out",)
+    (plain,) = read_bytes(tmp_path, page(5, 4, ink.tobytes()[:80], t258=[8] * 4, t277=4, t262=5))
+    assert plain.notes == ()
+
+
 def test_full_chroma_without_compression_becomes_colors(tmp_path: Path) -> None:
     stored = np.asarray(Image.fromarray(smooth()).convert("YCbCr"))
     made = page(40, 48, stored.tobytes(), t258=[8] * 3, t277=3, t262=6, t530=[1, 1])
@@ -369,6 +387,8 @@ def test_every_kind_is_turned(tmp_path: Path, orientation: int, kind: str) -> No
         ({"t258": 12, "t317": 2}, "predictor 2"),
         ({"t262": 3, "t258": 16}, "a palette with 1 times 16 bits"),
         ({"t262": 5, "t258": [8] * 4, "t277": 4, "t284": 2}, "CMYK in separate planes"),
+        ({"t262": 5, "t258": [8] * 5, "t277": 5, "t338": 2}, "CMYK with alpha"),
+        ({"t262": 3, "t258": [8] * 2, "t277": 2, "t338": 1}, "a palette with premultiplied alpha"),
         ({"t262": 6, "t258": [8] * 3, "t277": 3, "t530": [2, 2]}, "subsampled YCbCr"),
         ({"t258": [8, 4], "t277": 2}, "its bands differ"),
         ({"t277": 65, "t258": [8] * 65}, "the most is 64"),

@@ -33,6 +33,7 @@ from convcli.images.structure import Structure, Window
 from convcli.images.structure.tiff import Directories, Tags
 from convcli.images.tiff.layout import (
     CMYK,
+    FITS_BYTE,
     MASK,
     MIN_IS_BLACK,
     MIN_IS_WHITE,
@@ -103,6 +104,16 @@ class Page(NamedTuple):
         has_alpha = layout.alpha is not None
         shape = height, width, layout.samples - has_alpha
         return Header(shape, layout.dtype, layout.depth, has_alpha)
+
+    @property
+    def losses(self) -> list[str]:
+        """Notes on what Pillow leaves out of the page."""
+        layout, losses = self.layout, []
+        if self.needs_pillow and layout.bits > FITS_BYTE:
+            losses.append(f"holds {layout.bits}-bit CMYK, read as 8-bit colors")
+        if self.needs_pillow and 0 in layout.extra:
+            losses.append("holds a band beside its colors, which is left out")
+        return losses
 
 
 def open_tiff(
@@ -185,7 +196,7 @@ class _Document:
         alpha = picture.alpha
         if alpha is not None:
             alpha = pillow.apply_orientation(alpha, orientation)
-        notes = [*picture.notes, *damage[:1]]
+        notes = [*picture.notes, *page.losses, *damage[:1]]
         if index == 0 and self._is_cut:
             notes.append(f"is damaged from page {len(self._offsets)} on, and read up to it")
         result = Picture(values, picture.depth, alpha, metadata, tuple(notes))
@@ -240,6 +251,8 @@ def _find_unsupported_by_pillow(layout: Layout) -> str | None:
         return f"{name} with {layout.samples} times {layout.bits} bits a pixel"
     if layout.is_planar:
         return f"{name} in separate planes"
+    if layout.alpha is not None and (layout.photometric == CMYK or layout.is_premultiplied):
+        return f"{name} with {'premultiplied ' * layout.is_premultiplied}alpha"
     is_subsampled = layout.photometric == YCBCR and layout.subsampling != (1, 1)
     if is_subsampled and layout.compression not in (OLD_JPEG, JPEG):
         return "subsampled YCbCr without JPEG compression"
