@@ -266,7 +266,9 @@ class FrameSource:
             As `read`.
         """
         self.check_frame(index)
-        return self.header if self.decode_header is None else self.decode_header(index)
+        if index == 0 or self.decode_header is None:
+            return self.header
+        return self.decode_header(index)
 
     def check_frame(self, index: int) -> None:
         """Raise if there is no frame of that index."""

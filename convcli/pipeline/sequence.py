@@ -23,7 +23,7 @@ from convcli.images.sequences import SequenceWriter, open_sequence
 from convcli.images.write import to_float_pixels
 from convcli.pipeline.computation import Computation
 from convcli.pipeline.execute import compute_maps
-from convcli.pipeline.memory import check_memory
+from convcli.pipeline.memory import check_memory, default_max_memory
 from convcli.pipeline.outputs import OutputTarget, is_image
 from convcli.pipeline.plan import Plan
 from convcli.pipeline.route import Route, RouteChooser
@@ -74,9 +74,12 @@ class Sequence:
     ) -> None:
         self._frames = frames
         self._choose = choose
+        if plan.max_memory is None:  # finding it takes longer than filtering a small frame
+            plan = plan._replace(max_memory=default_max_memory())
         self._plan = plan
         self._target = target
         self._shapes: list[tuple[int, int]] = []  # of the first frame's maps
+        self._checked = 0  # frames that are, from the first one on
         self._needs_bounds = False
 
     def check(self) -> Route:
@@ -99,6 +102,7 @@ class Sequence:
             with frame_errors(self._frames.path, index):
                 route, _ = self._plan_frame(index)
             memory = max(memory, route.memory)
+            self._checked += 1
         return first._replace(memory=memory)
 
     def write(self, *, keep_maps: bool) -> tuple[Frame, list[OutputFile]]:
@@ -147,7 +151,8 @@ class Sequence:
             del frame  # before the next one is decoded
 
     def _filter_frame(self, index: int) -> Frame:
-        self._plan_frame(index)
+        if index >= self._checked:
+            self._plan_frame(index)
         picture = self._frames.read(index)
         # A decoded frame may differ from its header: its alpha may be opaque.
         route, computation = self._choose(Header.of(picture))

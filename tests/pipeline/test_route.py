@@ -92,6 +92,18 @@ def test_frames_of_one_size_share_their_filters(tmp_path: Path) -> None:
     assert times_called(calls, "plan_filter") == 1
 
 
+def test_pages_that_are_alike_share_what_is_decided_and_are_read_once(tmp_path: Path) -> None:
+    count = 5
+    pages = [Image.new("L", (9, 8), shade) for shade in range(count)]
+    pages[0].save(tmp_path / "in.tif", save_all=True, append_images=pages[1:])
+    calls = count_calls("apply", "in.tif", "-k", "blur", cwd=tmp_path)
+    assert times_called(calls, "Sequence._filter_frame") == count
+    assert times_called(calls, "choose_route") == times_called(calls, "plan_filter") == 1
+    assert times_called(calls, "machine_memory") == 2  # for the first page, and for all
+    assert times_called(calls, "Directories.check") == count
+    assert times_called(calls, "read_layout") == 2 * count  # before any is decoded, and then
+
+
 # ---- how a plan is run -------------------------------------------------------------------------
 
 

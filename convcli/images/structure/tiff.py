@@ -61,8 +61,10 @@ class Directory(NamedTuple):
     ----------
     tags : dict
         Of two of one name, the first; their values may lie outside the file.
-    entries : sequence of Tag
-        All of them.
+    entries : int
+        How many it has, equal names included.
+    value_bytes : int
+        What their values take in the file, but for those in the entries themselves.
     next : int
         The offset of the next directory, or 0.
     is_whole : bool
@@ -70,7 +72,8 @@ class Directory(NamedTuple):
     """
 
     tags: Tags
-    entries: list[Tag]
+    entries: int
+    value_bytes: int
     next: int
     is_whole: bool
 
@@ -125,18 +128,19 @@ class Directories:
         available = min(count, max(window.size - at, 0) // step)
         if available > MAX_TAGS:
             raise window.excess(available, MAX_TAGS, "tags")
-        content = window.read(at, available * step)
         tags: Tags = {}
-        entries = []
-        for name, kind, length in self._entry.iter_unpack(content):
+        value_bytes, width = 0, self._offset.size
+        for name, kind, length in self._entry.iter_unpack(window.read(at, available * step)):
             at += step
-            tag = Tag(kind, length, at - self._offset.size)
-            if tag.bytes > self._offset.size:
-                tag = Tag(kind, length, self._number(tag.at, self._offset))
-            entries.append(tag)
-            tags.setdefault(name, tag)
+            place, size = at - width, length * TYPE_BYTES.get(kind, 0)
+            if size > width:
+                place = self._number(place, self._offset)
+                value_bytes += max(min(size, window.size - place), 0)
+            if name not in tags:
+                tags[name] = Tag(kind, length, place)
         is_whole = available == count
-        return Directory(tags, entries, self._number(at, self._offset) if is_whole else 0, is_whole)
+        following = self._number(at, self._offset) if is_whole else 0
+        return Directory(tags, available, value_bytes, following, is_whole)
 
     def pages(self) -> Iterator[tuple[int, Tags]]:
         """Yield offset and tags of each page; one that refers to an earlier one is the last.
@@ -168,14 +172,10 @@ class Directories:
             If they hold more together than those of any picture.
         """
         found, window = self.read(at), self.window
-        self._tags += len(found.entries)
+        self._tags += found.entries
+        self.value_bytes += found.value_bytes
         if self._tags > MAX_TAGS:
             raise window.excess(self._tags, MAX_TAGS, "tags")
-        self.value_bytes += sum(
-            max(min(tag.bytes, window.size - tag.at), 0)
-            for tag in found.entries
-            if tag.bytes > self._offset.size
-        )
         limit = max(MAX_COPIES * window.size, MAX_METADATA_BYTES // 2)
         if self.value_bytes > limit:
             raise window.excess(self.value_bytes, limit, "bytes of values in its tags")
