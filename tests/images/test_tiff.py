@@ -215,6 +215,20 @@ def test_the_chain_of_pages_is_walked_once(tmp_path: Path, monkeypatch: pytest.M
         assert len(reads) == 50 + 2
 
 
+@pytest.mark.parametrize("keeps", [False, True])
+@pytest.mark.parametrize("is_big", [False, True])
+def test_a_file_that_ends_in_its_headers_is_cut_short(
+    tmp_path: Path, keeps: bool, is_big: bool
+) -> None:
+    whole = tiff(page(2, 2, bytes(4)), is_big=is_big)
+    following = 8 if is_big else 4  # bytes of the offset of the next page, before the pixels
+    for size in range(4, len(whole) - following - 4):
+        (tmp_path / "in.tif").write_bytes(whole[:size])
+        with pytest.raises(ImageError) as caught:
+            read_all(tmp_path / "in.tif", ReadSettings(keep_damaged=keeps))
+        assert "it is cut short" in caught.value.cause
+
+
 def smooth() -> Array:
     """Colors that JPEG changes little."""
     rows, columns = np.mgrid[:40, :48]

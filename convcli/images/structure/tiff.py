@@ -94,7 +94,7 @@ class Directories:
     first : int
         The offset of the first directory, or 0.
     is_cut : bool
-        Whether the chain of pages, once it was walked, leads beyond the end of the file.
+        Whether the header, or the chain of pages once it was walked, leads beyond the end.
     value_bytes : int
         What the values of all directories take that were checked, beside their entries.
     """
@@ -111,8 +111,9 @@ class Directories:
         self._numbers = {
             kind: struct.Struct(self.order + code) for kind, code in WHOLE_NUMBERS.items()
         }
-        self.first = self._number(8 if self.is_big else 4, self._offset)
-        self.is_cut = False
+        place = 8 if self.is_big else 4
+        self.first = self._number(place, self._offset)
+        self.is_cut = place + self._offset.size > window.size
         self.value_bytes = self._tags = self._rationals = 0
 
     def read(self, at: int) -> Directory:
