@@ -117,7 +117,7 @@ class _ProcessPool(Executor):
             worker.terminate()
         deadline = monotonic() + TERMINATE_TIMEOUT_S
         for worker in workers:
-            self._bury(worker, deadline - monotonic())
+            self._wait_for_end(worker, deadline - monotonic())
 
     def _start_thread(self) -> None:
         """Start a thread; if there are no more, those that there are do its work, or this one."""
@@ -140,7 +140,7 @@ class _ProcessPool(Executor):
         if worker is not None:
             with suppress(OSError):
                 _send(worker, pickle.dumps(None))
-            self._bury(worker, END_TIMEOUT_S)
+            self._wait_for_end(worker, END_TIMEOUT_S)
 
     def _start_worker(self) -> subprocess.Popen[bytes] | None:
         """Start a worker, unless the system has no more processes, or descriptors for its pipes."""
@@ -169,7 +169,7 @@ class _ProcessPool(Executor):
             try:
                 answer = _exchange(worker, call.message)
             except Exception:  # noqa: BLE001  # whatever it is, the worker has died
-                self._bury(worker, TERMINATE_TIMEOUT_S)
+                self._wait_for_end(worker, TERMINATE_TIMEOUT_S)
                 if worker.returncode != NOT_STARTED_CODE:
                     cause = _cause_of_death(worker.returncode)
                     answer = False, BrokenExecutor(f"its worker died ({cause})")
@@ -183,8 +183,8 @@ class _ProcessPool(Executor):
         with self._running_here:
             return run(*pickle.loads(call.message))  # noqa: S301  # made by `submit`
 
-    def _bury(self, worker: subprocess.Popen[bytes], seconds: float) -> None:
-        """Wait for the end of a worker, or else end it."""
+    def _wait_for_end(self, worker: subprocess.Popen[bytes], seconds: float) -> None:
+        """Wait so many seconds for the end of a worker, then kill it; close its pipes."""
         try:
             worker.wait(max(0.0, seconds))
         except subprocess.TimeoutExpired:

@@ -65,8 +65,8 @@ class FilterProblem(NamedTuple):
         Without padding: bands are padded.
     dtype : dtype
         Of the image's values.
-    size : (int, int)
-        Rows and columns of the padded image.
+    size, output : (int, int)
+        Rows and columns of the padded image, and of its sums.
     channels : int
         Of the image.
     bias : float
@@ -83,6 +83,7 @@ class FilterProblem(NamedTuple):
     window: Window
     dtype: np.dtype[Any]
     size: Pair
+    output: Pair
     channels: int
     bias: float = 0.0
     integer_output: bool = False
@@ -100,15 +101,6 @@ class FilterProblem(NamedTuple):
         """The rows and columns that a window spans."""
         high, wide = map(effective_kernel, self.window.kernel, self.window.dilation)
         return high, wide
-
-    @property
-    def output(self) -> Pair:
-        """The output's rows and columns."""
-        oh, ow = (
-            (size - extent) // stride + 1
-            for size, extent, stride in zip(self.size, self.extent, self.window.stride, strict=True)
-        )
-        return oh, ow
 
     @property
     def taps(self) -> int:
@@ -161,13 +153,14 @@ def make_problem(
     )
     check_padding_mode(settings.padding_mode)
     height, width, channels = (*image, 1)[:3]
-    window.output((height, width))  # raises where it would be empty
+    output = window.output((height, width))
     pads = window.pads((height, width))
     return FilterProblem(
         weights,
         window._replace(padding=NO_PADDING),
         np.dtype(dtype).newbyteorder("="),
         (sum(pads[0]) + height, sum(pads[1]) + width),
+        output,
         channels,
         bias,
         integer_output,

@@ -191,8 +191,8 @@ def _decode_batch(
             report(f"strip or tile {indices[0]} is damaged: {error}")
             return
         for index, content in zip(indices, contents, strict=True):
-            one = range(index, index + 1)
-            yield from _decode_batch(layout, one, [content], report)
+            segment = range(index, index + 1)
+            yield from _decode_batch(layout, segment, [content], report)
         return
     top = 0
     for index, count in zip(indices, rows, strict=True):
