@@ -43,18 +43,62 @@ def resize(values: Values, size: Pair) -> Values:
     Results are not rounded, and clipped to the minimum and the maximum of the input.
     """
     is_float32_exact = values.dtype.itemsize <= 2 or values.dtype == np.float32
-    result = np.empty((*size, values.shape[2]), np.float32 if is_float32_exact else np.float64)
+    dtype, resample = (
+        (np.float32, _resize_by_pillow) if is_float32_exact else (np.float64, _resize_exactly)
+    )
+    result = np.empty((*size, values.shape[2]), dtype)
     for channel, plane in enumerate(np.moveaxis(values, 2, 0)):
-        nearest = np.ascontiguousarray(plane, np.float32)
-        result[:, :, channel] = _resize_plane(nearest, size)
-        if not is_float32_exact:  # what float32 cannot hold of each value is resampled separately
-            remainder = np.ascontiguousarray(plane - nearest.astype(np.float64), np.float32)
-            result[:, :, channel] += _resize_plane(remainder, size)
+        result[:, :, channel] = resample(plane.astype(dtype), size)
     return np.asarray(np.clip(result, float(values.min()), float(values.max()), out=result))
 
 
-def _resize_plane(plane: Values, size: Pair) -> Values:
+def _resize_by_pillow(plane: Values, size: Pair) -> Values:
     return np.asarray(Image.fromarray(plane).resize(size[::-1], Image.Resampling.BICUBIC))
+
+
+def _resize_exactly(plane: Values, size: Pair) -> Values:
+    """Resample float64, which Pillow would round to float32, in the same way."""
+    height, width = size
+    return _resample_rows(_resample_rows(plane.T, width).T, height)
+
+
+def _resample_rows(plane: Values, count: int) -> Values:
+    """Resample the first axis of float64, (H, W) -> (count, W)."""
+    size, width = plane.shape
+    if size == count:
+        return plane
+    positions, weights = _bicubic_weights(size, count)
+    result = np.zeros((count, width))
+    step = max(CHUNK_VALUES // max(count, size), 1)
+    for left in range(0, width, step):
+        columns = np.ascontiguousarray(plane[:, left : left + step])
+        for tap in range(weights.shape[1]):
+            part = columns[positions[:, tap]]
+            part *= weights[:, tap, np.newaxis]
+            result[:, left : left + step] += part
+    return result
+
+
+def _bicubic_weights(size: int, count: int) -> tuple[Values, Values]:
+    """Return which positions of an axis make each new one, and how much of them, (count, taps).
+
+    The kernel is that of R. Keys, "Cubic Convolution Interpolation for Digital Image Processing",
+    1981, with a = -1/2; Pillow's Resample.c has the same positions and weights.
+    """
+    scale = size / count
+    widening = max(scale, 1.0)
+    centers = (np.arange(count) + 0.5) * scale
+    first = np.maximum(centers - 2 * widening + 0.5, 0).astype(int)
+    end = np.minimum((centers + 2 * widening + 0.5).astype(int), size)
+    positions = first[:, np.newaxis] + np.arange((end - first).max())
+    away = np.abs(positions + 0.5 - centers[:, np.newaxis]) / widening
+    weights = np.where(
+        away < 1, (1.5 * away - 2.5) * away**2 + 1, ((2.5 - 0.5 * away) * away - 4) * away + 2
+    )
+    is_outside = positions >= end[:, np.newaxis]
+    weights[is_outside | (away >= 2)] = 0
+    weights /= weights.sum(axis=1, keepdims=True)
+    return np.minimum(positions, end[:, np.newaxis] - 1), weights
 
 
 def row_slices(values: Values) -> list[slice]:

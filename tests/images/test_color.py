@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 from support.command import here
+from support.peers import require_peer
 
-from convcli.images.color import composite_on_white, from_linear, unpremultiply
+from convcli.images import color
+from convcli.images.color import composite_on_white, from_linear, resize, unpremultiply
 
 Array = NDArray[Any]
 
@@ -112,3 +115,102 @@ def test_colors_on_white_are_rounded() -> None:
 def test_a_negative_value_in_linear_light_is_minus_its_opposite() -> None:
     values = np.array([0.02, 1.0, 100.0, 255.0])
     assert_array_equal(from_linear(-values, 255.0), -from_linear(values, 255.0))
+
+
+# ---- alpha through combined kernels and layers ---------------------------------------------------
+
+
+def save_kernel(path: Path, matrix: Any, **settings: Any) -> None:
+    path.write_text(json.dumps({"kernel": np.asarray(matrix).tolist(), **settings}))
+
+
+def test_the_mean_of_several_biases_is_not_covered_by_alpha(tmp_path: Path) -> None:
+    pixels = np.full((4, 4, 4), (100, 110, 120, 128), np.uint8)
+    save_kernel(tmp_path / "a.json", [[1]], bias=10)
+    save_kernel(tmp_path / "b.json", [[1]], bias=40)
+    options = ("-k", "a.json", "-k", "b.json", "--combine", "mean")
+    found = applied(tmp_path, pixels, *options)
+    np.testing.assert_array_equal(found, np.full((4, 4, 4), (125, 135, 145, 128)))
+
+
+@pytest.mark.parametrize("combination", ["max", "mean", "sum"])
+def test_of_combined_kernels_the_largest_alpha_counts(tmp_path: Path, combination: str) -> None:
+    pixels = stickers()
+    options = ("-k", "1 0 0", "-k", "0 0 1", "--combine", combination)
+    found = applied(tmp_path, pixels, *options)
+    weighted = pixels.astype(float)
+    weighted[..., :3] *= weighted[..., 3:] / 255
+    columns = np.arange(50)
+    left, right = weighted[:, (columns - 1).clip(0)], weighted[:, (columns + 1).clip(0, 49)]
+    alpha = np.maximum(left, right)[..., 3]
+    np.testing.assert_array_equal(found[..., 3], alpha)
+    colors = {"max": np.maximum(left, right), "mean": (left + right) / 2, "sum": left + right}
+    expected = colors[combination][..., :3]
+    if combination == "mean":
+        with np.errstate(invalid="ignore"):
+            expected = expected / (alpha / 255)[..., np.newaxis]
+    seen = alpha > 1
+    np.testing.assert_allclose(found[..., :3][seen], expected[seen].clip(0, 255), atol=0.51)
+
+
+@pytest.mark.parametrize("shape", [(3, 3, 3), (1, 3, 3, 3), (3, 3, 5, 3)])
+def test_kernels_that_mix_channels_keep_alpha_as_it_is(
+    tmp_path: Path, shape: tuple[int, ...]
+) -> None:
+    np.save(tmp_path / "mix.npy", np.random.default_rng(1).random(shape) / 27)
+    pixels = stickers()
+    found = applied(tmp_path, pixels, "-k", "mix.npy")
+    np.testing.assert_array_equal(found[..., -1], pixels[..., 3])
+
+
+def test_an_edge_kernel_keeps_the_alpha_at_its_origin(tmp_path: Path) -> None:
+    save_kernel(tmp_path / "edge.json", [[1, 2, -3, 1], [-1, 4, -3, -1]], origin=[0, 3])
+    pixels = stickers()
+    found = applied(tmp_path, pixels, "-k", "edge.json")
+    np.testing.assert_array_equal(found[..., 3], pixels[..., 3])
+
+
+@pytest.mark.parametrize(
+    ("layer", "expected"),
+    [("relu", lambda colors, _: colors), ("abs", lambda colors, share: colors * share)],
+)
+def test_a_function_of_each_value_keeps_alpha_as_it_is(
+    tmp_path: Path, layer: str, expected: Any
+) -> None:
+    pixels = stickers()
+    found = applied(tmp_path, pixels, "-k", "identity", "-l", layer)
+    np.testing.assert_array_equal(found[..., 3], pixels[..., 3])
+    seen = pixels[..., 3] > 0
+    colors, share = pixels[..., :3].astype(float), pixels[..., 3:] / 255
+    np.testing.assert_allclose(found[..., :3][seen], expected(colors, share)[seen], atol=0.51)
+
+
+# ---- resampling ----------------------------------------------------------------------------------
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize(
+    ("size", "wanted"),
+    [((13, 17), (7, 29)), ((5, 6), (11, 3)), ((40, 50), (40, 17)), ((1, 1), (3, 2))],
+)
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"), [(np.uint8, 1e-4), (np.float32, 1e-4), (np.float64, 1e-12)]
+)
+def test_a_grid_is_resampled_with_the_digits_of_its_type(
+    size: tuple[int, int], wanted: tuple[int, int], dtype: type, tolerance: float
+) -> None:
+    torch = require_peer("torch")
+    values: Array = (np.random.default_rng(2).random((*size, 2)) * 255).astype(dtype)
+    planes = torch.from_numpy(values.astype(float)).permute(2, 0, 1)[np.newaxis]
+    (exact,) = torch.nn.functional.interpolate(
+        planes, size=wanted, mode="bicubic", antialias=True
+    ).numpy()
+    expected = np.moveaxis(exact, 0, 2).clip(values.min(), values.max())
+    assert np.abs(resize(values, wanted) - expected).max() <= tolerance
+
+
+def test_resampling_is_the_same_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = np.random.default_rng(3).random((31, 47, 1))
+    whole = resize(values, (17, 60))
+    monkeypatch.setattr(color, "CHUNK_VALUES", 200)
+    np.testing.assert_array_equal(resize(values, (17, 60)), whole)
