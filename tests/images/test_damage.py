@@ -207,6 +207,23 @@ def test_a_jpeg_without_the_last_bits_of_its_parts_is_read(tmp_path: Path) -> No
     assert (found.size, found.notes) == ((80, 80), ())
 
 
+@pytest.mark.parametrize(
+    ("surplus", "is_doubtful"),
+    [(b"", False), (b"\x51\x52", False), (bytes(9), False), (b"\xff" * 9, False),
+     (b"\x51\x52" * 3, True), (b"\x51" * 60, True), (b"\x51\x52" * 40_000, True)],
+    ids=["none", "2", "zeros", "fill", "6", "60", "80000"],
+)  # fmt: skip
+@pytest.mark.parametrize("kind", ["jpeg", "jpeg-progressive"])
+def test_a_jpeg_with_more_data_than_it_needs_is_doubtful(
+    kind: str, surplus: bytes, is_doubtful: bool, tmp_path: Path
+) -> None:
+    content = SAMPLES[kind].content
+    found = read(tmp_path, content[:-2] + surplus + EOI)
+    note = "may be damaged: it holds more data than its pixels need"
+    assert found.notes == ((note,) if is_doubtful else ())
+    np.testing.assert_array_equal(found.values, read(tmp_path, content).values)
+
+
 # What is damaged
 
 
