@@ -29,7 +29,7 @@ MAX_MACHINE_SHARE = 0.75  # of the machine's memory, unless --max-memory says ot
 # How many arrays of its result's size rescaling holds beside its input and output; any other
 # operation holds one.
 RESCALE_TEMPORARIES = 3
-FRAME_BYTES = 16  # of a decoder that joins frames and what is encoded, for each pixel
+FRAME_BYTES = 24  # of a decoder that joins frames and what is encoded, for each pixel
 FIGURE_BYTES = 16  # per value of a map that is drawn
 
 
