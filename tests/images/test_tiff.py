@@ -283,8 +283,16 @@ def test_jpeg_of_the_old_style_is_decoded(tmp_path: Path, chroma: int) -> None:
     old = Page({**old.tags, 530: subsampling}, old.segments)
     with Image.open(tmp_path / "in.jpg") as decoded:
         expected = np.asarray(decoded).astype(int)
-    for picture in read_bytes(tmp_path, old, old):
-        assert np.abs(picture.values - expected).max() <= 8  # another way of enlarging chroma
+    image.transpose(Image.Transpose.ROTATE_180).save(
+        tmp_path / "turned.jpg", quality=95, subsampling=chroma
+    )
+    turned = (tmp_path / "turned.jpg").read_bytes()
+    other = Page({**old.tags, 514: len(turned)}, [turned])
+    with Image.open(tmp_path / "turned.jpg") as decoded:
+        turned_values = np.asarray(decoded).astype(int)
+    pictures = read_bytes(tmp_path, old, other, old)
+    for picture, right in zip(pictures, (expected, turned_values, expected), strict=True):
+        assert np.abs(picture.values - right).max() <= 8  # another way of enlarging chroma
     (picture,) = read_bytes(tmp_path, Page({**old.tags, 274: 6}, old.segments))
     assert np.abs(picture.values - np.rot90(expected, -1)).max() <= 8
 

@@ -214,6 +214,22 @@ PNGS = (
 
 TIFFS = (
     on_input("chain.tif", made(costly.tiff_chain, 100_000), "10,001 frames at least"),
+    *(
+        on_input(
+            f"strips-{compression}-{photometric}.tif",
+            made(costly.tiff_shared, compression, count, size, photometric=photometric),
+            f"has {count * size:,} bytes in its strips or tiles at least",
+            extra=SMALL,
+        )
+        for compression, photometric, count, size in (
+            (5, 1, 6000, 60_000),
+            (5, 3, 6000, 60_000),
+            (8, 1, 10_000, 2_000_000),
+            (8, 3, 10_000, 2_000_000),
+            (32773, 1, 6000, 60_000),
+            (32773, 3, 6000, 60_000),
+        )
+    ),
     on_input(
         "later.tif",
         made(costly.tiff_of_sizes, [(8, 8), (13_000, 13_000)]),
@@ -377,6 +393,21 @@ READ = (
         name="last-page.tif",
         content=made(costly.tiff_chain, 10_000),
         extra=("--frame", "9999"),
+    ),
+    Read(
+        name="shared-rows.tif",
+        content=made(costly.tiff_shared, 1, 3000, 100_000),
+        extra=SMALL,
+    ),
+    Read(
+        name="shared-rows-of-colors.tif",
+        content=made(costly.tiff_shared, 1, 3000, 100_000, photometric=3),
+        extra=SMALL,
+    ),
+    Read(
+        name="pages-of-old-jpeg.tif",
+        content=made(costly.tiff_old_jpeg, 1000),
+        output="new.tif",
     ),
     Read(
         name="one-of-many.gif",

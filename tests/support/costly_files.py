@@ -82,6 +82,50 @@ def tiff_chain(
     return b"II*\0" + struct.pack("<I", at) + values + b"".join(pages)
 
 
+def tiff_shared(compression: int, count: int, size: int, *, photometric: int = 1) -> bytes:
+    """A page of strips of one row, each of which names the same bytes, more than it needs."""
+    row = bytes(8)
+    data = {
+        1: row,
+        5: bytes.fromhex("8000000000000000000202"),  # codes of 9 bits: clear, eight zeros, end
+        8: zlib.compress(row),
+        32773: b"\xf9\0",
+    }[compression].ljust(size, b"\0")
+    offsets, sizes = (struct.pack("<I", value) * count for value in (8, size))
+    palette = bytes(3 * 256 * 2)
+    at = 8 + len(data)
+    numbers = (
+        *((256, 1, 8), (257, 1, count), (258, 1, 8), (259, 1, compression)),
+        *((262, 1, photometric), (273, count, at), (277, 1, 1), (278, 1, 1)),
+        (279, count, at + len(offsets)),
+    )
+    entries = [entry(tag, LONG, many, value) for tag, many, value in numbers]
+    entries.append(entry(320, SHORT, 3 * 256, at + 2 * len(offsets)))
+    values = data + offsets + sizes + palette
+    return b"II*\0" + struct.pack("<I", 8 + len(values)) + values + directory(entries)
+
+
+def tiff_old_jpeg(count: int) -> bytes:
+    """Pages of JPEG of the old style, all of one picture."""
+    from PIL import Image
+
+    stream = io.BytesIO()
+    Image.new("RGB", (16, 16), (9, 99, 199)).save(stream, "JPEG", subsampling=0)
+    data = stream.getvalue() + bytes(len(stream.getvalue()) % 2)
+    bits = 8 + len(data)
+    start = bits + 6
+    numbers = ((256, 16), (257, 16), (259, 6), (262, 6), (273, 8), (277, 3), (278, 16))
+    entries = [entry(tag, LONG, 1, value) for tag, value in numbers]
+    entries.insert(2, entry(258, SHORT, 3, bits))
+    size = len(stream.getvalue())
+    entries += [entry(279, LONG, 1, size), entry(513, LONG, 1, 8), entry(514, LONG, 1, size)]
+    entries.append(entry(530, SHORT, 2, struct.pack("<HH", 1, 1)))
+    step = len(directory(entries))
+    pages = (directory(entries, (start + (n + 1) * step) * (n < count - 1)) for n in range(count))
+    head = b"II*\0" + struct.pack("<I", start) + data + struct.pack("<3H", 8, 8, 8)
+    return head + b"".join(pages)
+
+
 def tiff_of_sizes(sizes: Sequence[tuple[int, int]]) -> bytes:
     """Pages of different sizes, deflated; all of one value."""
     from PIL import Image

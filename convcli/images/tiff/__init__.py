@@ -12,7 +12,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, cast
 
 import numpy as np
 
@@ -47,10 +47,13 @@ from convcli.images.tiff.layout import (
     read_layout,
 )
 from convcli.images.tiff.metadata import read_metadata
-from convcli.images.tiff.onepage import extract_page
+from convcli.images.tiff.onepage import PageView, extract_page
 from convcli.images.tiff.segments import DEFLATE, LIBTIFF, find_unsupported, read_samples
 
 FAX, OLD_JPEG, JPEG = (2, 3, 4), 6, 7
+# How often the bytes of a file may be read as strips or tiles of its pages, and what is free: equal
+# tiles, which are small, may be stored once.
+MAX_SHARES, SHARED_BYTES = 2, 16 << 20
 # What Pillow decodes right, each held to another reader by a test: bits of a value by the meaning
 # and the number of the values of a pixel, which lie together.
 PILLOW_BITS = {
@@ -150,6 +153,7 @@ class _Document:
         self._settings = settings
         self._offsets = structure.directories
         self._is_cut = structure.is_cut
+        self._counted, self._stored_bytes = set[int](), 0  # of the pages that were read
         self._directories = Directories(Window(stream, path))
         with pillow.decoder_errors(path):
             if self._is_cut and not (self._offsets and settings.keep_damaged):
@@ -176,7 +180,7 @@ class _Document:
         with pillow.decoder_errors(self._path):
             page = self._read_page(index)
             layout = page.layout
-            extents = read_extents(self._directories, page.tags, layout)
+            extents = self._read_extents(page, index)
             metadata = read_metadata(
                 *(self._directories, page.tags, self._stream),
                 *(self._offsets[index], page.header.shape[2]),
@@ -217,13 +221,23 @@ class _Document:
             raise ImageError(self._path, f"{where} is a TIFF of {cause}, which is not read")
         return page
 
+    def _read_extents(self, page: Page, index: int) -> list[Pair]:
+        """Return where the strips or tiles of a page are, and count what the pages read."""
+        extents = read_extents(self._directories, page.tags, page.layout)
+        if index not in self._counted:
+            self._counted.add(index)
+            self._stored_bytes += sum(size for _, size in extents)
+        window = self._directories.window
+        limit = MAX_SHARES * window.size + SHARED_BYTES
+        if self._stored_bytes > limit:
+            raise window.excess(self._stored_bytes, limit, "bytes in its strips or tiles")
+        return extents
+
     def _decode_by_pillow(self, page: Page, index: int, extents: Sequence[Pair]) -> Picture:
         """Decode a page by Pillow, from a TIFF that holds nothing else."""
         if page.layout.compression == OLD_JPEG:  # which refers to many places of its file
-            self._stream.seek(0)
-            image = pillow.open_image(self._stream)
-            image.seek(index)
-            return pillow.read_picture(image, self._path)
+            view = PageView(self._stream, self._directories, self._offsets[index])
+            return pillow.read_picture(pillow.open_image(cast("BinaryIO", view)), self._path)
         content = extract_page(self._directories, page.tags, page.layout, extents)
         with pillow.open_image(io.BytesIO(content)) as image:
             return pillow.read_picture(image, self._path)

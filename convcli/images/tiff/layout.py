@@ -6,6 +6,8 @@ TIFF 6.0 (Adobe, 1992), sections 8, 14, 15 and 19; Adobe Photoshop TIFF Technica
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -188,19 +190,27 @@ def read_layout(directories: Directories, tags: Tags) -> Layout:
 
 
 def read_extents(directories: Directories, tags: Tags, layout: Layout) -> list[Pair]:
-    """Return the offset and the size of each strip or tile that the file names."""
+    """Return the offset and the size of each strip or tile that the file names.
+
+    Of one that is not compressed, the size is at most what its rows take. Where compressed ones
+    have none, each is taken to end where the next one in the file starts.
+    """
     names = TILES if TILES[0] in tags else STRIPS
     if names[0] not in tags:
         raise ValueError("it says nowhere where its pixels are")
     limit = MAX_SEGMENTS * 8
     offsets = directories.numbers(tags[names[0]], limit)[: layout.segments]
+    end = directories.window.size
+    most = layout.segment[0] * layout.row_bytes if layout.compression == NO_COMPRESSION else end
     if names[1] in tags:
-        sizes = directories.numbers(tags[names[1]], limit)
+        sizes: Iterable[int] = directories.numbers(tags[names[1]], limit)
     elif layout.compression == NO_COMPRESSION:
-        sizes = (layout.segment[0] * layout.row_bytes,) * len(offsets)
+        sizes = (most,) * len(offsets)
     else:
-        sizes = (directories.window.size,) * len(offsets)
+        starts = sorted({*offsets, end})
+        ends = dict(pairwise(starts))
+        sizes = [ends.get(offset, end) - offset for offset in offsets]
     return [
-        (offset, max(min(size, directories.window.size - offset), 0))
+        (offset, max(min(size, most, end - offset), 0))
         for offset, size in zip(offsets, sizes, strict=False)
     ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
+from typing import Any, BinaryIO
 
 from convcli.arithmetic.values import Pair
 from convcli.images.structure.tiff import STRIPS, TILES, Directories, Field, Tags
@@ -17,6 +18,38 @@ BYTES, SHORT, LONG = 7, 3, 4  # types of values
 FORMS = {SHORT: "H", LONG: "I"}
 # Tags that a codec needs: of fax, and of chroma.
 CODEC_TAGS = (292, 293, 529, Field.CHROMA_SUBSAMPLING, 531)
+
+
+class PageView:
+    """A file whose header says that a page is its first; all else is as in the file.
+
+    Pillow walks to a page over all before it, and libtiff takes a page by its offset.
+
+    Parameters
+    ----------
+    stream : binary file
+    directories : Directories
+        Of the file.
+    offset : int
+        Of the page's directory.
+    """
+
+    def __init__(self, stream: BinaryIO, directories: Directories, offset: int) -> None:
+        self._stream = stream
+        place, form = (8, "Q") if directories.is_big else (4, "I")
+        self._header = directories.read_at(0, place) + struct.pack(directories.order + form, offset)
+        stream.seek(0)
+
+    def read(self, count: int = -1) -> bytes:
+        """Return the next bytes."""
+        at = self._stream.tell()
+        content = self._stream.read(count)
+        header = self._header[at : at + len(content)]
+        return header + content[len(header) :] if header else content
+
+    def __getattr__(self, name: str) -> Any:
+        """Return what the file has: its position, and its descriptor or its bytes, if any."""
+        return getattr(self._stream, name)
 
 
 def extract_page(
