@@ -45,6 +45,10 @@ class ReadSettings(NamedTuple):
 DEFAULT_SETTINGS = ReadSettings()
 
 
+class DamagedFrameError(ImageError):
+    """A frame that is not read, as it or one before it is damaged, though damage is kept."""
+
+
 @dataclass(frozen=True, slots=True)
 class Metadata:
     """The metadata of a picture.

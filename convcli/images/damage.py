@@ -6,17 +6,17 @@ The decoders of `convcli.images.decoders` find it, and a `DecodingWatch` raises 
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, BinaryIO, NamedTuple, cast
 
 import numpy as np
 from PIL import Image, ImageFile
 
 from convcli.errors import FileError, ImageError, first_line
-from convcli.images import ReadSettings
+from convcli.images import DamagedFrameError, ReadSettings
 from convcli.images.decoders import CODEC, END
 from convcli.images.pillow import open_image
-from convcli.images.structure import MAX_FRAMES
 
 KEEP_ADVICE = "--keep-damaged reads what it holds"
 PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
@@ -92,7 +92,7 @@ class DecodingWatch:
         self.is_at_end = False  # of the file
         self.cause: str | None = None
         self._doubt: str | None = None
-        self._end_note: str | None = None
+        self._damaged: tuple[int, str] | None = None  # the first such frame, and the cause
         self.is_single = True  # so that it can be decoded again
         self._has_rows = True
         self._undo: Callable[[], None] | None = None
@@ -116,20 +116,15 @@ class DecodingWatch:
         notes = [] if self.cause is None else [f"is damaged: {self.cause}"]
         if self.cause is None and self._doubt is not None:
             notes.append(f"may be damaged: {self._doubt}")
-        if self._image.tell() == 0 and self._end_note is not None:
-            notes.append(self._end_note)
         return tuple(notes)
 
     def count_frames(self, known: int | None = None) -> int:
-        """Return the number of frames.
-
-        Where damage is kept, those count that come before the first one that is damaged; if that is
-        the first of all, it counts alone.
+        """Return the number of frames, damaged ones among them.
 
         Parameters
         ----------
         known : int, optional
-            Their number, damaged ones among them.
+            Their number.
 
         Raises
         ------
@@ -142,29 +137,40 @@ class DecodingWatch:
         except DECODER_ERRORS as error:
             if not self.keeps_damaged:
                 raise self._error(f"cannot be decoded: {first_line(error)}") from error
-            count = MAX_FRAMES
+            count = 1
         self.is_single = count == 1
-        if self.is_single or not self.keeps_damaged:
-            return count
-        sound = self._count_sound_frames(count)
-        if sound < count:
-            self._end_note = f"is damaged from frame {sound} on, and read up to it"
-        return max(sound, 1)
-
-    def _count_sound_frames(self, count: int) -> int:
-        """Return how many frames there are before the first that is damaged or too large."""
-        image = self._image
-        for index in range(count):
-            try:
-                image.seek(index)
-                if image.width * image.height > self._settings.max_pixels:
-                    return index
-                image.load()
-            except (FileError, *DECODER_ERRORS):
-                return index
-            if self.cause is not None:
-                return index
         return count
+
+    @contextmanager
+    def frame_errors(self, index: int) -> Iterator[None]:
+        """Refuse a frame that is damaged, or that comes after one, where damage is kept.
+
+        Frames are drawn over those before them. Of the first one, what is there is kept.
+
+        Raises
+        ------
+        DamagedFrameError
+            If so; any other error passes through.
+        """
+        if index == 0 or not self.keeps_damaged:
+            yield
+            return
+        error: Exception | None = None
+        try:
+            yield
+        except (FileError, *DECODER_ERRORS) as found:
+            error = found
+            cause = found.cause if isinstance(found, FileError) else first_line(found)
+            self._note_damage(index, cause)
+        if self._damaged is None or self._damaged[0] > index:
+            return
+        first, cause = self._damaged
+        raise DamagedFrameError(self._path, f"frame {first} is damaged: {cause}") from error
+
+    def _note_damage(self, index: int, cause: str) -> None:
+        """Take note of a damaged frame, unless one before it is known to be."""
+        if self._damaged is None or index < self._damaged[0]:
+            self._damaged = index, cause
 
     def report(
         self, cause: str, *, has_rows: bool = True, undo: Callable[[], None] | None = None
@@ -211,11 +217,14 @@ class DecodingWatch:
             raise
         except DECODER_ERRORS as error:
             if self.cause is None:
+                self._note_damage(image.tell(), first_line(error))
                 raise self._error(f"cannot be decoded: {first_line(error)}") from error
         finally:
             del image.load_read  # type: ignore[attr-defined]
         if self.cause is not None and self.ground is GROUND:
             self._judge(self.cause)
+        if self.cause is not None:
+            self._note_damage(image.tell(), self.cause)
         return Image.Image.load(image)
 
     def _start(self) -> None:

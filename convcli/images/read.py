@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from typing import Any, BinaryIO, cast
 
@@ -128,18 +128,21 @@ def _image_source(
         limit = math.prod(sizes[index]) if sizes else settings.max_pixels
         if limit > settings.max_pixels:
             raise excess_pixels(sizes[index], path, settings.max_pixels)
-        if image.format == "PNG" and index < image.tell():
-            stream.seek(0)  # as it goes back, Pillow keeps a chunk of the frame it has reached
+        if image.format in ("GIF", "PNG") and index < image.tell():
+            # As it goes back, Pillow keeps the canvas of a GIF that its frames have enlarged, and a
+            # chunk of the frame of a PNG that it has reached.
+            stream.seek(0)
             image = pillow.open_image(stream)
             watch.attach(image)
-        image.seek(index)
+        with watch.frame_errors(index):
+            image.seek(index)
         _check_size(image, path, limit)
 
     def decode(index: int) -> Picture:
         with pillow.decoder_errors(path):
             seek(index)
             # The values are copies, so that a single frame's pixels need not stay in memory.
-            with closing(image) if count == 1 else nullcontext():
+            with closing(image) if count == 1 else watch.frame_errors(index):
                 if pillow.can_read_deep_color(image):
                     picture = _read_deep_color(image, stream)
                 else:

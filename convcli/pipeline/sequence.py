@@ -15,7 +15,14 @@ import numpy as np
 
 from convcli.errors import ArgumentError, FileError, ShapeError
 from convcli.files.output import atomic_write
-from convcli.images import PLACEHOLDER, FrameSource, Header, Picture, Values
+from convcli.images import (
+    PLACEHOLDER,
+    DamagedFrameError,
+    FrameSource,
+    Header,
+    Picture,
+    Values,
+)
 from convcli.images.apng import Layout, LayoutError
 from convcli.images.formats import FORMATS
 from convcli.images.quantize import Bounds, Clipping
@@ -81,6 +88,7 @@ class Sequence:
         self._shapes: list[tuple[int, int]] = []  # of the first frame's maps
         self._checked = 0  # frames that are, from the first one on
         self._needs_bounds = False
+        self._end_note: tuple[str, ...] = ()
 
     def check(self) -> Route:
         """Check every frame as far as it is known before any is decoded.
@@ -143,10 +151,14 @@ class Sequence:
         return _SequenceFile(path, target, writer, bounds, layout)
 
     def __iter__(self) -> Iterator[Frame]:
-        """Filter the frames, each when it is asked for."""
+        """Filter the frames, each when it is asked for, up to the first that is damaged."""
         for index in range(self._frames.count):
-            with frame_errors(self._frames.path, index):
-                frame = self._filter_frame(index)
+            try:
+                with frame_errors(self._frames.path, index):
+                    frame = self._filter_frame(index)
+            except DamagedFrameError:
+                self._end_note = (f"is damaged from frame {index} on, and read up to it",)
+                return
             yield frame
             del frame  # before the next one is decoded
 
@@ -211,6 +223,7 @@ class Sequence:
                 first = frame if keep_maps else Frame(frame.route, Picture(PLACEHOLDER), [])
             del frame
         assert first is not None  # noqa: S101  # a sequence has two frames at least
+        notes |= dict.fromkeys(self._end_note)
         return first._replace(picture=replace(first.picture, notes=tuple(notes)))
 
 
@@ -281,7 +294,7 @@ def frame_errors(path: str, index: int) -> Iterator[None]:
     """Name the frame in an error of any but the first."""
     try:
         yield
-    except SequenceError:
+    except (SequenceError, DamagedFrameError):
         raise
     except (FileError, ArgumentError) as error:
         is_of_another_file = isinstance(error, FileError) and error.path != path

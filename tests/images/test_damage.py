@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+from support.command import here
 from support.hostile_cases import chunk
 
 from convcli.errors import ImageError
@@ -330,12 +331,52 @@ def test_the_frames_before_the_damage_are_kept(kind: str, end: str, tmp_path: Pa
     whole.write_bytes(content)
     cut = tmp_path / "cut"
     cut.write_bytes(content[: int(len(content) * 0.6)])
+    sound = int(end[-1])
+    note = f"is damaged from {end} on, and read up to it"
     with open_frames(str(whole)) as frames, open_frames(str(cut), KEEP) as kept:
-        assert (frames.count, kept.count) == (4, int(end[-1]))
-        note = f"is damaged from {end} on, and read up to it"
-        assert kept.read(0).notes == (note,)
+        assert frames.count == 4
         for index in range(2):
-            np.testing.assert_array_equal(kept.read(index).values, frames.read(index).values)
+            found = kept.read(index)
+            assert found.notes == ((note,) if kind == "TIFF" and index == 0 else ())
+            np.testing.assert_array_equal(found.values, frames.read(index).values)
+        for index in (sound, sound + 1, sound):
+            with pytest.raises(ImageError, match=f"has no frame|cut: frame {sound} is damaged: "):
+                kept.read(index)
+        np.testing.assert_array_equal(kept.read(0).values, frames.read(0).values)
+    typed = ("apply", "cut", "-k", "identity", "-o", "out.tif", "--keep-damaged")
+    twice = ("--range", "rescale") if kind == "GIF" else ()  # which reads the frames twice
+    done = here(*typed, *twice, cwd=tmp_path)
+    assert done.code == 0
+    assert done.stderr.count(f"cut: {note}") == 1
+    with Image.open(tmp_path / "out.tif") as image:
+        assert getattr(image, "n_frames", 1) == sound
+
+
+def test_after_a_damaged_first_frame_none_is_read(tmp_path: Path) -> None:
+    part = short_gif(5)
+    path = tmp_path / "in.gif"
+    path.write_bytes(part[:-1] + part[part.rindex(b",\0\0\0\0\x10\0") :])
+    with open_frames(str(path), KEEP) as frames:
+        assert frames.read(0).notes == ("is damaged: its data end early",)
+        with pytest.raises(ImageError, match="frame 0 is damaged: its data end early"):
+            frames.read(1)
+    done = here(
+        *("apply", "in.gif", "-k", "identity", "-o", "out.gif", "--keep-damaged"), cwd=tmp_path
+    )
+    assert done.code == 0
+    with Image.open(tmp_path / "out.gif") as image:
+        assert getattr(image, "n_frames", 1) == 1
+
+
+def test_a_frame_that_is_asked_for_and_damaged_is_refused_as_such(tmp_path: Path) -> None:
+    images = [Image.fromarray(pixels(48, 40 + number)[:, :40]) for number in range(2)]
+    content = encoded(images[0], "MPO", save_all=True, append_images=images[1:])
+    (tmp_path / "in.jpg").write_bytes(content[:-400])
+    typed = ("apply", "in.jpg", "-k", "identity", "-o", "out.png", "--keep-damaged", "--frame")
+    done = here(*typed, "1", cwd=tmp_path)
+    assert done.code == 1
+    assert "in.jpg: frame 1 is damaged: " in done.stderr
+    assert here(*typed, "0", cwd=tmp_path).code == 0
 
 
 def test_a_damaged_frame_is_named(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -320,7 +320,32 @@ BITMAPS = (
     ),
 )
 
-REFUSED: tuple[Case, ...] = (*JPEGS, *GIFS, *WEBPS, *PNGS, *TIFFS, *BITMAPS)
+PLAIN: tuple[Case, ...] = (*JPEGS, *GIFS, *WEBPS, *PNGS, *TIFFS, *BITMAPS)
+SEQUENCES = (
+    "pictures.jpg",
+    "one-picture.jpg",
+    "later.gif",
+    "later-one.gif",
+    "later-too-large.gif",
+    "two-thousand.gif",
+    "many-large.webp",
+    "two-thousand.png",
+    "later.tif",
+    "pages.tif",
+)
+IN_DRY_RUNS = ("later.gif", "two-thousand.png", "many-large.webp")
+# What keeps damaged pictures keeps to the limits, too, before it looks for damage.
+KEPT = tuple(
+    replace(
+        case,
+        name=f"{case.name} --keep-damaged{' --dry-run' * is_dry}",
+        arguments=(*case.arguments, "--keep-damaged", *["--dry-run"] * is_dry),
+    )
+    for case in PLAIN
+    for is_dry in (False, True)
+    if case.path in (IN_DRY_RUNS if is_dry else SEQUENCES)
+)
+REFUSED = (*PLAIN, *KEPT)
 
 
 @dataclass(frozen=True, kw_only=True)
