@@ -91,7 +91,7 @@ class Vector:
 
     def picture(self, box: Box, pixels: Array) -> None:
         """Scale pixels into a box."""
-        png = _encode_png(_scale(pixels, (round(box[2]), round(box[3]))))
+        png = _encode_png(_scale(pixels, (max(round(box[2]), 1), max(round(box[3]), 1))))
         data = base64.b64encode(png).decode("ascii")
         self._elements.append(f'<image {_position(box)} href="data:image/png;base64,{data}"/>')
 
@@ -221,9 +221,13 @@ def _encode_png(image: Image.Image, *, optimize: bool = False) -> bytes:
 
 
 def _corners(box: Box) -> tuple[int, int, int, int]:
-    """The first and the last column and row of pixels: left, top, right, bottom."""
-    left, top, width, height = box
-    return round(left), round(top), round(left + width) - 1, round(top + height) - 1
+    """The first and the last column and row of pixels: left, top, right, bottom.
+
+    Of a side below a pixel, there is one.
+    """
+    left, top = round(box[0]), round(box[1])
+    right, bottom = round(box[0] + box[2]) - 1, round(box[1] + box[3]) - 1
+    return left, top, max(right, left), max(bottom, top)
 
 
 def _position(box: Box) -> str:
