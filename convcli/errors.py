@@ -88,6 +88,7 @@ class OutputError(FileError):
 
 
 OVERFLOW = "a sum is beyond what floating point holds"
+NO_MEMORY = "there is not enough memory for it"
 UNMAPPED = "failed to map segment"  # of the loader, about a library that does not fit the memory
 
 
@@ -101,7 +102,7 @@ def describe(error: Exception) -> str:
         return str(error)
     is_unloadable = isinstance(error, ImportError) and UNMAPPED in str(error)
     if isinstance(error, MemoryError) or is_unloadable:
-        return "there is not enough memory for it"
+        return NO_MEMORY
     lines = str(error).strip().splitlines()
     text = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
     return f"internal error: {text}; --debug shows where"

@@ -6,6 +6,7 @@ TIFF, which takes longer than filtering most pictures.
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
 import sys
@@ -20,6 +21,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from convcli.errors import FileError, ImageError, first_line
+from convcli.files.paths import cause
 from convcli.images import Header, Metadata, Picture, Values
 from convcli.images.formats import DEEP_EXTRA, FORMATS, SIGNATURE_BYTES, detect_format
 
@@ -76,6 +78,11 @@ def decoder_errors(path: str) -> Iterator[None]:
         raise
     except UnidentifiedImageError:
         raise ImageError(path, UNKNOWN_FORMAT) from None
+    except OSError as error:
+        # A decoder's own has no number; that of the system is also of a broken offset.
+        if error.errno in (None, errno.EINVAL):
+            raise ImageError(path, f"cannot be decoded: {first_line(error)}") from error
+        raise ImageError(path, cause(error)) from error
     except Exception as error:  # decoders raise errors of any class
         raise ImageError(path, f"cannot be decoded: {first_line(error)}") from error
 

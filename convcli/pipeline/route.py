@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple, TypeAlias
 from convcli.arithmetic.notation import format_layer
 from convcli.arithmetic.values import Shape
 from convcli.engine.filter2d.problem import Choice
-from convcli.errors import ArgumentError, FileError
+from convcli.errors import NO_MEMORY, ArgumentError, FileError
 from convcli.images import MAX_PIXELS, FrameSource, Header
 from convcli.images.read import open_frames
 from convcli.pipeline.computation import Computation, plan_computation
@@ -154,7 +154,7 @@ def open_route(
     except ArgumentError as error:
         raise FileError(source, str(error)) from error
     except MemoryError as error:
-        raise FileError(source, "there is not enough memory for it") from error
+        raise FileError(source, NO_MEMORY) from error
 
 
 def choose_route(

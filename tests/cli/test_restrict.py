@@ -168,6 +168,11 @@ def test_outputs_by_default_lie_outside_if_the_working_folder_does(inside: Path)
         "apply", "inside/a.png", "-k", "blur", "--restrict", "inside", cwd=inside.parent
     )
     check_contract(ended, 2, "which --restrict names")
+    assert b"by default, outputs go to the working folder: give -o or --output-dir" in ended.stderr
+    typed = ("apply", "inside/a.png", "-k", "blur", "--restrict", "inside", "-o", "new.png")
+    ended = command(*typed, cwd=inside.parent)
+    check_contract(ended, 2, "'new.png' lies outside")
+    assert b"by default" not in ended.stderr
 
 
 def test_the_folder_must_be_one(inside: Path) -> None:

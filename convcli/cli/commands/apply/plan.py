@@ -14,7 +14,7 @@ import click
 from convcli.arithmetic.layers import Layer
 from convcli.cli.commands.apply.options import ApplyOptions
 from convcli.cli.options import FIGURE_SUFFIXES, is_typed, option_name, refuse_typed
-from convcli.errors import KernelError, KernelFileError
+from convcli.errors import ArgumentError, KernelError, KernelFileError
 from convcli.files import STDIN, STDOUT
 from convcli.files.restriction import check_typed
 from convcli.images import ReadSettings
@@ -112,7 +112,13 @@ def build_target(options: ApplyOptions, plan: Plan, labels: tuple[str, ...]) -> 
     net_file = () if options.net is None else (options.net.removeprefix("@"),)
     template = STDOUT if options.writes_stdout else options.template
     if template is not None:
-        check_typed(template)  # the default one lies in the working folder
+        try:
+            check_typed(template)
+        except ArgumentError as error:
+            if options.output is not None or options.output_dir is not None:
+                raise
+            advice = "by default, outputs go to the working folder: give -o or --output-dir"
+            raise ArgumentError(f"{error}; {advice}") from error
     protected = (*net_file, *plan.kernel_files)
     return OutputTarget(
         *(template, labels, options.force, protected, options.png_level),
