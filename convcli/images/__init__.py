@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from convcli.arithmetic.values import Pair
 from convcli.errors import ImageError
+from convcli.images.formats import FORMATS
 
 Values = NDArray[Any]
 
@@ -234,13 +235,28 @@ class FrameSource:
     sizes: tuple[Pair, ...] = ()
     held_bytes: int = 0
 
+    @property
+    def is_animation(self) -> bool:
+        """Whether a frame is drawn on those before it."""
+        return self.count > 1 and FORMATS[self.format].frames == "animation"
+
     def check_pixels(self, max_pixels: int, index: int | None = None) -> None:
-        """Raise if one frame, or all together, have more pixels than allowed."""
+        """Raise if one frame, or all together, have more pixels than allowed.
+
+        A page counts by itself; with a frame of an animation, all before it are decoded.
+        """
         sizes = self.sizes or (self.header.shape[:2],) * self.count
         if index is not None:
             self.check_frame(index)
             if math.prod(sizes[index]) > max_pixels:
                 raise excess_pixels(sizes[index], self.path, max_pixels)
+            total = sum(map(math.prod, sizes[: index + 1])) if self.is_animation else 0
+            if total > max_pixels:
+                raise ImageError(
+                    self.path,
+                    f"has {total:,} pixels in frames 0 to {index}, all of which are decoded for "
+                    f"frame {index}, and --max-pixels allows {max_pixels:,}",
+                )
             return
         total = sum(map(math.prod, sizes))
         if total > max_pixels:

@@ -97,6 +97,64 @@ JPEGS = (
     ),
 )
 
+REPEATED = (
+    on_input(
+        "repeated-segments.jpg",
+        made(lambda: costly.mpo_repeated(400, costly.jpeg(start=segment(0xFE, b"") * 9900))),
+        "segments before its pixels at least; the most is 10,000",
+    ),
+    on_input(
+        "repeated-junk.jpg",
+        made(lambda: costly.mpo_repeated(400, costly.jpeg(start=bytes(200_000)))),
+        "bytes of junk before its pixels",
+    ),
+    on_input(
+        "repeated-metadata.jpg",
+        made(
+            lambda: costly.mpo_repeated(
+                400, costly.jpeg(start=segment(0xE3, bytes(costly.FULL)) * 9)
+            )
+        ),
+        "bytes of metadata at least",
+    ),
+    on_input(
+        "repeated-fractions.jpg",
+        made(lambda: costly.mpo_repeated(400, costly.jpeg_exif(costly.exif_of_fractions(50_000)))),
+        "fractions in its tags at least; the most is 100,000",
+    ),
+    on_input(
+        "later-fractions.jpg",
+        made(lambda: costly.mpo_repeated(2, costly.jpeg_exif(costly.exif_of_fractions(1_000_000)))),
+        "1,000,000 fractions in its tags at least",
+        extra=("--frame", "1"),
+    ),
+    on_input(
+        "later-scans.jpg",
+        made(
+            lambda: costly.mpo_repeated(
+                2, costly.jpeg(side=2000, progressive=True, scans=costly.REFINEMENT * 1000)
+            )
+        ),
+        "scans at least; the most is 100",
+        extra=("--frame", "1"),
+    ),
+    on_input(
+        "repeated-scans.jpg",
+        made(
+            lambda: costly.mpo_repeated(
+                2000, costly.jpeg(progressive=True, scans=costly.REFINEMENT * 80 + bytes(MEGABYTE))
+            )
+        ),
+        "at least; the most is",
+    ),
+    on_input(
+        "later-coefficients.jpg",
+        made(lambda: costly.mpo_repeated(2, costly.jpeg(side=8000, progressive=True))),
+        "needs about",
+        extra=(*SMALL, "--frame", "1"),
+    ),
+)
+
 HUGE_FIRST = costly.gif([costly.gif_frame(65_535, 65_535, disposal=2)], end=b"")
 GIFS = (
     on_input("canvas.gif", HUGE_FIRST, "has 65535x65535 = 4,294,836,225 pixels"),
@@ -123,6 +181,19 @@ GIFS = (
         costly.gif([costly.gif_frame(500, 500)] * 2000, (500, 500)),
         "has 500,000,000 pixels in 2,000 frames, and --max-pixels allows 180,000,000",
         extra=("-o", "old.gif"),
+    ),
+    on_input(
+        "frame-of-many.gif",
+        costly.gif([costly.gif_frame(1, 1)] * 200, (4000, 4000)),
+        "has 3,200,000,000 pixels in frames 0 to 199, all of which are decoded for frame 199, "
+        "and --max-pixels allows 180,000,000",
+        extra=("--frame", "199"),
+    ),
+    on_input(
+        "one-of-many.gif",
+        costly.gif([costly.gif_frame()] * 2000, (500, 500)),
+        "has 1,000,000 pixels in frames 0 to 3",
+        extra=("--frame", "3", "--max-pixels", "999999"),
     ),
     on_input("frames.gif", made(costly.gif, [costly.gif_frame(1, 1)] * 20_000), "10,001 frames"),
     on_input(
@@ -169,11 +240,29 @@ WEBPS = (
         "has 400,000,000 pixels in 100 frames",
         extra=("-o", "old.webp"),
     ),
+    on_input(
+        "frame-of-many.webp",
+        made(
+            costly.riff,
+            costly.webp_canvas(4000, 4000),
+            costly.ANIMATION,
+            *[costly.webp_frame()] * 100,
+        ),
+        "has 1,600,000,000 pixels in frames 0 to 99",
+        extra=("--frame", "99"),
+    ),
     on_input("chunks.webp", made(costly.webp_still, *[(b"none", b"")] * 2_000_000), "chunks at"),
     on_input(
         "metadata.webp",
         made(costly.webp_still, (b"XMP ", bytes(40 << 20)), flags=4),
         "bytes of metadata",
+    ),
+    on_input(
+        "fractions-in-parts.webp",
+        made(
+            lambda: costly.webp_still(*[(b"EXIF", costly.exif_of_fractions(2000))] * 100, flags=8)
+        ),
+        "102,000 fractions in its tags at least; the most is 100,000",
     ),
     on_input(
         "fractions.webp",
@@ -198,6 +287,12 @@ PNGS = (
         "two-thousand.png", made(costly.apng, 2000, 500), "has 500,000,000 pixels in 2,000 frames"
     ),
     on_input(
+        "frame-of-many.png",
+        made(costly.apng, 200, 2000),
+        "has 800,000,000 pixels in frames 0 to 199",
+        extra=("--frame", "199"),
+    ),
+    on_input(
         "unknown.png", made(lambda: png(extra=chunk(b"noNe", bytes(40 << 20)))), "bytes of metadata"
     ),
     on_input(
@@ -209,6 +304,16 @@ PNGS = (
         "exif-text.png",
         made(lambda: costly.png_exif_text(costly.exif_of_fractions(110_000))),
         "digits of EXIF",
+    ),
+    on_input(
+        "packed-exif.png",
+        made(lambda: costly.png_exif_text(bytes(400_000), packed=2000)),
+        "digits of EXIF at least",
+    ),
+    on_input(
+        "fractions-in-parts.png",
+        made(lambda: png(extra=chunk(b"eXIf", costly.exif_of_fractions(2000)) * 100)),
+        "102,000 fractions in its tags at least; the most is 100,000",
     ),
 )
 
@@ -320,13 +425,16 @@ BITMAPS = (
     ),
 )
 
-PLAIN: tuple[Case, ...] = (*JPEGS, *GIFS, *WEBPS, *PNGS, *TIFFS, *BITMAPS)
+PLAIN: tuple[Case, ...] = (*JPEGS, *REPEATED, *GIFS, *WEBPS, *PNGS, *TIFFS, *BITMAPS)
 SEQUENCES = (
     "pictures.jpg",
     "one-picture.jpg",
     "later.gif",
     "later-one.gif",
     "later-too-large.gif",
+    "frame-of-many.gif",
+    "later-fractions.jpg",
+    "later-coefficients.jpg",
     "two-thousand.gif",
     "many-large.webp",
     "two-thousand.png",
@@ -437,7 +545,7 @@ READ = (
     Read(
         name="one-of-many.gif",
         content=made(costly.gif, [costly.gif_frame()] * 2000, (500, 500)),
-        extra=("--frame", "3", "--max-pixels", "250000"),
+        extra=("--frame", "3", "--max-pixels", "1000000"),
     ),
     Read(
         name="trailing.gif",

@@ -184,6 +184,11 @@ def mpo(count: int, side: int) -> bytes:
     """A JPEG with an index of further pictures, all of them the same header that claims a size."""
     frame = struct.pack(">BHHB", 8, side, side, 1) + bytes((1, 0x11, 0))
     second = b"\xff\xd8" + segment(0xC0, frame) + segment(0xDA, bytes((1, 1, 0, 0, 63, 0)))
+    return mpo_repeated(count, second)
+
+
+def mpo_repeated(count: int, second: bytes) -> bytes:
+    """A JPEG with an index of further pictures, all of them the same one."""
     size = 16 * count
     plain = jpeg(start=segment(0xE2, b"MPF\0" + bytes(8 + 2 + 24 + 4 + size)))
     offset = len(plain) - (2 + 4 + 4)  # counted from the index itself
@@ -297,10 +302,13 @@ def png_text(kind: bytes, start: bytes, count: int, size: int = MEGABYTE) -> byt
     return png(extra=chunk(kind, start + packed) * count)
 
 
-def png_exif_text(block: bytes) -> bytes:
-    """A picture with EXIF as text in hexadecimal, as ImageMagick writes it."""
+def png_exif_text(block: bytes, *, packed: int = 0) -> bytes:
+    """A picture with EXIF as text in hexadecimal, as ImageMagick writes it; or many, compressed."""
     text = f"\nexif\n{len(block):8}\n{block.hex()}\n".encode()
-    return png(extra=chunk(b"tEXt", b"Raw profile type exif\0" + text))
+    if packed:
+        text = b"\0" + zlib.compress(text, 9)
+    kind = b"zTXt" if packed else b"tEXt"
+    return png(extra=chunk(kind, b"Raw profile type exif\0" + text) * max(packed, 1))
 
 
 # Bitmaps

@@ -13,6 +13,7 @@ import struct
 from collections.abc import Iterator
 from contextlib import suppress
 from importlib import import_module
+from io import BytesIO
 from typing import BinaryIO, NamedTuple
 
 from convcli.arithmetic.values import Pair
@@ -62,7 +63,7 @@ class Structure(NamedTuple):
 
 
 class Window:
-    """A stream that can seek, read by position.
+    """A stream that can seek, read by position; it counts what all parts of the file hold.
 
     Parameters
     ----------
@@ -73,6 +74,7 @@ class Window:
 
     def __init__(self, stream: BinaryIO, path: str) -> None:
         self.path = path
+        self._counts: dict[str, int] = {}
         self.size = stream.seek(0, os.SEEK_END)
         self._stream = stream
         self._start, self._data = 0, b""
@@ -110,6 +112,25 @@ class Window:
             if found >= 0:
                 return start + found
         return self.size
+
+    def inner(self, block: bytes) -> Window:
+        """Return a block of the file as a stream of its own, whose parts count as the file's."""
+        window = Window(BytesIO(block), self.path)
+        window._counts = self._counts
+        return window
+
+    def count(self, what: str, count: int, limit: int) -> int:
+        """Count more of something, a plural, in the whole file; return how many there are so far.
+
+        Raises
+        ------
+        ImageError
+            If they are more than the limit.
+        """
+        total = self._counts[what] = self._counts.get(what, 0) + count
+        if total > limit:
+            raise self.excess(total, limit, what)
+        return total
 
     def excess(self, count: int, limit: int, what: str) -> ImageError:
         """Return the error of a file that has more of something, a plural, than it may."""

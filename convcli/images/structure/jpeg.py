@@ -9,7 +9,7 @@ import math
 import re
 import struct
 from collections.abc import Iterator, Sequence
-from io import BytesIO
+from contextlib import suppress
 from typing import NamedTuple
 
 from convcli.arithmetic.values import Pair
@@ -22,11 +22,13 @@ from convcli.images.structure import (
 )
 from convcli.images.structure.tiff import Directories, check_exif
 
-MAX_SEGMENTS = 10_000  # before the first scan
-MAX_EXIF_SEGMENTS = 256  # which Pillow joins one by one; the standard allows one
+MAX_SEGMENTS = 10_000  # before the first scans of all pictures
+MAX_EXIF_SEGMENTS = 256  # of a picture, which Pillow joins one by one; the standard allows one
 MAX_TABLE_BYTES = 1 << 20  # of quantization; four tables take 520 at most
 MAX_SCANS = 100  # encoders write about ten; a hundred take 0.1 s a megapixel
 MAX_SCAN_SEGMENTS = 100_000  # between scans
+MAX_WALKS = 4  # how often the bytes of a file may be searched for scans
+JUNK = "bytes of junk before its pixels"
 SCAN, TABLES, END = 0xDA, 0xDB, 0xD9
 FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # the markers of a frame's header
 PROGRESSIVE = {0xC2, 0xC6, 0xCA, 0xCE}
@@ -49,22 +51,45 @@ class Segment(NamedTuple):
     length: int
 
 
+class Frame(NamedTuple):
+    """A picture of a file: its size, (H, W), what is kept beside its pixels, and its index."""
+
+    size: Pair
+    metadata: int
+    coefficients: int
+    index_segment: Segment | None
+
+
 def read_structure(window: Window) -> Structure:
-    """Walk the segments of the first picture, count its scans, and look up the other pictures."""
-    segments = list(iterate_segments(window, 0))
-    frame = next((part for part in reversed(segments) if part.marker in FRAMES), None)
-    if frame is None or frame.length < _FRAME.size:
+    """Walk the segments of all pictures, and count their scans."""
+    first = _read_frame(window, 0)
+    if first is None:
         return Structure()
-    height, width, components = _FRAME.unpack(window.read(frame.at, _FRAME.size))
+    frames = [first]
+    if first.index_segment is not None:
+        for at in _further_positions(window, first.index_segment):
+            frame = None
+            with suppress(struct.error, IndexError):  # of one that is cut off
+                frame = _read_frame(window, at)
+            frames.append(frame or Frame((0, 0), 0, 0, None))
+    metadata = sum(frame.metadata for frame in frames)
+    held = 2 * metadata + max(frame.coefficients for frame in frames)
+    return Structure(tuple(frame.size for frame in frames), metadata, held)
+
+
+def _read_frame(window: Window, at: int) -> Frame | None:
+    """Walk the segments of the picture at a position; None if it does not say its size."""
+    segments = list(iterate_segments(window, at))
+    frame = next((part for part in reversed(segments) if part.marker in FRAMES), None)
     metadata, index = _measure_metadata(window, segments)
-    sizes = [(height, width)]
-    if index is not None:
-        sizes += _further_sizes(window, index)
-    held, scan = 2 * metadata, segments[-1]
+    if frame is None or frame.length < _FRAME.size:
+        return None
+    height, width, components = _FRAME.unpack(window.read(frame.at, _FRAME.size))
+    coefficients, scan = 0, segments[-1]
     is_scan = scan.marker == SCAN and scan.length > 0
     if is_scan and (frame.marker in PROGRESSIVE or window.read(scan.at, 1)[0] < components):
-        held += _check_scans(window, frame, scan)
-    return Structure(tuple(sizes), metadata, held)
+        coefficients = _check_scans(window, frame, scan, is_alone=at == 0 and index is None)
+    return Frame((height, width), metadata, coefficients, index)
 
 
 def iterate_segments(window: Window, at: int) -> Iterator[Segment]:
@@ -75,27 +100,23 @@ def iterate_segments(window: Window, at: int) -> Iterator[Segment]:
     ImageError
         If they are more than those of any picture, or there is junk between them.
     """
-    stray, count, at = 0, 0, at + 2
+    at += 2
     while True:
         found = at if window.read(at, 1) == b"\xff" else window.find(b"\xff", at)
         code = window.read(found + 1, 1)
-        stray += found - at
-        if stray > MAX_STRAY_BYTES:
-            raise window.excess(stray, MAX_STRAY_BYTES, "bytes of junk before its pixels")
+        window.count(JUNK, found - at, MAX_STRAY_BYTES)
         if not code or 0 < code[0] < 0xC0:
             return
         marker = code[0]
         at = found + (1 if marker == 0xFF else 2)
         if marker in (0, 0xFF) or marker in BARE:
-            stray += at - found
+            window.count(JUNK, at - found, MAX_STRAY_BYTES)
             continue
         content = window.read(at, 2)
         if len(content) < 2:
             return
         length = max(struct.unpack(">H", content)[0], 2)
-        count += 1
-        if count > MAX_SEGMENTS:
-            raise window.excess(count, MAX_SEGMENTS, "segments before its pixels")
+        window.count("segments before its pixels", 1, MAX_SEGMENTS)
         yield Segment(marker, at + 2, length - 2)
         if marker == SCAN:
             return
@@ -113,27 +134,25 @@ def _measure_metadata(window: Window, segments: Sequence[Segment]) -> tuple[int,
         The index of a file of several pictures.
     """
     tables = sum(part.length for part in segments if part.marker == TABLES)
-    if tables > MAX_TABLE_BYTES:
-        raise window.excess(tables, MAX_TABLE_BYTES, "bytes of quantization tables")
+    window.count("bytes of quantization tables", tables, MAX_TABLE_BYTES)
     metadata = [part for part in segments if part.marker in METADATA]
     size = sum(part.length for part in metadata)
-    if size > MAX_METADATA_BYTES:
-        raise window.excess(size, MAX_METADATA_BYTES, "bytes of metadata")
+    window.count("bytes of metadata", size, MAX_METADATA_BYTES)
     exif = [part for part in metadata if window.read(part.at, len(EXIF)) == EXIF]
     if len(exif) > MAX_EXIF_SEGMENTS:
         raise window.excess(len(exif), MAX_EXIF_SEGMENTS, "segments of EXIF")
     if exif:
         parts = [window.read(part.at + len(EXIF), part.length - len(EXIF)) for part in exif]
-        check_exif(b"".join(parts), window.path)
+        check_exif(b"".join(parts), window)
     index = [part for part in metadata if window.read(part.at, len(INDEX)) == INDEX]
     return size, index[-1] if index else None
 
 
-def _further_sizes(window: Window, segment: Segment) -> list[Pair]:
-    """Return the sizes of the pictures after the first, by the index of a file of several."""
+def _further_positions(window: Window, segment: Segment) -> list[int]:
+    """Return where the pictures after the first are, by the index of a file of several."""
     start = segment.at + len(INDEX)
     index = window.read(start, segment.length - len(INDEX))
-    directories = Directories(Window(BytesIO(index), window.path))
+    directories = Directories(window.inner(index))
     tags = directories.check(directories.first).tags
     count, entries = directories.value(tags, PICTURE_COUNT), tags.get(PICTURES)
     if count > MAX_FRAMES:
@@ -142,20 +161,13 @@ def _further_sizes(window: Window, segment: Segment) -> list[Pair]:
     if entries is None or entries.length < length or not directories.holds(entries):
         return []
     content = index[entries.at : entries.at + length]
-    sizes = []
-    for _, _, offset, _, _ in list(struct.iter_unpack(f"{directories.order}LLLHH", content))[1:]:
-        size = (0, 0)
-        for part in iterate_segments(window, start + offset):
-            if part.marker in FRAMES and part.length >= _FRAME.size:
-                height, width, _ = _FRAME.unpack(window.read(part.at, _FRAME.size))
-                size = (height, width)
-        sizes.append(size)
-    return sizes
+    pictures = struct.iter_unpack(f"{directories.order}LLLHH", content)
+    return [start + offset for _, _, offset, _, _ in pictures][1:]
 
 
-def _check_scans(window: Window, frame: Segment, scan: Segment) -> int:
+def _check_scans(window: Window, frame: Segment, scan: Segment, *, is_alone: bool) -> int:
     """Count the scans; return the bytes of coefficients that are kept until the last."""
-    scans = _count_scans(window, scan.at + scan.length)
+    scans = _count_scans(window, scan.at + scan.length, is_alone=is_alone)
     if scans > MAX_SCANS:
         raise window.excess(scans, MAX_SCANS, "scans")
     content = window.read(frame.at, frame.length)
@@ -170,24 +182,25 @@ def _check_scans(window: Window, frame: Segment, scan: Segment) -> int:
     return int(blocks * BLOCK_BYTES)
 
 
-def _count_scans(window: Window, at: int) -> int:
+def _count_scans(window: Window, at: int, *, is_alone: bool) -> int:
     """Return the number of scans, the first of which has its data at a position.
 
-    Two bytes of a table may look like a scan: where there are too many, segments are stepped over.
+    Two bytes of a table may look like a scan: where there are too many, and where other pictures
+    follow, segments are stepped over.
     """
-    upper = 1 + sum(block.count(b"\xff\xda") for _, block in window.blocks(at, overlap=1))
-    if upper <= MAX_SCANS:
-        return upper
-    scans, segments, end = 1, 0, at
+    if is_alone:
+        upper = 1 + sum(block.count(b"\xff\xda") for _, block in window.blocks(at, overlap=1))
+        if upper <= MAX_SCANS:
+            return upper
+    scans, end, limit = 1, at, MAX_WALKS * window.size + MAX_METADATA_BYTES
     for start, block in window.blocks(at, overlap=1):
+        window.count("bytes of scans in its pictures", len(block), limit)
         for match in _MARKER.finditer(block, max(end - start, 0)):
             position = start + match.start()
             if position < end or position + 2 > window.size:
                 continue
             marker = block[match.start() + 1]
-            segments += 1
-            if segments > MAX_SCAN_SEGMENTS:
-                raise window.excess(segments, MAX_SCAN_SEGMENTS, "segments between its scans")
+            window.count("segments between its scans", 1, MAX_SCAN_SEGMENTS)
             scans += marker == SCAN
             if marker == END or scans > MAX_SCANS:
                 return scans

@@ -36,7 +36,7 @@ class Chunk(NamedTuple):
 def read_structure(window: Window) -> Structure:
     """Walk the chunks up to the end, or to what is no chunk."""
     size, frames, is_animated, has_still = (0, 0), 1, False, False
-    metadata, expanded, largest = 0, 0, 0
+    metadata, largest = 0, 0
     for chunk in iterate_chunks(window):
         largest = max(largest, chunk.length)
         if chunk.name == b"IHDR" and chunk.length >= 13:
@@ -52,12 +52,8 @@ def read_structure(window: Window) -> Structure:
         elif chunk.name == b"fcTL":
             is_animated = False  # what follows is no still picture
         elif chunk.name != b"fdAT":
-            metadata += chunk.length
-            expanded += _check_metadata(window, chunk)
-    if metadata > MAX_METADATA_BYTES:
-        raise window.excess(metadata, MAX_METADATA_BYTES, "bytes of metadata")
-    if expanded > MAX_EXPANDED_BYTES:
-        raise window.excess(expanded, MAX_EXPANDED_BYTES, "bytes of text, once expanded,")
+            metadata = window.count("bytes of metadata", chunk.length, MAX_METADATA_BYTES)
+            _check_metadata(window, chunk)
     return Structure((size,) * (max(frames, 1) + has_still), metadata, 2 * metadata + largest)
 
 
@@ -83,24 +79,24 @@ def iterate_chunks(window: Window) -> Iterator[Chunk]:
         at += length + FRAME_BYTES - 8
 
 
-def _check_metadata(window: Window, chunk: Chunk) -> int:
-    """Check a chunk beside the pixels; return the bytes to which the decoder may expand it.
+def _check_metadata(window: Window, chunk: Chunk) -> None:
+    """Check a chunk beside the pixels, and count the bytes to which the decoder may expand it.
 
     EXIF may be a chunk of its own, or text in hexadecimal.
     """
+    if chunk.name in COMPRESSED:
+        expanded = min(chunk.length * MAX_EXPANSION, MAX_TEXT_BYTES)
+        window.count("bytes of text, once expanded,", expanded, MAX_EXPANDED_BYTES)
     if chunk.name == b"eXIf":
-        check_exif(window.read(chunk.at, chunk.length), window.path)
+        check_exif(window.read(chunk.at, chunk.length), window)
     elif chunk.name in (b"tEXt", b"zTXt") and window.read(chunk.at, len(EXIF_TEXT)) == EXIF_TEXT:
-        if chunk.length > MAX_TEXT_BYTES:
-            raise window.excess(chunk.length, MAX_TEXT_BYTES, "digits of EXIF")
         text = window.read(chunk.at + len(EXIF_TEXT), chunk.length - len(EXIF_TEXT))
         with suppress(ValueError, zlib.error):  # which the decoder meets, too
             if chunk.name == b"zTXt":
                 text = zlib.decompressobj().decompress(text[1:], MAX_TEXT_BYTES)
+            window.count("digits of EXIF", len(text), MAX_TEXT_BYTES)
             lines = text.decode("latin-1").split("\n")[3:]
-            check_exif(bytes.fromhex("".join(lines)), window.path)
-    is_compressed = chunk.name in COMPRESSED
-    return min(chunk.length * MAX_EXPANSION, MAX_TEXT_BYTES) if is_compressed else 0
+            check_exif(bytes.fromhex("".join(lines)), window)
 
 
 def read_text(window: Window, max_bytes: int) -> tuple[dict[str, str], int]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from io import BytesIO
 from typing import NamedTuple
 
 from convcli.images.structure import MAX_FRAMES, MAX_METADATA_BYTES, Structure, Window
@@ -114,7 +113,7 @@ class Directories:
         place = 8 if self.is_big else 4
         self.first = self._number(place, self._offset)
         self.is_cut = place + self._offset.size > window.size
-        self.value_bytes = self._tags = self._rationals = 0
+        self.value_bytes = 0
 
     def read(self, at: int) -> Directory:
         """Read the directory at an offset.
@@ -173,19 +172,16 @@ class Directories:
             If they hold more together than those of any picture.
         """
         found, window = self.read(at), self.window
-        self._tags += found.entries
         self.value_bytes += found.value_bytes
-        if self._tags > MAX_TAGS:
-            raise window.excess(self._tags, MAX_TAGS, "tags")
+        window.count("tags", found.entries, MAX_TAGS)
         limit = max(MAX_COPIES * window.size, MAX_METADATA_BYTES // 2)
-        if self.value_bytes > limit:
-            raise window.excess(self.value_bytes, limit, "bytes of values in its tags")
+        window.count("bytes of values in its tags", found.value_bytes, limit)
         self._check_values(found.tags)
         return found
 
     def _check_values(self, tags: Tags) -> None:
         """Check how many values the file holds of the tags of one more directory."""
-        segments = numbers = 0
+        segments = numbers = rationals = 0
         for name, tag in tags.items():
             if not self.holds(tag):
                 continue
@@ -194,9 +190,9 @@ class Directories:
             elif TYPE_BYTES.get(tag.type, 1) > 1:
                 numbers += tag.length
             if tag.type in RATIONALS:
-                self._rationals += tag.length
+                rationals += tag.length
+        self.window.count("fractions in its tags", rationals, MAX_RATIONALS)
         for count, limit, what in (
-            (self._rationals, MAX_RATIONALS, "fractions in its tags"),
             (segments, MAX_SEGMENTS, "strips or tiles"),
             (numbers, MAX_NUMBERS, "numbers in its tags"),
         ):
@@ -285,8 +281,8 @@ def read_structure(window: Window) -> Structure:
     )
 
 
-def check_exif(block: bytes, path: str) -> None:
-    """Check the directories of an EXIF block.
+def check_exif(block: bytes, window: Window) -> None:
+    """Check the directories of an EXIF block, with those before in the same file.
 
     Raises
     ------
@@ -295,5 +291,5 @@ def check_exif(block: bytes, path: str) -> None:
     """
     while block.startswith(b"Exif\0\0"):
         block = block[6:]
-    directories = Directories(Window(BytesIO(block), path))
+    directories = Directories(window.inner(block))
     directories.check_blocks(directories.check(directories.first).tags)

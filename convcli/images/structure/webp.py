@@ -29,11 +29,10 @@ def read_structure(window: Window) -> Structure:
         if frames > MAX_FRAMES:
             raise window.excess(frames, MAX_FRAMES, "frames")
         if name not in PIXELS:
-            metadata += min(length, window.size)
-            if metadata > MAX_METADATA_BYTES:
-                raise window.excess(metadata, MAX_METADATA_BYTES, "bytes of metadata")
+            size_in_file = min(length, window.size)
+            metadata = window.count("bytes of metadata", size_in_file, MAX_METADATA_BYTES)
         if name == b"EXIF":
-            check_exif(window.read(at, length), window.path)
+            check_exif(window.read(at, length), window)
         at += length + length % 2
     sizes = () if size is None else (size,) * max(frames, 1)
     return Structure(sizes, metadata, 2 * window.size + 2 * metadata)
