@@ -23,6 +23,11 @@ class TimeLimit(NamedTuple):
     seconds: float = 60.0
     seconds_per_megapixel: float = 1.0
 
+    @classmethod
+    def of(cls, seconds: float | None) -> TimeLimit:
+        """Return the limit of so many seconds, whatever the pixels; None is the default one."""
+        return cls() if seconds is None else cls(seconds, 0.0)
+
 
 class TimeLimitError(BaseException):
     """Something took too long. No `Exception`, which libraries catch and carry on."""

@@ -290,6 +290,12 @@ def keep_damaged_option(group: str) -> Any:
     return flag(group, "--keep-damaged", "Read what a damaged picture still holds, with a warning.")
 
 
+def timeout_option(group: str, what: str = "reading the input may take") -> Any:
+    """Declare `--timeout`, of a command that reads an input."""
+    text = f"The longest that {what}; default: 60, and 1 more for each megapixel."
+    return option(group, "--timeout", SECONDS, text)
+
+
 class WindowOptions(DeclaredOptions):
     """The options of a window that slides over an input."""
 

@@ -11,6 +11,7 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from convcli.deadline import TimeLimit, TimeLimitError, allow_pixels, run_within
 from convcli.errors import GridError, ImageError
 from convcli.files import MAX_BUFFER_BYTES, STDIN, open_input
 from convcli.grids import MAX_TEXT_BYTES, NPY_MAGIC, OpenGrid, is_grid, load_grid, open_grid
@@ -50,6 +51,27 @@ def read_input(path: str, settings: ReadSettings = DEFAULT_SETTINGS, *, frame: i
     """
     with open_frames(path, settings) as source:
         return source.read(frame)
+
+
+def read_within(path: str, settings: ReadSettings, timeout: float | None) -> Picture:
+    """Read an input as `read_input` does, in so many seconds; None is the default of `TimeLimit`.
+
+    Raises
+    ------
+    FileError
+        As `read_input`; an `ImageError` if it takes longer.
+    """
+
+    def read() -> Picture:
+        with open_frames(path, settings) as source:
+            height, width, _ = source.header.shape
+            allow_pixels(height * width)
+            return source.read(0)
+
+    try:
+        return run_within(TimeLimit.of(timeout), read)
+    except TimeLimitError as error:
+        raise ImageError(path, str(error)) from None
 
 
 @contextmanager

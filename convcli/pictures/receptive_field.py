@@ -18,7 +18,7 @@ from convcli.files.output import atomic_write, check_output
 from convcli.images import Picture, ReadSettings
 from convcli.images.color import resize
 from convcli.images.quantize import quantize
-from convcli.images.read import read_input
+from convcli.images.read import read_within
 from convcli.pictures.canvas import Box, Canvas, Panel, Point, cell_box, grid_box, render
 from convcli.pictures.theme import DASH, LIGHT, Theme, mix
 
@@ -105,7 +105,13 @@ class ReceptiveFieldPanel(Panel):
 
 
 def write_receptive_field(
-    walk: Walk, path: str, image: str | None, *, keep_damaged: bool, force: bool
+    walk: Walk,
+    path: str,
+    image: str | None,
+    *,
+    keep_damaged: bool,
+    timeout: float | None,
+    force: bool,
 ) -> tuple[str, ...]:
     """Write the receptive field of the middle output of a network's last map, as PNG or SVG.
 
@@ -118,6 +124,8 @@ def write_receptive_field(
         The path of a picture to draw the input's region on.
     keep_damaged : bool
         Draw what the picture holds if it is damaged.
+    timeout : float, optional
+        The most seconds that reading it may take.
     force : bool
         Replace an existing file.
 
@@ -131,7 +139,7 @@ def write_receptive_field(
     pixels: Array | None = None
     notes: tuple[str, ...] = ()
     if image is not None:
-        picture = read_input(image, ReadSettings(keep_damaged=keep_damaged))
+        picture = read_within(image, ReadSettings(keep_damaged=keep_damaged), timeout)
         pixels, notes = _draw_picture(picture, (walk.input[1], walk.input[2])), picture.notes
     content = draw_receptive_field(maps, Path(path).suffix.lower(), picture=pixels)
     with atomic_write(path, force=force) as stream:

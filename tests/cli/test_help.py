@@ -44,7 +44,7 @@ OPTIONS = {
         *("--padding", "-d", "--d", "--dilation", "--c-in", "--c-out", "--groups", "--pool"),
         *("--ceil", "--transposed", "--output-padding", "--input", "--net", "--format", "--json"),
         *("--explain", "--framework", "--figure", "--image", "-f", "--force", "--restrict"),
-        "--keep-damaged",
+        *("--keep-damaged", "--timeout"),
     },
 }
 BUILT = {  # what has to be there

@@ -16,7 +16,7 @@ from convcli.cli.output import log_notes
 from convcli.errors import ArgumentError, FileError
 from convcli.images import ReadSettings
 from convcli.images.color import to_gray
-from convcli.images.read import read_input
+from convcli.images.read import read_within
 from convcli.kernels import load_kernel
 from convcli.pictures.animation import FORMATS, Style, write_animation, write_frames
 from convcli.pictures.scene import Scene, numbers_scene, size_scene
@@ -25,7 +25,7 @@ from convcli.pipeline.plan import check_limits, flip_origin
 
 MAX_FRAMES = 400
 KERNEL_OPTIONS = ("padding", "stride", "dilation", "flip", "transposed", "output_padding")
-NUMBER_OPTIONS = ("keep_damaged", "flip", "padding_mode")
+NUMBER_OPTIONS = ("keep_damaged", "timeout", "flip", "padding_mode")
 MAX_LOOPS = 65_535  # a GIF counts no further
 
 
@@ -57,6 +57,7 @@ class AnimateOptions(opt.WindowOptions):
     height: int | None = option("Input", "--h", opt.POSITIVE, "Input height, without INPUT.")
     width: int | None = option("Input", "--w", opt.POSITIVE, "Input width; default: the height.")
     keep_damaged: bool = opt.keep_damaged_option("Input")
+    timeout: float | None = opt.timeout_option("Input")
 
     kernel: str | None = option(
         "Kernel", opt.KERNEL, SIZE_OR_SPEC, "A size; with INPUT, a kernel as in apply."
@@ -151,7 +152,8 @@ def _make_scene(options: AnimateOptions) -> Scene:
     layer = _make_layer(options, None if kernel is None else kernel.size)
     if kernel is not None:
         layer = layer._replace(origin=flip_origin(kernel, flip=options.flip))
-    picture = read_input(options.source, ReadSettings(keep_damaged=options.keep_damaged))
+    settings = ReadSettings(keep_damaged=options.keep_damaged)
+    picture = read_within(options.source, settings, options.timeout)
     log_notes(options.source, picture.notes)
     plane = to_gray(picture.values)[:, :, 0].astype(np.float64)
     try:

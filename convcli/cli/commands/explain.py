@@ -19,7 +19,7 @@ from convcli.engine.explain import Explanation, explain_convolution, explain_im2
 from convcli.errors import ArgumentError, FileError
 from convcli.images import ReadSettings
 from convcli.images.color import to_gray
-from convcli.images.read import read_input
+from convcli.images.read import read_within
 from convcli.kernels import Kernel, load_kernel
 from convcli.pictures.text import format_explanation, format_matrices
 from convcli.pipeline.plan import check_limits, make_convolution
@@ -44,6 +44,7 @@ class ExplainOptions(opt.WindowOptions):
 
     gray: bool = flag("Input", "--gray", "Convert a color picture to gray first.")
     keep_damaged: bool = opt.keep_damaged_option("Input")
+    timeout: float | None = opt.timeout_option("Input")
 
     kernel: str | None = option("Kernel", opt.KERNEL, opt.SPEC, "As in apply.")
     flip: bool = flag("Kernel", "--flip", "True convolution: rotate the kernel by 180 degrees.")
@@ -78,7 +79,8 @@ def explain(**values: Any) -> None:
     kernel = None if options.kernel is None else load_kernel(options.kernel)
     if kernel is not None:
         layer = make_convolution(layer, kernel, "auto", flip=options.flip).layer
-    picture = read_input(options.source, ReadSettings(keep_damaged=options.keep_damaged))
+    settings = ReadSettings(keep_damaged=options.keep_damaged)
+    picture = read_within(options.source, settings, options.timeout)
     log_notes(options.source, picture.notes)
     pixels = picture.values
     try:

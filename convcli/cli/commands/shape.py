@@ -91,6 +91,7 @@ class ShapeOptions(opt.DeclaredOptions):
         "Output", "--image", opt.PATH, "A picture to draw it on, with --figure."
     )
     keep_damaged: bool = opt.keep_damaged_option("Output")
+    timeout: float | None = opt.timeout_option("Output", "reading the picture may take")
     force: bool = flag("Output", "-f --force", "Replace an existing figure.")
     restrict: str | None = opt.restrict_option("Output")
     explain: bool = flag("Output", "--explain", "Show the formula of every number.")
@@ -141,7 +142,7 @@ def shape(**values: Any) -> None:
 
         notes = write_receptive_field(
             walk, options.figure, options.image, keep_damaged=options.keep_damaged,
-            force=options.force,
+            timeout=options.timeout, force=options.force,
         )  # fmt: skip
         log_notes(options.image or "", notes)
     print_data(_explain_walk(walk) if options.explain else format_network(walk, layout))
@@ -202,5 +203,7 @@ def _validate_figure(options: ShapeOptions) -> None:
         raise click.UsageError(f"--{'image' if image else 'force'} goes with --figure")
     if image is None and options.keep_damaged:
         raise click.UsageError("--keep-damaged goes with --image")
+    if image is None and options.timeout is not None:
+        raise click.UsageError("--timeout goes with --image")
     if figure is not None and not figure.lower().endswith(opt.FIGURE_SUFFIXES):
         raise click.UsageError(f"--figure {figure!r} must end in .png or .svg")

@@ -8,7 +8,6 @@ import click
 
 from convcli.arithmetic.layers import Layer, activations
 from convcli.arithmetic.values import Pair, Sides
-from convcli.batch import DEFAULT_TIME_LIMIT
 from convcli.cli import options as opt
 from convcli.cli.options import flag, option
 from convcli.deadline import TimeLimit
@@ -143,10 +142,7 @@ class ApplyOptions(opt.WindowOptions):
         "Work", "--max-memory", opt.MEMORY, "The most memory to use, like 500M or 2G, shared by "
         "the --jobs; default: three quarters of the machine's."
     )  # fmt: skip
-    timeout: float | None = option(
-        "Work", "--timeout", opt.SECONDS, "The longest that one input may take; default: 60, and 1 "
-        "more for each megapixel."
-    )  # fmt: skip
+    timeout: float | None = opt.timeout_option("Work", "one input may take")
     dry_run: bool = flag(
         "Work", "--dry-run", "Show shapes, methods, memory and outputs from the headers alone; "
         "write nothing."
@@ -193,7 +189,7 @@ class ApplyOptions(opt.WindowOptions):
     @property
     def time_limit(self) -> TimeLimit:
         """The longest that one input may take."""
-        return DEFAULT_TIME_LIMIT if self.timeout is None else TimeLimit(self.timeout, 0.0)
+        return TimeLimit.of(self.timeout)
 
     @property
     def writes_images(self) -> bool:
