@@ -69,6 +69,16 @@ def _jpeg_pictures(rng: random.Random) -> bytes:
     return costly.mpo(_count(rng, 4000), rng.choice(SIDES))
 
 
+def _jpeg_repeated(rng: random.Random) -> bytes:
+    """An index that names one costly picture many times."""
+    flood = rng.choice((_jpeg_segments, _jpeg_junk, _jpeg_scans, _jpeg_of_exif))
+    return costly.mpo_repeated(_count(rng, 4000), flood(rng))
+
+
+def _jpeg_of_exif(rng: random.Random) -> bytes:
+    return costly.jpeg_exif(_exif(rng))
+
+
 def _exif(rng: random.Random) -> bytes:
     """An EXIF block with many tags, many values, or many names of the same bytes."""
     sort = rng.randrange(3)
@@ -127,7 +137,9 @@ def _png_frames(rng: random.Random) -> bytes:
 
 def _png_exif(rng: random.Random) -> bytes:
     block = _exif(rng)
-    return rng.choice((png(extra=chunk(b"eXIf", block)), costly.png_exif_text(block)))
+    packed = rng.choice((0, _count(rng, 2000)))
+    whole = png(extra=chunk(b"eXIf", block) * rng.choice((1, _count(rng, 100))))
+    return rng.choice((whole, costly.png_exif_text(block[:100_000], packed=packed)))
 
 
 def _tiff_pages(rng: random.Random) -> bytes:
@@ -138,6 +150,20 @@ def _tiff_pages(rng: random.Random) -> bytes:
 def _tiff_sizes(rng: random.Random) -> bytes:
     sizes = [(width % 500 + 1, height % 500 + 1) for width, height in _sizes(rng)]
     return costly.tiff_of_sizes(sizes)
+
+
+def _tiff_shared(rng: random.Random) -> bytes:
+    """Strips that are all the same bytes."""
+    return costly.tiff_shared(
+        rng.choice((1, 5, 8, 32773)),
+        _count(rng, 100_000),
+        _count(rng),
+        photometric=rng.choice((0, 1, 3)),
+    )
+
+
+def _tiff_old_jpeg(rng: random.Random) -> bytes:
+    return costly.tiff_old_jpeg(_count(rng, 1000))
 
 
 def _tiff_tags(rng: random.Random) -> bytes:
@@ -182,11 +208,11 @@ def _saved_pair(image_format: str, **options: Any) -> Flood:
 
 FLOODS: Mapping[str, Sequence[Flood]] = {
     "jpeg": (_jpeg_segments, _jpeg_junk, _jpeg_scans, _jpeg_pictures,
-             lambda rng: costly.jpeg_exif(_exif(rng)), _saved_pair("MPO")),
+             _jpeg_repeated, _jpeg_of_exif, _saved_pair("MPO")),
     "gif": (_gif_frames, _gif_frames, _gif_blocks, _of_size(gif)),
     "webp": (_webp_frames, _webp_chunks),
     "png": (_png_chunks, _png_text, _png_frames, _png_exif, _of_size(_png)),
-    "tiff": (_tiff_pages, _tiff_sizes, _tiff_tags),
+    "tiff": (_tiff_pages, _tiff_sizes, _tiff_tags, _tiff_shared, _tiff_old_jpeg),
     "bmp": (_bmp,),
     "ppm": (_ppm,),
 }  # fmt: skip

@@ -47,6 +47,14 @@ WORK = (
     ("--resize", "5x4"),
     ("-l", "maxpool:2"),
 )
+# How files are read, and results scaled: each is added by itself, and with others.
+SETTINGS = (
+    ("--keep-damaged",),
+    ("--range", "rescale"),
+    ("--max-memory", "150M"),
+    ("--frame", "2"),
+    ("--frame", "40"),
+)
 
 
 def picture(kind: str, rng: random.Random) -> Trial:
@@ -55,7 +63,7 @@ def picture(kind: str, rng: random.Random) -> Trial:
     content = flooded(kind, rng) if is_flood else rng.choice(seeds)
     if not is_flood or rng.random() < 0.5:
         content = spoiled(content, seeds, rng)
-    work = rng.choice(WORK)
+    work = _with_settings(rng.choice(WORK), rng)
     output = f"out{rng.choice(OUTPUTS)}"
     if rng.random() < 0.05:
         arguments = ("apply", INPUT, *work, *LIMIT, "-q", "--print")
@@ -65,6 +73,14 @@ def picture(kind: str, rng: random.Random) -> Trial:
     else:
         arguments = ("apply", INPUT, *work, *LIMIT, "-o", output)
     return Trial(arguments, {INPUT: content})
+
+
+def _with_settings(work: tuple[str, ...], rng: random.Random) -> tuple[str, ...]:
+    """Work with some settings, of which none is given twice."""
+    for setting in SETTINGS:
+        if rng.random() < 0.1 and setting[0] not in work:
+            work += setting
+    return work
 
 
 def grid(rng: random.Random) -> Trial:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import struct
 import zlib
 from pathlib import Path
 from typing import Any
@@ -295,6 +296,18 @@ def test_jpeg_of_the_old_style_is_decoded(tmp_path: Path, chroma: int) -> None:
         assert np.abs(picture.values - right).max() <= 8  # another way of enlarging chroma
     (picture,) = read_bytes(tmp_path, Page({**old.tags, 274: 6}, old.segments))
     assert np.abs(picture.values - np.rot90(expected, -1)).max() <= 8
+
+
+def test_strips_without_their_sizes_are_read(tmp_path: Path) -> None:
+    values = np.random.default_rng(3).integers(0, 256, (400, 300), np.uint8)
+    strips = [zlib.compress(row.tobytes()) for row in values]
+    content = tiff(page(400, 300, strips, t259=8, t278=1))
+    entry, other = (struct.pack("<HHI", name, 3, 400) for name in (279, 65_000))
+    unsized = content.replace(entry, other)
+    assert unsized != content
+    (tmp_path / "in.tif").write_bytes(unsized)
+    (picture,) = read_all(tmp_path / "in.tif")
+    np.testing.assert_array_equal(picture.values[:, :, 0], values)
 
 
 @pytest.mark.parametrize("codec", [2, 3, 4])
