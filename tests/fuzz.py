@@ -66,17 +66,17 @@ def main() -> int:
     with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as place:
         folder = Path(place) / "place"
         folder.mkdir()
-        hunt = Hunt(options, folder)
+        search = Search(options, folder)
         if options.again:
             kind, _, number = options.again.partition(":")
-            hunt.attempt(kind, int(number))
+            search.attempt(kind, int(number))
         else:
-            hunt.go_on(kinds, options.seconds)
-    hunt.report(kinds)
-    return 1 if hunt.findings else 0
+            search.go_on(kinds, options.seconds)
+    search.report(kinds)
+    return 1 if search.findings else 0
 
 
-class Hunt:
+class Search:
     """A run: what was tried, and what was found."""
 
     def __init__(self, options: argparse.Namespace, folder: Path) -> None:

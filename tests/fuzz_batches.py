@@ -101,7 +101,7 @@ def make_trial(chance: random.Random) -> Trial:
     return Trial(jobs, chance.random() < 0.5, chance.random() < 0.5, event)
 
 
-class Hunt:
+class Search:
     """Trials in a folder, and what was found."""
 
     def __init__(self, folder: Path, patience: float) -> None:
@@ -293,13 +293,13 @@ def main() -> int:
     options = parser.parse_args()
     numbers = range(options.count) if options.again is None else [options.again]
     with tempfile.TemporaryDirectory() as folder:
-        hunt = Hunt(Path(folder), options.patience)
+        search = Search(Path(folder), options.patience)
         for number in numbers:
             trial = make_trial(random.Random(f"{options.seed} {number}"))
-            hunt.attempt(trial, f"--seed {options.seed} --again {number}")
-    ends = ", ".join(f"{count} with {code}" for code, count in sorted(hunt.ends.items()))
-    sys.stdout.write(f"{len(numbers)} batches ended: {ends}; {hunt.findings} findings\n")
-    return 1 if hunt.findings else 0
+            search.attempt(trial, f"--seed {options.seed} --again {number}")
+    ends = ", ".join(f"{count} with {code}" for code, count in sorted(search.ends.items()))
+    sys.stdout.write(f"{len(numbers)} batches ended: {ends}; {search.findings} findings\n")
+    return 1 if search.findings else 0
 
 
 if __name__ == "__main__":

@@ -54,9 +54,9 @@ def run_all(
     """
     pending = enumerate(items)
     running: dict[Future[Result], tuple[int, Item]] = {}
-    suspects: list[tuple[int, Item]] = []
+    retries: list[tuple[int, Item]] = []
     while True:
-        if not suspects:
+        if not retries:
             for entry in islice(pending, 2 * workers - len(running)):
                 running[_submit(executor, work, entry[1])] = entry
         if running:
@@ -64,11 +64,11 @@ def run_all(
             for future in done:
                 index, item = running.pop(future)
                 if _is_broken(future):
-                    suspects.append((index, item))
+                    retries.append((index, item))
                 else:
                     yield index, _result(future, item, failed)
-        elif suspects:
-            index, item = suspects.pop()
+        elif retries:
+            index, item = retries.pop()
             yield index, _result(_submit(executor, work, item), item, failed)
         else:
             return

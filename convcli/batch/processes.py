@@ -171,7 +171,7 @@ class _ProcessPool(Executor):
             except Exception:  # noqa: BLE001  # whatever it is, the worker has died
                 self._wait_for_end(worker, TERMINATE_TIMEOUT_S)
                 if worker.returncode != NOT_STARTED_CODE:
-                    cause = _cause_of_death(worker.returncode)
+                    cause = _describe_exit(worker.returncode)
                     answer = False, BrokenExecutor(f"its worker died ({cause})")
                 worker = None
         is_done, result = answer or self._run_here(call)
@@ -210,7 +210,7 @@ def _send(worker: subprocess.Popen[bytes], message: bytes) -> None:
     calls.flush()
 
 
-def _cause_of_death(code: int) -> str:
+def _describe_exit(code: int) -> str:
     """Return how a worker died: the name of a signal, or an exit code."""
     if code in EXPECTED_CODES:
         return "it was ended from outside"

@@ -25,7 +25,7 @@ STRIP_PIXELS = 1 << 20  # of rows that are looked at together
 DECODER_ERRORS = (OSError, ValueError, SyntaxError, IndexError, EOFError, TypeError, struct.error)
 
 
-class Ground(NamedTuple):
+class Background(NamedTuple):
     """What a picture holds before it is decoded, to see what is written.
 
     Parameters
@@ -40,8 +40,8 @@ class Ground(NamedTuple):
     fill: int | None = None
 
 
-GROUND = Ground()
-OTHER_GROUND = Ground(bytes(value ^ 0xFF for value in GROUND.pattern))
+BACKGROUND = Background()
+OTHER_BACKGROUND = Background(bytes(value ^ 0xFF for value in BACKGROUND.pattern))
 
 
 def check_png(image: Image.Image, stream: BinaryIO, path: str) -> None:
@@ -75,7 +75,7 @@ class DecodingWatch:
         The file that it reads.
     path : str
     settings : ReadSettings
-    ground : Ground
+    background : Background
         Any but the first one is for finding out how much of a damaged picture is there.
     """
 
@@ -85,10 +85,10 @@ class DecodingWatch:
         stream: BinaryIO,
         path: str,
         settings: ReadSettings,
-        ground: Ground = GROUND,
+        background: Background = BACKGROUND,
     ) -> None:
         self._stream, self._path, self._settings = stream, path, settings
-        self.ground = ground
+        self.background = background
         self.is_at_end = False  # of the file
         self.cause: str | None = None
         self._doubt: str | None = None
@@ -183,7 +183,7 @@ class DecodingWatch:
         has_rows : bool
             Whether all rows before the damage are there, and none after it.
         undo : callable, optional
-            For a suspicion, about which decoding on another ground has to tell: removes the
+            For a suspicion, about which decoding on another background has to tell: removes the
             pattern from the picture.
         """
         if self.cause is None:
@@ -221,7 +221,7 @@ class DecodingWatch:
                 raise self._error(f"cannot be decoded: {first_line(error)}") from error
         finally:
             del image.load_read  # type: ignore[attr-defined]
-        if self.cause is not None and self.ground is GROUND:
+        if self.cause is not None and self.background is BACKGROUND:
             self._judge(self.cause)
         if self.cause is not None:
             self._note_damage(image.tell(), self.cause)
@@ -255,7 +255,7 @@ class DecodingWatch:
         """
         image = self._image
         if self._undo is not None:
-            if self._decode_again(OTHER_GROUND).cause is None:
+            if self._decode_again(OTHER_BACKGROUND).cause is None:
                 self.cause = None
                 return
             self._undo()
@@ -270,17 +270,19 @@ class DecodingWatch:
         if not self.keeps_damaged:
             raise self._error(f"is damaged: {cause}")
 
-    def _decode_again(self, ground: Ground) -> DecodingWatch:
-        """Decode the picture on another ground."""
+    def _decode_again(self, background: Background) -> DecodingWatch:
+        """Decode the picture on another background."""
         self._stream.seek(0)
         keeping = self._settings._replace(keep_damaged=True)
-        again = DecodingWatch(open_image(self._stream), self._stream, self._path, keeping, ground)
+        again = DecodingWatch(
+            open_image(self._stream), self._stream, self._path, keeping, background
+        )
         again.load()
         return again
 
     def _count_rows(self, fill: int) -> int:
-        """Return how many rows there are down to the last one that differs from the ground."""
-        again = self._decode_again(GROUND._replace(fill=fill))
+        """Return how many rows there are down to the last one that differs from the background."""
+        again = self._decode_again(BACKGROUND._replace(fill=fill))
         image = again._image  # noqa: SLF001
         width, bottom = image.size
         step = max(STRIP_PIXELS // width, 1)

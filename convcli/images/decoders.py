@@ -84,7 +84,7 @@ class Decoder(ImageFile.PyDecoder):
     def setimage(self, im: Any, extents: tuple[int, int, int, int] | None = None) -> None:
         """Give the picture and the place in it to the other decoder."""
         super().setimage(im, extents)
-        fill = self._watch.ground.fill
+        fill = self._watch.background.fill
         if fill is not None:
             im.paste((fill,) * im.bands if im.bands > 1 else fill, self.state.extents())
             self._watch.ground_pixel = im.getpixel((self.state.xoff, self.state.yoff))
@@ -126,11 +126,11 @@ class ZipDecoder(Decoder):
     def setimage(self, im: Any, extents: tuple[int, int, int, int] | None = None) -> None:
         """Write the pattern into the row that is written last."""
         super().setimage(im, extents)
-        ground = self._watch.ground
-        self._places = self._last_places() if ground.fill is None else []
+        background = self._watch.background
+        self._places = self._last_places() if background.fill is None else []
         self._before = [im.getpixel(place) for place in self._places]
         for number, place in enumerate(self._places):
-            values = (ground.pattern * 2)[number % len(ground.pattern) :]
+            values = (background.pattern * 2)[number % len(background.pattern) :]
             if im.mode == "1":
                 im.putpixel(place, values[0] & 1)
             else:
@@ -316,7 +316,7 @@ class JpegDecoder(Decoder):
     def _report(self, cause: str, *, has_rows: bool = True) -> None:
         """Report damage; finish unless it is kept."""
         self._watch.report(cause, has_rows=has_rows)
-        if not self._watch.keeps_damaged or self._watch.ground.fill is not None:
+        if not self._watch.keeps_damaged or self._watch.background.fill is not None:
             self._result = DONE
 
     def _end(self) -> tuple[int, int]:

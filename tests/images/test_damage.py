@@ -20,7 +20,7 @@ from support.hostile_cases import chunk
 
 from convcli.errors import ImageError
 from convcli.images import DEFAULT_SETTINGS, Picture, ReadSettings
-from convcli.images.damage import GROUND
+from convcli.images.damage import BACKGROUND
 from convcli.images.read import open_frames, read_input
 
 KEEP = ReadSettings(keep_damaged=True)
@@ -191,7 +191,7 @@ def test_a_last_row_of_any_value_is_one(size: tuple[int, int], value: int, tmp_p
 
 
 def test_a_last_row_like_the_pattern_that_is_looked_for_is_one(tmp_path: Path) -> None:
-    row = np.frombuffer(GROUND.pattern[3::-1], np.uint8)
+    row = np.frombuffer(BACKGROUND.pattern[3::-1], np.uint8)
     values = np.stack([row, row])
     found = read(tmp_path, encoded(Image.fromarray(values), "PNG"))
     np.testing.assert_array_equal(found.values[:, :, 0], values)
