@@ -233,7 +233,7 @@ class Search:
             if lacking:
                 yield f"exit code 0 without {lacking}"
         if hidden and ended.code == CODES[signal.SIGKILL]:
-            with self._start(["-j1", "--skip-existing"]) as process:  # which cleans up
+            with self._start(["-j1", "--force"]) as process:  # writes there, and cleans up
                 process.communicate(timeout=HANG_S)
             hidden = {name for name in self._outputs() if name.startswith(HIDDEN)}
         if hidden:

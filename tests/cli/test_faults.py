@@ -123,7 +123,7 @@ def test_debug_shows_where(jobs: str, place: Path) -> None:
 
 COMMANDS = {
     "explain": (
-        "convcli.images.read read_input",
+        "convcli.images.read open_frames",
         ("explain", "p0.png", "-k", "blur", "--at", "1,1"),
     ),
     "kernels": ("convcli.kernels load_kernel", ("kernels", "blur")),
