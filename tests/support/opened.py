@@ -50,6 +50,6 @@ def opened(*arguments: str, cwd: Path, stdin: bytes = b"") -> tuple[Ended, set[s
         path = Path(name)
         if not is_path:
             seen.add(line)
-        elif own in path.parents and path != log and hook not in path.parents:
+        elif own in path.parents and path != log and hook not in (path, *path.parents):
             seen.add(os.path.relpath(path, os.path.realpath(cwd)))
     return ended, seen
