@@ -32,10 +32,10 @@ def stop_tracing() -> Iterator[None]:
     """Trace nothing: what stops a thread may come while a tracer holds a lock, then for ever."""
     own, of_threads = sys.gettrace(), threading.gettrace()
     sys.settrace(None)
-    threading.settrace(None)  # type: ignore[arg-type]
+    threading.settrace(None)
     yield
     sys.settrace(own)
-    threading.settrace(of_threads)  # type: ignore[arg-type]
+    threading.settrace(of_threads)
 
 
 @pytest.fixture
