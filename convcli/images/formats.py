@@ -39,6 +39,8 @@ class Format(NamedTuple):
         What Pillow's `save` is given.
     codec_bytes : (int, int)
         Memory that Pillow's decoder and its encoder take for each pixel, besides the picture.
+    max_side : int, optional
+        The most pixels across or down that can be written.
     """
 
     plugin: str
@@ -51,6 +53,7 @@ class Format(NamedTuple):
     metadata: tuple[str, ...] = ()
     save_options: Mapping[str, Any] = {}
     codec_bytes: tuple[int, int] = (0, 0)
+    max_side: int | None = None
 
     @property
     def has_deep_codec(self) -> bool:
@@ -77,6 +80,7 @@ FORMATS = {
         alpha="none",
         metadata=("exif", "profile", "dpi", "comment"),
         save_options={"quality": 95, "subsampling": 0},
+        max_side=65_500,  # of libjpeg, which also prints it
     ),
     "WEBP": Format(
         "WebPImagePlugin",
@@ -86,6 +90,7 @@ FORMATS = {
         metadata=("exif", "profile"),
         save_options={"lossless": True, "exact": True},
         codec_bytes=(5, 21),
+        max_side=16_383,
     ),
     "TIFF": Format(
         "TiffImagePlugin",
@@ -103,6 +108,7 @@ FORMATS = {
         alpha="binary",
         frames="animation",
         codec_bytes=(8, 8),
+        max_side=65_535,
     ),
     "BMP": Format("BmpImagePlugin", rb"BM"),
     "PPM": Format("PpmImagePlugin", rb"P[1-6fF]"),

@@ -16,6 +16,7 @@ from convcli.files.output import atomic_write, check_output
 from convcli.files.paths import system_errors
 from convcli.grids import NUMBER_SUFFIXES, write_grid
 from convcli.images import Metadata, Picture, Values
+from convcli.images.formats import FORMATS
 from convcli.images.quantize import Bounds, Quantized, quantize
 from convcli.images.write import (
     fit_to_format,
@@ -178,8 +179,15 @@ def encoder_errors(path: str) -> Iterator[None]:
 
 def fit_to_file(path: str, rendered: Rendered) -> tuple[Values, OutputFile]:
     """Return pixels that the path's format can hold, and the report of the file."""
-    colors = rendered.colors
-    pixels, notes = fit_to_format(colors.pixels, rendered.alpha, format_name(path))
+    colors, file_format = rendered.colors, format_name(path)
+    most, (height, width) = FORMATS[file_format].max_side, colors.pixels.shape[:2]
+    if most is not None and max(height, width) > most:
+        raise OutputError(
+            path,
+            f"has {width}x{height} pixels; a side of a {file_format} has {most:,} at most; "
+            "write .png",
+        )
+    pixels, notes = fit_to_format(colors.pixels, rendered.alpha, file_format)
     notes = notes if colors.note is None else (colors.note, *notes)
     shape = squeeze_channel(pixels).shape
     return pixels, OutputFile(path, shape, colors.policy, colors.clipped, notes)

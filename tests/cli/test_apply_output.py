@@ -16,7 +16,7 @@ from support.apply import (
     pixels,
     usage,
 )
-from support.command import SAMPLES, here
+from support.command import SAMPLES, convcli, here
 from support.oracles import (
     scipy_correlate,
 )
@@ -295,3 +295,16 @@ def test_two_inputs_for_one_output_are_a_usage_error(tmp_path: Path) -> None:
     assert "{stem}" in message
     usage(tmp_path, "a.png", "b.png", "-k", "blur", "-o", "one.png")
     usage(tmp_path, "a.png", "a.png", "-k", "blur")
+
+
+@pytest.mark.parametrize(
+    ("suffix", "most"), [(".jpg", 65_500), (".webp", 16_383), (".gif", 65_535)]
+)
+def test_a_side_that_a_format_cannot_hold_is_refused_before_its_encoder(
+    suffix: str, most: int, tmp_path: Path
+) -> None:
+    np.save(tmp_path / "wide.npy", np.zeros((1, most + 1), np.uint8))
+    done = convcli("apply", "wide.npy", "-k", "identity", "-q", "-o", f"x{suffix}", cwd=tmp_path)
+    assert (done.code, done.stdout) == (1, b"")
+    assert done.stderr.startswith(f"convcli: x{suffix}: has {most + 1}x1 pixels; a side of a ")
+    assert done.stderr.count("\n") == 1
