@@ -13,7 +13,7 @@ from pathlib import Path
 
 from support.ended import Ended
 
-SECONDS = 5  # of processor time
+SECONDS = 20  # of processor time: as many as a file may have, 10,000 frames take 2 ms each
 WAIT = 60  # seconds by the clock: whoever sleeps for so long does not work
 GIGABYTES = 3  # of addresses: what would take more fails, and takes no machine with it
 MEGABYTES = 256  # of memory: far above what numpy, Pillow and a picture of the size allowed take
