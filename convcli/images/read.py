@@ -50,6 +50,8 @@ def read_input(path: str, settings: ReadSettings = DEFAULT_SETTINGS, *, frame: i
         An `ImageError` or a `GridError`, with the cause.
     """
     with open_frames(path, settings) as source:
+        height, width, _ = source.header.shape
+        allow_pixels(height * width)
         return source.read(frame)
 
 
@@ -61,15 +63,8 @@ def read_within(path: str, settings: ReadSettings, timeout: float | None) -> Pic
     FileError
         As `read_input`; an `ImageError` if it takes longer.
     """
-
-    def read() -> Picture:
-        with open_frames(path, settings) as source:
-            height, width, _ = source.header.shape
-            allow_pixels(height * width)
-            return source.read(0)
-
     try:
-        return run_within(TimeLimit.of(timeout), read)
+        return run_within(TimeLimit.of(timeout), lambda: read_input(path, settings))
     except TimeLimitError as error:
         raise ImageError(path, str(error)) from None
 

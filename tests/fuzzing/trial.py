@@ -6,12 +6,12 @@ import os
 import resource
 import signal
 import sys
-import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from support.ended import Ended
+from support.forked import run_main
 
 SECONDS = 20  # of processor time: as many as a file may have, 10,000 frames take 2 ms each
 WAIT = 60  # seconds by the clock: whoever sleeps for so long does not work
@@ -78,25 +78,11 @@ def _become(trial: Trial, folder: Path, streams: list[Path]) -> None:
         for number, stream in enumerate(streams, start=1):
             os.dup2(os.open(stream, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), number)
         sys.argv = ["convcli", *trial.arguments]
-        code = _exit_code()
+        from convcli.cli import main
+
+        code = run_main(main)
     finally:
         os._exit(code)
-
-
-def _exit_code() -> int:
-    """What the interpreter does around `main`: print a traceback, flush, give the exit code."""
-    from convcli.cli import main
-
-    code = 1
-    try:
-        main()
-    except SystemExit as leaving:
-        code = leaving.code if isinstance(leaving.code, int) else int(bool(leaving.code))
-    except BaseException:  # noqa: BLE001  # whatever escapes is what is looked for
-        traceback.print_exc()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    return code
 
 
 def complaint(trial: Trial, ended: Ended) -> str | None:

@@ -15,6 +15,7 @@ import resource
 import subprocess
 import sys
 import traceback
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from select import select
@@ -34,13 +35,11 @@ MEGABYTE = 1 << 20 if sys.platform == "darwin" else 1 << 10  # in the unit of ru
 MODULES = ("convcli.__main__", "convcli.cli.commands.apply", "convcli.cli.commands.kernels")
 
 
-def run_main() -> int:
-    """Do what the interpreter does around `run_process`, and return the exit code."""
-    from convcli.__main__ import run_process
-
+def run_main(main: Callable[[], None]) -> int:
+    """Do what the interpreter does around the command's function, and return the exit code."""
     code = 1
     try:
-        run_process()
+        main()
     except SystemExit as leaving:
         code = leaving.code if isinstance(leaving.code, int) else int(bool(leaving.code))
     except BaseException:  # noqa: BLE001  # whatever escapes is what is looked for
@@ -117,7 +116,9 @@ def _become(arguments: list[str], cwd: str, streams: list[str]) -> None:
         for number, stream in enumerate(streams, start=1):
             os.dup2(os.open(stream, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), number)
         sys.argv = ["convcli", *arguments]
-        code = run_main()
+        from convcli.__main__ import run_process
+
+        code = run_main(run_process)
     finally:
         os._exit(code)
 
