@@ -6,7 +6,7 @@ import itertools
 import struct
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pytest
@@ -17,8 +17,10 @@ from support.tiffs import FIRST, Page, page, tiff
 
 from convcli.errors import ImageError
 from convcli.images import DEFAULT_SETTINGS, Header, Picture, ReadSettings
+from convcli.images.pillow import open_image
 from convcli.images.read import open_frames
 from convcli.images.structure.tiff import Directories, Directory
+from convcli.images.tiff import segments
 
 Array = NDArray[Any]
 
@@ -479,6 +481,31 @@ def test_missing_rows_are_damage_and_never_silently_black(
     assert len(picture.notes) == 1
     assert "damaged" in picture.notes[0]
     np.testing.assert_array_equal(picture.values[: kept * 4], values[: kept * 4])
+
+
+@pytest.mark.parametrize("is_all_damaged", [False, True])
+def test_damaged_strips_are_found_by_few_decoders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_all_damaged: bool
+) -> None:
+    """Strips of one packed row: of one that ends early, the others are kept; of many, few tried."""
+    values = random_values((5000, 8, 1), "u1") | 1
+    strips = [b"\7" + row.tobytes() for row in values]
+    for index in range(5000) if is_all_damaged else [777]:
+        strips[index] = b"\7"
+    started = []
+
+    def open_counted(stream: BinaryIO) -> Image.Image:
+        started.append(stream)
+        return open_image(stream)
+
+    monkeypatch.setattr(segments, "open_image", open_counted)
+    (tmp_path / "in.tif").write_bytes(tiff(page(5000, 8, strips, t259=32773, t278=1)))
+    (picture,) = read_all(tmp_path / "in.tif", ReadSettings(keep_damaged=True))
+    assert "strip or tile 0 is" in picture.notes[0] or not is_all_damaged
+    if not is_all_damaged:
+        values[777] = 0
+        np.testing.assert_array_equal(picture.values, values)
+    assert len(started) < (1000 if is_all_damaged else 30)
 
 
 def test_a_damaged_sum_is_damage(tmp_path: Path) -> None:

@@ -521,6 +521,12 @@ READ = (
         extra=("--keep-damaged",),  # its scans have no data
         notes=("is damaged: scan 11 of its data ends early",),
     ),
+    Read(
+        name="damaged-strips.tif",
+        content=made(costly.tiff_shared, 32773, 70_000, 1, is_damaged=True),
+        extra=("--keep-damaged",),
+        notes=("is damaged: strip or tile 0 is damaged",),
+    ),
     Read(name="loop.tif", content=made(costly.tiff_chain, 3, last=8), output="new.tif"),
     Read(
         name="last-page.tif",

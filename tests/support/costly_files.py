@@ -82,14 +82,16 @@ def tiff_chain(
     return b"II*\0" + struct.pack("<I", at) + values + b"".join(pages)
 
 
-def tiff_shared(compression: int, count: int, size: int, *, photometric: int = 1) -> bytes:
+def tiff_shared(
+    compression: int, count: int, size: int, *, photometric: int = 1, is_damaged: bool = False
+) -> bytes:
     """A page of strips of one row, each of which names the same bytes, more than it needs."""
     row = bytes(8)
     data = {
         1: row,
         5: bytes.fromhex("8000000000000000000202"),  # codes of 9 bits: clear, eight zeros, end
         8: zlib.compress(row),
-        32773: b"\xf9\0",
+        32773: b"\7" if is_damaged else b"\xf9\0",  # eight bytes follow, or are one repeated
     }[compression].ljust(size, b"\0")
     offsets, sizes = (struct.pack("<I", value) * count for value in (8, size))
     palette = bytes(3 * 256 * 2)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,7 @@ from convcli.images.tiff.layout import (
 from convcli.images.tiff.onepage import encode_page
 
 BATCH_BYTES = 4 << 20  # of values that are decoded at once
+MAX_DAMAGED = 256  # strips or tiles of a page, after which no other is tried
 DEFLATE = (8, 32946)
 LIBTIFF = (5, 32773, 34925, 50000)  # LZW, PackBits, LZMA, Zstandard
 NO_PREDICTOR, DIFFERENCES, FLOATING_POINT = 1, 2, 3
@@ -168,36 +170,42 @@ def _decode_rows(
     extents: Sequence[Pair],
     report: Callable[[str], None],
 ) -> Iterator[Rows]:
-    """Yield the rows of segments that libtiff decodes, as many at once as make a batch."""
-    per_plane = layout.grid[0] * layout.grid[1]
-    most = max(BATCH_BYTES // (layout.segment[0] * layout.row_bytes), 1)
-    for plane in range(0, len(extents), per_plane):
-        indices = range(plane, min(plane + per_plane, len(extents)))
-        for first in range(indices.start, indices.stop, most):
-            batch = range(first, min(first + most, indices.stop))
-            contents = [_read_segment(directories, layout, extents[index]) for index in batch]
-            yield from _decode_batch(layout, batch, contents, report)
+    """Yield the rows of segments that libtiff decodes, as many at once as make a batch.
 
-
-def _decode_batch(
-    layout: Layout, indices: range, contents: Sequence[bytes], report: Callable[[str], None]
-) -> Iterator[Rows]:
-    """Yield the rows of some segments in a row; of damaged ones, those of the others."""
-    rows = [_segment_rows(layout, index) for index in indices]
-    try:
-        block = _decode_by_libtiff(layout, rows, contents)
-    except (OSError, ValueError) as error:
-        if len(indices) == 1:
+    What is damaged is found by halves, as a decoder's start costs more than a small strip does.
+    """
+    damaged = 0
+    pending = _batches(layout, len(extents))
+    while pending:
+        indices = pending.pop()
+        rows = [_segment_rows(layout, index) for index in indices]
+        contents = [_read_segment(directories, layout, extents[index]) for index in indices]
+        try:
+            block = _decode_by_libtiff(layout, rows, contents)
+        except (OSError, ValueError) as error:
+            if len(indices) > 1:
+                middle = len(indices) // 2
+                pending += [indices[middle:], indices[:middle]]
+                continue
             report(f"strip or tile {indices[0]} is damaged: {error}")
-            return
-        for index, content in zip(indices, contents, strict=True):
-            segment = range(index, index + 1)
-            yield from _decode_batch(layout, segment, [content], report)
-        return
-    top = 0
-    for index, count in zip(indices, rows, strict=True):
-        yield index, 0, block[top : top + count]
-        top += count
+            damaged += 1
+            if damaged == MAX_DAMAGED:
+                report(f"{damaged} strips or tiles are damaged; none after {indices[0]} is read")
+                return
+            continue
+        for index, start, count in zip(indices, accumulate(rows, initial=0), rows, strict=False):
+            yield index, 0, block[start : start + count]
+
+
+def _batches(layout: Layout, count: int) -> list[range]:
+    """Return which segments are decoded at once, none of two planes, the last ones first."""
+    per_plane = layout.grid[0] * layout.grid[1]
+    step = max(BATCH_BYTES // (layout.segment[0] * layout.row_bytes), 1)
+    return [
+        range(first, min(first + step, plane + per_plane, count))
+        for plane in range(0, count, per_plane)
+        for first in range(plane, min(plane + per_plane, count), step)
+    ][::-1]
 
 
 def _decode_by_libtiff(layout: Layout, rows: Sequence[int], contents: Sequence[bytes]) -> Values:
