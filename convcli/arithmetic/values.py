@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 from operator import index
-from typing import SupportsIndex, TypeAlias, cast
+from typing import NamedTuple, SupportsIndex, TypeAlias, cast
 
 from convcli.errors import ArgumentError, NotationError
 
@@ -22,6 +22,7 @@ PADDING_MODES = ("zero", "reflect", "replicate", "circular", "symmetric")
 MAX_DIGITS = 1 << 17  # the longest argument of a command line; more would take too long
 
 _DIGITS = re.compile(r"[0-9]+\Z")
+_PERCENT = re.compile(r"([0-9]{1,9})(?:\.([0-9]{1,9}))?%\Z")
 REAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\Z")
 
 
@@ -129,6 +130,67 @@ def parse_size(text: str, what: str = "size", *, least: int = 1) -> Pair:
 def format_size(size: tuple[object, object]) -> str:
     """Write two numbers as `N` if they are equal, else as `HxW`."""
     return f"{size[0]}" if size[0] == size[1] else f"{size[0]}x{size[1]}"
+
+
+class Resize(NamedTuple):
+    """The size that a picture is resampled to, which may depend on its own.
+
+    Parameters
+    ----------
+    height, width : int, optional
+        One that is left out follows from the other, in proportion.
+    scale : (numerator, denominator), optional
+        Of both sides, if neither is given.
+    """
+
+    height: int | None = None
+    width: int | None = None
+    scale: Pair = (1, 1)
+
+    @property
+    def min_pixels(self) -> int:
+        """The fewest pixels that any picture is resampled to."""
+        return (self.height or 1) * (self.width or 1)
+
+    def size_of(self, size: Pair) -> Pair:
+        """Return the new (height, width) of a picture, rounded half up to at least one pixel.
+
+        >>> Resize(width=320).size_of((3, 4)), Resize(scale=(50, 100)).size_of((1, 3))
+        ((240, 320), (1, 2))
+        """
+        height, width = size
+        if self.height is not None:
+            return self.height, self.width or _scale_side(width, (self.height, height))
+        scale = self.scale if self.width is None else (self.width, width)
+        return _scale_side(height, scale), self.width or _scale_side(width, scale)
+
+
+def _scale_side(side: int, scale: Pair) -> int:
+    numerator, denominator = scale
+    return max((2 * side * numerator + denominator) // (2 * denominator), 1)
+
+
+def parse_resize(text: str, what: str = "size") -> Resize:
+    """Read `WxH`, `Wx`, `xH` or `N%`; the width is first, as every imaging tool has it.
+
+    >>> parse_resize("640x480")
+    Resize(height=480, width=640, scale=(1, 1))
+    >>> parse_resize("12.5%").scale
+    (125, 1000)
+    """
+    if percent := _PERCENT.match(text):
+        whole, decimals = percent[1], percent[2] or ""
+        scale = int(whole + decimals), 100 * 10 ** len(decimals)
+        if not scale[0]:
+            raise NotationError(f"{what} must be more than 0%, not {text!r}")
+        return Resize(scale=scale)
+    sides = text.split("x")
+    if len(sides) != 2 or not any(sides) or not all(not s or _DIGITS.match(s) for s in sides):
+        raise NotationError(
+            f"{what} must be WxH, Wx, xH or N%, like 640x480, 640x, x480 or 50%, not {text!r}"
+        )
+    width, height = (parse_number(side, what, least=1) if side else None for side in sides)
+    return Resize(height, width)
 
 
 def parse_padding(text: str, what: str = "padding") -> str | Sides:

@@ -121,13 +121,6 @@ def integer_range(*, least: int) -> TextType:
     return TextType("N|A..B", read)
 
 
-def _read_resize(text: str) -> Pair:
-    width, height = values.parse_size(text, "it")
-    if "x" not in text:
-        raise ArgumentError(f"it must be WxH, like 640x480, not {text!r}")
-    return height, width
-
-
 def _read_count(text: str) -> int:
     """Read a count that may end in k, M or G.
 
@@ -209,7 +202,7 @@ LAYER = TextType("LAYER", parse_layer, "operation", lambda layer: kernel_paths(l
 OPERATION = TextType("OP", completes="operation")
 SHAPE = TextType("CxHxW", values.parse_shape)
 POOL = pool_type("max:K|avg:K", "max:K or avg:K, like max:2")
-RESIZE = TextType("WxH", _read_resize)
+RESIZE = TextType("WxH|Wx|xH|N%", lambda text: values.parse_resize(text, "it"))
 SECONDS = TextType("S", _read_seconds)
 REAL = TextType("X", lambda text: values.parse_real(text, "it"))
 RANGE0 = integer_range(least=0)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 import numpy as np
 
 from convcli.arithmetic.notation import INPUT, format_layer, input_indices, last_uses
-from convcli.arithmetic.values import Shape
+from convcli.arithmetic.values import Resize, Shape
 from convcli.engine.arrays import Array, check_weights, sum_dtype
 from convcli.engine.operations import OPERATIONS, combine
 from convcli.errors import OVERFLOW, ArgumentError
@@ -58,7 +58,7 @@ def preprocess(picture: Picture, plan: Plan) -> Array:
     if plan.gray:
         values = to_gray(values)
     if plan.resize is not None:
-        values = resize(values, plan.resize)
+        values = resize(values, plan.resized(values.shape[:2]))
     return values
 
 
@@ -70,7 +70,7 @@ def has_preprocessing(plan: Plan, header: Header) -> bool:
 def preprocessed_shape(plan: Plan, header: Header) -> Shape:
     """Return the shape, (C, H, W), of what `preprocess` will return."""
     height, width, channels = header.shape
-    return 1 if plan.gray else channels, *(plan.resize or (height, width))
+    return 1 if plan.gray else channels, *plan.resized((height, width))
 
 
 def preprocessed_dtype(plan: Plan, header: Header) -> np.dtype[Any]:
@@ -79,7 +79,7 @@ def preprocessed_dtype(plan: Plan, header: Header) -> np.dtype[Any]:
         return header.dtype
     values = np.zeros((1, 1, header.shape[2]), header.dtype)
     pixel = Picture(values, header.depth, values[:, :, :1] if header.has_alpha else None)
-    return preprocess(pixel, plan._replace(resize=plan.resize and (1, 1))).dtype
+    return preprocess(pixel, plan._replace(resize=plan.resize and Resize(1, 1))).dtype
 
 
 def compute_maps(

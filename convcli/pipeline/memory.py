@@ -150,7 +150,7 @@ def _filter_bytes(header: Header, plan: Plan, shapes: Sequence[MapShapes]) -> tu
     height, width, channels = header.shape
     floats = height * width * channels * itemsize  # the input as floating point
     is_preprocessed = has_preprocessing(plan, header)
-    area = math.prod(plan.resize or (height, width))
+    area = math.prod(plan.resized((height, width)))
     preprocessed = is_preprocessed * area * (1 if plan.gray else channels) * itemsize
     preprocessing = floats * (plan.linear + is_preprocessed)
     starts = [math.prod(branch.start) * itemsize for branch in shapes]

@@ -14,7 +14,7 @@ import numpy as np
 from convcli.arithmetic.layers import Layer, output_shape, with_kernel
 from convcli.arithmetic.notation import INPUT, format_layer, input_indices
 from convcli.arithmetic.operations.convolution import group_count, output_channels
-from convcli.arithmetic.values import Pair, Shape, format_shapes
+from convcli.arithmetic.values import Pair, Resize, Shape, format_shapes
 from convcli.engine.arrays import Array
 from convcli.engine.filter2d.plan import check_method
 from convcli.errors import ArgumentError, LimitError, ShapeError
@@ -74,7 +74,7 @@ class Plan(NamedTuple):
     ----------
     gray : bool
         Convert it to gray first.
-    resize : (height, width), optional
+    resize : Resize, optional
         Resample it first.
     kernels : tuple of Step
         Each makes a feature map of its own.
@@ -99,7 +99,7 @@ class Plan(NamedTuple):
     """
 
     gray: bool = False
-    resize: Pair | None = None
+    resize: Resize | None = None
     kernels: tuple[Step, ...] = ()
     combine: str | None = None
     layers: tuple[Step, ...] = ()
@@ -116,6 +116,24 @@ class Plan(NamedTuple):
         """The files that the kernels were loaded from."""
         specs = (step.layer.spec for step in (*self.kernels, *self.layers))
         return tuple(path for spec in specs if spec is not None and (path := kernel_path(spec)))
+
+    def resized(self, size: Pair) -> Pair:
+        """Return the size, (height, width), that a picture of some size is resampled to.
+
+        Raises
+        ------
+        LimitError
+            If it has more pixels than allowed.
+        """
+        if self.resize is None:
+            return size
+        height, width = self.resize.size_of(size)
+        if height * width > self.reading.max_pixels:
+            raise LimitError(
+                f"--resize would make {width}x{height} = {height * width:,} pixels of it, and "
+                f"--max-pixels allows {self.reading.max_pixels:,}"
+            )
+        return height, width
 
     def range_policy(self, depth: int | None) -> str:
         """Return the range policy of the maps of an input with `depth` bits.

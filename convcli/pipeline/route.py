@@ -205,7 +205,9 @@ def choose_route(
     computation = plan_computation(
         *(plan, header, shape, shapes), integer_output=execution == "fused"
     )
-    maps = tuple(zip(target.labels, _steps(computation), strict=True))
+    resizing = () if plan.resize is None else (RouteEntry("resize", _rows_first(shape)),)
+    steps = ((*resizing, *steps) for steps in _steps(computation))
+    maps = tuple(zip(target.labels, steps, strict=True))
     memory = estimate_memory(
         frames, header, target, execution, computation, draws_figure=draws_figure
     )

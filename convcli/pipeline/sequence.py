@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from math import prod
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
@@ -29,7 +30,7 @@ from convcli.images.quantize import Bounds, Clipping
 from convcli.images.sequences import SequenceWriter, open_sequence
 from convcli.images.write import to_float_pixels
 from convcli.pipeline.computation import Computation
-from convcli.pipeline.execute import compute_maps
+from convcli.pipeline.execute import compute_maps, preprocessed_shape
 from convcli.pipeline.memory import check_memory, default_max_memory
 from convcli.pipeline.outputs import OutputTarget, is_image
 from convcli.pipeline.plan import Plan
@@ -106,12 +107,24 @@ class Sequence:
         """
         first, _ = self._choose(self._frames.header)
         memory = first.memory
+        pixels = 0
         for index in range(self._frames.count if self._frames.sizes else 1):
             with frame_errors(self._frames.path, index):
                 route, _ = self._plan_frame(index)
             memory = max(memory, route.memory)
+            pixels += prod(preprocessed_shape(self._plan, route.header)[1:])
             self._checked += 1
+        self._check_pixels(pixels if self._frames.sizes else pixels * self._frames.count)
         return first._replace(memory=memory)
+
+    def _check_pixels(self, total: int) -> None:
+        """Refuse more pixels of all frames together than allowed, once they are resampled."""
+        most = self._plan.reading.max_pixels
+        if total > most:
+            raise SequenceError(
+                f"--resize would make {total:,} pixels in {self._frames.count:,} frames, and "
+                f"--max-pixels allows {most:,}; --frame N takes one"
+            )
 
     def write(self, *, keep_maps: bool) -> tuple[Frame, list[OutputFile]]:
         """Filter and write all frames.

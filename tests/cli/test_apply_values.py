@@ -165,14 +165,6 @@ def test_gray_alone_is_enough_to_do(tmp_path: Path) -> None:
     assert_rounded(result, colors @ [0.299, 0.587, 0.114])
 
 
-def test_resize_has_the_width_first(tmp_path: Path) -> None:
-    smooth = np.add.outer(np.arange(40) * 3, np.arange(60) * 2).astype(np.uint8)
-    result, _ = drawn(tmp_path, smooth, "--resize", "30x20")
-    assert result.shape == (20, 30)
-    expected = np.asarray(Image.fromarray(smooth).resize((30, 20), Image.Resampling.BICUBIC))
-    assert np.abs(result.astype(int) - expected.astype(int)).max() <= 1
-
-
 def test_resize_comes_before_the_kernel(tmp_path: Path) -> None:
     x = np.repeat(np.repeat(grid(3, 3), 8, 0), 8, 1)
     small = filtered(tmp_path, x, "--resize", "6x6")

@@ -45,6 +45,7 @@ WORK = (
     ("-k", "identity", "--frame", "1"),
     ("-k", "ones:2", "-p", "valid", "-s", "2"),
     ("--resize", "5x4"),
+    ("--resize", "300%"),
     ("-l", "maxpool:2"),
 )
 # How files are read, and results scaled: each is added by itself, and with others.

@@ -13,6 +13,7 @@ from support.calls import count_calls
 from support.command import SAMPLES, here
 
 from convcli.arithmetic.notation import parse_layer
+from convcli.arithmetic.values import Resize
 from convcli.engine.arrays import Array
 from convcli.images.read import open_frames
 from convcli.kernels import load_kernel
@@ -153,7 +154,7 @@ def test_kernels_alone_are_fused_with_quantizing(rgb: Path) -> None:
     [
         make_plan(["blur"], ["relu"]),
         make_plan(["blur"], linear=True),
-        make_plan(["blur"], resize=(4, 4)),
+        make_plan(["blur"], resize=Resize(4, 4)),
         make_plan(["blur"], value_range="rescale"),
         make_plan(gray=True),
     ],
@@ -204,9 +205,9 @@ def test_a_large_grid_can_be_printed(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 PREPROCESSING = [
     make_plan(["blur"], gray=True),
-    make_plan(["blur"], resize=(5, 7)),
+    make_plan(["blur"], resize=Resize(5, 7)),
     make_plan(["blur"], linear=True),
-    make_plan(["blur"], gray=True, linear=True, resize=(3, 3)),
+    make_plan(["blur"], gray=True, linear=True, resize=Resize(3, 3)),
 ]
 
 

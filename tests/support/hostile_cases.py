@@ -551,6 +551,8 @@ TYPED = (
     typed("", *SHARPEN, "--resize", "2147483648x1"),
     typed("", *SHARPEN, "--resize", "9" * 50 + "x1"),
     typed("", *SHARPEN, "--resize", "20x20", "--max-pixels", "399"),
+    typed("N%", *SHARPEN, "--resize", "9999999999%"),
+    typed("would make 1,000,000,000 pixels", *SHARPEN, "--resize", "x1000000000"),
     typed("is too large", *SHARPEN, "--pool", "max:1000000"),
     typed("at least 1", *SHARPEN, "--pool", "max:0"),
     typed("max:K or avg:K", *SHARPEN, "--pool", "min:2"),

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from convcli.arithmetic.layers import Layer, activations
-from convcli.arithmetic.values import Pair, Sides
+from convcli.arithmetic.values import Pair, Resize, Sides
 from convcli.cli import options as opt
 from convcli.cli.options import flag, option
 from convcli.deadline import TimeLimit
@@ -27,9 +27,10 @@ class ApplyOptions(opt.WindowOptions):
     inputs: tuple[str, ...]
 
     gray: bool = flag("Input", "--gray", "Convert color pictures to gray before filtering.")
-    resize: Pair | None = option(
-        "Input", "--resize", opt.RESIZE, "Resample before filtering; width, then height."
-    )
+    resize: Resize | None = option(
+        "Input", "--resize", opt.RESIZE, "Resample before filtering: to a width and a height, to "
+        "one of them, or by percent, in proportion."
+    )  # fmt: skip
     frame: int | None = option(
         "Input", "--frame", opt.INTEGER, "Filter one frame or page alone, counted from 0; default: "
         "all."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -153,8 +152,8 @@ def _work_conflicts(options: ApplyOptions) -> Iterator[str]:
         refuse_typed(KERNEL_OPTIONS, "goes with --kernel")
         if not (options.net or options.layers or options.gray or options.resize):
             yield "nothing to do: give --kernel, like --kernel sharpen"
-    if options.resize is not None and math.prod(options.resize) > options.max_pixels:
-        pixels, most = math.prod(options.resize), options.max_pixels
+    if options.resize is not None and options.resize.min_pixels > options.max_pixels:
+        pixels, most = options.resize.min_pixels, options.max_pixels
         yield f"--resize would make {pixels:,} pixels, and --max-pixels allows {most:,}"
     if (*options.inputs, options.net).count(STDIN) > 1:
         yield "standard input can be read once: give - once"
