@@ -9,7 +9,7 @@ reports no error. How that is seen, at no cost of time:
   that are no code. If all blocks were there it skips them, otherwise it takes them for data; so it
   is at the first restart markers of a scan. Not seen are the loss of less than two blocks of 8x8,
   or five in a picture that is not small, and bytes that were changed without a change in the number
-  of blocks: JPEG has no checksums. Nor has GIF, BMP or PNM.
+  of blocks: JPEG has no checksums. Nor has GIF or BMP.
 """
 
 from __future__ import annotations

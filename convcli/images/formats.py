@@ -111,7 +111,7 @@ FORMATS = {
         max_side=65_535,
     ),
     "BMP": Format("BmpImagePlugin", rb"BM"),
-    "PPM": Format("PpmImagePlugin", rb"P[1-6fF]"),
+    "PPM": Format("PpmImagePlugin", rb"P[1-6fF][\s#]|P7\r?\n"),
 }
 IMAGE_SUFFIXES = {suffix: name for name, record in FORMATS.items() for suffix in record.suffixes}
 

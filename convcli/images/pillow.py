@@ -149,7 +149,7 @@ def _layout(image: Image.Image) -> tuple[np.dtype[Any], int | None, str | None]:
 
     The mode is None for values that are taken as they are; the indices of a palette never are.
     """
-    if image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM")):
+    if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG"):
         return np.dtype(np.uint16), 16, None
     if image.mode == "F":
         return np.dtype(np.float32), None, None

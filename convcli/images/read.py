@@ -94,6 +94,11 @@ def open_frames(path: str, settings: ReadSettings = DEFAULT_SETTINGS) -> Iterato
 
             yield open_tiff(stream, path, settings, structure)
             return
+        if detected == "PPM":
+            from convcli.images.netpbm import open_netpbm
+
+            yield open_netpbm(stream, path, settings)
+            return
         image = _open_header(stream, path, settings)
         if image is None:
             raise ImageError(path, pillow.UNKNOWN_FORMAT)

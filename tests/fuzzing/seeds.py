@@ -200,6 +200,9 @@ def _more_ppm() -> list[bytes]:
         b"Pf\n2 2\n-1.0\n" + struct.pack("<4f", 1, 2, 3, 4),
         b"PF\n1 1\n1.0\n" + bytes(12),
         b"P4 9 2\n" + bytes(4),
+        b"P7\nWIDTH 2\nHEIGHT 2\nDEPTH 4\nMAXVAL 255\nTUPLTYPE RGB_ALPHA\nENDHDR\n" + bytes(16),
+        b"P7\nWIDTH 2\nHEIGHT 1\nDEPTH 2\nMAXVAL 1000\nENDHDR\n" + bytes(8),
+        b"P6 1 1 255\nabcP5 1 1 7\naP1 2 1\n10\nP4 1 1\n1",
     ]
 
 

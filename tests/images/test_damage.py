@@ -267,7 +267,7 @@ DAMAGED: dict[str, tuple[bytes, str]] = {
     "png-cut": (SAMPLES["png"].content[:4000], "cannot be decoded: Truncated File Read"),
     "jpeg-cut": (SAMPLES["jpeg"].content[:-300], "cannot be decoded: image file is truncated"),
     "bmp-cut": (SAMPLES["bmp"].content[:-300], "cannot be decoded: image file is truncated"),
-    "ppm-cut": (SAMPLES["ppm"].content[:-300], "cannot be decoded: image file is truncated"),
+    "ppm-cut": (SAMPLES["ppm"].content[:-300], "is damaged: its data end after row 51 of 53"),
     "tiff-cut": (SAMPLES["tiff"].content[:-300], "cannot be decoded: strip or tile 0 ends"),
 }
 

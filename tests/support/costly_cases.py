@@ -411,7 +411,17 @@ TIFFS = (
 
 BITMAPS = (
     on_input("endless-comment.pgm", b"P6 1 7 " + b"#a" * 400_000, "cannot be decoded"),
-    on_input("comments.pgm", b"P2 8 6 255\n" + b"#\n" * 500_000 + b"1 " * 48, "comments at least"),
+    on_input(
+        "headers.pgm",
+        made(lambda: (b"P5 1 1#" + bytes(9000) + b"\n255\n1") * 1000),
+        "bytes of headers at least; the most is 4,194,304",
+    ),
+    on_input("stream.pgm", made(lambda: b"P5 1 1 9\n1" * 10_001), "10,001 frames at least"),
+    on_input(
+        "bands.pam",
+        b"P7\nWIDTH 9\nHEIGHT 9\nDEPTH 1000000\nMAXVAL 255\nENDHDR\n",
+        "1,000,000 values a pixel; the most is 64",
+    ),
     on_input(
         "long-header.pgm",
         made(lambda: b"P5\n#" + bytes(20 << 20) + b"\n8 6 255\n"),
@@ -571,6 +581,14 @@ READ = (
     ),
     Read(name="hundred.pgm", content=made(lambda: b"P5 800 800 100\n" + b"\7" * 800 * 800)),
     Read(name="plain.pgm", content=made(lambda: b"P2 800 800 255\n" + b"100 " * 800 * 800)),
+    Read(
+        name="comments.pgm",
+        content=made(lambda: b"P2 8 6 255\n" + b"#\n" * 500_000 + b"1 " * 48),
+    ),
+    Read(
+        name="digits.pgm",
+        content=made(lambda: b"P2 8 6 255\n" + b"1 " * 48 + b"1" * 20 * MEGABYTE),
+    ),
     Read(
         name="runs.bmp",
         content=made(lambda: costly.bmp_runs(800, 800, (b"\1\7" * 800 + b"\0\0") * 800)),

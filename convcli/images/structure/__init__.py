@@ -31,8 +31,7 @@ MODULES = {
     "WEBP": "webp",
     "TIFF": "tiff",
     "GIF": "gif",
-    "BMP": "bitmaps",
-    "PPM": "bitmaps",
+    "BMP": "bmp",
 }
 
 
@@ -102,13 +101,13 @@ class Window:
                 return
             at += max(len(self._data) - overlap, 1)
 
-    def find(self, byte: bytes, at: int) -> int:
-        """Return the position of a byte, from one on; the size of the file if it is not there."""
-        near = self._data.find(byte, at - self._start) if at >= self._start else -1
+    def find(self, part: bytes, at: int) -> int:
+        """Return the position of a few bytes, from one on; the size of the file without them."""
+        near = self._data.find(part, at - self._start) if at >= self._start else -1
         if near >= 0:
             return self._start + near
-        for start, block in self.blocks(at):
-            found = block.find(byte)
+        for start, block in self.blocks(at, overlap=len(part) - 1):
+            found = block.find(part)
             if found >= 0:
                 return start + found
         return self.size
