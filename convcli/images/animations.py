@@ -12,7 +12,7 @@ import struct
 from typing import Any, BinaryIO
 
 from convcli.images import Values
-from convcli.images.formats import FORMATS
+from convcli.images.formats import FORMATS, EncoderSettings
 from convcli.images.pillow import load_plugin, to_image
 
 GIF_DISPOSAL = 2  # restore to the background
@@ -20,7 +20,8 @@ GIF_HEADER_BYTES = 13
 MAX_WEBP_BYTES = (1 << 32) - 10
 WEBP_ALPHA, WEBP_EXIF, WEBP_PROFILE, WEBP_ANIMATION = 0x10, 0x08, 0x20, 0x02
 WEBP_REPLACE = 0x02  # do not blend with the frame before
-WEBP_METHOD = 0  # the fastest; of every frame
+WEBP_PIXELS = (b"ALPH", b"VP8 ", b"VP8L")  # the chunks of a still that are those of a frame
+WEBP_METHOD = 0  # the fastest; of frames without a loss, which take long
 
 
 class GifWriter:
@@ -45,7 +46,7 @@ class GifWriter:
         load_plugin("GIF")
         # Of gray and alpha, Pillow would drop the alpha.
         palette_source = image.convert("RGBA") if image.mode == "LA" else image
-        palette_source.save(buffer, "GIF", interlace=0, **FORMATS["GIF"].save_options)
+        palette_source.save(buffer, "GIF", interlace=0)
         screen, palette, transparent, data = _split_gif(buffer.getbuffer())
         flags = 0x80 | screen[10] & 7
         if self._is_empty:
@@ -88,7 +89,7 @@ def _split_gif(content: memoryview) -> tuple[bytes, bytes, int | None, memoryvie
 
 
 class WebpWriter:
-    """An animated WebP, lossless (RFC 9649, 2.7).
+    """An animated WebP (RFC 9649, 2.7).
 
     Parameters
     ----------
@@ -96,13 +97,21 @@ class WebpWriter:
         One that can seek: its size, and whether it has alpha, are written at the end.
     loop : int
         How often it plays; 0 is for ever.
+    encoding : EncoderSettings
     exif, profile : bytes
     """
 
     def __init__(
-        self, stream: BinaryIO, loop: int, *, exif: bytes = b"", profile: bytes = b""
+        self,
+        stream: BinaryIO,
+        loop: int,
+        encoding: EncoderSettings,
+        *,
+        exif: bytes = b"",
+        profile: bytes = b"",
     ) -> None:
         self._stream = stream
+        self._encoding = encoding
         self._loop = loop
         self._exif = exif.removeprefix(b"Exif\0\0")
         self._profile = profile
@@ -113,7 +122,9 @@ class WebpWriter:
     def add(self, pixels: Values, duration_ms: int) -> None:
         """Write a frame of uint8, (H, W, C)."""
         image = to_image(pixels)
-        options: dict[str, Any] = {**FORMATS["WEBP"].save_options, "method": WEBP_METHOD}
+        options: dict[str, Any] = FORMATS["WEBP"].save_options(self._encoding)
+        if self._encoding.lossless:
+            options["method"] = WEBP_METHOD
         buffer = io.BytesIO()
         load_plugin("WEBP")
         image.save(buffer, "WEBP", **options)
@@ -123,7 +134,7 @@ class WebpWriter:
             self._write_header()
         self._has_alpha |= pixels.shape[2] in (2, 4)
         place = _pack24(0, 0, image.width - 1, image.height - 1, duration_ms)
-        frame = place + bytes([WEBP_REPLACE]) + buffer.getbuffer()[12:]
+        frame = place + bytes([WEBP_REPLACE]) + _webp_pixels(buffer.getvalue())
         self._write_chunk(b"ANMF", frame)
 
     def close(self) -> None:
@@ -158,6 +169,18 @@ class WebpWriter:
         self._stream.write(b"\0" * (len(content) % 2))
         if self._stream.tell() - self._start > MAX_WEBP_BYTES:
             raise ValueError("it takes more than the 4 GB that a WebP may have; write .png")
+
+
+def _webp_pixels(content: bytes) -> bytes:
+    """Return the chunks of a still WebP that hold its pixels."""
+    chunks, at = [], 12
+    while at < len(content):
+        (length,) = struct.unpack_from("<I", content, at + 4)
+        end = at + 8 + length + length % 2
+        if content[at : at + 4] in WEBP_PIXELS:
+            chunks.append(content[at:end])
+        at = end
+    return b"".join(chunks)
 
 
 def _pack24(*numbers: int) -> bytes:

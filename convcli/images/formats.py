@@ -6,12 +6,33 @@ No decoder of another format is ever run.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 DEEP_EXTRA = "pip install 'convcli[deep]'"
 SIGNATURE_BYTES = 16  # at the start of a file, by which its format is known
+
+
+class EncoderSettings(NamedTuple):
+    """How pictures are encoded, as far as their format has such a choice.
+
+    Parameters
+    ----------
+    quality : int, optional
+        Of what is written with a loss, 1 to 100; left out, the format's default.
+    lossless : bool
+        Write without a loss in a format that does both.
+    png_level : int, optional
+        zlib's level of PNG, 0 to 9; left out, run-length encoding, which suits photographs.
+    """
+
+    quality: int | None = None
+    lossless: bool = False
+    png_level: int | None = None
+
+
+DEFAULT_ENCODING = EncoderSettings()
 
 
 class Format(NamedTuple):
@@ -35,8 +56,12 @@ class Format(NamedTuple):
         The library that reads colors of 16 bits, of which Pillow keeps 8.
     metadata : tuple of str
         Which of the fields `exif`, `profile`, `dpi`, `text` and `comment` it can hold.
-    save_options : dict
-        What Pillow's `save` is given.
+    quality_options : callable, optional
+        Returns what Pillow's `save` is given for a quality, 1 to 100; none if the format has none.
+    default_quality : int, optional
+        None if it is written without a loss by default.
+    lossless_options : dict, optional
+        What Pillow's `save` is given to write without a loss; none if it cannot, or always does.
     codec_bytes : (int, int)
         Memory that Pillow's decoder and its encoder take for each pixel, besides the picture.
     max_side : int, optional
@@ -51,7 +76,9 @@ class Format(NamedTuple):
     holds_16_bits: bool = False
     deep_codec: str | None = None
     metadata: tuple[str, ...] = ()
-    save_options: Mapping[str, Any] = {}
+    quality_options: Callable[[int], dict[str, Any]] | None = None
+    default_quality: int | None = None
+    lossless_options: Mapping[str, Any] | None = None
     codec_bytes: tuple[int, int] = (0, 0)
     max_side: int | None = None
 
@@ -61,6 +88,22 @@ class Format(NamedTuple):
         from importlib.util import find_spec
 
         return self.deep_codec is not None and find_spec(self.deep_codec) is not None
+
+    def save_options(self, encoding: EncoderSettings) -> dict[str, Any]:
+        """Return what Pillow's `save` is given to encode a picture."""
+        quality = self.default_quality if encoding.quality is None else encoding.quality
+        if self.quality_options is None or quality is None or encoding.lossless:
+            return dict(self.lossless_options or {})
+        return self.quality_options(quality)
+
+
+def _jpeg_options(quality: int) -> dict[str, Any]:
+    """Keep the colors of every pixel from a quality of 90 on, as ImageMagick and libvips do."""
+    return {"quality": quality, "subsampling": 0 if quality >= 90 else 2}
+
+
+def _plain_quality(quality: int) -> dict[str, Any]:
+    return {"quality": quality}
 
 
 FORMATS = {
@@ -79,7 +122,8 @@ FORMATS = {
         (".jpg", ".jpeg"),
         alpha="none",
         metadata=("exif", "profile", "dpi", "comment"),
-        save_options={"quality": 95, "subsampling": 0},
+        quality_options=_jpeg_options,
+        default_quality=92,
         max_side=65_500,  # of libjpeg, which also prints it
     ),
     "WEBP": Format(
@@ -88,7 +132,9 @@ FORMATS = {
         (".webp",),
         frames="animation",
         metadata=("exif", "profile"),
-        save_options={"lossless": True, "exact": True},
+        quality_options=_plain_quality,
+        default_quality=80,  # libwebp's
+        lossless_options={"lossless": True, "exact": True},
         codec_bytes=(5, 21),
         max_side=16_383,
     ),

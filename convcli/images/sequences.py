@@ -7,6 +7,7 @@ from typing import BinaryIO, Protocol
 from convcli.images import Metadata, Values
 from convcli.images.animations import GifWriter, WebpWriter
 from convcli.images.apng import ApngWriter, Layout
+from convcli.images.formats import DEFAULT_ENCODING, EncoderSettings
 from convcli.images.tiff_pages import TiffWriter
 from convcli.images.write import metadata_options, png_chunks, tiff_options
 
@@ -35,7 +36,7 @@ def open_sequence(
     stream: BinaryIO,
     image_format: str,
     loop: int,
-    png_level: int | None = None,
+    encoding: EncoderSettings = DEFAULT_ENCODING,
     layout: Layout | None = None,
 ) -> SequenceWriter:
     """Return a writer of several frames to a stream that can seek.
@@ -47,14 +48,13 @@ def open_sequence(
         One that holds several frames.
     loop : int
         How often it plays; 0 is for ever.
-    png_level : int, optional
-        As in `write_picture`.
+    encoding : EncoderSettings
     layout : Layout, optional
         That all frames of an APNG share; by default the first one's.
     """
     if image_format == "TIFF":
         return _Pages(stream)
-    return _Animation(stream, image_format, loop, png_level, layout)
+    return _Animation(stream, image_format, loop, encoding, layout)
 
 
 class _Pages:
@@ -80,13 +80,13 @@ class _Animation:
         stream: BinaryIO,
         image_format: str,
         loop: int,
-        png_level: int | None,
+        encoding: EncoderSettings,
         layout: Layout | None,
     ) -> None:
         self._stream = stream
         self._format = image_format
         self._loop = loop
-        self._png_level = png_level
+        self._encoding = encoding
         self._layout = layout
         self._writer: ApngWriter | GifWriter | WebpWriter | None = None
 
@@ -107,9 +107,9 @@ class _Animation:
         if self._format == "PNG":
             layout = self._layout or Layout.of(pixels)
             chunks = png_chunks(metadata, layout.channels)
-            return ApngWriter(self._stream, self._loop, layout, chunks, self._png_level)
+            return ApngWriter(self._stream, self._loop, layout, chunks, self._encoding.png_level)
         if self._format == "GIF":
             return GifWriter(self._stream, self._loop)
         options = metadata_options(metadata, self._format, channels)
         exif, profile = options.get("exif", b""), options.get("icc_profile", b"")
-        return WebpWriter(self._stream, self._loop, exif=exif, profile=profile)
+        return WebpWriter(self._stream, self._loop, self._encoding, exif=exif, profile=profile)

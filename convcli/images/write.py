@@ -13,7 +13,7 @@ from PIL import Image
 from convcli.errors import ArgumentError
 from convcli.images import NO_METADATA, Metadata, Values
 from convcli.images.color import composite_on_white
-from convcli.images.formats import FORMATS
+from convcli.images.formats import DEFAULT_ENCODING, FORMATS, EncoderSettings
 from convcli.images.pillow import load_plugin, remove_layout_tags, to_image
 from convcli.images.png import write_png
 from convcli.images.tiff_pages import TiffWriter
@@ -62,18 +62,15 @@ def write_picture(
     pixels: Values,
     image_format: str,
     metadata: Metadata = NO_METADATA,
-    png_level: int | None = None,
+    encoding: EncoderSettings = DEFAULT_ENCODING,
 ) -> None:
-    """Encode (H, W, C) that the format can hold: gray or RGB, and maybe alpha, last.
-
-    `png_level` is zlib's, 0 to 9; the default is for photographs (see `png.write_png`).
-    """
+    """Encode (H, W, C) that the format can hold: gray or RGB, and maybe alpha, last."""
     if image_format == "PNG":
-        write_png(stream, pixels, png_chunks(metadata, pixels.shape[2]), png_level)
+        write_png(stream, pixels, png_chunks(metadata, pixels.shape[2]), encoding.png_level)
     elif image_format == "TIFF":
         write_tiff(stream, pixels, metadata)
     else:
-        _save(stream, pixels, image_format, metadata)
+        _save(stream, pixels, image_format, metadata, encoding)
 
 
 def to_float_pixels(values: Values) -> Values:
@@ -98,13 +95,19 @@ def write_tiff(stream: BinaryIO, pixels: Values, metadata: Metadata) -> None:
     writer.close()
 
 
-def _save(stream: BinaryIO, pixels: Values, image_format: str, metadata: Metadata) -> None:
+def _save(
+    stream: BinaryIO,
+    pixels: Values,
+    image_format: str,
+    metadata: Metadata,
+    encoding: EncoderSettings,
+) -> None:
     """Encode (H, W, C) by Pillow."""
     load_plugin(image_format)
     options = metadata_options(metadata, image_format, pixels.shape[2])
     # Not to the file, which an encoder may write past Python, that would see no error of writing.
     buffer = io.BytesIO()
-    settings = {**FORMATS[image_format].save_options, **options}
+    settings = {**FORMATS[image_format].save_options(encoding), **options}
     to_image(pixels).save(buffer, image_format, **settings)
     stream.write(buffer.getbuffer())
 

@@ -13,6 +13,7 @@ from convcli.arithmetic.values import Shape
 from convcli.engine.arrays import Array
 from convcli.engine.filter2d.plan import FilterPlan
 from convcli.errors import OVERFLOW, ArgumentError, GridError
+from convcli.files import STDOUT
 from convcli.files.output import atomic_write
 from convcli.files.restriction import is_allowed
 from convcli.grids.npy import CHANGED, open_rows
@@ -20,7 +21,7 @@ from convcli.images import NO_METADATA, Header, Picture
 from convcli.images.quantize import Quantized, Quantizer
 from convcli.pipeline.computation import Computation
 from convcli.pipeline.execute import preprocess
-from convcli.pipeline.outputs import OutputTarget, format_name, is_image
+from convcli.pipeline.outputs import OutputTarget, is_image
 from convcli.pipeline.plan import Plan
 from convcli.pipeline.write import OutputFile, Rendered
 
@@ -87,7 +88,7 @@ def can_stream(source: str, plan: Plan, target: OutputTarget) -> bool:
     if not is_single or plan.combine is not None or path.suffix.lower() != ".npy":
         return False
     paths = target.paths(source)
-    if len(paths) != 1 or format_name(paths[0]) != ".npy":
+    if len(paths) != 1 or target.format != ".npy" or paths[0] == STDOUT:
         return False
     if not (hasattr(os, "preadv") and is_allowed(source)):  # which reads rows in several threads
         return False

@@ -16,10 +16,18 @@ from convcli.files.output import check_output
 from convcli.files.paths import real_path
 from convcli.files.restriction import is_allowed
 from convcli.grids import NUMBER_SUFFIXES
-from convcli.images.formats import FORMATS, IMAGE_SUFFIXES, format_of
+from convcli.images.formats import (
+    DEFAULT_ENCODING,
+    FORMATS,
+    IMAGE_SUFFIXES,
+    EncoderSettings,
+)
 
-DEFAULT_TEMPLATE = "{stem}.{kernel}.png"
+DEFAULT_SUFFIX = ".png"
+DEFAULT_NAME = "{stem}.{kernel}"
+DEFAULT_TEMPLATE = f"{DEFAULT_NAME}{DEFAULT_SUFFIX}"
 DEEP_SUFFIX = ".tif"  # by default of a sequence of more than 8 bits, which few readers of PNG know
+OUTPUT_SUFFIXES = (*IMAGE_SUFFIXES, *NUMBER_SUFFIXES)
 MAX_FILES_PER_MAP = 1024  # one for each channel
 
 _ANY_FIELD = re.compile(r"\{\w*\}")
@@ -45,21 +53,24 @@ class OutputTarget(NamedTuple):
         Replace existing files.
     protected : tuple of str
         Files that are never replaced: the inputs, and those of kernels.
-    png_level : int, optional
-        The zlib level of PNG, 0 to 9; left out, run-length encoding, which suits photographs.
+    encoding : EncoderSettings
     keep_existing : callable
         Whether the file of a channel, given by its path, is to be left: a resumed run skips it.
     is_default : bool
-        Whether no name was asked for; then `for_deep_sequence` may take another format.
+        Whether neither a name nor a format was asked for; then `for_deep_sequence` may take another
+        format.
+    stdout_format : str
+        The format of standard output.
     """
 
     template: str | None
     labels: tuple[str, ...]
     force: bool = False
     protected: tuple[str, ...] = ()
-    png_level: int | None = None
+    encoding: EncoderSettings = DEFAULT_ENCODING
     keep_existing: Callable[[str], bool] = _never
     is_default: bool = False
+    stdout_format: str = IMAGE_SUFFIXES[DEFAULT_SUFFIX]
 
     @property
     def is_stacked(self) -> bool:
@@ -84,7 +95,9 @@ class OutputTarget(NamedTuple):
     @property
     def format(self) -> str:
         """The format of the outputs, as `format_name` has it; empty if nothing is written."""
-        return "" if self.template is None else format_name(self.template)
+        if self.template is None:
+            return ""
+        return self.stdout_format if self.template == STDOUT else format_name(self.template)
 
     def paths(self, source: str) -> list[str]:
         """Return the files of an input's maps, as far as they are known before it is read."""
@@ -115,7 +128,7 @@ class OutputTarget(NamedTuple):
 
         There are none if one file holds any map, or another map has the label of a channel.
         """
-        is_split = self.has_file_per_map and _suffix(self.template or "") != ".npy"
+        is_split = self.has_file_per_map and self.format != ".npy"
         if is_split and channel_label(label, 0) not in self.labels:
             for channel in itertools.count():
                 yield self.path(source, channel_label(label, channel))
@@ -170,8 +183,8 @@ def validate_target(target: OutputTarget, sources: Sequence[str]) -> None:
     unknown = _ANY_FIELD.findall(_FIELDS.sub("", template))
     if unknown:
         raise ArgumentError(f"output {template!r}: {unknown[0]} is neither {{stem}} nor {{kernel}}")
-    if template != STDOUT and _suffix(template) not in (*IMAGE_SUFFIXES, *NUMBER_SUFFIXES):
-        known = ", ".join((*IMAGE_SUFFIXES, *NUMBER_SUFFIXES))
+    if template != STDOUT and _suffix(template) not in OUTPUT_SUFFIXES:
+        known = ", ".join(OUTPUT_SUFFIXES)
         raise ArgumentError(f"output {template!r}: its suffix must be one of {known}")
     if len(target.labels) > 1 and not (target.has_file_per_map or target.is_stacked):
         raise ArgumentError(
@@ -280,8 +293,13 @@ def is_image(channels: int) -> bool:
 
 
 def format_name(path: str) -> str:
-    """Return the format of a path: an image's, ".npy" or ".csv"; PNG on standard output."""
-    return "PNG" if path == STDOUT else format_of(path) or _suffix(path)
+    """Return the format that a file's suffix asks for: an image's, or the suffix itself.
+
+    >>> format_name("cat.JPG"), format_name("cat.npy")
+    ('JPEG', '.npy')
+    """
+    suffix = _suffix(path)
+    return IMAGE_SUFFIXES.get(suffix, suffix)
 
 
 def slugify(name: str) -> str:

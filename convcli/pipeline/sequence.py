@@ -160,7 +160,7 @@ class Sequence:
         self, path: str, stream: BinaryIO, bounds: Bounds | None, layout: Layout | None
     ) -> _SequenceFile:
         target = self._target
-        writer = open_sequence(stream, target.format, self._frames.loop, target.png_level, layout)
+        writer = open_sequence(stream, target.format, self._frames.loop, target.encoding, layout)
         return _SequenceFile(path, target, writer, bounds, layout)
 
     def __iter__(self) -> Iterator[Frame]:
@@ -292,7 +292,7 @@ class _SequenceFile:
         if policy != "rescale":
             self._clipping.add(rendered.colors)
             rendered = rendered._replace(colors=rendered.colors._replace(note=None))
-        pixels, report = fit_to_file(self._path, rendered)
+        pixels, report = fit_to_file(self._path, rendered, self._target.format)
         self._notes |= dict.fromkeys(report.notes)
         return pixels
 

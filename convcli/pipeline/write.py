@@ -23,7 +23,7 @@ from convcli.images.write import (
     to_float_pixels,
     write_picture,
 )
-from convcli.pipeline.outputs import OutputTarget, format_name
+from convcli.pipeline.outputs import OutputTarget
 
 
 class OutputFile(NamedTuple):
@@ -143,7 +143,7 @@ def _split_into_files(
 def _write(
     path: str, result: Picture, policy: str, target: OutputTarget, *, keep_floats: bool
 ) -> OutputFile:
-    file_format = format_name(path)
+    file_format = target.format
     if file_format in NUMBER_SUFFIXES:
         numbers = squeeze_channel(result.values)
         with atomic_write(path, force=target.force) as stream:
@@ -159,9 +159,9 @@ def _write(
 
 def write_rendered(path: str, rendered: Rendered, target: OutputTarget) -> OutputFile:
     """Write pixels to a file."""
-    pixels, report = fit_to_file(path, rendered)
+    pixels, report = fit_to_file(path, rendered, target.format)
     with atomic_write(path, force=target.force) as stream, encoder_errors(path):
-        write_picture(stream, pixels, format_name(path), rendered.metadata, target.png_level)
+        write_picture(stream, pixels, target.format, rendered.metadata, target.encoding)
     return report
 
 
@@ -177,9 +177,9 @@ def encoder_errors(path: str) -> Iterator[None]:
             raise OutputError(path, f"cannot be encoded: {first_line(error)}") from error
 
 
-def fit_to_file(path: str, rendered: Rendered) -> tuple[Values, OutputFile]:
-    """Return pixels that the path's format can hold, and the report of the file."""
-    colors, file_format = rendered.colors, format_name(path)
+def fit_to_file(path: str, rendered: Rendered, file_format: str) -> tuple[Values, OutputFile]:
+    """Return pixels that the file's format can hold, and the report of the file."""
+    colors = rendered.colors
     most, (height, width) = FORMATS[file_format].max_side, colors.pixels.shape[:2]
     if most is not None and max(height, width) > most:
         raise OutputError(

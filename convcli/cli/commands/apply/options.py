@@ -12,13 +12,32 @@ from convcli.cli import options as opt
 from convcli.cli.options import flag, option
 from convcli.deadline import TimeLimit
 from convcli.engine.filter2d.plan import METHODS
+from convcli.errors import ArgumentError
 from convcli.files import STDIN, STDOUT
 from convcli.images import MAX_PIXELS
-from convcli.images.formats import format_of
+from convcli.images.formats import FORMATS
 from convcli.images.quantize import POLICIES
 from convcli.pipeline.memory import default_max_memory
-from convcli.pipeline.outputs import DEFAULT_TEMPLATE
+from convcli.pipeline.outputs import (
+    DEFAULT_NAME,
+    DEFAULT_SUFFIX,
+    DEFAULT_TEMPLATE,
+    OUTPUT_SUFFIXES,
+    format_name,
+)
 from convcli.pipeline.plan import COMBINATIONS
+
+
+def _read_format(text: str) -> str:
+    """Read the name of a format that can be written, as the suffix of its files."""
+    suffix = f".{text.lower().removeprefix('.')}"
+    if suffix not in OUTPUT_SUFFIXES:
+        known = ", ".join(known[1:] for known in OUTPUT_SUFFIXES)
+        raise ArgumentError(f"it must be one of {known}, not {text!r}")
+    return suffix
+
+
+FORMAT = opt.TextType("FORMAT", _read_format)
 
 
 class ApplyOptions(opt.WindowOptions):
@@ -100,6 +119,15 @@ class ApplyOptions(opt.WindowOptions):
         "Output", "--name", opt.TEMPLATE, "Names of the files there, or in this folder; default: "
         f"{DEFAULT_TEMPLATE}."
     )  # fmt: skip
+    to: str | None = option(
+        "Output", "--to", FORMAT, "The format of standard output, or of files named by default: "
+        "png, jpg, webp, tif, npy...; default: png."
+    )  # fmt: skip
+    quality: int | None = option(
+        "Output", "--quality", opt.QUALITY, "Of JPEG or WebP; default: 92 for JPEG, the encoder's "
+        "own for others."
+    )  # fmt: skip
+    lossless: bool = flag("Output", "--lossless", "Encode WebP without a loss.")
     force: bool = flag(
         "Output", "-f --force", "Replace existing files; an input is never replaced."
     )
@@ -167,9 +195,31 @@ class ApplyOptions(opt.WindowOptions):
         if self.output is not None:
             return self.output
         if self.output_dir is not None:
-            return str(Path(self.output_dir) / (self.name or DEFAULT_TEMPLATE))
+            return str(Path(self.output_dir) / self._file_name)
         is_instead = self.print_numbers or self.preview or self.figure is not None
-        return None if is_instead and self.name is None else self.name or DEFAULT_TEMPLATE
+        return None if is_instead and self.name is None else self._file_name
+
+    @property
+    def _file_name(self) -> str:
+        """The template of the outputs' names."""
+        name = self.name or DEFAULT_NAME
+        is_whole = Path(name).suffix.lower() in OUTPUT_SUFFIXES
+        if self.name is not None and (is_whole or self.to is None):
+            return name
+        return name + (self.to or DEFAULT_SUFFIX)
+
+    @property
+    def output_format(self) -> str | None:
+        """The format of what is written, as `format_name` has it; None if nothing is."""
+        template = self.template
+        if template is None:
+            return None
+        return self.to_format if template == STDOUT else format_name(template)
+
+    @property
+    def to_format(self) -> str:
+        """The format of standard output, and of files that are named by default."""
+        return format_name(DEFAULT_NAME + (self.to or DEFAULT_SUFFIX))
 
     @property
     def processes(self) -> int:
@@ -195,8 +245,7 @@ class ApplyOptions(opt.WindowOptions):
     @property
     def writes_images(self) -> bool:
         """Whether images are written, to files or to standard output."""
-        template = self.template
-        return template is not None and (template == STDOUT or format_of(template) is not None)
+        return self.output_format in FORMATS
 
     @property
     def writes_stdout(self) -> bool:

@@ -17,8 +17,9 @@ from convcli.errors import ArgumentError, KernelError, KernelFileError
 from convcli.files import STDIN, STDOUT
 from convcli.files.restriction import check_typed
 from convcli.images import ReadSettings
+from convcli.images.formats import FORMATS, EncoderSettings
 from convcli.kernels import Kernel, kernel_path
-from convcli.pipeline.outputs import OutputTarget, format_name, number_duplicates, slugify
+from convcli.pipeline.outputs import OutputTarget, number_duplicates, slugify
 from convcli.pipeline.plan import (
     Plan,
     Step,
@@ -119,9 +120,12 @@ def build_target(options: ApplyOptions, plan: Plan, labels: tuple[str, ...]) -> 
             advice = "by default, outputs go to the working folder: give -o or --output-dir"
             raise ArgumentError(f"{error}; {advice}") from error
     protected = (*net_file, *plan.kernel_files)
+    typed = (options.output, options.name, options.to)
     return OutputTarget(
-        *(template, labels, options.force, protected, options.png_level),
-        is_default=options.output is None and options.name is None and not options.writes_stdout,
+        *(template, labels, options.force, protected),
+        encoding=EncoderSettings(options.quality, options.lossless, options.png_level),
+        is_default=typed == (None, None, None) and not options.writes_stdout,
+        stdout_format=options.to_format,
     )
 
 
@@ -134,7 +138,8 @@ def validate(options: ApplyOptions) -> None:
         For the first of them.
     """
     for find_conflicts in (
-        _work_conflicts, _output_conflicts, _skip_conflicts, _figure_conflicts, _worker_conflicts
+        _work_conflicts, _output_conflicts, _format_conflicts, _skip_conflicts, _figure_conflicts,
+        _worker_conflicts,
     ):  # fmt: skip
         for conflict in find_conflicts(options):
             raise click.UsageError(conflict)
@@ -166,12 +171,30 @@ def _output_conflicts(options: ApplyOptions) -> Iterator[str]:
         yield f"only one of {' and '.join(claimants)} can have standard output"
     if options.value_range is not None and not (options.writes_images or options.preview):
         yield "--range goes with a picture: numbers are written as they are"
-    is_png = options.writes_images and format_name(options.template or STDOUT) == "PNG"
-    if options.png_level is not None and not is_png:
-        yield "--png-level goes with PNG, and none is to be written"
     name = options.name
     if name is not None and (name in ("", STDOUT) or "/" in name or "\\" in name):
         yield f"--name {name!r} must be a file's name; --output-dir says where it goes"
+
+
+def _format_conflicts(options: ApplyOptions) -> Iterator[str]:
+    """Yield what does not go with the format of the outputs."""
+    written = options.output_format
+    for typed, names in (("--output", options.output), ("--name", options.name)):
+        if options.to is not None and names not in (None, STDOUT) and written != options.to_format:
+            yield f"{typed} {names!r} has a suffix of its own: leave out --to {options.to[1:]}"
+    if options.to is not None and written is None:
+        yield "--to goes with an output, and none is to be written"
+    if options.png_level is not None and written != "PNG":
+        yield "--png-level goes with PNG, and none is to be written"
+    if options.quality is not None and options.lossless:
+        yield "--quality and --lossless exclude each other"
+    for name, is_given, able in (
+        ("--quality", options.quality is not None, "quality_options"),
+        ("--lossless", options.lossless, "lossless_options"),
+    ):
+        formats = [key for key, record in FORMATS.items() if getattr(record, able) is not None]
+        if is_given and written not in formats:
+            yield f"{name} goes with {', '.join(formats)}, and none is to be written"
 
 
 def _skip_conflicts(options: ApplyOptions) -> Iterator[str]:
