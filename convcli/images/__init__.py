@@ -223,6 +223,8 @@ class FrameSource:
         decoded: of a frame of an animation, that of its canvas. Empty where all are as the header.
     held_bytes : int
         Memory that decoding takes beside the pixels of a frame, whatever they are.
+    notes : tuple of str
+        Messages to the user about the whole file.
     """
 
     path: str
@@ -234,6 +236,7 @@ class FrameSource:
     decode_header: Callable[[int], Header] | None = None
     sizes: tuple[Pair, ...] = ()
     held_bytes: int = 0
+    notes: tuple[str, ...] = ()
 
     @property
     def is_animation(self) -> bool:
@@ -275,7 +278,8 @@ class FrameSource:
             If there is no frame of that index, or it cannot be decoded.
         """
         self.check_frame(index)
-        return self.decode(index)
+        picture = self.decode(index)
+        return replace(picture, notes=(*picture.notes, *self.notes)) if self.notes else picture
 
     def read_header(self, index: int) -> Header:
         """Return the header of one frame; its pixels may have another, if all of them are opaque.

@@ -351,9 +351,16 @@ class JpegHeaders:
         self._lacking: dict[int, dict[int, int]] = {}
 
     def read(self, held: bytes, start: int) -> tuple[int, bool]:
-        """Read whole segments; return where they end, and whether a scan starts there."""
+        """Read whole segments up to the end of the picture, or to a scan.
+
+        Returns
+        -------
+        Where they end, and whether a scan starts there.
+        """
         while found := MARKER.search(held, start):
             code, body = found[1][0], found.end()
+            if code == EOI[1]:  # another picture may follow
+                return body, False
             if code in STANDALONE:
                 start = body
                 continue

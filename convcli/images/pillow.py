@@ -187,6 +187,8 @@ def can_read_deep_color(image: Image.Image) -> bool:
 
 def _has_deep_color(image: Image.Image) -> bool:
     """Whether an open picture has colors of 16 bits, of which Pillow keeps 8."""
+    if image.format == "BMP":  # whose 16 bits are those of a pixel
+        return False
     layouts = (str(tile[3]) for tile in getattr(image, "tile", ()))
     return image.mode in ("RGB", "RGBA") and any(";16" in layout for layout in layouts)
 

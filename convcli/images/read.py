@@ -27,7 +27,12 @@ from convcli.images import (
 )
 from convcli.images.damage import DecodingWatch, check_png
 from convcli.images.formats import SIGNATURE_BYTES, detect_format
-from convcli.images.structure import Structure, Window, read_structure
+from convcli.images.structure import (
+    Structure,
+    Window,
+    describe_following,
+    read_structure,
+)
 
 MAX_FILE_BYTES = 2 << 30  # of a picture file
 MAX_LOOPS = 65_535  # that every format can hold
@@ -99,10 +104,12 @@ def open_frames(path: str, settings: ReadSettings = DEFAULT_SETTINGS) -> Iterato
 
             yield open_netpbm(stream, path, settings)
             return
+        notes = describe_following(stream, path, detected or "", structure)
         image = _open_header(stream, path, settings)
         if image is None:
             raise ImageError(path, pillow.UNKNOWN_FORMAT)
-        yield _image_source(image, stream, path, settings, structure)
+        source = _image_source(image, stream, path, settings, structure)
+        yield replace(source, notes=notes) if notes else source
 
 
 def _max_buffered(start: bytes, path: str) -> int:
@@ -128,7 +135,11 @@ def _grid_source(grid: OpenGrid, path: str) -> FrameSource:
 
 
 def _image_source(
-    image: Image.Image, stream: BinaryIO, path: str, settings: ReadSettings, structure: Structure
+    image: Image.Image,
+    stream: BinaryIO,
+    path: str,
+    settings: ReadSettings,
+    structure: Structure,
 ) -> FrameSource:
     """Return the frames of an image that Pillow has opened."""
     with pillow.decoder_errors(path):

@@ -18,7 +18,9 @@ from typing import BinaryIO, NamedTuple
 
 from convcli.arithmetic.values import Pair
 from convcli.errors import ImageError
+from convcli.files import STDIN
 from convcli.images import excess_pixels
+from convcli.images.formats import SIGNATURE_BYTES, detect_format
 
 MAX_FRAMES = 10_000
 MAX_METADATA_BYTES = 32 << 20  # of a file, all together
@@ -52,6 +54,8 @@ class Structure(NamedTuple):
         The offsets of the directories of the pages of a TIFF.
     is_cut : bool
         Whether their chain leads beyond the end of the file.
+    end : int, optional
+        Where the picture ends in the file, if its parts say so.
     """
 
     sizes: tuple[Pair, ...] = ()
@@ -59,6 +63,7 @@ class Structure(NamedTuple):
     held_bytes: int = 0
     directories: tuple[int, ...] = ()
     is_cut: bool = False
+    end: int | None = None
 
 
 class Window:
@@ -166,3 +171,26 @@ def read_structure(
     if structure.sizes and math.prod(structure.sizes[0]) > max_pixels:
         raise excess_pixels(structure.sizes[0], path, max_pixels)
     return structure
+
+
+def describe_following(
+    stream: BinaryIO, path: str, image_format: str, structure: Structure
+) -> tuple[str, ...]:
+    """Return a note if another picture follows the end of one: of `cat a.png b.png`, say.
+
+    It is not read: no format but Netpbm's says that there may be one. Of JPEG, whose end has to be
+    searched for, it is looked for on standard input alone; many cameras append pictures to it.
+    What is no picture, zeros or a signature, is nobody's concern.
+    """
+    end = structure.end
+    if image_format == "JPEG" and path == STDIN and len(structure.sizes) == 1:
+        from convcli.images.structure.jpeg import find_end
+
+        end = find_end(Window(stream, path))
+    size = 0 if end is None else stream.seek(0, os.SEEK_END) - end
+    stream.seek(end if end is not None and size > 0 else 0)
+    kind = detect_format(stream.read(SIGNATURE_BYTES)) if size > 0 else None
+    stream.seek(0)
+    if kind is None:
+        return ()
+    return (f"{size:,} bytes follow its end, which start another {kind}: only the first is read",)

@@ -37,4 +37,5 @@ def read_structure(window: Window) -> Structure:
         limit = MAX_RUN_BYTES * (width + 2) * height + SPARE_BYTES
         if window.size - offset > limit:
             raise window.excess(window.size - offset, limit, "bytes of runs")
-    return Structure(((height, width),))
+    file_bytes = struct.unpack("<I", start[2:6])[0]
+    return Structure(((height, width),), end=file_bytes if file_bytes > offset else None)

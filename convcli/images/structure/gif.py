@@ -50,7 +50,10 @@ def read_structure(window: Window) -> Structure:
             raise window.excess(stray, MAX_STRAY_BYTES, "bytes of junk before its first frame")
         if metadata > MAX_METADATA_BYTES:
             raise window.excess(metadata, MAX_METADATA_BYTES, "bytes of extensions")
-    return Structure(tuple(sizes), metadata, 2 * metadata)
+    is_whole = kind == TRAILER
+    return Structure(
+        tuple(sizes), metadata, 2 * metadata, end=at + len(TRAILER) if is_whole else None
+    )
 
 
 def _read_frame(window: Window, at: int, size: Pair, index: int) -> tuple[Pair, int]:

@@ -35,6 +35,8 @@ PROGRESSIVE = {0xC2, 0xC6, 0xCA, 0xCE}
 METADATA = {*range(0xE0, 0xF0), 0xFE}
 # Without a segment: restarts, start and end, and those that are reserved.
 BARE = {0xC8, *range(0xD0, 0xDA), *range(0xF0, 0xFE)}
+END_OF_PICTURE = b"\xff\xd9"
+FOLLOWING = END_OF_PICTURE + b"\xff\xd8\xff"
 EXIF = b"Exif\0\0"
 INDEX = b"MPF\0"  # of a file of several pictures
 PICTURE_COUNT, PICTURES, PICTURE_BYTES = 0xB001, 0xB002, 16
@@ -121,6 +123,13 @@ def iterate_segments(window: Window, at: int) -> Iterator[Segment]:
         if marker == SCAN:
             return
         at += length
+
+
+def find_end(window: Window) -> int | None:
+    """Return where the first picture ends, if another one follows it at once."""
+    at = sum(list(iterate_segments(window, 0))[-1][1:])
+    found = window.find(FOLLOWING, at) + len(END_OF_PICTURE)
+    return found if found < window.size else None
 
 
 def _measure_metadata(window: Window, segments: Sequence[Segment]) -> tuple[int, Segment | None]:

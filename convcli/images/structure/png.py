@@ -36,9 +36,10 @@ class Chunk(NamedTuple):
 def read_structure(window: Window) -> Structure:
     """Walk the chunks up to the end, or to what is no chunk."""
     size, frames, is_animated, has_still = (0, 0), 1, False, False
-    metadata, largest = 0, 0
+    metadata, largest, end = 0, 0, SIGNATURE_BYTES
     for chunk in iterate_chunks(window):
         largest = max(largest, chunk.length)
+        end = chunk.at + chunk.length + FRAME_BYTES - 8
         if chunk.name == b"IHDR" and chunk.length >= 13:
             size = struct.unpack(">II", window.read(chunk.at, 8))[::-1]
         elif chunk.name == b"acTL" and chunk.length >= 8:
@@ -54,7 +55,11 @@ def read_structure(window: Window) -> Structure:
         elif chunk.name != b"fdAT":
             metadata = window.count("bytes of metadata", chunk.length, MAX_METADATA_BYTES)
             _check_metadata(window, chunk)
-    return Structure((size,) * (max(frames, 1) + has_still), metadata, 2 * metadata + largest)
+    is_whole = window.read(end + 4, 4) == b"IEND"
+    return Structure(
+        (size,) * (max(frames, 1) + has_still), metadata, 2 * metadata + largest,
+        end=end + FRAME_BYTES if is_whole else None,
+    )  # fmt: skip
 
 
 def iterate_chunks(window: Window) -> Iterator[Chunk]:

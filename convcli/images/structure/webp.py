@@ -35,7 +35,8 @@ def read_structure(window: Window) -> Structure:
             check_exif(window.read(at, length), window)
         at += length + length % 2
     sizes = () if size is None else (size,) * max(frames, 1)
-    return Structure(sizes, metadata, 2 * window.size + 2 * metadata)
+    end = HEADER_BYTES + int.from_bytes(window.read(4, 4), "little")
+    return Structure(sizes, metadata, 2 * window.size + 2 * metadata, end=end)
 
 
 def _read_size(name: bytes, content: bytes) -> Pair | None:
