@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from convcli.files import redirect_to_null, write_stdout
+
+if TYPE_CHECKING:
+    from convcli.kernels import Kernel
 
 MAX_MESSAGE_CHARACTERS = 2000
 MAX_FOLDED_ROWS = 500  # of a table on a terminal: folding its cells takes a millisecond a row
@@ -64,6 +67,17 @@ def log_notes(path: str, notes: Sequence[str]) -> None:
     """Print what is to be said of a file, a line a note."""
     for note in notes:
         log(f"{path}: {note}")
+
+
+def log_kernel_notes(kernels: Iterable[Kernel | None]) -> None:
+    """Print what is to be said of kernels that were typed or read, each once."""
+    notes = {
+        ("inline kernel" if kernel.is_typed else kernel.source, kernel.notes): None
+        for kernel in kernels
+        if kernel is not None
+    }
+    for source, lines in notes:
+        log_notes(source, lines)
 
 
 def log_trace(text: str) -> None:

@@ -12,9 +12,9 @@ import numpy as np
 from convcli.errors import GridError
 from convcli.files import MAX_BUFFER_BYTES, count_remaining, open_input
 from convcli.grids.npy import MAX_HEADER_BYTES, load_npy, read_npy_header
-from convcli.grids.text import Grid, parse_text
+from convcli.grids.text import Grid, note_row, parse_text
 
-GRID_SUFFIXES = (".csv", ".txt", ".npy")  # of inputs
+GRID_SUFFIXES = (".csv", ".tsv", ".txt", ".npy")  # of inputs
 NUMBER_SUFFIXES = (".npy", ".csv")  # of outputs
 MAX_TEXT_BYTES = 16 << 20  # a larger grid has to be .npy
 NPY_MAGIC = b"\x93NUMPY"
@@ -38,16 +38,19 @@ class OpenGrid(NamedTuple):
     dtype : dtype
     read : callable
         Returns its numbers; those of text have been read already.
+    notes : tuple of str
+        Messages to the user about how it was read.
     """
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     read: Callable[[], Grid]
+    notes: tuple[str, ...] = ()
 
 
 @contextmanager
 def open_grid(path: str, max_values: int) -> Iterator[OpenGrid]:
-    """Open a grid of a `.csv`, `.txt` or `.npy` file.
+    """Open a grid of a file with one of `GRID_SUFFIXES`.
 
     Parameters
     ----------
@@ -93,7 +96,7 @@ def load_grid(stream: BinaryIO, name: str, max_values: int) -> OpenGrid:
     grid = parse_text(stream.read(), name)
     if grid.size > max_values:
         raise GridError(name, f"holds {grid.size:,} numbers; the most is {max_values:,}")
-    return OpenGrid(grid.shape, grid.dtype, lambda: grid)
+    return OpenGrid(grid.shape, grid.dtype, lambda: grid, note_row(grid.shape, name))
 
 
 def write_grid(stream: BinaryIO, values: Grid, suffix: str) -> None:

@@ -36,6 +36,7 @@ from convcli.images.structure import (
 
 MAX_FILE_BYTES = 2 << 30  # of a picture file
 MAX_LOOPS = 65_535  # that every format can hold
+MAX_COLOR_CHANNELS = 4  # of a grid that is a picture
 
 
 def read_input(path: str, settings: ReadSettings = DEFAULT_SETTINGS, *, frame: int = 0) -> Picture:
@@ -44,7 +45,8 @@ def read_input(path: str, settings: ReadSettings = DEFAULT_SETTINGS, *, frame: i
     Parameters
     ----------
     path : str
-        `.csv`, `.txt` and `.npy` are grids; anything else is a picture, whatever its suffix.
+        `.csv`, `.tsv`, `.txt` and `.npy` are grids; anything else is a picture, whatever its
+        suffix.
     settings : ReadSettings
     frame : int
         The index of a frame of an animation, or of a page, from 0.
@@ -126,12 +128,20 @@ def _grid_source(grid: OpenGrid, path: str) -> FrameSource:
     if len(grid.shape) not in (2, 3):
         raise GridError(path, f"must be (H, W) or (H, W, C), not {grid.shape}")
     height, width, channels = (*grid.shape, 1)[:3]
+    notes = (*grid.notes, *_note_channels(grid.shape))
     native = grid.dtype.newbyteorder("=")
 
     def decode(_: int) -> Picture:
         return Picture(grid.read().astype(native, copy=False).reshape(height, width, channels))
 
-    return FrameSource(path, 1, decode, Header((height, width, channels), native))
+    return FrameSource(path, 1, decode, Header((height, width, channels), native), notes=notes)
+
+
+def _note_channels(shape: tuple[int, ...]) -> tuple[str, ...]:
+    """Return a note where the axes may be those of a CNN framework, (C, H, W)."""
+    if len(shape) != 3 or shape[0] > MAX_COLOR_CHANNELS or shape[2] <= MAX_COLOR_CHANNELS:
+        return ()
+    return (f"{shape[2]} channels; a (C, H, W) array wants transpose(1, 2, 0)",)
 
 
 def _image_source(

@@ -22,10 +22,11 @@ MAX_SIDE = 1001  # rows or columns
 ZERO_SUM = 1e-12  # relative to the sum of absolute weights
 RANK_TOLERANCE = 1e-12  # relative to the largest singular value
 INLINE_NAME = "custom"
-SUFFIXES = (".txt", ".csv", ".json", ".npy", ".mat")
+INLINE_SOURCE = "inline"
+SUFFIXES = (".txt", ".csv", ".tsv", ".json", ".npy", ".mat")
 REFUSED = (".npz",)  # recognized as kernel files, and refused with a reason
 
-_INLINE = re.compile(r"[0-9eE+\-.,;\s]+\Z")
+_INLINE = re.compile(r"\[|[0-9eE+\-.,;/\s]+\Z")
 _SIZE = re.compile(r"[0-9]+(x[0-9]+)?\Z")
 
 
@@ -46,6 +47,8 @@ class Kernel:
         Added to every sum, in levels of the image.
     description, source : str
         The effect of the kernel, and where its weights come from.
+    notes : tuple of str
+        Messages to the user about how it was read.
 
     Examples
     --------
@@ -62,6 +65,7 @@ class Kernel:
     bias: float = 0.0
     description: str = ""
     source: str = ""
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         try:
@@ -100,6 +104,11 @@ class Kernel:
         return math.fsum(self.matrix.flat)
 
     @property
+    def is_typed(self) -> bool:
+        """Whether its weights were typed on the command line."""
+        return self.source == INLINE_SOURCE
+
+    @property
     def rank(self) -> int | None:
         """The rank of the matrix, 1 for a separable kernel; None for more than two axes."""
         if self.matrix.ndim != 2:
@@ -135,7 +144,8 @@ def load_kernel(spec: str | os.PathLike[str]) -> Kernel:
     ----------
     spec : str
         A name (`sobel-x`; `sobel_x` too), one with parameters (`gaussian:1.5`), rows of numbers
-        (`"0,-1,0; -1,5,-1; 0,-1,0"`), or a file, known by its suffix or by a leading `@`.
+        (`"0,-1,0; -1,5,-1; 0,-1,0"`, `"[1/4 1/2 1/4]"`, ImageMagick's `"3x1: 1,2,1"`), or a file,
+        known by its suffix or by a leading `@`.
 
     Raises
     ------
@@ -167,8 +177,9 @@ def load_kernel(spec: str | os.PathLike[str]) -> Kernel:
         raise KernelError(
             f"kernel {spec_text!r} is a size, not weights; "
             f"try box:{text}, a mean, or ones:{text}, a sum"
+            + ("" if "x" in text else f"; [{text}] is a single weight")
         )
-    if _INLINE.match(text) and any(character.isdigit() for character in text):
+    if _is_inline(text):
         return _parse_inline(text)
     from convcli.kernels.parametric import FAMILIES, make_kernel
 
@@ -195,12 +206,25 @@ def kernel_path(spec: str) -> str | None:
     return spec if Path(spec).suffix.lower() in (*SUFFIXES, *REFUSED) else None
 
 
+def _is_inline(text: str) -> bool:
+    """Whether a SPEC holds weights, in brackets, in rows, or as a kernel string of ImageMagick."""
+    if text[:1].isdigit() and ":" in text:
+        from convcli.kernels.text import has_geometry
+
+        return has_geometry(text)
+    return bool(_INLINE.match(text)) and any(character.isdigit() for character in text)
+
+
 def _parse_inline(text: str) -> Kernel:
-    from convcli.grids.text import INLINE, parse_rows
+    from convcli.grids.text import INLINE
+    from convcli.kernels.text import parse_kernel
 
     try:
-        matrix = parse_rows(re.sub(r"\s*;\s*", "\n", text), INLINE)
+        kernel = parse_kernel(text, INLINE)
     except GridError as error:
-        cause = re.sub(", column [0-9]+", "", error.cause.replace("line", "row"))
-        raise KernelError(f"kernel {text!r}: {cause}") from None
-    return Kernel(INLINE_NAME, matrix, description="typed on the command line", source="inline")
+        raise KernelError(f"kernel {text!r}: {error.cause}") from None
+    except KernelError as error:
+        raise KernelError(f"kernel {text!r}: {error}") from None
+    return replace(
+        kernel, name=INLINE_NAME, description="typed on the command line", source=INLINE_SOURCE
+    )

@@ -12,10 +12,11 @@ import numpy as np
 from convcli.arithmetic.values import Pair
 from convcli.errors import ArgumentError, FileError, KernelFileError
 from convcli.files import open_input
-from convcli.grids import MAX_TEXT_BYTES, text
+from convcli.grids import MAX_TEXT_BYTES, json_numbers, text
 from convcli.grids.npy import load_npy
 from convcli.grids.text import Grid
 from convcli.kernels import Kernel
+from convcli.kernels.text import parse_kernel
 
 MAX_WEIGHTS = 1 << 24
 _KEYS = ("kernel", "origin", "scale", "bias")
@@ -47,7 +48,7 @@ def read_kernel(path: str) -> Kernel:
 
 
 def _read_text(stream: BinaryIO, path: str) -> Kernel:
-    return Kernel("", text.parse_text(stream.read(), path))
+    return parse_kernel(text.decode(stream.read(), path), path)
 
 
 def _read_npy(stream: BinaryIO, path: str) -> Kernel:
@@ -56,7 +57,7 @@ def _read_npy(stream: BinaryIO, path: str) -> Kernel:
 
 def _read_json(stream: BinaryIO, path: str) -> Kernel:
     """Read nested lists, or an object of `kernel` and optional `origin`, `scale`, `bias`."""
-    document = text.parse_json(stream.read(), path)
+    document = json_numbers.parse_json(stream.read(), path)
     where = "kernel"  # the path to the weights, for messages
     if not isinstance(document, dict):
         document, where = {"kernel": document}, ""
@@ -64,11 +65,11 @@ def _read_json(stream: BinaryIO, path: str) -> Kernel:
     if unknown or "kernel" not in document:
         found = f"has the key {text.shorten(unknown[0])}" if unknown else "has no key 'kernel'"
         raise KernelFileError(path, f"{found}; known keys are {', '.join(_KEYS)}")
-    matrix = text.parse_nested(document["kernel"], path, where)
-    scale = text.parse_number(document.get("scale", 1), "scale", path)
+    matrix = json_numbers.parse_nested(document["kernel"], path, where)
+    scale = json_numbers.parse_number(document.get("scale", 1), "scale", path)
     if scale == 0:
         raise KernelFileError(path, "its scale of 0 makes every weight zero")
-    bias = text.parse_number(document.get("bias", 0), "bias", path)
+    bias = json_numbers.parse_number(document.get("bias", 0), "bias", path)
     kernel = Kernel("", _scale(matrix, scale, path), bias=bias)
     if "origin" not in document:
         return kernel

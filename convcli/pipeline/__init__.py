@@ -162,7 +162,7 @@ def _run(
     route, computation = choose(frames.read_header(plan.frame or 0))
     if route.execution == "streamed":
         written = [stream_npy(frames.path, computation, *route.outputs, force=target.force)]
-        return route, Picture(PLACEHOLDER), [], written
+        return route, Picture(PLACEHOLDER, notes=frames.notes), [], written
     if route.execution == "frames":
         from convcli.pipeline.sequence import Sequence
 

@@ -12,7 +12,7 @@ from convcli.arithmetic.layers import Layer
 from convcli.arithmetic.values import Pair, parse_number, parse_real, parse_size
 from convcli.cli import options as opt
 from convcli.cli.options import flag, option
-from convcli.cli.output import log_notes
+from convcli.cli.output import log_kernel_notes, log_notes
 from convcli.errors import ArgumentError, FileError
 from convcli.images import ReadSettings
 from convcli.images.color import to_gray
@@ -152,6 +152,7 @@ def _make_scene(options: AnimateOptions) -> Scene:
     layer = _make_layer(options, None if kernel is None else kernel.size)
     if kernel is not None:
         layer = layer._replace(origin=flip_origin(kernel, flip=options.flip))
+    log_kernel_notes([kernel])
     settings = ReadSettings(keep_damaged=options.keep_damaged)
     picture = read_within(options.source, settings, options.timeout)
     log_notes(options.source, picture.notes)

@@ -14,7 +14,7 @@ from convcli.arithmetic.layers import Layer
 from convcli.arithmetic.values import Pair, parse_number
 from convcli.cli import options as opt
 from convcli.cli.options import flag, option
-from convcli.cli.output import format_json, log_notes, print_data
+from convcli.cli.output import format_json, log_kernel_notes, log_notes, print_data
 from convcli.engine.explain import Explanation, explain_convolution, explain_im2col, explain_pool
 from convcli.errors import ArgumentError, FileError
 from convcli.images import ReadSettings
@@ -79,6 +79,7 @@ def explain(**values: Any) -> None:
     kernel = None if options.kernel is None else load_kernel(options.kernel)
     if kernel is not None:
         layer = make_convolution(layer, kernel, "auto", flip=options.flip).layer
+    log_kernel_notes([kernel])
     settings = ReadSettings(keep_damaged=options.keep_damaged)
     picture = read_within(options.source, settings, options.timeout)
     log_notes(options.source, picture.notes)

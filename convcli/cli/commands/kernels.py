@@ -9,7 +9,13 @@ import click
 
 from convcli.arithmetic.values import format_shape
 from convcli.cli.options import DIR, RESTRICT, RESTRICT_HELP, SPEC, json_option
-from convcli.cli.output import escape_control, format_json, format_rows, print_data
+from convcli.cli.output import (
+    escape_control,
+    format_json,
+    format_rows,
+    log_kernel_notes,
+    print_data,
+)
 from convcli.errors import ArgumentError
 from convcli.kernels import Kernel, load_kernel
 from convcli.kernels.bank import bank
@@ -33,6 +39,7 @@ def kernels(spec: str | None, *, as_json: bool) -> None:
     """
     if spec is not None:
         kernel = load_kernel(spec)
+        log_kernel_notes([kernel])
         print_data(format_json(kernel_document(kernel)) if as_json else kernel_text(kernel))
     elif as_json:
         examples = (load_kernel(family.example) for family in FAMILIES.values())

@@ -17,7 +17,7 @@ from convcli.cli.commands import BLAS_THREAD_VARIABLES, DEBUG
 from convcli.cli.commands.apply.options import ApplyOptions
 from convcli.cli.commands.apply.plan import build_plan, build_target, validate
 from convcli.cli.options import FILE, command
-from convcli.cli.output import log
+from convcli.cli.output import log, log_kernel_notes
 from convcli.cli.report import Progress, has_output, print_report, render_maps
 from convcli.files.journal import JobKey, name_batch
 from convcli.files.output import make_folder
@@ -38,9 +38,9 @@ CLEANUP_TIMEOUT_S = 5.0  # for a cluster to remove what its workers left
 def apply(context: click.Context, /, **values: Any) -> None:
     """Filter images or grids of numbers with kernels.
 
-    INPUT is a picture, a grid of numbers (.csv, .txt, .npy), or - for standard input. Each result
-    goes to STEM.KERNEL.png in this folder by default. With zero padding the border itself is an
-    edge, and edge kernels respond to it. Of several inputs, a bad one does not stop the others.
+    INPUT is a picture, a grid of numbers (.csv, .tsv, .txt, .npy), or - for standard input. Each
+    result goes to STEM.KERNEL.png in this folder by default. With zero padding the border itself is
+    an edge, and edge kernels respond to it. Of several inputs, a bad one does not stop the others.
 
     \b
     convcli apply cat.jpg --kernel sharpen
@@ -59,6 +59,8 @@ def run_apply(options: ApplyOptions, *, is_debugging: bool = False) -> int:
     validate_target(target, options.inputs)
     if options.output_dir is not None and options.scheduler is None and not options.dry_run:
         make_folder(options.output_dir)
+    if not options.quiet:
+        log_kernel_notes(step.kernel for step in (*plan.kernels, *plan.layers))
     if options.processes == 1:
         set_threads(options.threads or available_cores())
     counts: Counter[str] = Counter()
