@@ -79,7 +79,7 @@ def report_documents(report: Report) -> Iterator[dict[str, Any]]:
             "shape": written.shape,
             "method": "+".join(methods) or None,
             "range": written.policy,
-            "clipped": written.clipped,
+            "clipped": written.clipping.share,
             "seconds": round(report.seconds, 6),
         }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -30,7 +31,7 @@ class Quantized(NamedTuple):
     note : str, optional
         A message to the user.
     bounds : (float, float)
-        The minimum and the maximum where any were out of range, on the scale of the pixels.
+        The minimum and the maximum on the scale of the pixels, where they could be out of range.
     """
 
     pixels: Values
@@ -38,6 +39,12 @@ class Quantized(NamedTuple):
     clipped: float = 0.0
     note: str | None = None
     bounds: Bounds = (0.0, 0.0)
+
+    @property
+    def clipping(self) -> Clipping:
+        """What was clipped."""
+        white = int(np.iinfo(self.pixels.dtype).max)
+        return Clipping(self.clipped, self.pixels.size, self.bounds, white, self.policy)
 
 
 def quantize(values: Values, policy: str, depth: int, bounds: Bounds | None = None) -> Quantized:
@@ -133,46 +140,59 @@ class Quantizer:
         """Return the pixels of all rows."""
         _, highs, counts = zip(*self._parts, strict=True)
         clipped = sum(counts) / self._pixels.size
-        bounds = (self.min_value, max(highs)) if clipped else (0.0, 0.0)
-        quantized = Quantized(self._pixels, self._policy, clipped, bounds=bounds)
-        clipping = Clipping()
-        clipping.add(quantized)
-        return quantized._replace(note=clipping.describe())
+        bounds = self.min_value, max(highs)
+        return Quantized(self._pixels, self._policy, clipped, bounds=bounds)
 
 
-class Clipping:
-    """The share of values that a range policy clipped, over one feature map or several."""
+class Clipping(NamedTuple):
+    """What a range policy clipped of a feature map, or of all its frames.
 
-    def __init__(self) -> None:
-        self._clipped = 0.0
-        self._values = 0
-        self._bounds = (0.0, 0.0)
-        self._policy = ""
-        self._white = 255
+    Parameters
+    ----------
+    share : float
+        The share of the values that were out of range, 0 to 1.
+    values : int
+        The number of all values.
+    bounds : (float, float)
+        As in `Quantized`.
+    white : int
+        The end of the range that starts at 0.
+    policy : str
+    remedy : str, optional
+        A policy that would clip nothing, if one suits the map.
+    """
 
-    def add(self, quantized: Quantized) -> None:
-        """Count the values of a map."""
-        self._clipped += quantized.clipped * quantized.pixels.size
-        self._values += quantized.pixels.size
-        low, high = quantized.bounds
-        self._bounds = min(self._bounds[0], low), max(self._bounds[1], high)
-        self._policy, self._white = quantized.policy, int(np.iinfo(quantized.pixels.dtype).max)
+    share: float = 0.0
+    values: int = 0
+    bounds: Bounds = (0.0, 0.0)
+    white: int = 255
+    policy: str = ""
+    remedy: str | None = None
 
-    @property
-    def share(self) -> float:
-        """The share that was clipped, 0 to 1."""
-        return self._clipped / max(self._values, 1)
+    def merge(self, frame: Clipping) -> Clipping:
+        """Return what was clipped of a map, and of one more frame of it."""
+        values = self.values + frame.values
+        clipped = self.share * self.values + frame.share * frame.values
+        bounds = min(self.bounds[0], frame.bounds[0]), max(self.bounds[1], frame.bounds[1])
+        return frame._replace(share=clipped / values, values=values, bounds=bounds)
 
-    def describe(self) -> str | None:
-        """Return a message to the user if the share is worth one."""
-        if self.share <= WARN_CLIPPED_SHARE:
-            return None
-        mid_gray = (self._white + 1) // 2
-        fits = -mid_gray <= self._bounds[0] and self._bounds[1] <= self._white - mid_gray
-        policy = "offset" if self._policy == "clamp" and fits else "rescale"
+    def find_remedy(self, policies: Sequence[str]) -> Clipping:
+        """Return the same with the first of some policies that would clip nothing."""
+        low, high = self.bounds
+        mid_gray = (self.white + 1) // 2
+        is_clamped = self.policy == "clamp"  # and the bounds are those of the values themselves
+        fits = {
+            "offset": is_clamped and low >= -mid_gray and high <= self.white - mid_gray,
+            "abs": is_clamped and low >= -self.white and high <= self.white,
+            "rescale": math.isfinite(low),
+        }
+        return self._replace(remedy=next((name for name in policies if fits[name]), None))
+
+    def describe(self) -> str:
+        """Return a message to the user."""
+        advice = "" if self.remedy is None else f"; --range {self.remedy} would keep them"
         return (
-            f"{self.share:.1%} of the values lie outside 0..{self._white} and were clipped; "
-            f"--range {policy} would keep them"
+            f"{self.share:.1%} of the values lie outside 0..{self.white} and were clipped{advice}"
         )
 
 

@@ -16,6 +16,7 @@ from convcli.deadline import allow_pixels
 from convcli.engine.arrays import Array
 from convcli.images import PLACEHOLDER, FrameSource, Header, Picture
 from convcli.images.quantize import quantize
+from convcli.pipeline.clipping import find_remedies
 from convcli.pipeline.execute import StageCallback, compute_maps
 from convcli.pipeline.fused import filter_to_pixels, stream_npy
 from convcli.pipeline.memory import check_memory
@@ -103,6 +104,7 @@ def process(
             f"holds {frames.count} frames; the first is filtered, and --frame N takes another"
         )
     notes += (note for file in written for note in file.notes)
+    written = find_remedies(written, route.files, plan)
     seconds = perf_counter() - started
     return Outcome(picture, tuple(maps), tuple(written), tuple(notes), route, seconds)
 

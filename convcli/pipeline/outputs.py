@@ -232,12 +232,15 @@ class OverwriteGuard:
         self, target: OutputTarget, sources: Sequence[str], others: Sequence[str] = ()
     ) -> None:
         self._target = target
+        self._inputs: dict[str, str] = {}
+        self._possible_channels: tuple[str, ...] = ()
+        if len(sources) == 1:  # of which there is nothing to find
+            return
         files = [source for source in sources if source != STDIN]
         outputs = itertools.chain(others, *map(target.possible_paths, sources))
         folders = {real_path(str(Path(path).parent)) for path in outputs}
         self._inputs = {real_path(source): source for source in files}
         self._inputs |= _find_links(folders, files)
-        self._possible_channels: tuple[str, ...] = ()
         if target.has_file_per_map:
             is_channel = _channel_file_pattern(target).search
             self._possible_channels = tuple(

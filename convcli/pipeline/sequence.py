@@ -278,10 +278,8 @@ class _SequenceFile:
         """Finish the file; return what was written."""
         with encoder_errors(self._path):
             self._writer.close()
-        note = self._clipping.describe()
-        notes = (*self._notes,) if note is None else (note, *self._notes)
         shape = self._count, *self._shape
-        return OutputFile(self._path, shape, self._policy, self._clipping.share, notes)
+        return OutputFile(self._path, shape, self._policy, (*self._notes,), self._clipping)
 
     def _to_pixels(self, result: Picture, plan: Plan) -> Values:
         if keeps_floats(plan, result.depth, self._target):
@@ -289,10 +287,8 @@ class _SequenceFile:
         policy = plan.range_policy(result.depth)
         rendered = render(result, policy, result.depth or 8, self._bounds)
         self._policy = self._policy or policy
-        if policy != "rescale":
-            self._clipping.add(rendered.colors)
-            rendered = rendered._replace(colors=rendered.colors._replace(note=None))
         pixels, report = fit_to_file(self._path, rendered, self._target.format)
+        self._clipping = self._clipping.merge(report.clipping)
         self._notes |= dict.fromkeys(report.notes)
         return pixels
 

@@ -17,7 +17,7 @@ from convcli.files.paths import system_errors
 from convcli.grids import NUMBER_SUFFIXES, write_grid
 from convcli.images import Metadata, Picture, Values
 from convcli.images.formats import FORMATS
-from convcli.images.quantize import Bounds, Quantized, quantize
+from convcli.images.quantize import Bounds, Clipping, Quantized, quantize
 from convcli.images.write import (
     fit_to_format,
     to_float_pixels,
@@ -36,17 +36,17 @@ class OutputFile(NamedTuple):
         (H, W) or (H, W, C); of frames (N, H, W) or (N, H, W, C).
     policy : str, optional
         The range policy of an image; None for numbers.
-    clipped : float
-        The share of values outside the image's range, 0 to 1.
     notes : tuple of str
         Remarks for the user.
+    clipping : Clipping
+        What the range policy clipped.
     """
 
     path: str
     shape: tuple[int, ...]
     policy: str | None = None
-    clipped: float = 0.0
     notes: tuple[str, ...] = ()
+    clipping: Clipping = Clipping()
 
 
 class Rendered(NamedTuple):
@@ -190,7 +190,7 @@ def fit_to_file(path: str, rendered: Rendered, file_format: str) -> tuple[Values
     pixels, notes = fit_to_format(colors.pixels, rendered.alpha, file_format)
     notes = notes if colors.note is None else (colors.note, *notes)
     shape = squeeze_channel(pixels).shape
-    return pixels, OutputFile(path, shape, colors.policy, colors.clipped, notes)
+    return pixels, OutputFile(path, shape, colors.policy, notes, colors.clipping)
 
 
 def squeeze_channel(values: Array) -> Array:

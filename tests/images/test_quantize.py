@@ -75,16 +75,49 @@ def test_a_flat_map_is_rescaled_to_mid_gray(depth: int, gray: int) -> None:
     assert "7.5" in (ranged.note or "")
 
 
+EDGE_POLICIES = ("offset", "abs", "rescale")
+
+
 @pytest.mark.parametrize(
     ("low", "high", "named"),
-    [(-128, 127, "offset"), (-129, 127, "rescale"), (-128, 128, "rescale"), (0, 256, "rescale")],
+    [
+        (-128, 127, "offset"),
+        (-129, 127, "abs"),
+        (-128, 128, "abs"),
+        (-255, 255, "abs"),
+        (-256, 0, "rescale"),
+        (0, 256, "rescale"),
+    ],
 )
 def test_the_policy_that_would_keep_everything_is_named(
     low: float, high: float, named: str
 ) -> None:
-    ranged = quantize(np.array([low, 5.0, high], float), "clamp", 8)
-    assert f"--range {named} would keep them" in (ranged.note or "")
-    assert quantize(np.array([low, 5.0, high], float), named, 8).clipped == 0
+    values = np.array([low, 5.0, high], float)
+    clipping = quantize(values, "clamp", 8).clipping
+    assert f"--range {named} would keep them" in clipping.find_remedy(EDGE_POLICIES).describe()
+    assert quantize(values, named, 8).clipped == 0
+    assert "--range rescale would keep them" in clipping.find_remedy(["rescale"]).describe()
+    assert clipping.describe().endswith("of the values lie outside 0..255 and were clipped")
+
+
+@given(
+    arrays(np.float64, 5, elements=st.floats(-1e6, 1e6)),
+    st.sampled_from(["clamp", "abs", "offset"]),
+    st.sampled_from([8, 16]),
+)
+def test_the_policy_that_is_named_clips_nothing(values: Any, policy: str, depth: int) -> None:
+    found = quantize(values, policy, depth).clipping.find_remedy(EDGE_POLICIES)
+    if found.share:
+        assert quantize(values, str(found.remedy), depth).clipped == 0
+
+
+@given(arrays(np.float64, (2, 7), elements=st.floats(-500, 500)))
+def test_what_is_clipped_of_frames_is_that_of_all(values: Any) -> None:
+    first, second = (quantize(frame, "clamp", 8).clipping for frame in values)
+    whole = quantize(values, "clamp", 8).clipping
+    merged = first.merge(second)
+    assert merged.share == pytest.approx(whole.share)
+    assert merged._replace(share=whole.share) == whole
 
 
 @example(np.array([0.0, 1e-309]), "rescale", 8)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing, suppress
 from functools import partial
@@ -16,6 +15,7 @@ from convcli.batch import Job, Report, dry_run_job, run_job
 from convcli.cli.commands import BLAS_THREAD_VARIABLES, DEBUG
 from convcli.cli.commands.apply.options import ApplyOptions
 from convcli.cli.commands.apply.plan import build_plan, build_target, validate
+from convcli.cli.commands.apply.summary import Summary
 from convcli.cli.options import FILE, command
 from convcli.cli.output import log, log_kernel_notes
 from convcli.cli.report import Progress, has_output, print_report, render_maps
@@ -63,23 +63,22 @@ def run_apply(options: ApplyOptions, *, is_debugging: bool = False) -> int:
         log_kernel_notes(step.kernel for step in (*plan.kernels, *plan.layers))
     if options.processes == 1:
         set_threads(options.threads or available_cores())
-    counts: Counter[str] = Counter()
+    summary = Summary(warns_of_each=len(options.inputs) == 1 or options.verbose)
     jobs = make_jobs(options, plan, target, is_debugging=is_debugging)
     with (
         Progress(len(options.inputs), quiet=options.quiet) as progress,
-        closing(run_jobs(jobs, options)) as reports,
+        closing(run_jobs(jobs, options, progress)) as reports,
     ):
-        for report in in_input_order(progress.count(reports), options):
-            counts[status(report)] += 1
+        for report in map(summary.add, reports):
             if has_output(report, options):
                 with progress.paused():
                     print_report(report, options)
-    if counts["skipped"] and not options.quiet:
-        skipped = f"{counts['skipped']} of {counts.total()} inputs skipped"
-        log(f"{skipped}: what is made of them is there")
-    if counts["failed"] and counts.total() > 1:
-        log(f"{counts['failed']} of {counts.total()} inputs failed")
-    return 1 if counts["failed"] else 0
+    if not options.quiet:
+        for line in summary.warnings():
+            log(line)
+    if summary.failed and summary.total > 1:
+        log(f"{summary.failed} of {summary.total} inputs failed")
+    return 1 if summary.failed else 0
 
 
 def make_jobs(
@@ -106,26 +105,30 @@ def make_jobs(
 
 
 def run_jobs(
-    jobs: Iterable[Job], options: ApplyOptions
-) -> Generator[tuple[int, Report], None, None]:
-    """Run every job, and yield its index and report as it finishes.
+    jobs: Iterable[Job], options: ApplyOptions, progress: Progress
+) -> Generator[Report, None, None]:
+    """Run every job, and yield the reports in the order of the inputs.
 
     Maps stay in the process that made them: what is printed of them is rendered here, for which
     this process has to run the jobs itself.
     """
     if options.dry_run:
-        yield from enumerate(map(dry_run_job, jobs))
+        yield from progress.count(map(dry_run_job, jobs))
         return
     if options.is_local:
         prints_maps = options.print_numbers or options.preview
         render = partial(render_maps, options=options) if prints_maps else None
-        yield from enumerate(_separate(run_job(job, render) for job in jobs))
+        made = (run_job(job, render) for job in jobs)
+        yield from progress.count(_separate(made) if prints_maps else made)
         return
+    from convcli.batch.pool import in_order
+
     folders: set[str] = set()
     remove = partial(remove_unfinished, folders, this_process())
     with undo_at_signal(remove):
         try:
-            yield from _run_in_workers(_record_folders(jobs, folders), options, folders)
+            reports = _run_in_workers(_record_folders(jobs, folders), options, folders)
+            yield from in_order(progress.count(reports))
         finally:
             remove()
 
@@ -133,7 +136,10 @@ def run_jobs(
 def _run_in_workers(
     jobs: Iterable[Job], options: ApplyOptions, folders: set[str]
 ) -> Iterator[tuple[int, Report]]:
-    """Run jobs on a cluster or in processes, which write to `folders`."""
+    """Run jobs on a cluster or in processes, which write to `folders`.
+
+    Yields the index and the report of each as it finishes.
+    """
     from convcli.batch.pool import run_all
 
     if options.scheduler is not None:
@@ -151,24 +157,6 @@ def _run_in_workers(
     environment = dict.fromkeys(BLAS_THREAD_VARIABLES, "1")
     with process_pool(workers, environment=environment) as executor:
         yield from run_all(run_job, jobs, executor, workers=workers, failed=_failure_report)
-
-
-def in_input_order(
-    reports: Iterable[tuple[int, Report]], options: ApplyOptions
-) -> Iterator[Report]:
-    """Yield reports in the order of their inputs, in which one process makes them anyway."""
-    if options.is_local:
-        return (report for _, report in reports)
-    from convcli.batch.pool import in_order
-
-    return in_order(reports)
-
-
-def status(report: Report) -> str:
-    """What a report counts as: failed, skipped or done."""
-    if report.error is not None:
-        return "failed"
-    return "skipped" if report.skipped and not (report.written or report.routes) else "done"
 
 
 def _separate(reports: Iterable[Report]) -> Iterator[Report]:
