@@ -13,6 +13,7 @@ from convcli.errors import ArgumentError, ShapeError
 
 Array: TypeAlias = NDArray[Any]
 
+MAX_EXACT = 1 << 53  # up to which float64 holds every whole number
 # The largest weight of a map: products of smaller ones come near the numbers that a float holds
 # with fewer digits, or not at all.
 MIN_WEIGHT = {np.dtype(np.float32): 1e-30, np.dtype(np.float64): 1e-280}
@@ -124,6 +125,57 @@ def check_weights(weights: Array, sums: np.dtype[Any]) -> None:
         raise ArgumentError(
             f"the largest weight of a kernel is {least:g}, and {sums}, the type of these sums, "
             f"loses digits of weights below {MIN_WEIGHT[sums]:g}; multiply them, or --normalize"
+        )
+
+
+def largest_exact_value(dtype: np.dtype[Any], weights: Array, bias: float = 0.0) -> float | None:
+    """Return the largest absolute value of an input of which all sums are exact, or None.
+
+    None stands for any value: sums of a type of few bits cannot lose digits, and those of floats,
+    or with weights that are not whole numbers, are rounded in any case.
+
+    Parameters
+    ----------
+    dtype : dtype
+        Of the input.
+    weights : ndarray
+        Of two to four axes, as those of a filter.
+    bias : float
+        Added to every sum.
+    """
+    if dtype.kind not in "iu" or dtype.itemsize < 4 or not np.array_equal(weights, weights.round()):
+        return None
+    maps = np.abs(weights).reshape(len(weights) if weights.ndim == 4 else 1, -1)
+    limit = max((MAX_EXACT - abs(bias)) / max(float(maps.sum(axis=1).max()), 1.0), 0.0)
+    limits = np.iinfo(dtype)
+    return None if max(-int(limits.min), int(limits.max)) <= limit else limit
+
+
+def check_exact(values: Array, limit: float | None, weights: Array) -> None:
+    """Check that sums of whole numbers are exact.
+
+    Parameters
+    ----------
+    values : ndarray
+        That a filter sees.
+    limit : float or None
+        From `largest_exact_value`.
+    weights : ndarray
+
+    Raises
+    ------
+    ArgumentError
+        If a sum may be one that float64 cannot hold.
+    """
+    if limit is None or values.size == 0:
+        return
+    largest = max(-float(values.min()), float(values.max()))
+    if largest > limit:
+        axes = tuple(range(weights.ndim - 3 if weights.ndim == 4 else 0, weights.ndim))
+        reach = largest * float(np.abs(weights).sum(axis=axes).max())
+        raise ArgumentError(
+            f"sums of its whole numbers may reach {reach:.3g}, and float64 holds them exactly up "
+            f"to 2^53 = {float(MAX_EXACT):.3g}; convert it to float64 if they may be rounded"
         )
 
 

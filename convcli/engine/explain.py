@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from convcli.arithmetic.geometry import Window
 from convcli.arithmetic.layers import OPERATIONS
 from convcli.arithmetic.values import Pair
-from convcli.engine.arrays import Array, as_numbers
+from convcli.engine.arrays import Array, as_numbers, check_exact, largest_exact_value
 from convcli.engine.im2col import im2col
 from convcli.engine.padding import pad2d, source_positions
 from convcli.engine.pooling import count_positions
@@ -111,11 +111,13 @@ def explain_convolution(
     >>> found.products.tolist(), found.value, found.slice_text
     ([[[2.0, 0.0], [0.0, 6.0]]], 8.0, 'X[0:2, 1:3]')
     """
-    pixels = np.atleast_3d(as_numbers(image, "image")).astype(np.float64)
+    numbers = np.atleast_3d(as_numbers(image, "image"))
+    pixels = numbers.astype(np.float64)
     weights = as_numbers(kernel, "kernel").astype(np.float64)
     if flip:
         weights = weights[..., ::-1, ::-1]
     rows, columns, values, is_padding = _look_up_window(pixels, at, window, padding_mode)
+    check_exact(values, largest_exact_value(numbers.dtype, weights, bias), weights)
     if weights.ndim == 2:
         pairs = [(plane, weights[np.newaxis]) for plane in values[:, np.newaxis]]
     else:

@@ -10,7 +10,13 @@ import numpy as np
 
 from convcli.arithmetic.notation import INPUT, format_layer, input_indices, last_uses
 from convcli.arithmetic.values import Resize, Shape
-from convcli.engine.arrays import Array, check_weights, sum_dtype
+from convcli.engine.arrays import (
+    Array,
+    check_exact,
+    check_weights,
+    largest_exact_value,
+    sum_dtype,
+)
 from convcli.engine.operations import OPERATIONS, combine
 from convcli.errors import OVERFLOW, ArgumentError
 from convcli.images import NO_METADATA, Header, Picture
@@ -143,6 +149,8 @@ def _run_kernels(values: Array, computation: Computation, report: StageCallback)
     """Yield the output of each kernel; without any, the values themselves."""
     steps = computation.plan.kernels
     if not steps:
+        unit = np.ones((1, 1))
+        check_exact(values, largest_exact_value(values.dtype, unit), unit)
         yield values.astype(computation.dtype)
     for index, (step, filter_plan) in enumerate(zip(steps, computation.kernels, strict=True)):
         output = convolve(values, filter_plan, computation.dtype)

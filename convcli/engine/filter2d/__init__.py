@@ -65,7 +65,8 @@ def filter2d(
     ShapeError
         For shapes that do not fit each other, and where the output would be empty.
     ArgumentError
-        For settings that no filter has.
+        For settings that no filter has; for integers of 32 or 64 bits, with weights that are whole
+        numbers, of which a sum may be beyond 2^53, to which float64 is exact.
 
     Notes
     -----

@@ -12,7 +12,13 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from convcli.engine.arrays import Array, as_numbers, round_into
+from convcli.engine.arrays import (
+    Array,
+    as_numbers,
+    check_exact,
+    largest_exact_value,
+    round_into,
+)
 from convcli.engine.filter2d.fft import fft_algorithm
 from convcli.engine.filter2d.im2col import im2col_algorithm, tap_im2col_algorithm
 from convcli.engine.filter2d.integer import integer_algorithm, sum_bounds
@@ -183,12 +189,15 @@ class FilterPlan(NamedTuple):
     def _make_gather(self, padded: PaddedImage) -> Callable[[slice], Array]:
         """Return a function that copies the padded rows on which some rows of the output depend."""
         scratch = Scratch()
-        columns, channels = self.problem.size[1], self.problem.channels
+        problem = self.problem
+        columns, channels = problem.size[1], problem.channels
+        limit = largest_exact_value(problem.dtype, problem.kernel, problem.bias)
 
         def gather(rows: slice) -> Array:
             input_rows = self._input_rows(rows)
             band = scratch("band", (len(input_rows), columns, channels), self.algorithm.band_dtype)
             padded.copy_into(band.transpose(2, 0, 1), input_rows, range(columns))
+            check_exact(band, limit, problem.kernel)
             return band
 
         return gather
