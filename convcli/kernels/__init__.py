@@ -27,6 +27,7 @@ SUFFIXES = (".txt", ".csv", ".tsv", ".json", ".npy", ".mat")
 REFUSED = (".npz",)  # recognized as kernel files, and refused with a reason
 
 _INLINE = re.compile(r"\[|[0-9eE+\-.,;/\s]+\Z")
+_NUMBER_END = re.compile(r"(\.[0-9]*)?\Z")  # in place of a suffix, as in gausian:1.5
 _SIZE = re.compile(r"[0-9]+(x[0-9]+)?\Z")
 
 
@@ -183,16 +184,9 @@ def load_kernel(spec: str | os.PathLike[str]) -> Kernel:
         return _parse_inline(text)
     from convcli.kernels.parametric import FAMILIES, make_kernel
 
-    family = name.partition(":")[0]
-    if family in FAMILIES:
+    if name.partition(":")[0] in FAMILIES:
         return make_kernel(name)
-    if Path(spec_text).suffix or "/" in spec_text:
-        raise KernelError(
-            f"unknown kernel {spec_text!r}; a kernel file ends in {', '.join(SUFFIXES)}, "
-            "and a name is one of 'convcli kernels'"
-        )
-    hint = did_you_mean(family, [*bank(), *FAMILIES])
-    raise KernelError(f"unknown kernel {spec_text!r}{hint or '; convcli kernels lists them'}")
+    raise KernelError(f"unknown kernel {spec_text!r}; {_find_hint(spec_text, name)}")
 
 
 def kernel_path(spec: str) -> str | None:
@@ -204,6 +198,26 @@ def kernel_path(spec: str) -> str | None:
     if spec.startswith("@") and len(spec) > 1:
         return spec[1:]
     return spec if Path(spec).suffix.lower() in (*SUFFIXES, *REFUSED) else None
+
+
+def _find_hint(spec: str, name: str) -> str:
+    """Return what may have been meant by a SPEC that is no kernel."""
+    from convcli.kernels.answers import find_answer
+    from convcli.kernels.bank import bank
+    from convcli.kernels.parametric import FAMILIES
+
+    family, colon, parameters = name.replace(" ", "-").partition(":")
+    answer = find_answer(family, parameters)
+    if answer is not None:
+        return answer
+    if colon and family in bank():
+        return f"{family!r} has no parameters"
+    if "/" in spec or not _NUMBER_END.match(Path(spec).suffix):
+        return (
+            f"a kernel file ends in {', '.join(SUFFIXES)}, and a name is one of 'convcli kernels'"
+        )
+    hint = did_you_mean(family, [*bank(), *FAMILIES])
+    return hint.removeprefix("; ") or "convcli kernels lists them"
 
 
 def _is_inline(text: str) -> bool:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
 from convcli import ConvError, Kernel, load_kernel
+from convcli.arithmetic.notation import parse_layer
 from convcli.errors import KernelError, LimitError
 from convcli.kernels import kernel_path
+from convcli.kernels.answers import ANSWERS
+from convcli.kernels.bank import bank
+from convcli.kernels.parametric import FAMILIES
 
 
 @pytest.mark.parametrize(
@@ -37,7 +43,25 @@ def test_rows_of_numbers_may_be_written_in_many_ways(spec: str) -> None:
         ("3", "box:3"),
         ("3x5", "ones:3x5"),
         ("kernels/mine.xml", r"\.json"),
-        ("blur:2", "blur"),
+        ("blur:2", "'blur' has no parameters"),
+        ("emboss:45", "'emboss' has no parameters"),
+        ("gausian:2.5", "'gaussian'"),
+        ("mine.xml", r"\.json"),
+        ("sharp", "try sharpen, or sharpen:0.5"),
+        ("Sharp:1.5", "sharpen:1.5"),
+        ("average:3", "a mean is box:3"),
+        ("mean:5x3", "a mean is box:5x3"),
+        ("mean:[red]{}", "a mean is box:3"),
+        ("box blur", "a mean is box:3"),
+        ("box_blur:7", "a mean is box:7"),
+        ("gauss:2.5", "try gaussian:2.5"),
+        ("edge", "outline, or sobel-x and sobel-y"),
+        ("laplacian", "laplacian-4, laplacian-8"),
+        ("mexican-hat:2", "log:2"),
+        *(
+            (name, "not a convolution")
+            for name in ("median:3", "bilateral", "dilate:3", "erode", "max:3", "min", "canny")
+        ),
     ],
 )
 def test_what_is_no_kernel_is_answered_with_a_way_out(spec: str, words: str) -> None:
@@ -76,6 +100,23 @@ def test_a_file_is_known_by_its_suffix_or_an_at_sign(spec: str, path: str | None
 def test_the_shape_of_a_kernel_is_known_by_its_spec() -> None:
     assert load_kernel("gaussian:1.5").matrix.shape == (11, 11)
     assert load_kernel("ones:2x3").matrix.shape == (2, 3)
+
+
+def test_what_an_answer_names_is_a_kernel_and_its_names_are_not() -> None:
+    taken = [*bank(), *FAMILIES]
+    for answer in ANSWERS:
+        for name in answer.names.split():
+            assert name not in taken
+            with pytest.raises(KernelError, match=re.escape(answer.text.split("{}")[0])):
+                load_kernel(name)
+        said = answer.text.format(answer.parameter)
+        specs = [word for word in re.split(r"[ ,]+", said) if word.partition(":")[0] in taken]
+        layers = re.findall(r"-l (\S+)", said)
+        assert specs or layers
+        for spec in specs:
+            load_kernel(spec)
+        for layer in layers:
+            parse_layer(layer)
 
 
 # ---- Kernel ------------------------------------------------------------------------------------
