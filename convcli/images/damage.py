@@ -275,7 +275,8 @@ class DecodingWatch:
         self._stream.seek(0)
         keeping = self._settings._replace(keep_damaged=True)
         again = DecodingWatch(
-            open_image(self._stream), self._stream, self._path, keeping, background
+            open_image(self._stream, "TGA" if self._image.format == "TGA" else None),
+            *(self._stream, self._path, keeping, background),
         )
         again.load()
         return again

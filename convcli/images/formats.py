@@ -12,6 +12,32 @@ from typing import Any, Literal, NamedTuple
 
 DEEP_EXTRA = "pip install 'convcli[deep]'"
 SIGNATURE_BYTES = 16  # at the start of a file, by which its format is known
+# What people give that is never read, and how its file starts.
+UNREAD_FORMATS = {
+    "an OpenEXR picture": rb"\x76\x2f\x31\x01",
+    "a Radiance HDR picture": rb"#\?(?:RADIANCE|RGBE)",
+    "a Photoshop file": rb"8BPS",
+    "a GIMP file": rb"gimp xcf",
+    "a PDF document": rb"%PDF-",
+    "a PostScript file": rb"%!PS|\xc5\xd0\xd3\xc6",
+    "an SVG drawing": rb"(?:\xef\xbb\xbf)?\s*(?:<svg|<\?xml.{,1000}?<svg|<!DOCTYPE svg)",
+    "an HTML page": rb"(?:\xef\xbb\xbf)?\s*(?i:<!doctype html|<html)",
+    "an XML document": rb"(?:\xef\xbb\xbf)?\s*<\?xml",
+    "a JPEG XR picture": rb"II\xbc",
+    "a camera's raw file": rb"FUJIFILMCCD-RAW|II(?:RO|RS|U\0)|MMOR|FOVb|\0MRM|....ftypcrx ",
+    "a DirectDraw surface": rb"DDS ",
+    "an icon": rb"\0\0[\x01\x02]\0[^\0]\0|icns",
+    "a FITS file": rb"SIMPLE  =",
+    "an HDF5 file": rb"\x89HDF\r\n",
+    "a DICOM file": rb".{128}DICM",
+    "a DjVu document": rb"AT&TFORM",
+    "a QOI picture": rb"qoif",
+    "a PCX picture": rb"\x0a[\x00-\x05]\x01[\x01\x02\x04\x08]",
+    "a BPG picture": rb"BPG\xfb",
+    "a video": rb"....ftyp|....moov|RIFF....AVI |\x1aE\xdf\xa3|\0\0\x01\xba|FLV",
+    "a ZIP archive": rb"PK\x03\x04",
+    "a gzip file": rb"\x1f\x8b",
+}
 
 
 class EncoderSettings(NamedTuple):
@@ -42,10 +68,13 @@ class Format(NamedTuple):
     ----------
     plugin : str
         Pillow's module that reads and writes it.
-    signature : bytes
-        A regular expression that the first `SIGNATURE_BYTES` of a file match.
+    signature : bytes, optional
+        A regular expression that the first `SIGNATURE_BYTES` of a file match; none if it is written
+        only, or known by more than its start.
     suffixes : tuple of str
         Of output files; none for a format that is only read.
+    colors : {"any", "gray", "RGB", "black and white"}
+        The colors that it can hold.
     alpha : {"full", "binary", "none"}
         The transparency that it can hold.
     frames : {"none", "animation", "pages"}
@@ -69,8 +98,9 @@ class Format(NamedTuple):
     """
 
     plugin: str
-    signature: bytes
+    signature: bytes | None
     suffixes: tuple[str, ...] = ()
+    colors: Literal["any", "gray", "RGB", "black and white"] = "any"
     alpha: Literal["full", "binary", "none"] = "full"
     frames: Literal["none", "animation", "pages"] = "none"
     holds_16_bits: bool = False
@@ -92,7 +122,8 @@ class Format(NamedTuple):
     def save_options(self, encoding: EncoderSettings) -> dict[str, Any]:
         """Return what Pillow's `save` is given to encode a picture."""
         quality = self.default_quality if encoding.quality is None else encoding.quality
-        if self.quality_options is None or quality is None or encoding.lossless:
+        is_lossless = encoding.lossless and self.lossless_options is not None
+        if self.quality_options is None or quality is None or is_lossless:
             return dict(self.lossless_options or {})
         return self.quality_options(quality)
 
@@ -105,6 +136,8 @@ def _jpeg_options(quality: int) -> dict[str, Any]:
 def _plain_quality(quality: int) -> dict[str, Any]:
     return {"quality": quality}
 
+
+_NETPBM: dict[str, Any] = {"plugin": "PpmImagePlugin", "alpha": "none", "frames": "pages"}
 
 FORMATS = {
     "PNG": Format(
@@ -128,7 +161,7 @@ FORMATS = {
     ),
     "WEBP": Format(
         "WebPImagePlugin",
-        rb"RIFF",
+        rb"RIFF....WEBP",
         (".webp",),
         frames="animation",
         metadata=("exif", "profile"),
@@ -156,10 +189,43 @@ FORMATS = {
         codec_bytes=(8, 8),
         max_side=65_535,
     ),
-    "BMP": Format("BmpImagePlugin", rb"BM"),
-    "PPM": Format("PpmImagePlugin", rb"P[1-6fF][\s#]|P7\r?\n"),
+    "BMP": Format(
+        "BmpImagePlugin",
+        rb"BM",
+        (".bmp", ".dib"),
+        alpha="none",
+        metadata=("dpi",),
+        codec_bytes=(0, 3),
+    ),
+    "TGA": Format(
+        "TgaImagePlugin",
+        None,  # see structure.tga
+        (".tga", ".icb", ".vda", ".vst"),
+        codec_bytes=(0, 4),
+        max_side=65_535,
+    ),
+    # All of Netpbm's formats are read as PPM.
+    "PPM": Format(
+        signature=rb"P[1-6fF][\s#]|P7\r?\n",
+        suffixes=(".ppm",),
+        colors="RGB",
+        holds_16_bits=True,
+        **_NETPBM,
+    ),
+    "PNM": Format(signature=None, suffixes=(".pnm",), holds_16_bits=True, **_NETPBM),
+    "PGM": Format(signature=None, suffixes=(".pgm",), colors="gray", holds_16_bits=True, **_NETPBM),
+    "PBM": Format(signature=None, suffixes=(".pbm",), colors="black and white", **_NETPBM),
+    "PAM": Format(
+        signature=None, suffixes=(".pam",), holds_16_bits=True, **{**_NETPBM, "alpha": "full"}
+    ),
 }
 IMAGE_SUFFIXES = {suffix: name for name, record in FORMATS.items() for suffix in record.suffixes}
+
+
+UNKNOWN_FORMAT = (
+    "is no picture of a kind that is read ("
+    f"{', '.join(name for name, record in FORMATS.items() if record.signature or name == 'TGA')})"
+)
 
 
 def format_of(path: str) -> str | None:
@@ -178,6 +244,18 @@ def detect_format(start: bytes) -> str | None:
     'PNG'
     """
     for name, record in FORMATS.items():
-        if re.match(record.signature, start, re.DOTALL):
+        if record.signature is not None and re.match(record.signature, start, re.DOTALL):
             return name
     return None
+
+
+def describe_unread(start: bytes) -> str:
+    r"""Say of a file that is read as no picture what it is, as far as its first bytes tell.
+
+    >>> describe_unread(b"%PDF-1.7\n")
+    'is a PDF document, a format that is not read'
+    """
+    for name, signature in UNREAD_FORMATS.items():
+        if re.match(signature, start, re.DOTALL):
+            return f"is {name}, a format that is not read"
+    return UNKNOWN_FORMAT

@@ -35,6 +35,15 @@ MAX_NUMBER_BYTES = 4096  # that are not divided between blocks
 BLOCK_BYTES = 1 << 18  # of text, whose numbers are found at once
 TEXT_BYTES = 24 << 20  # that finding them takes
 SPACE, DIGIT, OTHER = range(3)
+# The second character of a file by its format and the number of values of a pixel.
+KINDS = {
+    "PPM": {3: "6"},
+    "PNM": {1: "5", 3: "6"},
+    "PGM": {1: "5"},
+    "PBM": {1: "4"},
+    "PAM": dict.fromkeys(range(1, 5), "7"),
+}
+PAM_TUPLES = ("GRAYSCALE", "GRAYSCALE_ALPHA", "RGB", "RGB_ALPHA")
 _COMMENT = re.compile(rb"#[^\r\n]*+")
 _CLASSES = np.full(256, OTHER, np.uint8)
 _CLASSES[list(b" \t\n\v\f\r")] = SPACE
@@ -267,3 +276,26 @@ def _find_numbers(text: Values) -> tuple[Values, bool]:
         digits = text[ends[is_longer] - 1 - place].astype(np.int64) - ord("0")
         numbers[is_longer] += digits * 10**place
     return numbers, end == len(text)
+
+
+def write_netpbm(stream: BinaryIO, pixels: Values, image_format: str) -> None:
+    """Encode (H, W, C) of uint8 or uint16 as one of `KINDS`; alpha is last, PBM is black or white.
+
+    A file of several pictures is one after the other.
+    """
+    height, width, bands = pixels.shape
+    kind, maxval = KINDS[image_format][bands], np.iinfo(pixels.dtype).max
+    if kind == "7":
+        fields = {"WIDTH": width, "HEIGHT": height, "DEPTH": bands, "MAXVAL": maxval}
+        lines = (f"{name} {value}" for name, value in fields.items())
+        header = "\n".join(["P7", *lines, f"TUPLTYPE {PAM_TUPLES[bands - 1]}", "ENDHDR"])
+    else:
+        header = f"P{kind}\n{width} {height}" + ("" if kind == "4" else f"\n{maxval}")
+    stream.write(header.encode() + b"\n")
+    for part in row_slices(pixels):
+        rows = np.ascontiguousarray(pixels[part])
+        if kind == "4":
+            rows = np.packbits(rows[:, :, 0] == 0, axis=1)
+        elif pixels.dtype == np.uint16:
+            rows = rows.astype(">u2")
+        stream.write(rows.data)

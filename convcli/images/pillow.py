@@ -23,7 +23,13 @@ from PIL import Image, UnidentifiedImageError
 from convcli.errors import FileError, ImageError, first_line
 from convcli.files.paths import cause
 from convcli.images import Header, Metadata, Picture, Values
-from convcli.images.formats import DEEP_EXTRA, FORMATS, SIGNATURE_BYTES, detect_format
+from convcli.images.formats import (
+    DEEP_EXTRA,
+    FORMATS,
+    SIGNATURE_BYTES,
+    UNKNOWN_FORMAT,
+    detect_format,
+)
 
 GRAY_MODES = ("1", "L", "LA", "La")
 ORIENTATION = 0x0112
@@ -36,7 +42,6 @@ MAX_DURATION_MS = 65_535  # of a frame; encoders add up those of equal frames
 FLIPS = {2: (1, -1), 3: (-1, -1), 4: (-1, 1), 6: (1, -1), 7: (-1, -1), 8: (-1, 1)}
 STRIP_PIXELS = 1 << 20  # copied at once
 STDERR = 2
-UNKNOWN_FORMAT = f"is no picture of a kind that is read ({', '.join(FORMATS)})"
 DEEP_COLOR_NOTE = f"holds 16-bit colors, read as 8-bit ones; {DEEP_EXTRA} keeps them"
 
 
@@ -45,8 +50,15 @@ def load_plugin(image_format: str) -> None:
     import_module(f"PIL.{FORMATS[image_format].plugin}")
 
 
-def open_image(stream: BinaryIO) -> Image.Image:
+def open_image(stream: BinaryIO, known: str | None = None) -> Image.Image:
     """Open a picture and read its header, as `Image.open` does.
+
+    Parameters
+    ----------
+    stream : binary file
+        At its start.
+    known : str, optional
+        Its format, if more than its start was needed to know it.
 
     Raises
     ------
@@ -55,7 +67,7 @@ def open_image(stream: BinaryIO) -> Image.Image:
     """
     start = stream.read(SIGNATURE_BYTES)
     stream.seek(0)
-    known = detect_format(start)
+    known = known or detect_format(start)
     if known is None:
         raise UnidentifiedImageError
     load_plugin(known)

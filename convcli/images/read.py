@@ -26,15 +26,22 @@ from convcli.images import (
     pillow,
 )
 from convcli.images.damage import DecodingWatch, check_png
-from convcli.images.formats import SIGNATURE_BYTES, detect_format
+from convcli.images.formats import (
+    SIGNATURE_BYTES,
+    UNKNOWN_FORMAT,
+    describe_unread,
+    detect_format,
+)
 from convcli.images.structure import (
     Structure,
     Window,
     describe_following,
     read_structure,
+    tga,
 )
 
 MAX_FILE_BYTES = 2 << 30  # of a picture file
+DESCRIBED_BYTES = 4096  # at the start of a file that is not read, to say what it is
 MAX_LOOPS = 65_535  # that every format can hold
 MAX_COLOR_CHANNELS = 4  # of a grid that is a picture
 
@@ -92,6 +99,8 @@ def open_frames(path: str, settings: ReadSettings = DEFAULT_SETTINGS) -> Iterato
         if not start:
             raise ImageError(path, "is empty")
         detected = detect_format(start)
+        if detected is None:
+            detected = _detect_by_more(start, stream, path)
         if detected is None and path == STDIN:
             yield _grid_source(load_grid(stream, path, settings.max_pixels), path)
             return
@@ -107,19 +116,39 @@ def open_frames(path: str, settings: ReadSettings = DEFAULT_SETTINGS) -> Iterato
             yield open_netpbm(stream, path, settings)
             return
         notes = describe_following(stream, path, detected or "", structure)
-        image = _open_header(stream, path, settings)
+        image = _open_header(stream, path, settings, detected)
         if image is None:
-            raise ImageError(path, pillow.UNKNOWN_FORMAT)
+            raise ImageError(path, UNKNOWN_FORMAT)
         source = _image_source(image, stream, path, settings, structure)
         yield replace(source, notes=notes) if notes else source
 
 
+def _detect_by_more(start: bytes, stream: BinaryIO, path: str) -> str | None:
+    """Return the format of a file that no signature tells, if it is a known one.
+
+    Raises
+    ------
+    ImageError
+        For a file that is known to be something else, or is not from standard input, where it may
+        be numbers.
+    """
+    if tga.may_start(start) and tga.is_tga(Window(stream, path)):
+        stream.seek(0)
+        return "TGA"
+    stream.seek(0)
+    described = describe_unread(stream.read(DESCRIBED_BYTES))
+    stream.seek(0)
+    if path != STDIN or described != UNKNOWN_FORMAT:
+        raise ImageError(path, described)
+    return None
+
+
 def _max_buffered(start: bytes, path: str) -> int:
     """Return how much of an input that cannot seek may be held in memory, by its first bytes."""
-    if detect_format(start) is not None:
+    if detect_format(start) is not None or tga.may_start(start):
         return MAX_BUFFER_BYTES
     if path != STDIN and start:
-        raise ImageError(path, pillow.UNKNOWN_FORMAT)
+        raise ImageError(path, describe_unread(start))
     return MAX_BUFFER_BYTES if start.startswith(NPY_MAGIC) else MAX_TEXT_BYTES
 
 
@@ -245,7 +274,9 @@ def _loop_count(image: Image.Image) -> int:
     return min(int(loop) + 1 if repeats else int(loop), MAX_LOOPS)
 
 
-def _open_header(stream: BinaryIO, path: str, settings: ReadSettings) -> Image.Image | None:
+def _open_header(
+    stream: BinaryIO, path: str, settings: ReadSettings, known: str | None = None
+) -> Image.Image | None:
     """Open an image and read its header; None if Pillow does not know what it is.
 
     Raises
@@ -256,7 +287,7 @@ def _open_header(stream: BinaryIO, path: str, settings: ReadSettings) -> Image.I
     with pillow.decoder_errors(path):
         Image.MAX_IMAGE_PIXELS = None  # the limit is checked here
         try:
-            image = pillow.open_image(stream)
+            image = pillow.open_image(stream, known)
         except UnidentifiedImageError:
             return None
         _check_size(image, path, settings.max_pixels)

@@ -8,6 +8,7 @@ from convcli.images import Metadata, Values
 from convcli.images.animations import GifWriter, WebpWriter
 from convcli.images.apng import ApngWriter, Layout
 from convcli.images.formats import DEFAULT_ENCODING, EncoderSettings
+from convcli.images.netpbm import KINDS, write_netpbm
 from convcli.images.tiff_pages import TiffWriter
 from convcli.images.write import metadata_options, png_chunks, tiff_options
 
@@ -54,6 +55,8 @@ def open_sequence(
     """
     if image_format == "TIFF":
         return _Pages(stream)
+    if image_format in KINDS:
+        return _Pictures(stream, image_format)
     return _Animation(stream, image_format, loop, encoding, layout)
 
 
@@ -70,6 +73,20 @@ class _Pages:
     def close(self) -> None:
         """As `SequenceWriter.close`."""
         self._writer.close()
+
+
+class _Pictures:
+    """Netpbm's pictures, one after the other."""
+
+    def __init__(self, stream: BinaryIO, image_format: str) -> None:
+        self._stream, self._format = stream, image_format
+
+    def add(self, pixels: Values, metadata: Metadata) -> None:  # noqa: ARG002  # it holds none
+        """As `SequenceWriter.add`."""
+        write_netpbm(self._stream, pixels, self._format)
+
+    def close(self) -> None:
+        """As `SequenceWriter.close`."""
 
 
 class _Animation:

@@ -12,8 +12,9 @@ from PIL import Image
 
 from convcli.errors import ArgumentError
 from convcli.images import NO_METADATA, Metadata, Values
-from convcli.images.color import composite_on_white
+from convcli.images.color import composite_on_white, to_gray
 from convcli.images.formats import DEFAULT_ENCODING, FORMATS, EncoderSettings
+from convcli.images.netpbm import KINDS, write_netpbm
 from convcli.images.pillow import load_plugin, remove_layout_tags, to_image
 from convcli.images.png import write_png
 from convcli.images.tiff_pages import TiffWriter
@@ -41,6 +42,9 @@ def fit_to_format(
     """
     target = FORMATS[image_format]
     notes = []
+    if target.colors in ("gray", "black and white") and pixels.shape[2] == 3:
+        pixels = np.rint(to_gray(pixels)).astype(pixels.dtype)
+        notes.append(f"{image_format} has no colors; the picture is gray, as --gray makes it")
     if alpha is not None and target.alpha == "none":
         pixels, alpha = composite_on_white(pixels, alpha), None
         notes.append(f"{image_format} has no transparency; the picture is laid on white")
@@ -50,6 +54,14 @@ def fit_to_format(
         if not np.array_equal(binary, alpha):
             notes.append(f"{image_format} shows a pixel or does not: half transparency is lost")
         alpha = binary
+    if target.colors == "black and white":
+        white = np.iinfo(pixels.dtype).max
+        binary = np.where(pixels > white // 2, white, 0).astype(pixels.dtype)
+        if not np.array_equal(binary, pixels):
+            notes.append(f"{image_format} is black and white: what is brighter than half is white")
+        pixels = binary
+    if target.colors == "RGB" and pixels.shape[2] == 1:
+        pixels = np.repeat(pixels, 3, axis=2)
     joined = pixels if alpha is None else np.concatenate([pixels, alpha], axis=2)
     if joined.dtype == np.uint8 or target.holds_16_bits:
         return joined, tuple(notes)
@@ -69,6 +81,8 @@ def write_picture(
         write_png(stream, pixels, png_chunks(metadata, pixels.shape[2]), encoding.png_level)
     elif image_format == "TIFF":
         write_tiff(stream, pixels, metadata)
+    elif image_format in KINDS:
+        write_netpbm(stream, pixels, image_format)
     else:
         _save(stream, pixels, image_format, metadata, encoding)
 

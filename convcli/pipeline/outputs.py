@@ -28,6 +28,10 @@ DEFAULT_NAME = "{stem}.{kernel}"
 DEFAULT_TEMPLATE = f"{DEFAULT_NAME}{DEFAULT_SUFFIX}"
 DEEP_SUFFIX = ".tif"  # by default of a sequence of more than 8 bits, which few readers of PNG know
 OUTPUT_SUFFIXES = (*IMAGE_SUFFIXES, *NUMBER_SUFFIXES)
+MAIN_SUFFIXES = (  # without others of the same formats
+    *(record.suffixes[0] for record in FORMATS.values() if record.suffixes),
+    *NUMBER_SUFFIXES,
+)
 MAX_FILES_PER_MAP = 1024  # one for each channel
 
 _ANY_FIELD = re.compile(r"\{\w*\}")
@@ -184,7 +188,7 @@ def validate_target(target: OutputTarget, sources: Sequence[str]) -> None:
     if unknown:
         raise ArgumentError(f"output {template!r}: {unknown[0]} is neither {{stem}} nor {{kernel}}")
     if template != STDOUT and _suffix(template) not in OUTPUT_SUFFIXES:
-        known = ", ".join(OUTPUT_SUFFIXES)
+        known = ", ".join(MAIN_SUFFIXES)
         raise ArgumentError(f"output {template!r}: its suffix must be one of {known}")
     if len(target.labels) > 1 and not (target.has_file_per_map or target.is_stacked):
         raise ArgumentError(
@@ -298,10 +302,10 @@ def is_image(channels: int) -> bool:
 def format_name(path: str) -> str:
     """Return the format that a file's suffix asks for: an image's, or the suffix itself.
 
-    >>> format_name("cat.JPG"), format_name("cat.npy")
-    ('JPEG', '.npy')
+    >>> format_name("cat.JPG"), format_name("cat.npy"), format_name(".jpg")
+    ('JPEG', '.npy', 'JPEG')
     """
-    suffix = _suffix(path)
+    suffix = path.lower() if path in OUTPUT_SUFFIXES else _suffix(path)
     return IMAGE_SUFFIXES.get(suffix, suffix)
 
 

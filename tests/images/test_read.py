@@ -178,12 +178,14 @@ def test_more_pixels_than_allowed_are_refused_by_the_header(tmp_path: Path) -> N
         read_input(path, ReadSettings(max_pixels=99))
 
 
-@pytest.mark.parametrize("format_name", ["EPS", "PDF", "ICNS", "TGA"])
+@pytest.mark.parametrize("format_name", ["EPS", "PDF", "ICNS", "DDS", "PCX", "SGI"])
 def test_formats_that_nobody_asked_for_are_never_decoded(tmp_path: Path, format_name: str) -> None:
     stream = io.BytesIO()
     Image.fromarray(noise(16, 16, 3)).save(stream, format_name)
     (tmp_path / "in.png").write_bytes(stream.getvalue())
-    with pytest.raises(ImageError, match="no picture of a kind that is read"):
+    with pytest.raises(
+        ImageError, match=r"a format that is not read|no picture of a kind that is read"
+    ):
         read_input(f"{tmp_path}/in.png")
 
 

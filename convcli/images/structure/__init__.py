@@ -34,6 +34,7 @@ MODULES = {
     "TIFF": "tiff",
     "GIF": "gif",
     "BMP": "bmp",
+    "TGA": "tga",
 }
 
 

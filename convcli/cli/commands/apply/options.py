@@ -22,6 +22,7 @@ from convcli.pipeline.outputs import (
     DEFAULT_NAME,
     DEFAULT_SUFFIX,
     DEFAULT_TEMPLATE,
+    MAIN_SUFFIXES,
     OUTPUT_SUFFIXES,
     format_name,
 )
@@ -32,7 +33,7 @@ def _read_format(text: str) -> str:
     """Read the name of a format that can be written, as the suffix of its files."""
     suffix = f".{text.lower().removeprefix('.')}"
     if suffix not in OUTPUT_SUFFIXES:
-        known = ", ".join(known[1:] for known in OUTPUT_SUFFIXES)
+        known = ", ".join(known[1:] for known in MAIN_SUFFIXES)
         raise ArgumentError(f"it must be one of {known}, not {text!r}")
     return suffix
 
@@ -194,19 +195,14 @@ class ApplyOptions(opt.WindowOptions):
         """The template of the outputs' paths; None if only text or figures are made."""
         if self.output is not None:
             return self.output
-        if self.output_dir is not None:
-            return str(Path(self.output_dir) / self._file_name)
         is_instead = self.print_numbers or self.preview or self.figure is not None
-        return None if is_instead and self.name is None else self._file_name
-
-    @property
-    def _file_name(self) -> str:
-        """The template of the outputs' names."""
+        if is_instead and self.output_dir is None and self.name is None:
+            return None
         name = self.name or DEFAULT_NAME
-        is_whole = Path(name).suffix.lower() in OUTPUT_SUFFIXES
-        if self.name is not None and (is_whole or self.to is None):
-            return name
-        return name + (self.to or DEFAULT_SUFFIX)
+        has_suffix = Path(name).suffix.lower() in OUTPUT_SUFFIXES
+        if self.name is None or (self.to is not None and not has_suffix):
+            name += self.to or DEFAULT_SUFFIX
+        return name if self.output_dir is None else str(Path(self.output_dir) / name)
 
     @property
     def output_format(self) -> str | None:
@@ -214,12 +210,7 @@ class ApplyOptions(opt.WindowOptions):
         template = self.template
         if template is None:
             return None
-        return self.to_format if template == STDOUT else format_name(template)
-
-    @property
-    def to_format(self) -> str:
-        """The format of standard output, and of files that are named by default."""
-        return format_name(DEFAULT_NAME + (self.to or DEFAULT_SUFFIX))
+        return format_name((self.to or DEFAULT_TEMPLATE) if template == STDOUT else template)
 
     @property
     def processes(self) -> int:

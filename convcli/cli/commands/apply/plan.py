@@ -19,7 +19,7 @@ from convcli.files.restriction import check_typed
 from convcli.images import ReadSettings
 from convcli.images.formats import FORMATS, EncoderSettings
 from convcli.kernels import Kernel, kernel_path
-from convcli.pipeline.outputs import OutputTarget, number_duplicates, slugify
+from convcli.pipeline.outputs import OutputTarget, format_name, number_duplicates, slugify
 from convcli.pipeline.plan import (
     Plan,
     Step,
@@ -125,7 +125,7 @@ def build_target(options: ApplyOptions, plan: Plan, labels: tuple[str, ...]) -> 
         *(template, labels, options.force, protected),
         encoding=EncoderSettings(options.quality, options.lossless, options.png_level),
         is_default=typed == (None, None, None) and not options.writes_stdout,
-        stdout_format=options.to_format,
+        stdout_format=options.output_format or "",
     )
 
 
@@ -180,7 +180,7 @@ def _format_conflicts(options: ApplyOptions) -> Iterator[str]:
     """Yield what does not go with the format of the outputs."""
     written = options.output_format
     for typed, names in (("--output", options.output), ("--name", options.name)):
-        if options.to is not None and names not in (None, STDOUT) and written != options.to_format:
+        if options.to and names not in (None, STDOUT) and written != format_name(options.to):
             yield f"{typed} {names!r} has a suffix of its own: leave out --to {options.to[1:]}"
     if options.to is not None and written is None:
         yield "--to goes with an output, and none is to be written"

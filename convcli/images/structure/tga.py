@@ -1,0 +1,69 @@
+"""The header of TGA, which has no signature (Truevision TGA file format specification, 2.0).
+
+A file is taken for one if its header makes sense, and it has the footer of version 2 or a name that
+says so.
+"""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+from typing import NamedTuple
+
+from convcli.images.formats import FORMATS
+from convcli.images.structure import Structure, Window
+
+HEADER_BYTES, FOOTER_BYTES = 18, 18
+FOOTER = b"TRUEVISION-XFILE.\0"
+MAPPED, COLORS, GRAY = 1, 2, 3  # kinds of pixels
+RUNS = 8  # is added to the kind if they are run-length encoded
+BITS = {MAPPED: (8,), COLORS: (16, 24, 32), GRAY: (8, 16)}  # of a pixel
+MAP_BITS = (16, 24, 32)  # of a color in a map
+_HEADER = struct.Struct("<3B2HB4H2B")
+
+
+class Header(NamedTuple):
+    """The fields of a header, as they are stored."""
+
+    id_bytes: int
+    has_map: int
+    kind: int
+    map_start: int
+    map_length: int
+    map_bits: int
+    left: int
+    bottom: int
+    width: int
+    height: int
+    bits: int
+    flags: int
+
+
+def may_start(start: bytes) -> bool:
+    """Whether the first bytes of a file are those of a header, as far as they are there."""
+    return len(start) > 2 and start[1] in (0, 1) and start[2] & ~RUNS in BITS
+
+
+def is_tga(window: Window) -> bool:
+    """Whether a file is one, by its header, and by its footer or the suffix of its name."""
+    content = window.read(0, HEADER_BYTES)
+    if len(content) < HEADER_BYTES:
+        return False
+    header = Header(*_HEADER.unpack(content))
+    kind = header.kind & ~RUNS
+    if header.has_map not in (0, 1) or kind not in BITS or header.bits not in BITS[kind]:
+        return False
+    if kind == MAPPED and not (header.has_map and header.map_length):
+        return False
+    if header.has_map and header.map_bits not in MAP_BITS:
+        return False
+    if not header.width or not header.height or header.flags & 0xC0:
+        return False
+    is_named = Path(window.path).suffix.lower() in FORMATS["TGA"].suffixes
+    return is_named or window.read(max(window.size - FOOTER_BYTES, 0), FOOTER_BYTES) == FOOTER
+
+
+def read_structure(window: Window) -> Structure:
+    """Read the header."""
+    header = Header(*_HEADER.unpack(window.read(0, HEADER_BYTES)))
+    return Structure(((header.height, header.width),))
