@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,6 +23,7 @@ Values = NDArray[Any]
 
 MAX_PIXELS = 180_000_000
 MAX_METADATA_BYTES = 1_000_000  # that are kept of an input
+MAX_LOOPS = 65_535  # that every format can hold
 
 
 class ReadSettings(NamedTuple):
@@ -66,8 +68,11 @@ class Metadata:
         Pixels an inch, horizontal and vertical.
     text : dict
         Comments by their names.
-    duration : int, optional
+    duration : Fraction or int, optional
         Milliseconds for which a frame is shown; None if unknown.
+    color_chunks : tuple of (name, content)
+        The chunks of a PNG, the only format that holds them, which say what colors its values
+        stand for: cICP, sRGB, gAMA, cHRM and mDCV.
     """
 
     exif: bytes = b""
@@ -75,7 +80,8 @@ class Metadata:
     color_mode: str = "RGB"
     dpi: tuple[float, float] | None = None
     text: dict[str, str] = field(default_factory=dict)
-    duration: int | None = None
+    duration: Fraction | int | None = None
+    color_chunks: tuple[tuple[bytes, bytes], ...] = ()
 
     def limit(self, max_bytes: int) -> tuple[Metadata, int]:
         """Return the metadata that fits into so many bytes, and how many are left out.
@@ -225,6 +231,9 @@ class FrameSource:
         Memory that decoding takes beside the pixels of a frame, whatever they are.
     notes : tuple of str
         Messages to the user about the whole file.
+    decode_still : callable, optional
+        Returns the picture, of the frames' header, that is shown where an animation cannot be; it
+        is no frame.
     """
 
     path: str
@@ -237,6 +246,12 @@ class FrameSource:
     sizes: tuple[Pair, ...] = ()
     held_bytes: int = 0
     notes: tuple[str, ...] = ()
+    decode_still: Callable[[], Picture] | None = None
+
+    @property
+    def is_sequence(self) -> bool:
+        """Whether its frames belong together."""
+        return self.count > 1 or self.decode_still is not None
 
     @property
     def is_animation(self) -> bool:
@@ -262,6 +277,8 @@ class FrameSource:
                 )
             return
         total = sum(map(math.prod, sizes))
+        if self.decode_still is not None:
+            total += math.prod(self.header.shape[:2])
         if total > max_pixels:
             raise ImageError(
                 self.path,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import os
 import struct
+from fractions import Fraction
 from typing import Any, BinaryIO
 
 from convcli.images import Values
@@ -17,11 +18,23 @@ from convcli.images.pillow import load_plugin, to_image
 
 GIF_DISPOSAL = 2  # restore to the background
 GIF_HEADER_BYTES = 13
+GIF_UNIT_MS, WEBP_UNIT_MS = 10, 1  # of the time for which a frame is shown
+MAX_GIF_UNITS, MAX_WEBP_UNITS = (1 << 16) - 1, (1 << 24) - 1
 MAX_WEBP_BYTES = (1 << 32) - 10
 WEBP_ALPHA, WEBP_EXIF, WEBP_PROFILE, WEBP_ANIMATION = 0x10, 0x08, 0x20, 0x02
 WEBP_REPLACE = 0x02  # do not blend with the frame before
 WEBP_PIXELS = (b"ALPH", b"VP8 ", b"VP8L")  # the chunks of a still that are those of a frame
 WEBP_METHOD = 0  # the fastest; of frames without a loss, which take long
+
+
+def round_duration(duration_ms: Fraction | int, unit_ms: int, most: int) -> int:
+    """Return a duration in a format's units; only 0, which means as fast as can be, becomes 0.
+
+    >>> [round_duration(duration_ms, 10, 65_535) for duration_ms in (0, 4, 17, 10**6)]
+    [0, 1, 2, 65535]
+    """
+    units = round(Fraction(duration_ms) / unit_ms)
+    return min(max(units, 1 if duration_ms else 0), most)
 
 
 class GifWriter:
@@ -39,7 +52,7 @@ class GifWriter:
         self._loop = loop
         self._is_empty = True
 
-    def add(self, pixels: Values, duration_ms: int) -> None:
+    def add(self, pixels: Values, duration_ms: Fraction | int) -> None:
         """Write a frame of uint8, (H, W, C)."""
         image = to_image(pixels)
         buffer = io.BytesIO()
@@ -55,7 +68,8 @@ class GifWriter:
             self._is_empty = False
         has_transparent = transparent is not None
         packed = GIF_DISPOSAL << 2 | has_transparent
-        control = struct.pack("<BHB", packed, duration_ms // 10, transparent or 0)
+        delay = round_duration(duration_ms, GIF_UNIT_MS, MAX_GIF_UNITS)
+        control = struct.pack("<BHB", packed, delay, transparent or 0)
         self._stream.write(b"!\xf9\x04" + control + b"\0")
         size = image.size
         self._stream.write(struct.pack("<c4HB", b",", 0, 0, *size, flags) + palette)
@@ -119,7 +133,7 @@ class WebpWriter:
         self._has_alpha = False
         self._size: tuple[int, int] | None = None
 
-    def add(self, pixels: Values, duration_ms: int) -> None:
+    def add(self, pixels: Values, duration_ms: Fraction | int) -> None:
         """Write a frame of uint8, (H, W, C)."""
         image = to_image(pixels)
         options: dict[str, Any] = FORMATS["WEBP"].save_options(self._encoding)
@@ -133,7 +147,8 @@ class WebpWriter:
             self._start = self._stream.tell()
             self._write_header()
         self._has_alpha |= pixels.shape[2] in (2, 4)
-        place = _pack24(0, 0, image.width - 1, image.height - 1, duration_ms)
+        delay = round_duration(duration_ms, WEBP_UNIT_MS, MAX_WEBP_UNITS)
+        place = _pack24(0, 0, image.width - 1, image.height - 1, delay)
         frame = place + bytes([WEBP_REPLACE]) + _webp_pixels(buffer.getvalue())
         self._write_chunk(b"ANMF", frame)
 

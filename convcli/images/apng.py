@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 import struct
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
@@ -12,7 +14,7 @@ import numpy as np
 from convcli.images import Values
 from convcli.images.png import SIGNATURE, Chunk, deflate_pixels, encode_chunk, header_chunk
 
-DELAY_UNITS = 1000  # a second, of the delays of frames
+MAX_DELAY_PART = (1 << 16) - 1  # of the two numbers of a delay
 
 
 class Layout(NamedTuple):
@@ -113,11 +115,25 @@ class ApngWriter:
         self._chunks = chunks
         self._level = level
         self._previous: Values | None = None
+        self._has_still = False
         self._count = 0
         self._numbers = 0  # of the chunks of frames
         self._control_start = 0  # of the chunk that holds the number of frames
 
-    def add(self, pixels: Values, duration_ms: int) -> None:
+    def add_still(self, pixels: Values) -> None:
+        """Write a picture, before any frame, that is shown where the animation cannot be.
+
+        Raises
+        ------
+        LayoutError
+            As `add`.
+        """
+        pixels = self._convert(pixels)
+        self._start(pixels)
+        deflate_pixels(pixels, self._level, self._write_data)
+        self._has_still = True
+
+    def add(self, pixels: Values, duration_ms: Fraction | int) -> None:
         """Write a frame, (H, W, C).
 
         Raises
@@ -125,17 +141,15 @@ class ApngWriter:
         LayoutError
             For a frame that the file's layout cannot hold.
         """
-        if (joint := self._layout.join(Layout.of(pixels))) != self._layout:
-            raise LayoutError(joint)
-        pixels = self._layout.convert(pixels)
+        pixels = self._convert(pixels)
         height, width = pixels.shape[:2]
         top, left, bottom, right = 0, 0, height, width
-        if self._previous is None:
-            self._start(pixels)
-        else:
+        if self._previous is not None:
             top, left, bottom, right = _changed_box(self._previous, pixels)
+        elif not self._has_still:
+            self._start(pixels)
         box = right - left, bottom - top, left, top
-        control = struct.pack(">4IHHBB", *box, duration_ms, DELAY_UNITS, 0, 0)
+        control = struct.pack(">4IHHBB", *box, *_split_delay(duration_ms), 0, 0)
         self._write_numbered(b"fcTL", control)
         deflate_pixels(pixels[top:bottom, left:right], self._level, self._write_data)
         self._previous = pixels
@@ -148,6 +162,12 @@ class ApngWriter:
         self._stream.write(self._control_chunk())
         self._stream.seek(0, os.SEEK_END)
 
+    def _convert(self, pixels: Values) -> Values:
+        """Return pixels in the layout of the file."""
+        if (joint := self._layout.join(Layout.of(pixels))) != self._layout:
+            raise LayoutError(joint)
+        return self._layout.convert(pixels)
+
     def _start(self, pixels: Values) -> None:
         """Write what is before the first frame."""
         self._stream.write(SIGNATURE + encode_chunk(*header_chunk(pixels)))
@@ -159,7 +179,7 @@ class ApngWriter:
         return encode_chunk(b"acTL", struct.pack(">II", self._count, self._loop))
 
     def _write_data(self, data: bytes) -> None:
-        if self._count == 0:
+        if self._count == 0 and not self._has_still:
             self._stream.write(encode_chunk(b"IDAT", data))
         else:
             self._write_numbered(b"fdAT", data)
@@ -167,6 +187,19 @@ class ApngWriter:
     def _write_numbered(self, name: bytes, content: bytes) -> None:
         self._stream.write(encode_chunk(name, struct.pack(">I", self._numbers) + content))
         self._numbers += 1
+
+
+def _split_delay(duration_ms: Fraction | int) -> tuple[int, int]:
+    """Return a delay in seconds as the two numbers that say it, or nearly, if it needs larger ones.
+
+    >>> _split_delay(0), _split_delay(Fraction(1000, 60)), _split_delay(1 << 30)
+    ((0, 1), (1, 60), (65535, 1))
+    """
+    seconds = min(Fraction(duration_ms) / 1000, Fraction(MAX_DELAY_PART))
+    delay = seconds.limit_denominator(MAX_DELAY_PART)
+    if delay.numerator > MAX_DELAY_PART:
+        delay = seconds.limit_denominator(math.floor(MAX_DELAY_PART / seconds))
+    return delay.numerator, delay.denominator
 
 
 def _changed_box(before: Values, after: Values) -> tuple[int, int, int, int]:

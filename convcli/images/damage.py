@@ -99,8 +99,12 @@ class DecodingWatch:
         self.ground_pixel: Any = None
         self.attach(image)
 
-    def attach(self, image: Image.Image) -> None:
-        """Watch a picture in place of the one before: the same file, opened again."""
+    def attach(self, image: Image.Image, index: int | None = None) -> None:
+        """Watch a picture in place of the one before: the same file, opened again, or a frame.
+
+        `index` is that of a frame which is opened as a picture of its own.
+        """
+        self._index = index
         self._image = cast("ImageFile.ImageFile", image)
         self._load: Callable[[], Any] = self._image.load
         self._image.load = self.load  # type: ignore[method-assign]
@@ -167,6 +171,11 @@ class DecodingWatch:
         first, cause = self._damaged
         raise DamagedFrameError(self._path, f"frame {first} is damaged: {cause}") from error
 
+    @property
+    def _frame(self) -> int:
+        """The index of the current frame."""
+        return self._image.tell() if self._index is None else self._index
+
     def _note_damage(self, index: int, cause: str) -> None:
         """Take note of a damaged frame, unless one before it is known to be."""
         if self._damaged is None or index < self._damaged[0]:
@@ -217,14 +226,14 @@ class DecodingWatch:
             raise
         except DECODER_ERRORS as error:
             if self.cause is None:
-                self._note_damage(image.tell(), first_line(error))
+                self._note_damage(self._frame, first_line(error))
                 raise self._error(f"cannot be decoded: {first_line(error)}") from error
         finally:
             del image.load_read  # type: ignore[attr-defined]
         if self.cause is not None and self.background is BACKGROUND:
             self._judge(self.cause)
         if self.cause is not None:
-            self._note_damage(image.tell(), self.cause)
+            self._note_damage(self._frame, self.cause)
         return Image.Image.load(image)
 
     def _start(self) -> None:
@@ -299,5 +308,5 @@ class DecodingWatch:
     def _error(self, cause: str) -> ImageError:
         """Return an error that names the frame and says what to do."""
         if not self.is_single:
-            cause = f"frame {self._image.tell()} {cause}"
+            cause = f"frame {self._frame} {cause}"
         return ImageError(self._path, f"{cause}; {KEEP_ADVICE}")

@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-DEEP_EXTRA = "pip install 'convcli[deep]'"
 SIGNATURE_BYTES = 16  # at the start of a file, by which its format is known
 # What people give that is never read, and how its file starts.
 UNREAD_FORMATS = {
@@ -81,8 +80,6 @@ class Format(NamedTuple):
         What several frames in a file are.
     holds_16_bits : bool
         Whether a value may have 16 bits.
-    deep_codec : str, optional
-        The library that reads colors of 16 bits, of which Pillow keeps 8.
     metadata : tuple of str
         Which of the fields `exif`, `profile`, `dpi`, `text` and `comment` it can hold.
     quality_options : callable, optional
@@ -104,20 +101,12 @@ class Format(NamedTuple):
     alpha: Literal["full", "binary", "none"] = "full"
     frames: Literal["none", "animation", "pages"] = "none"
     holds_16_bits: bool = False
-    deep_codec: str | None = None
     metadata: tuple[str, ...] = ()
     quality_options: Callable[[int], dict[str, Any]] | None = None
     default_quality: int | None = None
     lossless_options: Mapping[str, Any] | None = None
     codec_bytes: tuple[int, int] = (0, 0)
     max_side: int | None = None
-
-    @property
-    def has_deep_codec(self) -> bool:
-        """Whether the library for colors of 16 bits is installed."""
-        from importlib.util import find_spec
-
-        return self.deep_codec is not None and find_spec(self.deep_codec) is not None
 
     def save_options(self, encoding: EncoderSettings) -> dict[str, Any]:
         """Return what Pillow's `save` is given to encode a picture."""
@@ -146,7 +135,6 @@ FORMATS = {
         (".png",),
         frames="animation",
         holds_16_bits=True,
-        deep_codec="imagecodecs",
         metadata=("exif", "profile", "dpi", "text"),
     ),
     "JPEG": Format(

@@ -22,14 +22,8 @@ from PIL import Image, UnidentifiedImageError
 
 from convcli.errors import FileError, ImageError, first_line
 from convcli.files.paths import cause
-from convcli.images import Header, Metadata, Picture, Values
-from convcli.images.formats import (
-    DEEP_EXTRA,
-    FORMATS,
-    SIGNATURE_BYTES,
-    UNKNOWN_FORMAT,
-    detect_format,
-)
+from convcli.images import Header, Metadata, Picture, Values, excess_pixels
+from convcli.images.formats import FORMATS, SIGNATURE_BYTES, UNKNOWN_FORMAT, detect_format
 
 GRAY_MODES = ("1", "L", "LA", "La")
 ORIENTATION = 0x0112
@@ -37,12 +31,11 @@ ORIENTATION = 0x0112
 TEXT_TAGS = (0x010E, 0x010F, 0x0110, 0x0131, 0x0132, 0x013B, 0x8298)
 BLOCK_TAGS = (0x8769, 0x8825)
 MAX_DPI = 65_535  # that JPEG can hold
-MAX_DURATION_MS = 65_535  # of a frame; encoders add up those of equal frames
+MAX_DURATION_MS = (1 << 24) - 1  # of a frame, that WebP can hold
 # Steps of rows and columns by an orientation, once it is transposed.
 FLIPS = {2: (1, -1), 3: (-1, -1), 4: (-1, 1), 6: (1, -1), 7: (-1, -1), 8: (-1, 1)}
 STRIP_PIXELS = 1 << 20  # copied at once
 STDERR = 2
-DEEP_COLOR_NOTE = f"holds 16-bit colors, read as 8-bit ones; {DEEP_EXTRA} keeps them"
 
 
 def load_plugin(image_format: str) -> None:
@@ -77,6 +70,30 @@ def open_image(stream: BinaryIO, known: str | None = None) -> Image.Image:
         if accepts is None or accepts(start) is True:  # a string says what is missing
             return factory(stream, "")
     raise UnidentifiedImageError
+
+
+def open_header(
+    stream: BinaryIO, path: str, max_pixels: int, known: str | None = None
+) -> Image.Image:
+    """Open a picture and read its header, as `open_image` does.
+
+    Raises
+    ------
+    ImageError
+        If it is of no known format, has more pixels than allowed, or its header is broken.
+    """
+    with decoder_errors(path):
+        Image.MAX_IMAGE_PIXELS = None  # the limit is checked here
+        image = open_image(stream, known)
+        check_size(image, path, max_pixels)
+        return image
+
+
+def check_size(image: Image.Image, path: str, max_pixels: int) -> None:
+    """Refuse an open picture that is larger than allowed, or a frame than its file says."""
+    width, height = image.size
+    if width * height > max_pixels:
+        raise excess_pixels((height, width), path, max_pixels)
 
 
 @contextmanager
@@ -122,8 +139,6 @@ def read_header(image: Image.Image) -> Header:
     has_exif = image.format != "PNG" or "exif" in image.info
     is_transposed = has_exif and image.getexif().get(ORIENTATION, 1) >= 5
     size = (width, height) if is_transposed else (height, width)
-    if can_read_deep_color(image):
-        return Header((*size, 3), np.dtype(np.uint16), 16, image.mode == "RGBA")
     dtype, depth, mode = _layout(image)
     channels = 3 if mode in ("RGB", "RGBA") else 1
     return Header((*size, channels), dtype, depth, mode in ("LA", "RGBA"))
@@ -137,8 +152,6 @@ def read_picture(image: Image.Image, path: str) -> Picture:
     ImageError
         For NaN or infinity. Other errors that a broken file causes pass through.
     """
-    is_reduced = _has_deep_color(image)  # asked before loading, which resets what tells it
-    notes = (DEEP_COLOR_NOTE,) if is_reduced else ()
     image.load()
     metadata, orientation = read_metadata(image)
     dtype, depth, mode = _layout(image)
@@ -153,7 +166,7 @@ def read_picture(image: Image.Image, path: str) -> Picture:
         values = _to_array(image).view(dtype)
         check_finite(values, path)
     values, alpha = split_alpha(apply_orientation(values, orientation))
-    return Picture(values, depth, alpha, metadata, notes)
+    return Picture(values, depth, alpha, metadata)
 
 
 def _layout(image: Image.Image) -> tuple[np.dtype[Any], int | None, str | None]:
@@ -172,15 +185,23 @@ def _layout(image: Image.Image) -> tuple[np.dtype[Any], int | None, str | None]:
 def _to_array(image: Image.Image) -> Values:
     """Return the pixels, (H, W, C), copied strip by strip: as a whole, Pillow copies them twice."""
     width, height = image.size
-    rows = max(STRIP_PIXELS // width, 1)
-    if rows >= height or image.mode not in ("L", "RGB", "RGBA"):
+    if width * height <= STRIP_PIXELS or image.mode not in ("L", "RGB", "RGBA"):
         whole = np.asarray(image)
         return whole if whole.ndim == 3 else whole[:, :, np.newaxis]
     pixels = np.empty((height, width, len(image.getbands())), np.uint8)
-    for top in range(0, height, rows):
-        strip = image.crop((0, top, width, min(top + rows, height)))
-        pixels[top : top + rows] = np.asarray(strip).reshape(-1, width, pixels.shape[2])
+    for rows, strip in iterate_strips(image):
+        pixels[rows] = strip
     return pixels
+
+
+def iterate_strips(image: Image.Image) -> Iterator[tuple[slice, Values]]:
+    """Yield some rows at a time of a decoded picture: which, and their pixels, (H, W, C)."""
+    width, height = image.size
+    step = max(STRIP_PIXELS // width, 1)
+    for top in range(0, height, step):
+        bottom = min(top + step, height)
+        strip = np.asarray(image.crop((0, top, width, bottom)))
+        yield slice(top, bottom), strip.reshape(bottom - top, width, -1)
 
 
 def to_image(pixels: Values) -> Image.Image:
@@ -188,21 +209,6 @@ def to_image(pixels: Values) -> Image.Image:
     return Image.fromarray(
         np.ascontiguousarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
     )
-
-
-def can_read_deep_color(image: Image.Image) -> bool:
-    """Whether all bits of an open picture's 16-bit colors can be read: of one frame only."""
-    if not _has_deep_color(image) or not FORMATS[image.format or ""].has_deep_codec:
-        return False
-    return getattr(image, "n_frames", 1) == 1
-
-
-def _has_deep_color(image: Image.Image) -> bool:
-    """Whether an open picture has colors of 16 bits, of which Pillow keeps 8."""
-    if image.format == "BMP":  # whose 16 bits are those of a pixel
-        return False
-    layouts = (str(tile[3]) for tile in getattr(image, "tile", ()))
-    return image.mode in ("RGB", "RGBA") and any(";16" in layout for layout in layouts)
 
 
 def check_finite(values: Values, path: str) -> None:

@@ -6,10 +6,9 @@ import math
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
-from typing import Any, BinaryIO, cast
+from typing import BinaryIO
 
-import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from convcli.deadline import TimeLimit, TimeLimitError, allow_pixels, run_within
 from convcli.errors import GridError, ImageError
@@ -17,15 +16,15 @@ from convcli.files import MAX_BUFFER_BYTES, STDIN, open_input
 from convcli.grids import MAX_TEXT_BYTES, NPY_MAGIC, OpenGrid, is_grid, load_grid, open_grid
 from convcli.images import (
     DEFAULT_SETTINGS,
+    MAX_LOOPS,
     FrameSource,
     Header,
     Picture,
     ReadSettings,
-    Values,
     excess_pixels,
     pillow,
 )
-from convcli.images.damage import DecodingWatch, check_png
+from convcli.images.damage import DecodingWatch
 from convcli.images.formats import (
     SIGNATURE_BYTES,
     UNKNOWN_FORMAT,
@@ -34,7 +33,6 @@ from convcli.images.formats import (
 )
 from convcli.images.structure import (
     Structure,
-    Window,
     describe_following,
     read_structure,
     tga,
@@ -42,7 +40,6 @@ from convcli.images.structure import (
 
 MAX_FILE_BYTES = 2 << 30  # of a picture file
 DESCRIBED_BYTES = 4096  # at the start of a file that is not read, to say what it is
-MAX_LOOPS = 65_535  # that every format can hold
 MAX_COLOR_CHANNELS = 4  # of a grid that is a picture
 
 
@@ -116,10 +113,13 @@ def open_frames(path: str, settings: ReadSettings = DEFAULT_SETTINGS) -> Iterato
             yield open_netpbm(stream, path, settings)
             return
         notes = describe_following(stream, path, detected or "", structure)
-        image = _open_header(stream, path, settings, detected)
-        if image is None:
-            raise ImageError(path, UNKNOWN_FORMAT)
-        source = _image_source(image, stream, path, settings, structure)
+        image = pillow.open_header(stream, path, settings.max_pixels, detected)
+        if detected == "PNG":
+            from convcli.images.png_input import open_png
+
+            source = open_png(image, stream, path, settings, structure)
+        else:
+            source = _image_source(image, stream, path, settings, structure)
         yield replace(source, notes=notes) if notes else source
 
 
@@ -182,11 +182,6 @@ def _image_source(
 ) -> FrameSource:
     """Return the frames of an image that Pillow has opened."""
     with pillow.decoder_errors(path):
-        text, left_out = _read_text(stream, path, settings) if image.format == "PNG" else ({}, 0)
-        if image.format == "PNG" and not settings.keep_damaged:
-            check_png(image, stream, path)
-            stream.seek(0)
-            image = cast("Image.Image", _open_header(stream, path, settings))
         watch = DecodingWatch(image, stream, path, settings)
         sizes = structure.sizes
         # To count them, Pillow would walk the file again, step by step.
@@ -200,27 +195,23 @@ def _image_source(
         limit = math.prod(sizes[index]) if sizes else settings.max_pixels
         if limit > settings.max_pixels:
             raise excess_pixels(sizes[index], path, settings.max_pixels)
-        if image.format in ("GIF", "PNG") and index < image.tell():
-            # As it goes back, Pillow keeps the canvas of a GIF that its frames have enlarged, and a
-            # chunk of the frame of a PNG that it has reached.
+        if image.format == "GIF" and index < image.tell():
+            # As it goes back, Pillow keeps the canvas of a GIF that its frames have enlarged.
             stream.seek(0)
             image = pillow.open_image(stream)
             watch.attach(image)
         with watch.frame_errors(index):
             image.seek(index)
-        _check_size(image, path, limit)
+        pillow.check_size(image, path, limit)
 
     def decode(index: int) -> Picture:
         with pillow.decoder_errors(path):
             seek(index)
             # The values are copies, so that a single frame's pixels need not stay in memory.
             with closing(image) if count == 1 else watch.frame_errors(index):
-                if pillow.can_read_deep_color(image):
-                    picture = _read_deep_color(image, stream)
-                else:
-                    picture = pillow.read_picture(image, path)
+                picture = pillow.read_picture(image, path)
                 picture = replace(picture, notes=(*picture.notes, *watch.notes))
-        return picture.limit_metadata(settings.max_metadata, text, left_out)
+        return picture.limit_metadata(settings.max_metadata)
 
     def decode_header(index: int) -> Header:
         if count == 1:
@@ -241,30 +232,6 @@ def _image_source(
     )
 
 
-def _read_text(stream: BinaryIO, path: str, settings: ReadSettings) -> tuple[dict[str, str], int]:
-    """Return the texts of a PNG that are kept, and the bytes of the others."""
-    from convcli.images.structure import png
-
-    position = stream.tell()
-    text = png.read_text(Window(stream, path), settings.max_metadata)
-    stream.seek(position)
-    return text
-
-
-def _read_deep_color(image: Image.Image, stream: BinaryIO) -> Picture:
-    """Read the 16-bit colors of a picture that Pillow has opened from the stream."""
-    metadata, orientation = pillow.read_metadata(image)
-    stream.seek(0)
-    import imagecodecs
-
-    decoded: Any = imagecodecs.png_decode(stream.read())
-    pixels: Values = np.asarray(decoded)
-    if pixels.ndim != 3 or pixels.dtype != np.uint16 or pixels.shape[2] not in (3, 4):
-        raise ValueError(f"its 16-bit colors are laid out as {pixels.shape} of {pixels.dtype}")
-    colors, alpha = pillow.split_alpha(pillow.apply_orientation(pixels, orientation))
-    return Picture(colors, 16, alpha, metadata)
-
-
 def _loop_count(image: Image.Image) -> int:
     """Return how often an animation plays; 0 is for ever."""
     loop = image.info.get("loop")
@@ -272,30 +239,3 @@ def _loop_count(image: Image.Image) -> int:
         return 1
     repeats = image.format == "GIF" and loop  # GIF counts the repetitions after the first
     return min(int(loop) + 1 if repeats else int(loop), MAX_LOOPS)
-
-
-def _open_header(
-    stream: BinaryIO, path: str, settings: ReadSettings, known: str | None = None
-) -> Image.Image | None:
-    """Open an image and read its header; None if Pillow does not know what it is.
-
-    Raises
-    ------
-    ImageError
-        If it has more pixels than allowed, or its header is broken.
-    """
-    with pillow.decoder_errors(path):
-        Image.MAX_IMAGE_PIXELS = None  # the limit is checked here
-        try:
-            image = pillow.open_image(stream, known)
-        except UnidentifiedImageError:
-            return None
-        _check_size(image, path, settings.max_pixels)
-        return image
-
-
-def _check_size(image: Image.Image, path: str, max_pixels: int) -> None:
-    """Refuse an open picture that is larger than allowed, or a frame than its file says."""
-    width, height = image.size
-    if width * height > max_pixels:
-        raise excess_pixels((height, width), path, max_pixels)

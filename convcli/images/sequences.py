@@ -12,15 +12,17 @@ from convcli.images.netpbm import KINDS, write_netpbm
 from convcli.images.tiff_pages import TiffWriter
 from convcli.images.write import metadata_options, png_chunks, tiff_options
 
+STILL_FORMATS = ("PNG",)  # that can hold an animation and a still picture which is no frame
 DEFAULT_DURATION_MS = 100  # of a frame that does not say how long it is shown
 
 
 class SequenceWriter(Protocol):
     """An animation, or a document of pages, that is written a frame at a time."""
 
-    def add(self, pixels: Values, metadata: Metadata) -> None:
+    def add(self, pixels: Values, metadata: Metadata, *, is_still: bool = False) -> None:
         """Write a frame, (H, W, C), that the format can hold; `metadata` says how long it is shown.
 
+        Before any frame, an APNG may have a still picture that is none.
         The first frame's other metadata is that of an animation; each page has its own.
 
         Raises
@@ -66,8 +68,9 @@ class _Pages:
     def __init__(self, stream: BinaryIO) -> None:
         self._writer = TiffWriter(stream)
 
-    def add(self, pixels: Values, metadata: Metadata) -> None:
+    def add(self, pixels: Values, metadata: Metadata, *, is_still: bool = False) -> None:
         """As `SequenceWriter.add`."""
+        del is_still
         self._writer.add(pixels, **tiff_options(metadata, pixels.shape[2]))
 
     def close(self) -> None:
@@ -107,10 +110,13 @@ class _Animation:
         self._layout = layout
         self._writer: ApngWriter | GifWriter | WebpWriter | None = None
 
-    def add(self, pixels: Values, metadata: Metadata) -> None:
+    def add(self, pixels: Values, metadata: Metadata, *, is_still: bool = False) -> None:
         """As `SequenceWriter.add`."""
         if self._writer is None:
             self._writer = self._open(pixels, metadata)
+        if is_still and isinstance(self._writer, ApngWriter):
+            self._writer.add_still(pixels)
+            return
         duration = metadata.duration
         self._writer.add(pixels, DEFAULT_DURATION_MS if duration is None else duration)
 

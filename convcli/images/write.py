@@ -20,6 +20,10 @@ from convcli.images.png import write_png
 from convcli.images.tiff_pages import TiffWriter
 
 METERS_PER_INCH = 0.0254
+SRGB_CODE_POINTS = (1, 13)  # of its primaries and its transfer function (ITU-T H.273)
+GAMMA_UNITS = 100_000  # of gAMA
+SRGB_GAMMA = 0.45455
+GAMMA_TOLERANCE = 0.05  # a share, of which libpng makes nothing, either
 
 
 def fit_to_format(
@@ -151,6 +155,31 @@ def metadata_options(metadata: Metadata, image_format: str, channels: int) -> di
     return options
 
 
+def describe_lost_colors(metadata: Metadata, image_format: str) -> str | None:
+    """Return a message to the user if colors look different as a format cannot say what they are.
+
+    In a PNG, cICP comes before a profile, which comes before sRGB, which comes before gAMA (PNG
+    specification, third edition, 4.3).
+    """
+    chunks = dict(metadata.color_chunks)
+    has_profile = bool(metadata.profile) and "profile" in FORMATS[image_format].metadata
+    if not chunks or image_format == "PNG" or has_profile:
+        return None
+    if b"cICP" in chunks:
+        primaries, transfer, *_ = chunks[b"cICP"]
+        if (primaries, transfer) == SRGB_CODE_POINTS:
+            return None
+        cause = f"its colors are those of code points {primaries} and {transfer} (cICP)"
+    elif metadata.profile or b"sRGB" in chunks or b"gAMA" not in chunks:
+        return None
+    else:
+        gamma = int.from_bytes(chunks[b"gAMA"]) / GAMMA_UNITS
+        if abs(gamma / SRGB_GAMMA - 1) <= GAMMA_TOLERANCE:
+            return None
+        cause = f"its gamma is {gamma:.5g} (gAMA)"
+    return f"{cause}, which {image_format} cannot say; it will look different"
+
+
 def tiff_options(metadata: Metadata, channels: int) -> dict[str, Any]:
     """Return what `TiffWriter.add` takes to write the metadata."""
     options = metadata_options(metadata, "TIFF", channels)
@@ -165,8 +194,9 @@ def tiff_options(metadata: Metadata, channels: int) -> dict[str, Any]:
 def png_chunks(metadata: Metadata, channels: int) -> list[tuple[bytes, bytes]]:
     """Return the metadata as (name, content) of chunks (PNG specification, third edition, 11.3)."""
     options = metadata_options(metadata, "PNG", channels)
-    chunks = []
-    if "icc_profile" in options:
+    has_profile = "icc_profile" in options  # instead of which sRGB may stand, not beside it
+    chunks = [chunk for chunk in metadata.color_chunks if not (has_profile and chunk[0] == b"sRGB")]
+    if has_profile:
         chunks.append((b"iCCP", b"ICC\0\0" + zlib.compress(options["icc_profile"])))
     if "dpi" in options:
         per_meter = (round(dots / METERS_PER_INCH) for dots in options["dpi"])

@@ -95,7 +95,8 @@ def process(
         route, _ = choose(frames.read_header(plan.frame or 0))
         check_memory(route.memory, plan, source)
         height, width, _ = frames.header.shape
-        allow_pixels(height * width * (frames.count if plan.frame is None else 1))
+        pictures = frames.count + (frames.decode_still is not None)
+        allow_pixels(height * width * (pictures if plan.frame is None else 1))
         run = _run(frames, choose, plan, output, on_stage, keep_maps=keep_maps)
         route, picture, maps, written = run
     notes = list(picture.notes)

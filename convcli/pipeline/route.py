@@ -217,7 +217,7 @@ def choose_route(
 
 def _is_sequence(frames: FrameSource, plan: Plan, draws_figure: bool) -> bool:
     """Whether all of several frames are wanted."""
-    return frames.count > 1 and plan.frame is None and not draws_figure
+    return frames.is_sequence and plan.frame is None and not draws_figure
 
 
 def _steps(computation: Computation) -> Iterator[tuple[RouteEntry, ...]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from itertools import chain
 from math import prod
 from typing import BinaryIO, NamedTuple
 
@@ -27,7 +28,7 @@ from convcli.images import (
 from convcli.images.apng import Layout, LayoutError
 from convcli.images.formats import FORMATS
 from convcli.images.quantize import Bounds, Clipping
-from convcli.images.sequences import SequenceWriter, open_sequence
+from convcli.images.sequences import STILL_FORMATS, SequenceWriter, open_sequence
 from convcli.images.write import to_float_pixels
 from convcli.pipeline.computation import Computation
 from convcli.pipeline.execute import compute_maps, preprocessed_shape
@@ -90,6 +91,7 @@ class Sequence:
         self._checked = 0  # frames that are, from the first one on
         self._needs_bounds = False
         self._end_note: tuple[str, ...] = ()
+        self._has_still = frames.decode_still is not None and target.format in STILL_FORMATS
 
     def check(self) -> Route:
         """Check every frame as far as it is known before any is decoded.
@@ -175,10 +177,19 @@ class Sequence:
             yield frame
             del frame  # before the next one is decoded
 
+    def _iterate_stills(self) -> Iterator[Frame]:
+        """Filter the still picture that is no frame, if there is one and it can be written."""
+        if self._has_still and self._frames.decode_still is not None:
+            with _named_errors(self._frames.path, "its still picture"):
+                still = self._filter_picture(self._frames.decode_still())
+            yield still
+
     def _filter_frame(self, index: int) -> Frame:
         if index >= self._checked:
             self._plan_frame(index)
-        picture = self._frames.read(index)
+        return self._filter_picture(self._frames.read(index))
+
+    def _filter_picture(self, picture: Picture) -> Frame:
         # A decoded frame may differ from its header: its alpha may be opaque.
         route, computation = self._choose(Header.of(picture))
         self._check_shapes(computation)
@@ -214,9 +225,9 @@ class Sequence:
             )
 
     def _find_bounds(self, count: int) -> list[Bounds | None]:
-        """Return the minimum and the maximum of each map over all frames."""
+        """Return the minimum and the maximum of each map over all frames and the still picture."""
         bounds = [(np.inf, -np.inf)] * count
-        for frame in self:
+        for frame in chain(self._iterate_stills(), self):
             extremes = ((float(m.values.min()), float(m.values.max())) for m in frame.maps)
             bounds = [
                 (min(low, own_low), max(high, own_high))
@@ -228,6 +239,13 @@ class Sequence:
     def _write_frames(self, files: list[_SequenceFile], *, keep_maps: bool) -> Frame:
         first: Frame | None = None
         notes: dict[str, None] = {}
+        for still in self._iterate_stills():
+            for result, file in zip(still.maps, files, strict=True):
+                file.add(result, self._plan, is_still=True)
+            notes |= dict.fromkeys(still.picture.notes)
+        if self._frames.decode_still is not None and not self._has_still:
+            left_out = f"is left out of a {self._target.format}"
+            notes[f"its still picture, which is no frame, {left_out}"] = None
         for frame in self:
             for result, file in zip(frame.maps, files, strict=True):
                 file.add(result, self._plan)
@@ -235,7 +253,7 @@ class Sequence:
             if first is None:
                 first = frame if keep_maps else Frame(frame.route, Picture(PLACEHOLDER), [])
             del frame
-        assert first is not None  # noqa: S101  # a sequence has two frames at least
+        assert first is not None  # noqa: S101  # a sequence has a frame
         notes |= dict.fromkeys(self._end_note)
         return first._replace(picture=replace(first.picture, notes=tuple(notes)))
 
@@ -262,14 +280,14 @@ class _SequenceFile:
         self._notes: dict[str, None] = {}
         self._clipping = Clipping()
 
-    def add(self, result: Picture, plan: Plan) -> None:
-        """Write the map of a frame."""
+    def add(self, result: Picture, plan: Plan, *, is_still: bool = False) -> None:
+        """Write the map of a frame, or of the still picture that is none."""
         pixels = self._to_pixels(result, plan)
         self._shape = self._shape or squeeze_channel(pixels).shape
-        self._count += 1
+        self._count += not is_still
         try:
             with encoder_errors(self._path):
-                self._writer.add(pixels, result.metadata)
+                self._writer.add(pixels, result.metadata, is_still=is_still)
         except LayoutError as error:
             self.layout = error.layout
             raise
@@ -301,13 +319,23 @@ def keeps_floats(plan: Plan, depth: int | None, target: OutputTarget) -> bool:
 @contextmanager
 def frame_errors(path: str, index: int) -> Iterator[None]:
     """Name the frame in an error of any but the first."""
+    if index == 0:
+        yield
+        return
+    with _named_errors(path, f"frame {index}"):
+        yield
+
+
+@contextmanager
+def _named_errors(path: str, name: str) -> Iterator[None]:
+    """Name what an error of an input is in."""
     try:
         yield
     except (SequenceError, DamagedFrameError):
         raise
     except (FileError, ArgumentError) as error:
         is_of_another_file = isinstance(error, FileError) and error.path != path
-        if index == 0 or is_of_another_file:
+        if is_of_another_file:
             raise
         cause = error.cause if isinstance(error, FileError) else str(error)
-        raise FileError(path, f"frame {index}: {cause}") from error
+        raise FileError(path, f"{name}: {cause}") from error

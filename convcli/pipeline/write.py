@@ -19,6 +19,7 @@ from convcli.images import Metadata, Picture, Values
 from convcli.images.formats import FORMATS
 from convcli.images.quantize import Bounds, Clipping, Quantized, quantize
 from convcli.images.write import (
+    describe_lost_colors,
     fit_to_format,
     to_float_pixels,
     write_picture,
@@ -188,7 +189,8 @@ def fit_to_file(path: str, rendered: Rendered, file_format: str) -> tuple[Values
             "write .png",
         )
     pixels, notes = fit_to_format(colors.pixels, rendered.alpha, file_format)
-    notes = notes if colors.note is None else (colors.note, *notes)
+    lost_colors = describe_lost_colors(rendered.metadata, file_format)
+    notes = (*filter(None, (colors.note,)), *notes, *filter(None, (lost_colors,)))
     shape = squeeze_channel(pixels).shape
     return pixels, OutputFile(path, shape, colors.policy, notes, colors.clipping)
 

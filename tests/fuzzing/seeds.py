@@ -86,6 +86,9 @@ def _more_png() -> list[bytes]:
     text.add_itxt("utf-8", "wörds " * 50, "de", "wörter", zip=True)
     header = struct.pack(">IIBBBBB", 5, 4, 16, 2, 0, 0, 0)
     deep = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress((b"\0" + bytes(range(30))) * 4))
+    faint = chunk(b"IHDR", header[:8] + bytes((16, 4, 0, 0, 1))) + chunk(
+        b"IDAT", zlib.compress((b"\0" + bytes(range(20))) * 9)
+    )
     palette = _image("P")
     extra = chunk(b"gAMA", bytes(4)) + chunk(b"cHRM", bytes(32)) + chunk(b"sRGB", b"\0")
     return [
@@ -97,6 +100,9 @@ def _more_png() -> list[bytes]:
         _saved(_image("L"), "PNG", transparency=7),
         _saved(_image("RGB"), "PNG", transparency=(1, 2, 3)),
         b"\x89PNG\r\n\x1a\n" + deep + chunk(b"IEND", b""),
+        b"\x89PNG\r\n\x1a\n" + faint + chunk(b"IEND", b""),
+        _saved(_image("I;16"), "PNG", transparency=1000),
+        _saved(_image("RGBA"), "PNG", disposal=[0, 2, 1], blend=1, **_frames("RGBA")),
         png(extra=extra + chunk(b"pHYs", struct.pack(">IIB", 2835, 2835, 1))),
     ]
 

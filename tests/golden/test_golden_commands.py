@@ -11,7 +11,6 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -21,15 +20,9 @@ from support.golden_compare import Record, differences
 CASES = load_cases()
 FAMILIES = list(dict.fromkeys(case.family for case in CASES))
 expected = cache(load_expected)
-needs_deep = pytest.mark.skipif(not find_spec("imagecodecs"), reason="the extra 'deep' is missing")
 
 
-def parameter(case: Case) -> object:
-    marks = [needs_deep] if "deep-rgb" in case.run else []
-    return pytest.param(case, id=case.id, marks=marks)
-
-
-@pytest.mark.parametrize("case", [parameter(case) for case in CASES])
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
 def test_a_command_does_what_it_did(case: Case, tmp_path: Path) -> None:
     then: Record = expected(case.family)[case.name]
     now = execute(case, tmp_path)

@@ -56,7 +56,7 @@ ANIMATIONS: dict[str, tuple[bytes, Frames]] = {
     "GIF": (saved(SAME, "GIF"), SAME),
     "GIF-grown": (gif((8, 8), GROWN), GROWN),
     "APNG": (saved(SAME, "PNG"), SAME),
-    "APNG-still": (saved(SAME, "PNG", default_image=True), SAME),
+    "APNG-still": (saved(SAME, "PNG", default_image=True), SAME[1:]),  # the first one is no frame
     "WebP": (saved(SAME, "WEBP", lossless=True), SAME),
     "TIFF": (saved(GROWN, "TIFF"), GROWN),
 }

@@ -282,6 +282,11 @@ PNGS = (
     ),
     on_input("profiles.png", made(costly.png_text, b"iCCP", b"a\0\0", 1000), "of text, once expan"),
     on_input("nameless.png", made(costly.png_text, b"zTXt", b"\0\0", 1000), "of text, once expan"),
+    on_input(
+        "frame-beyond.png",
+        costly.apng(2, 8, later=1 << 30),
+        "1073741824x1073741824 at 0,0 is beyond the 8x8 of the picture",
+    ),
     on_input("frames.png", costly.apng(2, 8, claimed=1 << 30), "1,073,741,824 frames"),
     on_input(
         "two-thousand.png", made(costly.apng, 2000, 500), "has 500,000,000 pixels in 2,000 frames"

@@ -277,14 +277,14 @@ def webp_still(*extra: tuple[bytes, bytes], flags: int = 0) -> bytes:
 # PNG
 
 
-def apng(frames: int, side: int, *, claimed: int | None = None) -> bytes:
-    """An animation of frames of one pixel on a large canvas."""
+def apng(frames: int, side: int, *, claimed: int | None = None, later: int = 1) -> bytes:
+    """An animation of frames of one pixel, or of what they claim, on a large canvas."""
     data = zlib.compress(b"".join(bytes(1 + side) for _ in range(side)), 9)
     pixel = zlib.compress(b"\0\x07")
     parts = [chunk(b"acTL", struct.pack(">II", frames if claimed is None else claimed, 0))]
     number = 0
     for index in range(frames):
-        size = side if index == 0 else 1
+        size = side if index == 0 else later
         control = struct.pack(">IIIIIHHBB", number, size, size, 0, 0, 1, 10, 0, 0)
         parts.append(chunk(b"fcTL", control))
         number += 1

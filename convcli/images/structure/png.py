@@ -7,6 +7,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 from contextlib import suppress
+from fractions import Fraction
 from typing import NamedTuple
 
 from convcli.images.structure import MAX_FRAMES, MAX_METADATA_BYTES, Structure, Window
@@ -21,7 +22,13 @@ SIGNATURE_BYTES, FRAME_BYTES = 8, 12  # before the chunks; of a chunk around its
 PIXELS = (b"IDAT", b"fdAT")
 TEXTS = {b"tEXt": "latin-1", b"zTXt": "latin-1", b"iTXt": "utf-8"}
 COMPRESSED = (b"zTXt", b"iTXt", b"iCCP")
+COLORS = {b"cICP": 4, b"sRGB": 1, b"gAMA": 4, b"cHRM": 32, b"mDCV": 24}  # and their bytes
+# Before the pixels: how they are stored, how many frames they are, and what colors they stand for.
+HEAD = (b"IHDR", b"PLTE", b"tRNS", b"acTL", *COLORS)
+MAX_HEAD_BYTES = 768  # of such a chunk: a palette of 256 colors
 EXIF_TEXT = b"Raw profile type exif\0"
+DEFAULT_DELAY_UNITS = 100  # a second, of a delay that does not say
+_CONTROL = struct.Struct(">5I2H2B")
 _NAME = re.compile(rb"\w{4}")
 
 
@@ -35,7 +42,7 @@ class Chunk(NamedTuple):
 
 def read_structure(window: Window) -> Structure:
     """Walk the chunks up to the end, or to what is no chunk."""
-    size, frames, is_animated, has_still = (0, 0), 1, False, False
+    size, frames = (0, 0), 1
     metadata, largest, end = 0, 0, SIGNATURE_BYTES
     for chunk in iterate_chunks(window):
         largest = max(largest, chunk.length)
@@ -46,20 +53,13 @@ def read_structure(window: Window) -> Structure:
             count = struct.unpack(">I", window.read(chunk.at, 4))[0]
             if MAX_FRAMES < count <= MAX_ANIMATION:
                 raise window.excess(count, MAX_FRAMES, "frames")
-            is_animated = 0 < count <= MAX_ANIMATION
-            frames = count if is_animated else frames
-        elif chunk.name == b"IDAT":
-            has_still = has_still or is_animated
-        elif chunk.name == b"fcTL":
-            is_animated = False  # what follows is no still picture
-        elif chunk.name != b"fdAT":
+            frames = count if 0 < count <= MAX_ANIMATION else frames
+        elif chunk.name not in (*PIXELS, b"fcTL"):
             metadata = window.count("bytes of metadata", chunk.length, MAX_METADATA_BYTES)
             _check_metadata(window, chunk)
     is_whole = window.read(end + 4, 4) == b"IEND"
-    return Structure(
-        (size,) * (max(frames, 1) + has_still), metadata, 2 * metadata + largest,
-        end=end + FRAME_BYTES if is_whole else None,
-    )  # fmt: skip
+    held_bytes, following = 2 * metadata + largest, end + FRAME_BYTES if is_whole else None
+    return Structure((size,) * frames, metadata, held_bytes, end=following)
 
 
 def iterate_chunks(window: Window) -> Iterator[Chunk]:
@@ -102,6 +102,140 @@ def _check_metadata(window: Window, chunk: Chunk) -> None:
             window.count("digits of EXIF", len(text), MAX_TEXT_BYTES)
             lines = text.decode("latin-1").split("\n")[3:]
             check_exif(bytes.fromhex("".join(lines)), window)
+
+
+class FrameControl(NamedTuple):
+    """What a file says of a frame of an animation (11.3.6.2), and where its pixels are.
+
+    Parameters
+    ----------
+    number : int
+        Its place in the order of all chunks of frames.
+    width, height, left, top : int
+        Of the rectangle that it draws.
+    delay_ms : Fraction
+        For how long it is shown.
+    disposal : int
+        What becomes of the rectangle before the next frame.
+    blending : int
+        Whether it is laid over what is there.
+    at : int
+        Where the chunks after it start.
+    """
+
+    number: int
+    width: int
+    height: int
+    left: int
+    top: int
+    delay_ms: Fraction
+    disposal: int
+    blending: int
+    at: int
+
+
+class Animation(NamedTuple):
+    """The frames of an animation.
+
+    Parameters
+    ----------
+    frame_count : int
+        How many there are, as the file says.
+    loop : int
+        How often it plays; 0 is for ever.
+    frames : tuple of FrameControl
+        Those that are there.
+    still_at : int, optional
+        Where the pixels of a still picture are that is no frame.
+    data_bytes : int
+        The most that the chunks of one frame hold.
+    """
+
+    frame_count: int
+    loop: int
+    frames: tuple[FrameControl, ...]
+    still_at: int | None
+    data_bytes: int
+
+
+def read_animation(window: Window) -> Animation | None:
+    """Find the frames of an animation; None for a picture, and where the file does not say."""
+    controls, still_at, frames = [], None, list[FrameControl]()
+    held = largest = 0
+    for chunk in iterate_chunks(window):
+        if chunk.name == b"acTL" and chunk.length >= 8:
+            controls.append(struct.unpack(">II", window.read(chunk.at, 8)))
+        elif chunk.name == b"fcTL" and chunk.length >= _CONTROL.size:
+            frames.append(_read_control(window, chunk))
+            held = 0
+        elif chunk.name == b"IDAT" and not controls:
+            return None
+        elif chunk.name == b"IDAT" and not frames and still_at is None:
+            still_at = chunk.at - 8
+        held += chunk.length if chunk.name in PIXELS else 0
+        largest = max(largest, held)
+    if len(controls) != 1 or not 0 < controls[0][0] <= MAX_ANIMATION:
+        return None
+    count, loop = controls[0]
+    return Animation(count, loop, (*frames[:count],), still_at, largest)
+
+
+def _read_control(window: Window, chunk: Chunk) -> FrameControl:
+    content = window.read(chunk.at, _CONTROL.size)
+    number, *box, numerator, denominator, disposal, blending = _CONTROL.unpack(content)
+    width, height, left, top = box
+    delay_ms = Fraction(1000 * numerator, denominator or DEFAULT_DELAY_UNITS)
+    end = chunk.at + chunk.length + FRAME_BYTES - 8
+    return FrameControl(number, width, height, left, top, delay_ms, disposal, blending, end)
+
+
+def read_pixels(window: Window, at: int, number: int | None = None) -> tuple[bytes, int]:
+    """Join the data of a frame, up to those of the next one or the end of the file.
+
+    Returns also the number of the next chunk of a frame: 1 after pixels whose chunks have none.
+
+    Parameters
+    ----------
+    window : Window
+    at : int
+        Where its chunks start.
+    number : int, optional
+        Of the first of its chunks, where they have numbers; otherwise they are IDAT.
+
+    Raises
+    ------
+    ValueError
+        If they are not in order.
+    """
+    parts = []
+    while len(start := window.read(at, 8)) == 8:
+        length, name = struct.unpack(">I4s", start)
+        if name in (b"fcTL", b"IEND") or not _NAME.match(name):
+            break
+        if name == b"IDAT" and number is None:
+            parts.append(window.read(at + 8, length))
+        elif name == b"fdAT" and number is not None:
+            content = window.read(at + 8, length)
+            if content[:4] != struct.pack(">I", number):
+                raise ValueError("the chunks of its frames are out of order")
+            parts.append(content[4:])
+            number += 1
+        at += length + FRAME_BYTES
+    return b"".join(parts), 1 if number is None else number
+
+
+def read_head(window: Window) -> dict[bytes, bytes]:
+    """Return the content of the chunks before the pixels that say what these are, by their names.
+
+    Of several of a name, the first is taken.
+    """
+    head: dict[bytes, bytes] = {}
+    for chunk in iterate_chunks(window):
+        if chunk.name in PIXELS:
+            break
+        if chunk.name in HEAD and chunk.length <= MAX_HEAD_BYTES:
+            head.setdefault(chunk.name, window.read(chunk.at, chunk.length))
+    return head
 
 
 def read_text(window: Window, max_bytes: int) -> tuple[dict[str, str], int]:
