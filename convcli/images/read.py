@@ -33,6 +33,7 @@ from convcli.images.formats import (
 )
 from convcli.images.structure import (
     Structure,
+    Window,
     describe_following,
     read_structure,
     tga,

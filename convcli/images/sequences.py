@@ -84,8 +84,9 @@ class _Pictures:
     def __init__(self, stream: BinaryIO, image_format: str) -> None:
         self._stream, self._format = stream, image_format
 
-    def add(self, pixels: Values, metadata: Metadata) -> None:  # noqa: ARG002  # it holds none
-        """As `SequenceWriter.add`."""
+    def add(self, pixels: Values, metadata: Metadata, *, is_still: bool = False) -> None:
+        """As `SequenceWriter.add`; neither metadata nor a still picture is held."""
+        del metadata, is_still
         write_netpbm(self._stream, pixels, self._format)
 
     def close(self) -> None:
