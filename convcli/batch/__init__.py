@@ -314,12 +314,12 @@ def _process(job: Job, *, keep_maps: bool) -> Outcome:
 def _draw_figure(outcome: Outcome, job: Job, branches: list[list[Stage]]) -> bytes:
     """Draw the input, the kernels and every map, a row for each branch."""
     from convcli.pictures.panels import draw_apply_figure
-    from convcli.pipeline.execute import preprocess
+    from convcli.pipeline.preprocess import preprocess
 
     depth = outcome.picture.depth
     return draw_apply_figure(
         Path(job.source).name,
-        preprocess(outcome.picture, job.plan),
+        preprocess(outcome.picture, job.plan).values,
         [
             [
                 (stage.title, stage.values, None if stage.kernel is None else stage.kernel.matrix)

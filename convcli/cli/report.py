@@ -98,11 +98,11 @@ def _render_preview(outcome: Outcome, plan: Plan) -> str:
     from shutil import get_terminal_size
 
     from convcli.pictures.text import has_colors, has_true_color, render_preview
-    from convcli.pipeline.execute import preprocess
+    from convcli.pipeline.preprocess import preprocess
 
     if not has_colors(sys.stdout):
         return ""
-    maps = (preprocess(outcome.picture, plan), *outcome.maps)
+    maps = (preprocess(outcome.picture, plan).values, *outcome.maps)
     pictures = [to_display_pixels(outcome.picture, values, plan) for values in maps]
     return render_preview(pictures, get_terminal_size().columns, true_color=has_true_color())
 

@@ -42,6 +42,32 @@ def resize(values: Values, size: Pair) -> Values:
 
     Results are not rounded, and clipped to the minimum and the maximum of the input.
     """
+    result = _resample(values, size)
+    return np.asarray(np.clip(result, float(values.min()), float(values.max()), out=result))
+
+
+def resize_premultiplied(
+    colors: Values, alpha: Values, size: Pair, white: float
+) -> tuple[Values, Values]:
+    """Resample premultiplied colors and their alpha as `resize` does opaque colors.
+
+    What is resampled is divided by the resampled alpha, whatever it is, before either is clipped:
+    colors to the minimum and the maximum of those that are visible, alpha to its own.
+    """
+    straight = unpremultiply(colors, alpha, white)
+    visible = straight[np.broadcast_to(find_visible(alpha), straight.shape)]
+    limits = (float(visible.min()), float(visible.max())) if visible.size else (0.0, 0.0)
+    resampled, new_alpha = _resample(colors, size), _resample(alpha.astype(colors.dtype), size)
+    is_positive = new_alpha > 0
+    unit_alpha = np.where(is_positive, new_alpha, white) / np.asarray(white, colors.dtype)
+    clipped = np.clip(resampled / unit_alpha, *limits)
+    new_alpha = new_alpha.clip(float(alpha.min()), float(alpha.max()))
+    product: Values = np.where(is_positive, clipped * (new_alpha / white), 0)
+    return product.astype(colors.dtype), new_alpha.astype(colors.dtype)
+
+
+def _resample(values: Values, size: Pair) -> Values:
+    """Resample without clipping."""
     is_float32_exact = values.dtype.itemsize <= 2 or values.dtype == np.float32
     dtype, resample = (
         (np.float32, _resize_by_pillow) if is_float32_exact else (np.float64, _resize_exactly)
@@ -49,7 +75,7 @@ def resize(values: Values, size: Pair) -> Values:
     result = np.empty((*size, values.shape[2]), dtype)
     for channel, plane in enumerate(np.moveaxis(values, 2, 0)):
         result[:, :, channel] = resample(plane.astype(dtype), size)
-    return np.asarray(np.clip(result, float(values.min()), float(values.max()), out=result))
+    return result
 
 
 def _resize_by_pillow(plane: Values, size: Pair) -> Values:
@@ -139,17 +165,22 @@ def premultiply(colors: Values, alpha: Values, white: float) -> Values:
     return map_rows(multiply, colors, alpha)
 
 
+def find_visible(alpha: Values) -> Values:
+    """Return where alpha, on the scale of its depth, is written as more than 0."""
+    return alpha > 0.5
+
+
 def unpremultiply(colors: Values, alpha: Values, white: float) -> Values:
-    """Undo `premultiply`; black where alpha is less than half a level, which is written as 0.
+    """Undo `premultiply`; 0 where alpha is half a level or less, which is written as 0.
 
     >>> unpremultiply(np.array([[[100.0]], [[7.0]]]), np.array([[[127.5]], [[0.0]]]), 255.0).ravel()
     array([200.,   0.])
     """
 
     def divide(part: Values, part_alpha: Values) -> Values:
-        unit_alpha = part_alpha / np.asarray(white, part.dtype)
-        is_visible = unit_alpha > 0.5 / white
-        quotient: Values = np.where(is_visible, part / np.where(is_visible, unit_alpha, 1), 0)
+        is_visible = find_visible(part_alpha)
+        unit_alpha = np.where(is_visible, part_alpha / np.asarray(white, part.dtype), 1)
+        quotient: Values = np.where(is_visible, part / unit_alpha, 0)
         return quotient.astype(part.dtype, copy=False)
 
     return map_rows(divide, colors, alpha)

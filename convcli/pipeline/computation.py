@@ -2,20 +2,39 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+import math
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from convcli.arithmetic.notation import INPUT, format_layer, input_indices
 from convcli.arithmetic.values import Shape
-from convcli.engine.arrays import Array, sum_dtype
+from convcli.engine.arrays import sum_dtype
 from convcli.engine.filter2d.plan import CHANNELWISE_METHODS, FilterPlan, plan_filter
 from convcli.engine.filter2d.problem import FilterSettings
 from convcli.errors import ArgumentError
 from convcli.images import Header
-from convcli.kernels import ZERO_SUM, Kernel
-from convcli.pipeline.execute import preprocessed_dtype
 from convcli.pipeline.plan import MapShapes, Plan, Step, infer_shapes
+from convcli.pipeline.preprocess import preprocessed_dtype
+
+
+class StepFilters(NamedTuple):
+    """A step with the filters of its convolution.
+
+    Parameters
+    ----------
+    step : Step
+    colors : FilterPlan, optional
+        None for other layers, and for transposed convolutions.
+    alpha_step : Step, optional
+        What alpha goes through; None if all is opaque.
+    alpha : FilterPlan, optional
+    """
+
+    step: Step
+    colors: FilterPlan | None
+    alpha_step: Step | None = None
+    alpha: FilterPlan | None = None
 
 
 class Computation(NamedTuple):
@@ -24,7 +43,7 @@ class Computation(NamedTuple):
     Parameters
     ----------
     plan : Plan
-        What is computed; of pictures with alpha it may differ from what was asked for.
+        What is computed.
     dtype : dtype
         The type of the sums, in which all maps are kept.
     shapes : tuple of MapShapes
@@ -33,9 +52,7 @@ class Computation(NamedTuple):
     layers : tuple of tuple of (FilterPlan or None)
         For each map, the filter of each layer; None for layers other than convolutions.
     alpha : Computation, optional
-        How alpha is filtered.
-    deferred_bias : tuple of float, optional
-        What is added to each map after the division by its alpha; None without a division.
+        How alpha is filtered. Biases are then no part of the filters.
     """
 
     plan: Plan
@@ -44,7 +61,42 @@ class Computation(NamedTuple):
     kernels: tuple[FilterPlan, ...]
     layers: tuple[tuple[FilterPlan | None, ...], ...]
     alpha: Computation | None = None
-    deferred_bias: tuple[float, ...] | None = None
+
+    @property
+    def deferred_bias(self) -> float:
+        """What is added to the colors of combined kernels.
+
+        It is 0 unless their alphas count together, as one: then no single one is that of a bias.
+        """
+        if self.alpha is None or self.alpha.plan.combine != "sum":
+            return 0.0
+        total = math.fsum(step.bias for step in self.plan.kernels)
+        return total / len(self.plan.kernels) if self.plan.combine == "mean" else total
+
+    def kernel_steps(self) -> list[StepFilters]:
+        """Return each kernel with its filters."""
+        steps = self._join_filters("kernels", self.kernels, self.alpha and self.alpha.kernels)
+        if not self.deferred_bias:
+            return steps
+        return [each._replace(step=each.step._replace(bias=0.0)) for each in steps]
+
+    def layer_steps(self, number: int) -> list[StepFilters]:
+        """Return each layer with its filters, of one map."""
+        alpha_filters = self.alpha and self.alpha.layers[number]
+        return self._join_filters("layers", self.layers[number], alpha_filters)
+
+    def _join_filters(
+        self,
+        kind: Literal["kernels", "layers"],
+        filters: tuple[FilterPlan | None, ...],
+        alpha_filters: tuple[FilterPlan | None, ...] | None,
+    ) -> list[StepFilters]:
+        steps: tuple[Step, ...] = getattr(self.plan, kind)
+        if self.alpha is None or alpha_filters is None:
+            return [StepFilters(*pair) for pair in zip(steps, filters, strict=True)]
+        alpha_steps: tuple[Step, ...] = getattr(self.alpha.plan, kind)
+        quadruples = zip(steps, filters, alpha_steps, alpha_filters, strict=True)
+        return [StepFilters(*each) for each in quadruples]
 
 
 def plan_computation(
@@ -68,27 +120,28 @@ def plan_computation(
     integer_output : bool
         Whether the maps will be rounded, as those of a fused route are.
     """
+    dtype = preprocessed_dtype(plan, header)
     if not header.has_alpha:
-        return _plan_filters(plan, header, shape, shapes, integer_output=integer_output)
-    colors, bias = defer_bias(plan) if can_unpremultiply(plan) else (plan, None)
-    computation = _plan_filters(colors, header, shape, shapes)
-    alpha_plan, alpha_header = make_alpha_plan(plan), Header((*header.shape[:2], 1), header.dtype)
-    alpha_shape = 1, *shape[1:]
+        return _plan_filters(plan, dtype, shape, shapes, integer_output=integer_output)
+    from convcli.pipeline.alpha import make_alpha_plan, without_biases
+
+    computation = _plan_filters(without_biases(plan), dtype, shape, shapes)
+    alpha_plan, alpha_shape = make_alpha_plan(plan), (1, *shape[1:])
+    alpha_dtype = header.dtype if plan.resize is None else dtype
     alpha_shapes = infer_shapes(alpha_plan, alpha_shape)
-    alpha = _plan_filters(alpha_plan, alpha_header, alpha_shape, alpha_shapes)
-    return computation._replace(alpha=alpha, deferred_bias=bias)
+    alpha = _plan_filters(alpha_plan, alpha_dtype, alpha_shape, alpha_shapes)
+    return computation._replace(plan=plan, alpha=alpha)
 
 
 def _plan_filters(
     plan: Plan,
-    header: Header,
+    dtype: np.dtype[Any],
     shape: Shape,
     shapes: tuple[MapShapes, ...],
     *,
     integer_output: bool = False,
 ) -> Computation:
     """Plan a filter for every convolution on preprocessed frames; equal maps share theirs."""
-    dtype = preprocessed_dtype(plan, header)
     sums = sum_dtype(dtype)
     kernels = tuple(
         plan_convolution(step, shape, dtype, plan.method, integer_output=integer_output)
@@ -140,67 +193,3 @@ def plan_convolution(
         return plan_filter(
             (height, width, channels), dtype, weights, settings, integer_output=integer_output
         )
-
-
-def make_alpha_plan(plan: Plan) -> Plan:
-    """Return the plan for a picture's alpha: the same windows, with weights that sum to one.
-
-    A kernel whose weights sum to zero, as those of edges do, passes the alpha at its origin on. Of
-    joined layers and of combined kernels, the largest alpha counts.
-    """
-    return plan._replace(
-        gray=False,
-        linear=False,
-        kernels=tuple(map(_alpha_step, plan.kernels)),
-        combine=None if plan.combine is None else "max",
-        layers=tuple(map(_alpha_step, plan.layers)),
-    )
-
-
-def can_unpremultiply(plan: Plan) -> bool:
-    """Whether filtered colors are in proportion to filtered alpha, and can be divided by it.
-
-    Averaged and sharpened colors are; edges of premultiplied colors stay as they are.
-    """
-    steps = (*plan.kernels, *plan.layers)
-    return plan.combine in (None, "mean") and all(
-        step.layer.operation.can_unpremultiply
-        and (step.kernel is None or not _is_edge(step.kernel))
-        for step in steps
-    )
-
-
-def defer_bias(plan: Plan) -> tuple[Plan, tuple[float, ...]]:
-    """Return the plan without the biases of its kernels, and what to add to each map at the end.
-
-    A bias is not in proportion to alpha, so it is added after the division. Those of layers, and
-    of kernels before layers, stay.
-    """
-    if plan.layers:
-        return plan, (0.0,) * max(len(plan.kernels), 1)
-    biases = tuple(step.bias for step in plan.kernels)
-    if plan.combine is not None:
-        biases = (sum(biases) / len(biases),)
-    kernels = tuple(step._replace(bias=0.0) for step in plan.kernels)
-    return plan._replace(kernels=kernels), biases or (0.0,)
-
-
-def _alpha_step(step: Step) -> Step:
-    layer = step.layer
-    if step.kernel is None:
-        operation = layer.operation
-        op = layer.op if operation.can_unpremultiply else operation.alpha_operation
-        return step._replace(layer=layer._replace(op=op))
-    plane = step.kernel.matrix.reshape(-1, *step.kernel.size).sum(axis=0)
-    if _is_edge(step.kernel):
-        plane = np.zeros(step.kernel.size)
-        plane[step.kernel.anchor] = 1.0
-    weights = Kernel("alpha", plane / plane.sum(), step.kernel.origin)
-    layer = layer._replace(channels=None, groups="depthwise", kernel_channels=None)
-    return Step(layer=layer, kernel=weights, flip=step.flip)
-
-
-def _is_edge(kernel: Kernel) -> bool:
-    """Whether the weights sum to zero, or mix channels, which have no part in alpha."""
-    magnitudes: Array = np.abs(kernel.matrix)
-    return kernel.matrix.ndim > 2 or abs(kernel.sum) <= ZERO_SUM * float(magnitudes.sum())

@@ -1,4 +1,4 @@
-"""Execute a computation on a picture: preprocess, kernels, their combination, layers."""
+"""Execute a computation on a picture: kernels, their combination, layers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 import numpy as np
 
 from convcli.arithmetic.notation import INPUT, format_layer, input_indices, last_uses
-from convcli.arithmetic.values import Resize, Shape
 from convcli.engine.arrays import (
     Array,
     check_exact,
@@ -19,14 +18,17 @@ from convcli.engine.arrays import (
 )
 from convcli.engine.operations import OPERATIONS, combine
 from convcli.errors import OVERFLOW, ArgumentError
-from convcli.images import NO_METADATA, Header, Picture
-from convcli.images.color import from_linear, premultiply, resize, to_gray, to_linear, unpremultiply
+from convcli.images import NO_METADATA, Picture
+from convcli.images.color import from_linear
 from convcli.kernels import Kernel
 from convcli.pipeline.plan import Plan, Step
+from convcli.pipeline.preprocess import FeatureMap, preprocess
 
 if TYPE_CHECKING:
+    from convcli.arithmetic.layers import Layer
     from convcli.engine.filter2d.plan import FilterPlan
-    from convcli.pipeline.computation import Computation
+    from convcli.pipeline.alpha import Transparency
+    from convcli.pipeline.computation import Computation, StepFilters
 
 
 class Stage(NamedTuple):
@@ -50,44 +52,6 @@ class Stage(NamedTuple):
 StageCallback: TypeAlias = Callable[[int, Stage], None]
 
 
-def preprocess(picture: Picture, plan: Plan) -> Array:
-    """Return the values to filter: linearized, premultiplied, gray, resampled, as planned."""
-    values = picture.values
-    if plan.linear:
-        if picture.depth is None:
-            raise ArgumentError(
-                "--linear goes with pictures of 8 or 16 bits, whose values are sRGB"
-            )
-        values = to_linear(values, picture.white)
-    if picture.alpha is not None:
-        values = premultiply(values, picture.alpha, picture.white)
-    if plan.gray:
-        values = to_gray(values)
-    if plan.resize is not None:
-        values = resize(values, plan.resized(values.shape[:2]))
-    return values
-
-
-def has_preprocessing(plan: Plan, header: Header) -> bool:
-    """Whether the values to filter are others than the input's own."""
-    return plan.linear or header.has_alpha or plan.gray or plan.resize is not None
-
-
-def preprocessed_shape(plan: Plan, header: Header) -> Shape:
-    """Return the shape, (C, H, W), of what `preprocess` will return."""
-    height, width, channels = header.shape
-    return 1 if plan.gray else channels, *plan.resized((height, width))
-
-
-def preprocessed_dtype(plan: Plan, header: Header) -> np.dtype[Any]:
-    """Return the type of what `preprocess` will return, found with a single pixel."""
-    if not has_preprocessing(plan, header):
-        return header.dtype
-    values = np.zeros((1, 1, header.shape[2]), header.dtype)
-    pixel = Picture(values, header.depth, values[:, :, :1] if header.has_alpha else None)
-    return preprocess(pixel, plan._replace(resize=plan.resize and Resize(1, 1))).dtype
-
-
 def compute_maps(
     picture: Picture, computation: Computation, on_stage: StageCallback | None = None
 ) -> list[Picture]:
@@ -106,89 +70,145 @@ def compute_maps(
     ArgumentError
         For values that are not finite.
     """
-    plan, white = computation.plan, picture.white
+    plan = computation.plan
     with np.errstate(over="ignore", invalid="ignore"):
         maps = _run_plan(preprocess(picture, plan), computation, on_stage)
-        alphas: list[Array | None] = [None] * len(maps)
-        if picture.alpha is not None and computation.alpha is not None:
-            own = preprocess(Picture(picture.alpha), computation.alpha.plan)
-            clipped = [values.clip(0, white) for values in _run_plan(own, computation.alpha)]
-            alphas = [*clipped]
-            if (biases := computation.deferred_bias) is not None:
-                maps = [
-                    unpremultiply(values, alpha, white) + values.dtype.type(bias)
-                    for values, alpha, bias in zip(maps, clipped, biases, strict=True)
-                ]
-        if plan.linear:
-            maps = [from_linear(values, white) for values in maps]
-    _check_finite(maps, plan)
-    metadata = NO_METADATA if plan.strip else picture.metadata
-    return [
-        Picture(values, picture.depth, alpha, metadata)
-        for values, alpha in zip(maps, alphas, strict=True)
-    ]
+        pictures = [_finish(maps.pop(0), picture, plan) for _ in range(len(maps))]  # and release it
+    _check_finite([result.values for result in pictures], plan)
+    return pictures
+
+
+def _finish(result: FeatureMap, picture: Picture, plan: Plan) -> Picture:
+    """Return a map of a picture with its alpha and metadata: divided by alpha, and encoded."""
+    values, transparency = result
+    alpha = None
+    if transparency is not None:
+        values = transparency.divide(values)
+        alpha = transparency.alpha.clip(0, transparency.white)
+    if plan.linear:
+        values = from_linear(values, picture.white)
+    return Picture(values, picture.depth, alpha, NO_METADATA if plan.strip else picture.metadata)
 
 
 def _run_plan(
-    values: Array, computation: Computation, on_stage: StageCallback | None = None
-) -> list[Array]:
-    """Run every kernel on preprocessed values, combine the results, and run the layers."""
+    source: FeatureMap, computation: Computation, on_stage: StageCallback | None = None
+) -> list[FeatureMap]:
+    """Run every kernel on a preprocessed picture, combine the results, and run the layers."""
     plan, report = computation.plan, on_stage or (lambda *_: None)
-    starts: Iterable[Array] = _run_kernels(values, computation, report)  # each when it is needed
+    starts: Iterable[FeatureMap] = _run_kernels(source, computation, report)  # each when needed
     first = 0
     if plan.combine is not None:
-        first, starts = len(plan.kernels), [combine(list(starts), plan.combine)]
-        report(first, Stage(plan.combine, starts[0]))
+        first, starts = len(plan.kernels), [_combine_maps(list(starts), computation)]
+        report(first, Stage(plan.combine, starts[0].values))
     return [
-        _run_layers(start, computation, filters, partial(report, first + index))
-        for index, (start, filters) in enumerate(zip(starts, computation.layers, strict=True))
+        _run_layers(start, computation.layer_steps(number), partial(report, first + number))
+        for number, start in enumerate(starts)
     ]
 
 
-def _run_kernels(values: Array, computation: Computation, report: StageCallback) -> Iterator[Array]:
-    """Yield the output of each kernel; without any, the values themselves."""
-    steps = computation.plan.kernels
+def _run_kernels(
+    source: FeatureMap, computation: Computation, report: StageCallback
+) -> Iterator[FeatureMap]:
+    """Yield the output of each kernel; without any, the picture itself."""
+    steps = computation.kernel_steps()
     if not steps:
-        unit = np.ones((1, 1))
-        check_exact(values, largest_exact_value(values.dtype, unit), unit)
-        yield values.astype(computation.dtype)
-    for index, (step, filter_plan) in enumerate(zip(steps, computation.kernels, strict=True)):
-        output = convolve(values, filter_plan, computation.dtype)
-        report(index, Stage(step.kernel.name if step.kernel else "", output, step.kernel))
+        yield _to_sums(source)
+    for index, filters in enumerate(steps):
+        step = filters.step
+        output = _convolve_map(source, filters)
+        report(index, Stage(step.kernel.name if step.kernel else "", output.values, step.kernel))
         yield output
 
 
+def _to_sums(source: FeatureMap) -> FeatureMap:
+    """Return a picture with values of the type of sums."""
+    values, transparency = source
+    unit = np.ones((1, 1))
+    check_exact(values, largest_exact_value(values.dtype, unit), unit)
+    if transparency is not None:
+        alpha = transparency.alpha
+        transparency = transparency._replace(alpha=alpha.astype(sum_dtype(alpha.dtype)))
+    return FeatureMap(values.astype(sum_dtype(values.dtype)), transparency)
+
+
+def _combine_maps(maps: Sequence[FeatureMap], computation: Computation) -> FeatureMap:
+    """Combine the outputs of all kernels."""
+    how = computation.plan.combine or "sum"
+    values = combine([part.values for part in maps], how)
+    if computation.alpha is None:
+        return FeatureMap(values)
+    from convcli.pipeline.alpha import combine_transparencies
+
+    parts, alpha_how = _transparencies(maps), computation.alpha.plan.combine or "max"
+    transparency = combine_transparencies(parts, how, alpha_how)
+    return FeatureMap(transparency.add_bias(values, computation.deferred_bias), transparency)
+
+
+def _transparencies(maps: Sequence[FeatureMap]) -> list[Transparency]:
+    return [part.transparency for part in maps if part.transparency is not None]
+
+
 def _run_layers(
-    values: Array,
-    computation: Computation,
-    filters: Sequence[FilterPlan | None],
-    report: Callable[[Stage], None],
-) -> Array:
+    start: FeatureMap, steps: Sequence[StepFilters], report: Callable[[Stage], None]
+) -> FeatureMap:
     """Run the layers on a map; the output of a layer is released after its last use."""
-    steps = computation.plan.layers
-    inputs = input_indices([step.layer for step in steps])
+    inputs = input_indices([step.layer for step, *_ in steps])
     last_use = last_uses(inputs)
-    outputs = {INPUT: values}
-    for user, (step, filter_plan, indices) in enumerate(zip(steps, filters, inputs, strict=True)):
+    outputs = {INPUT: start}
+    for user, (filters, indices) in enumerate(zip(steps, inputs, strict=True)):
+        step = filters.step
         arguments = [outputs[index] for index in indices]
-        outputs[user] = _apply_step(step, arguments, filter_plan, computation.dtype)
-        report(Stage(format_layer(step.layer), outputs[user], step.kernel))
+        if step.layer.operation.needs_kernel:
+            outputs[user] = _convolve_map(arguments[0], filters)
+        else:
+            outputs[user] = _apply_layer(step.layer, arguments)
+        report(Stage(format_layer(step.layer), outputs[user].values, step.kernel))
         del arguments
         for index in set(indices):
             if last_use[index] == user:
                 del outputs[index]
-    return np.ascontiguousarray(outputs[len(inputs) - 1])
+    values, transparency = outputs[len(inputs) - 1]
+    return FeatureMap(np.ascontiguousarray(values), transparency)
 
 
-def _apply_step(
-    step: Step, inputs: Sequence[Array], filter_plan: FilterPlan | None, dtype: np.dtype[Any]
-) -> Array:
-    """Return the output of one layer."""
-    if filter_plan is not None:
-        return convolve(inputs[0], filter_plan, dtype)
-    if step.layer.operation.needs_kernel:
-        return convolve_transposed(inputs[0], step)
-    return OPERATIONS[step.layer.op](step.layer, inputs)
+def _apply_layer(layer: Layer, inputs: Sequence[FeatureMap]) -> FeatureMap:
+    """Return the output of a layer without weights."""
+    operation, function = layer.operation, OPERATIONS[layer.op]
+    values, parts = [part.values for part in inputs], _transparencies(inputs)
+    if not parts:
+        return FeatureMap(function(layer, values))
+    from convcli.pipeline.alpha import add_transparencies, stack_transparencies
+
+    transparency = parts[0]
+    if layer.op == "add":
+        transparency = add_transparencies(parts)
+    elif operation.is_join:
+        values, transparency = stack_transparencies(values, parts)
+    elif operation.filters_alpha:
+        alpha = function(layer, [part.alpha for part in parts])
+        transparency = transparency._replace(alpha=np.ascontiguousarray(alpha))
+    elif not operation.is_homogeneous:
+        colors = function(layer, [transparency.divide(values[0])])
+        return FeatureMap(transparency.multiply(colors), transparency)
+    return FeatureMap(function(layer, values), transparency)
+
+
+def _convolve_map(source: FeatureMap, filters: StepFilters) -> FeatureMap:
+    """Run a convolution on a map and on its alpha."""
+    step = filters.step
+    if source.transparency is None or filters.alpha_step is None:
+        return FeatureMap(_convolve_step(source.values, step, filters.colors))
+    values = _convolve_step(source.values, step._replace(bias=0.0), filters.colors)
+    alpha = _convolve_step(source.transparency.alpha, filters.alpha_step, filters.alpha)
+    transparency = source.transparency.convolve(alpha, step)
+    return FeatureMap(transparency.add_bias(values, step.bias), transparency)
+
+
+def _convolve_step(values: Array, step: Step, filter_plan: FilterPlan | None) -> Array:
+    """Run a convolution, for which a filter was planned, or a transposed one."""
+    if filter_plan is None:
+        return convolve_transposed(values, step)
+    return convolve(values, filter_plan, sum_dtype(values.dtype))
 
 
 def convolve(values: Array, filter_plan: FilterPlan, dtype: np.dtype[Any]) -> Array:

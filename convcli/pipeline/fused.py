@@ -20,9 +20,9 @@ from convcli.grids.npy import CHANGED, open_rows
 from convcli.images import NO_METADATA, Header, Picture
 from convcli.images.quantize import Quantized, Quantizer
 from convcli.pipeline.computation import Computation
-from convcli.pipeline.execute import preprocess
 from convcli.pipeline.outputs import OutputTarget, is_image
 from convcli.pipeline.plan import Plan
+from convcli.pipeline.preprocess import preprocess
 from convcli.pipeline.write import OutputFile, Rendered
 
 MIN_STREAMED_BYTES = 64 << 20  # of a file: smaller ones are read whole
@@ -52,7 +52,7 @@ def filter_to_pixels(picture: Picture, computation: Computation) -> Iterator[Ren
     plan, depth = computation.plan, picture.depth or 8
     policy = plan.range_policy(picture.depth)
     metadata = NO_METADATA if plan.strip else picture.metadata
-    values = preprocess(picture, plan)
+    values = preprocess(picture, plan).values
     del picture
     for number, filter_plan in enumerate(computation.kernels, start=1):
         colors = _filter_and_quantize(filter_plan, values, policy, depth)

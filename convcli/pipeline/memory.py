@@ -14,10 +14,10 @@ from convcli.errors import FileError
 from convcli.images import FrameSource, Header
 from convcli.images.formats import FORMATS
 from convcli.parallel import get_threads
-from convcli.pipeline.execute import has_preprocessing
 from convcli.pipeline.machine import machine_memory
 from convcli.pipeline.outputs import OutputTarget
 from convcli.pipeline.plan import MapShapes, Plan
+from convcli.pipeline.preprocess import has_preprocessing
 
 if TYPE_CHECKING:
     from convcli.pipeline.computation import Computation
@@ -151,8 +151,10 @@ def _filter_bytes(header: Header, plan: Plan, shapes: Sequence[MapShapes]) -> tu
     floats = height * width * channels * itemsize  # the input as floating point
     is_preprocessed = has_preprocessing(plan, header)
     area = math.prod(plan.resized((height, width)))
-    preprocessed = is_preprocessed * area * (1 if plan.gray else channels) * itemsize
-    preprocessing = floats * (plan.linear + is_preprocessed)
+    preprocessed_channels = 1 if plan.gray else channels
+    preprocessed = is_preprocessed * area * preprocessed_channels * itemsize
+    divided = 2 * (header.has_alpha and plan.resize is not None)  # of all, and of what is visible
+    preprocessing = floats * (plan.linear + is_preprocessed + divided)
     starts = [math.prod(branch.start) * itemsize for branch in shapes]
     outputs = [math.prod(branch.output) * itemsize for branch in shapes]
     combining = 0 if plan.combine is None else starts[0] * (2 * len(plan.kernels) + 1)
@@ -163,6 +165,8 @@ def _filter_bytes(header: Header, plan: Plan, shapes: Sequence[MapShapes]) -> tu
     )
     ending = sum(outputs) + max(outputs) * (plan.linear + header.has_alpha)
     kept = header.bytes + preprocessed + alphas
+    if header.has_alpha:  # every map is held with its own
+        combining, layers = (size + size // preprocessed_channels for size in (combining, layers))
     return sum(outputs) + alphas, kept + max(preprocessing, combining, layers, ending)
 
 

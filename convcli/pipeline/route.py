@@ -19,11 +19,11 @@ from convcli.errors import NO_MEMORY, ArgumentError, FileError
 from convcli.images import MAX_PIXELS, FrameSource, Header
 from convcli.images.read import open_frames
 from convcli.pipeline.computation import Computation, plan_computation
-from convcli.pipeline.execute import preprocessed_shape
 from convcli.pipeline.fused import can_fuse, can_stream
 from convcli.pipeline.memory import estimate_memory
 from convcli.pipeline.outputs import OutputTarget
 from convcli.pipeline.plan import Plan, infer_shapes
+from convcli.pipeline.preprocess import preprocessed_shape
 
 UNLIMITED_PIXELS = 1 << 62
 MAX_KNOWN_ROUTES = 16  # of one input, whose pages may all differ in size

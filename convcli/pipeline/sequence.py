@@ -31,10 +31,11 @@ from convcli.images.quantize import Bounds, Clipping
 from convcli.images.sequences import STILL_FORMATS, SequenceWriter, open_sequence
 from convcli.images.write import to_float_pixels
 from convcli.pipeline.computation import Computation
-from convcli.pipeline.execute import compute_maps, preprocessed_shape
+from convcli.pipeline.execute import compute_maps
 from convcli.pipeline.memory import check_memory, default_max_memory
 from convcli.pipeline.outputs import OutputTarget, is_image
 from convcli.pipeline.plan import Plan
+from convcli.pipeline.preprocess import preprocessed_shape
 from convcli.pipeline.route import Route, RouteChooser
 from convcli.pipeline.write import (
     OutputFile,

@@ -216,11 +216,11 @@ PREPROCESSING = [
 def test_the_type_of_preprocessed_values_is_known_before_they_are_read(
     tmp_path: Path, plan: Plan, mode: str
 ) -> None:
-    from convcli.pipeline.execute import preprocess, preprocessed_dtype, preprocessed_shape
+    from convcli.pipeline.preprocess import preprocess, preprocessed_dtype, preprocessed_shape
 
     Image.new(mode, (9, 8)).save(tmp_path / "in.png")
     with open_frames(str(tmp_path / "in.png")) as frames:
-        header, values = frames.header, preprocess(frames.read(0), plan)
+        header, values = frames.header, preprocess(frames.read(0), plan).values
     channels, *size = preprocessed_shape(plan, header)
     assert values.shape == (*size, channels)
     assert values.dtype == preprocessed_dtype(plan, header)

@@ -2,23 +2,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, TypeAlias
+
 import numpy as np
 
+from convcli.arithmetic.notation import parse_layer
 from convcli.engine.arrays import Array, sum_dtype
 from convcli.images import Header, Picture
+from convcli.kernels import load_kernel
 from convcli.pipeline import execute
 from convcli.pipeline.computation import plan_computation, plan_convolution
-from convcli.pipeline.execute import compute_maps, preprocessed_shape
-from convcli.pipeline.plan import Plan, Step, infer_shapes
+from convcli.pipeline.execute import compute_maps
+from convcli.pipeline.plan import Plan, Step, infer_shapes, make_convolution, make_layer_steps
+from convcli.pipeline.preprocess import preprocessed_shape
+
+KernelSpec: TypeAlias = str | dict[str, Any]  # or one with its `bias`
+
+
+def make_plan(
+    kernels: Sequence[KernelSpec] = (), layers: Sequence[str] = (), **options: Any
+) -> Plan:
+    """Return a plan of kernels, with edges repeated and outputs as large as inputs, and layers."""
+    layer = parse_layer("conv:kernel=x,p=same,mode=replicate")
+    steps = []
+    for spec in kernels:
+        given: dict[str, Any] = spec if isinstance(spec, dict) else {"kernel": spec}
+        kernel = replace(load_kernel(given["kernel"]), bias=given.get("bias", 0.0))
+        steps.append(make_convolution(layer, kernel, "auto"))
+    stack = make_layer_steps([parse_layer(text) for text in layers], method="auto")
+    return Plan(kernels=tuple(steps), layers=stack, **options)
+
+
+def compute_pictures(picture: Picture, plan: Plan) -> list[Picture]:
+    """Return the feature maps of a picture with their alpha."""
+    header = Header.of(picture)
+    shape = preprocessed_shape(plan, header)
+    computation = plan_computation(plan, header, shape, infer_shapes(plan, shape))
+    return compute_maps(picture, computation)
 
 
 def filter_picture(picture: Picture, plan: Plan) -> list[Array]:
     """Return the feature maps of a picture, (H, W, C) each."""
-    header = Header.of(picture)
-    shape = preprocessed_shape(plan, header)
-    computation = plan_computation(plan, header, shape, infer_shapes(plan, shape))
-    results = compute_maps(picture, computation)
-    return [result.values for result in results]
+    return [result.values for result in compute_pictures(picture, plan)]
 
 
 def convolve(step: Step, values: Array, method: str) -> Array:

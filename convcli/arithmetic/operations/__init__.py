@@ -208,14 +208,15 @@ class Operation:
         Whether its weights come from `kernel=`.
     reduction : {"max", "mean"}, optional
         How a pool makes one value of a window's.
-    alpha_operation : str
-        What alpha goes through instead, where colors cannot be divided by it.
     is_bounded : bool
         Whether its values fill little of the range of a pixel.
     can_be_infinite : bool
         Whether a window of padding alone gives -inf.
-    can_unpremultiply : bool
-        Whether colors that were multiplied by alpha can be divided by it afterwards.
+    filters_alpha : bool
+        Whether alpha goes through it as colors do; otherwise it stays as it is.
+    is_homogeneous : bool
+        Whether f(a·x) = a·f(x) for a of 0 or more, so that colors that were multiplied by alpha can
+        be divided by it afterwards.
     """
 
     shape_effect: str = "unchanged"
@@ -240,10 +241,10 @@ class Operation:
     is_for_images: bool = True
     needs_kernel: bool = False
     reduction: str | None = None
-    alpha_operation: str = "relu"
     is_bounded: bool = False
     can_be_infinite: bool = False
-    can_unpremultiply: bool = False
+    filters_alpha: bool = False
+    is_homogeneous: bool = True
 
     # A dataclass of so many fields would take 2 ms whenever a command starts.
     def __init__(
@@ -272,7 +273,7 @@ def window_operation(name: str, family: str, description: str, **rules: Any) -> 
         needs=f"a window size, like {name}:3",
         axes=lambda layer, inputs: layer.window.axes((inputs[0][1], inputs[0][2])),
         is_window=True,
-        can_unpremultiply=True,
+        filters_alpha=True,
         **rules,
     )
 

@@ -35,7 +35,7 @@ _SLOPE = Key(
 )  # fmt: skip
 
 OPERATIONS = (
-    elementwise("relu", "max(x, 0)", torch="ReLU", can_unpremultiply=True),
+    elementwise("relu", "max(x, 0)", torch="ReLU"),
     elementwise(
         "leaky-relu",
         "x above zero, SLOPE times x below",
@@ -44,8 +44,10 @@ OPERATIONS = (
         torch="LeakyReLU",
     ),
     elementwise("abs", "|x|"),
-    elementwise("sigmoid", "1 / (1 + exp(-x))", torch="Sigmoid", is_bounded=True),
-    elementwise("tanh", "tanh(x)", torch="Tanh", is_bounded=True),
+    elementwise(
+        "sigmoid", "1 / (1 + exp(-x))", torch="Sigmoid", is_bounded=True, is_homogeneous=False
+    ),
+    elementwise("tanh", "tanh(x)", torch="Tanh", is_bounded=True, is_homogeneous=False),
     elementwise(
         "dropout",
         "values left out in training; nothing afterwards",

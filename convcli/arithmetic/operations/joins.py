@@ -23,7 +23,6 @@ def _join(name: str, description: str, **rules: Any) -> Operation:
         field_effect="the union of its inputs', whose jumps must be equal",
         takes_flat=True,
         is_join=True,
-        alpha_operation="add",
         **rules,
     )
 

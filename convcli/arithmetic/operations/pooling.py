@@ -39,7 +39,7 @@ def _pool_of_parts(name: str, description: str, **rules: Any) -> Operation:
         description,
         shape=lambda layer, inputs: (inputs[0][0], *(layer.size or (1, 1))),
         axes=parts_axes,
-        can_unpremultiply=True,
+        filters_alpha=True,
         **rules,
     )
 

@@ -82,6 +82,6 @@ OPERATIONS = (
         check=_check_crop,
         shape=_crop_shape,
         axes=_crop_axes,
-        can_unpremultiply=True,
+        filters_alpha=True,
     ),
 )
