@@ -45,7 +45,9 @@ def sigmoid(x: Array) -> Array:
 
 
 def combine(maps: Sequence[Array], how: str) -> Array:
-    """Combine maps of one shape: their sum, mean, max or magnitude."""
+    """Combine maps of one shape: their sum, mean, max, magnitude, or the direction of two."""
+    if how == "direction":
+        return direction(*maps)
     if how == "magnitude":
         return np.sqrt(combine([values * values for values in maps], "sum"))
     join = np.maximum if how == "max" else np.add
@@ -53,6 +55,27 @@ def combine(maps: Sequence[Array], how: str) -> Array:
     for values in maps[1:]:
         join(total, values, out=total)
     return total / np.asarray(len(maps), total.dtype) if how == "mean" else total
+
+
+def direction(x: Array, y: Array) -> Array:
+    """Return the direction of gradients, in degrees from 0 to below 360; 0 where there is none.
+
+    It counts as `sobel:ANGLE` does: counter-clockwise from the x axis as seen on the screen.
+
+    Parameters
+    ----------
+    x, y : ndarray
+        The slopes to the right and downwards, as `sobel-x` and `sobel-y` have them.
+
+    Examples
+    --------
+    >>> direction(np.array([1.0, 0.0, -1.0, 1.0, 0.0]), np.array([0.0, -1.0, 0.0, 1.0, 0.0]))
+    array([  0.,  90., 180., 315.,   0.])
+    """
+    angles: Array = np.degrees(np.arctan2(0.0 - y, x + 0.0))  # no -0.0, which is 180 degrees
+    angles[angles < 0] += 360
+    angles[angles >= 360] = 0  # of the least below 0
+    return angles
 
 
 def elementwise(function: Callable[[Array], Array]) -> MapFunction:

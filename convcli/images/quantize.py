@@ -15,6 +15,7 @@ from convcli.images.color import row_slices
 Bounds: TypeAlias = tuple[float, float]  # minimum, maximum
 
 POLICIES = ("clamp", "abs", "rescale", "offset")
+DEGREES = "degrees"  # the policy of directions, which is not chosen but follows from what they are
 WARN_CLIPPED_SHARE = 0.01  # of the values: a larger share that is clipped is reported
 
 
@@ -53,9 +54,9 @@ def quantize(values: Values, policy: str, depth: int, bounds: Bounds | None = No
     Parameters
     ----------
     values : ndarray
-    policy : {"clamp", "abs", "rescale", "offset"}
+    policy : {"clamp", "abs", "rescale", "offset", "degrees"}
         Clip to the range; take absolute values, then clip; stretch the minimum and the maximum to
-        the whole range; add mid-gray, then clip.
+        the whole range; add mid-gray, then clip; stretch 0..360 to the whole range.
     depth : {8, 16}
         Bits of a pixel.
     bounds : (float, float), optional
@@ -87,7 +88,7 @@ class Quantizer:
     ----------
     shape : tuple of int
         Of all values.
-    policy : {"clamp", "abs", "offset"}
+    policy : {"clamp", "abs", "offset", "degrees"}
     depth : {8, 16}
 
     Examples
@@ -121,6 +122,8 @@ class Quantizer:
             np.abs(values, out=values)
         elif self._policy == "offset":
             values += values.dtype.type(self._mid_gray)
+        elif self._policy == DEGREES:
+            values *= values.dtype.type(self._white / 360)
         if values.dtype.kind == "f":
             np.rint(values, out=values)
         low, high = float(values.min()), float(values.max())
@@ -141,7 +144,8 @@ class Quantizer:
         _, highs, counts = zip(*self._parts, strict=True)
         clipped = sum(counts) / self._pixels.size
         bounds = self.min_value, max(highs)
-        return Quantized(self._pixels, self._policy, clipped, bounds=bounds)
+        note = f"degrees 0..360 are 0..{self._white}" if self._policy == DEGREES else None
+        return Quantized(self._pixels, self._policy, clipped, note, bounds)
 
 
 class Clipping(NamedTuple):

@@ -98,14 +98,25 @@ def box(size: str) -> Matrix:
     return _scale_to_one(ones(size))
 
 
-@_family("gaussian:SIGMA", "gaussian:1.5", "soft blur", "sampled Gaussian, radius ceil(3*sigma)")
-def gaussian(sigma: str, what: str = "sigma") -> Matrix:
-    """Return a sampled Gaussian of radius `ceil(3·sigma)` that sums to 1."""
+@_family(
+    "gaussian:SIGMA[:SIGMA_X]",
+    "gaussian:1.5",
+    "soft blur; of two sigmas, the first is vertical",
+    "sampled Gaussian, radius ceil(3*sigma)",
+)
+def gaussian(sigma: str, sigma_x: str | None = None) -> Matrix:
+    """Return a sampled Gaussian of radius `ceil(3·sigma)` along each axis that sums to 1."""
+    column = _sample_gaussian(sigma, "sigma")
+    row = column if sigma_x is None else _sample_gaussian(sigma_x, "the horizontal sigma")
+    return np.outer(column, row)
+
+
+def _sample_gaussian(sigma: str, what: str) -> Matrix:
+    """Return the weights along one axis, which sum to 1."""
     spread = _parse_positive(sigma, what)
     radius = _radius(3 * spread)
     weights = np.exp(-(np.arange(-radius, radius + 1.0) ** 2) / (2 * spread**2))
-    weights /= weights.sum()
-    return np.outer(weights, weights)
+    return np.asarray(weights / weights.sum())
 
 
 @_family(
@@ -125,7 +136,13 @@ def laplacian_of_gaussian(sigma: str) -> Matrix:
 @_family("dog:S1:S2", "dog:1:1.6", "what lies between two blurs", "gaussian:S1 - gaussian:S2")
 def difference_of_gaussians(first: str, second: str) -> Matrix:
     """Return gaussian(S1) - gaussian(S2), of the larger one's size."""
-    minuend, subtrahend = gaussian(first, "the first sigma"), gaussian(second, "the second sigma")
+    minuend, subtrahend = (
+        np.outer(weights, weights)
+        for weights in (
+            _sample_gaussian(first, "the first sigma"),
+            _sample_gaussian(second, "the second sigma"),
+        )
+    )
     size = max(len(minuend), len(subtrahend))
     return _balance(_pad_to(minuend, size) - _pad_to(subtrahend, size))
 

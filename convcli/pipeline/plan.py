@@ -19,10 +19,11 @@ from convcli.engine.arrays import Array
 from convcli.engine.filter2d.plan import check_method
 from convcli.errors import ArgumentError, LimitError, ShapeError
 from convcli.images import DEFAULT_SETTINGS, MAX_PIXELS, ReadSettings
+from convcli.images.quantize import DEGREES
 from convcli.kernels import Kernel, check_size, kernel_path, load_kernel
 
 MAX_STEP = 65_536  # padding, stride and dilation
-COMBINATIONS = ("sum", "mean", "max", "magnitude")
+COMBINATIONS = ("sum", "mean", "max", "magnitude", "direction")
 
 
 class Step(NamedTuple):
@@ -140,7 +141,14 @@ class Plan(NamedTuple):
 
         Left out, values that have a black and a white are clamped, and others rescaled: those of
         numbers (`depth` is None), and those of sigmoid and tanh, which fill little of the range.
+        Degrees have a range of their own, whatever they are.
         """
+        if (
+            self.combine == "direction"
+            and not self.layers
+            and self.value_range in (None, "rescale")
+        ):
+            return DEGREES
         if self.value_range is not None:
             return self.value_range
         is_bounded = any(step.layer.operation.is_bounded for step in self.layers)

@@ -47,6 +47,21 @@ def test_a_gaussian_is_sampled_to_three_sigma_and_sums_to_one(sigma: float) -> N
             assert weights[row, column] == pytest.approx(expected, rel=1e-10)
 
 
+@pytest.mark.parametrize(("vertical", "horizontal"), [("0.5", "3"), ("4", "1.5"), ("2", "2")])
+def test_a_gaussian_of_two_sigmas_is_one_along_each_axis(vertical: str, horizontal: str) -> None:
+    weights = matrix(f"gaussian:{vertical}:{horizontal}")
+    column, row = matrix(f"gaussian:{vertical}"), matrix(f"gaussian:{horizontal}")
+    assert weights.shape == (len(column), len(row))
+    np.testing.assert_allclose(weights.sum(axis=1), column.sum(axis=1), rtol=1e-13)
+    np.testing.assert_allclose(weights.sum(axis=0), row.sum(axis=0), rtol=1e-13)
+    impulse = np.zeros(weights.shape)
+    impulse[len(column) // 2, len(row) // 2] = 1
+    sigmas = float(vertical), float(horizontal)
+    expected = ndimage.gaussian_filter(impulse, sigmas, truncate=3, mode="constant")
+    if vertical.isdigit() and horizontal.isdigit():  # whose radius scipy rounds to the same
+        np.testing.assert_allclose(weights, expected, atol=1e-15)
+
+
 @pytest.mark.parametrize("sigma", [0.5, 1.4, 2, 3.3])
 def test_a_laplacian_of_a_gaussian_sums_to_exactly_zero(sigma: float) -> None:
     kernel = load_kernel(f"log:{sigma}")
@@ -207,7 +222,7 @@ def test_means_balance_on_their_center(spec: str) -> None:
     [
         ("gaussian", "gaussian:SIGMA"),
         ("gaussian:", "sigma"),
-        ("gaussian:1:2", "gaussian:SIGMA"),
+        ("gaussian:1:2:3", "gaussian:SIGMA"),
         ("gaussian:0", "sigma"),
         ("gaussian:-1", "sigma"),
         ("gaussian:nan", "sigma"),

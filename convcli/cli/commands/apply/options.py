@@ -73,8 +73,9 @@ class ApplyOptions(opt.WindowOptions):
     )
     normalize: bool = flag("Kernel", "--normalize", "Divide each kernel by the sum of its weights.")
     combine: str | None = option(
-        "Kernel", "--combine", click.Choice(COMBINATIONS), "Combine several kernels' maps into one."
-    )
+        "Kernel", "--combine", click.Choice(COMBINATIONS), "Combine several kernels' maps into "
+        "one; direction: of two, x and y, in degrees counter-clockwise from the right."
+    )  # fmt: skip
 
     stride: Pair = option(
         "Window", opt.STRIDE, opt.SIZE, "Step of the window. With 2 and `same`, an even side is "

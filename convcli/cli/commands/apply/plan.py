@@ -157,6 +157,13 @@ def _work_conflicts(options: ApplyOptions) -> Iterator[str]:
         refuse_typed(KERNEL_OPTIONS, "goes with --kernel")
         if not (options.net or options.layers or options.gray or options.resize):
             yield "nothing to do: give --kernel, like --kernel sharpen"
+    if options.combine == "direction" and len(options.kernel) != 2:
+        yield (
+            "--combine direction takes two kernels, for slopes to the right and downwards, like "
+            f"-k sobel-x -k sobel-y, not {len(options.kernel)}"
+        )
+    if options.combine == "direction" and options.linear:
+        yield "--linear converts light back, and --combine direction makes degrees"
     if options.resize is not None and options.resize.min_pixels > options.max_pixels:
         pixels, most = options.resize.min_pixels, options.max_pixels
         yield f"--resize would make {pixels:,} pixels, and --max-pixels allows {most:,}"
