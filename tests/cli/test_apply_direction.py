@@ -42,7 +42,7 @@ def test_the_direction_of_a_ramp_is_the_one_in_which_it_grows(tmp_path: Path, an
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_no_gradient_is_0_degrees_whatever_the_sign_of_its_zeros(dtype: type) -> None:
+def test_no_gradient_is_0_degrees_whatever_the_sign_of_its_zeros(dtype: Any) -> None:
     x, y = np.array([0.0, 0.0, -0.0, -0.0], dtype), np.array([0.0, -0.0, 0.0, -0.0], dtype)
     assert direction(x, y).tolist() == [0.0] * 4
     found = direction(np.array([1.0], dtype), np.array([1e-30], dtype))  # just below 0 degrees
