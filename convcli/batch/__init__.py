@@ -87,9 +87,11 @@ class Job:
             template=None if template is None else self._absolute(template),
             protected=tuple(map(self._absolute, protected)),
         )
-        figure = None if self.figure is None else self._absolute(self.figure)
+        plan, figure = self.plan, None if self.figure is None else self._absolute(self.figure)
+        if plan.selection is not None:
+            plan = plan._replace(selection=plan.selection.resolve(self.working_dir))
         output_dir = None if self.output_dir is None else self._absolute(self.output_dir)
-        return replace(self, target=target, figure=figure, output_dir=output_dir)
+        return replace(self, plan=plan, target=target, figure=figure, output_dir=output_dir)
 
     def display_path(self, path: str) -> str:
         """Return a path as the user would write it."""

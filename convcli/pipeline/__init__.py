@@ -6,9 +6,10 @@ do it, and `write` writes the results. `process` is the whole path.
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from time import perf_counter
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -28,6 +29,9 @@ from convcli.pipeline.write import (
     write_maps,
     write_rendered,
 )
+
+if TYPE_CHECKING:
+    from convcli.pipeline.selector import Selector
 
 
 class Outcome(NamedTuple):
@@ -92,13 +96,18 @@ def process(
     ):
         if output.is_default:  # its format is known now
             output.check(source)
-        route, _ = choose(frames.read_header(plan.frame or 0))
+        route, computation = choose(frames.read_header(plan.frame or 0))
         check_memory(route.memory, plan, source)
         height, width, _ = frames.header.shape
         pictures = frames.count + (frames.decode_still is not None)
         allow_pixels(height * width * (pictures if plan.frame is None else 1))
-        run = _run(frames, choose, plan, output, on_stage, keep_maps=keep_maps)
-        route, picture, maps, written = run
+        selecting = None if plan.selection is None else _open_selector(plan, frames, output)
+        with selecting or nullcontext() as selector:
+            if selector is not None:
+                selector.check(computation, plan.frame or 0)
+            route, picture, maps, written = _run(
+                *(frames, choose, plan, output, on_stage), selector=selector, keep_maps=keep_maps
+            )
     notes = list(picture.notes)
     if frames.count > 1 and plan.frame is None and route.execution != "frames":
         notes.append(
@@ -130,11 +139,14 @@ def dry_run(
     with open_route(source, plan, target, draws_figure=draws_figure) as (frames, choose, output):
         if output.is_default and not is_folder_new:
             output.check(source)
-        route, _ = choose(frames.read_header(plan.frame or 0))
-        if route.execution == "frames":
-            from convcli.pipeline.sequence import Sequence
+        route, computation = choose(frames.read_header(plan.frame or 0))
+        with _open_selector(plan, frames, output) as selector:
+            if selector is not None:
+                selector.check(computation, plan.frame or 0)
+            if route.execution == "frames":
+                from convcli.pipeline.sequence import Sequence
 
-            return Sequence(frames, choose, plan, output).check()
+                return Sequence(frames, choose, plan, output, selector).check()
         return route
 
 
@@ -146,6 +158,16 @@ def to_display_pixels(picture: Picture, values: Array, plan: Plan) -> Array:
     return pixels if pixels.shape[2] == 3 else pixels[:, :, 0]
 
 
+def _open_selector(
+    plan: Plan, frames: FrameSource, target: OutputTarget
+) -> AbstractContextManager[Selector | None]:
+    if plan.selection is None:
+        return nullcontext()
+    from convcli.pipeline.selector import open_selector
+
+    return open_selector(plan, plan.selection, frames, target)
+
+
 def _run(
     frames: FrameSource,
     choose: RouteChooser,
@@ -153,6 +175,7 @@ def _run(
     target: OutputTarget,
     on_stage: StageCallback | None,
     *,
+    selector: Selector | None,
     keep_maps: bool,
 ) -> tuple[Route, Picture, list[Array], list[OutputFile]]:
     """Run the route of an opened input, and write the results.
@@ -169,7 +192,7 @@ def _run(
     if route.execution == "frames":
         from convcli.pipeline.sequence import Sequence
 
-        sequence = Sequence(frames, choose, plan, target)
+        sequence = Sequence(frames, choose, plan, target, selector)
         sequence.check()
         first, written = sequence.write(keep_maps=keep_maps)
         return first.route, first.picture, [result.values for result in first.maps], written
@@ -182,7 +205,14 @@ def _run(
         picture = replace(picture, values=PLACEHOLDER)  # so that they can be released
         written = [write_rendered(path, pixels, target) for path, pixels in rendered]
         return route, picture, [], written
-    results = compute_maps(picture, computation, on_stage)
+    if selector is None:
+        results = compute_maps(picture, computation, on_stage)
+    else:
+        selected = selector.run(picture, computation, plan.frame or 0, on_stage=on_stage)
+        results = selected.maps
+        picture = replace(picture, notes=(*picture.notes, *selected.notes))
     keep_floats = plan.value_range is None and picture.depth is None
     written = write_maps(results, route.files, target, policy, keep_floats=keep_floats)
+    if selector is not None:
+        written = [file.with_policy(selector.policy_of(picture.depth)) for file in written]
     return route, picture, [result.values for result in results], written

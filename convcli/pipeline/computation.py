@@ -53,6 +53,10 @@ class Computation(NamedTuple):
         For each map, the filter of each layer; None for layers other than convolutions.
     alpha : Computation, optional
         How alpha is filtered. Biases are then no part of the filters.
+    selected_shape : Shape, optional
+        Of a selection: the shape of what the maps are blended with, and which they have then.
+    base : Computation, optional
+        How what the maps are blended with is made of a picture; None if it is the picture.
     """
 
     plan: Plan
@@ -61,6 +65,19 @@ class Computation(NamedTuple):
     kernels: tuple[FilterPlan, ...]
     layers: tuple[tuple[FilterPlan | None, ...], ...]
     alpha: Computation | None = None
+    selected_shape: Shape | None = None
+    base: Computation | None = None
+
+    @property
+    def outputs(self) -> tuple[Shape, ...]:
+        """The shape of every map, (C, H, W)."""
+        return tuple(self.selected_shape or branch.output for branch in self.shapes)
+
+    @property
+    def is_of_luma(self) -> bool:
+        """Whether the luma of a picture is filtered, and then added to its colors."""
+        shape = self.selected_shape
+        return shape is not None and self.shapes[0].output[0] != shape[0]
 
     @property
     def deferred_bias(self) -> float:

@@ -41,6 +41,8 @@ def can_fuse(header: Header, plan: Plan, target: OutputTarget, outputs: Sequence
     """
     if header.depth is None or header.has_alpha or not (plan.kernels and target.is_image):
         return False
+    if plan.selection is not None:
+        return False
     if plan.layers or plan.combine is not None or plan.resize is not None or plan.linear:
         return False
     is_clamped = plan.range_policy(header.depth) != "rescale"
@@ -85,7 +87,8 @@ def can_stream(source: str, plan: Plan, target: OutputTarget) -> bool:
     """Whether an input can be filtered from file to file in bands: one kernel, `.npy` to `.npy`."""
     path = Path(source)
     is_single = len(plan.kernels) == 1 and not (plan.layers or plan.gray or plan.resize)
-    if not is_single or plan.combine is not None or path.suffix.lower() != ".npy":
+    is_single = is_single and plan.selection is None and plan.combine is None
+    if not is_single or path.suffix.lower() != ".npy":
         return False
     paths = target.paths(source)
     if len(paths) != 1 or target.format != ".npy" or paths[0] == STDOUT:

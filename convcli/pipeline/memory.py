@@ -64,9 +64,13 @@ def estimate_memory(
     filters = itertools.chain(computation.kernels, *computation.layers)
     scratch = [filter_plan.scratch_bytes(get_threads()) for filter_plan in filters if filter_plan]
     fixed = BASE_BYTES + max(MIN_SCRATCH_BYTES, *scratch, 0)
+    if plan.selection is not None:
+        from convcli.pipeline.selection_plan import estimate_blend_bytes
+
+        fixed += estimate_blend_bytes(header, computation)
     if execution == "streamed":
         return fixed
-    outputs = [branch.output for branch in shapes]
+    outputs = [computation.selected_shape or branch.output for branch in shapes]
     decoding = header.bytes + _decoder_bytes(header, frames.format) + frames.held_bytes
     if execution == "fused":
         return fixed + _peak(decoding, _fused_bytes(header, plan, outputs, target.format))

@@ -21,6 +21,7 @@ from convcli.errors import ArgumentError, LimitError, ShapeError
 from convcli.images import DEFAULT_SETTINGS, MAX_PIXELS, ReadSettings
 from convcli.images.quantize import DEGREES
 from convcli.kernels import Kernel, check_size, kernel_path, load_kernel
+from convcli.pipeline.selection import Selection
 
 MAX_STEP = 65_536  # padding, stride and dilation
 COMBINATIONS = ("sum", "mean", "max", "magnitude", "direction")
@@ -97,6 +98,8 @@ class Plan(NamedTuple):
         How inputs are read; its limit of pixels is that of padded maps and outputs, too.
     max_memory : int, optional
         The most bytes that a process may need; left out, three quarters of the machine's memory.
+    selection : Selection, optional
+        What is filtered of a picture; the rest is as it would be without kernels and layers.
     """
 
     gray: bool = False
@@ -111,6 +114,7 @@ class Plan(NamedTuple):
     method: str = "auto"
     reading: ReadSettings = DEFAULT_SETTINGS
     max_memory: int | None = None
+    selection: Selection | None = None
 
     @property
     def kernel_files(self) -> tuple[str, ...]:
@@ -141,8 +145,11 @@ class Plan(NamedTuple):
 
         Left out, values that have a black and a white are clamped, and others rescaled: those of
         numbers (`depth` is None), and those of sigmoid and tanh, which fill little of the range.
-        Degrees have a range of their own, whatever they are.
+        Degrees have a range of their own, whatever they are. Where a selection has blended the maps
+        with a picture, they are on the scale of the output.
         """
+        if self.selection is not None and depth is not None:
+            return "clamp"
         if (
             self.combine == "direction"
             and not self.layers
@@ -153,6 +160,10 @@ class Plan(NamedTuple):
             return self.value_range
         is_bounded = any(step.layer.operation.is_bounded for step in self.layers)
         return "rescale" if depth is None or is_bounded else "clamp"
+
+    def filter_policy(self, depth: int | None) -> str:
+        """Return the range policy of what a selection takes, before it is blended."""
+        return self._replace(selection=None).range_policy(depth)
 
 
 def load_kernels(specs: Sequence[str]) -> list[Kernel]:
@@ -286,14 +297,18 @@ def _layer_shapes(plan: Plan, start: Shape) -> tuple[Shape, ...]:
     return tuple(shapes[index] for index in range(len(layers)))
 
 
+def title_of(step: Step) -> str:
+    """Return what a step is called in messages."""
+    return f"kernel {step.kernel.name}" if step.kernel else f"layer {format_layer(step.layer)}"
+
+
 def _output_shape(step: Step, inputs: Sequence[Shape], max_pixels: int) -> Shape:
     """Return the output shape of a step, within the limits of pixels."""
     layer = step.layer
-    title = f"kernel {step.kernel.name}" if step.kernel else f"layer {format_layer(layer)}"
     try:
         shape = output_shape(layer, inputs)
     except ShapeError as error:
-        raise ShapeError(f"{title} on {format_shapes(inputs)}: {error}") from None
+        raise ShapeError(f"{title_of(step)} on {format_shapes(inputs)}: {error}") from None
     areas = {"output": (shape[1] * shape[2], max_pixels)}
     if layer.operation.is_window and not layer.operation.is_transposed:
         axes = layer.window.axes((inputs[0][1], inputs[0][2]))
@@ -303,6 +318,7 @@ def _output_shape(step: Step, inputs: Sequence[Shape], max_pixels: int) -> Shape
     for name, (area, limit) in areas.items():
         if area > limit:
             raise LimitError(
-                f"{title}: the {name} would have {area:,} pixels, and --max-pixels allows {limit:,}"
+                f"{title_of(step)}: the {name} would have {area:,} pixels, "
+                f"and --max-pixels allows {limit:,}"
             )
     return shape

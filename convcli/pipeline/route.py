@@ -192,8 +192,15 @@ def choose_route(
     if plan.frame is not None:
         frames.check_pixels(plan.reading.max_pixels, plan.frame)
     shape = preprocessed_shape(plan, header)
-    shapes = infer_shapes(plan, shape)
-    outputs = [branch.output for branch in shapes]
+    computation = None
+    if plan.selection is not None:
+        from convcli.pipeline.selection_plan import plan_selection
+
+        computation = plan_selection(plan, plan.selection, header)
+        outputs = computation.outputs
+    else:
+        shapes = infer_shapes(plan, shape)
+        outputs = tuple(branch.output for branch in shapes)
     execution: Execution = "maps"
     if is_streamed:
         execution = "streamed"
@@ -202,9 +209,10 @@ def choose_route(
         frames.check_pixels(plan.reading.max_pixels)
     elif not keep_maps and can_fuse(header, plan, target, outputs):
         execution = "fused"
-    computation = plan_computation(
-        *(plan, header, shape, shapes), integer_output=execution == "fused"
-    )
+    if computation is None:
+        computation = plan_computation(
+            *(plan, header, shape, shapes), integer_output=execution == "fused"
+        )
     resizing = () if plan.resize is None else (RouteEntry("resize", _rows_first(shape)),)
     steps = ((*resizing, *steps) for steps in _steps(computation))
     maps = tuple(zip(target.labels, steps, strict=True))
@@ -240,7 +248,10 @@ def _steps(computation: Computation) -> Iterator[tuple[RouteEntry, ...]]:
             RouteEntry(format_layer(step.layer), _rows_first(shape), choice)
             for step, shape, choice in zip(plan.layers, branch.layers, choices, strict=True)
         )
-        yield (*start, *layers)
+        blended: tuple[RouteEntry, ...] = ()
+        if computation.selected_shape is not None:
+            blended = (RouteEntry(str(plan.selection), _rows_first(computation.selected_shape)),)
+        yield (*start, *layers, *blended)
 
 
 def _rows_first(shape: Shape) -> tuple[int, ...]:

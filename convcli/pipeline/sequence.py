@@ -11,9 +11,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from itertools import chain
 from math import prod
-from typing import BinaryIO, NamedTuple
-
-import numpy as np
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from convcli.errors import ArgumentError, FileError, ShapeError
 from convcli.files.output import atomic_write
@@ -45,6 +43,9 @@ from convcli.pipeline.write import (
     squeeze_channel,
 )
 
+if TYPE_CHECKING:
+    from convcli.pipeline.selector import Selector
+
 
 class SequenceError(ShapeError):
     """Frames that do not fit one file together."""
@@ -60,11 +61,14 @@ class Frame(NamedTuple):
         The frame itself.
     maps : list of Picture
         Its feature maps with their alpha and metadata.
+    bounds : list of (float, float) or None
+        The minimum and the maximum of what is selected of each map, if a selection is rescaled.
     """
 
     route: Route
     picture: Picture
     maps: list[Picture]
+    bounds: list[Bounds | None] | None = None
 
 
 class Sequence:
@@ -77,10 +81,17 @@ class Sequence:
     plan : Plan
     target : OutputTarget
         Of a format that holds several frames.
+    selector : Selector, optional
+        What blends the maps with the frames, of a plan with a selection.
     """
 
     def __init__(
-        self, frames: FrameSource, choose: RouteChooser, plan: Plan, target: OutputTarget
+        self,
+        frames: FrameSource,
+        choose: RouteChooser,
+        plan: Plan,
+        target: OutputTarget,
+        selector: Selector | None = None,
     ) -> None:
         self._frames = frames
         self._choose = choose
@@ -88,6 +99,8 @@ class Sequence:
             plan = plan._replace(max_memory=default_max_memory())
         self._plan = plan
         self._target = target
+        self._selector = selector
+        self._selected_bounds: list[Bounds | None] = []
         self._shapes: list[tuple[int, int]] = []  # of the first frame's maps
         self._checked = 0  # frames that are, from the first one on
         self._needs_bounds = False
@@ -152,12 +165,16 @@ class Sequence:
                 ]
                 try:
                     first = self._write_frames(files, keep_maps=keep_maps)
-                    return first, [file.close() for file in files]
+                    return first, self._close(files, route)
                 except LayoutError:
                     layouts = [file.layout for file in files]
                     for stream in streams:
                         stream.seek(0)
                         stream.truncate()
+
+    def _close(self, files: list[_SequenceFile], route: Route) -> list[OutputFile]:
+        policy = None if self._selector is None else self._selector.policy_of(route.header.depth)
+        return [file.close().with_policy(policy) for file in files]
 
     def _open_file(
         self, path: str, stream: BinaryIO, bounds: Bounds | None, layout: Layout | None
@@ -182,19 +199,25 @@ class Sequence:
         """Filter the still picture that is no frame, if there is one and it can be written."""
         if self._has_still and self._frames.decode_still is not None:
             with _named_errors(self._frames.path, "its still picture"):
-                still = self._filter_picture(self._frames.decode_still())
+                still = self._filter_picture(self._frames.decode_still(), 0)
             yield still
 
     def _filter_frame(self, index: int) -> Frame:
         if index >= self._checked:
             self._plan_frame(index)
-        return self._filter_picture(self._frames.read(index))
+        return self._filter_picture(self._frames.read(index), index)
 
-    def _filter_picture(self, picture: Picture) -> Frame:
+    def _filter_picture(self, picture: Picture, index: int) -> Frame:
+        """Filter a picture, of which a selection has the mask of a frame."""
         # A decoded frame may differ from its header: its alpha may be opaque.
         route, computation = self._choose(Header.of(picture))
         self._check_shapes(computation)
-        return Frame(route, picture, compute_maps(picture, computation))
+        if self._selector is None:
+            return Frame(route, picture, compute_maps(picture, computation))
+        maps, bounds, notes = self._selector.run(picture, computation, index, self._selected_bounds)
+        picture = replace(picture, notes=(*picture.notes, *notes))
+        is_rescaled = self._selector.policy_of(picture.depth) == "rescale"
+        return Frame(route, picture, maps, bounds if is_rescaled else None)
 
     def _plan_frame(self, index: int) -> tuple[Route, Computation]:
         """Plan a frame by its header, and check it against the limits."""
@@ -203,14 +226,16 @@ class Sequence:
         if index:  # the first one is checked by whoever opened the input
             check_memory(route.memory, self._plan, self._frames.path)
         self._check_shapes(computation)
-        is_rescaled = self._plan.range_policy(header.depth) == "rescale"
+        if self._selector is not None:
+            self._selector.check(computation, index)
+        is_rescaled = self._plan.filter_policy(header.depth) == "rescale"
         keeps = keeps_floats(self._plan, header.depth, self._target)
         self._needs_bounds |= is_rescaled and not keeps
         return route, computation
 
     def _check_shapes(self, computation: Computation) -> None:
         """Refuse maps that the format does not hold as frames."""
-        outputs = [branch.output for branch in computation.shapes]
+        outputs = computation.outputs
         for channels, _, _ in outputs:
             if not is_image(channels):
                 raise SequenceError(
@@ -227,15 +252,19 @@ class Sequence:
 
     def _find_bounds(self, count: int) -> list[Bounds | None]:
         """Return the minimum and the maximum of each map over all frames and the still picture."""
-        bounds = [(np.inf, -np.inf)] * count
+        bounds: list[Bounds | None] = [None] * count
         for frame in chain(self._iterate_stills(), self):
-            extremes = ((float(m.values.min()), float(m.values.max())) for m in frame.maps)
-            bounds = [
-                (min(low, own_low), max(high, own_high))
-                for (low, high), (own_low, own_high) in zip(bounds, extremes, strict=True)
-            ]
+            if frame.bounds is None:
+                own: list[Bounds | None] = [
+                    (float(m.values.min()), float(m.values.max())) for m in frame.maps
+                ]
+            else:
+                own = self._selected_bounds = frame.bounds
+            bounds = [*map(_join_bounds, bounds, own)]
             del frame
-        return [*bounds]
+        if self._selected_bounds:
+            self._selected_bounds = bounds
+        return bounds
 
     def _write_frames(self, files: list[_SequenceFile], *, keep_maps: bool) -> Frame:
         first: Frame | None = None
@@ -315,6 +344,13 @@ class _SequenceFile:
 def keeps_floats(plan: Plan, depth: int | None, target: OutputTarget) -> bool:
     """Whether maps are written as real numbers, without a range policy."""
     return plan.value_range is None and depth is None and target.format == "TIFF"
+
+
+def _join_bounds(first: Bounds | None, second: Bounds | None) -> Bounds | None:
+    """Return the minimum and the maximum of two ranges, of which one may be missing."""
+    if first is None or second is None:
+        return first or second
+    return min(first[0], second[0]), max(first[1], second[1])
 
 
 @contextmanager

@@ -49,6 +49,12 @@ class OutputFile(NamedTuple):
     notes: tuple[str, ...] = ()
     clipping: Clipping = Clipping()
 
+    def with_policy(self, policy: str | None) -> OutputFile:
+        """Return the report of a picture whose filtered values had a policy; None changes none."""
+        if policy is None or self.policy is None:
+            return self
+        return self._replace(policy=policy, clipping=self.clipping._replace(policy=policy))
+
 
 class Rendered(NamedTuple):
     """A feature map as pixels.

@@ -47,6 +47,8 @@ WORK = (
     ("--resize", "5x4"),
     ("--resize", "300%"),
     ("-l", "maxpool:2"),
+    ("-k", "sharpen", "--mask", INPUT),
+    ("-k", "sharpen", "--region", "2x1+1+0", "--channels", "luma", "--threshold", "3"),
 )
 # How files are read, and results scaled: each is added by itself, and with others.
 SETTINGS = (

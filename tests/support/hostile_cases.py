@@ -269,6 +269,18 @@ def fails(fragment: str, *arguments: str, files: Mapping[str, File] | None = Non
     )
 
 
+def as_mask(name: str, content: File, fragment: str) -> Case:
+    """A mask that cannot be read, or does not fit the picture: contract D."""
+    return Case(
+        name=f"mask {name}",
+        files={name: content},
+        arguments=("apply", "a.png", "-k", "sharpen", "--mask", name, *TO_OLD),
+        code=1,
+        path=name,
+        fragment=fragment,
+    )
+
+
 GOOD_PNG = png()
 GOOD_JPEG = jpeg()
 HEADER_CRC, DATA_CRC = 30, len(GOOD_PNG) - 14  # places within the checksums of IHDR and IDAT
@@ -672,4 +684,13 @@ OUTPUTS = (
     ),
 )
 
-CASES = (*INPUTS, *KERNELS, *TYPED, *SHAPES, *OUTPUTS)
+MASKS = (
+    as_mask("zero.png", b"", "is empty"),
+    as_mask("folder.png", folder, "is a directory"),
+    as_mask("huge.png", png(60000, 60000, pixels=b""), TOO_LARGE),
+    as_mask("wide.png", png(13000, 13000, pixels=b""), "has 13000x13000 pixels, and the picture"),
+    as_mask("cut.png", GOOD_PNG[:-20], ""),
+    as_mask("flood.npy", npy("(100000, 100000)"), "holds 10,000,000,000 numbers"),
+)
+
+CASES = (*INPUTS, *MASKS, *KERNELS, *TYPED, *SHAPES, *OUTPUTS)

@@ -13,10 +13,12 @@ from convcli.engine.arrays import Array, sum_dtype
 from convcli.images import Header, Picture
 from convcli.kernels import load_kernel
 from convcli.pipeline import execute
+from convcli.pipeline.blend import Weights, select_maps
 from convcli.pipeline.computation import plan_computation, plan_convolution
 from convcli.pipeline.execute import compute_maps
 from convcli.pipeline.plan import Plan, Step, infer_shapes, make_convolution, make_layer_steps
 from convcli.pipeline.preprocess import preprocessed_shape
+from convcli.pipeline.selection_plan import plan_selection
 
 KernelSpec: TypeAlias = str | dict[str, Any]  # or one with its `bias`
 
@@ -46,6 +48,17 @@ def compute_pictures(picture: Picture, plan: Plan) -> list[Picture]:
 def filter_picture(picture: Picture, plan: Plan) -> list[Array]:
     """Return the feature maps of a picture, (H, W, C) each."""
     return [result.values for result in compute_pictures(picture, plan)]
+
+
+def filter_selected(
+    picture: Picture, plan: Plan, weights: Weights | None = None, policy: str | None = None
+) -> Picture:
+    """Return the only feature map of a picture, blended with it as the plan's selection says."""
+    assert plan.selection is not None
+    computation = plan_selection(plan, plan.selection, Header.of(picture))
+    selected = select_maps(plan.selection, picture, computation, weights, policy)
+    (result,) = selected.maps
+    return result
 
 
 def convolve(step: Step, values: Array, method: str) -> Array:

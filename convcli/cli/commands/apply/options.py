@@ -27,6 +27,18 @@ from convcli.pipeline.outputs import (
     format_name,
 )
 from convcli.pipeline.plan import COMBINATIONS
+from convcli.pipeline.selection import (
+    Mask,
+    Region,
+    Selection,
+    parse_channels,
+    parse_region,
+    parse_threshold,
+)
+
+REGION = opt.TextType("WxH+X+Y", parse_region)
+CHANNELS = opt.TextType("NAME[,...]", parse_channels)
+THRESHOLD = opt.TextType("T", parse_threshold)
 
 
 def _read_format(text: str) -> str:
@@ -108,6 +120,23 @@ class ApplyOptions(opt.WindowOptions):
         "Values", "--range", click.Choice(POLICIES), "How values become pixels: clip, absolute "
         "value, rescale, zero at mid-gray. Default: clamp for pictures, rescale for grids and "
         "bounded activations."
+    )  # fmt: skip
+
+    region: tuple[Region, ...] = option(
+        "Selection", "--region", REGION, "Filter this part alone: width, height, left and top; "
+        "repeat for more. The window sees the pixels around it, too.", multiple=True
+    )  # fmt: skip
+    mask: str | None = option(
+        "Selection", "--mask", opt.FILE, "A picture of the same size: filter where it is white, "
+        "not where it is black, and in proportion between."
+    )  # fmt: skip
+    channels: tuple[str, ...] | None = option(
+        "Selection", "--channels", CHANNELS, "Filter these alone: luma (brightness; colors keep "
+        "their chroma), alpha, or some of r,g,b or of 0,1,2... Default: all."
+    )  # fmt: skip
+    threshold: float | None = option(
+        "Selection", "--threshold", THRESHOLD, "Make no change smaller than this, in the input's "
+        "units: sharpens edges, and leaves noise as it is."
     )  # fmt: skip
 
     output: str | None = option(
@@ -212,6 +241,12 @@ class ApplyOptions(opt.WindowOptions):
         if template is None:
             return None
         return format_name((self.to or DEFAULT_TEMPLATE) if template == STDOUT else template)
+
+    @property
+    def selection(self) -> Selection:
+        """What is filtered of each picture."""
+        mask = None if self.mask is None else Mask(self.mask)
+        return Selection(self.region, mask, self.channels or (), self.threshold or 0.0)
 
     @property
     def processes(self) -> int:

@@ -74,6 +74,12 @@ def build_plan(options: ApplyOptions) -> tuple[Plan, tuple[str, ...]]:
         reading=ReadSettings(options.max_pixels, options.keep_damaged),
         max_memory=options.max_process_memory,
     )
+    if any((options.region, options.mask, options.channels, options.threshold)):
+        from convcli.pipeline.selection_plan import check_selection
+
+        selection = options.selection
+        check_selection(plan, selection)
+        plan = plan._replace(selection=selection)
     if not kernels:
         return plan, ("filtered",)
     if options.combine is not None:
@@ -119,7 +125,8 @@ def build_target(options: ApplyOptions, plan: Plan, labels: tuple[str, ...]) -> 
                 raise
             advice = "by default, outputs go to the working folder: give -o or --output-dir"
             raise ArgumentError(f"{error}; {advice}") from error
-    protected = (*net_file, *plan.kernel_files)
+    masks = () if plan.selection is None else plan.selection.mask_files
+    protected = (*net_file, *plan.kernel_files, *masks)
     typed = (options.output, options.name, options.to)
     return OutputTarget(
         *(template, labels, options.force, protected),
@@ -167,7 +174,7 @@ def _work_conflicts(options: ApplyOptions) -> Iterator[str]:
     if options.resize is not None and options.resize.min_pixels > options.max_pixels:
         pixels, most = options.resize.min_pixels, options.max_pixels
         yield f"--resize would make {pixels:,} pixels, and --max-pixels allows {most:,}"
-    if (*options.inputs, options.net).count(STDIN) > 1:
+    if (*options.inputs, options.net, options.mask).count(STDIN) > 1:
         yield "standard input can be read once: give - once"
 
 
@@ -234,7 +241,7 @@ def _worker_conflicts(options: ApplyOptions) -> Iterator[str]:
     if is_typed("threads"):
         yield "--threads is for one process: each of several works in one thread"
     working = "--jobs" if options.scheduler is None else "--scheduler"
-    if STDIN in options.inputs or options.writes_stdout:
+    if STDIN in (*options.inputs, options.mask) or options.writes_stdout:
         yield f"{working} works on files: - does not go with it"
     for name in filter(is_typed, ("print_numbers", "preview")):
         yield f"{working} and {option_name(name)} exclude each other: leave out {working}"
