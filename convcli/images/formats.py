@@ -80,6 +80,8 @@ class Format(NamedTuple):
         What several frames in a file are.
     holds_16_bits : bool
         Whether a value may have 16 bits.
+    max_deep_channels : int
+        Of pixels that are written with 16 bits, alpha included.
     metadata : tuple of str
         Which of the fields `exif`, `profile`, `dpi`, `text` and `comment` it can hold.
     quality_options : callable, optional
@@ -101,6 +103,7 @@ class Format(NamedTuple):
     alpha: Literal["full", "binary", "none"] = "full"
     frames: Literal["none", "animation", "pages"] = "none"
     holds_16_bits: bool = False
+    max_deep_channels: int = 4
     metadata: tuple[str, ...] = ()
     quality_options: Callable[[int], dict[str, Any]] | None = None
     default_quality: int | None = None
@@ -120,6 +123,11 @@ class Format(NamedTuple):
 def _jpeg_options(quality: int) -> dict[str, Any]:
     """Keep the colors of every pixel from a quality of 90 on, as ImageMagick and libvips do."""
     return {"quality": quality, "subsampling": 0 if quality >= 90 else 2}
+
+
+def _psnr(quality: int) -> dict[str, Any]:
+    """Take a quality for a signal-to-noise ratio in decibels, as ImageMagick and libvips do."""
+    return {"irreversible": True, "quality_mode": "dB", "quality_layers": [quality]}
 
 
 def _plain_quality(quality: int) -> dict[str, Any]:
@@ -176,6 +184,27 @@ FORMATS = {
         frames="animation",
         codec_bytes=(8, 8),
         max_side=65_535,
+    ),
+    "AVIF": Format(
+        "AvifImagePlugin",
+        rb"....ftyp(?:avi[fs]|mi[fa]f)",
+        (".avif",),
+        metadata=("exif", "profile"),
+        quality_options=_plain_quality,
+        default_quality=75,  # Pillow's
+        codec_bytes=(6, 30),
+        max_side=65_535,
+    ),
+    "JPEG2000": Format(
+        "Jpeg2KImagePlugin",
+        rb"\0\0\0\x0cjP  \r\n\x87\n|\xff\x4f\xff\x51",
+        (".jp2",),
+        holds_16_bits=True,
+        max_deep_channels=1,  # of Pillow's encoder
+        metadata=("comment",),
+        quality_options=_psnr,
+        lossless_options={},
+        codec_bytes=(20, 20),
     ),
     "BMP": Format(
         "BmpImagePlugin",

@@ -41,6 +41,7 @@ from convcli.images.structure import (
 
 MAX_FILE_BYTES = 2 << 30  # of a picture file
 DESCRIBED_BYTES = 4096  # at the start of a file that is not read, to say what it is
+CODED = ("AVIF", "JPEG2000")  # by `open_coded`
 MAX_COLOR_CHANNELS = 4  # of a grid that is a picture
 
 
@@ -112,6 +113,11 @@ def open_frames(path: str, settings: ReadSettings = DEFAULT_SETTINGS) -> Iterato
             from convcli.images.netpbm import open_netpbm
 
             yield open_netpbm(stream, path, settings)
+            return
+        if detected in CODED:
+            from convcli.images.coded import open_coded
+
+            yield open_coded(stream, path, settings, structure, detected)
             return
         notes = describe_following(stream, path, detected or "", structure)
         image = pillow.open_header(stream, path, settings.max_pixels, detected)

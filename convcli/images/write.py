@@ -67,7 +67,8 @@ def fit_to_format(
     if target.colors == "RGB" and pixels.shape[2] == 1:
         pixels = np.repeat(pixels, 3, axis=2)
     joined = pixels if alpha is None else np.concatenate([pixels, alpha], axis=2)
-    if joined.dtype == np.uint8 or target.holds_16_bits:
+    is_held = target.holds_16_bits and joined.shape[2] <= target.max_deep_channels
+    if joined.dtype == np.uint8 or is_held:
         return joined, tuple(notes)
     notes.append(f"{image_format} is written with 8 bits a channel, and 16 were there")
     return np.rint(joined / 257).astype(np.uint8), tuple(notes)

@@ -30,7 +30,7 @@ from convcli.images.write import fit_to_format, write_picture
 WRITABLE = [name for name, record in FORMATS.items() if record.suffixes]
 PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 MAKER = 0x010F
-LOSSLESS = EncoderSettings(lossless=True)
+BEST = EncoderSettings(100, lossless=True)
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
 
@@ -115,12 +115,15 @@ def test_a_format_holds_the_transparency_that_its_record_names(tmp_path: Path, n
     colors = np.full((8, 9, 3), (250, 0, 80), np.uint8)
     alpha = noise(8, 9, 1)
     pixels, notes = fit_to_format(colors, alpha, name)
-    found = read_input(written(tmp_path, pixels, name, Metadata())).alpha
+    found = read_input(written(tmp_path, pixels, name, Metadata(), BEST)).alpha
     expected = {"full": alpha, "binary": np.where(alpha > 127, 255, 0), "none": None}
-    if expected[FORMATS[name].alpha] is None:
+    held = expected[FORMATS[name].alpha]
+    if held is None:
         assert found is None
     else:
-        np.testing.assert_array_equal(found, expected[FORMATS[name].alpha])
+        assert found is not None
+        atol = 3 if name == "AVIF" else 0  # at its best, it is lossy
+        np.testing.assert_allclose(found, held, atol=atol)
     assert bool(notes) == (FORMATS[name].alpha != "full")
 
 
@@ -166,12 +169,14 @@ def test_a_format_holds_the_colors_that_its_record_names(
         given = np.repeat(np.repeat(noise(2, 3, 3) // 128 * 255, 8, axis=0), 8, axis=1)
     pixels, notes = fit_to_format(given, None, name)
     record = FORMATS[name]
-    found = read_input(written(tmp_path, pixels, name, Metadata(), LOSSLESS)).values
+    found = read_input(written(tmp_path, pixels, name, Metadata(), BEST)).values
     is_gray = record.colors in ("gray", "black and white")
     assert bool(notes) == (is_gray and channels == 3)
     expected = np.rint(given @ LUMA)[..., np.newaxis] if is_gray and channels == 3 else given
     if record.colors == "black and white":
         expected = np.where(expected > 127, 255, 0)
     is_lossy = record.quality_options is not None and record.lossless_options is None
+    if name == "AVIF" and channels == 3:  # whose encoder halves the resolution of colors
+        expected, found = expected[4::8, 4::8], found[4::8, 4::8]
     shape = np.broadcast_shapes(expected.shape, found.shape)
     np.testing.assert_allclose(found, np.broadcast_to(expected, shape), atol=24 * is_lossy)

@@ -35,6 +35,8 @@ MODULES = {
     "GIF": "gif",
     "BMP": "bmp",
     "TGA": "tga",
+    "AVIF": "heif",
+    "JPEG2000": "jpeg2000",
 }
 
 
@@ -57,6 +59,10 @@ class Structure(NamedTuple):
         Whether their chain leads beyond the end of the file.
     end : int, optional
         Where the picture ends in the file, if its parts say so.
+    bits : int
+        Bits of a value, of a format of which not all decoders keep them.
+    frames : int
+        How many the file has, of a format of which the first one alone is read.
     """
 
     sizes: tuple[Pair, ...] = ()
@@ -64,6 +70,8 @@ class Structure(NamedTuple):
     held_bytes: int = 0
     directories: tuple[int, ...] = ()
     is_cut: bool = False
+    bits: int = 8
+    frames: int = 1
     end: int | None = None
 
 
