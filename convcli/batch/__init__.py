@@ -261,7 +261,7 @@ def _existing_files(job: Job) -> list[list[str]]:
         channels = takewhile(_exists_before, job.target.channel_paths(job.source, label))
         candidates = [path]
         if format_of(job.source) == "TIFF":  # as no other format has frames of more than 8 bits
-            candidates.append(job.target.for_deep_sequence().path(job.source, label))
+            candidates.append(job.target.as_tiff().path(job.source, label))
         whole = list(filter(_exists_before, candidates))
         files = whole[:1] or list(channels)
         existing.append(files if whole or len(files) > 1 else [])

@@ -82,6 +82,10 @@ class Format(NamedTuple):
         Whether a value may have 16 bits.
     max_deep_channels : int
         Of pixels that are written with 16 bits, alpha included.
+    holds_reals : bool
+        Whether values may be real numbers.
+    holds_bands : bool
+        Whether a pixel may have any number of values.
     metadata : tuple of str
         Which of the fields `exif`, `profile`, `dpi`, `text` and `comment` it can hold.
     quality_options : callable, optional
@@ -104,6 +108,8 @@ class Format(NamedTuple):
     frames: Literal["none", "animation", "pages"] = "none"
     holds_16_bits: bool = False
     max_deep_channels: int = 4
+    holds_reals: bool = False
+    holds_bands: bool = False
     metadata: tuple[str, ...] = ()
     quality_options: Callable[[int], dict[str, Any]] | None = None
     default_quality: int | None = None
@@ -173,6 +179,8 @@ FORMATS = {
         (".tif", ".tiff"),
         frames="pages",
         holds_16_bits=True,
+        holds_reals=True,
+        holds_bands=True,
         metadata=("exif", "profile", "dpi"),
         codec_bytes=(3, 4),
     ),

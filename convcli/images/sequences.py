@@ -19,10 +19,18 @@ DEFAULT_DURATION_MS = 100  # of a frame that does not say how long it is shown
 class SequenceWriter(Protocol):
     """An animation, or a document of pages, that is written a frame at a time."""
 
-    def add(self, pixels: Values, metadata: Metadata, *, is_still: bool = False) -> None:
+    def add(
+        self,
+        pixels: Values,
+        metadata: Metadata,
+        *,
+        is_still: bool = False,
+        has_alpha: bool | None = None,
+    ) -> None:
         """Write a frame, (H, W, C), that the format can hold; `metadata` says how long it is shown.
 
-        Before any frame, an APNG may have a still picture that is none.
+        Before any frame, an APNG may have a still picture that is none. Without `has_alpha`, two
+        and four channels have alpha, last.
         The first frame's other metadata is that of an animation; each page has its own.
 
         Raises
@@ -68,10 +76,17 @@ class _Pages:
     def __init__(self, stream: BinaryIO) -> None:
         self._writer = TiffWriter(stream)
 
-    def add(self, pixels: Values, metadata: Metadata, *, is_still: bool = False) -> None:
+    def add(
+        self,
+        pixels: Values,
+        metadata: Metadata,
+        *,
+        is_still: bool = False,
+        has_alpha: bool | None = None,
+    ) -> None:
         """As `SequenceWriter.add`."""
         del is_still
-        self._writer.add(pixels, **tiff_options(metadata, pixels.shape[2]))
+        self._writer.add(pixels, has_alpha=has_alpha, **tiff_options(metadata, pixels.shape[2]))
 
     def close(self) -> None:
         """As `SequenceWriter.close`."""
@@ -84,9 +99,16 @@ class _Pictures:
     def __init__(self, stream: BinaryIO, image_format: str) -> None:
         self._stream, self._format = stream, image_format
 
-    def add(self, pixels: Values, metadata: Metadata, *, is_still: bool = False) -> None:
+    def add(
+        self,
+        pixels: Values,
+        metadata: Metadata,
+        *,
+        is_still: bool = False,
+        has_alpha: bool | None = None,
+    ) -> None:
         """As `SequenceWriter.add`; neither metadata nor a still picture is held."""
-        del metadata, is_still
+        del metadata, is_still, has_alpha
         write_netpbm(self._stream, pixels, self._format)
 
     def close(self) -> None:
@@ -111,8 +133,16 @@ class _Animation:
         self._layout = layout
         self._writer: ApngWriter | GifWriter | WebpWriter | None = None
 
-    def add(self, pixels: Values, metadata: Metadata, *, is_still: bool = False) -> None:
+    def add(
+        self,
+        pixels: Values,
+        metadata: Metadata,
+        *,
+        is_still: bool = False,
+        has_alpha: bool | None = None,
+    ) -> None:
         """As `SequenceWriter.add`."""
+        del has_alpha
         if self._writer is None:
             self._writer = self._open(pixels, metadata)
         if is_still and isinstance(self._writer, ApngWriter):

@@ -1,4 +1,8 @@
-"""TIFF, written a page at a time: 8 and 16 bits, real numbers, any channels (TIFF 6.0)."""
+"""TIFF, written a page at a time: 8 and 16 bits, real numbers, any channels (TIFF 6.0).
+
+Three channels are RGB; of any other number, the first is gray and the others are extra samples, of
+which readers know that they are not alpha.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +21,8 @@ from convcli.parallel import parallel_for
 MAX_TIFF_BYTES = (1 << 32) - 1
 STRIP_BYTES = 1 << 18  # of pixels that are compressed together
 DEFLATE, UNSIGNED, REAL = 8, 1, 3
-GRAY, RGB, INCH, STRAIGHT_ALPHA = 1, 2, 2, 2
+GRAY, RGB, INCH = 1, 2, 2
+UNSPECIFIED, STRAIGHT_ALPHA = 0, 2  # of samples beside the colors
 SHORT, LONG, UNDEFINED = 3, 4, 7  # types of tags
 
 
@@ -40,11 +45,14 @@ class TiffWriter:
         self,
         pixels: Values,
         *,
+        has_alpha: bool | None = None,
         profile: bytes = b"",
         dpi: tuple[float, float] | None = None,
         exif: Image.Exif | None = None,
     ) -> None:
-        """Write a page, (H, W, C) of uint8, uint16 or float32; an even C has alpha, last.
+        """Write a page, (H, W, C) of uint8, uint16, float32 or float64.
+
+        The last channel is alpha if `has_alpha` says so; without it, of two and four channels.
 
         Raises
         ------
@@ -56,7 +64,11 @@ class TiffWriter:
         rows = max(STRIP_BYTES // max(pixels[0].nbytes, 1), 1)
         strips = _deflate(pixels, rows)
         directory = ImageFileDirectory_v2(prefix=b"II")
-        tags = {**_layout_tags(pixels, rows, strips), **_metadata_tags(profile, dpi, exif)}
+        has_alpha = pixels.shape[2] in (2, 4) if has_alpha is None else has_alpha
+        tags = {
+            **_layout_tags(pixels, rows, strips, has_alpha=has_alpha),
+            **_metadata_tags(profile, dpi, exif),
+        }
         for tag, value in tags.items():
             directory[tag] = value
         for tag in (273, 279):
@@ -93,16 +105,21 @@ def _deflate(pixels: Values, rows: int) -> list[bytes]:
     return [strips[top] for top in tops]
 
 
-def _layout_tags(pixels: Values, rows: int, strips: list[bytes]) -> dict[int, Any]:
+def _layout_tags(
+    pixels: Values, rows: int, strips: list[bytes], *, has_alpha: bool
+) -> dict[int, Any]:
     """Return the tags that say how pixels are stored; offsets count from the end of the tags."""
     height, width, channels = pixels.shape
     lengths = [len(strip) for strip in strips]
+    bands = channels - has_alpha
+    photometric, colors = (RGB, 3) if bands == 3 else (GRAY, 1)
+    extra = (UNSPECIFIED,) * (bands - colors) + (STRAIGHT_ALPHA,) * has_alpha
     tags: dict[int, Any] = {
         256: width,
         257: height,
         258: (8 * pixels.itemsize,) * channels,
         259: DEFLATE,
-        262: RGB if channels >= 3 else GRAY,
+        262: photometric,
         273: (0, *accumulate(lengths[:-1])),
         277: channels,
         278: rows,
@@ -110,8 +127,8 @@ def _layout_tags(pixels: Values, rows: int, strips: list[bytes]) -> dict[int, An
         284: 1,
         339: (REAL if pixels.dtype.kind == "f" else UNSIGNED,) * channels,
     }
-    if channels in (2, 4):
-        tags[338] = (STRAIGHT_ALPHA,)
+    if extra:
+        tags[338] = extra
     return tags
 
 

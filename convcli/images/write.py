@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from convcli.errors import ArgumentError
-from convcli.images import NO_METADATA, Metadata, Values
+from convcli.images import NO_METADATA, Metadata, Picture, Values
 from convcli.images.color import composite_on_white, to_gray
 from convcli.images.formats import DEFAULT_ENCODING, FORMATS, EncoderSettings
 from convcli.images.netpbm import KINDS, write_netpbm
@@ -67,7 +67,8 @@ def fit_to_format(
     if target.colors == "RGB" and pixels.shape[2] == 1:
         pixels = np.repeat(pixels, 3, axis=2)
     joined = pixels if alpha is None else np.concatenate([pixels, alpha], axis=2)
-    is_held = target.holds_16_bits and joined.shape[2] <= target.max_deep_channels
+    is_narrow = target.holds_bands or joined.shape[2] <= target.max_deep_channels
+    is_held = target.holds_16_bits and is_narrow
     if joined.dtype == np.uint8 or is_held:
         return joined, tuple(notes)
     notes.append(f"{image_format} is written with 8 bits a channel, and 16 were there")
@@ -80,37 +81,50 @@ def write_picture(
     image_format: str,
     metadata: Metadata = NO_METADATA,
     encoding: EncoderSettings = DEFAULT_ENCODING,
+    *,
+    has_alpha: bool | None = None,
 ) -> None:
-    """Encode (H, W, C) that the format can hold: gray or RGB, and maybe alpha, last."""
+    """Encode (H, W, C) that the format can hold: gray, RGB or bands, and maybe alpha, last.
+
+    Without `has_alpha`, two and four channels have it.
+    """
     if image_format == "PNG":
         write_png(stream, pixels, png_chunks(metadata, pixels.shape[2]), encoding.png_level)
     elif image_format == "TIFF":
-        write_tiff(stream, pixels, metadata)
+        write_tiff(stream, pixels, metadata, has_alpha=has_alpha)
     elif image_format in KINDS:
         write_netpbm(stream, pixels, image_format)
     else:
         _save(stream, pixels, image_format, metadata, encoding)
 
 
-def to_float_pixels(values: Values) -> Values:
-    """Return values as float32, as a TIFF holds them without a range policy.
+def real_type(source: np.dtype[Any]) -> np.dtype[Any]:
+    """Return the type of real numbers that holds each value of a type, and fractions of it."""
+    fits = source.itemsize <= 2 or source == np.float32
+    return np.dtype(np.float32 if fits else np.float64)
+
+
+def to_real_pixels(picture: Picture, dtype: np.dtype[Any]) -> Values:
+    """Return values and alpha as real numbers of a type, (H, W, C), as a TIFF holds them.
 
     Raises
     ------
     ArgumentError
-        For values beyond those of float32.
+        For infinity, the maximum of padding alone.
     """
-    with np.errstate(over="ignore"):
-        numbers = np.ascontiguousarray(values, np.float32)
+    parts = [picture.values] if picture.alpha is None else [picture.values, picture.alpha]
+    numbers = np.concatenate([part.astype(dtype, copy=False) for part in parts], axis=2)
     if not np.isfinite(numbers).all():
-        raise ArgumentError("values are beyond what a TIFF of 32 bits holds; write .npy")
+        raise ArgumentError("the maximum of padding alone is infinite, as no pixel is; write .npy")
     return numbers
 
 
-def write_tiff(stream: BinaryIO, pixels: Values, metadata: Metadata) -> None:
-    """Encode (H, W, C) of uint8, uint16 or float32 as a TIFF of one page."""
+def write_tiff(
+    stream: BinaryIO, pixels: Values, metadata: Metadata, *, has_alpha: bool | None = None
+) -> None:
+    """Encode (H, W, C) of uint8, uint16, float32 or float64 as a TIFF of one page."""
     writer = TiffWriter(stream)
-    writer.add(pixels, **tiff_options(metadata, pixels.shape[2]))
+    writer.add(pixels, has_alpha=has_alpha, **tiff_options(metadata, pixels.shape[2]))
     writer.close()
 
 

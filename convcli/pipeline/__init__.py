@@ -199,7 +199,6 @@ def _run(
     picture = frames.read(plan.frame or 0)
     # A decoded picture may differ from its header: its alpha may be opaque, or it is another page.
     route, computation = choose(Header.of(picture))
-    policy = plan.range_policy(picture.depth)
     if route.execution == "fused":
         rendered = zip(route.outputs, filter_to_pixels(picture, computation), strict=True)
         picture = replace(picture, values=PLACEHOLDER)  # so that they can be released
@@ -211,8 +210,7 @@ def _run(
         selected = selector.run(picture, computation, plan.frame or 0, on_stage=on_stage)
         results = selected.maps
         picture = replace(picture, notes=(*picture.notes, *selected.notes))
-    keep_floats = plan.value_range is None and picture.depth is None
-    written = write_maps(results, route.files, target, policy, keep_floats=keep_floats)
+    written = write_maps(results, route.files, target, plan, route.header.dtype)
     if selector is not None:
         written = [file.with_policy(selector.policy_of(picture.depth)) for file in written]
     return route, picture, [result.values for result in results], written

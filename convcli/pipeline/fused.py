@@ -20,7 +20,7 @@ from convcli.grids.npy import CHANGED, open_rows
 from convcli.images import NO_METADATA, Header, Picture
 from convcli.images.quantize import Quantized, Quantizer
 from convcli.pipeline.computation import Computation
-from convcli.pipeline.outputs import OutputTarget, is_image
+from convcli.pipeline.outputs import OutputTarget
 from convcli.pipeline.plan import Plan
 from convcli.pipeline.preprocess import preprocess
 from convcli.pipeline.write import OutputFile, Rendered
@@ -45,8 +45,10 @@ def can_fuse(header: Header, plan: Plan, target: OutputTarget, outputs: Sequence
         return False
     if plan.layers or plan.combine is not None or plan.resize is not None or plan.linear:
         return False
+    if plan.depth not in (None, str(header.depth)):
+        return False
     is_clamped = plan.range_policy(header.depth) != "rescale"
-    return is_clamped and all(is_image(channels) for channels, _, _ in outputs)
+    return is_clamped and all(target.can_hold(channels) for channels, _, _ in outputs)
 
 
 def filter_to_pixels(picture: Picture, computation: Computation) -> Iterator[Rendered]:

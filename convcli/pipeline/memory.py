@@ -13,6 +13,7 @@ from convcli.engine.arrays import sum_dtype
 from convcli.errors import FileError
 from convcli.images import FrameSource, Header
 from convcli.images.formats import FORMATS
+from convcli.images.write import real_type
 from convcli.parallel import get_threads
 from convcli.pipeline.machine import machine_memory
 from convcli.pipeline.outputs import OutputTarget
@@ -192,8 +193,11 @@ def _layer_values(plan: Plan, branch: MapShapes) -> int:
 
 def _render_bytes(shape: Shape, header: Header, plan: Plan, file_format: str) -> int:
     """A map as pixels, what encodes them, and what rescaling them takes."""
-    depth = header.depth or 8
-    rescaling = 0
+    depth = plan.output_depth(header.depth, file_format)
+    if depth is None:
+        depth = 8 * real_type(header.dtype).itemsize
+    scaling = header.depth not in (None, depth)
+    rescaling = math.prod(shape) * 8 * scaling
     if plan.range_policy(header.depth) == "rescale":
         rescaling = RESCALE_TEMPORARIES * math.prod(shape) * 8
     pixels = (math.prod(shape) + header.has_alpha * math.prod(shape[1:])) * depth // 8
@@ -205,5 +209,5 @@ def _encoder_bytes(shape: Shape, depth: int, file_format: str) -> int:
     """An encoder's copy of the pixels that it writes; that of PNG holds a few chunks."""
     if file_format == "PNG":
         return 0
-    samples = 4 if shape[0] > 1 else 1
+    samples = max(shape[0], 4) if shape[0] > 1 else 1
     return math.prod(shape[1:]) * (samples * depth // 8 + FORMATS[file_format].codec_bytes[1])

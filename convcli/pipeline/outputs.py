@@ -26,12 +26,13 @@ from convcli.images.formats import (
 DEFAULT_SUFFIX = ".png"
 DEFAULT_NAME = "{stem}.{kernel}"
 DEFAULT_TEMPLATE = f"{DEFAULT_NAME}{DEFAULT_SUFFIX}"
-DEEP_SUFFIX = ".tif"  # by default of a sequence of more than 8 bits, which few readers of PNG know
+TIFF_SUFFIX = ".tif"  # by default of what PNG cannot hold, or few readers of PNG know
 OUTPUT_SUFFIXES = (*IMAGE_SUFFIXES, *NUMBER_SUFFIXES)
 MAIN_SUFFIXES = (  # without others of the same formats
     *(record.suffixes[0] for record in FORMATS.values() if record.suffixes),
     *NUMBER_SUFFIXES,
 )
+IMAGE_CHANNELS = (1, 3)  # gray, RGB
 MAX_FILES_PER_MAP = 1024  # one for each channel
 
 _ANY_FIELD = re.compile(r"\{\w*\}")
@@ -61,8 +62,7 @@ class OutputTarget(NamedTuple):
     keep_existing : callable
         Whether the file of a channel, given by its path, is to be left: a resumed run skips it.
     is_default : bool
-        Whether neither a name nor a format was asked for; then `for_deep_sequence` may take another
-        format.
+        Whether neither a name nor a format was asked for; then `as_tiff` may take another format.
     stdout_format : str
         The format of standard output.
     """
@@ -109,18 +109,21 @@ class OutputTarget(NamedTuple):
             return []
         return [self.path(source, label) for label in self.labels[: 1 if self.is_stacked else None]]
 
-    def for_deep_sequence(self) -> OutputTarget:
-        """Return the target of frames of more than 8 bits, whose default format is TIFF."""
+    def as_tiff(self) -> OutputTarget:
+        """Return the target that writes TIFF, unless a name or a format was asked for."""
         if not self.is_default or self.template is None:
             return self
-        return self._replace(template=str(Path(self.template).with_suffix(DEEP_SUFFIX)))
+        return self._replace(template=str(Path(self.template).with_suffix(TIFF_SUFFIX)))
 
     def possible_paths(self, source: str) -> list[str]:
-        """Return `paths`, and those of `for_deep_sequence`, one of which is taken once it is read.
+        """Return `paths`, and those of `as_tiff`, one of which is taken once it is read."""
+        return list(dict.fromkeys([*self.paths(source), *self.as_tiff().paths(source)]))
 
-        Only a TIFF can hold such a sequence, which may have any name.
-        """
-        return list(dict.fromkeys([*self.paths(source), *self.for_deep_sequence().paths(source)]))
+    def can_hold(self, channels: int) -> bool:
+        """Whether one file holds a map of so many channels."""
+        if channels == 1 or self.format == ".npy":
+            return True
+        return self.is_image and (channels == 3 or FORMATS[self.format].holds_bands)
 
     def path(self, source: str, label: str) -> str:
         """Return the file of one map of an input."""
@@ -145,14 +148,13 @@ class OutputTarget(NamedTuple):
         ShapeError
             If the channels do not fit one file, and the template has no name for several.
         """
-        file_format = self.format
-        if file_format == ".npy" or channels == 1 or (is_image(channels) and file_format != ".csv"):
+        if self.can_hold(channels):
             return [label]
         if self.has_file_per_map and channels <= MAX_FILES_PER_MAP:
             return [channel_label(label, channel) for channel in range(channels)]
         raise ShapeError(
-            f"its {channels} channels do not fit one {file_format}; put {{kernel}} in the output's "
-            "name for a file each, or write .npy"
+            f"its {channels} channels do not fit one {self.format}; put {{kernel}} in the output's "
+            "name for a file each, or write .tif or .npy"
         )
 
     def output_files(self, source: str, channels: Sequence[int]) -> Iterator[tuple[str, ...]]:
@@ -296,7 +298,7 @@ def channel_label(label: str, channel: int) -> str:
 
 def is_image(channels: int) -> bool:
     """Whether a map of so many channels is one image, gray or in color."""
-    return channels in (1, 3)
+    return channels in IMAGE_CHANNELS
 
 
 def format_name(path: str) -> str:

@@ -19,11 +19,13 @@ from convcli.engine.arrays import Array
 from convcli.engine.filter2d.plan import check_method
 from convcli.errors import ArgumentError, LimitError, ShapeError
 from convcli.images import DEFAULT_SETTINGS, MAX_PIXELS, ReadSettings
+from convcli.images.formats import FORMATS
 from convcli.images.quantize import DEGREES
 from convcli.kernels import Kernel, check_size, kernel_path, load_kernel
 from convcli.pipeline.selection import Selection
 
 MAX_STEP = 65_536  # padding, stride and dilation
+DEPTHS = ("8", "16", "float")  # of pixels that are written
 COMBINATIONS = ("sum", "mean", "max", "magnitude", "direction")
 
 
@@ -86,6 +88,8 @@ class Plan(NamedTuple):
         Applied to every map, in order.
     value_range : str, optional
         The range policy of images; left out, `range_policy` chooses it.
+    depth : {"8", "16", "float"}, optional
+        What is written of a value; left out, `output_depth` chooses it.
     frame : int, optional
         The index of a frame or page; left out, all, if the output can hold them.
     linear : bool
@@ -108,6 +112,7 @@ class Plan(NamedTuple):
     combine: str | None = None
     layers: tuple[Step, ...] = ()
     value_range: str | None = None
+    depth: str | None = None
     frame: int | None = None
     linear: bool = False
     strip: bool = False
@@ -164,6 +169,18 @@ class Plan(NamedTuple):
     def filter_policy(self, depth: int | None) -> str:
         """Return the range policy of what a selection takes, before it is blended."""
         return self._replace(selection=None).range_policy(depth)
+
+    def output_depth(self, depth: int | None, image_format: str) -> int | None:
+        """Return the bits of the pixels that are written of an input with `depth` bits.
+
+        None are real numbers, in the input's own units and without a range policy: what a format
+        that can hold them gets of an input of numbers.
+        """
+        if self.depth is not None:
+            return None if self.depth == "float" else int(self.depth)
+        holds_reals = image_format in FORMATS and FORMATS[image_format].holds_reals
+        is_real = depth is None and self.value_range is None and holds_reals
+        return None if is_real else depth or 8
 
 
 def load_kernels(specs: Sequence[str]) -> list[Kernel]:

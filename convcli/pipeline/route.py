@@ -21,7 +21,7 @@ from convcli.images.read import open_frames
 from convcli.pipeline.computation import Computation, plan_computation
 from convcli.pipeline.fused import can_fuse, can_stream
 from convcli.pipeline.memory import estimate_memory
-from convcli.pipeline.outputs import OutputTarget
+from convcli.pipeline.outputs import IMAGE_CHANNELS, OutputTarget, is_image
 from convcli.pipeline.plan import Plan, infer_shapes
 from convcli.pipeline.preprocess import preprocessed_shape
 
@@ -138,8 +138,9 @@ def open_route(
         plan = plan._replace(reading=plan.reading._replace(max_pixels=UNLIMITED_PIXELS))
     try:
         with open_frames(source, plan.reading) as frames:
-            if _is_sequence(frames, plan, draws_figure) and frames.header.depth != 8:
-                target = target.for_deep_sequence()
+            is_one_image = frames.count == 1 and frames.header.shape[2] in IMAGE_CHANNELS
+            if not is_one_image and _is_wide(frames, plan, draws_figure):
+                target = target.as_tiff()
 
             @lru_cache(MAX_KNOWN_ROUTES)
             def choose(header: Header) -> tuple[Route, Computation]:
@@ -221,6 +222,22 @@ def choose_route(
     )
     files = tuple(target.output_files(frames.path, [channels for channels, _, _ in outputs]))
     return Route(header, frames.count, execution, maps, memory, files), computation
+
+
+def _is_wide(frames: FrameSource, plan: Plan, draws_figure: bool) -> bool:
+    """Whether TIFF is the format by default.
+
+    It is of frames of more than 8 bits or of several sizes, and of a picture's bands that are
+    neither gray nor RGB.
+    """
+    depth = str(frames.header.depth) if plan.depth is None else plan.depth
+    differ = plan.resize is None and len(set(frames.sizes)) > 1
+    if (depth != "8" or differ) and _is_sequence(frames, plan, draws_figure):
+        return True
+    if not frames.format or is_image(frames.header.shape[2]):
+        return False
+    shapes = infer_shapes(plan, preprocessed_shape(plan, frames.header))
+    return not all(is_image(branch.output[0]) for branch in shapes)
 
 
 def _is_sequence(frames: FrameSource, plan: Plan, draws_figure: bool) -> bool:

@@ -213,6 +213,7 @@ def open_selector(
         For a mask that cannot be opened.
     """
     is_drawn = target.is_image or (target.template is None and plan.value_range is not None)
+    is_drawn = is_drawn and plan.depth != "float"
 
     def policy_of(depth: int | None) -> str | None:
         return plan.filter_policy(depth) if is_drawn and depth is not None else None

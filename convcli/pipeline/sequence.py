@@ -11,7 +11,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from itertools import chain
 from math import prod
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+
+import numpy as np
 
 from convcli.errors import ArgumentError, FileError, ShapeError
 from convcli.files.output import atomic_write
@@ -27,11 +29,11 @@ from convcli.images.apng import Layout, LayoutError
 from convcli.images.formats import FORMATS
 from convcli.images.quantize import Bounds, Clipping
 from convcli.images.sequences import STILL_FORMATS, SequenceWriter, open_sequence
-from convcli.images.write import to_float_pixels
+from convcli.images.write import real_type, to_real_pixels
 from convcli.pipeline.computation import Computation
 from convcli.pipeline.execute import compute_maps
 from convcli.pipeline.memory import check_memory, default_max_memory
-from convcli.pipeline.outputs import OutputTarget, is_image
+from convcli.pipeline.outputs import OutputTarget
 from convcli.pipeline.plan import Plan
 from convcli.pipeline.preprocess import preprocessed_shape
 from convcli.pipeline.route import Route, RouteChooser
@@ -229,18 +231,18 @@ class Sequence:
         if self._selector is not None:
             self._selector.check(computation, index)
         is_rescaled = self._plan.filter_policy(header.depth) == "rescale"
-        keeps = keeps_floats(self._plan, header.depth, self._target)
-        self._needs_bounds |= is_rescaled and not keeps
+        depth = self._plan.output_depth(header.depth, self._target.format)
+        self._needs_bounds |= is_rescaled and depth is not None
         return route, computation
 
     def _check_shapes(self, computation: Computation) -> None:
         """Refuse maps that the format does not hold as frames."""
         outputs = computation.outputs
         for channels, _, _ in outputs:
-            if not is_image(channels):
+            if not self._target.can_hold(channels):
                 raise SequenceError(
-                    f"its frames have {channels} channels; an animation or a sequence of pages is "
-                    "gray or RGB"
+                    f"its frames have {channels} channels, and those of a {self._target.format} "
+                    "are gray or RGB; write .tif"
                 )
         shapes = [(height, width) for _, height, width in outputs]
         self._shapes = self._shapes or shapes
@@ -271,14 +273,14 @@ class Sequence:
         notes: dict[str, None] = {}
         for still in self._iterate_stills():
             for result, file in zip(still.maps, files, strict=True):
-                file.add(result, self._plan, is_still=True)
+                file.add(result, self._plan, still.route.header.dtype, is_still=True)
             notes |= dict.fromkeys(still.picture.notes)
         if self._frames.decode_still is not None and not self._has_still:
             left_out = f"is left out of a {self._target.format}"
             notes[f"its still picture, which is no frame, {left_out}"] = None
         for frame in self:
             for result, file in zip(frame.maps, files, strict=True):
-                file.add(result, self._plan)
+                file.add(result, self._plan, frame.route.header.dtype)
             notes |= dict.fromkeys(frame.picture.notes)
             if first is None:
                 first = frame if keep_maps else Frame(frame.route, Picture(PLACEHOLDER), [])
@@ -310,14 +312,21 @@ class _SequenceFile:
         self._notes: dict[str, None] = {}
         self._clipping = Clipping()
 
-    def add(self, result: Picture, plan: Plan, *, is_still: bool = False) -> None:
-        """Write the map of a frame, or of the still picture that is none."""
-        pixels = self._to_pixels(result, plan)
+    def add(
+        self, result: Picture, plan: Plan, source: np.dtype[Any], *, is_still: bool = False
+    ) -> None:
+        """Write the map of a frame, or of the still picture that is none.
+
+        The values of the frame itself are of some type.
+        """
+        pixels = self._to_pixels(result, plan, source)
         self._shape = self._shape or squeeze_channel(pixels).shape
         self._count += not is_still
         try:
             with encoder_errors(self._path):
-                self._writer.add(pixels, result.metadata, is_still=is_still)
+                has_alpha = result.alpha is not None
+                arguments = {"is_still": is_still, "has_alpha": has_alpha}
+                self._writer.add(pixels, result.metadata, **arguments)
         except LayoutError as error:
             self.layout = error.layout
             raise
@@ -329,21 +338,17 @@ class _SequenceFile:
         shape = self._count, *self._shape
         return OutputFile(self._path, shape, self._policy, (*self._notes,), self._clipping)
 
-    def _to_pixels(self, result: Picture, plan: Plan) -> Values:
-        if keeps_floats(plan, result.depth, self._target):
-            return to_float_pixels(result.values)
+    def _to_pixels(self, result: Picture, plan: Plan, source: np.dtype[Any]) -> Values:
+        depth = plan.output_depth(result.depth, self._target.format)
+        if depth is None:
+            return to_real_pixels(result, real_type(source))
         policy = plan.range_policy(result.depth)
-        rendered = render(result, policy, result.depth or 8, self._bounds)
+        rendered = render(result, policy, depth, self._bounds)
         self._policy = self._policy or policy
         pixels, report = fit_to_file(self._path, rendered, self._target.format)
         self._clipping = self._clipping.merge(report.clipping)
         self._notes |= dict.fromkeys(report.notes)
         return pixels
-
-
-def keeps_floats(plan: Plan, depth: int | None, target: OutputTarget) -> bool:
-    """Whether maps are written as real numbers, without a range policy."""
-    return plan.value_range is None and depth is None and target.format == "TIFF"
 
 
 def _join_bounds(first: Bounds | None, second: Bounds | None) -> Bounds | None:

@@ -6,7 +6,7 @@ import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,14 +17,16 @@ from convcli.files.paths import system_errors
 from convcli.grids import NUMBER_SUFFIXES, write_grid
 from convcli.images import Metadata, Picture, Values
 from convcli.images.formats import FORMATS
-from convcli.images.quantize import Bounds, Clipping, Quantized, quantize
+from convcli.images.quantize import DEGREES, Bounds, Clipping, Quantized, quantize
 from convcli.images.write import (
     describe_lost_colors,
     fit_to_format,
-    to_float_pixels,
+    real_type,
+    to_real_pixels,
     write_picture,
 )
 from convcli.pipeline.outputs import OutputTarget
+from convcli.pipeline.plan import Plan
 
 
 class OutputFile(NamedTuple):
@@ -76,17 +78,22 @@ class Rendered(NamedTuple):
 
 def render(result: Picture, policy: str, depth: int, bounds: Bounds | None = None) -> Rendered:
     """Convert a feature map and its alpha to pixels of `depth` bits; `bounds` as in `quantize`."""
-    alpha = None if result.alpha is None else quantize(result.alpha, "clamp", depth).pixels
-    return Rendered(quantize(result.values, policy, depth, bounds), alpha, result.metadata)
+    values, alpha = result.values, result.alpha
+    if result.depth not in (None, depth):
+        scale = (2.0**depth - 1) / result.white
+        is_scaled = policy not in ("rescale", DEGREES)  # which no white bounds
+        values = np.multiply(values, scale, dtype=np.float64) if is_scaled else values
+        alpha = None if alpha is None else np.multiply(alpha, scale, dtype=np.float64)
+    alpha_pixels = None if alpha is None else quantize(alpha, "clamp", depth).pixels
+    return Rendered(quantize(values, policy, depth, bounds), alpha_pixels, result.metadata)
 
 
 def write_maps(
     results: Sequence[Picture],
     files: Sequence[Sequence[str]],
     target: OutputTarget,
-    policy: str,
-    *,
-    keep_floats: bool,
+    plan: Plan,
+    source: np.dtype[Any],
 ) -> list[OutputFile]:
     """Write every map of an input.
 
@@ -97,10 +104,10 @@ def write_maps(
     files : sequence of sequence of str
         The files of each map, as `Route` has them.
     target : OutputTarget
-    policy : str
-        The range policy of images.
-    keep_floats : bool
-        Write values that have no black and white as they are, if the format can hold them.
+    plan : Plan
+        Says the depth and the range policy of images.
+    source : dtype
+        Of the input's values.
 
     Raises
     ------
@@ -120,8 +127,7 @@ def write_maps(
         pictures[path] = result
     # Channel 0 of a map is written last: if it exists, an interrupted run had written them all.
     written = [
-        _write(path, result, policy, target, keep_floats=keep_floats)
-        for path, result in reversed(pictures.items())
+        _write(path, result, target, plan, source) for path, result in reversed(pictures.items())
     ]
     return written[::-1]
 
@@ -148,7 +154,7 @@ def _split_into_files(
 
 
 def _write(
-    path: str, result: Picture, policy: str, target: OutputTarget, *, keep_floats: bool
+    path: str, result: Picture, target: OutputTarget, plan: Plan, source: np.dtype[Any]
 ) -> OutputFile:
     file_format = target.format
     if file_format in NUMBER_SUFFIXES:
@@ -156,19 +162,23 @@ def _write(
         with atomic_write(path, force=target.force) as stream:
             write_grid(stream, numbers, file_format)
         return OutputFile(path, numbers.shape)
-    if keep_floats and file_format == "TIFF":
+    depth = plan.output_depth(result.depth, file_format)
+    if depth is None:
         with atomic_write(path, force=target.force) as stream, encoder_errors(path):
-            numbers = to_float_pixels(result.values)
-            write_picture(stream, numbers, file_format, result.metadata)
-        return OutputFile(path, squeeze_channel(result.values).shape)
-    return write_rendered(path, render(result, policy, result.depth or 8), target)
+            numbers = to_real_pixels(result, real_type(source))
+            has_alpha = result.alpha is not None
+            write_picture(stream, numbers, file_format, result.metadata, has_alpha=has_alpha)
+        return OutputFile(path, squeeze_channel(numbers).shape)
+    return write_rendered(path, render(result, plan.range_policy(result.depth), depth), target)
 
 
 def write_rendered(path: str, rendered: Rendered, target: OutputTarget) -> OutputFile:
     """Write pixels to a file."""
     pixels, report = fit_to_file(path, rendered, target.format)
     with atomic_write(path, force=target.force) as stream, encoder_errors(path):
-        write_picture(stream, pixels, target.format, rendered.metadata, target.encoding)
+        has_alpha = rendered.alpha is not None
+        arguments = target.format, rendered.metadata, target.encoding
+        write_picture(stream, pixels, *arguments, has_alpha=has_alpha)
     return report
 
 

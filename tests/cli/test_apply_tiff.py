@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from support.command import here
 from support.peers import require_peer
 
@@ -46,4 +47,10 @@ def test_bands_are_filtered_one_by_one(tmp_path: Path) -> None:
         assert here(*typed, "-o", f"{number}.npy", cwd=tmp_path).code == 0
         np.testing.assert_array_equal(np.load(tmp_path / f"{number}.npy"), values[:, 1:])
         assert here(*typed, cwd=tmp_path).code == 0
-    assert len(list(tmp_path.glob("0.custom-?.png"))) == 5
+        found = tifffile.imread(tmp_path / f"{number}.custom.tif")
+        np.testing.assert_array_equal(found, values[:, 1:])
+    named = ("apply", "0.tif", "-k", "0 1", "-p", "valid", "-o", "{stem}.{kernel}.png")
+    assert here(*named, cwd=tmp_path).code == 0
+    for band in range(5):
+        with Image.open(tmp_path / f"0.custom-{band}.png") as image:
+            np.testing.assert_array_equal(image, values[:, 1:, band])

@@ -204,7 +204,7 @@ def test_a_grid_of_several_channels_is_a_float_tiff_where_it_can_be_written(tmp_
     np.save(tmp_path / "in.npy", values)
     done = here("apply", "in.npy", "-k", "identity", "-o", "out.tif", cwd=tmp_path)
     assert (done.code, done.stderr) == (0, "")
-    np.testing.assert_array_equal(tifffile.imread(tmp_path / "out.tif"), values.astype(np.float32))
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "out.tif"), values)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="no /dev/full")
@@ -314,7 +314,11 @@ def test_a_method_that_cannot_sum_channels_is_refused(folder: Path, method: str)
 
 def test_numbers_that_a_tiff_cannot_hold_are_refused(tmp_path: Path) -> None:
     np.save(tmp_path / "in.npy", np.full((3, 4), 1e300))
-    done = here("apply", "in.npy", "-k", "identity", "-o", "out.tif", cwd=tmp_path)
+    done = here("apply", "in.npy", "-k", "identity", "-o", "large.tif", cwd=tmp_path)
+    assert (done.code, done.stderr) == (0, "")
+    found = require_peer("tifffile").imread(tmp_path / "large.tif")
+    np.testing.assert_array_equal(found, np.full((3, 4), 1e300))
+    done = here("apply", "in.npy", "-l", "maxpool:1,p=1", "-o", "out.tif", cwd=tmp_path)
     assert (done.code, done.stderr.count("\n")) == (1, 1)
-    assert "beyond what a TIFF of 32 bits holds" in done.stderr
+    assert "the maximum of padding alone is infinite" in done.stderr
     assert not (tmp_path / "out.tif").exists()

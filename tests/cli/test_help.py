@@ -41,6 +41,7 @@ OPTIONS = {
             "--threshold",
             "--lossless",
             "--to",
+            "--depth",
         ),
         "--restrict",
     },

@@ -223,6 +223,6 @@ def test_frames_of_two_channels_are_no_animation(tmp_path: Path) -> None:
     options = ("-k", "bank.npy", "-o", "{kernel}.gif")
     done = here("apply", "in.gif", *options, cwd=tmp_path)
     assert done.code == 1
-    assert "its frames have 2 channels; an animation or a sequence of pages is gray or RGB" in (
-        done.stderr
+    assert (
+        "its frames have 2 channels, and those of a GIF are gray or RGB; write .tif" in done.stderr
     )

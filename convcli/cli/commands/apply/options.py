@@ -24,9 +24,10 @@ from convcli.pipeline.outputs import (
     DEFAULT_TEMPLATE,
     MAIN_SUFFIXES,
     OUTPUT_SUFFIXES,
+    TIFF_SUFFIX,
     format_name,
 )
-from convcli.pipeline.plan import COMBINATIONS
+from convcli.pipeline.plan import COMBINATIONS, DEPTHS
 from convcli.pipeline.selection import (
     Mask,
     Region,
@@ -50,6 +51,8 @@ def _read_format(text: str) -> str:
     return suffix
 
 
+# By what is asked for of a value, where PNG does not hold it.
+DEFAULT_SUFFIXES: dict[str | None, str] = {"float": TIFF_SUFFIX}
 FORMAT = opt.TextType("FORMAT", _read_format)
 
 
@@ -120,6 +123,10 @@ class ApplyOptions(opt.WindowOptions):
         "Values", "--range", click.Choice(POLICIES), "How values become pixels: clip, absolute "
         "value, rescale, zero at mid-gray. Default: clamp for pictures, rescale for grids and "
         "bounded activations."
+    )  # fmt: skip
+    depth: str | None = option(
+        "Values", "--depth", click.Choice(DEPTHS), "Bits of the pixels that are written, or real "
+        "numbers in the input's units (.tif). Default: as the input has them."
     )  # fmt: skip
 
     region: tuple[Region, ...] = option(
@@ -231,7 +238,7 @@ class ApplyOptions(opt.WindowOptions):
         name = self.name or DEFAULT_NAME
         has_suffix = Path(name).suffix.lower() in OUTPUT_SUFFIXES
         if self.name is None or (self.to is not None and not has_suffix):
-            name += self.to or DEFAULT_SUFFIX
+            name += self.to or DEFAULT_SUFFIXES.get(self.depth, DEFAULT_SUFFIX)
         return name if self.output_dir is None else str(Path(self.output_dir) / name)
 
     @property
@@ -240,7 +247,8 @@ class ApplyOptions(opt.WindowOptions):
         template = self.template
         if template is None:
             return None
-        return format_name((self.to or DEFAULT_TEMPLATE) if template == STDOUT else template)
+        default = DEFAULT_NAME + DEFAULT_SUFFIXES.get(self.depth, DEFAULT_SUFFIX)
+        return format_name((self.to or default) if template == STDOUT else template)
 
     @property
     def selection(self) -> Selection:

@@ -67,6 +67,7 @@ def build_plan(options: ApplyOptions) -> tuple[Plan, tuple[str, ...]]:
         combine=options.combine,
         layers=layers,
         value_range=options.value_range,
+        depth=options.depth,
         frame=options.frame,
         linear=options.linear,
         strip=options.strip,
@@ -185,6 +186,8 @@ def _output_conflicts(options: ApplyOptions) -> Iterator[str]:
         yield f"only one of {' and '.join(claimants)} can have standard output"
     if options.value_range is not None and not (options.writes_images or options.preview):
         yield "--range goes with a picture: numbers are written as they are"
+    if options.value_range is not None and options.depth == "float":
+        yield "--range goes with pixels of 8 or 16 bits, and --depth float writes numbers"
     name = options.name
     if name is not None and (name in ("", STDOUT) or "/" in name or "\\" in name):
         yield f"--name {name!r} must be a file's name; --output-dir says where it goes"
@@ -205,8 +208,12 @@ def _format_conflicts(options: ApplyOptions) -> Iterator[str]:
     for name, is_given, able in (
         ("--quality", options.quality is not None, "quality_options"),
         ("--lossless", options.lossless, "lossless_options"),
+        ("--depth 8", options.depth == "8", "suffixes"),
+        ("--depth 16", options.depth == "16", "holds_16_bits"),
+        ("--depth float", options.depth == "float", "holds_reals"),
     ):
-        formats = [key for key, record in FORMATS.items() if getattr(record, able) is not None]
+        lacks = None, False, ()
+        formats = [key for key, record in FORMATS.items() if getattr(record, able) not in lacks]
         if is_given and written not in formats:
             yield f"{name} goes with {', '.join(formats)}, and none is to be written"
 
