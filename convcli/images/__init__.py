@@ -7,10 +7,9 @@ This module holds what the others pass on: `Picture`, its `Metadata`, `Header`, 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,11 +18,15 @@ from convcli.arithmetic.values import Pair
 from convcli.errors import ImageError
 from convcli.images.formats import FORMATS
 
+if TYPE_CHECKING:
+    from fractions import Fraction
+
 Values = NDArray[Any]
 
 MAX_PIXELS = 180_000_000
 MAX_METADATA_BYTES = 1_000_000  # that are kept of an input
 MAX_LOOPS = 65_535  # that every format can hold
+BLOCKS = ("profile", "exif", "xmp", "iptc")  # of metadata, the most important first
 
 
 class ReadSettings(NamedTuple):
@@ -52,14 +55,42 @@ class DamagedFrameError(ImageError):
     """A frame that is not read, as it or one before it is damaged, though damage is kept."""
 
 
+class Translation(NamedTuple):
+    """A text of a PNG in a language that it names.
+
+    Parameters
+    ----------
+    name, value : str
+    language : str
+        As RFC 5646 has it.
+    translated_name : str
+        The name in that language.
+    """
+
+    name: str
+    value: str
+    language: str
+    translated_name: str = ""
+
+    @property
+    def bytes(self) -> int:
+        """Its size."""
+        return sum(len(part.encode()) for part in self)
+
+
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """The metadata of a picture.
+    """The metadata of a picture: bytes as they are in its file, but where they say how pixels lie.
+
+    Pixels are turned as they are read: by EXIF, and where that names no orientation by XMP, as
+    Pillow and ImageMagick do. Neither these nor a text say an orientation afterwards. What names
+    the size in pixels follows that of the result (`write.fit_size`).
 
     Parameters
     ----------
     exif : bytes
-        Its EXIF block without the orientation, which is applied to the pixels as they are read.
+        Its EXIF block, with its prefix, without the orientation and without the thumbnail, which
+        shows the picture before it is filtered.
     profile : bytes
         Its ICC color profile.
     color_mode : {"L", "RGB"}
@@ -73,6 +104,15 @@ class Metadata:
     color_chunks : tuple of (name, content)
         The chunks of a PNG, the only format that holds them, which say what colors its values
         stand for: cICP, sRGB, gAMA, cHRM and mDCV.
+    xmp : bytes
+        Its XMP packet in UTF-8; a second packet that JPEG may have for what does not fit into the
+        first (extended XMP) is left out.
+    iptc : bytes
+        Its records of IPTC-IIM; other resources of Photoshop beside them are left out.
+    aspect : (float, float), optional
+        Pixels a unit that is not known, horizontal and vertical, if there is no `dpi`.
+    translations : tuple of Translation
+        Texts of a PNG that name their language.
     """
 
     exif: bytes = b""
@@ -82,31 +122,39 @@ class Metadata:
     text: dict[str, str] = field(default_factory=dict)
     duration: Fraction | int | None = None
     color_chunks: tuple[tuple[bytes, bytes], ...] = ()
+    xmp: bytes = b""
+    iptc: bytes = b""
+    aspect: tuple[float, float] | None = None
+    translations: tuple[Translation, ...] = ()
 
     def limit(self, max_bytes: int) -> tuple[Metadata, int]:
         """Return the metadata that fits into so many bytes, and how many are left out.
 
-        The profile goes first, as colors depend on it; then EXIF, then texts, the shortest first.
+        The profile goes first, as colors depend on it; then EXIF, XMP, IPTC, and texts, the
+        shortest first.
         """
-        sizes = {name: len(name) + len(value.encode()) for name, value in self.text.items()}
-        blocks = len(self.profile), len(self.exif)
-        total = sum(blocks) + sum(sizes.values())
+        sizes: dict[str | Translation, int] = {
+            name: len(name) + len(value.encode()) for name, value in self.text.items()
+        }
+        sizes |= {translation: translation.bytes for translation in self.translations}
+        blocks = {name: getattr(self, name) for name in BLOCKS}
+        total = sum(map(len, blocks.values())) + sum(sizes.values())
         if total <= max_bytes:
             return self, 0
         free = max_bytes
-        kept = []
-        for block in (self.profile, self.exif):
-            kept.append(block if len(block) <= free else b"")
-            free -= len(kept[-1])
-        text = {}
-        for name in sorted(sizes, key=lambda name: sizes[name]):
-            free -= sizes[name]
-            if free < 0:
+        for name, block in blocks.items():
+            blocks[name] = block if len(block) <= free else b""
+            free -= len(blocks[name])
+        kept = set[str | Translation]()
+        for key in sorted(sizes, key=lambda key: sizes[key]):
+            if sizes[key] > free:
                 break
-            text[name] = self.text[name]
-        limited = replace(self, profile=kept[0], exif=kept[1], text=text)
-        size = sum(map(len, kept)) + sum(sizes[name] for name in text)
-        return limited, total - size
+            kept.add(key)
+            free -= sizes[key]
+        text = {name: value for name, value in self.text.items() if name in kept}
+        translations = tuple(each for each in self.translations if each in kept)
+        limited = replace(self, **blocks, text=text, translations=translations)
+        return limited, total - (max_bytes - free)
 
 
 NO_METADATA = Metadata()
@@ -142,23 +190,16 @@ class Picture:
         """The height and width in pixels."""
         return self.values.shape[0], self.values.shape[1]
 
-    def limit_metadata(
-        self, max_bytes: int, text: Mapping[str, str] | None = None, left_out: int = 0
-    ) -> Picture:
+    def limit_metadata(self, max_bytes: int, left_out: int = 0) -> Picture:
         """Return the picture with only as much metadata as is kept.
 
         Parameters
         ----------
         max_bytes : int
-        text : mapping, optional
-            Further texts.
         left_out : int
             Bytes that were left out already, for the note.
         """
-        metadata = self.metadata
-        if text:
-            metadata = replace(metadata, text={**metadata.text, **text})
-        metadata, excess = metadata.limit(max_bytes)
+        metadata, excess = self.metadata.limit(max_bytes)
         total, notes = left_out + excess, self.notes
         if total:
             note = f"{total:,} bytes of metadata are left out: {max_bytes:,} at most are kept"

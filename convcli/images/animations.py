@@ -21,7 +21,7 @@ GIF_HEADER_BYTES = 13
 GIF_UNIT_MS, WEBP_UNIT_MS = 10, 1  # of the time for which a frame is shown
 MAX_GIF_UNITS, MAX_WEBP_UNITS = (1 << 16) - 1, (1 << 24) - 1
 MAX_WEBP_BYTES = (1 << 32) - 10
-WEBP_ALPHA, WEBP_EXIF, WEBP_PROFILE, WEBP_ANIMATION = 0x10, 0x08, 0x20, 0x02
+WEBP_ALPHA, WEBP_EXIF, WEBP_PROFILE, WEBP_ANIMATION, WEBP_XMP = 0x10, 0x08, 0x20, 0x02, 0x04
 WEBP_REPLACE = 0x02  # do not blend with the frame before
 WEBP_PIXELS = (b"ALPH", b"VP8 ", b"VP8L")  # the chunks of a still that are those of a frame
 WEBP_METHOD = 0  # the fastest; of frames without a loss, which take long
@@ -45,11 +45,14 @@ class GifWriter:
     stream : binary file
     loop : int
         How often it plays; 0 is for ever.
+    extensions : bytes
+        Blocks that are written before the first frame.
     """
 
-    def __init__(self, stream: BinaryIO, loop: int) -> None:
+    def __init__(self, stream: BinaryIO, loop: int, extensions: bytes = b"") -> None:
         self._stream = stream
         self._loop = loop
+        self._extensions = extensions
         self._is_empty = True
 
     def add(self, pixels: Values, duration_ms: Fraction | int) -> None:
@@ -64,6 +67,7 @@ class GifWriter:
         flags = 0x80 | screen[10] & 7
         if self._is_empty:
             self._stream.write(b"GIF89a" + screen[6:] + palette + self._repetitions())
+            self._stream.write(self._extensions)
             palette, flags = b"", 0
             self._is_empty = False
         has_transparent = transparent is not None
@@ -112,7 +116,7 @@ class WebpWriter:
     loop : int
         How often it plays; 0 is for ever.
     encoding : EncoderSettings
-    exif, profile : bytes
+    exif, profile, xmp : bytes
     """
 
     def __init__(
@@ -123,12 +127,14 @@ class WebpWriter:
         *,
         exif: bytes = b"",
         profile: bytes = b"",
+        xmp: bytes = b"",
     ) -> None:
         self._stream = stream
         self._encoding = encoding
         self._loop = loop
         self._exif = exif.removeprefix(b"Exif\0\0")
         self._profile = profile
+        self._xmp = xmp
         self._start = 0
         self._has_alpha = False
         self._size: tuple[int, int] | None = None
@@ -162,6 +168,8 @@ class WebpWriter:
         """
         if self._exif:
             self._write_chunk(b"EXIF", self._exif)
+        if self._xmp:
+            self._write_chunk(b"XMP ", self._xmp)
         end = self._stream.tell()
         self._stream.seek(self._start)
         self._write_header(end - self._start - 8)
@@ -171,6 +179,7 @@ class WebpWriter:
         """Write what is before the first frame."""
         flags = WEBP_ANIMATION | self._has_alpha * WEBP_ALPHA
         flags |= bool(self._exif) * WEBP_EXIF | bool(self._profile) * WEBP_PROFILE
+        flags |= bool(self._xmp) * WEBP_XMP
         width, height = self._size or (1, 1)
         self._stream.write(b"RIFF" + struct.pack("<I", size) + b"WEBP")
         canvas = struct.pack("<I", flags) + _pack24(width - 1, height - 1)

@@ -81,7 +81,7 @@ def _read_deep(image: Any, stream: BinaryIO, known: str, bits: int) -> Picture:
     """Read all bits of a picture that Pillow has opened."""
     import imagecodecs
 
-    metadata, orientation = pillow.read_metadata(image)
+    metadata, orientation, notes = pillow.read_metadata(image)
     decode = {"AVIF": imagecodecs.avif_decode, "JPEG2000": imagecodecs.jpeg2k_decode}[known]
     decoded: Any = decode(_as_still(stream).read())
     pixels: Values = np.asarray(decoded)
@@ -90,7 +90,7 @@ def _read_deep(image: Any, stream: BinaryIO, known: str, bits: int) -> Picture:
         raise ValueError(f"its {bits}-bit values are laid out as {pixels.shape} {pixels.dtype}")
     pixels = _scale(pixels, bits, 0)
     colors, alpha = pillow.split_alpha(pillow.apply_orientation(pixels, orientation))
-    return Picture(colors, 16, alpha, metadata)
+    return Picture(colors, 16, alpha, metadata, notes)
 
 
 def _spread(picture: Picture, bits: int) -> Picture:

@@ -87,7 +87,7 @@ class Format(NamedTuple):
     holds_bands : bool
         Whether a pixel may have any number of values.
     metadata : tuple of str
-        Which of the fields `exif`, `profile`, `dpi`, `text` and `comment` it can hold.
+        Which of `exif`, `profile`, `xmp`, `iptc`, `dpi`, `text` and `comment` it can hold.
     quality_options : callable, optional
         Returns what Pillow's `save` is given for a quality, 1 to 100; none if the format has none.
     default_quality : int, optional
@@ -98,6 +98,8 @@ class Format(NamedTuple):
         Memory that Pillow's decoder and its encoder take for each pixel, besides the picture.
     max_side : int, optional
         The most pixels across or down that can be written.
+    max_segment_bytes : int, optional
+        The most bytes of EXIF, XMP, IPTC or a comment.
     """
 
     plugin: str
@@ -116,6 +118,7 @@ class Format(NamedTuple):
     lossless_options: Mapping[str, Any] | None = None
     codec_bytes: tuple[int, int] = (0, 0)
     max_side: int | None = None
+    max_segment_bytes: int | None = None
 
     def save_options(self, encoding: EncoderSettings) -> dict[str, Any]:
         """Return what Pillow's `save` is given to encode a picture."""
@@ -149,14 +152,15 @@ FORMATS = {
         (".png",),
         frames="animation",
         holds_16_bits=True,
-        metadata=("exif", "profile", "dpi", "text"),
+        metadata=("exif", "profile", "xmp", "iptc", "dpi", "text"),
     ),
     "JPEG": Format(
         "JpegImagePlugin",
         rb"\xff\xd8\xff",
         (".jpg", ".jpeg"),
         alpha="none",
-        metadata=("exif", "profile", "dpi", "comment"),
+        metadata=("exif", "profile", "xmp", "iptc", "dpi", "comment"),
+        max_segment_bytes=65_533,
         quality_options=_jpeg_options,
         default_quality=92,
         max_side=65_500,  # of libjpeg, which also prints it
@@ -166,7 +170,7 @@ FORMATS = {
         rb"RIFF....WEBP",
         (".webp",),
         frames="animation",
-        metadata=("exif", "profile"),
+        metadata=("exif", "profile", "xmp"),
         quality_options=_plain_quality,
         default_quality=80,  # libwebp's
         lossless_options={"lossless": True, "exact": True},
@@ -181,7 +185,7 @@ FORMATS = {
         holds_16_bits=True,
         holds_reals=True,
         holds_bands=True,
-        metadata=("exif", "profile", "dpi"),
+        metadata=("exif", "profile", "xmp", "iptc", "dpi"),
         codec_bytes=(3, 4),
     ),
     "GIF": Format(
@@ -190,6 +194,7 @@ FORMATS = {
         (".gif",),
         alpha="binary",
         frames="animation",
+        metadata=("xmp", "comment"),
         codec_bytes=(8, 8),
         max_side=65_535,
     ),
@@ -197,7 +202,7 @@ FORMATS = {
         "AvifImagePlugin",
         rb"....ftyp(?:avi[fs]|mi[fa]f)",
         (".avif",),
-        metadata=("exif", "profile"),
+        metadata=("exif", "profile", "xmp"),
         quality_options=_plain_quality,
         default_quality=75,  # Pillow's
         codec_bytes=(6, 30),

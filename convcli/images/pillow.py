@@ -11,11 +11,11 @@ import os
 import struct
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from importlib import import_module
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -26,10 +26,9 @@ from convcli.images import Header, Metadata, Picture, Values, excess_pixels
 from convcli.images.formats import FORMATS, SIGNATURE_BYTES, UNKNOWN_FORMAT, detect_format
 
 GRAY_MODES = ("1", "L", "LA", "La")
-ORIENTATION = 0x0112
-# Description, make, model, software, date, artist, copyright; the blocks of camera and GPS.
-TEXT_TAGS = (0x010E, 0x010F, 0x0110, 0x0131, 0x0132, 0x013B, 0x8298)
-BLOCK_TAGS = (0x8769, 0x8825)
+FIRST_TRANSPOSED = 5  # of the orientations of EXIF
+EXTENSION = b"http://ns.adobe.com/xmp/extension/\0"
+EXTENSION_NOTE = "holds a second XMP packet (extended XMP), which is left out"
 MAX_DPI = 65_535  # that JPEG can hold
 MAX_DURATION_MS = (1 << 24) - 1  # of a frame, that WebP can hold
 # Steps of rows and columns by an orientation, once it is transposed.
@@ -135,17 +134,19 @@ def _silence_stderr() -> Iterator[None]:
 def read_header(image: Image.Image) -> Header:
     """Return the header of what `read_picture` would return, from a picture's own header."""
     width, height = image.size
-    # If a PNG has no EXIF before its pixels, Pillow would decode them to look for it after them.
-    has_exif = image.format != "PNG" or "exif" in image.info
-    is_transposed = has_exif and image.getexif().get(ORIENTATION, 1) >= 5
-    size = (width, height) if is_transposed else (height, width)
+    size = height, width
+    if (exif := image.info.get("exif")) or image.info.get("xmp"):
+        from convcli.images.metadata.orientation import normalize
+
+        if normalize(exif, image.info.get("xmp")).orientation >= FIRST_TRANSPOSED:
+            size = width, height
     dtype, depth, mode = _layout(image)
     channels = 3 if mode in ("RGB", "RGBA") else 1
     return Header((*size, channels), dtype, depth, mode in ("LA", "RGBA"))
 
 
 def read_picture(image: Image.Image, path: str) -> Picture:
-    """Return the current frame of an open picture, its EXIF orientation applied.
+    """Return the current frame of an open picture, its orientation applied.
 
     Raises
     ------
@@ -153,7 +154,7 @@ def read_picture(image: Image.Image, path: str) -> Picture:
         For NaN or infinity. Other errors that a broken file causes pass through.
     """
     image.load()
-    metadata, orientation = read_metadata(image)
+    metadata, orientation, malformed = read_metadata(image)
     dtype, depth, mode = _layout(image)
     if mode is not None:
         if image.mode == "CMYK" and metadata.profile:
@@ -166,7 +167,7 @@ def read_picture(image: Image.Image, path: str) -> Picture:
         values = _to_array(image).view(dtype)
         check_finite(values, path)
     values, alpha = split_alpha(apply_orientation(values, orientation))
-    return Picture(values, depth, alpha, metadata)
+    return Picture(values, depth, alpha, metadata, malformed)
 
 
 def _layout(image: Image.Image) -> tuple[np.dtype[Any], int | None, str | None]:
@@ -232,7 +233,7 @@ def apply_orientation(pixels: Values, orientation: int) -> Values:
     >>> apply_orientation(np.array([[[1], [2]]]), 6).tolist()
     [[[1]], [[2]]]
     """
-    if orientation >= 5:
+    if orientation >= FIRST_TRANSPOSED:
         pixels = pixels.transpose(1, 0, 2)
     down, across = FLIPS.get(orientation, (1, 1))
     return pixels[::down, ::across]
@@ -251,28 +252,95 @@ def _apply_profile(image: Image.Image, profile: bytes) -> Image.Image:
         return image
 
 
-def read_metadata(image: Image.Image) -> tuple[Metadata, int]:
-    """Return the metadata of an open picture, and its EXIF orientation, 1 to 8.
+class Embedded(NamedTuple):
+    """What an open picture holds beside its pixels.
 
-    The texts of a PNG are left to `structure.png`: Pillow would decode every frame to find them.
+    Parameters
+    ----------
+    metadata : Metadata
+    orientation : int
+        By which its pixels are to be turned, 1 to 8.
+    notes : tuple of str
+        What is malformed, and therefore left out.
     """
-    original = image.getexif()
-    exif = Image.Exif()  # a copy
-    if original:  # to copy an empty one, too, Pillow would load its plugin of TIFF
-        exif.load(original.tobytes())
-        exif.pop(ORIENTATION, None)
-    comment = image.info.get("comment")
-    text = {"Comment": comment.decode("utf-8", "replace")} if isinstance(comment, bytes) else {}
+
+    metadata: Metadata
+    orientation: int = 1
+    notes: tuple[str, ...] = ()
+
+
+def read_metadata(image: Image.Image) -> Embedded:
+    """Return the metadata of an open picture.
+
+    The texts of a PNG are left to `png_input`: Pillow would decode every frame to find them.
+    """
+    exif = xmp = b""
+    orientation, dpi, notes = 1, None, tuple[str, ...]()
+    if image.info.get("exif") or image.info.get("xmp"):
+        from convcli.images.metadata.orientation import normalize
+
+        found = normalize(image.info.get("exif"), image.info.get("xmp"))
+        exif, xmp, orientation, dpi, notes = found
+    iptc = b""
+    if "photoshop" in image.info:
+        from convcli.images.metadata.iptc import take_iptc
+
+        iptc, malformed = take_iptc(image.info["photoshop"])
+        notes += malformed
+    segments = getattr(image, "applist", ()) if xmp else ()
+    if any(content.startswith(EXTENSION) for _, content in segments):
+        from convcli.images.metadata.xmp import remove_extension
+
+        xmp = remove_extension(xmp)
+        notes += (EXTENSION_NOTE,)
+    profile = image.info.get("icc_profile")
     is_gray = image.mode in ("1", "L", "LA") or image.mode.startswith("I")
+    resolution = _read_resolution(image, dpi)
+    unknown = 0 if image.format == "GIF" else None  # a frame that says nothing has no delay
     metadata = Metadata(
-        exif=exif.tobytes() if exif else b"",
-        profile=image.info.get("icc_profile") or b"",
+        exif=exif,
+        profile=profile if isinstance(profile, bytes) else b"",
         color_mode="L" if is_gray else "RGB",
-        dpi=valid_dpi(image.info.get("dpi")),
-        text=text,
-        duration=_valid_duration(image),
+        dpi=resolution.dpi,
+        duration=_valid_duration(image.info["duration"]) if "duration" in image.info else unknown,
+        xmp=xmp,
+        iptc=iptc,
+        aspect=resolution.aspect,
     )
-    return metadata, original.get(ORIENTATION, 1)
+    if isinstance(comment := image.info.get("comment"), bytes):
+        metadata = replace(metadata, text={"Comment": _decode_comment(comment)})
+    return Embedded(metadata, orientation, notes)
+
+
+def _decode_comment(comment: bytes) -> str:
+    """Return the comment of a JPEG or a GIF, whose encoding nobody says."""
+    try:
+        return comment.decode()
+    except ValueError:
+        return comment.decode("latin-1")
+
+
+class Resolution(NamedTuple):
+    """Pixels an inch, or of a unit that is not known; None where there is none."""
+
+    dpi: tuple[float, float] | None = None
+    aspect: tuple[float, float] | None = None
+
+
+def _read_resolution(image: Image.Image, exif_dpi: Sequence[float] | None) -> Resolution:
+    """Return the resolution of an open picture, or that of its EXIF."""
+    info = image.info
+    # Where a JPEG has none, Pillow takes that of EXIF, and if that is broken 72.
+    is_own = "jfif_density" not in info or info.get("jfif_unit") in (1, 2)
+    has_own = is_own and (image.format not in ("JPEG", "MPO") or "jfif_density" in info)
+    dpi = (valid_dpi(info.get("dpi")) if has_own else None) or valid_dpi(exif_dpi)
+    if dpi is not None:
+        return Resolution(dpi)
+    aspect = info.get("jfif_density") if info.get("jfif_unit") == 0 else info.get("aspect")
+    aspect = valid_dpi(aspect)
+    if aspect is None or aspect[0] == aspect[1]:
+        return Resolution()
+    return Resolution(aspect=aspect)
 
 
 def valid_dpi(dpi: Any) -> tuple[float, float] | None:
@@ -285,15 +353,6 @@ def valid_dpi(dpi: Any) -> tuple[float, float] | None:
     return (horizontal, vertical) if is_valid else None
 
 
-def _valid_duration(image: Image.Image) -> int | None:
-    """Return for how many milliseconds a frame is shown, if that is known; 0 is kept."""
-    # A frame of a GIF that says nothing has no delay.
-    duration = image.info.get("duration", 0 if image.format == "GIF" else None)
-    return None if duration is None else min(max(round(duration), 0), MAX_DURATION_MS)
-
-
-def remove_layout_tags(exif: Image.Exif) -> None:
-    """Keep the tags of text and blocks only: in a TIFF, others say how the pixels are stored."""
-    for tag in set(exif) - set(BLOCK_TAGS):
-        if tag not in TEXT_TAGS or not isinstance(exif[tag], str):
-            del exif[tag]
+def _valid_duration(duration: float) -> int:
+    """Return for how many milliseconds a frame is shown; 0 is kept."""
+    return min(max(round(duration), 0), MAX_DURATION_MS)

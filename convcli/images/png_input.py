@@ -32,6 +32,8 @@ class OpenPng(NamedTuple):
     head : dict
         The content of the chunks before the pixels that say what these are, by their names.
     samples : SampleFormat
+    blocks : dict
+        EXIF and XMP, which Pillow may not know before the pixels are decoded.
     limit_metadata : callable
         Returns a picture with the file's texts, and with only as much metadata as is kept.
     """
@@ -43,6 +45,7 @@ class OpenPng(NamedTuple):
     structure: Structure
     head: dict[bytes, bytes]
     samples: SampleFormat
+    blocks: dict[str, bytes]
     limit_metadata: Callable[[Picture], Picture]
 
     @property
@@ -53,7 +56,9 @@ class OpenPng(NamedTuple):
     def reopen(self) -> Image.Image:
         """Open it again."""
         self.stream.seek(0)
-        return pillow.open_header(self.stream, self.path, self.settings.max_pixels)
+        image = pillow.open_header(self.stream, self.path, self.settings.max_pixels)
+        image.info.update(self.blocks)
+        return image
 
 
 def open_png(
@@ -81,27 +86,59 @@ def open_png(
         window = Window(stream, path)
         head = png.read_head(window)
         animation = png.read_animation(window) if b"acTL" in head else None
-        text, left_out = png.read_text(window, settings.max_metadata)
+        beside = _read_beside(window, settings)
         stream.seek(position)
 
         color_chunks = _color_chunks(head)
 
         def limit_metadata(picture: Picture) -> Picture:
-            if color_chunks:
-                metadata = replace(picture.metadata, color_chunks=color_chunks)
-                picture = replace(picture, metadata=metadata)
-            return picture.limit_metadata(settings.max_metadata, text, left_out)
+            found, own = beside.metadata, picture.metadata
+            metadata = replace(
+                own,
+                color_chunks=color_chunks,
+                text=found.text,
+                translations=found.translations,
+                iptc=found.iptc,
+                profile=own.profile or found.profile,
+            )
+            notes = (*picture.notes, *beside.notes)
+            picture = replace(picture, metadata=metadata, notes=notes)
+            return picture.limit_metadata(settings.max_metadata, beside.left_out)
 
         samples = _sample_format(head)
-        file = OpenPng(image, stream, window, settings, structure, head, samples, limit_metadata)
+        blocks = {"exif": beside.metadata.exif, "xmp": beside.metadata.xmp}
+        file = OpenPng(
+            *(image, stream, window, settings, structure, head, samples, blocks, limit_metadata)
+        )
         if not settings.keep_damaged:
             check_png(image, stream, path)
             file = file._replace(image=file.reopen())
+        image.info.update(blocks)
         if animation is None or (animation.frame_count == 1 and animation.still_at is None):
             return _open_picture(file)
         if not animation.frames and settings.keep_damaged:
             return _open_picture(file)
         return _open_animation(file, animation)
+
+
+class Beside(NamedTuple):
+    """What a PNG holds beside its pixels: metadata, the bytes that do not fit, and notes."""
+
+    metadata: Metadata
+    left_out: int
+    notes: tuple[str, ...]
+
+
+def _read_beside(window: Window, settings: ReadSettings) -> Beside:
+    """Return the texts and the EXIF of a PNG, wherever they are in it."""
+    metadata, left_out, malformed = png.read_metadata(window, settings.max_metadata)
+    notes = [f"{malformed:,} of its texts are malformed and left out"] if malformed else []
+    if metadata.text:
+        from convcli.images.metadata.text import split_text
+
+        metadata, names = split_text(metadata)
+        notes += [f"its text {name!r} is malformed and left out" for name in names]
+    return Beside(metadata, left_out, tuple(notes))
 
 
 def _sample_format(head: dict[bytes, bytes]) -> SampleFormat:
@@ -190,7 +227,5 @@ def _open_animation(file: OpenPng, animation: png.Animation) -> FrameSource:
 
 def _read_metadata(image: Image.Image, samples: SampleFormat) -> tuple[Metadata, int]:
     """Return the metadata before the pixels, and the orientation, without decoding these."""
-    if not {"exif", "Raw profile type exif"} & set(image.info):
-        image.info["exif"] = b""  # which Pillow would otherwise look for after the pixels
-    metadata, orientation = pillow.read_metadata(image)
+    metadata, orientation, _ = pillow.read_metadata(image)
     return replace(metadata, color_mode=samples.color_mode), orientation

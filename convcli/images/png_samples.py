@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 from PIL import Image, ImageFile
 
-from convcli.images import Header, Metadata, Picture, Values, pillow
+from convcli.images import Header, Picture, Values, pillow
 
 # By the raw mode in which Pillow opens a picture: those of its first and its second byte.
 RAW_MODES = {
@@ -100,12 +100,13 @@ def read_picture(
     """
     modes = RAW_MODES.get(_raw_mode(image))
     if modes is not None:
-        values, metadata, orientation = _decode_deep(image, modes, reopen)
+        metadata, orientation, notes = pillow.read_metadata(image)
+        values = _decode_deep(image, modes, reopen)
         if samples.has_transparent_color:
             values = np.concatenate([values, _alpha_of_color(values, samples)], axis=2)
         metadata = replace(metadata, color_mode=samples.color_mode)
         colors, alpha = pillow.split_alpha(pillow.apply_orientation(values, orientation))
-        return Picture(colors, 16, alpha, metadata)
+        return Picture(colors, 16, alpha, metadata, notes)
     if samples.bits == 16:
         picture = pillow.read_picture(image, path)
         if not samples.has_transparent_color:
@@ -127,16 +128,15 @@ def _raw_mode(image: Image.Image) -> str:
 
 def _decode_deep(
     image: Image.Image, modes: tuple[str, ...], reopen: Callable[[], Image.Image]
-) -> tuple[Values, Metadata, int]:
-    """Return samples of 16 bits of which Pillow would keep 8, the metadata and the orientation."""
+) -> Values:
+    """Return samples of 16 bits of which Pillow would keep 8."""
     width, height = image.size
     _load_as(image, modes[0])
-    metadata, orientation = pillow.read_metadata(image)
     if len(modes) == 1:
         pairs = np.empty((height, width, 4), np.uint8)
         for rows, strip in pillow.iterate_strips(image):
             pairs[rows] = strip
-        return pairs.view(">u2").astype(np.uint16), metadata, orientation
+        return pairs.view(">u2").astype(np.uint16)
     values: Values = np.empty((height, width, len(image.getbands())), np.uint16)
     parts = values.view(np.uint8).reshape(*values.shape, 2)
     for mode, byte in zip(modes, (HIGH_BYTE, 1 - HIGH_BYTE), strict=True):
@@ -146,7 +146,7 @@ def _decode_deep(
             _load_as(image, mode)
         for rows, strip in pillow.iterate_strips(image):
             parts[rows, :, :, byte] = strip
-    return values, metadata, orientation
+    return values
 
 
 def _load_as(image: Image.Image, mode: str) -> None:

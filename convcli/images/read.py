@@ -188,8 +188,11 @@ def _image_source(
     structure: Structure,
 ) -> FrameSource:
     """Return the frames of an image that Pillow has opened."""
+    packet = b"" if structure.xmp is None else Window(stream, path).read(*structure.xmp)
     with pillow.decoder_errors(path):
         watch = DecodingWatch(image, stream, path, settings)
+        if packet:
+            image.info["xmp"] = packet
         sizes = structure.sizes
         # To count them, Pillow would walk the file again, step by step.
         is_counted = bool(sizes) and image.format == "GIF"
@@ -206,6 +209,8 @@ def _image_source(
             # As it goes back, Pillow keeps the canvas of a GIF that its frames have enlarged.
             stream.seek(0)
             image = pillow.open_image(stream)
+            if packet:
+                image.info["xmp"] = packet
             watch.attach(image)
         with watch.frame_errors(index):
             image.seek(index)

@@ -8,9 +8,10 @@ from convcli.images import Metadata, Values
 from convcli.images.animations import GifWriter, WebpWriter
 from convcli.images.apng import ApngWriter, Layout
 from convcli.images.formats import DEFAULT_ENCODING, EncoderSettings
+from convcli.images.metadata.encode import fit_size, gif_extensions
 from convcli.images.netpbm import KINDS, write_netpbm
 from convcli.images.tiff_pages import TiffWriter
-from convcli.images.write import metadata_options, png_chunks, tiff_options
+from convcli.images.write import metadata_options, png_chunks, tiff_tags
 
 STILL_FORMATS = ("PNG",)  # that can hold an animation and a still picture which is no frame
 DEFAULT_DURATION_MS = 100  # of a frame that does not say how long it is shown
@@ -86,7 +87,9 @@ class _Pages:
     ) -> None:
         """As `SequenceWriter.add`."""
         del is_still
-        self._writer.add(pixels, has_alpha=has_alpha, **tiff_options(metadata, pixels.shape[2]))
+        metadata = fit_size(metadata, pixels.shape[:2])
+        tags = tiff_tags(metadata, pixels.shape[2])
+        self._writer.add(pixels, tags, has_alpha=has_alpha)
 
     def close(self) -> None:
         """As `SequenceWriter.close`."""
@@ -157,13 +160,16 @@ class _Animation:
             self._writer.close()
 
     def _open(self, pixels: Values, metadata: Metadata) -> ApngWriter | GifWriter | WebpWriter:
-        channels = pixels.shape[2]
+        channels, metadata = pixels.shape[2], fit_size(metadata, pixels.shape[:2])
         if self._format == "PNG":
             layout = self._layout or Layout.of(pixels)
             chunks = png_chunks(metadata, layout.channels)
             return ApngWriter(self._stream, self._loop, layout, chunks, self._encoding.png_level)
         if self._format == "GIF":
-            return GifWriter(self._stream, self._loop)
+            return GifWriter(self._stream, self._loop, gif_extensions(metadata))
         options = metadata_options(metadata, self._format, channels)
-        exif, profile = options.get("exif", b""), options.get("icc_profile", b"")
-        return WebpWriter(self._stream, self._loop, self._encoding, exif=exif, profile=profile)
+        names = ("exif", "icc_profile", "xmp")
+        exif, profile, xmp = (options.get(name, b"") for name in names)
+        return WebpWriter(
+            *(self._stream, self._loop, self._encoding), exif=exif, profile=profile, xmp=xmp
+        )

@@ -9,21 +9,21 @@ from __future__ import annotations
 import os
 import struct
 import zlib
-from itertools import accumulate
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
-from PIL import Image
 
 from convcli.images import Values
+from convcli.images.metadata.directory import NO_TAGS, Block, Value, encode_page, of_numbers
+from convcli.images.structure.tiff import STRIPS
 from convcli.parallel import parallel_for
 
 MAX_TIFF_BYTES = (1 << 32) - 1
 STRIP_BYTES = 1 << 18  # of pixels that are compressed together
 DEFLATE, UNSIGNED, REAL = 8, 1, 3
-GRAY, RGB, INCH = 1, 2, 2
+GRAY, RGB = 1, 2
 UNSPECIFIED, STRAIGHT_ALPHA = 0, 2  # of samples beside the colors
-SHORT, LONG, UNDEFINED = 3, 4, 7  # types of tags
+TOO_LARGE = "it takes more than the 4 GB that a TIFF may have; write .npy"
 
 
 class TiffWriter:
@@ -42,13 +42,7 @@ class TiffWriter:
         stream.write(b"II*\0" + bytes(4))
 
     def add(
-        self,
-        pixels: Values,
-        *,
-        has_alpha: bool | None = None,
-        profile: bytes = b"",
-        dpi: tuple[float, float] | None = None,
-        exif: Image.Exif | None = None,
+        self, pixels: Values, metadata: Block = NO_TAGS, *, has_alpha: bool | None = None
     ) -> None:
         """Write a page, (H, W, C) of uint8, uint16, float32 or float64.
 
@@ -59,28 +53,20 @@ class TiffWriter:
         ValueError
             If the file becomes larger than the format allows.
         """
-        from PIL.TiffImagePlugin import ImageFileDirectory_v2
-
         rows = max(STRIP_BYTES // max(pixels[0].nbytes, 1), 1)
         strips = _deflate(pixels, rows)
-        directory = ImageFileDirectory_v2(prefix=b"II")
+        lengths = [len(strip) for strip in strips]
         has_alpha = pixels.shape[2] in (2, 4) if has_alpha is None else has_alpha
-        tags = {
-            **_layout_tags(pixels, rows, strips, has_alpha=has_alpha),
-            **_metadata_tags(profile, dpi, exif),
-        }
-        for tag, value in tags.items():
-            directory[tag] = value
-        for tag in (273, 279):
-            directory.tagtype[tag] = LONG
-        if profile:
-            directory.tagtype[34675] = UNDEFINED
         end = self._stream.seek(0, os.SEEK_END)
         self._stream.write(bytes(end % 2))
         offset = end + end % 2 - self._start
-        content = directory.tobytes(offset)
-        if offset + len(content) + sum(map(len, strips)) > MAX_TIFF_BYTES:
-            raise ValueError("it takes more than the 4 GB that a TIFF may have; write .npy")
+        if offset + sum(lengths) > MAX_TIFF_BYTES:
+            raise ValueError(TOO_LARGE)
+        layout = _layout_tags(pixels, rows, has_alpha=has_alpha)
+        page = Block({**layout, **metadata.values}, metadata.blocks)
+        content = encode_page(page, offset, lengths, STRIPS)
+        if offset + len(content) + sum(lengths) > MAX_TIFF_BYTES:
+            raise ValueError(TOO_LARGE)
         self._stream.write(content)
         self._stream.writelines(strips)
         self._stream.seek(self._link)
@@ -105,44 +91,23 @@ def _deflate(pixels: Values, rows: int) -> list[bytes]:
     return [strips[top] for top in tops]
 
 
-def _layout_tags(
-    pixels: Values, rows: int, strips: list[bytes], *, has_alpha: bool
-) -> dict[int, Any]:
-    """Return the tags that say how pixels are stored; offsets count from the end of the tags."""
+def _layout_tags(pixels: Values, rows: int, *, has_alpha: bool) -> dict[int, Value]:
+    """Return the tags that say how pixels are stored, but for their strips."""
     height, width, channels = pixels.shape
-    lengths = [len(strip) for strip in strips]
     bands = channels - has_alpha
     photometric, colors = (RGB, 3) if bands == 3 else (GRAY, 1)
-    extra = (UNSPECIFIED,) * (bands - colors) + (STRAIGHT_ALPHA,) * has_alpha
-    tags: dict[int, Any] = {
-        256: width,
-        257: height,
-        258: (8 * pixels.itemsize,) * channels,
-        259: DEFLATE,
-        262: photometric,
-        273: (0, *accumulate(lengths[:-1])),
-        277: channels,
-        278: rows,
-        279: tuple(lengths),
-        284: 1,
-        339: (REAL if pixels.dtype.kind == "f" else UNSIGNED,) * channels,
+    extra = [UNSPECIFIED] * (bands - colors) + [STRAIGHT_ALPHA] * has_alpha
+    tags = {
+        256: [width],
+        257: [height],
+        258: [8 * pixels.itemsize] * channels,
+        259: [DEFLATE],
+        262: [photometric],
+        277: [channels],
+        278: [rows],
+        284: [1],
+        339: [REAL if pixels.dtype.kind == "f" else UNSIGNED] * channels,
     }
     if extra:
         tags[338] = extra
-    return tags
-
-
-def _metadata_tags(
-    profile: bytes, dpi: tuple[float, float] | None, exif: Image.Exif | None
-) -> dict[int, Any]:
-    from PIL.TiffTags import TAGS_V2_GROUPS
-
-    tags: dict[int, Any] = {}
-    if exif is not None:
-        for tag in exif:
-            tags[tag] = exif.get_ifd(tag) if tag in TAGS_V2_GROUPS else exif[tag]
-    if dpi is not None:
-        tags |= {282: dpi[0], 283: dpi[1], 296: INCH}
-    if profile:
-        tags[34675] = profile
-    return tags
+    return {name: of_numbers(numbers) for name, numbers in tags.items()}

@@ -5,21 +5,35 @@ from __future__ import annotations
 import io
 import struct
 import zlib
-from typing import Any, BinaryIO
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
-from PIL import Image
 
 from convcli.errors import ArgumentError
-from convcli.images import NO_METADATA, Metadata, Picture, Values
+from convcli.images import NO_METADATA, Metadata, Picture, Translation, Values
 from convcli.images.color import composite_on_white, to_gray
 from convcli.images.formats import DEFAULT_ENCODING, FORMATS, EncoderSettings
+from convcli.images.metadata.encode import (
+    encode_tags,
+    encode_text,
+    fit_size,
+    gif_extensions,
+    to_whole_numbers,
+)
 from convcli.images.netpbm import KINDS, write_netpbm
-from convcli.images.pillow import load_plugin, remove_layout_tags, to_image
+from convcli.images.pillow import load_plugin, to_image
 from convcli.images.png import write_png
 from convcli.images.tiff_pages import TiffWriter
 
+if TYPE_CHECKING:
+    from convcli.images.metadata.directory import Block
+
 METERS_PER_INCH = 0.0254
+# What a segment of a JPEG holds beside the block itself.
+SEGMENT_STARTS = {"exif": 0, "xmp": 29, "iptc": 27, "comment": 0}
+GIF_HEADER_BYTES = 13
+JFIF_DENSITY = slice(13, 18)  # its unit, and two numbers, in a file that begins with JFIF
 SRGB_CODE_POINTS = (1, 13)  # of its primaries and its transfer function (ITU-T H.273)
 GAMMA_UNITS = 100_000  # of gAMA
 SRGB_GAMMA = 0.45455
@@ -88,6 +102,8 @@ def write_picture(
 
     Without `has_alpha`, two and four channels have it.
     """
+    if metadata.exif or metadata.xmp or metadata.text:
+        metadata = fit_size(metadata, pixels.shape[:2])
     if image_format == "PNG":
         write_png(stream, pixels, png_chunks(metadata, pixels.shape[2]), encoding.png_level)
     elif image_format == "TIFF":
@@ -124,7 +140,7 @@ def write_tiff(
 ) -> None:
     """Encode (H, W, C) of uint8, uint16, float32 or float64 as a TIFF of one page."""
     writer = TiffWriter(stream)
-    writer.add(pixels, has_alpha=has_alpha, **tiff_options(metadata, pixels.shape[2]))
+    writer.add(pixels, tiff_tags(metadata, pixels.shape[2]), has_alpha=has_alpha)
     writer.close()
 
 
@@ -142,7 +158,43 @@ def _save(
     buffer = io.BytesIO()
     settings = {**FORMATS[image_format].save_options(encoding), **options}
     to_image(pixels).save(buffer, image_format, **settings)
-    stream.write(buffer.getbuffer())
+    if image_format == "JPEG" and metadata.dpi is None and metadata.aspect is not None:
+        density = struct.pack(">BHH", 0, *to_whole_numbers(metadata.aspect))
+        buffer.getbuffer()[JFIF_DENSITY] = density
+    content = buffer.getbuffer()
+    if image_format == "GIF" and (extensions := gif_extensions(metadata)):
+        start = GIF_HEADER_BYTES + (6 << (content[10] & 7))  # with the palette
+        stream.write(b"GIF89a" + bytes(content[6:start]) + extensions)
+        content = content[start:]
+    stream.write(content)
+
+
+def find_losses(metadata: Metadata, image_format: str) -> tuple[str, ...]:
+    """Return notes on what of EXIF, XMP and IPTC a format cannot hold.
+
+    Nobody expects them in a format that holds no EXIF, as GIF; there is no note for that, nor for
+    resolution and texts.
+    """
+    target = FORMATS[image_format]
+    if "exif" not in target.metadata:
+        return ()
+    notes = []
+    for name in ("exif", "xmp", "iptc"):
+        size = len(getattr(metadata, name))
+        if size and name not in target.metadata:
+            notes.append(f"{image_format} holds no {name.upper()}; it is left out")
+        elif not _fits(name, size, image_format):
+            most = (target.max_segment_bytes or 0) - SEGMENT_STARTS[name]
+            notes.append(
+                f"its {name.upper()} of {size:,} bytes is left out: {image_format} holds {most:,}"
+            )
+    return tuple(notes)
+
+
+def _fits(name: str, size: int, image_format: str) -> bool:
+    """Whether a block of a size fits into a format, if that holds such blocks."""
+    most = FORMATS[image_format].max_segment_bytes
+    return most is None or size + SEGMENT_STARTS[name] <= most
 
 
 def metadata_options(metadata: Metadata, image_format: str, channels: int) -> dict[str, Any]:
@@ -152,22 +204,58 @@ def metadata_options(metadata: Metadata, image_format: str, channels: int) -> di
     """
     fields = FORMATS[image_format].metadata
     options: dict[str, Any] = {}
-    if metadata.exif and "exif" in fields:
-        options["exif"] = metadata.exif
+    for name in ("exif", "xmp", "iptc"):
+        block = getattr(metadata, name)
+        if block and name in fields and _fits(name, len(block), image_format):
+            options[name] = block
+    if iptc := options.pop("iptc", b""):  # which Pillow writes as part of a JPEG alone
+        from convcli.images.metadata.iptc import encode_segment
+
+        options["extra"] = encode_segment(iptc)
     is_for_these = metadata.color_mode == ("L" if channels < 3 else "RGB")
     if metadata.profile and "profile" in fields and is_for_these:
         options["icc_profile"] = metadata.profile
     if metadata.dpi is not None and "dpi" in fields:
         options["dpi"] = metadata.dpi
-    if metadata.text and "text" in fields:
-        from PIL.PngImagePlugin import PngInfo
-
-        options["pnginfo"] = PngInfo()
-        for name, value in metadata.text.items():
-            options["pnginfo"].add_itxt(name, value, zip=True)
-    if "Comment" in metadata.text and "comment" in fields:
-        options["comment"] = metadata.text["Comment"].encode()
+    comment = metadata.text.get("Comment", "").encode()
+    if image_format == "GIF":  # which Pillow would write otherwise
+        return {}
+    if comment and "comment" in fields and _fits("comment", len(comment), image_format):
+        options["comment"] = comment
     return options
+
+
+def tiff_tags(metadata: Metadata, channels: int) -> Block:
+    """Return the metadata as tags of a page."""
+    options = metadata_options(replace(metadata, iptc=b""), "TIFF", channels)
+    return encode_tags(replace(metadata, profile=options.get("icc_profile", b"")))
+
+
+def png_chunks(metadata: Metadata, channels: int) -> list[tuple[bytes, bytes]]:
+    """Return the metadata as (name, content) of chunks (PNG specification, third edition, 11.3)."""
+    options = metadata_options(replace(metadata, iptc=b""), "PNG", channels)
+    has_profile = "icc_profile" in options  # instead of which sRGB may stand, not beside it
+    chunks = [chunk for chunk in metadata.color_chunks if not (has_profile and chunk[0] == b"sRGB")]
+    if has_profile:
+        chunks.append((b"iCCP", b"ICC\0\0" + zlib.compress(options["icc_profile"])))
+    if "dpi" in options:
+        per_meter = (round(dots / METERS_PER_INCH) for dots in options["dpi"])
+        chunks.append((b"pHYs", struct.pack(">IIB", *per_meter, 1)))
+    elif metadata.aspect is not None:
+        chunks.append((b"pHYs", struct.pack(">IIB", *to_whole_numbers(metadata.aspect), 0)))
+    if "exif" in options:
+        chunks.append((b"eXIf", options["exif"].removeprefix(b"Exif\0\0")))
+    texts = [Translation(name, value, "") for name, value in metadata.text.items()]
+    if metadata.iptc:
+        from convcli.images.metadata.text import IPTC_NAME, encode_iptc
+
+        texts.append(Translation(IPTC_NAME, encode_iptc(metadata.iptc), ""))
+    chunks += [encode_text(text) for text in (*texts, *metadata.translations)]
+    if metadata.xmp:
+        from convcli.images.metadata.text import XMP_NAME
+
+        chunks.append((b"iTXt", XMP_NAME.encode() + bytes(5) + metadata.xmp))
+    return chunks
 
 
 def describe_lost_colors(metadata: Metadata, image_format: str) -> str | None:
@@ -193,35 +281,3 @@ def describe_lost_colors(metadata: Metadata, image_format: str) -> str | None:
             return None
         cause = f"its gamma is {gamma:.5g} (gAMA)"
     return f"{cause}, which {image_format} cannot say; it will look different"
-
-
-def tiff_options(metadata: Metadata, channels: int) -> dict[str, Any]:
-    """Return what `TiffWriter.add` takes to write the metadata."""
-    options = metadata_options(metadata, "TIFF", channels)
-    exif = None
-    if "exif" in options:
-        exif = Image.Exif()
-        exif.load(options["exif"])
-        remove_layout_tags(exif)
-    return {"profile": options.get("icc_profile", b""), "dpi": options.get("dpi"), "exif": exif}
-
-
-def png_chunks(metadata: Metadata, channels: int) -> list[tuple[bytes, bytes]]:
-    """Return the metadata as (name, content) of chunks (PNG specification, third edition, 11.3)."""
-    options = metadata_options(metadata, "PNG", channels)
-    has_profile = "icc_profile" in options  # instead of which sRGB may stand, not beside it
-    chunks = [chunk for chunk in metadata.color_chunks if not (has_profile and chunk[0] == b"sRGB")]
-    if has_profile:
-        chunks.append((b"iCCP", b"ICC\0\0" + zlib.compress(options["icc_profile"])))
-    if "dpi" in options:
-        per_meter = (round(dots / METERS_PER_INCH) for dots in options["dpi"])
-        chunks.append((b"pHYs", struct.pack(">IIB", *per_meter, 1)))
-    if "exif" in options:
-        chunks.append((b"eXIf", options["exif"].removeprefix(b"Exif\0\0")))
-    for name, value in metadata.text.items():
-        text = value.encode()
-        packed = zlib.compress(text)
-        flags, content = (b"\1\0", packed) if len(packed) < len(text) else (b"\0\0", text)
-        start = name.encode("latin-1", "replace") + b"\0" + flags + b"\0\0"
-        chunks.append((b"iTXt", start + content))
-    return chunks

@@ -20,6 +20,7 @@ from convcli.images.formats import FORMATS
 from convcli.images.quantize import DEGREES, Bounds, Clipping, Quantized, quantize
 from convcli.images.write import (
     describe_lost_colors,
+    find_losses,
     fit_to_format,
     real_type,
     to_real_pixels,
@@ -207,6 +208,9 @@ def fit_to_file(path: str, rendered: Rendered, file_format: str) -> tuple[Values
     pixels, notes = fit_to_format(colors.pixels, rendered.alpha, file_format)
     lost_colors = describe_lost_colors(rendered.metadata, file_format)
     notes = (*filter(None, (colors.note,)), *notes, *filter(None, (lost_colors,)))
+    metadata = rendered.metadata
+    if metadata.exif or metadata.xmp or metadata.iptc:
+        notes += find_losses(metadata, file_format)
     shape = squeeze_channel(pixels).shape
     return pixels, OutputFile(path, shape, colors.policy, notes, colors.clipping)
 

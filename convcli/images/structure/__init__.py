@@ -57,6 +57,8 @@ class Structure(NamedTuple):
         The offsets of the directories of the pages of a TIFF.
     is_cut : bool
         Whether their chain leads beyond the end of the file.
+    xmp : (int, int), optional
+        Where the XMP packet of a GIF is, and its length.
     end : int, optional
         Where the picture ends in the file, if its parts say so.
     bits : int
@@ -72,6 +74,7 @@ class Structure(NamedTuple):
     is_cut: bool = False
     bits: int = 8
     frames: int = 1
+    xmp: Pair | None = None
     end: int | None = None
 
 

@@ -17,6 +17,8 @@ from convcli.images.structure import (
 MAX_BLOCKS = 1_000_000  # and one for each hundred bytes: encoders fill them with 255
 SCREEN_BYTES, DESCRIPTOR_BYTES = 13, 9
 HAS_TABLE, TABLE_SIZE = 0x80, 7
+XMP_START = b"\xff\x0bXMP DataXMP"
+XMP_TRAILER_BYTES = 258  # after a packet, which is not divided into blocks
 EXTENSION, DESCRIPTOR, TRAILER = b"!", b",", b";"
 
 
@@ -33,10 +35,14 @@ def read_structure(window: Window) -> Structure:
     blocks = _Blocks(window)
     sizes: list[Pair] = []
     metadata = stray = 0
+    xmp: Pair | None = None
     while (kind := window.read(at, 1)) not in (TRAILER, b""):
         at += 1
         if kind == EXTENSION:
             end = blocks.skip(at + 1)
+            if window.read(at, len(XMP_START)) == XMP_START:
+                first = at + len(XMP_START)
+                xmp = first, max(end - XMP_TRAILER_BYTES - first, 0)
             metadata, at = metadata + end - at, end
         elif kind == DESCRIPTOR:
             size, at = _read_frame(window, at, size, len(sizes))
@@ -52,7 +58,7 @@ def read_structure(window: Window) -> Structure:
             raise window.excess(metadata, MAX_METADATA_BYTES, "bytes of extensions")
     is_whole = kind == TRAILER
     return Structure(
-        tuple(sizes), metadata, 2 * metadata, end=at + len(TRAILER) if is_whole else None
+        tuple(sizes), metadata, 2 * metadata, end=at + len(TRAILER) if is_whole else None, xmp=xmp
     )
 
 

@@ -10,6 +10,7 @@ from contextlib import suppress
 from fractions import Fraction
 from typing import NamedTuple
 
+from convcli.images import Metadata, Translation
 from convcli.images.structure import MAX_FRAMES, MAX_METADATA_BYTES, Structure, Window
 from convcli.images.structure.tiff import check_exif
 
@@ -238,35 +239,85 @@ def read_head(window: Window) -> dict[bytes, bytes]:
     return head
 
 
-def read_text(window: Window, max_bytes: int) -> tuple[dict[str, str], int]:
-    """Return the texts by their names, as many as fit, and how many bytes are left out.
+class Beside(NamedTuple):
+    """What the chunks of a PNG hold beside its pixels.
 
-    Those that cannot be read are skipped.
+    Parameters
+    ----------
+    metadata : Metadata
+        EXIF and texts, as they are.
+    left_out : int
+        Bytes of those that do not fit.
+    malformed : int
+        The number of texts that cannot be read.
     """
+
+    metadata: Metadata
+    left_out: int = 0
+    malformed: int = 0
+
+
+def read_metadata(window: Window, max_bytes: int) -> Beside:
+    """Return EXIF and texts, wherever they are, as many as fit."""
+    exif, left_out, malformed = b"", 0, 0
     texts: dict[str, str] = {}
-    left_out = 0
+    translations: list[Translation] = []
     for chunk in iterate_chunks(window):
+        if chunk.name == b"eXIf" and not exif:
+            if chunk.length > max_bytes:
+                left_out += chunk.length
+            else:
+                exif = window.read(chunk.at, chunk.length)
         if chunk.name not in TEXTS:
             continue
-        with suppress(ValueError, zlib.error):
-            name, value = _split_text(chunk.name, window.read(chunk.at, chunk.length))
-            if len(name) + len(value) > max_bytes:
-                left_out += len(name) + len(value)
-            elif name:
-                texts[name.decode("latin-1")] = value.decode(TEXTS[chunk.name])
-                max_bytes -= len(name) + len(value)
-    return texts, left_out
+        try:
+            text = _split_text(chunk.name, window.read(chunk.at, chunk.length))
+            size = sum(map(len, text))
+            value = text.value.decode(TEXTS[chunk.name])
+            translation = Translation(
+                *(text.name.decode("latin-1"), value),
+                *(text.language.decode("latin-1"), text.translated_name.decode()),
+            )
+        except (ValueError, zlib.error):
+            malformed += 1
+            continue
+        if size > max_bytes:
+            left_out += size
+        elif translation.name:
+            if translation.language:
+                translations.append(translation)
+            else:
+                texts[translation.name] = value
+            max_bytes -= size
+    metadata = Metadata(exif, text=texts, translations=tuple(translations))
+    return Beside(metadata, left_out, malformed)
 
 
-def _split_text(kind: bytes, content: bytes) -> tuple[bytes, bytes]:
-    """Return the name of a text and its bytes, expanded as far as the decoder does."""
+class Text(NamedTuple):
+    """The parts of a text as they are stored, but expanded."""
+
+    name: bytes
+    value: bytes
+    language: bytes = b""
+    translated_name: bytes = b""
+
+
+def _split_text(kind: bytes, content: bytes) -> Text:
+    """Return the parts of a text, the value expanded as far as the decoder does.
+
+    Raises
+    ------
+    ValueError, zlib.error
+        If it is malformed.
+    """
     name, value = content.split(b"\0", 1)
     is_compressed = kind == b"zTXt"
+    language = translated_name = b""
     if is_compressed:
         value = value[1:]
     elif kind == b"iTXt":
         is_compressed = value[:1] != b"\0"
-        value = value[2:].split(b"\0", 2)[2] if value.count(b"\0", 2) > 1 else b""
+        language, translated_name, value = value[2:].split(b"\0", 2)
     if is_compressed:
         value = zlib.decompressobj().decompress(value, MAX_TEXT_BYTES)
-    return name, value
+    return Text(name, value, language, translated_name)

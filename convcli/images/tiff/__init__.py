@@ -46,7 +46,7 @@ from convcli.images.tiff.layout import (
     read_extents,
     read_layout,
 )
-from convcli.images.tiff.metadata import read_metadata
+from convcli.images.tiff.metadata import MetadataReader
 from convcli.images.tiff.onepage import PageView, extract_page
 from convcli.images.tiff.segments import DEFLATE, LIBTIFF, find_unsupported, read_samples
 
@@ -181,10 +181,8 @@ class _Document:
             page = self._read_page(index)
             layout = page.layout
             extents = self._read_extents(page, index)
-            metadata = read_metadata(
-                *(self._directories, page.tags, self._stream),
-                *(self._offsets[index], page.header.shape[2]),
-            )
+            reader = MetadataReader(self._directories, page.tags)
+            metadata = reader.read(page.header.shape[2])
             if page.needs_pillow:
                 picture = self._decode_by_pillow(page, index, extents)
                 if layout.photometric == CMYK:
@@ -200,7 +198,7 @@ class _Document:
         alpha = picture.alpha
         if alpha is not None:
             alpha = pillow.apply_orientation(alpha, orientation)
-        notes = [*picture.notes, *page.losses, *damage[:1]]
+        notes = [*picture.notes, *page.losses, *reader.notes, *damage[:1]]
         if index == 0 and self._is_cut:
             notes.append(f"is damaged from page {len(self._offsets)} on, and read up to it")
         result = Picture(values, picture.depth, alpha, metadata, tuple(notes))

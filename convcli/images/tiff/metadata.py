@@ -1,82 +1,134 @@
-"""The metadata of a page of a TIFF: its texts, the blocks of EXIF, its profile and resolution."""
+"""The metadata of a page of a TIFF: EXIF, XMP, IPTC, its profile and resolution."""
 
 from __future__ import annotations
 
 import math
 import struct
-from typing import BinaryIO
-
-from PIL import Image
+from collections.abc import Callable
 
 from convcli.images import Metadata, pillow
-from convcli.images.structure.tiff import Directories, Field, Tags
+from convcli.images.metadata import exif, iptc, xmp
+from convcli.images.metadata.directory import BIG_TYPES, RATIONAL, Block, Value, is_kept
+from convcli.images.structure.tiff import BLOCKS, Directories, Field, Tags
 
-ASCII, RATIONAL = 2, 5  # types
 LAYOUT_TEXTS = (b"<OME", b"ImageJ=", b'{"shape": ')  # say how several pages are one array
 LAYOUT_TEXT_BYTES = 2000  # within which they begin
-INCH = 2
-DPI = {INCH: 1.0, 3: 2.54}  # dots an inch of those a unit
-MAX_PROFILE_BYTES = 16 << 20
+NO_UNIT, INCH = 1, 2
+DPI = {NO_UNIT: 1.0, INCH: 1.0, 3: 2.54}  # dots an inch of those a unit
+MAX_BLOCK_BYTES = 16 << 20  # of a profile, of XMP, and of IPTC
+LONG = 4
 
 
-def read_metadata(
-    directories: Directories, tags: Tags, stream: BinaryIO, offset: int, channels: int
-) -> Metadata:
-    """Read the metadata of a page.
+class MetadataReader:
+    """Reads the metadata of a page; what is malformed is left out, and named.
 
     Parameters
     ----------
     directories : Directories
     tags : dict
         Of the page.
-    stream : binary file
-    offset : int
-        Of the page's directory.
-    channels : int
-        Of its picture.
+
+    Attributes
+    ----------
+    notes : list of str
+        What was left out.
     """
-    profile = b""
-    if Field.PROFILE in tags:
-        profile = directories.content(tags[Field.PROFILE], MAX_PROFILE_BYTES)
-    dpi, unit = None, directories.value(tags, Field.RESOLUTION_UNIT, INCH)
-    if unit in DPI:
-        fractions = (_read_fraction(directories, tags, name) for name in Field.RESOLUTIONS)
-        dpi = pillow.valid_dpi([fraction * DPI[unit] for fraction in fractions])
-    exif = _read_exif(directories, tags, stream, offset)
-    return Metadata(exif, profile, "L" if channels < len("RGB") else "RGB", dpi)
 
+    def __init__(self, directories: Directories, tags: Tags) -> None:
+        self._directories = directories
+        self._tags = tags
+        self.notes: list[str] = []
 
-def _read_fraction(directories: Directories, tags: Tags, name: int) -> float:
-    """Return the number of a tag of fractions; NaN if there is none."""
-    tag = tags.get(name)
-    if tag is None or tag.type != RATIONAL or tag.length < 1:
-        return math.nan
-    numerator, denominator = struct.unpack_from(f"{directories.order}II", directories.content(tag))
-    return float(numerator) / float(denominator) if denominator else math.nan
+    def read(self, channels: int) -> Metadata:
+        """Read all that is kept; `channels` are those of the page's picture.
 
+        The tag of a page alone says how it is turned, and what XMP says of that is reset.
+        """
+        unit = self._directories.value(self._tags, Field.RESOLUTION_UNIT, INCH)
+        dpi = None
+        if unit in DPI:
+            fractions = [self._read_fraction(name) * DPI[unit] for name in Field.RESOLUTIONS]
+            dpi = pillow.valid_dpi(fractions)
+        aspect: tuple[float, float] | None = None
+        if unit == NO_UNIT:
+            dpi, aspect = None, dpi
+        return Metadata(
+            exif=self._try("EXIF", self._read_exif),
+            profile=self._read(Field.PROFILE, "color profile"),
+            color_mode="L" if channels < len("RGB") else "RGB",
+            dpi=dpi,
+            xmp=self._try("XMP", self._read_xmp),
+            iptc=self._try("IPTC", self._read_iptc),
+            aspect=None if aspect is None or aspect[0] == aspect[1] else aspect,
+        )
 
-def _read_exif(directories: Directories, tags: Tags, stream: BinaryIO, offset: int) -> bytes:
-    """Return an EXIF block with the texts of a page, and the blocks of camera and GPS."""
-    texts = {
-        name: directories.content(tags[name])
-        for name in pillow.TEXT_TAGS
-        if name in tags and tags[name].type == ASCII
-    }
-    if any(mark in texts.get(Field.DESCRIPTION, b"")[:LAYOUT_TEXT_BYTES] for mark in LAYOUT_TEXTS):
-        del texts[Field.DESCRIPTION]  # which other readers would take for the layout of a result
-    blocks = [name for name in pillow.BLOCK_TAGS if name in tags]
-    if not (texts or blocks):
-        return b""
-    exif = Image.Exif()
-    for name, text in texts.items():
-        exif[name] = text.rstrip(b"\0").decode("utf-8", "replace")
-    if blocks:
-        source = Image.Exif()
-        source.bigtiff, source.endian = directories.is_big, directories.order
-        source.load_from_fp(stream, offset)
-        for name in blocks:
-            exif[name] = dict(source.get_ifd(name))
-        if Field.INTEROPERABILITY_BLOCK in exif.get(Field.CAMERA_BLOCK, {}):
-            block = source.get_ifd(Field.INTEROPERABILITY_BLOCK)
-            exif[Field.CAMERA_BLOCK][Field.INTEROPERABILITY_BLOCK] = block
-    return exif.tobytes()
+    def _try(self, name: str, read: Callable[[], bytes]) -> bytes:
+        """Return what a function reads; nothing, and a note, if that is malformed."""
+        try:
+            return read()
+        except ValueError as error:
+            self.notes.append(f"its {name} is malformed ({error}) and left out")
+            return b""
+
+    def _read(self, tag: int, name: str) -> bytes:
+        """Return the bytes of a tag; nothing if there is none."""
+        if tag not in self._tags:
+            return b""
+        return self._try(name, lambda: self._directories.content(self._tags[tag], MAX_BLOCK_BYTES))
+
+    def _read_fraction(self, name: int) -> float:
+        """Return the number of a tag of fractions; NaN if there is none."""
+        tag = self._tags.get(name)
+        if (
+            tag is None
+            or tag.type != RATIONAL
+            or tag.length < 1
+            or not self._directories.holds(tag)
+        ):
+            return math.nan
+        content = self._directories.read_at(tag.at, 8)
+        numerator, denominator = struct.unpack(f"{self._directories.order}II", content)
+        return float(numerator) / float(denominator) if denominator else math.nan
+
+    def _read_xmp(self) -> bytes:
+        packet = self._read(Field.XMP, "XMP")
+        return xmp.reset_orientation(xmp.to_utf8(packet.rstrip(b"\0"))) if packet else b""
+
+    def _read_iptc(self) -> bytes:
+        """Return IPTC from its own tag, or from the resources of Photoshop."""
+        content = self._read(Field.IPTC, "IPTC")
+        if not content:
+            return iptc.find_iptc(self._read(Field.PHOTOSHOP, "Photoshop resources"))
+        if not iptc.is_iptc(content) and self._tags[Field.IPTC].type == LONG:
+            # Bytes that were written as numbers in the other byte order.
+            content = content[: len(content) // 4 * 4]
+            parts = [content[at : at + 4][::-1] for at in range(0, len(content), 4)]
+            content = b"".join(parts)
+        if not iptc.is_iptc(content):
+            raise ValueError("it does not start with a data set")
+        return content
+
+    def _read_exif(self) -> bytes:
+        """Return an EXIF block with the texts of the page, and the blocks of camera and GPS."""
+        found = self._read_directory(self._tags)
+        values = {name: value for name, value in found.values.items() if is_kept(name, value.type)}
+        start = values.get(Field.DESCRIPTION, Value(0, 0, b"")).content[:LAYOUT_TEXT_BYTES]
+        if any(mark in start for mark in LAYOUT_TEXTS):
+            del values[Field.DESCRIPTION]  # which others would take for the layout of a result
+        return exif.encode(Block(values, found.blocks), self._directories.order)
+
+    def _read_directory(self, tags: Tags, seen: tuple[int, ...] = ()) -> Block:
+        """Return the values and the blocks of a directory; what the file does not hold is not."""
+        directories, is_first = self._directories, not seen
+        values, blocks = {}, {}
+        for name, tag in tags.items():
+            if name in BLOCKS:
+                at = directories.value(tags, name)
+                if at and at not in seen:
+                    inner = directories.read(at)
+                    blocks[name] = self._read_directory(inner.tags, (*seen, at))
+            elif is_first and not is_kept(name, tag.type):
+                continue
+            elif tag.bytes and tag.type not in BIG_TYPES and directories.holds(tag):
+                values[name] = Value(tag.type, tag.length, directories.content(tag))
+        return Block(values, blocks)

@@ -173,7 +173,7 @@ class ApplyOptions(opt.WindowOptions):
         "Output", "--skip-existing", "Skip inputs whose outputs exist (resume)."
     )
     strip: bool = flag(
-        "Output", "--strip", "Drop metadata: EXIF, color profile, resolution and text."
+        "Output", "--strip", "Drop metadata: EXIF, XMP, IPTC, color profile, resolution and text."
     )
     png_level: int | None = option(
         "Output", "--png-level", opt.LEVEL, "How hard to compress, as in zlib; default: fast "
