@@ -18,6 +18,14 @@ PaddingLike: TypeAlias = int | str | Sequence[int | Sequence[int]]
 NO_PADDING: Sides = ((0, 0), (0, 0))
 PADDING_NAMES = ("valid", "same", "same-lower", "full")
 PADDING_MODES = ("zero", "reflect", "replicate", "circular", "symmetric")
+PADDING_CONSTANT = "constant:"  # and a number: a mode of any value beyond the border
+PADDING_ALIASES = {  # names that NumPy, SciPy and PyTorch have, where they mean the same
+    "zeros": "zero",
+    "edge": "replicate",
+    "nearest": "replicate",
+    "wrap": "circular",
+    "mirror": "reflect",
+}
 
 MAX_DIGITS = 1 << 17  # the longest argument of a command line; more would take too long
 
@@ -220,6 +228,36 @@ def format_padding(padding: str | Sides) -> str:
     if top == bottom and left == right:
         return format_size((top, left))
     return f"{top}.{bottom}.{left}.{right}"
+
+
+def as_padding_mode(mode: str) -> str:
+    """Return a padding mode by its own name: one of `PADDING_MODES`, or `constant:V`.
+
+    Examples
+    --------
+    >>> as_padding_mode("edge"), as_padding_mode("constant:7.0"), as_padding_mode("constant:0")
+    ('replicate', 'constant:7', 'zero')
+    """
+    if mode in PADDING_MODES:
+        return mode
+    if mode in tuple(PADDING_ALIASES):  # whatever it is, a list too
+        return PADDING_ALIASES[mode]
+    if not str(mode).startswith(PADDING_CONSTANT):
+        names = ", ".join((*PADDING_MODES, f"{PADDING_CONSTANT}V"))
+        raise NotationError(f"padding mode {mode!r} is none of {names}")
+    value = parse_real(mode.removeprefix(PADDING_CONSTANT), "the constant of a padding")
+    return f"{PADDING_CONSTANT}{value!r}".removesuffix(".0") if value else "zero"
+
+
+def padding_value(mode: str) -> float | None:
+    """Return the value that a padding mode puts beyond the border; None for one of the input's.
+
+    >>> padding_value("zero"), padding_value("constant:7"), padding_value("reflect")
+    (0.0, 7.0, None)
+    """
+    if mode == "zero":
+        return 0.0
+    return float(mode.removeprefix(PADDING_CONSTANT)) if mode.startswith(PADDING_CONSTANT) else None
 
 
 def parse_shape(text: str) -> Shape:

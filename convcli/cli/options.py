@@ -92,6 +92,23 @@ class TextType(click.ParamType[Any]):
         return complete(self.completes, incomplete)
 
 
+class PaddingModeType(click.Choice[str]):
+    """A padding mode: its own name, that of another tool, or a constant."""
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:  # noqa: ARG002
+        """Return the names and the form of a constant."""
+        return f"[{'|'.join((*self.choices, f'{values.PADDING_CONSTANT}V'))}]"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the name of the mode here."""
+        try:
+            return values.as_padding_mode(value)
+        except ArgumentError as error:
+            if value.startswith(values.PADDING_CONSTANT):
+                self.fail(str(error), param, ctx)
+        return super().convert(value, param, ctx)
+
+
 def comma_list(item: TextType) -> TextType:
     """Return the type of several values separated by commas, like `3,5,7`."""
     return TextType(f"{item.name}[,...]", lambda text: tuple(map(item._read, text.split(","))))  # noqa: SLF001
@@ -214,7 +231,7 @@ POSITIVE = whole_number("N", least=1)
 LEVEL = whole_number("0..9", most=9)
 QUALITY = whole_number("1..100", least=1, most=100)
 THREADS = whole_number("N", least=1, most=MAX_THREADS)
-MODE = click.Choice(values.PADDING_MODES)
+MODE = PaddingModeType(values.PADDING_MODES)
 SPEC = TextType("SPEC", str, "kernel", kernel_paths)
 NETWORK = TextType("NAME|FILE|-", str, "network", _network_paths)
 NETWORK_FILE = TextType("FILE", str, "file", _network_paths)
@@ -296,7 +313,12 @@ class WindowOptions(DeclaredOptions):
     stride: Pair = option("Window", STRIDE, SIZE, "Step of the window.", default="1")
     padding: str | Sides = option("Window", PADDING, SIDES, "As in apply.", default="valid")
     padding_mode: str = option(
-        "Window", "--padding-mode", MODE, "Values beyond the border.", default="replicate"
+        "Window",
+        "--padding-mode",
+        MODE,
+        "Values beyond the border; V is in the input's units. NumPy's edge, wrap, SciPy's nearest, "
+        "mirror and zeros are understood, too; SciPy's reflect is symmetric here.",
+        default="replicate",
     )
     dilation: Pair = option("Window", DILATION, SIZE, "Distance between the weights.", default="1")
 

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from convcli.arithmetic.geometry import Window
 from convcli.arithmetic.layers import OPERATIONS
-from convcli.arithmetic.values import Pair
+from convcli.arithmetic.values import Pair, as_padding_mode, padding_value
 from convcli.engine.arrays import Array, as_numbers, check_exact, largest_exact_value
 from convcli.engine.im2col import im2col
 from convcli.engine.padding import pad2d, source_positions
@@ -261,8 +261,9 @@ def _look_up_window(
         outside.append([position not in range(axis.size) for position in taps[-1]])
     is_padding = np.logical_or.outer(*outside)
     values = np.moveaxis(pixels[np.ix_(*sources)], 2, 0)
-    if mode == "zero":
-        values = np.where(is_padding, 0.0, values)
+    constant = padding_value(as_padding_mode(mode))
+    if constant is not None:
+        values = np.where(is_padding, constant, values)
     return taps[0], taps[1], values, is_padding
 
 

@@ -13,9 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from convcli.arithmetic.geometry import window as make_window
-from convcli.arithmetic.values import PADDING_MODES, PaddingLike
+from convcli.arithmetic.values import PaddingLike, as_padding_mode, padding_value
 from convcli.engine.arrays import Array, as_batch, as_bias, as_filters, as_real, like_batch
-from convcli.errors import ArgumentError
 
 
 def conv2d_naive(
@@ -49,6 +48,7 @@ def conv2d_naive(
     (top, _), (left, _) = window.pads((height, width))
     biases = np.zeros(c_out) if bias is None else as_bias(bias, c_out)
 
+    constant = padding_value(as_padding_mode(padding_mode)) or 0.0
     values, weights = images.tolist(), filters.tolist()
     maps = np.empty((n, c_out, oh, ow), array.dtype)
     for image, o, i, j in product(range(n), range(c_out), range(oh), range(ow)):
@@ -57,19 +57,21 @@ def conv2d_naive(
         columns = [source_index(j * sw + v * dw - left, width, padding_mode) for v in range(kw)]
         total = float(biases[o])
         for (u, row), (v, column), c in product(enumerate(rows), enumerate(columns), range(depth)):
-            if row is not None and column is not None:
-                total += weights[o][c][u][v] * values[image][first_channel + c][row][column]
+            is_inside = row is not None and column is not None
+            value = values[image][first_channel + c][row][column] if is_inside else constant
+            total += weights[o][c][u][v] * value
         maps[image, o, i, j] = total
     return like_batch(maps, array)
 
 
 def source_index(position: int, size: int, mode: str) -> int | None:
-    """Return the input index whose value a padded position has; None for zero.
+    """Return the input index whose value a padded position has; None for a constant.
 
     >>> [source_index(position, 3, "reflect") for position in range(-2, 5)]
     [2, 1, 0, 1, 2, 1, 0]
     """
-    if mode == "zero":
+    mode = as_padding_mode(mode)
+    if padding_value(mode) is not None:
         return position if 0 <= position < size else None
     if mode == "replicate":
         return min(max(position, 0), size - 1)
@@ -78,8 +80,6 @@ def source_index(position: int, size: int, mode: str) -> int | None:
     if mode == "symmetric":
         index = position % (2 * size)
         return min(index, 2 * size - 1 - index)
-    if mode == "reflect":
-        period = max(2 * size - 2, 1)
-        index = position % period
-        return min(index, period - index)
-    raise ArgumentError(f"padding mode {mode!r} is none of {', '.join(PADDING_MODES)}")
+    period = max(2 * size - 2, 1)  # of a reflection
+    index = position % period
+    return min(index, period - index)

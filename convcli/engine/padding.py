@@ -8,13 +8,19 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from convcli.arithmetic.values import NO_PADDING, PADDING_MODES, PaddingLike, Sides, as_padding
+from convcli.arithmetic.values import (
+    NO_PADDING,
+    PaddingLike,
+    Sides,
+    as_padding,
+    as_padding_mode,
+    padding_value,
+)
 from convcli.engine.arrays import Array, as_numbers
 from convcli.engine.scratch import Scratch
 from convcli.errors import ArgumentError, ShapeError
 
-_NUMPY_MODES: dict[str, Any] = {
-    "zero": "constant",  # 0 0 | a b c | 0 0
+_NUMPY_MODES: dict[str, Any] = {  # all others are constant: 0 0 | a b c | 0 0
     "reflect": "reflect",  # c b | a b c | b a
     "replicate": "edge",  # a a | a b c | c c
     "circular": "wrap",  # b c | a b c | a b
@@ -30,9 +36,10 @@ def pad2d(x: ArrayLike, padding: PaddingLike, mode: str = "zero") -> Array:
     x : array_like, (..., H, W)
     padding : int, (ph, pw), ((top, bottom), (left, right)) or "valid"
         In positions. The other names depend on a kernel and mean nothing here.
-    mode : {"zero", "reflect", "replicate", "circular", "symmetric"}
+    mode : {"zero", "reflect", "replicate", "circular", "symmetric", "constant:V"}
         What stands beyond the border. Padding may be wider than the array: reflections and
-        repetitions go on.
+        repetitions go on. Names that other libraries have mean here what they mean there: "zeros",
+        "edge", "nearest", "wrap", "mirror"; "reflect" is that of NumPy and PyTorch.
 
     Returns
     -------
@@ -41,7 +48,8 @@ def pad2d(x: ArrayLike, padding: PaddingLike, mode: str = "zero") -> Array:
     Raises
     ------
     ArgumentError
-        For an unknown mode or a padding that depends on a kernel.
+        For an unknown mode, a constant that the array's type cannot hold, or a padding that
+        depends on a kernel.
 
     Examples
     --------
@@ -49,7 +57,7 @@ def pad2d(x: ArrayLike, padding: PaddingLike, mode: str = "zero") -> Array:
     array([[3, 2, 1, 2, 3, 2, 1]])
     """
     array = as_numbers(x, "x")
-    check_padding_mode(mode)
+    mode = as_padding_mode(mode)
     pads = as_padding(padding)
     if pads == "valid":
         pads = NO_PADDING
@@ -60,13 +68,25 @@ def pad2d(x: ArrayLike, padding: PaddingLike, mode: str = "zero") -> Array:
     if pads == NO_PADDING:
         return array
     leading = [(0, 0)] * (array.ndim - 2)
-    return np.pad(array, [*leading, *pads], mode=_NUMPY_MODES[mode])
+    value = padding_value(mode)
+    if value is None:
+        return np.pad(array, [*leading, *pads], mode=_NUMPY_MODES[mode])
+    if not can_hold(array.dtype, value):
+        raise ArgumentError(f"{array.dtype} cannot hold the padding {mode}; convert x to floats")
+    return np.pad(array, [*leading, *pads], constant_values=np.asarray(value, array.dtype))
 
 
-def check_padding_mode(mode: str) -> None:
-    """Raise `ArgumentError` for an unknown padding mode."""
-    if mode not in _NUMPY_MODES:
-        raise ArgumentError(f"padding mode {mode!r} is none of {', '.join(PADDING_MODES)}")
+def can_hold(dtype: np.dtype[Any], value: float | None) -> bool:
+    """Whether a type holds the constant of a padding, if there is one; floats may round it.
+
+    >>> can_hold(np.dtype(np.uint8), 255.0), can_hold(np.dtype(np.uint8), 0.5)
+    (True, False)
+    """
+    if value is None or dtype.kind == "f":
+        return True
+    if dtype.kind == "b":
+        return value in (0, 1)
+    return value.is_integer() and np.iinfo(dtype).min <= value <= np.iinfo(dtype).max
 
 
 class RowSource(Protocol):
@@ -108,10 +128,10 @@ class PaddedImage:
     """
 
     def __init__(self, image: Array | RowSource, pads: Sides, mode: str) -> None:
-        check_padding_mode(mode)
         self.image = image
         self._pads = pads
-        self._mode = mode
+        self._mode = as_padding_mode(mode)
+        self._value = padding_value(self._mode)
 
     def region(self, rows: range, columns: range, scratch: Scratch) -> Array:
         """Return some rows and columns: a view where all lie in the image, else a scratch copy."""
@@ -134,7 +154,7 @@ class PaddedImage:
             for target_columns, source_columns in column_parts:
                 part = target[..., target_rows, target_columns]
                 if values is None or source_columns is None:
-                    part[...] = 0
+                    part[...] = self._value
                 else:
                     part[...] = values[..., source_columns]
 
@@ -152,7 +172,7 @@ def _cut_axis(positions: range, size: int, mode: str) -> list[_AxisPart]:
     """Cut positions along an axis into those inside the image, before it and after it.
 
     Each part is a slice of the positions, and where their values come from: a slice of the image's
-    axis, an array of positions on it, or None for zeros.
+    axis, an array of positions on it, or None for a constant.
     """
     inside, source = clip_range(positions, size)
     parts: list[_AxisPart] = [(inside, source)] if inside.start < inside.stop else []
@@ -160,21 +180,22 @@ def _cut_axis(positions: range, size: int, mode: str) -> list[_AxisPart]:
         if start < stop:
             outside = positions[start:stop]
             beyond = np.arange(outside.start, outside.stop, outside.step)
-            found = None if mode == "zero" else source_positions(beyond, size, mode)
+            is_constant = padding_value(mode) is not None
+            found = None if is_constant else source_positions(beyond, size, mode)
             parts.append((slice(start, stop), found))
     return parts
 
 
 def source_positions(positions: NDArray[np.intp], size: int, mode: str) -> NDArray[np.intp]:
-    """Return the input positions whose values padded positions of an axis have; -1 for zero.
+    """Return the input positions whose values padded positions of an axis have; -1 for a constant.
 
     >>> source_positions(np.arange(-2, 4), 3, "circular")
     array([1, 2, 0, 1, 2, 0])
     >>> source_positions(np.arange(-1, 4), 3, "zero")
     array([-1,  0,  1,  2, -1])
     """
-    check_padding_mode(mode)
-    if mode == "zero":
+    mode = as_padding_mode(mode)
+    if padding_value(mode) is not None:
         return np.where((positions >= 0) & (positions < size), positions, -1)
     if mode == "replicate":
         return positions.clip(0, size - 1)

@@ -239,6 +239,11 @@ class Header(NamedTuple):
         return cls(shape, picture.values.dtype, picture.depth, picture.alpha is not None)
 
     @property
+    def white(self) -> float:
+        """The value of white; 255 where the depth is None."""
+        return 2.0 ** (self.depth or 8) - 1
+
+    @property
     def bytes(self) -> int:
         """The size of the values and of alpha in memory."""
         height, width, channels = self.shape

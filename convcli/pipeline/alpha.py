@@ -22,6 +22,7 @@ from typing import NamedTuple, cast
 
 import numpy as np
 
+from convcli.arithmetic.values import PADDING_CONSTANT, as_padding_mode
 from convcli.engine.arrays import Array
 from convcli.engine.operations import combine
 from convcli.images.color import find_visible, premultiply, unpremultiply
@@ -123,20 +124,28 @@ def stack_transparencies(
     return [joint.multiply(own) for own in colors], joint
 
 
-def make_alpha_plan(plan: Plan) -> Plan:
+def make_alpha_plan(plan: Plan, white: float) -> Plan:
     """Return the plan for a picture's alpha: the same windows, with weights that sum to one.
 
     Kernels whose sum or mean is wanted sum to one together, and so do their alphas; of others that
     are combined, the largest alpha counts. A kernel of edges passes the alpha at its origin on.
+    A constant beyond the border, unless it is zero, is a color of which nothing shows through.
+
+    Parameters
+    ----------
+    plan : Plan
+    white : float
+        The alpha of an opaque pixel.
     """
+    mode = as_padding_mode(f"{PADDING_CONSTANT}{white}")
     total = _combined_gain(plan)
     alpha_how = "max" if total is None else "sum"
     return plan._replace(
         gray=False,
         linear=False,
-        kernels=tuple(_alpha_step(step, total) for step in plan.kernels),
+        kernels=tuple(_alpha_step(step, mode, total) for step in plan.kernels),
         combine=None if plan.combine is None else alpha_how,
-        layers=tuple(map(_alpha_step, plan.layers)),
+        layers=tuple(_alpha_step(step, mode) for step in plan.layers),
     )
 
 
@@ -177,8 +186,11 @@ def _gain(step: Step) -> float:
     return kernel.sum / (maps * strides)
 
 
-def _alpha_step(step: Step, total: float | None = None) -> Step:
-    """Return a step on alpha; its weights are divided by `total`, or by what makes them one."""
+def _alpha_step(step: Step, opaque: str, total: float | None = None) -> Step:
+    """Return a step on alpha; its weights are divided by `total`, or by what makes them one.
+
+    A constant beyond the border becomes that of the padding mode `opaque`.
+    """
     if step.kernel is None:
         return step
     plane = step.kernel.matrix.reshape(-1, *step.kernel.size).sum(axis=0)
@@ -194,4 +206,6 @@ def _alpha_step(step: Step, total: float | None = None) -> Step:
         plane = plane / step.kernel.sum
     weights = Kernel("alpha", plane, step.kernel.origin)
     layer = step.layer._replace(channels=None, groups="depthwise", kernel_channels=None)
+    if layer.mode.startswith(PADDING_CONSTANT):
+        layer = layer._replace(mode=opaque)
     return Step(layer=layer, kernel=weights, flip=step.flip)

@@ -143,7 +143,7 @@ def plan_computation(
     from convcli.pipeline.alpha import make_alpha_plan, without_biases
 
     computation = _plan_filters(without_biases(plan), dtype, shape, shapes)
-    alpha_plan, alpha_shape = make_alpha_plan(plan), (1, *shape[1:])
+    alpha_plan, alpha_shape = make_alpha_plan(plan, header.white), (1, *shape[1:])
     alpha_dtype = header.dtype if plan.resize is None else dtype
     alpha_shapes = infer_shapes(alpha_plan, alpha_shape)
     alpha = _plan_filters(alpha_plan, alpha_dtype, alpha_shape, alpha_shapes)

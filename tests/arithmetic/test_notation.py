@@ -219,7 +219,7 @@ def test_equal_sides_are_written_short() -> None:
         ("conv:3,c=0", ["c must be at least 1, not 0"]),
         ("conv:3,c=1.5", ["c must be a whole number of at least 1", "'1.5'"]),
         ("conv:3,g=wide", ["g must be a whole number of at least 1", "'wide'"]),
-        ("conv:3,mode=mirror", ["mode must be one of zero, reflect, replicate", "'mirror'"]),
+        ("conv:3,mode=odd", ["padding mode 'odd' is none of zero, reflect, replicate"]),
         ("conv:3,q=1", ["'q=1' is not known to conv", "takes k=, kernel=, s=, p=", "nobias"]),
         ("conv:3,ceil", ["'ceil' is not known to conv"]),
         ("conv:3,5", ["'5' is not known to conv"]),

@@ -228,8 +228,8 @@ def test_memory_does_not_grow_with_the_kernel(kernel: tuple[int, ...], method: s
         ({"dilation": 2.0}, "dilation must be a whole number, not 2.0"),
         ({"padding": -1}, "padding must be at least 0, not -1"),
         ({"padding": "some"}, "padding 'some' is none of valid, same, same-lower, full"),
-        ({"padding_mode": "mirror"}, "padding mode 'mirror' is none of zero, reflect, replicate"),
-        ({"padding_mode": "mirror", "padding": 0}, "padding mode 'mirror' is none of zero"),
+        ({"padding_mode": "odd"}, "padding mode 'odd' is none of zero, reflect, replicate"),
+        ({"padding_mode": "odd", "padding": 0}, "padding mode 'odd' is none of zero"),
     ],
 )
 def test_a_wrong_setting_is_refused_by_its_value(

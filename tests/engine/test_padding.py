@@ -95,15 +95,15 @@ def test_padding_brings_no_new_values(mode: str) -> None:
 
 
 def test_an_unknown_mode_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(ArgumentError, match="'mirror' is none of zero, reflect, replicate, circ"):
-        pad2d([[1]], 1, "mirror")
-    with pytest.raises(ArgumentError, match="'mirror' is none of"):
-        source_positions(np.arange(-1, 2), 1, "mirror")
+    with pytest.raises(ArgumentError, match="'odd' is none of zero, reflect, replicate, circ"):
+        pad2d([[1]], 1, "odd")
+    with pytest.raises(ArgumentError, match="'odd' is none of"):
+        source_positions(np.arange(-1, 2), 1, "odd")
 
 
 def test_an_unknown_mode_is_refused_where_nothing_is_padded() -> None:
-    with pytest.raises(ArgumentError, match="'mirror' is none of"):
-        pad2d([[1]], 0, "mirror")
+    with pytest.raises(ArgumentError, match="'odd' is none of"):
+        pad2d([[1]], 0, "odd")
 
 
 @pytest.mark.parametrize("name", ["same", "same-lower", "full"])

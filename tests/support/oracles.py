@@ -78,7 +78,7 @@ def sides_of_axis(name: str, size: int, kernel: int, stride: int, dilation: int)
 
 def source(position: int, size: int, mode: str) -> int | None:
     """Where a position beyond the border takes its value from: turn back until inside."""
-    if mode == "zero" and not 0 <= position < size:
+    if mode.startswith(("zero", "constant:")) and not 0 <= position < size:
         return None
     if mode == "reflect" and size == 1:
         return 0
@@ -99,7 +99,8 @@ def pad(x: Array, sides: Sides, mode: str) -> Array:
     """Pad the last two axes, position by position."""
     height, width = x.shape[-2:]
     (top, bottom), (left, right) = sides
-    out = np.zeros((*x.shape[:-2], top + height + bottom, left + width + right), x.dtype)
+    fill = float(mode.partition(":")[2] or 0)
+    out = np.full((*x.shape[:-2], top + height + bottom, left + width + right), fill, x.dtype)
     for i, j in np.ndindex(out.shape[-2:]):
         row, column = source(i - top, height, mode), source(j - left, width, mode)
         if row is not None and column is not None:

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from convcli.arithmetic.geometry import Axis
 from convcli.arithmetic.values import (
+    PADDING_CONSTANT,
     PADDING_MODES,
     Shape,
+    as_padding_mode,
     format_padding,
     format_size,
     parse_number,
@@ -90,12 +92,6 @@ def _parse_groups(text: str) -> int | str:
     return text if text == "depthwise" else parse_number(text, "g", least=1)
 
 
-def _parse_mode(text: str) -> str:
-    if text not in PADDING_MODES:
-        raise NotationError(f"mode must be one of {', '.join(PADDING_MODES)}, not {text!r}")
-    return text
-
-
 def _parse_name(text: str) -> str:
     if not _NAME.match(text) or text == "input":
         raise NotationError(
@@ -136,8 +132,8 @@ KEYS = {key.name: key for key in (
     size_key("op", "output_padding", "0", "rows and columns added to the output", least=0),
     Key("c", "channels", lambda text: parse_number(text, "c", least=1), str, "N",
         "the input's channels", "the output's channels"),
-    Key("mode", "mode", _parse_mode, str, "MODE", "zero",
-        f"what the padding holds: {', '.join(PADDING_MODES[:-1])} or {PADDING_MODES[-1]}"),
+    Key("mode", "mode", as_padding_mode, str, "MODE", "zero",
+        f"what the padding holds: {', '.join(PADDING_MODES)} or {PADDING_CONSTANT}V"),
     Key("like", "like", _parse_name, str, "NAME", "", "the layer whose size to cut to"),
     Key("name", "name", _parse_name, str, "NAME", "",
         "a name, for another layer's from= or like="),

@@ -15,7 +15,7 @@ from convcli.arithmetic.operations import (
     refuse_torch,
     window_operation,
 )
-from convcli.arithmetic.values import Pair, Shape, format_shape
+from convcli.arithmetic.values import NO_PADDING, Pair, Shape, format_shape, padding_value
 from convcli.errors import ArgumentError, ShapeError
 
 if TYPE_CHECKING:
@@ -78,9 +78,15 @@ def _torch(layer: Layer, shape: Shape, output: Shape) -> str:
     (top, bottom), (left, right) = layer.padding
     if (top, left) != (bottom, right):
         raise ArgumentError("PyTorch's Conv2d pads opposite sides alike")
+    mode = "zero" if layer.padding == NO_PADDING else layer.mode
+    if mode == "symmetric":
+        raise ArgumentError("PyTorch's Conv2d has no symmetric padding")
+    value = padding_value(mode)
+    has_own_padding = not value
     settings = {
         "stride": (_torch_size(layer.stride), "1"),
-        "padding": (_torch_size((top, left)), "0"),
+        "padding": (_torch_size((top, left)) if has_own_padding else "0", "0"),
+        "padding_mode": ("'zeros'" if value is not None else repr(mode), "'zeros'"),
         "dilation": (_torch_size(layer.dilation), "1"),
         "groups": (str(group_count(layer, shape[0])), "1"),
         "bias": (str(layer.bias), "True"),
@@ -89,7 +95,10 @@ def _torch(layer: Layer, shape: Shape, output: Shape) -> str:
         f"{name}={value}" for name, (value, default) in settings.items() if value != default
     ]
     positional = [str(shape[0]), str(output[0]), _torch_size(layer.window.kernel)]
-    return f"nn.Conv2d({', '.join(positional + keywords)})"
+    convolution = f"nn.Conv2d({', '.join(positional + keywords)})"
+    if has_own_padding:
+        return convolution
+    return f"nn.ConstantPad2d({(left, right, top, bottom)}, {value!r}),\n    {convolution}"
 
 
 def _torch_size(size: Pair) -> str:

@@ -49,7 +49,7 @@ def conv2d(
     padding : int, (ph, pw), ((top, bottom), (left, right)), "valid", "same", "same-lower" or "full"
     groups : int
         The number of groups that the channels are split into, each with its own filters.
-    padding_mode : {"zero", "reflect", "replicate", "circular", "symmetric"}
+    padding_mode : {"zero", "reflect", "replicate", "circular", "symmetric", "constant:V"}
     method : {"auto", "im2col", "winograd", "naive"}
         `im2col` is one product of matrices. `winograd` needs fewer products, and can be had in
         float32 for a kernel of 3 (3x3, 3x1 or 1x3), stride 1, dilation 1 and one group. `auto` is

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from convcli.arithmetic.geometry import Window, effective_kernel
-from convcli.arithmetic.values import Pair
+from convcli.arithmetic.values import Pair, as_padding_mode
 from convcli.engine.arrays import Array
 from convcli.engine.cost import (
     NARROW,
@@ -18,7 +18,7 @@ from convcli.engine.cost import (
     im2col_windows_s,
     winograd_s,
 )
-from convcli.engine.padding import PaddedImage, check_padding_mode
+from convcli.engine.padding import PaddedImage
 from convcli.engine.scratch import Scratch, input_span, split_range
 from convcli.errors import ArgumentError
 
@@ -71,12 +71,11 @@ class ConvProblem:
         groups: int = 1,
         mode: str = "zero",
     ) -> None:
-        check_padding_mode(mode)
         size = images.shape[-2], images.shape[-1]
         self.images, self.filters, self.bias = images, filters, bias
         self.window, self.groups = window, groups
         self.output = window.output(size)
-        self._pads, self._mode = window.pads(size), mode
+        self._pads, self._mode = window.pads(size), as_padding_mode(mode)
 
     @property
     def size(self) -> ConvSize:

@@ -46,7 +46,8 @@ def filter2d(
         Added to every sum, in the image's units.
     stride, dilation : int or (int, int)
     padding : int, (ph, pw), ((top, bottom), (left, right)), "valid", "same", "same-lower" or "full"
-    padding_mode : {"replicate", "zero", "reflect", "circular", "symmetric"}
+    padding_mode : {"replicate", "zero", "reflect", "circular", "symmetric", "constant:V"}
+        As in `pad2d`; a constant is in the image's units, and may be one that its type cannot hold.
     flip : bool
         True convolution: the kernel turned by 180°. Otherwise correlation.
     method : {"auto", "im2col", "separable", "fft", "naive"}

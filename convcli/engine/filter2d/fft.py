@@ -39,7 +39,7 @@ def fft_algorithm(problem: FilterProblem) -> Algorithm:
     return Algorithm(
         Choice("fft", f"{problem.taps} taps cost more than three transforms"),
         problem.estimate_s(ffts=prod(problem.window.stride) / clean),
-        problem.dtype,
+        problem.band_dtype,
         problem.sums,
         lambda: _make_fft_filter(problem, lengths, step, spectrum()),
         (rows - high) // problem.window.stride[0] + 1,

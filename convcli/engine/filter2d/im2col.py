@@ -124,7 +124,7 @@ def banded_im2col_algorithm(problem: FilterProblem) -> Algorithm:
         _choice(problem),
         problem.estimate_s(products=products, passes=unrolled + shifts),
         # Where nothing else copies the rows, gathering a band converts them.
-        problem.sums if unrolled == 1 else problem.dtype,
+        problem.sums if unrolled == 1 else problem.band_dtype,
         problem.sums,
         lambda: _make_banded_filter(problem, layout),
         -(-rows // stacked) * stacked,

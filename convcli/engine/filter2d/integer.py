@@ -126,6 +126,8 @@ def plan_integer_sums(problem: FilterProblem) -> IntegerSums | None:
     """Work out the additions; None for an image or a kernel that is not of whole numbers."""
     if problem.dtype.kind not in "bui" or problem.dtype.itemsize > 2 or not problem.is_dense:
         return None
+    if not problem.holds_padding:
+        return None
     kernel = as_integer_kernel(problem.kernel)
     if kernel is None:
         return None

@@ -253,7 +253,7 @@ def plan_filter(
 
 def _sum_bounds(problem: FilterProblem) -> tuple[float, float] | None:
     """The least and the largest sum of integers; None for floats, and far from what floats hold."""
-    if problem.dtype.kind == "f":
+    if problem.dtype.kind == "f" or not problem.holds_padding:
         return None
     maps = problem.kernel if problem.kernel.ndim == 4 else [problem.kernel]
     with np.errstate(over="ignore", invalid="ignore"):

@@ -17,11 +17,18 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from convcli.arithmetic.geometry import Window, effective_kernel
 from convcli.arithmetic.geometry import window as make_window
-from convcli.arithmetic.values import NO_PADDING, PaddingLike, Pair, Sides
+from convcli.arithmetic.values import (
+    NO_PADDING,
+    PaddingLike,
+    Pair,
+    Sides,
+    as_padding_mode,
+    padding_value,
+)
 from convcli.engine.arrays import Array, as_numbers, check_weights, sum_dtype
 from convcli.engine.conv2d.problem import ConvProblem, choose_conv_method
 from convcli.engine.cost import FFT_S, LOOP_S, NARROW_PRODUCT_S, PASS_S, ConvSize
-from convcli.engine.padding import check_padding_mode
+from convcli.engine.padding import can_hold
 from convcli.errors import ShapeError
 
 BandFilter: TypeAlias = Callable[[Array], Array]  # (rows, columns, C) -> sums, (oh, ow, C)
@@ -97,6 +104,16 @@ class FilterProblem(NamedTuple):
         return sum_dtype(self.dtype)
 
     @property
+    def holds_padding(self) -> bool:
+        """Whether the image's type holds the constant beyond the border, if there is one."""
+        return can_hold(self.dtype, padding_value(self.padding_mode))
+
+    @property
+    def band_dtype(self) -> np.dtype[Any]:
+        """The image's type where a band can have it, else that of the sums."""
+        return self.dtype if self.holds_padding else self.sums
+
+    @property
     def extent(self) -> Pair:
         """The rows and columns that a window spans."""
         high, wide = map(effective_kernel, self.window.kernel, self.window.dilation)
@@ -151,7 +168,7 @@ def make_problem(
         padding=settings.padding,
         dilation=settings.dilation,
     )
-    check_padding_mode(settings.padding_mode)
+    padding_mode = as_padding_mode(settings.padding_mode)
     height, width, channels = (*image, 1)[:3]
     output = window.output((height, width))
     pads = window.pads((height, width))
@@ -166,7 +183,7 @@ def make_problem(
         integer_output,
         settings.groups,
         pads,
-        settings.padding_mode,
+        padding_mode,
     )
 
 

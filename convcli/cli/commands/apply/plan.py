@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from convcli.arithmetic.layers import Layer
+from convcli.arithmetic.values import PADDING_CONSTANT
 from convcli.cli.commands.apply.options import ApplyOptions
 from convcli.cli.options import FIGURE_SUFFIXES, is_typed, option_name, refuse_typed
 from convcli.errors import ArgumentError, KernelError, KernelFileError
@@ -146,8 +147,8 @@ def validate(options: ApplyOptions) -> None:
         For the first of them.
     """
     for find_conflicts in (
-        _work_conflicts, _output_conflicts, _format_conflicts, _skip_conflicts, _figure_conflicts,
-        _worker_conflicts,
+        _work_conflicts, _value_conflicts, _output_conflicts, _format_conflicts, _skip_conflicts,
+        _figure_conflicts, _worker_conflicts,
     ):  # fmt: skip
         for conflict in find_conflicts(options):
             raise click.UsageError(conflict)
@@ -165,18 +166,24 @@ def _work_conflicts(options: ApplyOptions) -> Iterator[str]:
         refuse_typed(KERNEL_OPTIONS, "goes with --kernel")
         if not (options.net or options.layers or options.gray or options.resize):
             yield "nothing to do: give --kernel, like --kernel sharpen"
-    if options.combine == "direction" and len(options.kernel) != 2:
-        yield (
-            "--combine direction takes two kernels, for slopes to the right and downwards, like "
-            f"-k sobel-x -k sobel-y, not {len(options.kernel)}"
-        )
-    if options.combine == "direction" and options.linear:
-        yield "--linear converts light back, and --combine direction makes degrees"
     if options.resize is not None and options.resize.min_pixels > options.max_pixels:
         pixels, most = options.resize.min_pixels, options.max_pixels
         yield f"--resize would make {pixels:,} pixels, and --max-pixels allows {most:,}"
     if (*options.inputs, options.net, options.mask).count(STDIN) > 1:
         yield "standard input can be read once: give - once"
+
+
+def _value_conflicts(options: ApplyOptions) -> Iterator[str]:
+    """Yield what has no meaning for the values that are computed."""
+    if options.combine == "direction" and len(options.kernel) != 2:
+        yield (
+            "--combine direction takes two kernels, for slopes to the right and downwards, like "
+            f"-k sobel-x -k sobel-y, not {len(options.kernel)}"
+        )
+    if options.linear and options.padding_mode.startswith(PADDING_CONSTANT):
+        yield "--linear leaves the input's units, in which --padding-mode constant:V is"
+    if options.combine == "direction" and options.linear:
+        yield "--linear converts light back, and --combine direction makes degrees"
 
 
 def _output_conflicts(options: ApplyOptions) -> Iterator[str]:
