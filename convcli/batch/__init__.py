@@ -76,16 +76,17 @@ class Job:
     @property
     def path(self) -> str:
         """The path of the input."""
-        return self.source if self.source == STDIN else self._absolute(self.source)
+        is_stdin = self.source == STDIN
+        return self._absolute(self.source) if self.working_dir and not is_stdin else self.source
 
     def resolve(self) -> Job:
         """Return the job with every name but the input's made absolute, given a `working_dir`."""
         if not self.working_dir:
             return self
-        template, protected = self.target.template, self.target.protected
-        target = self.target._replace(
-            template=None if template is None else self._absolute(template),
-            protected=tuple(map(self._absolute, protected)),
+        target = self.target.bind(self.source)
+        target = target._replace(
+            folder=self._absolute(target.folder),
+            protected=tuple(map(self._absolute, target.protected)),
         )
         plan, figure = self.plan, None if self.figure is None else self._absolute(self.figure)
         if plan.selection is not None:
@@ -97,7 +98,8 @@ class Job:
         """Return a path as the user would write it."""
         if path == self.path:
             return self.source
-        is_within = self.working_dir and not Path(self.target.template or "").is_absolute()
+        typed = self.target.path(self.source, "")
+        is_within = self.working_dir and not Path(typed).is_absolute()
         return path.removeprefix(f"{self.working_dir}{os.sep}") if is_within else path
 
     def _absolute(self, path: str) -> str:

@@ -49,7 +49,7 @@ class TextType(click.ParamType[Any]):
     read : callable
         Takes the text and returns the value, or raises `ArgumentError`.
     completes : str, optional
-        What a shell offers: "file", "folder", "kernel", "network" or "operation".
+        What a shell offers: "file", "folder", "kernel", "network", "operation" or "template".
     find_paths : callable, optional
         Returns the paths that a value names, which `--restrict` restricts.
     """
@@ -238,7 +238,7 @@ NETWORK_FILE = TextType("FILE", str, "file", _network_paths)
 FILE = TextType("FILE", str, "file", lambda path: (path,))
 PATH = TextType("PATH", str, "file", lambda path: (path,))
 DIR = TextType("DIR", str, "folder", lambda path: (path,))
-TEMPLATE = TextType("TEMPLATE")
+TEMPLATE = TextType("TEMPLATE", completes="template")
 ADDRESS = TextType("ADDRESS")
 
 

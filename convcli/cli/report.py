@@ -39,12 +39,6 @@ ERASE_TIMEOUT_S = 0.3
 LOG_EVERY_S = 10.0  # where there is no terminal
 
 
-def has_output(report: Report, options: ApplyOptions) -> bool:
-    """Whether `print_report` would print anything."""
-    always = options.json or options.dry_run or options.verbose
-    return always or bool(report.error or report.notes or report.text)
-
-
 def print_report(report: Report, options: ApplyOptions) -> None:
     """Print what the options ask for, and the messages about an input."""
     for route in report.routes if options.dry_run else ():
@@ -179,9 +173,10 @@ class Progress(AbstractContextManager["Progress"]):
         self._start = time.monotonic()
         self._lock, self._is_over = Lock(), Event()
         self._bar: Any = None
-        show = self._refresh if _is_terminal() else self._log
-        is_wanted = total > 1 and not quiet
-        self._thread = Thread(target=show, daemon=True) if is_wanted else None
+        self._thread: Thread | None = None
+        if total > 1 and not quiet:
+            show = self._refresh if _is_terminal() else self._log
+            self._thread = Thread(target=show, daemon=True)
 
     def __enter__(self) -> Self:
         if self._thread is not None:
@@ -206,7 +201,8 @@ class Progress(AbstractContextManager["Progress"]):
     def paused(self) -> Iterator[None]:
         """Erase the bar while something else is written; the next refresh shows it again."""
         with self._lock:
-            self._stop()
+            if self._bar is not None:
+                self._stop()
             yield
 
     def _erase(self) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from convcli.errors import ConvError, FileError
+from convcli.files.restriction import is_allowed
 
 NO_FOLDER = "the working folder was removed"
 _MAX_LINKS = 40  # of one path, as Linux has it
@@ -52,6 +53,32 @@ def system_errors(path: str, error_class: type[FileError]) -> Iterator[None]:
 def real_path(path: str) -> str:
     """Return the real path, or the path itself if it is in a working folder that was removed."""
     return path if is_in_removed_folder(path) else os.path.realpath(path)
+
+
+def identify(path: str) -> tuple[int, int] | None:
+    """Return what the system knows a file by, under any name; None if there is none to be read."""
+    if is_allowed(path):
+        with suppress(OSError, ValueError):
+            status = os.stat(path)
+            return status.st_dev, status.st_ino
+    return None
+
+
+class RealPaths:
+    """The real paths of many files, as `real_path` has them: each folder is resolved once."""
+
+    def __init__(self) -> None:
+        self._folders: dict[str, str] = {}
+
+    def __call__(self, path: str) -> str:
+        """Return the real path of one file."""
+        folder, name = os.path.split(path)
+        if name in ("", os.curdir, os.pardir):
+            return real_path(path)
+        if folder not in self._folders:
+            self._folders[folder] = real_path(folder or os.curdir)
+        path = os.path.join(self._folders[folder], name)
+        return real_path(path) if os.path.islink(path) else path
 
 
 def is_in_removed_folder(path: str) -> bool:

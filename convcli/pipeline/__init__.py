@@ -17,7 +17,6 @@ from convcli.deadline import allow_pixels
 from convcli.engine.arrays import Array
 from convcli.images import PLACEHOLDER, FrameSource, Header, Picture
 from convcli.images.quantize import quantize
-from convcli.pipeline.clipping import find_remedies
 from convcli.pipeline.execute import StageCallback, compute_maps
 from convcli.pipeline.fused import filter_to_pixels, stream_npy
 from convcli.pipeline.memory import check_memory
@@ -26,6 +25,7 @@ from convcli.pipeline.plan import Plan
 from convcli.pipeline.route import Route, RouteChooser, open_route
 from convcli.pipeline.write import (
     OutputFile,
+    find_remedies,
     write_maps,
     write_rendered,
 )

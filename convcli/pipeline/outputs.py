@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 import itertools
-import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from convcli.errors import ArgumentError, ShapeError
 from convcli.files import STDIN, STDOUT
 from convcli.files.output import check_output
-from convcli.files.paths import real_path
-from convcli.files.restriction import is_allowed
+from convcli.files.paths import RealPaths, identify, real_path
 from convcli.grids import NUMBER_SUFFIXES
 from convcli.images.formats import (
     DEFAULT_ENCODING,
     FORMATS,
     IMAGE_SUFFIXES,
     EncoderSettings,
+)
+from convcli.pipeline.names import (
+    EXT_SUFFIX,
+    FIELDS,
+    KERNEL_FIELD,
+    check_fields,
+    fill,
+    input_values,
+    make_pattern,
+    parent,
+    stem,
 )
 
 DEFAULT_SUFFIX = ".png"
@@ -35,10 +43,6 @@ MAIN_SUFFIXES = (  # without others of the same formats
 IMAGE_CHANNELS = (1, 3)  # gray, RGB
 MAX_FILES_PER_MAP = 1024  # one for each channel
 
-_ANY_FIELD = re.compile(r"\{\w*\}")
-_FIELDS = re.compile(r"\{(stem|kernel)\}")
-_NOT_IN_SLUGS = re.compile(r"[^A-Za-z0-9._-]+")
-
 
 def _never(_: str) -> bool:
     return False
@@ -50,8 +54,8 @@ class OutputTarget(NamedTuple):
     Parameters
     ----------
     template : str, optional
-        A path in which `{stem}` is the input's and `{kernel}` the kernel's name; `-` is standard
-        output, None is nowhere.
+        A path in which `{kernel}` stands for the kernel's name, and the fields of
+        `names.INPUT_FIELDS` for parts of the input's path; `-` is standard output, None is nowhere.
     labels : tuple of str
         The values of `{kernel}`, one for each feature map.
     force : bool
@@ -65,6 +69,12 @@ class OutputTarget(NamedTuple):
         Whether neither a name nor a format was asked for; then `as_tiff` may take another format.
     stdout_format : str
         The format of standard output.
+    folder : str
+        The folder that the template is relative to; empty for the working folder.
+    subfolders : mapping of str to str
+        Folders below it, for the inputs that have one of their own.
+    values : mapping of str to str, optional
+        The values of the fields of one input, to which the target is bound.
     """
 
     template: str | None
@@ -75,6 +85,9 @@ class OutputTarget(NamedTuple):
     keep_existing: Callable[[str], bool] = _never
     is_default: bool = False
     stdout_format: str = IMAGE_SUFFIXES[DEFAULT_SUFFIX]
+    folder: str = ""
+    subfolders: Mapping[str, str] = {}
+    values: Mapping[str, str] | None = None
 
     @property
     def is_stacked(self) -> bool:
@@ -103,6 +116,17 @@ class OutputTarget(NamedTuple):
             return ""
         return self.stdout_format if self.template == STDOUT else format_name(self.template)
 
+    def bind(self, source: str) -> OutputTarget:
+        """Return the target of one input, whose names are the same for a worker elsewhere."""
+        if self.template is None or self.values is not None:
+            return self
+        values, template = input_values(self.template, source), self.template
+        if template.endswith(EXT_SUFFIX):
+            template = f"{template.removesuffix(EXT_SUFFIX)}.{values['ext']}"
+        own = self.subfolders.get(source, "")
+        folder = str(Path(self.folder, own)) if own else self.folder
+        return self._replace(template=template, folder=folder, values=values, subfolders={})
+
     def paths(self, source: str) -> list[str]:
         """Return the files of an input's maps, as far as they are known before it is read."""
         if self.template is None:
@@ -127,8 +151,13 @@ class OutputTarget(NamedTuple):
 
     def path(self, source: str, label: str) -> str:
         """Return the file of one map of an input."""
-        values = {"stem": _stem(source), "kernel": label}
-        return _FIELDS.sub(lambda field: values[field[1]], self.template or "")
+        if self.values is None and self.template is not None:
+            return self.bind(source).path(source, label)
+        template, values = self.template or "", self.values or {}
+        if template == STDOUT:
+            return template
+        name = fill(template, {**values, KERNEL_FIELD: label})
+        return str(Path(self.folder, name)) if self.folder else name
 
     def channel_paths(self, source: str, label: str) -> Iterator[str]:
         """Yield the files of a map that is split into its channels, without end.
@@ -175,49 +204,86 @@ class OutputTarget(NamedTuple):
                 check_output(path, force=self.force, inputs=self.protected)
 
 
-def validate_target(target: OutputTarget, sources: Sequence[str]) -> None:
+def validate_target(
+    target: OutputTarget, sources: Sequence[str], figures: Sequence[str] = ()
+) -> None:
     """Check a target by itself and against all inputs, before any file is opened.
+
+    Parameters
+    ----------
+    target : OutputTarget
+    sources, figures : sequence of str
+        The inputs, and the file of each one's figure, if there are to be any.
 
     Raises
     ------
     ArgumentError
         For an unknown field or suffix, and for several maps or inputs with one output.
     """
-    template = target.template
-    if template is None:
-        return
-    unknown = _ANY_FIELD.findall(_FIELDS.sub("", template))
-    if unknown:
-        raise ArgumentError(f"output {template!r}: {unknown[0]} is neither {{stem}} nor {{kernel}}")
-    if template != STDOUT and _suffix(template) not in OUTPUT_SUFFIXES:
-        known = ", ".join(MAIN_SUFFIXES)
-        raise ArgumentError(f"output {template!r}: its suffix must be one of {known}")
-    if len(target.labels) > 1 and not (target.has_file_per_map or target.is_stacked):
-        raise ArgumentError(
-            f"output {template!r} is one file for {len(target.labels)} kernels; put {{kernel}} in "
-            "its name, or give --combine"
-        )
+    if target.template is not None:
+        check_fields(target.template, "output", FIELDS)
+    resolve = RealPaths()
     users: dict[str, tuple[int, str]] = {}
+    drawn: dict[str, int] = {}
     for index, source in enumerate(sources):
-        for path in target.paths(source):
-            file = path if path == STDOUT else real_path(path)
+        bound = target.bind(source)
+        _check_format(bound, target.template)
+        for path in bound.paths(source):
+            file = path if path == STDOUT else resolve(path)
             first, other = users.setdefault(file, (index, source))
             if first != index:
                 raise ArgumentError(_collision_text(target, other, source, path))
+    for index, figure in enumerate(figures):
+        file = resolve(figure)
+        if drawn.setdefault(file, index) != index:
+            fields = "{stem}" if len(set(figures)) == 1 else "{parent} or {ext}"
+            advice = f"put {fields} in its name"
+            raise ArgumentError(f"--figure {figure!r} is one file for several inputs; {advice}")
+        if file in users:
+            raise ArgumentError("--figure and --output are the same file")
+
+
+def _check_format(bound: OutputTarget, template: str | None) -> None:
+    """Refuse the output of an input whose format is unknown, or cannot hold all maps."""
+    if template is None or bound.template is None:
+        return
+    if template != STDOUT and _suffix(bound.template) not in OUTPUT_SUFFIXES:
+        known = ", ".join(MAIN_SUFFIXES)
+        named = "" if bound.template == template else f" ({bound.template!r})"
+        raise ArgumentError(f"output {template!r}{named}: its suffix must be one of {known}")
+    if len(bound.labels) > 1 and not (bound.has_file_per_map or bound.is_stacked):
+        raise ArgumentError(
+            f"output {template!r} is one file for {len(bound.labels)} kernels; put {{kernel}} in "
+            "its name, or give --combine"
+        )
 
 
 def _collision_text(target: OutputTarget, first: str, second: str, path: str) -> str:
     """Describe two inputs with one output, and what to do about it."""
     if first == second:
         return f"{first} is given twice, for one {path}; give it once"
-    if "{stem}" not in (target.template or ""):
+    template = target.template or ""
+    if "{stem}" not in template:
         advice = "put {stem} in the output's name"
-    elif _stem(first) == _stem(second):
-        stem = _stem(first)
-        advice = f"both have the {{stem}} {stem!r}: filter them apart, with an --output-dir each"
-    else:
+    elif stem(first) != stem(second):
         advice = "give the output another name"
+    else:
+        advice = f"both have the {{stem}} {stem(first)!r}: {_distinct_names(target, first, second)}"
     return f"{first} and {second} would both be written to {path}; {advice}"
+
+
+def _distinct_names(target: OutputTarget, first: str, second: str) -> str:
+    """Return what tells the outputs of two inputs with the same stem apart."""
+    template = target.template or ""
+    if Path(first).parent == Path(second).parent:
+        if "{ext}" not in template:
+            return "put {ext} in the output's name, like {stem}.{ext}.{kernel}.png"
+        return "give one of them another name"
+    if target.subfolders and not target.folder:
+        return "give --output-dir, which keeps their folders apart"
+    if "{parent}" not in template and parent(first) != parent(second):
+        return "put {parent} in the output's name, like {parent}-{stem}.{kernel}.png"
+    return "filter them apart, with an --output-dir each"
 
 
 class OverwriteGuard:
@@ -230,65 +296,39 @@ class OverwriteGuard:
     target : OutputTarget
     sources : sequence of str
         The inputs.
-    others : sequence of str
-        Files that are written beside the target's.
     """
 
-    def __init__(
-        self, target: OutputTarget, sources: Sequence[str], others: Sequence[str] = ()
-    ) -> None:
+    def __init__(self, target: OutputTarget, sources: Sequence[str]) -> None:
         self._target = target
-        self._inputs: dict[str, str] = {}
+        self._by_name: dict[str, str] = {}  # which also holds where only workers see the files
+        self._by_identity: dict[tuple[int, int], str] = {}
         self._possible_channels: tuple[str, ...] = ()
         if len(sources) == 1:  # of which there is nothing to find
             return
-        files = [source for source in sources if source != STDIN]
-        outputs = itertools.chain(others, *map(target.possible_paths, sources))
-        folders = {real_path(str(Path(path).parent)) for path in outputs}
-        self._inputs = {real_path(source): source for source in files}
-        self._inputs |= _find_links(folders, files)
+        resolve = RealPaths()
+        for source in sources:
+            if source != STDIN:
+                self._by_name[resolve(source)] = source
+                if identity := identify(source):
+                    self._by_identity[identity] = source
         if target.has_file_per_map:
-            is_channel = _channel_file_pattern(target).search
+            labels = "|".join(map(re.escape, target.labels))
+            pattern = make_pattern(target.template or "", {KERNEL_FIELD: rf"(?:{labels})-\d+"})
             self._possible_channels = tuple(
-                source for name, source in self._inputs.items() if is_channel(name)
+                source for name, source in self._by_name.items() if pattern.search(name)
             )
 
     def protect(self, source: str, *others: str) -> OutputTarget:
         """Return the target of one input, whose outputs and `others` replace no input."""
-        outputs = (*self._target.possible_paths(source), *others)
-        paths = [real_path(path) for path in outputs]
-        replaced = (self._inputs[path] for path in paths if path in self._inputs)
-        protected = (*self._target.protected, source, *replaced, *self._possible_channels)
-        return self._target._replace(protected=tuple(dict.fromkeys(protected)))
-
-
-def _find_links(folders: Iterable[str], files: Iterable[str]) -> dict[str, str]:
-    """Return the entries of folders that are one of the files under any name: entry -> file."""
-    known: dict[tuple[int, int], str] = {}
-    for path in filter(is_allowed, files):
-        with suppress(OSError, ValueError):
-            status = Path(path).stat()
-            known[status.st_dev, status.st_ino] = path
-    links: dict[str, str] = {}
-    for folder in filter(is_allowed, folders):
-        with suppress(OSError, ValueError), os.scandir(folder) as entries:
-            for entry in entries:
-                with suppress(OSError):
-                    status = entry.stat()
-                    if (status.st_dev, status.st_ino) in known:
-                        links[entry.path] = known[status.st_dev, status.st_ino]
-    return links
-
-
-def _channel_file_pattern(target: OutputTarget) -> re.Pattern[str]:
-    """Match the files of channels, whose number is unknown until an input is read."""
-    labels = "|".join(map(re.escape, target.labels))
-    patterns = {"stem": ".*", "kernel": rf"(?:{labels})-\d+"}
-    pieces = _FIELDS.split(Path(target.template or "").name)  # text, field, text, field ...
-    name = "".join(
-        patterns[piece] if index % 2 else re.escape(piece) for index, piece in enumerate(pieces)
-    )
-    return re.compile(rf"(?:^|[/\\]){name}$", re.DOTALL)
+        bound = self._target.bind(source)
+        replaced: list[str] = []
+        if self._by_name:
+            for path in (*bound.possible_paths(source), *others):
+                replaced += filter(None, [self._by_name.get(real_path(path))])
+                if identity := identify(path):  # by a hard link, or in another case
+                    replaced += filter(None, [self._by_identity.get(identity)])
+        protected = (*bound.protected, source, *replaced, *self._possible_channels)
+        return bound._replace(protected=tuple(dict.fromkeys(protected)))
 
 
 def channel_label(label: str, channel: int) -> str:
@@ -309,32 +349,6 @@ def format_name(path: str) -> str:
     """
     suffix = path.lower() if path in OUTPUT_SUFFIXES else _suffix(path)
     return IMAGE_SUFFIXES.get(suffix, suffix)
-
-
-def slugify(name: str) -> str:
-    """Replace all characters but letters, digits, `.`, `_` and `-` by `-`.
-
-    >>> slugify("gaussian:1.5")
-    'gaussian-1.5'
-    """
-    return _NOT_IN_SLUGS.sub("-", name)
-
-
-def number_duplicates(names: Sequence[str]) -> tuple[str, ...]:
-    """Make names distinct by numbers.
-
-    >>> number_duplicates(["blur", "blur", "sharpen"])
-    ('blur', 'blur-2', 'sharpen')
-    """
-    distinct: list[str] = []
-    for name in names:
-        numbered = (f"{name}-{number}" for number in itertools.count(2))
-        distinct.append(next(n for n in itertools.chain([name], numbered) if n not in distinct))
-    return tuple(distinct)
-
-
-def _stem(source: str) -> str:
-    return "stdin" if source == STDIN else Path(source).stem
 
 
 def _suffix(path: str) -> str:

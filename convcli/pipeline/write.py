@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,7 +18,14 @@ from convcli.files.paths import system_errors
 from convcli.grids import NUMBER_SUFFIXES, write_grid
 from convcli.images import Metadata, Picture, Values
 from convcli.images.formats import FORMATS
-from convcli.images.quantize import DEGREES, Bounds, Clipping, Quantized, quantize
+from convcli.images.quantize import (
+    DEGREES,
+    WARN_CLIPPED_SHARE,
+    Bounds,
+    Clipping,
+    Quantized,
+    quantize,
+)
 from convcli.images.write import (
     describe_lost_colors,
     find_losses,
@@ -26,8 +34,13 @@ from convcli.images.write import (
     to_real_pixels,
     write_picture,
 )
+from convcli.kernels import ZERO_SUM
 from convcli.pipeline.outputs import OutputTarget
-from convcli.pipeline.plan import Plan
+from convcli.pipeline.plan import Plan, Step
+
+# Of an area of one value, which is not negative, these make the same value.
+KEEPING_OPERATIONS = {"relu", "leaky-relu", "abs", "identity", "maxpool", "avgpool"}
+UNIT_TOLERANCE = 1e-6  # of a sum of weights that was typed with some digits
 
 
 class OutputFile(NamedTuple):
@@ -218,3 +231,54 @@ def fit_to_file(path: str, rendered: Rendered, file_format: str) -> tuple[Values
 def squeeze_channel(values: Array) -> Array:
     """(H, W, 1) -> (H, W); other arrays stay as they are."""
     return values[:, :, 0] if values.shape[2] == 1 else values
+
+
+def find_remedies(
+    written: Sequence[OutputFile], files: Sequence[Sequence[str]], plan: Plan
+) -> list[OutputFile]:
+    """Return files with the range policy that the warning of what was clipped is to advise.
+
+    Around edges, positive and negative values count alike. No policy is good advice for a map that
+    keeps areas of one value, as sharpening does: to clip what goes beyond black and white is usual,
+    and any other range would change the whole picture.
+
+    Parameters
+    ----------
+    written : sequence of OutputFile
+    files : sequence of sequence of str
+        Those of each map, as `Route` has them.
+    plan : Plan
+    """
+    maps = {path: index for index, paths in enumerate(files) for path in paths}
+    advised = []
+    for file in written:
+        if file.clipping.share > WARN_CLIPPED_SHARE:
+            gain = _find_gain(plan, maps[file.path])
+            policies = ["offset", "abs", "rescale"] if gain == 0 else ["rescale"]
+            if not math.isclose(gain, 1, rel_tol=UNIT_TOLERANCE):
+                file = file._replace(clipping=file.clipping.find_remedy(policies))  # noqa: PLW2901
+        advised.append(file)
+    return advised
+
+
+def _find_gain(plan: Plan, index: int) -> float:
+    """Return the factor by which a map multiplies areas of one value; NaN if there is none."""
+    kernels = plan.kernels[index : index + 1] if plan.combine is None else plan.kernels
+    gain, *others = [_gain(step) for step in kernels] or [1.0]
+    if not all(math.isclose(gain, other, rel_tol=UNIT_TOLERANCE) for other in others):
+        return math.nan
+    count = len(kernels) if plan.combine == "sum" else 1
+    return gain * count * math.prod(map(_gain, plan.layers))
+
+
+def _gain(step: Step) -> float:
+    layer, kernel = step.layer, step.kernel
+    if layer.sources:
+        return math.nan
+    if kernel is None:
+        return 1.0 if layer.op in KEEPING_OPERATIONS else math.nan
+    if kernel.matrix.ndim > 2 or layer.channels is not None or layer.operation.is_transposed:
+        return math.nan
+    if abs(kernel.sum) > ZERO_SUM * float(np.abs(kernel.matrix).sum()):
+        return kernel.sum
+    return math.nan if step.bias else 0.0

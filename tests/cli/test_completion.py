@@ -69,6 +69,16 @@ def test_operations_are_offered_where_a_layer_is_typed(command: str, tmp_path: P
     assert offered(f"convcli {command} max", tmp_path) == ["plain,maxpool"]
 
 
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [("", "{stem}"), ("soft-", "soft-{dir}"), ("{stem}-{k", "{stem}-{kernel}"), ("{", "{ext}")],
+)
+def test_fields_are_offered_where_a_name_is_typed(
+    typed: str, expected: str, tmp_path: Path
+) -> None:
+    assert f"plain,{expected}" in offered(f"convcli apply a.png --name {typed}", tmp_path)
+
+
 @pytest.mark.parametrize("command", ["explain", "animate", "kernels"])
 def test_every_command_that_takes_a_kernel_offers_them(command: str, tmp_path: Path) -> None:
     option = "" if command == "kernels" else " a.csv -k"

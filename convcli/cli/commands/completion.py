@@ -31,11 +31,20 @@ def completion(shell: str) -> None:
 
 
 def complete(kind: str, incomplete: str) -> list[CompletionItem]:
-    """Return what a shell is to offer: files, folders, or names and else files; or operations."""
+    """Return what a shell is to offer: files, folders, or names and else files.
+
+    Of an operation or a template there are names alone: those of operations, and of fields.
+    """
     if kind == "operation":
         from convcli.arithmetic.layers import OPERATIONS
 
         return [CompletionItem(name) for name in OPERATIONS if name.startswith(incomplete)]
+    if kind == "template":
+        from convcli.pipeline.names import FIELDS
+
+        start, brace, word = incomplete.rpartition("{")
+        start, word = (start, word) if brace and "}" not in word else (incomplete, "")
+        return [CompletionItem(f"{start}{{{name}}}") for name in FIELDS if name.startswith(word)]
     files = [CompletionItem(incomplete, type="dir" if kind == "folder" else "file")]
     names: Iterable[str] = ()
     if kind == "kernel":

@@ -18,7 +18,7 @@ from convcli.cli.commands.apply.plan import build_plan, build_target, validate
 from convcli.cli.commands.apply.summary import Summary
 from convcli.cli.options import FILE, command
 from convcli.cli.output import log, log_kernel_notes
-from convcli.cli.report import Progress, has_output, print_report, render_maps
+from convcli.cli.report import Progress, print_report, render_maps
 from convcli.files.journal import JobKey, name_batch
 from convcli.files.output import make_folder
 from convcli.files.paths import real_path
@@ -56,7 +56,7 @@ def run_apply(options: ApplyOptions, *, is_debugging: bool = False) -> int:
     """Filter every input, print a report of each, and return the exit code."""
     plan, labels = build_plan(options)
     target = build_target(options, plan, labels)
-    validate_target(target, options.inputs)
+    validate_target(target, options.inputs, options.figures)
     if options.output_dir is not None and options.scheduler is None and not options.dry_run:
         make_folder(options.output_dir)
     if not options.quiet:
@@ -70,7 +70,8 @@ def run_apply(options: ApplyOptions, *, is_debugging: bool = False) -> int:
         closing(run_jobs(jobs, options, progress)) as reports,
     ):
         for report in map(summary.add, reports):
-            if has_output(report, options):
+            is_told = report.error or report.notes or report.text
+            if is_told or options.json or options.dry_run or options.verbose:
                 with progress.paused():
                     print_report(report, options)
     if not options.quiet:
@@ -85,7 +86,7 @@ def make_jobs(
     options: ApplyOptions, plan: Plan, target: OutputTarget, *, is_debugging: bool = False
 ) -> Iterator[Job]:
     """Make the job of each input, one by one."""
-    guard = OverwriteGuard(target, options.inputs, options.figures)
+    guard = OverwriteGuard(target, options.inputs)
     is_elsewhere = options.scheduler is not None
     batch = None if options.is_local else name_batch()
     for number, (source, figure) in enumerate(zip_longest(options.inputs, options.figures)):

@@ -18,6 +18,7 @@ from convcli.images import MAX_PIXELS
 from convcli.images.formats import FORMATS
 from convcli.images.quantize import POLICIES
 from convcli.pipeline.memory import default_max_memory
+from convcli.pipeline.names import EXT_SUFFIX, fill, input_values
 from convcli.pipeline.outputs import (
     DEFAULT_NAME,
     DEFAULT_SUFFIX,
@@ -148,7 +149,8 @@ class ApplyOptions(opt.WindowOptions):
 
     output: str | None = option(
         "Output", "-o --output", opt.PATH, "A file (.png .jpg .webp .tif .npy .csv) or - for "
-        "standard output; {stem} and {kernel} stand for names."
+        "standard output. {stem}, {kernel}, {dir}, {parent} and {ext} stand for the input's name, "
+        "the kernel's, the input's folder, the last part of that, and the input's suffix."
     )  # fmt: skip
     output_dir: str | None = option(
         "Output", "--output-dir", opt.DIR, "Folder of the outputs; created if missing."
@@ -229,17 +231,17 @@ class ApplyOptions(opt.WindowOptions):
 
     @property
     def template(self) -> str | None:
-        """The template of the outputs' paths; None if only text or figures are made."""
+        """The template of the outputs, which lie in `output_dir`; None if none are written."""
         if self.output is not None:
             return self.output
         is_instead = self.print_numbers or self.preview or self.figure is not None
         if is_instead and self.output_dir is None and self.name is None:
             return None
         name = self.name or DEFAULT_NAME
-        has_suffix = Path(name).suffix.lower() in OUTPUT_SUFFIXES
+        has_suffix = Path(name).suffix.lower() in (*OUTPUT_SUFFIXES, EXT_SUFFIX)
         if self.name is None or (self.to is not None and not has_suffix):
             name += self.to or DEFAULT_SUFFIXES.get(self.depth, DEFAULT_SUFFIX)
-        return name if self.output_dir is None else str(Path(self.output_dir) / name)
+        return name
 
     @property
     def output_format(self) -> str | None:
@@ -280,7 +282,7 @@ class ApplyOptions(opt.WindowOptions):
     @property
     def writes_images(self) -> bool:
         """Whether images are written, to files or to standard output."""
-        return self.output_format in FORMATS
+        return self.output_format in (*FORMATS, EXT_SUFFIX)
 
     @property
     def writes_stdout(self) -> bool:
@@ -295,5 +297,5 @@ class ApplyOptions(opt.WindowOptions):
         """The path of each input's figure, if there are to be any."""
         if self.figure is None:
             return []
-        stems = ("stdin" if source == STDIN else Path(source).stem for source in self.inputs)
-        return [self.figure.replace("{stem}", stem) for stem in stems]
+        values = (input_values(self.figure, source) for source in self.inputs)
+        return [fill(self.figure, fields) for fields in values]

@@ -20,7 +20,14 @@ from convcli.files.restriction import check_typed
 from convcli.images import ReadSettings
 from convcli.images.formats import FORMATS, EncoderSettings
 from convcli.kernels import Kernel, kernel_path
-from convcli.pipeline.outputs import OutputTarget, format_name, number_duplicates, slugify
+from convcli.pipeline.names import (
+    EXT_SUFFIX,
+    INPUT_FIELDS,
+    check_fields,
+    number_duplicates,
+    slugify,
+)
+from convcli.pipeline.outputs import OutputTarget, format_name
 from convcli.pipeline.plan import (
     Plan,
     Step,
@@ -119,11 +126,12 @@ def build_target(options: ApplyOptions, plan: Plan, labels: tuple[str, ...]) -> 
     """Return where the results go, and the files that must not be replaced, beside the inputs."""
     net_file = () if options.net is None else (options.net.removeprefix("@"),)
     template = STDOUT if options.writes_stdout else options.template
+    folder = options.output_dir
     if template is not None:
         try:
-            check_typed(template)
+            check_typed(template if folder is None else str(Path(folder, template)))
         except ArgumentError as error:
-            if options.output is not None or options.output_dir is not None:
+            if options.output is not None or folder is not None:
                 raise
             advice = "by default, outputs go to the working folder: give -o or --output-dir"
             raise ArgumentError(f"{error}; {advice}") from error
@@ -135,6 +143,7 @@ def build_target(options: ApplyOptions, plan: Plan, labels: tuple[str, ...]) -> 
         encoding=EncoderSettings(options.quality, options.lossless, options.png_level),
         is_default=typed == (None, None, None) and not options.writes_stdout,
         stdout_format=options.output_format or "",
+        folder="" if folder is None or template == STDOUT else folder,
     )
 
 
@@ -198,11 +207,15 @@ def _output_conflicts(options: ApplyOptions) -> Iterator[str]:
     name = options.name
     if name is not None and (name in ("", STDOUT) or "/" in name or "\\" in name):
         yield f"--name {name!r} must be a file's name; --output-dir says where it goes"
+    if name is not None and "{dir}" in name:
+        yield f"--name {name!r}: {{dir}} is a path, which goes with -o; {{parent}} is its last part"
 
 
 def _format_conflicts(options: ApplyOptions) -> Iterator[str]:
     """Yield what does not go with the format of the outputs."""
     written = options.output_format
+    if written == EXT_SUFFIX:  # of each input
+        return
     for typed, names in (("--output", options.output), ("--name", options.name)):
         if options.to and names not in (None, STDOUT) and written != format_name(options.to):
             yield f"{typed} {names!r} has a suffix of its own: leave out --to {options.to[1:]}"
@@ -241,11 +254,7 @@ def _figure_conflicts(options: ApplyOptions) -> Iterator[str]:
     named = f"--figure {options.figure!r}"
     if Path(options.figure).suffix.lower() not in FIGURE_SUFFIXES:
         yield f"{named} must end in {' or '.join(FIGURE_SUFFIXES)}"
-    if len(set(options.figures)) < len(options.inputs):
-        advice = "draw them apart" if "{stem}" in options.figure else "put {stem} in its name"
-        yield f"{named} is one file for several inputs; {advice}"
-    if options.figure == options.output:
-        yield "--figure and --output are the same file"
+    check_fields(options.figure, "--figure", tuple(INPUT_FIELDS))
 
 
 def _worker_conflicts(options: ApplyOptions) -> Iterator[str]:
