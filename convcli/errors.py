@@ -88,6 +88,10 @@ class OutputError(FileError):
 
 
 OVERFLOW = "a sum is beyond what floating point holds"
+PADDING_ALONE = (
+    "the maximum of padding alone is infinite, which is not written as a number; pad less, "
+    "or write a picture"
+)
 NO_MEMORY = "there is not enough memory for it"
 UNMAPPED = "failed to map segment"  # of the loader, about a library that does not fit the memory
 

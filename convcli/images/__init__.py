@@ -177,6 +177,8 @@ class Picture:
     metadata : Metadata
     notes : tuple of str
         Messages to the user about how it was read.
+    error : float
+        By how much two values that should be equal may differ, as all were rounded; 0 if unknown.
     """
 
     values: Values
@@ -184,6 +186,7 @@ class Picture:
     alpha: Values | None = None
     metadata: Metadata = NO_METADATA
     notes: tuple[str, ...] = ()
+    error: float = 0.0
 
     @property
     def size(self) -> Pair:

@@ -33,6 +33,8 @@ class Quantized(NamedTuple):
         A message to the user.
     bounds : (float, float)
         The minimum and the maximum on the scale of the pixels, where they could be out of range.
+    counted : int, optional
+        How many values count: those of visible pixels; all, if left out.
     """
 
     pixels: Values
@@ -40,15 +42,25 @@ class Quantized(NamedTuple):
     clipped: float = 0.0
     note: str | None = None
     bounds: Bounds = (0.0, 0.0)
+    counted: int | None = None
 
     @property
     def clipping(self) -> Clipping:
         """What was clipped."""
         white = int(np.iinfo(self.pixels.dtype).max)
-        return Clipping(self.clipped, self.pixels.size, self.bounds, white, self.policy)
+        counted = self.pixels.size if self.counted is None else self.counted
+        return Clipping(self.clipped, counted, self.bounds, white, self.policy)
 
 
-def quantize(values: Values, policy: str, depth: int, bounds: Bounds | None = None) -> Quantized:
+def quantize(
+    values: Values,
+    policy: str,
+    depth: int,
+    bounds: Bounds | None = None,
+    *,
+    is_visible: Values | None = None,
+    error: float = 0.0,
+) -> Quantized:
     """Map values to 0..`2**depth - 1`, rounded half to even; nothing else rounds.
 
     Parameters
@@ -62,6 +74,10 @@ def quantize(values: Values, policy: str, depth: int, bounds: Bounds | None = No
     bounds : (float, float), optional
         What is stretched to the whole range: of a frame, the minimum and the maximum of all frames.
         By default those of the values.
+    is_visible : ndarray of bool, (H, W, 1), optional
+        Of values (H, W, C), which pixels count; others become 0.
+    error : float
+        Values that differ by no more are one value, which "rescale" makes mid-gray.
 
     Examples
     --------
@@ -70,13 +86,30 @@ def quantize(values: Values, policy: str, depth: int, bounds: Bounds | None = No
     >>> quantize(np.array([-4.0, 0.0, 400.0]), "clamp", 8).clipped
     0.6666666666666666
     """
+    if is_visible is not None and not is_visible.all():
+        pixels: Values = np.zeros(values.shape, np.uint8 if depth == 8 else np.uint16)
+        seen = values[is_visible[:, :, 0]]  # (N, C)
+        if not seen.size:
+            return Quantized(pixels, policy, counted=0)
+        quantized = quantize(seen, policy, depth, bounds, error=error)
+        pixels[is_visible[:, :, 0]] = quantized.pixels
+        return quantized._replace(pixels=pixels, counted=seen.size)
     if policy == "rescale":
-        own = float(values.min()), float(values.max())
-        return _rescale(values, own if bounds is None else bounds, 2**depth - 1)
+        own = find_bounds(values) if bounds is None else bounds
+        return _rescale(values, own, 2**depth - 1, error)
     quantizer = Quantizer(values.shape, policy, depth)
     for rows in row_slices(values):
         quantizer.add(rows, values[rows].copy())
     return quantizer.result()
+
+
+def find_bounds(values: Values, is_visible: Values | None = None) -> Bounds:
+    """Return the minimum and the maximum of visible pixels; of none, infinity and its negative."""
+    if is_visible is None:
+        return float(values.min()), float(values.max())
+    seen = np.broadcast_to(is_visible, values.shape)
+    low, high = values.min(initial=np.inf, where=seen), values.max(initial=-np.inf, where=seen)
+    return float(low), float(high)
 
 
 class Quantizer:
@@ -178,7 +211,7 @@ class Clipping(NamedTuple):
         values = self.values + frame.values
         clipped = self.share * self.values + frame.share * frame.values
         bounds = min(self.bounds[0], frame.bounds[0]), max(self.bounds[1], frame.bounds[1])
-        return frame._replace(share=clipped / values, values=values, bounds=bounds)
+        return frame._replace(share=clipped / max(values, 1), values=values, bounds=bounds)
 
     def find_remedy(self, policies: Sequence[str]) -> Clipping:
         """Return the same with the first of some policies that would clip nothing."""
@@ -200,13 +233,15 @@ class Clipping(NamedTuple):
         )
 
 
-def _rescale(values: Values, bounds: Bounds, white: int) -> Quantized:
+def _rescale(values: Values, bounds: Bounds, white: int, error: float) -> Quantized:
     low, high = bounds
     if not math.isfinite(high - low):
         raise ArgumentError(f"values of {low:.6g}..{high:.6g} cannot be rescaled; try clamp")
-    if low == high:  # which is neither black nor white
+    if high - low <= error:  # which is neither black nor white
         levels: Values = np.full(values.shape, (white + 1) // 2)
-        note = f"every value is {low:.6g}; drawn as mid-gray"
+        value = 0.0 if min(abs(low), abs(high)) <= error else (low + high) / 2
+        rounded = "" if low == high else ", but for rounding errors"
+        note = f"every value is {value:.6g}{rounded}; drawn as mid-gray"
     else:
         levels = np.rint((values.astype(np.float64, copy=False) - low) / (high - low) * white)
         note = f"rescaled {low:.6g}..{high:.6g} to 0..{white}"

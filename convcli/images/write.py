@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from convcli.errors import ArgumentError
+from convcli.errors import PADDING_ALONE, ArgumentError
 from convcli.images import NO_METADATA, Metadata, Picture, Translation, Values
 from convcli.images.color import composite_on_white, to_gray
 from convcli.images.formats import DEFAULT_ENCODING, FORMATS, EncoderSettings
@@ -131,7 +131,7 @@ def to_real_pixels(picture: Picture, dtype: np.dtype[Any]) -> Values:
     parts = [picture.values] if picture.alpha is None else [picture.values, picture.alpha]
     numbers = np.concatenate([part.astype(dtype, copy=False) for part in parts], axis=2)
     if not np.isfinite(numbers).all():
-        raise ArgumentError("the maximum of padding alone is infinite, as no pixel is; write .npy")
+        raise ArgumentError(PADDING_ALONE)
     return numbers
 
 

@@ -205,7 +205,8 @@ def _run(
         written = [write_rendered(path, pixels, target) for path, pixels in rendered]
         return route, picture, [], written
     if selector is None:
-        results = compute_maps(picture, computation, on_stage)
+        with_errors = target.is_image and plan.range_policy(picture.depth) == "rescale"
+        results = compute_maps(picture, computation, on_stage, with_errors=with_errors)
     else:
         selected = selector.run(picture, computation, plan.frame or 0, on_stage=on_stage)
         results = selected.maps

@@ -90,7 +90,8 @@ def combine_transparencies(parts: Sequence[Transparency], how: str, alpha_how: s
     total = math.fsum(part.gain for part in parts)
     return parts[0]._replace(
         alpha=combine([part.alpha for part in parts], alpha_how),
-        is_premultiplied=alpha_how == "sum" or all(part.is_premultiplied for part in parts),
+        is_premultiplied=how != "direction"
+        and (alpha_how == "sum" or all(part.is_premultiplied for part in parts)),
         gain=total / len(parts) if how == "mean" else total,
     )
 

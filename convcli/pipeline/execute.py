@@ -18,8 +18,8 @@ from convcli.engine.arrays import (
 )
 from convcli.engine.operations import OPERATIONS, combine
 from convcli.errors import OVERFLOW, ArgumentError
-from convcli.images import NO_METADATA, Picture
-from convcli.images.color import from_linear
+from convcli.images import NO_METADATA, PLACEHOLDER, Picture
+from convcli.images.color import find_visible, from_linear
 from convcli.kernels import Kernel
 from convcli.pipeline.plan import Plan, Step
 from convcli.pipeline.preprocess import FeatureMap, preprocess
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from convcli.engine.filter2d.plan import FilterPlan
     from convcli.pipeline.alpha import Transparency
     from convcli.pipeline.computation import Computation, StepFilters
+    from convcli.pipeline.rounding import MapBounds
 
 
 class Stage(NamedTuple):
@@ -53,7 +54,11 @@ StageCallback: TypeAlias = Callable[[int, Stage], None]
 
 
 def compute_maps(
-    picture: Picture, computation: Computation, on_stage: StageCallback | None = None
+    picture: Picture,
+    computation: Computation,
+    on_stage: StageCallback | None = None,
+    *,
+    with_errors: bool = False,
 ) -> list[Picture]:
     """Return the feature maps of a picture with their alpha and its metadata.
 
@@ -64,6 +69,8 @@ def compute_maps(
     computation : Computation
     on_stage : callable, optional
         Called after every step; kernels that are combined count as maps, too.
+    with_errors : bool
+        Whether a bound of the rounding errors of each map is wanted.
 
     Raises
     ------
@@ -72,22 +79,43 @@ def compute_maps(
     """
     plan = computation.plan
     with np.errstate(over="ignore", invalid="ignore"):
-        maps = _run_plan(preprocess(picture, plan), computation, on_stage)
-        pictures = [_finish(maps.pop(0), picture, plan) for _ in range(len(maps))]  # and release it
+        source = preprocess(picture, plan)
+        bounds = _bound_maps(source, computation) if with_errors else []
+        maps = _run_plan(source, computation, on_stage)
+        del source
+        pictures = []
+        for number in range(len(maps)):
+            result, maps[number] = maps[number], FeatureMap(PLACEHOLDER)  # which can be released
+            pictures.append(_finish(result, picture, plan, bounds[number] if bounds else None))
+            del result
     _check_finite([result.values for result in pictures], plan)
     return pictures
 
 
-def _finish(result: FeatureMap, picture: Picture, plan: Plan) -> Picture:
+def _bound_maps(source: FeatureMap, computation: Computation) -> list[MapBounds]:
+    from convcli.pipeline.rounding import bound_maps
+
+    return bound_maps(source, computation)
+
+
+def _finish(result: FeatureMap, picture: Picture, plan: Plan, bounds: MapBounds | None) -> Picture:
     """Return a map of a picture with its alpha and metadata: divided by alpha, and encoded."""
     values, transparency = result
     alpha = None
     if transparency is not None:
         values = transparency.divide(values)
         alpha = transparency.alpha.clip(0, transparency.white)
+    error = 0.0 if bounds is None else bounds.error_of(values, transparency)
     if plan.linear:
-        values = from_linear(values, picture.white)
-    return Picture(values, picture.depth, alpha, NO_METADATA if plan.strip else picture.metadata)
+        colors, values = values, from_linear(values, picture.white)
+        if bounds is not None:
+            from convcli.pipeline.rounding import encode_error
+
+            error = encode_error(
+                error, colors, values, None if alpha is None else find_visible(alpha)
+            )
+    metadata = NO_METADATA if plan.strip else picture.metadata
+    return Picture(values, picture.depth, alpha, metadata, error=error)
 
 
 def _run_plan(

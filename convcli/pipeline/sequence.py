@@ -26,8 +26,9 @@ from convcli.images import (
     Values,
 )
 from convcli.images.apng import Layout, LayoutError
+from convcli.images.color import find_visible
 from convcli.images.formats import FORMATS
-from convcli.images.quantize import Bounds, Clipping
+from convcli.images.quantize import Bounds, Clipping, find_bounds
 from convcli.images.sequences import STILL_FORMATS, SequenceWriter, open_sequence
 from convcli.images.write import real_type, to_real_pixels
 from convcli.pipeline.computation import Computation
@@ -73,6 +74,27 @@ class Frame(NamedTuple):
     bounds: list[Bounds | None] | None = None
 
 
+class Span(NamedTuple):
+    """What the visible values of a map lie between, in one frame or several.
+
+    Parameters
+    ----------
+    bounds : (float, float)
+    error : float
+        As in `Picture`.
+    """
+
+    bounds: Bounds
+    error: float = 0.0
+
+    @classmethod
+    def of(cls, frame: Picture) -> Span | None:
+        """Return the span of a frame; None if nothing of it is visible."""
+        is_visible = None if frame.alpha is None else find_visible(frame.alpha)
+        low, high = find_bounds(frame.values, is_visible)
+        return None if low > high else cls((low, high), frame.error)
+
+
 class Sequence:
     """The frames of an input, and the files that their maps are written to.
 
@@ -105,7 +127,7 @@ class Sequence:
         self._selected_bounds: list[Bounds | None] = []
         self._shapes: list[tuple[int, int]] = []  # of the first frame's maps
         self._checked = 0  # frames that are, from the first one on
-        self._needs_bounds = False
+        self._needs_spans = False
         self._end_note: tuple[str, ...] = ()
         self._has_still = frames.decode_still is not None and target.format in STILL_FORMATS
 
@@ -154,7 +176,7 @@ class Sequence:
         """
         route, _ = self._choose(self._frames.header)
         paths = [path for path, *_ in route.files]
-        bounds = self._find_bounds(len(paths)) if self._needs_bounds else [None] * len(paths)
+        spans = self._find_spans(len(paths)) if self._needs_spans else [None] * len(paths)
         layouts: list[Layout | None] = [None] * len(paths)
         with ExitStack() as stack:
             streams = [
@@ -163,7 +185,7 @@ class Sequence:
             while True:
                 files = [
                     self._open_file(*arguments)
-                    for arguments in zip(paths, streams, bounds, layouts, strict=True)
+                    for arguments in zip(paths, streams, spans, layouts, strict=True)
                 ]
                 try:
                     first = self._write_frames(files, keep_maps=keep_maps)
@@ -179,11 +201,11 @@ class Sequence:
         return [file.close().with_policy(policy) for file in files]
 
     def _open_file(
-        self, path: str, stream: BinaryIO, bounds: Bounds | None, layout: Layout | None
+        self, path: str, stream: BinaryIO, span: Span | None, layout: Layout | None
     ) -> _SequenceFile:
         target = self._target
         writer = open_sequence(stream, target.format, self._frames.loop, target.encoding, layout)
-        return _SequenceFile(path, target, writer, bounds, layout)
+        return _SequenceFile(path, target, writer, span, layout)
 
     def __iter__(self) -> Iterator[Frame]:
         """Filter the frames, each when it is asked for, up to the first that is damaged."""
@@ -215,7 +237,8 @@ class Sequence:
         route, computation = self._choose(Header.of(picture))
         self._check_shapes(computation)
         if self._selector is None:
-            return Frame(route, picture, compute_maps(picture, computation))
+            maps = compute_maps(picture, computation, with_errors=self._needs_spans)
+            return Frame(route, picture, maps)
         maps, bounds, notes = self._selector.run(picture, computation, index, self._selected_bounds)
         picture = replace(picture, notes=(*picture.notes, *notes))
         is_rescaled = self._selector.policy_of(picture.depth) == "rescale"
@@ -232,7 +255,7 @@ class Sequence:
             self._selector.check(computation, index)
         is_rescaled = self._plan.filter_policy(header.depth) == "rescale"
         depth = self._plan.output_depth(header.depth, self._target.format)
-        self._needs_bounds |= is_rescaled and depth is not None
+        self._needs_spans |= is_rescaled and depth is not None
         return route, computation
 
     def _check_shapes(self, computation: Computation) -> None:
@@ -252,21 +275,20 @@ class Sequence:
                 "or take one with --frame"
             )
 
-    def _find_bounds(self, count: int) -> list[Bounds | None]:
-        """Return the minimum and the maximum of each map over all frames and the still picture."""
-        bounds: list[Bounds | None] = [None] * count
+    def _find_spans(self, count: int) -> list[Span | None]:
+        """Return the span of each map over all frames and the still picture."""
+        spans: list[Span | None] = [None] * count
         for frame in chain(self._iterate_stills(), self):
             if frame.bounds is None:
-                own: list[Bounds | None] = [
-                    (float(m.values.min()), float(m.values.max())) for m in frame.maps
-                ]
+                own = [*map(Span.of, frame.maps)]
             else:
-                own = self._selected_bounds = frame.bounds
-            bounds = [*map(_join_bounds, bounds, own)]
+                self._selected_bounds = frame.bounds
+                own = [None if bounds is None else Span(bounds) for bounds in frame.bounds]
+            spans = [*map(_join_spans, spans, own)]
             del frame
         if self._selected_bounds:
-            self._selected_bounds = bounds
-        return bounds
+            self._selected_bounds = [span and span.bounds for span in spans]
+        return spans
 
     def _write_frames(self, files: list[_SequenceFile], *, keep_maps: bool) -> Frame:
         first: Frame | None = None
@@ -298,14 +320,14 @@ class _SequenceFile:
         path: str,
         target: OutputTarget,
         writer: SequenceWriter,
-        bounds: Bounds | None,
+        span: Span | None,
         layout: Layout | None,
     ) -> None:
         self.layout = layout  # that holds all frames so far, if the first one's does not
         self._path = path
         self._target = target
         self._writer = writer
-        self._bounds = bounds
+        self._span = span
         self._shape: tuple[int, ...] = ()  # of the first frame
         self._count = 0
         self._policy: str | None = None
@@ -343,7 +365,7 @@ class _SequenceFile:
         if depth is None:
             return to_real_pixels(result, real_type(source))
         policy = plan.range_policy(result.depth)
-        rendered = render(result, policy, depth, self._bounds)
+        rendered = render(result, policy, depth, *(self._span or ()))
         self._policy = self._policy or policy
         pixels, report = fit_to_file(self._path, rendered, self._target.format)
         self._clipping = self._clipping.merge(report.clipping)
@@ -351,11 +373,13 @@ class _SequenceFile:
         return pixels
 
 
-def _join_bounds(first: Bounds | None, second: Bounds | None) -> Bounds | None:
-    """Return the minimum and the maximum of two ranges, of which one may be missing."""
+def _join_spans(first: Span | None, second: Span | None) -> Span | None:
+    """Return the span of two, of which one may be missing."""
     if first is None or second is None:
         return first or second
-    return min(first[0], second[0]), max(first[1], second[1])
+    (low, high), (other_low, other_high) = first.bounds, second.bounds
+    bounds = min(low, other_low), max(high, other_high)
+    return Span(bounds, max(first.error, second.error))
 
 
 @contextmanager

@@ -12,11 +12,19 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from convcli.engine.arrays import Array
-from convcli.errors import ConvError, OutputError, ShapeError, first_line
+from convcli.errors import (
+    PADDING_ALONE,
+    ArgumentError,
+    ConvError,
+    OutputError,
+    ShapeError,
+    first_line,
+)
 from convcli.files.output import atomic_write, check_output
 from convcli.files.paths import system_errors
 from convcli.grids import NUMBER_SUFFIXES, write_grid
 from convcli.images import Metadata, Picture, Values
+from convcli.images.color import find_visible
 from convcli.images.formats import FORMATS
 from convcli.images.quantize import (
     DEGREES,
@@ -90,16 +98,31 @@ class Rendered(NamedTuple):
     metadata: Metadata
 
 
-def render(result: Picture, policy: str, depth: int, bounds: Bounds | None = None) -> Rendered:
-    """Convert a feature map and its alpha to pixels of `depth` bits; `bounds` as in `quantize`."""
+def render(
+    result: Picture,
+    policy: str,
+    depth: int,
+    bounds: Bounds | None = None,
+    error: float | None = None,
+) -> Rendered:
+    """Convert a feature map and its alpha to pixels of `depth` bits.
+
+    What is written with alpha 0 is black, and counts for nothing. `bounds` and `error` are as in
+    `quantize`; left out, they are those of the map.
+    """
     values, alpha = result.values, result.alpha
+    error = result.error if error is None else error
     if result.depth not in (None, depth):
         scale = (2.0**depth - 1) / result.white
         is_scaled = policy not in ("rescale", DEGREES)  # which no white bounds
         values = np.multiply(values, scale, dtype=np.float64) if is_scaled else values
         alpha = None if alpha is None else np.multiply(alpha, scale, dtype=np.float64)
-    alpha_pixels = None if alpha is None else quantize(alpha, "clamp", depth).pixels
-    return Rendered(quantize(values, policy, depth, bounds), alpha_pixels, result.metadata)
+    if alpha is None:
+        colors = quantize(values, policy, depth, bounds, error=error)
+        return Rendered(colors, None, result.metadata)
+    is_visible = find_visible(alpha)
+    colors = quantize(values, policy, depth, bounds, is_visible=is_visible, error=error)
+    return Rendered(colors, quantize(alpha, "clamp", depth).pixels, result.metadata)
 
 
 def write_maps(
@@ -130,6 +153,8 @@ def write_maps(
     FileError
         For what the file system refuses.
     """
+    if target.format in NUMBER_SUFFIXES and _has_infinite(results, plan):
+        raise ArgumentError(PADDING_ALONE)
     pictures: dict[str, Picture] = {}
     for path, result, is_channel in _split_into_files(results, files, target):
         if path in pictures:
@@ -144,6 +169,12 @@ def write_maps(
         _write(path, result, target, plan, source) for path, result in reversed(pictures.items())
     ]
     return written[::-1]
+
+
+def _has_infinite(results: Sequence[Picture], plan: Plan) -> bool:
+    """Whether a window of a maxpool held padding alone."""
+    can_be_infinite = any(step.layer.operation.can_be_infinite for step in plan.layers)
+    return can_be_infinite and any(np.isneginf(result.values.min()) for result in results)
 
 
 def _split_into_files(

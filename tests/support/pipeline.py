@@ -37,12 +37,12 @@ def make_plan(
     return Plan(kernels=tuple(steps), layers=stack, **options)
 
 
-def compute_pictures(picture: Picture, plan: Plan) -> list[Picture]:
+def compute_pictures(picture: Picture, plan: Plan, *, with_errors: bool = False) -> list[Picture]:
     """Return the feature maps of a picture with their alpha."""
     header = Header.of(picture)
     shape = preprocessed_shape(plan, header)
     computation = plan_computation(plan, header, shape, infer_shapes(plan, shape))
-    return compute_maps(picture, computation)
+    return compute_maps(picture, computation, with_errors=with_errors)
 
 
 def filter_picture(picture: Picture, plan: Plan) -> list[Array]:
