@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -228,12 +228,15 @@ class Header(NamedTuple):
         As in `Picture`.
     has_alpha : bool
         Whether it has an alpha channel, which is dropped once read if all of it is opaque.
+    held_bytes : int
+        Memory that decoding this frame takes beside its pixels, and what its file takes anyway.
     """
 
     shape: tuple[int, int, int]
     dtype: np.dtype[Any]
     depth: int | None = None
     has_alpha: bool = False
+    held_bytes: int = 0
 
     @classmethod
     def of(cls, picture: Picture) -> Header:
@@ -283,6 +286,9 @@ class FrameSource:
     decode_still : callable, optional
         Returns the picture, of the frames' header, that is shown where an animation cannot be; it
         is no frame.
+    kind : {"sequence", "views", "previews"}
+        What several frames are: shown, or read, one after the other; views of one scene, of which
+        the first is taken by default; a picture, and what stands beside it.
     """
 
     path: str
@@ -296,11 +302,13 @@ class FrameSource:
     held_bytes: int = 0
     notes: tuple[str, ...] = ()
     decode_still: Callable[[], Picture] | None = None
+    kind: Literal["sequence", "views", "previews"] = "sequence"
 
     @property
     def is_sequence(self) -> bool:
-        """Whether its frames belong together."""
-        return self.count > 1 or self.decode_still is not None
+        """Whether its frames are taken together, by default."""
+        has_several = self.count > 1 or self.decode_still is not None
+        return has_several and self.kind == "sequence"
 
     @property
     def is_animation(self) -> bool:

@@ -64,6 +64,8 @@ def open_image(stream: BinaryIO, known: str | None = None) -> Image.Image:
         raise UnidentifiedImageError
     load_plugin(known)
     factory, accepts = Image.OPEN[known]
+    if known == "JPEG":  # not as a file of several pictures, by an index that may be broken
+        factory = import_module("PIL.JpegImagePlugin").JpegImageFile
     # Errors of a file that is of that format only by its start.
     with suppress(SyntaxError, IndexError, TypeError, struct.error):
         if accepts is None or accepts(start) is True:  # a string says what is missing

@@ -127,6 +127,10 @@ def open_frames(path: str, settings: ReadSettings = DEFAULT_SETTINGS) -> Iterato
             source = open_png(image, stream, path, settings, structure)
         else:
             source = _image_source(image, stream, path, settings, structure)
+        if structure.further:
+            from convcli.images.jpeg_input import add_further
+
+            source = add_further(source, stream, settings, structure)
         yield replace(source, notes=notes) if notes else source
 
 
@@ -236,10 +240,9 @@ def _image_source(
             seek(index)
             return pillow.read_header(image)
 
-    image_format = "JPEG" if image.format == "MPO" else image.format or ""
     loop = _loop_count(image) if count > 1 else 1
     return FrameSource(
-        *(path, count, decode, header, image_format, loop),
+        *(path, count, decode, header, image.format or "", loop),
         *(decode_header, sizes, structure.held_bytes),
     )
 

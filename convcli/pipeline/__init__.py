@@ -99,8 +99,10 @@ def process(
         route, computation = choose(frames.read_header(plan.frame or 0))
         check_memory(route.memory, plan, source)
         height, width, _ = frames.header.shape
-        pictures = frames.count + (frames.decode_still is not None)
-        allow_pixels(height * width * (pictures if plan.frame is None else 1))
+        pictures = 1
+        if plan.frame is None and frames.is_sequence:
+            pictures = frames.count + (frames.decode_still is not None)
+        allow_pixels(height * width * pictures)
         selecting = None if plan.selection is None else _open_selector(plan, frames, output)
         with selecting or nullcontext() as selector:
             if selector is not None:
@@ -109,7 +111,8 @@ def process(
                 *(frames, choose, plan, output, on_stage), selector=selector, keep_maps=keep_maps
             )
     notes = list(picture.notes)
-    if frames.count > 1 and plan.frame is None and route.execution != "frames":
+    has_others = frames.count > 1 and frames.kind != "previews"
+    if has_others and plan.frame is None and route.execution != "frames":
         notes.append(
             f"holds {frames.count} frames; the first is filtered, and --frame N takes another"
         )

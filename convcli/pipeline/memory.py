@@ -72,7 +72,8 @@ def estimate_memory(
     if execution == "streamed":
         return fixed
     outputs = [computation.selected_shape or branch.output for branch in shapes]
-    decoding = header.bytes + _decoder_bytes(header, frames.format) + frames.held_bytes
+    held_bytes = frames.held_bytes + header.held_bytes
+    decoding = header.bytes + _decoder_bytes(header, frames.format) + held_bytes
     if execution == "fused":
         return fixed + _peak(decoding, _fused_bytes(header, plan, outputs, target.format))
     maps, filtering = _filter_bytes(header, plan, shapes)

@@ -250,7 +250,9 @@ def fit_to_file(path: str, rendered: Rendered, file_format: str) -> tuple[Values
             "write .png",
         )
     pixels, notes = fit_to_format(colors.pixels, rendered.alpha, file_format)
-    lost_colors = describe_lost_colors(rendered.metadata, file_format)
+    lost_colors = None
+    if rendered.metadata.color_chunks:
+        lost_colors = describe_lost_colors(rendered.metadata, file_format)
     notes = (*filter(None, (colors.note,)), *notes, *filter(None, (lost_colors,)))
     metadata = rendered.metadata
     if metadata.exif or metadata.xmp or metadata.iptc:

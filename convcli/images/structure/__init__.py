@@ -65,6 +65,10 @@ class Structure(NamedTuple):
         Bits of a value, of a format of which not all decoders keep them.
     frames : int
         How many the file has, of a format of which the first one alone is read.
+    further : tuple of int
+        Where the pictures after the first are in a JPEG, which are walked when they are read.
+    has_views : bool
+        Whether they are views of one scene, not previews or other data of the first one.
     """
 
     sizes: tuple[Pair, ...] = ()
@@ -76,6 +80,8 @@ class Structure(NamedTuple):
     frames: int = 1
     xmp: Pair | None = None
     end: int | None = None
+    further: tuple[int, ...] = ()
+    has_views: bool = False
 
 
 class Window:
@@ -195,7 +201,7 @@ def describe_following(
     What is no picture, zeros or a signature, is nobody's concern.
     """
     end = structure.end
-    if image_format == "JPEG" and path == STDIN and len(structure.sizes) == 1:
+    if image_format == "JPEG" and path == STDIN and not structure.further:
         from convcli.images.structure.jpeg import find_end
 
         end = find_end(Window(stream, path))

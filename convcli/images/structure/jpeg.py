@@ -1,4 +1,4 @@
-"""The segments and scans of JPEG (ITU-T T.81, B.1), and its further pictures (CIPA DC-007).
+"""The segments and scans of JPEG (ITU-T T.81, B.1), and where further pictures are (CIPA DC-007).
 
 A decoder of a progressive picture visits every block in every scan, however short the scan is.
 """
@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from convcli.arithmetic.values import Pair
+from convcli.errors import ImageError
 from convcli.images.structure import (
     MAX_FRAMES,
     MAX_METADATA_BYTES,
@@ -40,6 +41,9 @@ FOLLOWING = END_OF_PICTURE + b"\xff\xd8\xff"
 EXIF = b"Exif\0\0"
 INDEX = b"MPF\0"  # of a file of several pictures
 PICTURE_COUNT, PICTURES, PICTURE_BYTES = 0xB001, 0xB002, 16
+KIND_BITS, VIEWS = 0xFFFFFF, 2  # of an entry of the index; in the highest byte of them
+START_OF_PICTURE = b"\xff\xd8"
+START = START_OF_PICTURE + b"\xff"  # and of its first segment
 BLOCK_BYTES = 64 * 2  # of coefficients
 _FRAME = struct.Struct(">xHHB")  # height, width and components, after the bits of a sample
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]", re.DOTALL)
@@ -63,25 +67,29 @@ class Frame(NamedTuple):
 
 
 def read_structure(window: Window) -> Structure:
-    """Walk the segments of all pictures, and count their scans."""
-    first = _read_frame(window, 0)
-    if first is None:
+    """Walk the segments of the first picture, count its scans, and look for further ones.
+
+    An index that is broken names none: the first picture is there without it.
+    """
+    frame = _read_frame(window)
+    if frame is None:
         return Structure()
-    frames = [first]
-    if first.index_segment is not None:
-        for at in _further_positions(window, first.index_segment):
-            frame = None
-            with suppress(struct.error, IndexError):  # of one that is cut off
-                frame = _read_frame(window, at)
-            frames.append(frame or Frame((0, 0), 0, 0, None))
-    metadata = sum(frame.metadata for frame in frames)
-    held = 2 * metadata + max(frame.coefficients for frame in frames)
-    return Structure(tuple(frame.size for frame in frames), metadata, held)
+    further: list[tuple[int, int]] = []
+    if frame.index_segment is not None:
+        with suppress(ImageError, struct.error, IndexError):
+            further = _further_pictures(window, frame.index_segment)
+    return Structure(
+        (frame.size,),
+        frame.metadata,
+        2 * frame.metadata + frame.coefficients,
+        further=tuple(at for at, _ in further),
+        has_views=any(kind >> 16 == VIEWS for _, kind in further),
+    )
 
 
-def _read_frame(window: Window, at: int) -> Frame | None:
-    """Walk the segments of the picture at a position; None if it does not say its size."""
-    segments = list(iterate_segments(window, at))
+def _read_frame(window: Window) -> Frame | None:
+    """Walk the segments of the first picture; None if it does not say its size."""
+    segments = list(iterate_segments(window))
     frame = next((part for part in reversed(segments) if part.marker in FRAMES), None)
     metadata, index = _measure_metadata(window, segments)
     if frame is None or frame.length < _FRAME.size:
@@ -90,19 +98,19 @@ def _read_frame(window: Window, at: int) -> Frame | None:
     coefficients, scan = 0, segments[-1]
     is_scan = scan.marker == SCAN and scan.length > 0
     if is_scan and (frame.marker in PROGRESSIVE or window.read(scan.at, 1)[0] < components):
-        coefficients = _check_scans(window, frame, scan, is_alone=at == 0 and index is None)
+        coefficients = _check_scans(window, frame, scan, is_alone=index is None)
     return Frame((height, width), metadata, coefficients, index)
 
 
-def iterate_segments(window: Window, at: int) -> Iterator[Segment]:
-    """Yield the segments of the picture that starts at a position, up to its first scan.
+def iterate_segments(window: Window) -> Iterator[Segment]:
+    """Yield the segments of the first picture, up to its first scan.
 
     Raises
     ------
     ImageError
         If they are more than those of any picture, or there is junk between them.
     """
-    at += 2
+    at = len(START_OF_PICTURE)
     while True:
         found = at if window.read(at, 1) == b"\xff" else window.find(b"\xff", at)
         code = window.read(found + 1, 1)
@@ -127,7 +135,7 @@ def iterate_segments(window: Window, at: int) -> Iterator[Segment]:
 
 def find_end(window: Window) -> int | None:
     """Return where the first picture ends, if another one follows it at once."""
-    at = sum(list(iterate_segments(window, 0))[-1][1:])
+    at = sum(list(iterate_segments(window))[-1][1:])
     found = window.find(FOLLOWING, at) + len(END_OF_PICTURE)
     return found if found < window.size else None
 
@@ -157,8 +165,11 @@ def _measure_metadata(window: Window, segments: Sequence[Segment]) -> tuple[int,
     return size, index[-1] if index else None
 
 
-def _further_positions(window: Window, segment: Segment) -> list[int]:
-    """Return where the pictures after the first are, by the index of a file of several."""
+def _further_pictures(window: Window, segment: Segment) -> list[tuple[int, int]]:
+    """Return where the pictures after the first are, and their kinds, by the index of a file.
+
+    What it names outside the file, at its start, and where no JPEG starts, is none.
+    """
     start = segment.at + len(INDEX)
     index = window.read(start, segment.length - len(INDEX))
     directories = Directories(window.inner(index))
@@ -171,7 +182,8 @@ def _further_positions(window: Window, segment: Segment) -> list[int]:
         return []
     content = index[entries.at : entries.at + length]
     pictures = struct.iter_unpack(f"{directories.order}LLLHH", content)
-    return [start + offset for _, _, offset, _, _ in pictures][1:]
+    found = [(start + offset, kind & KIND_BITS) for kind, _, offset, _, _ in pictures][1:]
+    return [(at, kind) for at, kind in found if window.read(at, len(START)) == START]
 
 
 def _check_scans(window: Window, frame: Segment, scan: Segment, *, is_alone: bool) -> int:
