@@ -15,17 +15,23 @@ import numpy as np
 from convcli.errors import ImageError
 from convcli.images import FrameSource, Picture, ReadSettings, Values, pillow
 from convcli.images.color import map_rows
+from convcli.images.formats import SIGNATURE_BYTES, detect_format
 from convcli.images.structure import Structure
 
 DEEP_EXTRA = "pip install 'convcli[deep]'"
 DEEP_CODEC = "imagecodecs"  # keeps all bits of colors
 DEEP_NOTE = f"holds {{}}-bit colors, read as 8-bit ones; {DEEP_EXTRA} keeps them"
 BRAND = slice(8, 12)  # of a file of boxes
-SEQUENCE_BRANDS = {b"avis": b"avif"}  # the brands of their stills
+SEQUENCE_BRANDS = {
+    b"avis": b"avif",
+    b"hevc": b"heic",
+    b"hevx": b"heix",
+    b"msf1": b"mif1",
+}  # the brands of their stills
 
 
 def open_coded(
-    stream: BinaryIO, path: str, settings: ReadSettings, structure: Structure, known: str
+    stream: BinaryIO, path: str, settings: ReadSettings, structure: Structure
 ) -> FrameSource:
     """Return the picture of a file whose structure was checked.
 
@@ -34,14 +40,17 @@ def open_coded(
     ImageError
         For a file that cannot be decoded.
     """
-    notes: tuple[str, ...] = ()
-    if structure.frames > 1:
-        notes = (f"is a sequence of {structure.frames:,} frames; its still picture alone is read",)
+    known = detect_format(stream.read(SIGNATURE_BYTES)) or ""
     with pillow.decoder_errors(path):
         image = pillow.open_image(_as_still(stream), known)
         header = pillow.read_header(image)
+    notes: tuple[str, ...] = ()
+    if known == "HEIF" and getattr(image, "n_frames", 1) > 1:
+        notes = (f"holds {image.n_frames:,} pictures; the main one is read",)  # type: ignore[attr-defined]
+    if structure.frames > 1:
+        notes = (f"is a sequence of {structure.frames:,} frames; its still picture alone is read",)
     is_reduced = structure.bits > 8 and header.depth == 8
-    is_deep = is_reduced and find_spec(DEEP_CODEC) is not None
+    is_deep = is_reduced and (known == "HEIF" or find_spec(DEEP_CODEC) is not None)
     if is_deep:
         header = header._replace(dtype=np.dtype(np.uint16), depth=16)
     elif is_reduced and known == "JPEG2000":  # in which Pillow's decoder makes white black
@@ -79,18 +88,34 @@ def _as_still(stream: BinaryIO) -> BinaryIO:
 
 def _read_deep(image: Any, stream: BinaryIO, known: str, bits: int) -> Picture:
     """Read all bits of a picture that Pillow has opened."""
+    metadata, orientation, notes = pillow.read_metadata(image)
+    if known == "HEIF":
+        colors, alpha = pillow.split_alpha(_read_deep_heif(stream, bits))
+        return Picture(colors, 16, alpha, metadata, notes)
     import imagecodecs
 
-    metadata, orientation, notes = pillow.read_metadata(image)
     decode = {"AVIF": imagecodecs.avif_decode, "JPEG2000": imagecodecs.jpeg2k_decode}[known]
     decoded: Any = decode(_as_still(stream).read())
     pixels: Values = np.asarray(decoded)
     pixels = pixels[:, :, np.newaxis] if pixels.ndim == 2 else pixels
     if pixels.ndim != 3 or pixels.dtype != np.uint16:
         raise ValueError(f"its {bits}-bit values are laid out as {pixels.shape} {pixels.dtype}")
-    pixels = _scale(pixels, bits, 0)
+    pixels = scale_to_white(pixels, bits)
     colors, alpha = pillow.split_alpha(pillow.apply_orientation(pixels, orientation))
     return Picture(colors, 16, alpha, metadata, notes)
+
+
+def _read_deep_heif(stream: BinaryIO, bits: int) -> Values:
+    """Return all bits of the main picture of a HEIF, turned as it is seen."""
+    import pillow_heif
+
+    stream.seek(0)
+    decoded: Any = pillow_heif.open_heif(stream, convert_hdr_to_8bit=False)
+    pixels: Values = np.asarray(decoded)
+    pixels = pixels[:, :, np.newaxis] if pixels.ndim == 2 else pixels
+    if pixels.dtype != np.uint16:
+        raise ValueError(f"its {bits}-bit values are laid out as {pixels.shape} {pixels.dtype}")
+    return scale_to_white(pixels, bits, 16 - bits)
 
 
 def _spread(picture: Picture, bits: int) -> Picture:
@@ -99,14 +124,14 @@ def _spread(picture: Picture, bits: int) -> Picture:
     if bits in (8, 16) or bits > depth:
         return picture
     scaled = [
-        None if values is None else _scale(values, bits, depth - bits)
+        None if values is None else scale_to_white(values, bits, depth - bits)
         for values in (picture.values, picture.alpha)
     ]
     assert scaled[0] is not None  # noqa: S101  # a picture has values
     return replace(picture, values=scaled[0], alpha=scaled[1])
 
 
-def _scale(values: Values, bits: int, shift: int) -> Values:
+def scale_to_white(values: Values, bits: int, shift: int = 0) -> Values:
     """Scale values of so many bits, which stand so far up, so that the largest one is white."""
     white = np.iinfo(values.dtype).max
     most = (1 << bits) - 1

@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-SIGNATURE_BYTES = 16  # at the start of a file, by which its format is known
+FORMATS_EXTRA = "pip install 'convcli[formats]'"
+SIGNATURE_BYTES = 64  # at the start of a file, by which its format is known
 # What people give that is never read, and how its file starts.
 UNREAD_FORMATS = {
     "an OpenEXR picture": rb"\x76\x2f\x31\x01",
@@ -66,7 +67,9 @@ class Format(NamedTuple):
     Parameters
     ----------
     plugin : str
-        Pillow's module that reads and writes it.
+        Pillow's module that reads and writes it, or that of a package.
+    package : str, optional
+        What reads and writes it beside Pillow, of the extra `formats`.
     signature : bytes, optional
         A regular expression that the first `SIGNATURE_BYTES` of a file match; none if it is written
         only, or known by more than its start.
@@ -119,6 +122,7 @@ class Format(NamedTuple):
     codec_bytes: tuple[int, int] = (0, 0)
     max_side: int | None = None
     max_segment_bytes: int | None = None
+    package: str | None = None
 
     def save_options(self, encoding: EncoderSettings) -> dict[str, Any]:
         """Return what Pillow's `save` is given to encode a picture."""
@@ -200,13 +204,38 @@ FORMATS = {
     ),
     "AVIF": Format(
         "AvifImagePlugin",
-        rb"....ftyp(?:avi[fs]|mi[fa]f)",
+        rb"....ftyp(?:....)*?avi[fs]",
         (".avif",),
         metadata=("exif", "profile", "xmp"),
         quality_options=_plain_quality,
         default_quality=75,  # Pillow's
         codec_bytes=(6, 30),
         max_side=65_535,
+    ),
+    "HEIF": Format(
+        "pillow_heif.HeifImagePlugin",
+        rb"....ftyp(?:....)*?he(?:i[cxms]|v[cxms])",
+        (".heic", ".heif"),
+        metadata=("exif", "profile", "xmp"),
+        quality_options=_plain_quality,
+        default_quality=50,  # libheif's
+        lossless_options={"quality": -1, "chroma": 444, "matrix_coefficients": 0},
+        codec_bytes=(8, 40),
+        max_side=16_384,
+        package="pillow_heif",
+    ),
+    "JXL": Format(
+        "pillow_jxl",
+        rb"\xff\x0a|\0\0\0\x0cJXL \r\n\x87\n",
+        (".jxl",),
+        holds_16_bits=True,
+        max_deep_channels=1,  # of the plug-in
+        metadata=("exif", "xmp"),
+        quality_options=_plain_quality,
+        default_quality=90,  # the plug-in's
+        lossless_options={"lossless": True},
+        codec_bytes=(20, 60),
+        package="pillow_jxl",
     ),
     "JPEG2000": Format(
         "Jpeg2KImagePlugin",

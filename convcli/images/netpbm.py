@@ -27,7 +27,7 @@ from convcli.images import (
 )
 from convcli.images.color import row_slices
 from convcli.images.damage import KEEP_ADVICE
-from convcli.images.structure import Window
+from convcli.images.structure import Structure, Window
 from convcli.images.structure.netpbm import Heading, read_headings
 
 MAX_DIGITS = 9  # of a number in text
@@ -50,7 +50,12 @@ _CLASSES[list(b" \t\n\v\f\r")] = SPACE
 _CLASSES[list(b"0123456789")] = DIGIT
 
 
-def open_netpbm(stream: BinaryIO, path: str, settings: ReadSettings) -> FrameSource:
+def open_netpbm(
+    stream: BinaryIO,
+    path: str,
+    settings: ReadSettings,
+    _: Structure,
+) -> FrameSource:
     """Return the pictures of a file, whose headers are all read.
 
     Raises

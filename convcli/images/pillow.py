@@ -39,7 +39,8 @@ STDERR = 2
 
 def load_plugin(image_format: str) -> None:
     """Make Pillow read and write a format, without the plugins of all others."""
-    import_module(f"PIL.{FORMATS[image_format].plugin}")
+    record = FORMATS[image_format]
+    import_module(record.plugin if record.package else f"PIL.{record.plugin}")
 
 
 def open_image(stream: BinaryIO, known: str | None = None) -> Image.Image:

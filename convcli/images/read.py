@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from importlib import import_module
+from importlib.util import find_spec
 from typing import BinaryIO
 
 from PIL import Image
@@ -26,6 +28,8 @@ from convcli.images import (
 )
 from convcli.images.damage import DecodingWatch
 from convcli.images.formats import (
+    FORMATS,
+    FORMATS_EXTRA,
     SIGNATURE_BYTES,
     UNKNOWN_FORMAT,
     describe_unread,
@@ -41,7 +45,14 @@ from convcli.images.structure import (
 
 MAX_FILE_BYTES = 2 << 30  # of a picture file
 DESCRIBED_BYTES = 4096  # at the start of a file that is not read, to say what it is
-CODED = ("AVIF", "JPEG2000")  # by `open_coded`
+OPENERS = {  # the modules and functions that read other formats than those that Pillow alone reads
+    "TIFF": ("tiff", "open_tiff"),
+    "PPM": ("netpbm", "open_netpbm"),
+    "JXL": ("jxl", "open_jxl"),
+    "AVIF": ("coded", "open_coded"),
+    "HEIF": ("coded", "open_coded"),
+    "JPEG2000": ("coded", "open_coded"),
+}
 MAX_COLOR_CHANNELS = 4  # of a grid that is a picture
 
 
@@ -103,21 +114,14 @@ def open_frames(path: str, settings: ReadSettings = DEFAULT_SETTINGS) -> Iterato
         if detected is None and path == STDIN:
             yield _grid_source(load_grid(stream, path, settings.max_pixels), path)
             return
+        package = FORMATS[detected].package if detected else None
+        if package and find_spec(package) is None:
+            raise ImageError(path, f"is a picture in {detected}, which needs {FORMATS_EXTRA}")
         structure = read_structure(stream, path, detected, settings.max_pixels)
-        if detected == "TIFF":
-            from convcli.images.tiff import open_tiff
-
-            yield open_tiff(stream, path, settings, structure)
-            return
-        if detected == "PPM":
-            from convcli.images.netpbm import open_netpbm
-
-            yield open_netpbm(stream, path, settings)
-            return
-        if detected in CODED:
-            from convcli.images.coded import open_coded
-
-            yield open_coded(stream, path, settings, structure, detected)
+        if detected in OPENERS:
+            module, opener = OPENERS[detected]
+            open_source = getattr(import_module(f"convcli.images.{module}"), opener)
+            yield open_source(stream, path, settings, structure)
             return
         notes = describe_following(stream, path, detected or "", structure)
         image = pillow.open_header(stream, path, settings.max_pixels, detected)

@@ -156,6 +156,9 @@ def _save(
     options = metadata_options(metadata, image_format, pixels.shape[2])
     # Not to the file, which an encoder may write past Python, that would see no error of writing.
     buffer = io.BytesIO()
+    if image_format == "JXL" and "exif" in options:
+        # A box of EXIF starts with the distance to the directories, which the plug-in leaves out.
+        options["exif"] = bytes(4) + options["exif"].removeprefix(b"Exif\0\0")
     settings = {**FORMATS[image_format].save_options(encoding), **options}
     to_image(pixels).save(buffer, image_format, **settings)
     if image_format == "JPEG" and metadata.dpi is None and metadata.aspect is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +17,7 @@ from convcli.grids import NUMBER_SUFFIXES
 from convcli.images.formats import (
     DEFAULT_ENCODING,
     FORMATS,
+    FORMATS_EXTRA,
     IMAGE_SUFFIXES,
     EncoderSettings,
 )
@@ -251,6 +253,9 @@ def _check_format(bound: OutputTarget, template: str | None) -> None:
         known = ", ".join(MAIN_SUFFIXES)
         named = "" if bound.template == template else f" ({bound.template!r})"
         raise ArgumentError(f"output {template!r}{named}: its suffix must be one of {known}")
+    package = FORMATS[bound.format].package if bound.format in FORMATS else None
+    if package and find_spec(package) is None:
+        raise ArgumentError(f"output {template!r}: {bound.format} is written with {FORMATS_EXTRA}")
     if len(bound.labels) > 1 and not (bound.has_file_per_map or bound.is_stacked):
         raise ArgumentError(
             f"output {template!r} is one file for {len(bound.labels)} kernels; put {{kernel}} in "

@@ -153,7 +153,7 @@ def test_sixteen_bits_of_gray_are_held_where_the_record_says_so(tmp_path: Path, 
     pixels, notes = fit_to_format(gray, None, name)
     is_deep = FORMATS[name].holds_16_bits
     assert (pixels.dtype == np.uint16, notes == ()) == (is_deep, is_deep)
-    picture = read_input(written(tmp_path, pixels, name, Metadata()))
+    picture = read_input(written(tmp_path, pixels, name, Metadata(), BEST))
     assert picture.depth == (16 if is_deep else 8)
     if is_deep:
         np.testing.assert_array_equal(picture.values, np.broadcast_to(gray, picture.values.shape))

@@ -178,8 +178,18 @@ def tiff_blocks(content: bytes) -> dict[str, bytes]:
         return {name: bytes(tags[tag]) for name, tag in named.items() if tag in tags}
 
 
+def jxl_blocks(content: bytes) -> dict[str, bytes]:
+    names, found, at = {b"Exif": "exif", b"xml ": "xmp"}, {}, 0
+    while at < len(content):
+        size, name = struct.unpack(">I4s", content[at : at + 8])
+        if name in names:
+            found[names[name]] = content[at + (12 if name == b"Exif" else 8) : at + size]
+        at += size or len(content)
+    return found
+
+
 BLOCKS = {"JPEG": jpeg_blocks, "PNG": png_blocks, "WEBP": webp_blocks, "GIF": gif_blocks,
-          "TIFF": tiff_blocks}  # fmt: skip
+          "TIFF": tiff_blocks, "JXL": jxl_blocks}  # fmt: skip
 
 
 def raw_blocks(content: bytes, image_format: str) -> dict[str, bytes]:

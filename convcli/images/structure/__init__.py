@@ -36,6 +36,8 @@ MODULES = {
     "BMP": "bmp",
     "TGA": "tga",
     "AVIF": "heif",
+    "HEIF": "heif",
+    "JXL": "jxl",
     "JPEG2000": "jpeg2000",
 }
 

@@ -17,6 +17,7 @@ from convcli.images.structure import MAX_METADATA_BYTES, Structure, Window
 from convcli.images.structure.boxes import Bits, Box, read_boxes
 
 MAX_META_BYTES = 8 << 20  # of the box that describes the items
+MAX_ROUNDING = 64  # of a side, in pixels
 MAX_ITEMS = 10_000
 MAX_EXTENTS = 100_000  # the parts of all items
 MAX_UNITS = 10_000  # parameter sets and slices of all items
@@ -27,6 +28,8 @@ MAX_PARAMETER_BYTES = 4096
 BROKEN = "cannot be decoded: its headers are broken or cut off"
 METADATA = (b"Exif", b"mime", b"uri ")
 CODED = (b"av01", b"hvc1", b"hev1")
+DERIVED = (b"grid", b"iovl")
+REFUSED = (b"jpeg", b"unci", b"j2k1", b"vvc1", b"avc1", b"evc1", b"mski")  # pixels in other codes
 PROPERTIES = (b"ispe", b"pixi", b"av1C", b"hvcC")
 
 
@@ -64,6 +67,10 @@ def _read_structure(window: Window) -> Structure:
     if primary not in items:
         what = "a sequence without a still picture" if frames else "a file without a picture"
         raise ImageError(window.path, f"cannot be decoded: it is {what}")
+    for item in items.values():
+        if item.kind in REFUSED:
+            kind = item.kind.decode()
+            raise ImageError(window.path, f"holds pixels of the kind {kind!r}, which are not read")
     metadata = sum(
         length for item in items.values() if item.kind in METADATA for _, length in item.extents
     )
@@ -71,8 +78,9 @@ def _read_structure(window: Window) -> Structure:
         raise window.excess(metadata, MAX_METADATA_BYTES, "bytes of metadata")
     sizes = [size for item in items.values() for size in _sizes(window, item)]
     main = _described_size(items[primary])
-    # The first is the largest, by which a file is refused.
-    largest = max([main, *sizes], key=lambda size: size[0] * size[1])
+    # By the largest one a file is refused. Coders round a side up.
+    larger = [size for size in sizes if max(size[0] - main[0], size[1] - main[1]) > MAX_ROUNDING]
+    largest = max([main, *larger], key=lambda size: size[0] * size[1])
     held = 2 * window.size + 2 * metadata
     bits = max([1, *items[primary].properties.get(b"pixi", b"\0\x08")[1:]])
     if not items[primary].properties.get(b"pixi"):
@@ -217,6 +225,8 @@ def _sizes(window: Window, item: Item) -> Iterator[Pair]:
     """
     if b"ispe" in item.properties:
         yield _described_size(item)
+    if item.kind in DERIVED and item.extents:
+        yield _derived_size(window, item)
     if item.kind not in CODED:
         return
     sizes = _av1_sizes(window, item) if item.kind == b"av01" else _hevc_sizes(window, item)
@@ -243,6 +253,17 @@ def _coded_parts(window: Window, item: Item) -> Iterator[tuple[Window, int, int]
         if size > MAX_JOINED_BYTES:
             raise window.excess(size, MAX_JOINED_BYTES, "bytes of an item in parts")
         yield window.inner(b"".join(window.read(*extent) for extent in item.extents)), 0, size
+
+
+def _derived_size(window: Window, item: Item) -> Pair:
+    """Return the size of a grid of items, or of a canvas on which they are laid."""
+    content = window.read(item.extents[0][0], 64)
+    width = 4 if content[1] & 1 else 2
+    start = 4 if item.kind == b"grid" else 10
+    across, down = (
+        content[start + width * axis :][:width].ljust(width, b"\xff") for axis in (0, 1)
+    )
+    return int.from_bytes(down), int.from_bytes(across)
 
 
 def _av1_sizes(window: Window, item: Item) -> Iterator[Pair]:
