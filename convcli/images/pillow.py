@@ -242,6 +242,17 @@ def apply_orientation(pixels: Values, orientation: int) -> Values:
     return pixels[::down, ::across]
 
 
+def cmyk_to_rgb(ink: Values, profile: bytes) -> Values:
+    """Return the sRGB colors of CMYK of 8 bits, (H, W, 4), by their own profile if they have one.
+
+    Without one, as Pillow has it, ink is the complement of light.
+    """
+    image = Image.fromarray(ink, "CMYK")
+    if profile:
+        image = _apply_profile(image, profile)
+    return _to_array(image if image.mode == "RGB" else image.convert("RGB"))
+
+
 def _apply_profile(image: Image.Image, profile: bytes) -> Image.Image:
     """Convert a CMYK picture to sRGB by its own profile, unless that profile is broken."""
     from io import BytesIO

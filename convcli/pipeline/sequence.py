@@ -404,4 +404,5 @@ def _named_errors(path: str, name: str) -> Iterator[None]:
         if is_of_another_file:
             raise
         cause = error.cause if isinstance(error, FileError) else str(error)
-        raise FileError(path, f"{name}: {cause}") from error
+        is_named = cause.startswith((f"{name} ", f"{name}: "))
+        raise FileError(path, cause if is_named else f"{name}: {cause}") from error

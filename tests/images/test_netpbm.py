@@ -389,3 +389,13 @@ def test_the_command_keeps_16_bits_and_every_picture(tmp_path: Path) -> None:
     np.testing.assert_array_equal(first, stored)
     np.testing.assert_array_equal(second, stored[:2, :, 0])
     np.testing.assert_array_equal(tifffile.imread(tmp_path / "one.tif"), stored)
+
+
+def test_a_damaged_frame_is_named_once(tmp_path: Path) -> None:
+    good = encoded("5", np.ones((4, 5, 1), int), 255)
+    (tmp_path / "in.pgm").write_bytes(good + good[:-7])
+    ended = forked("apply", "in.pgm", "-k", "identity", "-o", "out.tif", cwd=tmp_path)
+    assert ended.stderr == (
+        b"convcli: in.pgm: frame 1 is damaged: its data end after row 2 of 4; "
+        b"--keep-damaged reads what it holds\n"
+    )

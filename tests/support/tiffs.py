@@ -10,7 +10,15 @@ Values = int | Sequence[int] | bytes
 
 # The type that each tag is written with; others are SHORT, or LONG where that is needed.
 ASCII, SHORT, LONG, RATIONAL, UNDEFINED, LONG8 = 2, 3, 4, 5, 7, 16
-TYPES = {270: ASCII, 305: ASCII, 282: RATIONAL, 283: RATIONAL, 347: UNDEFINED, 34675: UNDEFINED}
+TYPES = {
+    330: LONG,
+    270: ASCII,
+    305: ASCII,
+    282: RATIONAL,
+    283: RATIONAL,
+    347: UNDEFINED,
+    34675: UNDEFINED,
+}
 FORMS = {SHORT: "H", LONG: "I", LONG8: "Q", RATIONAL: "I"}
 
 

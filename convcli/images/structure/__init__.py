@@ -61,6 +61,8 @@ class Structure(NamedTuple):
         Whether their chain leads beyond the end of the file.
     xmp : (int, int), optional
         Where the XMP packet of a GIF is, and its length.
+    parts : int
+        How many smaller copies and masks of pages are left out of them.
     end : int, optional
         Where the picture ends in the file, if its parts say so.
     bits : int
@@ -84,6 +86,7 @@ class Structure(NamedTuple):
     end: int | None = None
     further: tuple[int, ...] = ()
     has_views: bool = False
+    parts: int = 0
 
 
 class Window:

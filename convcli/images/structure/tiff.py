@@ -6,6 +6,7 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from convcli.arithmetic.values import Pair
 from convcli.images.structure import MAX_FRAMES, MAX_METADATA_BYTES, Structure, Window
 
 # The bytes of a value by its type.
@@ -17,6 +18,8 @@ RATIONALS = (5, 10)
 STRIPS, TILES = (273, 279), (324, 325)  # their offsets, and their sizes
 BLOCKS = (0x8769, 0x8825, 0xA005)  # directories of the camera and GPS, and the camera's own
 
+COPY, MASK = 1, 4  # of the kind of a page
+PARTS = COPY | MASK
 MAX_TAGS = 300_000  # of all directories
 MAX_SEGMENTS = 150_000  # strips or tiles of a page
 MAX_TILE_PIXELS = 1 << 26  # of a tile that is larger than its page
@@ -30,6 +33,7 @@ class Field:
     """The names of tags, which are numbers."""
 
     WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, FILL_ORDER = 256, 257, 258, 259, 262, 266
+    KIND, INNER = 254, 330
     DESCRIPTION, ORIENTATION, SAMPLES, STRIP_ROWS, PLANAR = 270, 274, 277, 278, 284
     PREDICTOR, COLOR_MAP, TILE_WIDTH, TILE_HEIGHT, JPEG_TABLES = 317, 320, 322, 323, 347
     EXTRA_SAMPLES, SAMPLE_FORMAT, CHROMA_SUBSAMPLING, VOLUME_DEPTH = 338, 339, 530, 32997
@@ -259,27 +263,77 @@ class Directories:
 
 
 def read_structure(window: Window) -> Structure:
-    """Walk the directories of all pages."""
+    """Walk the directories of all pages.
+
+    Smaller copies of a picture and masks, which are pages like any other, are left out if there is
+    anything else. A copy may come first, and name the picture itself, as cameras have it.
+    """
     directories = Directories(window)
-    offsets, sizes, held = [], [], 0
-    for offset, tags in directories.pages():
-        height, width, samples, bits, tile_height, tile_width = (
-            directories.value(tags, name, default)
-            for name, default in (
-                *((Field.HEIGHT, 0), (Field.WIDTH, 0), (Field.SAMPLES, 1), (Field.BITS, 1)),
-                *((Field.TILE_HEIGHT, 0), (Field.TILE_WIDTH, 0)),
-            )
-        )
-        tile, limit = tile_height * tile_width, max(MAX_TILE_PIXELS, 2 * height * width)
-        if tile > limit:
-            raise window.excess(tile, limit, "pixels in a tile")
-        offsets.append(offset)
-        sizes.append((height, width))
-        held = max(held, tile * samples * max(bits // 8, 1))
+    entries = [
+        (offset, directories.value(tags, Field.KIND), _measure(directories, tags))
+        for offset, tags in _iterate_pictures(directories)
+    ]
+    whole = [entry for entry in entries if not entry[1] & PARTS] or entries
     metadata = directories.value_bytes
     return Structure(
-        tuple(sizes), metadata, held + 2 * metadata, tuple(offsets), directories.is_cut
+        tuple(measure.size for _, _, measure in whole),
+        metadata,
+        max((measure.held for _, _, measure in whole), default=0) + 2 * metadata,
+        tuple(offset for offset, _, _ in whole),
+        directories.is_cut,
+        parts=len(entries) - len(whole),
     )
+
+
+class _Measure(NamedTuple):
+    size: Pair
+    held: int
+
+
+def _iterate_pictures(directories: Directories) -> Iterator[tuple[int, Tags]]:
+    """Yield offset and tags of each page, and of the pictures that a smaller copy names."""
+    seen = set[int]()
+    for offset, tags in directories.pages():
+        seen.add(offset)
+        yield offset, tags
+        if Field.INNER not in tags or not directories.value(tags, Field.KIND) & COPY:
+            continue
+        inner = set(directories.numbers(tags[Field.INNER])) if _holds(directories, tags) else set()
+        directories.window.count("directories within pages", len(inner), MAX_FRAMES)
+        for at in sorted(inner - seen):
+            seen.add(at)
+            found = directories.check(at)
+            directories.check_blocks(found.tags)
+            if found.is_whole and not directories.value(found.tags, Field.KIND) & PARTS:
+                yield at, found.tags
+
+
+def _holds(directories: Directories, tags: Tags) -> bool:
+    """Whether the file holds where the directories within a page are."""
+    tag = tags[Field.INNER]
+    return tag.type in WHOLE_NUMBERS and tag.bytes <= MAX_VALUE_BYTES and directories.holds(tag)
+
+
+def _measure(directories: Directories, tags: Tags) -> _Measure:
+    """Return the size of a page, and what a tile of it takes.
+
+    Raises
+    ------
+    ImageError
+        If the tile is much larger than the page.
+    """
+    window = directories.window
+    height, width, samples, bits, tile_height, tile_width = (
+        directories.value(tags, name, default)
+        for name, default in (
+            *((Field.HEIGHT, 0), (Field.WIDTH, 0), (Field.SAMPLES, 1), (Field.BITS, 1)),
+            *((Field.TILE_HEIGHT, 0), (Field.TILE_WIDTH, 0)),
+        )
+    )
+    tile, limit = tile_height * tile_width, max(MAX_TILE_PIXELS, 2 * height * width)
+    if tile > limit:
+        raise window.excess(tile, limit, "pixels in a tile")
+    return _Measure((height, width), tile * samples * max(bits // 8, 1))
 
 
 def check_exif(block: bytes, window: Window) -> None:

@@ -1,8 +1,8 @@
 """TIFF: every page is read by itself, as its own directory says (TIFF 6.0, and BigTIFF).
 
-Of the layouts, Pillow decodes those that need a codec of libtiff's: palettes, CMYK, YCbCr, JPEG,
-fax. It is given the page alone, in a TIFF made for it, as it takes some layouts for others. All
-else is decoded in `segments`. No tag makes a second file to be opened.
+Of the layouts, Pillow decodes those that need a codec of libtiff's: YCbCr, JPEG, fax. It is given
+the page alone, in a TIFF made for it, as it takes some layouts for others. All else is decoded in
+`segments`, and gets its meaning in `colors`. No tag makes a second file to be opened.
 """
 
 from __future__ import annotations
@@ -11,8 +11,7 @@ import io
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
-from typing import Any, BinaryIO, NamedTuple, cast
+from typing import BinaryIO, NamedTuple, cast
 
 import numpy as np
 
@@ -23,17 +22,16 @@ from convcli.images import (
     Header,
     Picture,
     ReadSettings,
-    Values,
     excess_pixels,
     pillow,
 )
-from convcli.images.color import map_rows
 from convcli.images.damage import KEEP_ADVICE
 from convcli.images.structure import Structure, Window
 from convcli.images.structure.tiff import Directories, Tags
+from convcli.images.tiff.colors import find_unsupported_colors, read_palette, to_picture
 from convcli.images.tiff.layout import (
     CMYK,
-    FITS_BYTE,
+    LABS,
     MASK,
     MIN_IS_BLACK,
     MIN_IS_WHITE,
@@ -60,17 +58,17 @@ PILLOW_BITS = {
     (MIN_IS_WHITE, 1): (8,),
     (MIN_IS_BLACK, 1): (8,),
     (RGB, 3): (8,),
-    (PALETTE, 1): (1, 2, 4, 8),
-    (PALETTE, 2): (8,),
-    (CMYK, 4): (8, 16),
-    (CMYK, 5): (8,),
+    (CMYK, 4): (8,),
     (YCBCR, 3): (8,),
 }
 FAX_BITS = {(photometric, 1): (1,) for photometric in (MIN_IS_WHITE, MIN_IS_BLACK, MASK)}
-COLOR_NAMES = {8: "CIELab", 9: "ICCLab", 10: "ITULab", 32803: "a camera's color filter array",
+COLOR_NAMES = {10: "ITULab", 32803: "a camera's color filter array",
                32844: "LogL", 32845: "LogLuv", 34892: "linear raw colors"}  # fmt: skip
 COMPRESSION_NAMES = {34712: "JPEG 2000", 34887: "LERC", 50001: "WebP",
                      50002: "JPEG XL", 52546: "JPEG XL"}  # fmt: skip
+
+
+PARTS_NOTE = "holds {} smaller copies or masks of its pictures, which are left out"
 
 
 class Page(NamedTuple):
@@ -89,11 +87,7 @@ class Page(NamedTuple):
     def needs_pillow(self) -> bool:
         """Whether Pillow decodes the page."""
         layout = self.layout
-        return layout.photometric in (PALETTE, CMYK, YCBCR) or layout.compression in (
-            *FAX,
-            OLD_JPEG,
-            JPEG,
-        )
+        return layout.photometric == YCBCR or layout.compression in (*FAX, OLD_JPEG, JPEG)
 
     @property
     def header(self) -> Header:
@@ -102,21 +96,14 @@ class Page(NamedTuple):
         height, width = layout.size[::-1] if layout.orientation in range(5, 9) else layout.size
         if self.needs_pillow:
             is_gray = layout.photometric in (MIN_IS_WHITE, MIN_IS_BLACK, MASK)
-            has_alpha = layout.photometric == PALETTE and layout.samples == 2
-            return Header((height, width, 1 if is_gray else 3), np.dtype(np.uint8), 8, has_alpha)
+            return Header((height, width, 1 if is_gray else 3), np.dtype(np.uint8), 8)
         has_alpha = layout.alpha is not None
-        shape = height, width, layout.samples - has_alpha
-        return Header(shape, layout.dtype, layout.depth, has_alpha)
-
-    @property
-    def losses(self) -> list[str]:
-        """Notes on what Pillow leaves out of the page."""
-        layout, losses = self.layout, []
-        if self.needs_pillow and layout.bits > FITS_BYTE:
-            losses.append(f"holds {layout.bits}-bit CMYK, read as 8-bit colors")
-        if self.needs_pillow and 0 in layout.extra:
-            losses.append("holds a band beside its colors, which is left out")
-        return losses
+        if layout.photometric == CMYK:
+            return Header((height, width, 3), np.dtype(np.uint8), 8, has_alpha)
+        channels = layout.samples - has_alpha
+        if layout.photometric in (PALETTE, *LABS):
+            channels = 3 if layout.photometric == PALETTE or channels >= 3 else 1
+        return Header((height, width, channels), layout.dtype, layout.depth, has_alpha)
 
 
 def open_tiff(
@@ -139,6 +126,7 @@ def open_tiff(
         decode_header=document.read_header,
         sizes=structure.sizes,
         held_bytes=structure.held_bytes,
+        notes=(PARTS_NOTE.format(structure.parts),) if structure.parts else (),
     )
 
 
@@ -185,11 +173,12 @@ class _Document:
             metadata = reader.read(page.header.shape[2])
             if page.needs_pillow:
                 picture = self._decode_by_pillow(page, index, extents)
-                if layout.photometric == CMYK:
-                    metadata = replace(metadata, profile=b"")
             else:
+                palette = read_palette(self._directories, page.tags, layout)
                 samples = read_samples(self._directories, layout, extents, report)
-                picture = _to_picture(samples, layout)
+                picture = to_picture(samples, layout, palette, metadata.profile)
+            if layout.photometric in (CMYK, *LABS):  # which has become sRGB
+                metadata = replace(metadata, profile=b"")
             if picture.depth is None:
                 pillow.check_finite(picture.values, self._path)
         # Of the old style of JPEG, Pillow has turned it already.
@@ -198,7 +187,7 @@ class _Document:
         alpha = picture.alpha
         if alpha is not None:
             alpha = pillow.apply_orientation(alpha, orientation)
-        notes = [*picture.notes, *page.losses, *reader.notes, *damage[:1]]
+        notes = [*picture.notes, *reader.notes, *damage[:1]]
         if index == 0 and self._is_cut:
             notes.append(f"is damaged from page {len(self._offsets)} on, and read up to it")
         result = Picture(values, picture.depth, alpha, metadata, tuple(notes))
@@ -244,12 +233,12 @@ class _Document:
 def _find_unsupported(page: Page) -> str | None:
     """Return what about a page cannot be read, if anything."""
     layout = page.layout
-    if layout.photometric not in (*range(MASK + 1), CMYK, YCBCR):
+    if layout.photometric not in (*range(MASK + 1), CMYK, YCBCR, *LABS):
         return COLOR_NAMES.get(layout.photometric, f"colors of kind {layout.photometric}")
     if layout.compression in COMPRESSION_NAMES:
         return f"{COMPRESSION_NAMES[layout.compression]} compression"
     if not page.needs_pillow:
-        return find_unsupported(layout)
+        return find_unsupported_colors(layout) or find_unsupported(layout)
     return _find_unsupported_by_pillow(layout)
 
 
@@ -258,44 +247,10 @@ def _find_unsupported_by_pillow(layout: Layout) -> str | None:
     bits = PILLOW_BITS.get((layout.photometric, layout.samples), ())
     if layout.compression in FAX:
         bits = FAX_BITS.get((layout.photometric, layout.samples), ())
-    name = {PALETTE: "a palette", CMYK: "CMYK", YCBCR: "YCbCr"}.get(layout.photometric, "values")
+    name = {CMYK: "CMYK", YCBCR: "YCbCr"}.get(layout.photometric, "values")
     if layout.sample_format != UNSIGNED or layout.bits not in bits:
         return f"{name} with {layout.samples} times {layout.bits} bits a pixel"
     if layout.is_planar:
         return f"{name} in separate planes"
-    if layout.alpha is not None and (layout.photometric == CMYK or layout.is_premultiplied):
-        return f"{name} with {'premultiplied ' * layout.is_premultiplied}alpha"
-    is_subsampled = layout.photometric == YCBCR and layout.subsampling != (1, 1)
-    if is_subsampled and layout.compression not in (OLD_JPEG, JPEG):
-        return "subsampled YCbCr without JPEG compression"
     codecs = (NO_COMPRESSION, *DEFLATE, *LIBTIFF, *FAX, OLD_JPEG, JPEG)
     return None if layout.compression in codecs else f"compression {layout.compression}"
-
-
-def _to_picture(samples: Values, layout: Layout) -> Picture:
-    """Give the stored values of a page, (H, W, C), their meaning."""
-    depth = layout.depth
-    if depth is not None and layout.bits != depth:
-        most = (1 << layout.bits) - 1
-        levels = np.rint(np.arange(most + 1) * (2.0**depth - 1) / most).astype(layout.dtype)
-        samples = levels[samples]
-    if layout.photometric == MIN_IS_WHITE and layout.sample_format == UNSIGNED:
-        colors = samples[:, :, :1]
-        np.subtract(np.iinfo(samples.dtype).max, colors, out=colors)
-    if layout.alpha is None:
-        return Picture(samples, depth)
-    alpha = samples[:, :, layout.alpha : layout.alpha + 1]
-    is_last = layout.alpha == layout.samples - 1
-    colors = samples[:, :, :-1] if is_last else np.delete(samples, layout.alpha, axis=2)
-    if bool((alpha == np.iinfo(alpha.dtype).max).all()):
-        return Picture(colors, depth)
-    if layout.is_premultiplied:
-        colors = map_rows(partial(_divide_by_alpha, dtype=samples.dtype), colors, alpha)
-    return Picture(colors, depth, alpha)
-
-
-def _divide_by_alpha(colors: Values, alpha: Values, dtype: np.dtype[Any]) -> Values:
-    """Return straight colors of premultiplied ones, rounded; none is above white."""
-    white = float(np.iinfo(dtype).max)
-    straight = colors * white / np.maximum(alpha, 1)
-    return np.where(alpha > 0, np.rint(np.minimum(straight, white)), 0).astype(dtype)

@@ -19,11 +19,13 @@ MAX_BANDS = 64  # values of a pixel
 
 # Values of tags.
 MIN_IS_WHITE, MIN_IS_BLACK, RGB, PALETTE, MASK, CMYK, YCBCR = range(7)
+LABS = CIELAB, ICCLAB = 8, 9
 UNSIGNED, SIGNED, REAL, VOID = 1, 2, 3, 4
 NO_COMPRESSION, GROUP_4 = 1, 4
 ALPHAS = {1: "associated", 2: "unassociated", 999: "unassociated"}  # the last one is Corel Draw's
 FITS_BYTE, FITS_WORD = 8, 16
-COLOR_BANDS = {RGB: 3, CMYK: 4, YCBCR: 3}  # others have one
+ODD_WORD = 24  # bits, read as 32
+COLOR_BANDS = {RGB: 3, CMYK: 4, YCBCR: 3, CIELAB: 3, ICCLAB: 3}  # others have one
 
 
 class Layout(NamedTuple):
@@ -98,7 +100,8 @@ class Layout(NamedTuple):
     def dtype(self) -> np.dtype[Any]:
         """The type of a value as it will be read."""
         kind = {UNSIGNED: "u", SIGNED: "i", REAL: "f"}[self.sample_format]
-        return np.dtype(f"{kind}{(self.depth or self.bits) // 8}")
+        bits = self.depth or self.bits
+        return np.dtype(f"{kind}{4 if bits == ODD_WORD else bits // 8}")
 
     @property
     def bands(self) -> int:
@@ -165,7 +168,10 @@ def read_layout(directories: Directories, tags: Tags) -> Layout:
     if Field.EXTRA_SAMPLES not in tags and photometric == RGB and samples == 4:
         extra = (2,)
     extra = (*extra[:extra_count], *(0,) * (extra_count - len(extra)))
-    sample_format = common(Field.SAMPLE_FORMAT, UNSIGNED)
+    # Of CIELab, two bands are signed, whether a file says so or not.
+    sample_format = UNSIGNED
+    if photometric not in LABS:
+        sample_format = common(Field.SAMPLE_FORMAT, UNSIGNED)
     layout = Layout(
         (height, width),
         samples,

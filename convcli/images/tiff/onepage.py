@@ -6,15 +6,18 @@ They see neither the other pages of a file nor any tag that says something else.
 from __future__ import annotations
 
 import struct
+import zlib
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from typing import Any, BinaryIO
 
 from convcli.arithmetic.values import Pair
 from convcli.images.structure.tiff import STRIPS, TILES, Directories, Field, Tags
-from convcli.images.tiff.layout import MASK, MIN_IS_BLACK, Layout
+from convcli.images.tiff.layout import MASK, MIN_IS_BLACK, NO_COMPRESSION, YCBCR, Layout
 
 BYTES, SHORT, LONG = 7, 3, 4  # types of values
+DEFLATE = 8
+MAX_PROFILE_BYTES = 16 << 20
 FORMS = {SHORT: "H", LONG: "I"}
 # Tags that a codec needs: of fax, and of chroma.
 CODEC_TAGS = (292, 293, 529, Field.CHROMA_SUBSAMPLING, 531)
@@ -85,8 +88,12 @@ def extract_page(
         kept[Field.EXTRA_SAMPLES] = layout.extra
     for name in (Field.JPEG_TABLES, Field.PROFILE):
         if name in tags:
-            kept[name] = directories.content(tags[name])
+            kept[name] = directories.content(tags[name], MAX_PROFILE_BYTES)
     contents = [directories.read_at(offset, size) for offset, size in extents]
+    if layout.photometric == YCBCR and layout.compression == NO_COMPRESSION:
+        # So that libtiff decodes it, which knows how chroma lies, as Pillow does not.
+        kept[Field.COMPRESSION] = [DEFLATE]
+        contents = [zlib.compress(content, level=0) for content in contents]
     return encode_page(layout.order, kept, contents, is_tiled=layout.is_tiled)
 
 

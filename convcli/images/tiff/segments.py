@@ -23,6 +23,7 @@ from convcli.images.tiff.layout import (
     FITS_WORD,
     MIN_IS_BLACK,
     NO_COMPRESSION,
+    ODD_WORD,
     REAL,
     SIGNED,
     UNSIGNED,
@@ -36,8 +37,8 @@ DEFLATE = (8, 32946)
 LIBTIFF = (5, 32773, 34925, 50000)  # LZW, PackBits, LZMA, Zstandard
 NO_PREDICTOR, DIFFERENCES, FLOATING_POINT = 1, 2, 3
 NUMBER_BITS = {
-    UNSIGNED: (*range(1, FITS_WORD + 1), 32, 64),
-    SIGNED: (8, 16, 32, 64),
+    UNSIGNED: (*range(1, FITS_WORD + 1), ODD_WORD, 32, 64),
+    SIGNED: (8, 16, ODD_WORD, 32, 64),
     REAL: (16, 32, 64),
 }
 _REVERSED_BITS = bytes(int(f"{value:08b}"[::-1], 2) for value in range(256))
@@ -56,7 +57,7 @@ def find_unsupported(layout: Layout) -> str | None:
         return f"compression {compression}"
     fits = {
         NO_PREDICTOR: True,
-        DIFFERENCES: bits % 8 == 0,
+        DIFFERENCES: bits % 8 == 0 and bits != ODD_WORD,
         FLOATING_POINT: layout.sample_format == REAL,
     }
     return None if fits.get(predictor, False) else f"predictor {predictor} of {bits} bits"
@@ -105,6 +106,7 @@ def stored_type(layout: Layout, order: str = "=") -> np.dtype[Any]:
     """Return the type that holds a value as it is stored."""
     kind = {UNSIGNED: "u", SIGNED: "i", REAL: "f"}[layout.sample_format]
     size = layout.bits // 8 if layout.bits % 8 == 0 else 1 if layout.bits < 8 else 2
+    size = 4 if layout.bits == ODD_WORD else size
     return np.dtype(f"{order}{kind}{size}")
 
 
@@ -227,6 +229,8 @@ def _to_values(block: Values, layout: Layout) -> Values:
     """Return rows of bytes as values, (rows, columns, bands), without the predictor."""
     rows, columns, bands = len(block), layout.segment[1], layout.bands
     stored = stored_type(layout, layout.order)
+    if layout.bits == ODD_WORD:
+        return _widen(block, layout).reshape(rows, columns, bands)
     if layout.bits % 8:
         return _unpack(block, columns * bands, layout.bits).reshape(rows, columns, bands)
     if layout.predictor == FLOATING_POINT:
@@ -241,6 +245,15 @@ def _to_values(block: Values, layout: Layout) -> Values:
         whole = values.astype(native, copy=False).view(f"u{native.itemsize}")
         return np.add.accumulate(whole, axis=1, dtype=whole.dtype).view(native)
     return values
+
+
+def _widen(block: Values, layout: Layout) -> Values:
+    """Return values of 24 bits as those of 32."""
+    parts = block.reshape(-1, ODD_WORD // 8)
+    parts = parts if layout.order == "<" else parts[:, ::-1]
+    wide = np.zeros((len(parts), 4), np.uint8)
+    wide[:, 1:] = parts  # so that the sign is that of 32 bits
+    return wide.view(f"<{stored_type(layout).kind}4")[:, 0] >> 8
 
 
 def _unpack(block: Values, count: int, bits: int) -> Values:
