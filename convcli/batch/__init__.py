@@ -25,6 +25,8 @@ from convcli.pipeline.route import Route
 from convcli.pipeline.write import OutputFile
 
 if TYPE_CHECKING:
+    from convcli.engine.arrays import Array
+    from convcli.kernels import Kernel
     from convcli.pipeline.execute import Stage
 
 
@@ -315,6 +317,11 @@ def _process(job: Job, *, keep_maps: bool) -> Outcome:
     return outcome
 
 
+def _drawn_weights(kernel: Kernel | None) -> Array | None:
+    """Return the weights that a figure shows; none of a kernel that is too large."""
+    return None if kernel is None or kernel.outer is not None else kernel.matrix
+
+
 def _draw_figure(outcome: Outcome, job: Job, branches: list[list[Stage]]) -> bytes:
     """Draw the input, the kernels and every map, a row for each branch."""
     from convcli.pictures.panels import draw_apply_figure
@@ -325,10 +332,7 @@ def _draw_figure(outcome: Outcome, job: Job, branches: list[list[Stage]]) -> byt
         Path(job.source).name,
         preprocess(outcome.picture, job.plan).values,
         [
-            [
-                (stage.title, stage.values, None if stage.kernel is None else stage.kernel.matrix)
-                for stage in branch
-            ]
+            [(stage.title, stage.values, _drawn_weights(stage.kernel)) for stage in branch]
             for branch in branches
         ],
         white=None if depth is None else 2.0**depth - 1,

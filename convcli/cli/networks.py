@@ -103,7 +103,8 @@ def with_kernel_sizes(layers: Sequence[Layer]) -> list[Layer]:
 
         kernel = load_kernel(spec)
         sizes[spec] = kernel.matrix.shape, kernel.origin
-        weights += kernel.matrix.size + KERNEL_WEIGHTS
+        made = kernel.matrix.size if kernel.outer is None else sum(kernel.size)
+        weights += made + KERNEL_WEIGHTS
         if weights > MAX_WEIGHTS:
             raise LimitError(f"its {len(sizes):,} first kernels are too much: {weights:,} weights")
     return [

@@ -29,6 +29,8 @@ def as_numbers(value: ArrayLike, what: str) -> Array:
     """
     try:
         array = np.asarray(value)
+    except ArgumentError:  # of what cannot be written out
+        raise
     except ValueError as error:
         raise ArgumentError(f"{what} is no array of numbers: {error}") from None
     if array.dtype.kind not in "buif":

@@ -17,8 +17,10 @@ from numpy.typing import DTypeLike, NDArray
 
 from convcli.arithmetic.values import Pair
 from convcli.errors import GridError, KernelError, LimitError, did_you_mean
+from convcli.kernels.outer import OuterProduct, Vector, factorize
 
 MAX_SIDE = 1001  # rows or columns
+MAX_SEPARABLE_SIDE = 10_001  # likewise, of a kernel that is a column times a row
 ZERO_SUM = 1e-12  # relative to the sum of absolute weights
 RANK_TOLERANCE = 1e-12  # relative to the largest singular value
 INLINE_NAME = "custom"
@@ -41,7 +43,8 @@ class Kernel:
         Its name in lists, titles and output names.
     matrix : ndarray of float64, (kh, kw), (C, kh, kw) or (C_out, C, kh, kw)
         Two axes filter each channel separately, three sum over the channels into one map, four are
-        a layer's weights. A file's scale is included.
+        a layer's weights. A file's scale is included. With more than `MAX_SIDE` rows or columns
+        it is an `OuterProduct`, as `outer` says, which is filtered without being written out.
     origin : (row, column), optional
         The weight that lies on the pixel being computed; see `anchor` for the default.
     bias : float
@@ -69,18 +72,15 @@ class Kernel:
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        try:
-            matrix = np.array(self.matrix, np.float64)
-        except (TypeError, ValueError) as error:
-            raise KernelError(f"its weights are no array of numbers: {error}") from None
-        matrix.flags.writeable = False
-        object.__setattr__(self, "matrix", matrix)
-        if matrix.ndim not in (2, 3, 4) or 0 in matrix.shape:
-            raise KernelError(f"a kernel has two, three or four axes, not the shape {matrix.shape}")
+        if self.outer is None:
+            object.__setattr__(self, "matrix", _as_matrix(self.matrix))
         with np.errstate(over="ignore", invalid="ignore"):
-            if not np.isfinite(np.abs(matrix).sum()):
+            if not np.isfinite(self.magnitude):
                 raise KernelError("its weights are no finite numbers, or too large to be summed")
-        check_size(self.size)
+        if max(self.size) > MAX_SIDE and self.outer is None:
+            check_size(self.size, is_separable=self.matrix.ndim == 2)
+            object.__setattr__(self, "matrix", factorize(self.matrix) or self.matrix)
+        check_size(self.size, is_separable=self.outer is not None)
         if not all(0 <= index < side for index, side in zip(self.anchor, self.size, strict=True)):
             raise KernelError(
                 f"its origin {self.anchor} lies outside {self.size[0]}x{self.size[1]}"
@@ -102,7 +102,27 @@ class Kernel:
     @property
     def sum(self) -> float:
         """The sum of the weights: the factor by which an area of one value is multiplied."""
+        if self.outer is not None:
+            return self.outer.total
         return math.fsum(self.matrix.flat)
+
+    @property
+    def outer(self) -> OuterProduct | None:
+        """The matrix of a large kernel as the product that it is; None for any other."""
+        matrix: object = self.matrix
+        return matrix if isinstance(matrix, OuterProduct) else None
+
+    @property
+    def magnitude(self) -> float:
+        """The sum of the absolute weights."""
+        if self.outer is not None:
+            return self.outer.magnitude
+        return float(np.abs(self.matrix).sum())
+
+    @property
+    def factors(self) -> tuple[Vector, Vector] | None:
+        """The column and the row of a matrix that is kept as these; None for any other."""
+        return None if self.outer is None else self.outer.factors
 
     @property
     def is_typed(self) -> bool:
@@ -114,6 +134,8 @@ class Kernel:
         """The rank of the matrix, 1 for a separable kernel; None for more than two axes."""
         if self.matrix.ndim != 2:
             return None
+        if self.outer is not None:
+            return int(self.magnitude > 0)
         return int(np.linalg.matrix_rank(self.matrix, rtol=RANK_TOLERANCE))
 
     def normalized(self) -> Kernel:
@@ -125,17 +147,30 @@ class Kernel:
             If that sum is zero.
         """
         total = self.sum
-        if abs(total) <= ZERO_SUM * float(np.abs(self.matrix).sum()):
+        if abs(total) <= ZERO_SUM * self.magnitude:
             raise KernelError("its weights sum to zero, so it cannot be normalized")
         return replace(self, matrix=self.matrix / total)
 
 
-def check_size(size: Pair) -> None:
-    """Raise if a kernel, not yet allocated, has more than `MAX_SIDE` rows or columns."""
-    if max(size) > MAX_SIDE:
+def check_size(size: Pair, *, is_separable: bool = False) -> None:
+    """Raise if a kernel, not yet allocated, has more rows or columns than allowed."""
+    if max(size) > (MAX_SEPARABLE_SIDE if is_separable else MAX_SIDE):
         raise LimitError(
-            f"a kernel of {size[0]}x{size[1]} is too large: the most is {MAX_SIDE} a side"
+            f"a kernel of {size[0]}x{size[1]} is too large: the most is {MAX_SIDE} a side, "
+            f"{MAX_SEPARABLE_SIDE} where it is separable"
         )
+
+
+def _as_matrix(weights: Any) -> NDArray[np.float64]:
+    """Return the weights of a kernel as a read-only copy."""
+    try:
+        matrix = np.array(weights, np.float64)
+    except (TypeError, ValueError) as error:
+        raise KernelError(f"its weights are no array of numbers: {error}") from None
+    matrix.flags.writeable = False
+    if matrix.ndim not in (2, 3, 4) or 0 in matrix.shape:
+        raise KernelError(f"a kernel has two, three or four axes, not the shape {matrix.shape}")
+    return matrix
 
 
 def load_kernel(spec: str | os.PathLike[str]) -> Kernel:

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, cast
 
 import numpy as np
 
 from convcli.arithmetic.values import parse_real, parse_size
 from convcli.errors import ArgumentError, KernelError
-from convcli.kernels import Kernel, check_size
+from convcli.kernels import MAX_SIDE, Kernel, check_size
 from convcli.kernels.bank import IDENTITY, SHARPEN, SOBEL_X, Matrix
+from convcli.kernels.outer import OuterProduct
 
-Maker: TypeAlias = Callable[..., Matrix]
+Maker: TypeAlias = Callable[..., "Matrix | OuterProduct"]
 
 GABOR_BANDWIDTH = 0.56  # sigma over wavelength, which passes one octave
 _QUANTUM = 2.0**-48  # weights that must sum to exactly zero are multiples of it
@@ -79,23 +80,26 @@ def make_kernel(spec: str) -> Kernel:
     try:
         with np.errstate(over="ignore", invalid="ignore"):
             matrix = family.make(*parameters)
-        return Kernel(spec, matrix, description=family.description, source=family.source)
+        return Kernel(
+            spec, cast("Matrix", matrix), description=family.description, source=family.source
+        )
     except ArgumentError as error:
         raise type(error)(f"kernel {spec!r}: {error}") from None
 
 
 @_family("ones:N", "ones:3", "sum of the neighborhood", "ones")
-def ones(size: str) -> Matrix:
+def ones(size: str) -> Matrix | OuterProduct:
     """Return ones, which sum the neighborhood."""
-    sides = parse_size(size, "its size")
-    check_size(sides)
-    return np.ones(sides)
+    rows, columns = parse_size(size, "its size")
+    check_size((rows, columns), is_separable=True)
+    return _multiply(np.ones(rows), np.ones(columns))
 
 
 @_family("box:N", "box:5", "mean of the neighborhood", "ones / count")
-def box(size: str) -> Matrix:
+def box(size: str) -> Matrix | OuterProduct:
     """Return the weights of the neighborhood's mean."""
-    return _scale_to_one(ones(size))
+    weights = ones(size)
+    return weights / weights.size
 
 
 @_family(
@@ -104,17 +108,30 @@ def box(size: str) -> Matrix:
     "soft blur; of two sigmas, the first is vertical",
     "sampled Gaussian, radius ceil(3*sigma)",
 )
-def gaussian(sigma: str, sigma_x: str | None = None) -> Matrix:
+def gaussian(sigma: str, sigma_x: str | None = None) -> Matrix | OuterProduct:
     """Return a sampled Gaussian of radius `ceil(3·sigma)` along each axis that sums to 1."""
     column = _sample_gaussian(sigma, "sigma")
     row = column if sigma_x is None else _sample_gaussian(sigma_x, "the horizontal sigma")
-    return np.outer(column, row)
+    return _multiply(column, row)
+
+
+def _multiply(column: Matrix, row: Matrix) -> Matrix | OuterProduct:
+    """Return the product of a column and a row; as these, if it is large."""
+    is_large = max(len(column), len(row)) > MAX_SIDE
+    return OuterProduct(column, row) if is_large else np.outer(column, row)
+
+
+def _sample_square(sigma: str, what: str) -> Matrix:
+    """Return a Gaussian that is to be added to others, which leaves it not separable."""
+    weights = _sample_gaussian(sigma, what)
+    check_size((len(weights), len(weights)))
+    return np.outer(weights, weights)
 
 
 def _sample_gaussian(sigma: str, what: str) -> Matrix:
     """Return the weights along one axis, which sum to 1."""
     spread = _parse_positive(sigma, what)
-    radius = _radius(3 * spread)
+    radius = _radius(3 * spread, is_separable=True)
     weights = np.exp(-(np.arange(-radius, radius + 1.0) ** 2) / (2 * spread**2))
     return np.asarray(weights / weights.sum())
 
@@ -136,13 +153,8 @@ def laplacian_of_gaussian(sigma: str) -> Matrix:
 @_family("dog:S1:S2", "dog:1:1.6", "what lies between two blurs", "gaussian:S1 - gaussian:S2")
 def difference_of_gaussians(first: str, second: str) -> Matrix:
     """Return gaussian(S1) - gaussian(S2), of the larger one's size."""
-    minuend, subtrahend = (
-        np.outer(weights, weights)
-        for weights in (
-            _sample_gaussian(first, "the first sigma"),
-            _sample_gaussian(second, "the second sigma"),
-        )
-    )
+    minuend = _sample_square(first, "the first sigma")
+    subtrahend = _sample_square(second, "the second sigma")
     size = max(len(minuend), len(subtrahend))
     return _balance(_pad_to(minuend, size) - _pad_to(subtrahend, size))
 
@@ -152,7 +164,13 @@ def motion(length: str, angle: str = "0") -> Matrix:
     """Return the mean along a line: a weight falls with its distance from it, to 0 at one pixel."""
     half = (_parse_positive(length, "the length", minimum=1) - 1) / 2
     cosine, sine = _direction(parse_real(angle, "the angle"))
-    x, y = _coordinates(_radius(half + 1))
+    is_level, is_upright = sine == 0, cosine == 0
+    radius = _radius(half + 1, is_separable=is_level or is_upright)
+    x, y = _coordinates(radius)
+    x, y = (
+        (x[:, radius : radius + 1] if is_upright else x),
+        (y[radius : radius + 1] if is_level else y),
+    )
     along = np.clip(x * cosine + y * sine, -half, half)
     distance = np.hypot(x - along * cosine, y - along * sine)
     return _scale_to_one(_trim(np.maximum(1 - distance, 0).round(12)))
@@ -166,7 +184,7 @@ def motion(length: str, angle: str = "0") -> Matrix:
 )
 def unsharp(sigma: str, amount: str = "1") -> Matrix:
     """Return the identity plus AMOUNT times what gaussian:SIGMA removes."""
-    blur = gaussian(sigma)
+    blur = _sample_square(sigma, "sigma")
     identity = _pad_to(IDENTITY[1:2, 1:2], len(blur))
     return np.asarray(identity + parse_real(amount, "the amount") * (identity - blur))
 
@@ -220,9 +238,9 @@ def _coordinates(radius: int) -> tuple[Matrix, Matrix]:
     return steps[np.newaxis, :], -steps[:, np.newaxis]
 
 
-def _radius(reach: float) -> int:
+def _radius(reach: float, *, is_separable: bool = False) -> int:
     radius = math.ceil(min(reach, 1e6))  # a number far over the limit may be infinite
-    check_size((2 * radius + 1, 2 * radius + 1))
+    check_size((2 * radius + 1, 2 * radius + 1), is_separable=is_separable)
     return radius
 
 

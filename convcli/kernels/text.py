@@ -56,7 +56,7 @@ def parse_kernel(text: str, name: str) -> Kernel:
     geometry, _, values = text.partition(":")
     width, height, column, row = _GEOMETRY.match(text).groups()  # type: ignore[union-attr]
     size = int(height or width), int(width)
-    check_size(size)
+    check_size(size, is_separable=True)
     weights = parse_values(_ABSENT.sub("0", values), name)
     if len(weights) != prod(size):
         what = f"{geometry.strip()}: has {len(weights):,} values"

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
@@ -27,6 +27,7 @@ from convcli.engine.arrays import Array
 from convcli.engine.operations import combine
 from convcli.images.color import find_visible, premultiply, unpremultiply
 from convcli.kernels import ZERO_SUM, Kernel
+from convcli.kernels.outer import OuterProduct
 from convcli.pipeline.plan import Plan, Step
 
 
@@ -166,7 +167,7 @@ def is_edge(kernel: Kernel) -> bool:
 
 
 def _is_zero(total: float, *kernels: Kernel) -> bool:
-    magnitude = math.fsum(float(np.abs(kernel.matrix).sum()) for kernel in kernels)
+    magnitude = math.fsum(kernel.magnitude for kernel in kernels)
     return abs(total) <= ZERO_SUM * magnitude
 
 
@@ -194,15 +195,22 @@ def _alpha_step(step: Step, opaque: str, total: float | None = None) -> Step:
     """
     if step.kernel is None:
         return step
-    plane = step.kernel.matrix.reshape(-1, *step.kernel.size).sum(axis=0)
+    if step.kernel.outer is None:
+        plane: Any = step.kernel.matrix.reshape(-1, *step.kernel.size).sum(axis=0)
+    else:
+        plane = step.kernel.outer
     if total is not None:
         plane = plane / total
     elif step.layer.operation.is_transposed:  # every input pixel has a part in several outputs
         plane = np.abs(plane) if is_edge(step.kernel) else plane
         plane = plane * math.prod(step.layer.stride) / (plane.sum() or 1)
     elif step.kernel.size == (1, 1) or is_edge(step.kernel):
-        plane = np.zeros(step.kernel.size)
-        plane[step.kernel.anchor] = 1.0
+        units = [
+            np.arange(side) == index
+            for side, index in zip(step.kernel.size, step.kernel.anchor, strict=True)
+        ]
+        is_large = step.kernel.outer is not None
+        plane = OuterProduct(*units) if is_large else np.outer(*units).astype(np.float64)
     else:
         plane = plane / step.kernel.sum
     weights = Kernel("alpha", plane, step.kernel.origin)

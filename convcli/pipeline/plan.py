@@ -56,9 +56,17 @@ class Step(NamedTuple):
         any other grouping it is repeated for every pair of an input and an output channel. Those of
         a transposed convolution always have four axes.
         """
-        layer, matrix = self.layer, cast("Kernel", self.kernel).matrix
+        layer, kernel = self.layer, cast("Kernel", self.kernel)
+        matrix = kernel.matrix
         groups = group_count(layer, channels)
         maps = output_channels(layer, channels)
+        if kernel.outer is not None:
+            if layer.operation.is_transposed or not groups == channels == maps:
+                raise LimitError(
+                    f"a kernel of {matrix.shape[0]}x{matrix.shape[1]} filters each channel by "
+                    "itself; of one that is to do more, the most is 1001 a side"
+                )
+            return matrix, 1
         if matrix.ndim > 2:
             is_one_map = layer.operation.is_transposed and matrix.ndim == 3
             return matrix[:, np.newaxis] if is_one_map else matrix, groups

@@ -312,6 +312,6 @@ def _gain(step: Step) -> float:
         return 1.0 if layer.op in KEEPING_OPERATIONS else math.nan
     if kernel.matrix.ndim > 2 or layer.channels is not None or layer.operation.is_transposed:
         return math.nan
-    if abs(kernel.sum) > ZERO_SUM * float(np.abs(kernel.matrix).sum()):
+    if abs(kernel.sum) > ZERO_SUM * kernel.magnitude:
         return kernel.sum
     return math.nan if step.bias else 0.0

@@ -194,7 +194,9 @@ def test_a_scale_and_weights_beyond_all_numbers_are_refused(tmp_path: Path) -> N
         (np.zeros((0, 3)), "empty"),
         (np.zeros(3), "axes"),
         (np.ones((1, 1, 1, 1, 1)), "axes"),
-        (np.ones((1, 1002)), "1001"),
+        (np.ones((1, 10_002)), "10001"),
+        (np.eye(1002), "1001"),
+        (np.ones((1, 1, 1002)), "1001"),
     ],
 )
 def test_arrays_that_are_no_kernel(tmp_path: Path, array: Any, words: str) -> None:

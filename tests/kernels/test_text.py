@@ -106,7 +106,7 @@ def test_what_is_wrong_with_typed_weights_is_said(spec: str, words: str) -> None
     ("name", "content", "words"),
     [
         ("k.txt", "3x3: 1,2,3 4,5,6", "3x3: has 6 values, and 3x3 takes 9"),
-        ("k.txt", "9999x9999: 1", "too large"),
+        ("k.txt", "99999x9999: 1", "too large"),
         ("k.txt", "1x1+0+1: 1", "origin"),
         ("k.tsv", "1,5\t2,5\n", "decimal commas or columns"),
         ("k.csv", "1/0;2\n", "divides by zero"),

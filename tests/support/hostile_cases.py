@@ -520,12 +520,16 @@ TYPED = (
         typed("is too large", "-k", spec)
         for spec in (
             "ones:100000",
-            "ones:1002",
-            "box:1x1002",
+            "ones:10002",
+            "box:1x10002",
             "gaussian:1e6",
             "log:1e300",
             "disk:1e9",
             "motion:1e308",
+            "motion:1001:45",
+            "unsharp:250",
+            "dog:1:250",
+            "gaussian:1:1700",
             "gabor:1e300",
         )
     ),
@@ -556,7 +560,7 @@ TYPED = (
     typed("99999x99999 is too large", "-k", "99999x99999: 1"),
     typed("has 3 values", "-k", "2x2: 1,2,3"),
     typed("lies outside 2x1", "-k", "1x2+9+0: 1,2"),
-    typed("is too large", "-k", "1 " * 2000),
+    typed("is too large", "-k", "1 " * 10_002),
     typed("sum to zero", "-k", "sobel-x", "--normalize"),
     typed("sum to zero", "-k", "1 -1", "--normalize"),
     typed("Did you mean '--kernel'?", "--kernal", "blur"),

@@ -6,6 +6,7 @@ import sys
 from typing import Any
 
 import click
+import numpy as np
 
 from convcli.arithmetic.values import format_shape
 from convcli.cli.options import DIR, RESTRICT, RESTRICT_HELP, SPEC, json_option
@@ -21,6 +22,7 @@ from convcli.kernels import Kernel, load_kernel
 from convcli.kernels.bank import bank
 from convcli.kernels.parametric import FAMILIES
 
+SHOWN_ENDS = 3  # weights at either end of a long column or row
 MAX_COLUMNS = 15  # of a kernel that is drawn as cells
 
 
@@ -93,31 +95,53 @@ def _colored_cells(kernel: Kernel) -> str | None:
         return None
     from convcli.pictures.text import has_colors, has_true_color, render_kernel
 
-    if kernel.matrix.ndim != 2 or kernel.size[1] > MAX_COLUMNS or not has_colors(sys.stdout):
+    if (
+        kernel.factors is not None
+        or kernel.matrix.ndim != 2
+        or kernel.size[1] > MAX_COLUMNS
+        or not has_colors(sys.stdout)
+    ):
         return None
-    return render_kernel(kernel.matrix, true_color=has_true_color())
+    return render_kernel(np.asarray(kernel), true_color=has_true_color())
 
 
 def matrix_text(kernel: Kernel) -> str:
-    """Return the weights in columns; the planes of a kernel of more axes one below the other."""
-    width = max(len(f"{weight:.6g}") for weight in kernel.matrix.flat)
-    planes = kernel.matrix.reshape(-1, *kernel.size)
+    """Return the weights in columns; the planes of a kernel of more axes one below the other.
+
+    Of a large kernel these are those of a column and a row, whose product it is.
+    """
+    if kernel.factors is not None:
+        return "\n".join(
+            f"{name}, {len(weights)} weights: {_format_ends(weights.tolist())}"
+            for name, weights in zip(("column", "row"), kernel.factors, strict=True)
+        )
+    matrix = np.asarray(kernel)
+    width = max(len(f"{weight:.6g}") for weight in matrix.flat)
+    planes = matrix.reshape(-1, *kernel.size)
     return "\n\n".join(
         "\n".join("  ".join(f"{weight:{width}.6g}" for weight in row) for row in plane)
         for plane in planes
     )
 
 
+def _format_ends(weights: list[float]) -> str:
+    """Return the first weights, the one in the middle and the last ones."""
+    first, middle, last = weights[:SHOWN_ENDS], weights[len(weights) // 2], weights[-SHOWN_ENDS:]
+    parts = (first, [middle], last) if len(weights) > 2 * SHOWN_ENDS else (weights,)
+    return " ... ".join(" ".join(f"{weight:.6g}" for weight in part) for part in parts)
+
+
 def kernel_document(kernel: Kernel) -> dict[str, Any]:
-    """Return a kernel for JSON."""
+    """Return a kernel for JSON; a large one has a column and a row instead of a matrix."""
     return {
         "name": kernel.name,
-        "matrix": kernel.matrix.tolist(),
+        "matrix": np.asarray(kernel).tolist() if kernel.factors is None else None,
         "origin": kernel.anchor,
         "sum": kernel.sum,
         "rank": kernel.rank,
         "about": kernel.description,
         "source": kernel.source,
+        **dict(zip(("column", "row"), map(np.ndarray.tolist, kernel.factors or ()), strict=False)),
     }
 
 

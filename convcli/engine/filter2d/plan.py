@@ -24,10 +24,12 @@ from convcli.engine.filter2d.im2col import im2col_algorithm, tap_im2col_algorith
 from convcli.engine.filter2d.integer import integer_algorithm, sum_bounds
 from convcli.engine.filter2d.problem import (
     Algorithm,
+    BandFilter,
     Choice,
     FilterProblem,
     FilterSettings,
     conv2d_algorithm,
+    find_factors,
     make_problem,
 )
 from convcli.engine.filter2d.separable import factorize, separable_algorithm
@@ -191,13 +193,14 @@ class FilterPlan(NamedTuple):
         scratch = Scratch()
         problem = self.problem
         columns, channels = problem.size[1], problem.channels
-        limit = largest_exact_value(problem.dtype, problem.kernel, problem.bias)
+        weights = problem.bounding_weights
+        limit = largest_exact_value(problem.dtype, weights, problem.bias)
 
         def gather(rows: slice) -> Array:
             input_rows = self._input_rows(rows)
             band = scratch("band", (len(input_rows), columns, channels), self.algorithm.band_dtype)
             padded.copy_into(band.transpose(2, 0, 1), input_rows, range(columns))
-            check_exact(band, limit, problem.kernel)
+            check_exact(band, limit, weights)
             return band
 
         return gather
@@ -243,19 +246,33 @@ def plan_filter(
     fallback = None
     if problem.dtype.kind == "f" and algorithm.leaks_nonfinite:
         is_layer = problem.kernel.ndim > 2
-        fallback = (
-            conv2d_algorithm(problem, "im2col") if is_layer else tap_im2col_algorithm(problem)
-        )
+        if problem.factors is not None:
+            fallback = algorithm._replace(make_filter=_refuse_nonfinite)
+        elif is_layer:
+            fallback = conv2d_algorithm(problem, "im2col")
+        else:
+            fallback = tap_im2col_algorithm(problem)
     channels = {2: image_shape[2:], 3: (), 4: problem.kernel.shape[:1]}[problem.kernel.ndim]
     output = *problem.output, *channels
     return FilterPlan(output, _sum_bounds(problem), image_shape, problem, algorithm, fallback)
+
+
+def _refuse_nonfinite() -> BandFilter:
+    """Return the filter of bands that a large separable kernel would spread NaN or infinity in."""
+
+    def refuse(_: Array) -> Array:
+        raise ArgumentError(
+            "holds NaN or infinity, which kernels of more than 1001 a side cannot filter"
+        )
+
+    return refuse
 
 
 def _sum_bounds(problem: FilterProblem) -> tuple[float, float] | None:
     """The least and the largest sum of integers; None for floats, and far from what floats hold."""
     if problem.dtype.kind == "f" or not problem.holds_padding:
         return None
-    maps = problem.kernel if problem.kernel.ndim == 4 else [problem.kernel]
+    maps = problem.kernel if problem.kernel.ndim == 4 else [problem.bounding_weights]
     with np.errstate(over="ignore", invalid="ignore"):
         bounds = np.array([sum_bounds(weights, problem.dtype) for weights in maps]) + problem.bias
     least, largest = float(bounds[:, 0].min()), float(bounds[:, 1].max())
@@ -271,6 +288,13 @@ def check_method(method: str, kernel: ArrayLike) -> None:
     """
     if method not in METHODS:
         raise ArgumentError(f"method {method!r} is none of {', '.join(METHODS)}")
+    if find_factors(kernel) is not None:
+        if method not in ("auto", "separable"):
+            raise ArgumentError(
+                f"method {method!r} takes kernels of up to 1001 a side; larger ones are computed "
+                "as a column and a row"
+            )
+        return
     weights = as_numbers(kernel, "kernel").astype(np.float64)
     if weights.ndim != 2 and method in CHANNELWISE_METHODS:
         raise ArgumentError(f"method {method!r} takes a kernel of two axes, not {weights.ndim}")
@@ -289,6 +313,8 @@ def choose_method(kernel: ArrayLike) -> Choice:
     >>> choose_method(np.ones((15, 15)))
     Choice(method='separable', reason='exact in uint16: 10 passes instead of 225 taps')
     """
+    if find_factors(kernel) is not None:
+        return plan_filter((*PICTURE, 3), np.uint8, kernel).choice
     weights = as_numbers(kernel, "kernel")
     channels = weights.shape[-3] if weights.ndim > 2 else 3
     return plan_filter((*PICTURE, channels), np.uint8, weights).choice
@@ -296,6 +322,8 @@ def choose_method(kernel: ArrayLike) -> Choice:
 
 def choose_algorithm(problem: FilterProblem, method: str) -> Algorithm:
     """The way to compute a problem; for `auto` the cheapest."""
+    if problem.factors is not None:
+        return separable_algorithm(problem)
     if problem.kernel.ndim > 2 or method == "naive":
         return conv2d_algorithm(problem, method)
     if method == "auto":

@@ -84,6 +84,9 @@ class FilterProblem(NamedTuple):
     pads : ((top, bottom), (left, right))
         The padding of the image.
     padding_mode : str
+    factors : (ndarray, ndarray) or None
+        The column and the row of a kernel that is too large to be written out: `kernel` has its
+        shape then, and no weights.
     """
 
     kernel: Array
@@ -97,6 +100,7 @@ class FilterProblem(NamedTuple):
     groups: int = 1
     pads: Sides = NO_PADDING
     padding_mode: str = "zero"
+    factors: tuple[Array, Array] | None = None
 
     @property
     def sums(self) -> np.dtype[Any]:
@@ -122,7 +126,21 @@ class FilterProblem(NamedTuple):
     @property
     def taps(self) -> int:
         """The weights that are not zero."""
+        if self.factors is not None:
+            return prod(map(np.count_nonzero, self.factors))
         return int(np.count_nonzero(self.kernel))
+
+    @property
+    def bounding_weights(self) -> Array:
+        """The kernel, or a small one with the same largest and least sums."""
+        if self.factors is None:
+            return self.kernel
+        (up, down), (right, left) = (
+            (factor.clip(0).sum(), factor.clip(None, 0).sum()) for factor in self.factors
+        )
+        weights = np.array([[up * right + down * left, up * left + down * right]])
+        is_whole = all(np.array_equal(factor, factor.round()) for factor in self.factors)
+        return weights if is_whole else np.append(weights, [[0.0, 0.0]], axis=0)
 
     @property
     def is_dense(self) -> bool:
@@ -147,6 +165,12 @@ class FilterProblem(NamedTuple):
         return max(rows, self.extent[0] // stride, 1)
 
 
+def find_factors(kernel: ArrayLike) -> tuple[Array, Array] | None:
+    """Return the column and the row of a kernel that has them as `factors`; None for any other."""
+    factors: tuple[Array, Array] | None = getattr(kernel, "factors", None)
+    return factors
+
+
 def make_problem(
     image: tuple[int, ...],
     dtype: DTypeLike,
@@ -156,12 +180,19 @@ def make_problem(
     integer_output: bool,
 ) -> FilterProblem:
     """Check shapes and settings, for images of a shape, (H, W) or (H, W, C), and a type."""
-    weights = as_numbers(kernel, "kernel").astype(np.float64)
+    factors = find_factors(kernel)
+    if factors is None:
+        weights = as_numbers(kernel, "kernel").astype(np.float64)
+        largest = weights
+    else:  # a use of weights that are not there would be seen
+        weights = np.broadcast_to(np.nan, (len(factors[0]), len(factors[1])))
+        largest = np.outer(*(np.abs(factor).max(keepdims=True) for factor in factors))
     _check_shapes(image, weights, settings.groups)
-    check_weights(weights, sum_dtype(np.dtype(dtype)))
+    check_weights(largest, sum_dtype(np.dtype(dtype)))
     bias = float(as_numbers(settings.bias, "bias"))
     if settings.flip:
         weights = weights[..., ::-1, ::-1]
+        factors = None if factors is None else (factors[0][::-1], factors[1][::-1])
     window = make_window(
         weights.shape[-2:],
         stride=settings.stride,
@@ -184,6 +215,7 @@ def make_problem(
         settings.groups,
         pads,
         padding_mode,
+        factors,
     )
 
 

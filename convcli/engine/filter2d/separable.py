@@ -20,6 +20,7 @@ from convcli.engine.scratch import Scratch
 
 RANK_TOLERANCE = 1e-12  # relative to the largest weight: products of rounded factors, no more
 BAND_VALUES = 300_000
+LARGE_BAND_ROWS = 256  # of the output, under a kernel of many more rows
 BLOCK_OUTPUTS = 16  # of one product
 INTERLEAVED_OUTPUTS = 8  # likewise, where zeros keep interleaved channels apart
 MIN_TRANSPOSED_TAPS = 12  # for fewer, transposing costs more than it saves
@@ -67,14 +68,17 @@ def separable_algorithm(problem: FilterProblem) -> Algorithm:
     )
     # Down the columns first, over every padded column; then along the rows.
     products = rows * sw + columns * (problem.channels if is_interleaved(problem) else 1)
+    band_rows = problem.band_rows(BAND_VALUES)
+    if problem.factors is not None:  # a band holds all rows that the kernel spans, and these
+        band_rows = min(band_rows, LARGE_BAND_ROWS)
     return Algorithm(
         Choice("separable", f"rank 1, {taps} taps instead of {kh * kw}"),
         problem.estimate_s(products=products, passes=sh * sw + 2 * is_transposed(problem)),
         problem.sums,
         problem.sums,
         lambda: _make_filter(problem),
-        -(-problem.band_rows(BAND_VALUES) // BLOCK_OUTPUTS) * BLOCK_OUTPUTS,
-        copies=5,
+        -(-band_rows // BLOCK_OUTPUTS) * BLOCK_OUTPUTS,
+        copies=5 if problem.factors is None else 1,
         leaks_nonfinite=True,
     )
 
@@ -117,6 +121,8 @@ def block_outputs(problem: FilterProblem) -> int:
 
 def _factors(problem: FilterProblem) -> tuple[Array, Array]:
     """The column and the row, in the type of the sums."""
+    if problem.factors is not None:
+        return problem.factors[0].astype(problem.sums), problem.factors[1].astype(problem.sums)
     whole = as_integer_kernel(problem.kernel)
     factors = None if whole is None else factorize_integers(whole.weights)
     if whole is not None and factors is not None:  # sums of halves and quarters stay exact
