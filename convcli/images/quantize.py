@@ -9,8 +9,8 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 
 from convcli.errors import OVERFLOW, ArgumentError
-from convcli.images import Values
-from convcli.images.color import row_slices
+from convcli.images import Picture, Values
+from convcli.images.color import find_visible, row_slices
 
 Bounds: TypeAlias = tuple[float, float]  # minimum, maximum
 
@@ -110,6 +110,27 @@ def find_bounds(values: Values, is_visible: Values | None = None) -> Bounds:
     seen = np.broadcast_to(is_visible, values.shape)
     low, high = values.min(initial=np.inf, where=seen), values.max(initial=-np.inf, where=seen)
     return float(low), float(high)
+
+
+class Span(NamedTuple):
+    """What the visible values of a map lie between, in one frame or several.
+
+    Parameters
+    ----------
+    bounds : (float, float)
+    error : float
+        As in `Picture`.
+    """
+
+    bounds: Bounds
+    error: float = 0.0
+
+    @classmethod
+    def of(cls, frame: Picture) -> Span | None:
+        """Return the span of a frame; None if nothing of it is visible."""
+        is_visible = None if frame.alpha is None else find_visible(frame.alpha)
+        low, high = find_bounds(frame.values, is_visible)
+        return None if low > high else cls((low, high), frame.error)
 
 
 class Quantizer:

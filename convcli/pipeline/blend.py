@@ -8,7 +8,7 @@ alpha, too, so that what is invisible gives no color.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -16,10 +16,17 @@ import numpy as np
 
 from convcli.images import Picture, Values
 from convcli.images.color import find_visible, map_rows, row_slices, to_gray
-from convcli.images.quantize import DEGREES, Bounds, quantize
+from convcli.images.quantize import DEGREES, Span, quantize
 from convcli.pipeline.computation import Computation
-from convcli.pipeline.execute import Stage, StageCallback, compute_maps
+from convcli.pipeline.execute import Stage, StageCallback, compute_maps, finish_unfiltered
+from convcli.pipeline.preprocess import preprocess
 from convcli.pipeline.selection import Selection
+
+# Range policies, which neither round nor clip here, on values and the depth of a picture.
+SCALES: dict[str | None, Callable[[Values, int], Values]] = {
+    "abs": lambda values, _: np.abs(values),
+    "offset": lambda values, depth: values + values.dtype.type(2 ** (depth - 1)),
+}
 
 
 class Weights(NamedTuple):
@@ -48,15 +55,15 @@ class SelectedMaps(NamedTuple):
     Parameters
     ----------
     maps : list of Picture
-    bounds : list of (float, float) or None
-        The minimum and the maximum of what is selected of each map, before it is blended; None
-        where nothing is, and where they were not asked for.
+    spans : list of Span or None
+        Of what is selected of each map, before it is blended; None where nothing is, and where they
+        were not asked for.
     notes : tuple of str
         Remarks for the user.
     """
 
     maps: list[Picture]
-    bounds: list[Bounds | None]
+    spans: list[Span | None]
     notes: tuple[str, ...] = ()
 
 
@@ -67,7 +74,7 @@ def select_maps(
     weights: Weights | None,
     policy: str | None,
     *,
-    bounds: Sequence[Bounds | None] = (),
+    spans: Sequence[Span | None] = (),
     on_stage: StageCallback | None = None,
 ) -> SelectedMaps:
     """Return the feature maps of a picture, blended with it.
@@ -83,22 +90,21 @@ def select_maps(
     policy : str, optional
         The range policy of the filtered values, which are then blended on the scale of the output;
         None for numbers.
-    bounds : sequence of (float, float) or None
+    spans : sequence of Span or None
         What is rescaled to the whole range, for each map; by default what is selected of it.
     on_stage : callable, optional
         As in `compute_maps`; each blended map is a stage more.
     """
     plan = computation.plan
-    original, source = _find_original(picture, computation)
-    filtered = compute_maps(source, computation, on_stage)
+    original, source, filtered = _filter(picture, computation, on_stage)
     first = len(plan.kernels) if plan.combine is not None else 0
     results = SelectedMaps([], [])
     notes: dict[str, None] = {}
     for index in range(len(filtered)):
         blender = _Blender(selection, original, source, filtered[index], weights)
-        own = blender.find_bounds() if policy == "rescale" else None
-        results.bounds.append(own)
-        wanted = bounds[index] if bounds else own
+        own = blender.find_span() if policy == "rescale" else None
+        results.spans.append(own)
+        wanted = spans[index] if spans else own
         result, note = blender.blend(policy, wanted)
         filtered[index] = result  # so that the filtered values can be released
         results.maps.append(result)
@@ -108,20 +114,30 @@ def select_maps(
     return results._replace(notes=tuple(notes))
 
 
-def _find_original(picture: Picture, computation: Computation) -> tuple[Picture, Picture]:
-    """Return what maps are blended with, and what is filtered: it, its luma, or the picture."""
-    original = picture
+def _filter(
+    picture: Picture, computation: Computation, on_stage: StageCallback | None
+) -> tuple[Picture, Picture, list[Picture]]:
+    """Return what maps are blended with, what they are made of, and the maps.
+
+    They are made of a picture itself, or of its luma.
+    """
+    original, source = picture, None
+    with_errors = computation.plan.filter_policy(picture.depth) == "rescale"
     if computation.base is not None:
-        original = compute_maps(picture, computation.base)[0]
+        source = preprocess(picture, computation.base)
+        original = finish_unfiltered(source, picture, computation.base)
     if not computation.is_of_luma:
-        return original, picture
+        maps = compute_maps(picture, computation, on_stage, source=source, with_errors=with_errors)
+        return original, picture, maps
+    del source
     if original.depth is not None and computation.base is not None:  # whole, as it is written
         white = original.white
         rounded = map_rows(lambda part: np.rint(part).clip(0, white), original.values)
         original = replace(original, values=rounded)
-    luma = map_rows(to_gray, original.values)
-    alpha = None if original.alpha is None else original.alpha.astype(luma.dtype)
-    return original, replace(original, values=luma, alpha=alpha)
+    values = map_rows(to_gray, original.values)
+    alpha = None if original.alpha is None else original.alpha.astype(values.dtype)
+    luma = replace(original, values=values, alpha=alpha)
+    return original, luma, compute_maps(luma, computation, on_stage, with_errors=with_errors)
 
 
 class _Blender:
@@ -144,8 +160,8 @@ class _Blender:
         self._filtered = filtered
         self._weights = weights
 
-    def find_bounds(self) -> Bounds | None:
-        """Return the minimum and the maximum of what is selected, and visible, of the map."""
+    def find_span(self) -> Span | None:
+        """Return the span of what is selected, and visible, of the map."""
         low, high = math.inf, -math.inf
         for rows in row_slices(self._filtered.values):
             selected = self._read_weights(rows) > 0
@@ -157,27 +173,34 @@ class _Blender:
             values = values[selected[:, :, 0]]
             if values.size:
                 low, high = min(low, float(values.min())), max(high, float(values.max()))
-        return None if low > high else (low, high)
+        return None if low > high else Span((low, high), self._filtered.error)
 
-    def blend(self, policy: str | None, bounds: Bounds | None) -> tuple[Picture, str | None]:
+    def blend(self, policy: str | None, span: Span | None) -> tuple[Picture, str | None]:
         """Return the blended map, and a remark on its range.
 
         Parameters
         ----------
         policy : str, optional
-        bounds : (float, float), optional
+        span : Span, optional
             What is rescaled; None if nothing is selected.
         """
         original, filtered = self._original, self._filtered
         scaled, note = filtered.values, None
-        if policy in ("rescale", DEGREES) and (bounds is not None or policy == DEGREES):
-            quantized = quantize(scaled, policy, original.depth or 8, bounds)
+        depth = original.depth or 8
+        if span is not None:
+            quantized = quantize(scaled, "rescale", depth, span.bounds, error=span.error)
+            scaled, note = quantized.pixels, quantized.note
+        elif policy == DEGREES:
+            quantized = quantize(scaled, policy, depth)
             scaled, note = quantized.pixels, quantized.note
         values = np.empty(original.values.shape, filtered.values.dtype)
         alpha = None if original.alpha is None else np.empty_like(filtered.alpha)
         for rows in row_slices(values):
             levels = scaled[rows].astype(values.dtype, copy=False)
-            levels = _apply_policy(levels, policy, original.depth)
+            if policy in SCALES:
+                levels = SCALES[policy](levels, depth)
+            if filtered.alpha is not None:
+                levels = np.where(find_visible(filtered.alpha[rows]), levels, 0)
             values[rows], new_alpha = self._blend_rows(rows, levels)
             if alpha is not None:
                 alpha[rows] = new_alpha
@@ -255,12 +278,3 @@ def _weigh_by_alpha(weights: Values, new: Values, old: Values) -> Values:
     shares = np.divide(weights * new, total, out=np.zeros(total.shape), where=total > 0)
     is_exact = (weights <= 0) | (weights >= 1)
     return np.where(is_exact, weights, shares)
-
-
-def _apply_policy(values: Values, policy: str | None, depth: int | None) -> Values:
-    """Return values on the scale of the output, neither rounded nor clipped."""
-    if policy == "abs":
-        values = np.abs(values)
-    elif policy == "offset" and depth is not None:
-        values = values + values.dtype.type(2 ** (depth - 1))
-    return values

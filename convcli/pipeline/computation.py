@@ -55,8 +55,9 @@ class Computation(NamedTuple):
         How alpha is filtered. Biases are then no part of the filters.
     selected_shape : Shape, optional
         Of a selection: the shape of what the maps are blended with, and which they have then.
-    base : Computation, optional
-        How what the maps are blended with is made of a picture; None if it is the picture.
+    base : Plan, optional
+        How a picture is preprocessed to be what the maps are blended with; None if it is that
+        itself.
     """
 
     plan: Plan
@@ -66,7 +67,7 @@ class Computation(NamedTuple):
     layers: tuple[tuple[FilterPlan | None, ...], ...]
     alpha: Computation | None = None
     selected_shape: Shape | None = None
-    base: Computation | None = None
+    base: Plan | None = None
 
     @property
     def outputs(self) -> tuple[Shape, ...]:

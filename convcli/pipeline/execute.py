@@ -58,6 +58,7 @@ def compute_maps(
     computation: Computation,
     on_stage: StageCallback | None = None,
     *,
+    source: FeatureMap | None = None,
     with_errors: bool = False,
 ) -> list[Picture]:
     """Return the feature maps of a picture with their alpha and its metadata.
@@ -69,6 +70,8 @@ def compute_maps(
     computation : Computation
     on_stage : callable, optional
         Called after every step; kernels that are combined count as maps, too.
+    source : FeatureMap, optional
+        The picture, preprocessed.
     with_errors : bool
         Whether a bound of the rounding errors of each map is wanted.
 
@@ -79,7 +82,7 @@ def compute_maps(
     """
     plan = computation.plan
     with np.errstate(over="ignore", invalid="ignore"):
-        source = preprocess(picture, plan)
+        source = source or preprocess(picture, plan)
         bounds = _bound_maps(source, computation) if with_errors else []
         maps = _run_plan(source, computation, on_stage)
         del source
@@ -116,6 +119,11 @@ def _finish(result: FeatureMap, picture: Picture, plan: Plan, bounds: MapBounds 
             )
     metadata = NO_METADATA if plan.strip else picture.metadata
     return Picture(values, picture.depth, alpha, metadata, error=error)
+
+
+def finish_unfiltered(source: FeatureMap, picture: Picture, plan: Plan) -> Picture:
+    """Return a picture that was preprocessed as what `compute_maps` returns without any filter."""
+    return _finish(_to_sums(source), picture, plan, None)
 
 
 def _run_plan(

@@ -8,12 +8,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from convcli.arithmetic.values import Shape, format_shape
+from convcli.engine.arrays import sum_dtype
 from convcli.errors import ArgumentError, ShapeError
 from convcli.images import DEFAULT_SETTINGS, Header
 from convcli.images.color import to_gray
 from convcli.pipeline.computation import Computation, plan_computation
 from convcli.pipeline.plan import MapShapes, Plan, infer_shapes, title_of
-from convcli.pipeline.preprocess import preprocessed_shape
+from convcli.pipeline.preprocess import preprocessed_dtype, preprocessed_shape
 from convcli.pipeline.selection import COLOR_NAMES, Selection
 
 TYPICAL_SIDE = 1024  # of a picture that stands for any, before one is opened
@@ -36,14 +37,11 @@ def plan_selection(plan: Plan, selection: Selection, header: Header) -> Computat
     size = shape[1], shape[2]
     selection.check_size(size)
     chosen = selection.choose(shape[0], has_alpha=header.has_alpha)
-    base = None
-    if plan.gray or plan.resize is not None:
-        base_plan = plan._replace(kernels=(), layers=(), combine=None)
-        base = plan_computation(base_plan, header, shape, infer_shapes(base_plan, shape))
+    base = plan if plan.gray or plan.resize is not None else None
     filtered_plan, filtered_header, filtered_shape = plan, header, shape
     if chosen.is_luma:
-        values_dtype = header.dtype if base is None else base.dtype
-        dtype = to_gray(np.zeros((1, 1, shape[0]), values_dtype)).dtype
+        dtype = header.dtype if base is None else sum_dtype(preprocessed_dtype(plan, header))
+        dtype = to_gray(np.zeros((1, 1, shape[0]), dtype)).dtype
         filtered_plan = plan._replace(resize=None)
         filtered_header = Header((*size, 1), dtype, header.depth, header.has_alpha)
         filtered_shape = 1, *size

@@ -12,7 +12,7 @@ from convcli.files import STDIN
 from convcli.files.restriction import check_real
 from convcli.images import FrameSource, Picture, ReadSettings, Values
 from convcli.images.color import map_rows, to_gray
-from convcli.images.quantize import Bounds
+from convcli.images.quantize import Span
 from convcli.images.read import open_frames
 from convcli.pipeline.blend import SelectedMaps, Weights, select_maps
 from convcli.pipeline.computation import Computation
@@ -186,7 +186,7 @@ class Selector:
         picture: Picture,
         computation: Computation,
         index: int,
-        bounds: Sequence[Bounds | None] = (),
+        spans: Sequence[Span | None] = (),
         on_stage: StageCallback | None = None,
     ) -> SelectedMaps:
         """Return the maps of the frame of an index, as `select_maps` does."""
@@ -196,7 +196,7 @@ class Selector:
         policy = self.policy_of(picture.depth)
         return select_maps(
             *(self._selection, picture, computation, weights, policy),
-            bounds=bounds,
+            spans=spans,
             on_stage=on_stage,
         )
 
@@ -216,7 +216,8 @@ def open_selector(
     is_drawn = is_drawn and plan.depth != "float"
 
     def policy_of(depth: int | None) -> str | None:
-        return plan.filter_policy(depth) if is_drawn and depth is not None else None
+        is_integer = depth is not None and plan.output_depth(depth, target.format) is not None
+        return plan.filter_policy(depth) if is_drawn and is_integer else None
 
     with open_mask(selection.mask, plan.reading) as mask:
         yield Selector(selection, mask, frames.count, policy_of)

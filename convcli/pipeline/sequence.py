@@ -26,9 +26,8 @@ from convcli.images import (
     Values,
 )
 from convcli.images.apng import Layout, LayoutError
-from convcli.images.color import find_visible
 from convcli.images.formats import FORMATS
-from convcli.images.quantize import Bounds, Clipping, find_bounds
+from convcli.images.quantize import Clipping, Span
 from convcli.images.sequences import STILL_FORMATS, SequenceWriter, open_sequence
 from convcli.images.write import real_type, to_real_pixels
 from convcli.pipeline.computation import Computation
@@ -64,35 +63,14 @@ class Frame(NamedTuple):
         The frame itself.
     maps : list of Picture
         Its feature maps with their alpha and metadata.
-    bounds : list of (float, float) or None
-        The minimum and the maximum of what is selected of each map, if a selection is rescaled.
+    spans : list of Span or None, optional
+        Of what is selected of each map, if a selection is rescaled.
     """
 
     route: Route
     picture: Picture
     maps: list[Picture]
-    bounds: list[Bounds | None] | None = None
-
-
-class Span(NamedTuple):
-    """What the visible values of a map lie between, in one frame or several.
-
-    Parameters
-    ----------
-    bounds : (float, float)
-    error : float
-        As in `Picture`.
-    """
-
-    bounds: Bounds
-    error: float = 0.0
-
-    @classmethod
-    def of(cls, frame: Picture) -> Span | None:
-        """Return the span of a frame; None if nothing of it is visible."""
-        is_visible = None if frame.alpha is None else find_visible(frame.alpha)
-        low, high = find_bounds(frame.values, is_visible)
-        return None if low > high else cls((low, high), frame.error)
+    spans: list[Span | None] | None = None
 
 
 class Sequence:
@@ -124,7 +102,7 @@ class Sequence:
         self._plan = plan
         self._target = target
         self._selector = selector
-        self._selected_bounds: list[Bounds | None] = []
+        self._selected_spans: list[Span | None] = []
         self._shapes: list[tuple[int, int]] = []  # of the first frame's maps
         self._checked = 0  # frames that are, from the first one on
         self._needs_spans = False
@@ -239,10 +217,10 @@ class Sequence:
         if self._selector is None:
             maps = compute_maps(picture, computation, with_errors=self._needs_spans)
             return Frame(route, picture, maps)
-        maps, bounds, notes = self._selector.run(picture, computation, index, self._selected_bounds)
+        maps, spans, notes = self._selector.run(picture, computation, index, self._selected_spans)
         picture = replace(picture, notes=(*picture.notes, *notes))
         is_rescaled = self._selector.policy_of(picture.depth) == "rescale"
-        return Frame(route, picture, maps, bounds if is_rescaled else None)
+        return Frame(route, picture, maps, spans if is_rescaled else None)
 
     def _plan_frame(self, index: int) -> tuple[Route, Computation]:
         """Plan a frame by its header, and check it against the limits."""
@@ -279,15 +257,13 @@ class Sequence:
         """Return the span of each map over all frames and the still picture."""
         spans: list[Span | None] = [None] * count
         for frame in chain(self._iterate_stills(), self):
-            if frame.bounds is None:
-                own = [*map(Span.of, frame.maps)]
-            else:
-                self._selected_bounds = frame.bounds
-                own = [None if bounds is None else Span(bounds) for bounds in frame.bounds]
-            spans = [*map(_join_spans, spans, own)]
+            if frame.spans is not None:
+                self._selected_spans = frame.spans
+            spans_of_frame = frame.spans or map(Span.of, frame.maps)
+            spans = [*map(_join_spans, spans, spans_of_frame)]
             del frame
-        if self._selected_bounds:
-            self._selected_bounds = [span and span.bounds for span in spans]
+        if self._selected_spans:
+            self._selected_spans = spans
         return spans
 
     def _write_frames(self, files: list[_SequenceFile], *, keep_maps: bool) -> Frame:
@@ -365,7 +341,8 @@ class _SequenceFile:
         if depth is None:
             return to_real_pixels(result, real_type(source))
         policy = plan.range_policy(result.depth)
-        rendered = render(result, policy, depth, *(self._span or ()))
+        keeps_hidden = plan.selection is not None
+        rendered = render(result, policy, depth, *(self._span or ()), keeps_hidden=keeps_hidden)
         self._policy = self._policy or policy
         pixels, report = fit_to_file(self._path, rendered, self._target.format)
         self._clipping = self._clipping.merge(report.clipping)

@@ -104,11 +104,13 @@ def render(
     depth: int,
     bounds: Bounds | None = None,
     error: float | None = None,
+    *,
+    keeps_hidden: bool = False,
 ) -> Rendered:
     """Convert a feature map and its alpha to pixels of `depth` bits.
 
-    What is written with alpha 0 is black, and counts for nothing. `bounds` and `error` are as in
-    `quantize`; left out, they are those of the map.
+    What is written with alpha 0 is black, and counts for nothing, unless hidden colors are to be
+    kept. `bounds` and `error` are as in `quantize`; left out, they are those of the map.
     """
     values, alpha = result.values, result.alpha
     error = result.error if error is None else error
@@ -120,7 +122,7 @@ def render(
     if alpha is None:
         colors = quantize(values, policy, depth, bounds, error=error)
         return Rendered(colors, None, result.metadata)
-    is_visible = find_visible(alpha)
+    is_visible = None if keeps_hidden else find_visible(alpha)
     colors = quantize(values, policy, depth, bounds, is_visible=is_visible, error=error)
     return Rendered(colors, quantize(alpha, "clamp", depth).pixels, result.metadata)
 
@@ -214,7 +216,9 @@ def _write(
             has_alpha = result.alpha is not None
             write_picture(stream, numbers, file_format, result.metadata, has_alpha=has_alpha)
         return OutputFile(path, squeeze_channel(numbers).shape)
-    return write_rendered(path, render(result, plan.range_policy(result.depth), depth), target)
+    policy = plan.range_policy(result.depth)
+    rendered = render(result, policy, depth, keeps_hidden=plan.selection is not None)
+    return write_rendered(path, rendered, target)
 
 
 def write_rendered(path: str, rendered: Rendered, target: OutputTarget) -> OutputFile:

@@ -378,3 +378,15 @@ def test_a_mask_obeys_the_restriction(tmp_path: Path) -> None:
     assert (done.code, "lies outside" in done.stderr) == (2, True)
     done = here(*command, "link.png", cwd=inner)
     assert (done.code, "link.png: leads outside" in done.stderr) == (1, True)
+
+
+@pytest.mark.parametrize("policy", ["clamp", "offset", "rescale"])
+def test_hidden_colors_outside_are_kept_and_inside_are_black(tmp_path: Path, policy: str) -> None:
+    values = pixels(*SHAPE[:2], 4)
+    values[:4, :6, 3] = 0
+    options = ("-k", "blur", "--region", REGION, "--range", policy)
+    result, _ = drawn(tmp_path, values, *options)
+    outside = np.ones(SHAPE[:2], bool)
+    outside[BOX] = False
+    assert (result[outside] == values[outside]).all()
+    assert (result[2, 3:5] == 0).all()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pickle
+from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,13 +16,16 @@ from scipy.ndimage import correlate
 from support.pipeline import compute_pictures, filter_selected
 
 from convcli.arithmetic.layers import Layer
+from convcli.batch import Job
 from convcli.errors import ArgumentError, NotationError
 from convcli.images import Picture
 from convcli.images.quantize import quantize
 from convcli.kernels import Kernel
 from convcli.pipeline.blend import Weights
+from convcli.pipeline.outputs import OutputTarget
 from convcli.pipeline.plan import Plan, make_convolution
 from convcli.pipeline.selection import (
+    Mask,
     Region,
     Selection,
     parse_channels,
@@ -308,3 +314,15 @@ def test_what_is_typed_is_read() -> None:
     assert parse_channels("alpha,luma") == ("alpha", "luma")
     assert parse_channels("2,00") == ("2", "0")
     assert parse_threshold("3.5") == 3.5
+
+
+def test_a_worker_elsewhere_finds_the_mask_and_reads_it_once(tmp_path: Path) -> None:
+    mask = Mask("m.png")
+    plan = convolution("sharpen")._replace(selection=Selection(mask=mask))
+    target = OutputTarget("out.png", ("sharpen",))
+    job = Job(source="in.png", plan=plan, target=target, working_dir=str(tmp_path))
+    sent: Job = pickle.loads(pickle.dumps(job.resolve()))
+    assert sent.plan.selection is not None
+    assert sent.plan.selection.mask == Mask(str(tmp_path / "m.png"), mask.key)
+    typed = replace(job, plan=plan._replace(selection=Selection(mask=Mask("-"))))
+    assert typed.resolve().plan == typed.plan
