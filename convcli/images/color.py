@@ -7,13 +7,17 @@ sRGB is that of IEC 61966-2-1.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
 from convcli.arithmetic.values import Pair
 from convcli.images import Values
+
+if TYPE_CHECKING:
+    from convcli.images.transfer import Curve
 
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as Pillow and OpenCV have it
 SRGB_THRESHOLD = 0.04045  # of encoded values, below which the transfer function is linear
@@ -193,13 +197,17 @@ def composite_on_white(pixels: Values, alpha: Values) -> Values:
     return np.rint(pixels * unit_alpha + white * (1 - unit_alpha)).astype(pixels.dtype)
 
 
-def to_linear(values: Values, white: float) -> Values:
-    """Decode sRGB values of 0..white to linear light, on the same scale.
+def to_linear(values: Values, white: float, curves: Sequence[Curve] | None = None) -> Values:
+    """Decode values of 0..white to linear light, on the same scale.
+
+    They are sRGB, or have a curve for each channel, (H, W, C).
 
     >>> to_linear(np.array([0.0, 127.5, 255.0]), 255.0).round(2)
     array([  0.  ,  54.58, 255.  ])
     """
     dtype = _float_dtype(values)
+    if curves is not None:
+        return _decode(values, white, curves, dtype)
 
     def decode(part: Values) -> Values:
         encoded = part.astype(dtype) / dtype.type(white)
@@ -213,12 +221,16 @@ def to_linear(values: Values, white: float) -> Values:
     return map_rows(decode, values)
 
 
-def from_linear(values: Values, white: float) -> Values:
-    """Encode linear light as sRGB values; a negative value as minus its absolute value's code.
+def from_linear(values: Values, white: float, curves: Sequence[Curve] | None = None) -> Values:
+    """Encode linear light, as `to_linear` decodes it; of negative values, their absolute values.
+
+    Those are negative again afterwards.
 
     >>> from_linear(to_linear(np.array([0.0, 100.0, 255.0]), 255.0), 255.0).round(3)
     array([  0., 100., 255.])
     """
+    if curves is not None:
+        return map_rows(lambda part: _encode(part, white, curves), values)
 
     def encode(part: Values) -> Values:
         linear = np.abs(part) / np.asarray(white, part.dtype)
@@ -228,6 +240,27 @@ def from_linear(values: Values, white: float) -> Values:
         return signed.astype(part.dtype, copy=False)
 
     return map_rows(encode, values)
+
+
+def _decode(
+    values: Values, white: float, curves: Sequence[Curve], dtype: np.dtype[np.floating]
+) -> Values:
+    result: Values = np.empty(values.shape, dtype)
+    is_level = values.dtype.kind == "u" and values.dtype.itemsize <= 2
+    levels = np.arange(int(white) + 1) / white
+    for channel, curve in enumerate(curves):
+        plane = values[:, :, channel]
+        table = (curve.decode(levels) * white).astype(dtype)
+        result[:, :, channel] = table[plane] if is_level else curve.decode(plane / white) * white
+    return result
+
+
+def _encode(values: Values, white: float, curves: Sequence[Curve]) -> Values:
+    result = np.empty_like(values)
+    for channel, curve in enumerate(curves):
+        light = np.abs(values[:, :, channel]) / np.asarray(white, values.dtype)
+        result[:, :, channel] = curve.encode(light) * white
+    return np.copysign(result, values, out=result)
 
 
 def _float_dtype(values: Values) -> np.dtype[np.floating]:

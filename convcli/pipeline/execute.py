@@ -19,10 +19,10 @@ from convcli.engine.arrays import (
 from convcli.engine.operations import OPERATIONS, combine
 from convcli.errors import OVERFLOW, ArgumentError
 from convcli.images import NO_METADATA, PLACEHOLDER, Picture
-from convcli.images.color import find_visible, from_linear
+from convcli.images.color import find_visible
 from convcli.kernels import Kernel
 from convcli.pipeline.plan import Plan, Step
-from convcli.pipeline.preprocess import FeatureMap, preprocess
+from convcli.pipeline.preprocess import FeatureMap, encode, preprocess
 
 if TYPE_CHECKING:
     from convcli.arithmetic.layers import Layer
@@ -110,7 +110,7 @@ def _finish(result: FeatureMap, picture: Picture, plan: Plan, bounds: MapBounds 
         alpha = transparency.alpha.clip(0, transparency.white)
     error = 0.0 if bounds is None else bounds.error_of(values, transparency)
     if plan.linear:
-        colors, values = values, from_linear(values, picture.white)
+        colors, values = values, encode(values, picture)
         if bounds is not None:
             from convcli.pipeline.rounding import encode_error
 

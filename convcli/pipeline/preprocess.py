@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -10,10 +11,11 @@ from convcli.arithmetic.values import Resize, Shape
 from convcli.engine.arrays import Array
 from convcli.errors import ArgumentError
 from convcli.images import Header, Picture
-from convcli.images.color import resize, to_gray, to_linear
+from convcli.images.color import from_linear, resize, to_gray, to_linear
 from convcli.pipeline.plan import Plan
 
 if TYPE_CHECKING:
+    from convcli.images.transfer import Curve
     from convcli.pipeline.alpha import Transparency
 
 
@@ -40,7 +42,7 @@ def preprocess(picture: Picture, plan: Plan) -> FeatureMap:
             raise ArgumentError(
                 "--linear goes with pictures of 8 or 16 bits, whose values are sRGB"
             )
-        values = to_linear(values, picture.white)
+        values = to_linear(values, picture.white, _find_curves(picture, values.shape[2]))
     if alpha is not None:
         return _preprocess_alpha(values, alpha, picture, plan)
     if plan.gray:
@@ -48,6 +50,20 @@ def preprocess(picture: Picture, plan: Plan) -> FeatureMap:
     if plan.resize is not None:
         values = resize(values, plan.resized(picture.size))
     return FeatureMap(values)
+
+
+def encode(values: Array, picture: Picture) -> Array:
+    """Return linear light as values of a picture: by its own curves, if they are for so many."""
+    return from_linear(values, picture.white, _find_curves(picture, values.shape[2]))
+
+
+def _find_curves(picture: Picture, channels: int) -> Sequence[Curve] | None:
+    metadata = picture.metadata
+    if not (metadata.profile or metadata.color_chunks):
+        return None
+    from convcli.images.transfer import find_curves
+
+    return find_curves(metadata, channels)
 
 
 def _preprocess_alpha(values: Array, alpha: Array, picture: Picture, plan: Plan) -> FeatureMap:
