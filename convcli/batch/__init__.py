@@ -16,7 +16,7 @@ from convcli.files import STDIN
 from convcli.files.journal import JobKey, is_recorded, record_writes
 from convcli.files.output import atomic_write, check_output, make_folder
 from convcli.files.restriction import is_allowed, restrict
-from convcli.images.formats import format_of
+from convcli.images.formats import FORMATS, format_of
 from convcli.pipeline import Outcome, dry_run, process
 from convcli.pipeline.memory import check_memory
 from convcli.pipeline.outputs import OutputTarget
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 
 DEFAULT_TIME_LIMIT = TimeLimit()
+PAGES = [name for name, record in FORMATS.items() if record.frames == "pages"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -264,7 +265,7 @@ def _existing_files(job: Job) -> list[list[str]]:
     for label, path in zip(job.target.labels, job.target.paths(job.source), strict=False):
         channels = takewhile(_exists_before, job.target.channel_paths(job.source, label))
         candidates = [path]
-        if format_of(job.source) == "TIFF":  # as no other format has frames of more than 8 bits
+        if format_of(job.source) in PAGES or job.plan.depth == "16":
             candidates.append(job.target.as_tiff().path(job.source, label))
         whole = list(filter(_exists_before, candidates))
         files = whole[:1] or list(channels)

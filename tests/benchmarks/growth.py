@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,9 @@ NET_LAYERS = 20
 NET_MEGAPIXELS = 4.0
 GRID_SIDE = 32768  # of float32: 4 GiB
 DISK_BYTES = 12e9
+STACK_PAGES, STACK_SIDE = 238, 2048  # 2 GB
+FEW_PAGES = 3
+GROWTH_BYTES = 24 << 20  # of memory, from few pages to all
 
 
 def rows(profile: Profile) -> list[Row]:
@@ -42,6 +46,14 @@ def rows(profile: Profile) -> list[Row]:
                 is_command=True,
             ),
             Row("peak memory, grid of 4 GiB, gaussian-5x5", "", grid, is_command=True),
+            Row(
+                f"peak memory, {STACK_PAGES} 16-bit pages of {STACK_SIDE}x{STACK_SIDE}, "
+                "gaussian-5x5",
+                "",
+                stack,
+                is_command=True,
+                most_runs=1,
+            ),
         ]
     return made
 
@@ -137,3 +149,65 @@ def grid(place: Workplace) -> Gauge:
         "MB",
         lambda peak: peak / 1e6,
     )
+
+
+def stack(place: Workplace) -> Gauge:
+    """A stack of pages in a TIFF, whose memory must not grow with their number."""
+    if shutil.disk_usage(place.folder).free < DISK_BYTES:
+        raise MissingError("the disk has under 12 GB free")
+    source, few, target = (place.folder / f"{name}.tif" for name in ("stack", "few", "filtered"))
+    page = np.random.default_rng(5).integers(0, 1 << 16, (STACK_SIDE, STACK_SIDE), np.uint16)
+    drawn = (0, STACK_PAGES // 2, STACK_PAGES - 1)
+    write_stack(source, page, STACK_PAGES, drawn)
+    write_stack(few, page, FEW_PAGES, range(FEW_PAGES))
+
+    def peak(path: Path) -> int:
+        most = str(STACK_PAGES * STACK_SIDE**2)
+        typed = ("apply", path, "-k", "gaussian-5x5", "-o", target, "-f", "-q", "--max-pixels")
+        return peak_bytes(*convcli(), *typed, most, folder=place.folder)
+
+    peaks: list[int] = []
+
+    def measure() -> int:
+        peaks[:] = [peak(few), peak(source)]
+        return peaks[1]
+
+    def check(_: Any) -> Verdict:
+        from convcli import filter2d, load_kernel
+
+        wanted = filter2d(page, load_kernel("gaussian-5x5"))
+        with Image.open(target) as made:
+            same = getattr(made, "n_frames", 1) == STACK_PAGES
+            for index in drawn:
+                made.seek(index)
+                same &= bool(np.array_equal(np.asarray(made), wanted))
+            made.seek(1)
+            same &= not np.asarray(made).any()
+        growth = peaks[1] - peaks[0]
+        words = f"{growth / 1e6:+.0f} MB beside {FEW_PAGES} pages"
+        return Verdict(same and growth < GROWTH_BYTES, words)
+
+    return Gauge(measure, check, "MB", lambda taken: taken / 1e6)
+
+
+def write_stack(path: Path, page: Any, count: int, drawn: Any) -> None:
+    """Write pages of 16-bit gray, all but some of which are zeros, which take no disk."""
+    height, width = page.shape
+    tags = {256: width, 257: height, 258: 16, 259: 1, 262: 1, 277: 1, 278: height}
+    directory_bytes = 2 + 12 * (len(tags) + 2) + 4
+    step = directory_bytes + directory_bytes % 2 + page.nbytes
+    with path.open("wb") as stream:
+        stream.write(struct.pack("<2sHI", b"II", 42, 8))
+        for index in range(count):
+            start = 8 + index * step
+            data = start + step - page.nbytes
+            entries = sorted({**tags, 273: data, 279: page.nbytes}.items())
+            following = start + step if index + 1 < count else 0
+            stream.seek(start)
+            stream.write(struct.pack("<H", len(entries)))
+            stream.write(b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in entries))
+            stream.write(struct.pack("<I", following))
+            if index in drawn:
+                stream.seek(data)
+                stream.write(page.astype("<u2").tobytes())
+        stream.truncate(8 + count * step)

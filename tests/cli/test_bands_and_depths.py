@@ -80,8 +80,7 @@ def test_bands_and_alpha_are_told_apart(tmp_path: Path) -> None:
     np.testing.assert_array_equal(stored[is_seen], values[is_seen])
 
 
-@pytest.mark.parametrize("bands", [2, 4, 7])
-@pytest.mark.parametrize("kind", ["u1", "u2", "f4"])
+@pytest.mark.parametrize(("bands", "kind"), [(2, "u1"), (4, "u2"), (7, "f4")])
 def test_bands_are_one_tiff_by_default(tmp_path: Path, bands: int, kind: str) -> None:
     tifffile = require_peer("tifffile")
     values = noise((6, 7, bands), kind)
@@ -210,6 +209,19 @@ def test_frames_have_the_depth_that_is_asked_for(tmp_path: Path, depth: str) -> 
     run(tmp_path, "in.gif", "-k", "identity", "--depth", depth, "--name", f"gif{depth}.tif")
     kinds = {"8": np.uint8, "16": np.uint16, "float": np.float32}
     assert read_tiff(tmp_path / f"gif{depth}.tif").dtype == kinds[depth]
+
+
+def test_what_is_tiff_by_default_is_found_again(tmp_path: Path) -> None:
+    first, second = (b"P5 %d 3 9\n" % width + bytes(3 * width) for width in (3, 4))
+    (tmp_path / "in.pgm").write_bytes(first + second)
+    frames = [Image.fromarray(noise((5, 6), "u1", seed)) for seed in range(3)]
+    frames[0].save(tmp_path / "in.gif", save_all=True, append_images=frames[1:])
+    for typed in (("in.pgm",), ("in.gif", "--depth", "16", "-f")):
+        run(tmp_path, *typed, "-k", "identity")
+        assert (tmp_path / "in.identity.tif").exists()
+        arguments = [one for one in typed if one != "-f"]
+        said = run(tmp_path, *arguments, "-k", "identity", "--skip-existing")
+        assert "1 of 1 inputs skipped" in said
 
 
 REFUSED = {

@@ -28,6 +28,7 @@ from convcli.images import (
 from convcli.images.damage import KEEP_ADVICE
 from convcli.images.structure import Structure, Window
 from convcli.images.structure.tiff import Directories, Tags
+from convcli.images.tiff.codecs import CODECS
 from convcli.images.tiff.colors import find_unsupported_colors, read_palette, to_picture
 from convcli.images.tiff.layout import (
     CMYK,
@@ -64,10 +65,6 @@ PILLOW_BITS = {
 FAX_BITS = {(photometric, 1): (1,) for photometric in (MIN_IS_WHITE, MIN_IS_BLACK, MASK)}
 COLOR_NAMES = {10: "ITULab", 32803: "a camera's color filter array",
                32844: "LogL", 32845: "LogLuv", 34892: "linear raw colors"}  # fmt: skip
-COMPRESSION_NAMES = {34712: "JPEG 2000", 34887: "LERC", 50001: "WebP",
-                     50002: "JPEG XL", 52546: "JPEG XL"}  # fmt: skip
-
-
 PARTS_NOTE = "holds {} smaller copies or masks of its pictures, which are left out"
 
 
@@ -235,8 +232,6 @@ def _find_unsupported(page: Page) -> str | None:
     layout = page.layout
     if layout.photometric not in (*range(MASK + 1), CMYK, YCBCR, *LABS):
         return COLOR_NAMES.get(layout.photometric, f"colors of kind {layout.photometric}")
-    if layout.compression in COMPRESSION_NAMES:
-        return f"{COMPRESSION_NAMES[layout.compression]} compression"
     if not page.needs_pillow:
         return find_unsupported_colors(layout) or find_unsupported(layout)
     return _find_unsupported_by_pillow(layout)
@@ -252,5 +247,7 @@ def _find_unsupported_by_pillow(layout: Layout) -> str | None:
         return f"{name} with {layout.samples} times {layout.bits} bits a pixel"
     if layout.is_planar:
         return f"{name} in separate planes"
+    if layout.compression in CODECS:
+        return f"{name} in {CODECS[layout.compression].name}"
     codecs = (NO_COMPRESSION, *DEFLATE, *LIBTIFF, *FAX, OLD_JPEG, JPEG)
     return None if layout.compression in codecs else f"compression {layout.compression}"

@@ -16,9 +16,11 @@ from typing import Any
 import numpy as np
 
 from convcli.arithmetic.values import Pair
+from convcli.errors import FileError
 from convcli.images import Values
 from convcli.images.pillow import open_image
 from convcli.images.structure.tiff import Directories, Field
+from convcli.images.tiff.codecs import CODECS
 from convcli.images.tiff.layout import (
     FITS_WORD,
     MIN_IS_BLACK,
@@ -50,6 +52,8 @@ Rows = tuple[int, int, Values]
 def find_unsupported(layout: Layout) -> str | None:
     """Return what about a layout `read_samples` cannot read, if anything."""
     compression, predictor, bits = layout.compression, layout.predictor, layout.bits
+    if compression in CODECS:
+        return CODECS[compression].find_unsupported(layout)
     if bits not in NUMBER_BITS.get(layout.sample_format, ()):
         kinds = {UNSIGNED: "whole", SIGNED: "signed", REAL: "real"}
         return f"{kinds.get(layout.sample_format, 'complex')} numbers of {bits} bits"
@@ -89,7 +93,9 @@ def read_samples(
     result = np.zeros((*layout.size, layout.samples), stored_type(layout))
     if len(extents) < layout.segments:
         report(f"it holds {len(extents)} of its {layout.segments} strips or tiles")
+    is_picture = layout.compression in CODECS
     read_rows = _read_rows if layout.compression not in LIBTIFF else _decode_rows
+    read_rows = _decode_pictures if is_picture else read_rows
     down, across = layout.grid
     for index, start, block in read_rows(directories, layout, extents, report):
         plane, place = divmod(index, down * across)
@@ -98,7 +104,8 @@ def read_samples(
         target = result[top : top + len(block), left : left + layout.segment[1]]
         if layout.is_planar:
             target = target[:, :, plane : plane + 1]
-        target[...] = _to_values(block, layout)[: target.shape[0], : target.shape[1]]
+        values = block if is_picture else _to_values(block, layout)
+        target[...] = values[: target.shape[0], : target.shape[1]]
     return result
 
 
@@ -164,6 +171,27 @@ def _inflate(
     except zlib.error as error:
         report(f"its deflated data are damaged: {error}")
         return b"", b""
+
+
+def _decode_pictures(
+    directories: Directories,
+    layout: Layout,
+    extents: Sequence[Pair],
+    report: Callable[[str], None],
+) -> Iterator[Rows]:
+    """Yield the values of segments, (rows, columns, bands), that are pictures of a format."""
+    codec = CODECS[layout.compression]
+    for index, extent in enumerate(extents):
+        content = _read_segment(directories, layout, extent)
+        try:
+            values = codec.decode(content, layout, _segment_rows(layout, index))
+        except MemoryError:
+            raise
+        except Exception as error:  # noqa: BLE001  # decoders raise errors of any class
+            cause = error.cause if isinstance(error, FileError) else error
+            report(f"strip or tile {index} is damaged: {cause}")
+            continue
+        yield index, 0, values
 
 
 def _decode_rows(
