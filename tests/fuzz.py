@@ -41,7 +41,7 @@ WARM = (
     *("convcli.pipeline.execute", "decimal"),
     *("numpy.fft", "rich.console", "rich.table", "PIL.ImageCms"),
 )
-WARM_IF_THERE = ("imagecodecs", "tifffile")
+WARM_IF_THERE = ("imagecodecs", "pillow_heif.HeifImagePlugin", "pillow_jxl", "tifffile")
 
 
 def prepare() -> None:

@@ -209,7 +209,7 @@ FORMATS = {
         metadata=("exif", "profile", "xmp"),
         quality_options=_plain_quality,
         default_quality=75,  # Pillow's
-        codec_bytes=(6, 30),
+        codec_bytes=(6, 27),
         max_side=65_535,
     ),
     "HEIF": Format(
@@ -220,7 +220,7 @@ FORMATS = {
         quality_options=_plain_quality,
         default_quality=50,  # libheif's
         lossless_options={"quality": -1, "chroma": 444, "matrix_coefficients": 0},
-        codec_bytes=(8, 40),
+        codec_bytes=(4, 24),
         max_side=16_384,
         package="pillow_heif",
     ),
@@ -234,7 +234,7 @@ FORMATS = {
         quality_options=_plain_quality,
         default_quality=90,  # the plug-in's
         lossless_options={"lossless": True},
-        codec_bytes=(20, 60),
+        codec_bytes=(8, 48),
         package="pillow_jxl",
     ),
     "JPEG2000": Format(
@@ -246,7 +246,7 @@ FORMATS = {
         metadata=("comment",),
         quality_options=_psnr,
         lossless_options={},
-        codec_bytes=(20, 20),
+        codec_bytes=(14, 38),
     ),
     "BMP": Format(
         "BmpImagePlugin",
@@ -254,7 +254,7 @@ FORMATS = {
         (".bmp", ".dib"),
         alpha="none",
         metadata=("dpi",),
-        codec_bytes=(0, 3),
+        codec_bytes=(0, 4),
     ),
     "TGA": Format(
         "TgaImagePlugin",

@@ -13,6 +13,8 @@ import numpy as np
 from PIL import Image, ImageCms, PngImagePlugin
 from support.hostile_cases import chunk, npy, png
 
+from convcli.images.pillow import load_plugin
+
 SIDE = (17, 13)  # width and height
 MODES = {
     "PNG": ("1", "L", "LA", "P", "RGB", "RGBA", "I;16"),
@@ -22,6 +24,11 @@ MODES = {
     "TIFF": ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "LAB", "I;16", "I", "F"),
     "BMP": ("1", "L", "P", "RGB", "RGBA"),
     "PPM": ("1", "L", "RGB", "I;16", "I", "F"),
+    "TGA": ("L", "LA", "P", "RGB", "RGBA"),
+    "AVIF": ("L", "RGB", "RGBA"),
+    "JPEG2000": ("L", "LA", "RGB", "RGBA", "I;16"),
+    "HEIF": ("L", "RGB", "RGBA"),
+    "JXL": ("L", "LA", "RGB", "RGBA", "I;16", "F"),
 }
 PACKED = (
     "raw", "packbits", "tiff_lzw", "tiff_adobe_deflate", "jpeg", "group3", "group4", "zstd", "lzma",
@@ -33,6 +40,7 @@ KINDS = tuple(kind.lower() for kind in MODES)
 def pictures(kind: str) -> tuple[bytes, ...]:
     """Small pictures of a format: every mode, and all that may stand beside the pixels."""
     image_format = kind.upper()
+    load_plugin(image_format)
     found = [_saved(_image(mode), image_format) for mode in MODES[image_format]]
     found += _MORE[image_format]()
     return tuple(found)
@@ -212,6 +220,25 @@ def _more_ppm() -> list[bytes]:
     ]
 
 
+def _more_avif() -> list[bytes]:
+    still = _saved(_image("RGB"), "AVIF", **_beside())
+    return [still, _saved(_image("RGB"), "AVIF", duration=20, **_frames())]
+
+
+def _more_jpeg2000() -> list[bytes]:
+    lossy = _saved(_image("RGB"), "JPEG2000", irreversible=True, quality_layers=[20], comment="c")
+    tiles = _saved(_image("RGB"), "JPEG2000", tile_size=(8, 8))
+    return [lossy, tiles, _saved(_image("L"), "JPEG2000", no_jp2=True)]
+
+
+def _more_jxl() -> list[bytes]:
+    exif = _beside()["exif"].tobytes()
+    return [
+        _saved(_image("RGB"), "JXL", lossless=True, exif=exif, xmp=b"<x/>"),
+        _saved(_image("RGBA"), "JXL", use_container=True),
+    ]
+
+
 _MORE = {
     "PNG": _more_png,
     "JPEG": _more_jpeg,
@@ -220,6 +247,11 @@ _MORE = {
     "TIFF": _more_tiff,
     "BMP": _more_bmp,
     "PPM": _more_ppm,
+    "TGA": lambda: [_saved(_image(mode), "TGA", rle=True) for mode in MODES["TGA"]],
+    "AVIF": _more_avif,
+    "JPEG2000": _more_jpeg2000,
+    "HEIF": lambda: [_saved(_image("RGB"), "HEIF", **_beside(), quality=-1, chroma=444)],
+    "JXL": _more_jxl,
 }
 
 KERNEL_TEXTS = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping
 
-from fuzzing.floods import flooded, grid_of_any_shape
+from fuzzing.floods import FLOODS, flooded, grid_of_any_shape
 from fuzzing.mutation import garbled, spoiled
 from fuzzing.seeds import KERNEL_ARRAYS, KERNEL_TEXTS, KINDS, LAYERS, NETWORKS, pictures
 from fuzzing.trial import Trial
@@ -62,7 +62,7 @@ SETTINGS = (
 
 def picture(kind: str, rng: random.Random) -> Trial:
     seeds = pictures(kind)
-    is_flood = rng.random() < FLOOD_SHARE
+    is_flood = rng.random() < FLOOD_SHARE and kind in FLOODS
     content = flooded(kind, rng) if is_flood else rng.choice(seeds)
     if not is_flood or rng.random() < 0.5:
         content = spoiled(content, seeds, rng)

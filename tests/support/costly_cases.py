@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from support import coded_files as coded
 from support import costly_files as costly
 from support.costly_files import MEGABYTE, entry, segment
 from support.hostile_cases import LEAN, Case, File, chunk, on_input, png
@@ -424,7 +425,40 @@ BITMAPS = (
     ),
 )
 
-PLAIN: tuple[Case, ...] = (*JPEGS, *REPEATED, *GIFS, *WEBPS, *PNGS, *TIFFS, *BITMAPS)
+EXCESS = "60000x60000 = 3,600,000,000 pixels, and --max-pixels allows"
+CODED = (
+    on_input("said.avif", coded.heif(b"av01", coded.av1_header(8), side=60_000), EXCESS),
+    on_input("hidden.avif", coded.heif(b"av01", coded.av1_header(60_000)), EXCESS),
+    on_input("hidden.heic", coded.heif(b"hvc1", coded.hevc_header(60_000)), EXCESS),
+    on_input(
+        "grid.heic", coded.heif(b"grid", struct.pack(">4B2H", 0, 0, 9, 9, *[60_000] * 2)), EXCESS
+    ),
+    on_input("headless.avif", coded.heif(b"av01", b"\x32\0"), "its pixels have no header"),
+    on_input("other.heic", coded.heif(b"jpeg", b""), "pixels of the kind 'jpeg'"),
+    on_input(
+        "boxes.avif",
+        made(lambda: coded.box(b"ftyp", b"avif") + coded.box(b"free") * 100_001),
+        "100,001 boxes at least",
+    ),
+    on_input(
+        "units.avif",
+        made(lambda: coded.heif(b"av01", coded.av1_header(8) + b"\x12\0" * 20_000)),
+        "10,001 units",
+    ),
+    on_input(
+        "meta.avif",
+        costly.sparse(
+            1 << 30, coded.box(b"ftyp", b"avif") + struct.pack(">I4s", (1 << 30) - 12, b"meta")
+        ),
+        "bytes that describe its items",
+    ),
+    on_input("side.jp2", coded.jpeg2000(60_000), EXCESS),
+    on_input("tiles.jp2", coded.jpeg2000(10_000, tile=9), "1,236,544 tiles at least"),
+    on_input("side.jxl", coded.jxl(60_000), EXCESS),
+    on_input("side.tga", coded.tga(60_000, 60_000), EXCESS),
+)
+
+PLAIN: tuple[Case, ...] = (*JPEGS, *REPEATED, *GIFS, *WEBPS, *PNGS, *TIFFS, *BITMAPS, *CODED)
 SEQUENCES = (
     "one-picture.jpg",
     "later.gif",

@@ -148,7 +148,8 @@ class ApplyOptions(opt.WindowOptions):
     )  # fmt: skip
 
     output: str | None = option(
-        "Output", "-o --output", opt.PATH, "A file (.png .jpg .webp .tif .npy .csv) or - for "
+        "Output", "-o --output", opt.PATH, "A file (.png .jpg .webp .avif .tif .gif .jp2 .bmp .tga "
+        ".ppm .npy .csv, and .heic .jxl with the extra formats) or - for "
         "standard output. {stem}, {kernel}, {dir}, {parent} and {ext} stand for the input's name, "
         "the kernel's, the input's folder, the last part of that, and the input's suffix."
     )  # fmt: skip
@@ -161,13 +162,15 @@ class ApplyOptions(opt.WindowOptions):
     )  # fmt: skip
     to: str | None = option(
         "Output", "--to", FORMAT, "The format of standard output, or of files named by default: "
-        "png, jpg, webp, tif, npy...; default: png."
+        "png, jpg, webp, tif, npy, ...; default: png."
     )  # fmt: skip
     quality: int | None = option(
-        "Output", "--quality", opt.QUALITY, "Of JPEG or WebP; default: 92 for JPEG, the encoder's "
-        "own for others."
+        "Output", "--quality", opt.QUALITY, "Of JPEG, WebP, AVIF, HEIC, JPEG XL; of JPEG 2000 in "
+        "decibels. Default: 92 for JPEG, the encoder's own for others."
     )  # fmt: skip
-    lossless: bool = flag("Output", "--lossless", "Encode WebP without a loss.")
+    lossless: bool = flag(
+        "Output", "--lossless", "Encode WebP, HEIC, JPEG XL or JPEG 2000 without a loss."
+    )
     force: bool = flag(
         "Output", "-f --force", "Replace existing files; an input is never replaced."
     )
