@@ -286,3 +286,29 @@ def _unchain(content: bytes, offset: int) -> bytes:
     """The same, where the page at an offset is the last."""
     at = offset + 2 + 12 * int.from_bytes(content[offset : offset + 2], "little")
     return content[:at] + bytes(4) + content[at + 4 :]
+
+
+@pytest.mark.parametrize("codec", [1, 5, 8])
+def test_what_a_sparse_file_leaves_out_is_0(tmp_path: Path, codec: int) -> None:
+    """As GDAL writes them: neither an offset nor a size."""
+    values = np.random.default_rng(2).integers(1, 256, (8, 6), dtype=np.uint8)
+    Image.fromarray(values[:2]).save(tmp_path / "strip.tif", compression={5: "tiff_lzw"}.get(codec))
+    with Image.open(tmp_path / "strip.tif") as image:
+        tags = image.tag_v2  # type: ignore[attr-defined]
+        start, size = tags[273][0], tags[279][0]
+    strip = (tmp_path / "strip.tif").read_bytes()[start : start + size]
+    strip = zlib.compress(values[:2].tobytes()) if codec == 8 else strip
+    made = page(8, 6, [strip, b"", strip, b""], t278=2, t259=codec)
+    content = tiff(made)
+    entry = content.index((273).to_bytes(2, "little"), 10)
+    width = 2 if content[entry + 2] == 3 else 4  # bytes of an offset
+    place = int.from_bytes(content[entry + 8 : entry + 12], "little")
+    for at in (place + width, place + 3 * width):  # of the second and the fourth strip
+        content = content[:at] + bytes(width) + content[at + width :]
+    path = _write(tmp_path / "in.tif", content)
+    with open_frames(str(path)) as source:
+        picture = source.read(0)
+    expected = np.zeros((8, 6), np.uint8)
+    expected[:2] = expected[4:6] = values[:2]
+    np.testing.assert_array_equal(picture.values[:, :, 0], expected)
+    assert picture.notes == ("leaves out 2 of its strips or tiles, which are 0",)

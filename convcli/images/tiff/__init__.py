@@ -47,7 +47,7 @@ from convcli.images.tiff.layout import (
 )
 from convcli.images.tiff.metadata import MetadataReader
 from convcli.images.tiff.onepage import PageView, extract_page
-from convcli.images.tiff.segments import DEFLATE, LIBTIFF, find_unsupported, read_samples
+from convcli.images.tiff.segments import ABSENT, DEFLATE, LIBTIFF, find_unsupported, read_samples
 
 FAX, OLD_JPEG, JPEG = (2, 3, 4), 6, 7
 # How often the bytes of a file may be read as strips or tiles of its pages, and what is free: equal
@@ -184,7 +184,10 @@ class _Document:
         alpha = picture.alpha
         if alpha is not None:
             alpha = pillow.apply_orientation(alpha, orientation)
+        absent = 0 if page.needs_pillow else extents.count(ABSENT)
         notes = [*picture.notes, *reader.notes, *damage[:1]]
+        if absent:
+            notes.append(f"leaves out {absent:,} of its strips or tiles, which are 0")
         if index == 0 and self._is_cut:
             notes.append(f"is damaged from page {len(self._offsets)} on, and read up to it")
         result = Picture(values, picture.depth, alpha, metadata, tuple(notes))

@@ -37,6 +37,7 @@ BATCH_BYTES = 4 << 20  # of values that are decoded at once
 MAX_DAMAGED = 256  # strips or tiles of a page, after which no other is tried
 DEFLATE = (8, 32946)
 LIBTIFF = (5, 32773, 34925, 50000)  # LZW, PackBits, LZMA, Zstandard
+ABSENT = 0, 0  # where a strip or tile is that a sparse file leaves out
 NO_PREDICTOR, DIFFERENCES, FLOATING_POINT = 1, 2, 3
 NUMBER_BITS = {
     UNSIGNED: (*range(1, FITS_WORD + 1), ODD_WORD, 32, 64),
@@ -84,6 +85,8 @@ def read_samples(
         Where each strip or tile is.
     report : callable
         Called with what is damaged; if it returns, what is not there becomes 0.
+
+    What a sparse file leaves out is 0, too.
 
     Returns
     -------
@@ -145,6 +148,8 @@ def _read_rows(
     row_bytes = layout.row_bytes
     step = max(BATCH_BYTES // row_bytes, 1)
     for index, extent in enumerate(extents):
+        if extent == ABSENT:
+            continue
         rows = _segment_rows(layout, index)
         inflate = None if layout.compression == NO_COMPRESSION else zlib.decompressobj()
         content = _read_segment(directories, layout, extent) if inflate else b""
@@ -182,6 +187,8 @@ def _decode_pictures(
     """Yield the values of segments, (rows, columns, bands), that are pictures of a format."""
     codec = CODECS[layout.compression]
     for index, extent in enumerate(extents):
+        if extent == ABSENT:
+            continue
         content = _read_segment(directories, layout, extent)
         try:
             values = codec.decode(content, layout, _segment_rows(layout, index))
@@ -205,7 +212,7 @@ def _decode_rows(
     What is damaged is found by halves, as a decoder's start costs more than a small strip does.
     """
     damaged = 0
-    pending = _batches(layout, len(extents))
+    pending = _batches(layout, extents)
     while pending:
         indices = pending.pop()
         rows = [_segment_rows(layout, index) for index in indices]
@@ -227,15 +234,20 @@ def _decode_rows(
             yield index, 0, block[start : start + count]
 
 
-def _batches(layout: Layout, count: int) -> list[range]:
+def _batches(layout: Layout, extents: Sequence[Pair]) -> list[range]:
     """Return which segments are decoded at once, none of two planes, the last ones first."""
     per_plane = layout.grid[0] * layout.grid[1]
     step = max(BATCH_BYTES // (layout.segment[0] * layout.row_bytes), 1)
-    return [
-        range(first, min(first + step, plane + per_plane, count))
-        for plane in range(0, count, per_plane)
-        for first in range(plane, min(plane + per_plane, count), step)
-    ][::-1]
+    batches: list[range] = []
+    for index, extent in enumerate(extents):
+        if extent == ABSENT:
+            continue
+        last = batches[-1] if batches else range(0)
+        if last.stop == index and len(last) < step and index % per_plane and last:
+            batches[-1] = range(last.start, index + 1)
+        else:
+            batches.append(range(index, index + 1))
+    return batches[::-1]
 
 
 def _decode_by_libtiff(layout: Layout, rows: Sequence[int], contents: Sequence[bytes]) -> Values:
