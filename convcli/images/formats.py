@@ -24,7 +24,10 @@ UNREAD_FORMATS = {
     "an HTML page": rb"(?:\xef\xbb\xbf)?\s*(?i:<!doctype html|<html)",
     "an XML document": rb"(?:\xef\xbb\xbf)?\s*<\?xml",
     "a JPEG XR picture": rb"II\xbc",
-    "a camera's raw file": rb"FUJIFILMCCD-RAW|II(?:RO|RS|U\0)|MMOR|FOVb|\0MRM|....ftypcrx ",
+    "a camera's raw file": (
+        rb"II\*\0....CR|II\x1a\0\0\0HEAP|II(?:RO|RS|U\0)|MMOR|FOVb|\0MRM|FUJIFILMCCD-RAW|"
+        rb"....ftypcrx "
+    ),
     "a DirectDraw surface": rb"DDS ",
     "an icon": rb"\0\0[\x01\x02]\0[^\0]\0|icns",
     "a FITS file": rb"SIMPLE  =",
@@ -183,7 +186,8 @@ FORMATS = {
     ),
     "TIFF": Format(
         "TiffImagePlugin",
-        rb"II[*+]\0|MM\0[*+]|II\0\*|MM\*\0",  # the last two are wrong, and read
+        # The last two are wrong, and read; that of a raw file of Canon's has only a preview.
+        rb"(?!II\*\0....CR)(?:II[*+]\0|MM\0[*+]|II\0\*|MM\*\0)",
         (".tif", ".tiff"),
         frames="pages",
         holds_16_bits=True,

@@ -71,6 +71,7 @@ def test_a_file_is_known_by_its_start(name: str) -> None:
         (b"\xef\xbb\xbf<?xml version='1.0'?><x/>", "an XML document"),
         (b"\n<!DOCTYPE html><html>", "an HTML page"),
         (b"FUJIFILMCCD-RAW 0201", "a camera's raw file"),
+        (b"II*\0\x10\0\0\0CR\2\0", "a camera's raw file"),
         (b"\0\0\0\x18ftypcrx \0\0\0\1", "a camera's raw file"),
         (b"\0\0\0\x18ftypmp42\0\0\0\1", "a video"),
         (b"\0\0\1\xba\x44", "a video"),
@@ -111,8 +112,11 @@ def test_a_format_holds_the_metadata_that_its_record_lists(tmp_path: Path, name:
 
 
 @pytest.mark.parametrize("name", WRITABLE)
-def test_a_format_holds_the_transparency_that_its_record_names(tmp_path: Path, name: str) -> None:
-    colors = np.full((8, 9, 3), (250, 0, 80), np.uint8)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_format_holds_the_transparency_that_its_record_names(
+    tmp_path: Path, name: str, channels: int
+) -> None:
+    colors = np.full((8, 9, 3), (250, 0, 80), np.uint8)[:, :, :channels]
     alpha = noise(8, 9, 1)
     pixels, notes = fit_to_format(colors, alpha, name)
     found = read_input(written(tmp_path, pixels, name, Metadata(), BEST)).alpha
