@@ -112,6 +112,8 @@ def _more_png() -> list[bytes]:
         _saved(_image("I;16"), "PNG", transparency=1000),
         _saved(_image("RGBA"), "PNG", disposal=[0, 2, 1], blend=1, **_frames("RGBA")),
         png(extra=extra + chunk(b"pHYs", struct.pack(">IIB", 2835, 2835, 1))),
+        png(extra=chunk(b"gAMA", struct.pack(">I", 45455)) + chunk(b"cICP", bytes((1, 1, 0, 1)))),
+        png(extra=chunk(b"gAMA", struct.pack(">I", 100_000))),
     ]
 
 

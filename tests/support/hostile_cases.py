@@ -418,6 +418,32 @@ INPUTS = (
         fragment="convcli: -: line 1, column 1: 'hello' is not a number",
         stdin=b"hello\n",
     ),
+    on_input(
+        "profile-cut-off.png",
+        png(extra=chunk(b"iCCP", b"x\0\0" + zlib.compress(bytes(36) + b"acsp" + bytes(99)))),
+        "its color profile is for",
+        extra=("--linear",),
+    ),
+    on_input(
+        "profile-of-4-billion-tags.png",
+        png(
+            extra=chunk(
+                b"iCCP",
+                b"x\0\0"
+                + zlib.compress(
+                    bytes(16) + b"GRAY" + bytes(16) + b"acsp" + bytes(88) + b"\xff" * 4
+                ),
+            )
+        ),
+        "it says that it has 4,294,967,295 tags",
+        extra=("--linear",),
+    ),
+    on_input(
+        "cicp-of-no-curve.png",
+        png(extra=chunk(b"cICP", bytes((9, 18, 0, 1)))),
+        "its cICP chunk has the code points 9 18 0 1",
+        extra=("--linear",),
+    ),
     Case(
         name="half a picture on stdin",
         arguments=("apply", "-", "-k", "blur"),
