@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from convcli.images import Picture, Values
+from convcli.images import NO_METADATA, Picture, Values
 from convcli.images.color import find_visible, map_rows, row_slices, to_gray
 from convcli.images.quantize import DEGREES, Span, quantize
 from convcli.pipeline.computation import Computation
@@ -136,8 +136,12 @@ def _filter(
         original = replace(original, values=rounded)
     values = map_rows(to_gray, original.values)
     alpha = None if original.alpha is None else original.alpha.astype(values.dtype)
-    luma = replace(original, values=values, alpha=alpha)
-    return original, luma, compute_maps(luma, computation, on_stage, with_errors=with_errors)
+    # The curve of light, if its profile has one for all colors, is that of luma, too.
+    metadata = replace(original.metadata, color_mode="L")
+    luma = replace(original, values=values, alpha=alpha, metadata=metadata)
+    maps = compute_maps(luma, computation, on_stage, with_errors=with_errors)
+    kept = NO_METADATA if computation.plan.strip else picture.metadata
+    return original, luma, [replace(result, metadata=kept) for result in maps]
 
 
 class _Blender:

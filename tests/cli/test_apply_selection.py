@@ -12,6 +12,7 @@ from scipy.ndimage import correlate
 from support.apply import Array, drawn, filtered, grid, pixels, usage
 from support.command import here
 from support.forked import forked
+from support.profiles import curv, profile
 
 SHARPEN = np.array([[0, -1, 0], [-1, 5, -1], [0, -1, 0]])
 SHAPE = (12, 10, 3)
@@ -223,15 +224,15 @@ def test_frames_have_a_mask_for_each_or_one_for_all(tmp_path: Path) -> None:
 
 def test_frames_are_rescaled_alike(tmp_path: Path) -> None:
     frames = np.zeros((2, 4, 6), np.uint8)
-    frames[0, :, 3:], frames[1, :, 3:] = 25, 50
+    frames[0, :, 3:], frames[1, :, 3:] = 50, 25
     animation(tmp_path, "in.tif", frames)
     command = ("apply", "in.tif", "-k", "sobel-x", "--range", "rescale", "-o", "out.tif")
     done = here(*command, "--region", "2x4+1+0", "--json", cwd=tmp_path)
     assert (done.code, done.stderr) == (0, "convcli: in.tif: rescaled 0..200 to 0..255\n")
     assert json.loads(done.text)["range"] == "rescale"
     first, second = frames_of(tmp_path / "out.tif")
-    assert first[0].tolist() == [0, 0, 128, 25, 25, 25]
-    assert second[0].tolist() == [0, 0, 255, 50, 50, 50]
+    assert first[0].tolist() == [0, 0, 255, 50, 50, 50]
+    assert second[0].tolist() == [0, 0, 128, 25, 25, 25]
 
 
 def test_several_kernels_and_combinations_are_each_blended(tmp_path: Path) -> None:
@@ -367,6 +368,26 @@ def test_a_map_of_several_channels_is_refused(tmp_path: Path) -> None:
     assert "needs a map of the picture's shape, and kernel layer makes 2x1024x1024" in done.stderr
 
 
+def test_a_map_that_fits_some_pictures_alone_is_refused_for_others(tmp_path: Path) -> None:
+    layers = ("-l", "maxpool:2", "-l", "tconv:kernel=ones:2,s=2,p=0", "--region", "1x1+0+0")
+    assert drawn(tmp_path, pixels(4, 6), *layers)[0].shape == (4, 6)
+    save(tmp_path, "odd.png", pixels(5, 6))
+    done = here("apply", "odd.png", *layers, cwd=tmp_path)
+    cause = "--region needs a map of the picture's shape, and layer maxpool:2 makes 1x2x3 of 1x5x6"
+    assert (done.code, done.stderr) == (1, f"convcli: odd.png: {cause}\n")
+
+
+@pytest.mark.parametrize("before", ["--resize 50%", "--resize 8x9 --linear"])
+def test_luma_of_a_resized_picture(tmp_path: Path, before: str) -> None:
+    values = pixels(*SHAPE)
+    plain, _ = drawn(tmp_path, values, *before.split(), "-k", "identity")
+    options = (*before.split(), "-k", "sharpen", "--channels", "luma")
+    result, _ = drawn(tmp_path, values, *options)
+    changes = result.astype(int) - plain
+    assert changes.any()
+    assert not np.diff(changes, axis=2).any()
+
+
 @pytest.mark.usefixtures("mask")
 def test_a_mask_obeys_the_restriction(tmp_path: Path) -> None:
     inner = tmp_path / "inner"
@@ -390,3 +411,16 @@ def test_hidden_colors_outside_are_kept_and_inside_are_black(tmp_path: Path, pol
     outside[BOX] = False
     assert (result[outside] == values[outside]).all()
     assert (result[2, 3:5] == 0).all()
+
+
+def test_luma_in_linear_light_follows_the_profile(tmp_path: Path) -> None:
+    values = pixels(*SHAPE)
+    options = ("-k", "blur", "--channels", "luma")
+    expected, _ = drawn(tmp_path, values, *options)
+    content = profile([curv(1.0)] * 3)  # whose values are light
+    Image.fromarray(values).save(tmp_path / "in.png", icc_profile=content)
+    done = here("apply", "in.png", *options, "--linear", "-o", "light.png", cwd=tmp_path)
+    assert (done.code, done.stderr) == (0, "")
+    with Image.open(tmp_path / "light.png") as image:
+        assert (np.asarray(image) == expected).all()
+        assert image.info["icc_profile"] == content

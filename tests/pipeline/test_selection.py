@@ -17,10 +17,12 @@ from support.pipeline import compute_pictures, filter_selected
 
 from convcli.arithmetic.layers import Layer
 from convcli.batch import Job
-from convcli.errors import ArgumentError, NotationError
-from convcli.images import Picture
+from convcli.errors import ArgumentError, ImageError, NotationError
+from convcli.files.restriction import restrict
+from convcli.images import DEFAULT_SETTINGS, Picture
 from convcli.images.quantize import quantize
 from convcli.kernels import Kernel
+from convcli.pipeline import fused
 from convcli.pipeline.blend import Weights
 from convcli.pipeline.outputs import OutputTarget
 from convcli.pipeline.plan import Plan, make_convolution
@@ -32,11 +34,13 @@ from convcli.pipeline.selection import (
     parse_region,
     parse_threshold,
 )
+from convcli.pipeline.selector import open_mask, to_weights
 
 KERNELS = {
     "sharpen": np.array([[0.0, -1, 0], [-1, 5, -1], [0, -1, 0]]),
     "average": np.full((2, 3), 1 / 6),
     "edges": np.array([[-1.0, 0, 1], [-2, 0, 2], [-1, 0, 1]]),
+    "identity": np.ones((1, 1)),
 }
 MODES = ["zero", "replicate", "reflect", "circular"]
 LUMA = [Fraction(299, 1000), Fraction(587, 1000), Fraction(114, 1000)]
@@ -326,3 +330,66 @@ def test_a_worker_elsewhere_finds_the_mask_and_reads_it_once(tmp_path: Path) -> 
     assert sent.plan.selection.mask == Mask(str(tmp_path / "m.png"), mask.key)
     typed = replace(job, plan=plan._replace(selection=Selection(mask=Mask("-"))))
     assert typed.resolve().plan == typed.plan
+
+
+def test_a_color_that_is_filtered_away_stays() -> None:
+    """Sharpening leaves no alpha at the middle, whose own stays: its color does, too."""
+    values = np.full((3, 3, 3), 90, np.uint8)
+    alpha = np.full((3, 3, 1), 255, np.uint8)
+    alpha[1, 1] = 100
+    values[1, 1] = 60
+    picture = Picture(values, 8, alpha)
+    plan = convolution("sharpen")._replace(selection=Selection(channels=("0", "1", "2")))
+    assert filter_selected(picture, plan).values[1, 1].tolist() == [60, 60, 60]
+
+
+def test_what_is_invisible_or_outside_counts_for_no_range() -> None:
+    values = np.zeros((3, 8, 1), np.uint8)
+    values[:, 2:4], values[:, 4:6], values[:, 6:] = 100, 150, 0
+    alpha = np.full((3, 8, 1), 255, np.uint8)
+    alpha[:, 2:4] = 0
+    plan = convolution("identity")._replace(selection=Selection((Region(6, 3, 0, 0),)))
+    result = filter_selected(Picture(values, 8, alpha), plan, policy="rescale")
+    assert result.values[0, [0, 1, 4, 5, 6], 0].tolist() == [0, 0, 255, 255, 0]
+    values[:, :2] = 100
+    result = filter_selected(Picture(values, 8, alpha), plan, policy="rescale")
+    assert result.values[0, [0, 1, 4, 5, 6], 0].tolist() == [0, 0, 255, 255, 0]
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32, np.float64])
+def test_a_white_mask_in_color_is_white(dtype: Any) -> None:
+    depth = None if np.dtype(dtype).kind == "f" else 8 * np.dtype(dtype).itemsize
+    levels = np.linspace(0, 1, 256) if depth is None else np.arange(2**depth)
+    values = levels.astype(dtype)[:, np.newaxis, np.newaxis].repeat(3, axis=2)
+    weights = to_weights(Picture(values, depth), "mask.png").read_rows(slice(None))
+    assert (weights[0], weights[-1]) == (0, 1)
+    assert weights.ravel() == pytest.approx(levels / levels[-1])
+
+
+def test_a_mask_that_is_kept_is_restricted_as_well(tmp_path: Path) -> None:
+    np.save(tmp_path / "mask.npy", np.eye(3))
+    (tmp_path / "inner").mkdir()
+    mask = Mask(str(tmp_path / "mask.npy"))
+    with open_mask(mask, DEFAULT_SETTINGS) as reader:
+        assert reader is not None
+        first = reader.read((3, 3), 1, 0)
+    (tmp_path / "mask.npy").unlink()
+    with open_mask(mask, DEFAULT_SETTINGS) as reader:
+        assert reader is not None
+        assert reader.read((3, 3), 1, 0) is first
+    with (
+        restrict(str(tmp_path / "inner")),
+        pytest.raises(ImageError, match="leads outside"),
+        open_mask(mask, DEFAULT_SETTINGS),
+    ):
+        pass
+
+
+def test_a_selection_is_not_streamed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fused, "MIN_STREAMED_BYTES", 1)
+    np.save(tmp_path / "in.npy", np.zeros((4, 4)))
+    target = OutputTarget(str(tmp_path / "out.npy"), ("sharpen",))
+    plan = convolution("sharpen")
+    assert fused.can_stream(str(tmp_path / "in.npy"), plan, target)
+    plan = plan._replace(selection=Selection((Region(1, 1, 0, 0),)))
+    assert not fused.can_stream(str(tmp_path / "in.npy"), plan, target)
