@@ -35,6 +35,8 @@ MAX_DURATION_MS = (1 << 24) - 1  # of a frame, that WebP can hold
 FLIPS = {2: (1, -1), 3: (-1, -1), 4: (-1, 1), 6: (1, -1), 7: (-1, -1), 8: (-1, 1)}
 STRIP_PIXELS = 1 << 20  # copied at once
 STDERR = 2
+DECODER_ERRORS = (ArithmeticError, AttributeError, EOFError, LookupError, OSError, struct.error,
+                  SyntaxError, TypeError, ValueError)  # fmt: skip
 
 
 def load_plugin(image_format: str) -> None:
@@ -67,11 +69,20 @@ def open_image(stream: BinaryIO, known: str | None = None) -> Image.Image:
     factory, accepts = Image.OPEN[known]
     if known == "JPEG":  # not as a file of several pictures, by an index that may be broken
         factory = import_module("PIL.JpegImagePlugin").JpegImageFile
-    # Errors of a file that is of that format only by its start.
-    with suppress(SyntaxError, IndexError, TypeError, struct.error):
-        if accepts is None or accepts(start) is True:  # a string says what is missing
-            return factory(stream, "")
-    raise UnidentifiedImageError
+    if not (accepts is None or accepts(start) is True):  # a string says what is missing
+        raise UnidentifiedImageError
+    try:
+        return factory(stream, "")
+    except DECODER_ERRORS as error:
+        if known in ("JPEG", "PNG"):
+            from convcli.images.plain import open_plain
+
+            with suppress(*DECODER_ERRORS, ImageError):
+                return open_plain(factory, stream, known)
+        # Errors of a file that is of that format only by its start.
+        if isinstance(error, (SyntaxError, IndexError, TypeError, struct.error)):
+            raise UnidentifiedImageError from None
+        raise
 
 
 def open_header(
@@ -296,6 +307,7 @@ def read_metadata(image: Image.Image) -> Embedded:
         found = normalize(image.info.get("exif"), image.info.get("xmp"))
         exif, xmp, orientation, dpi, notes = found
     iptc = b""
+    notes += image.info.get("malformed", ())
     if "photoshop" in image.info:
         from convcli.images.metadata.iptc import take_iptc
 
@@ -307,7 +319,9 @@ def read_metadata(image: Image.Image) -> Embedded:
 
         xmp = remove_extension(xmp)
         notes += (EXTENSION_NOTE,)
-    profile = image.info.get("icc_profile")
+    profile = image.info.get("icc_profile", b"")
+    if profile is None:
+        notes += ("its color profile is malformed and left out",)
     is_gray = image.mode in ("1", "L", "LA") or image.mode.startswith("I")
     resolution = _read_resolution(image, dpi)
     unknown = 0 if image.format == "GIF" else None  # a frame that says nothing has no delay

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from PIL import Image
 
@@ -33,7 +33,7 @@ class OpenPng(NamedTuple):
         The content of the chunks before the pixels that say what these are, by their names.
     samples : SampleFormat
     blocks : dict
-        EXIF and XMP, which Pillow may not know before the pixels are decoded.
+        What Pillow may not know before the pixels are decoded: EXIF, XMP.
     limit_metadata : callable
         Returns a picture with the file's texts, and with only as much metadata as is kept.
     """
@@ -45,7 +45,7 @@ class OpenPng(NamedTuple):
     structure: Structure
     head: dict[bytes, bytes]
     samples: SampleFormat
-    blocks: dict[str, bytes]
+    blocks: dict[str, Any]
     limit_metadata: Callable[[Picture], Picture]
 
     @property
@@ -110,10 +110,16 @@ def open_png(
         file = OpenPng(
             *(image, stream, window, settings, structure, head, samples, blocks, limit_metadata)
         )
-        if not settings.keep_damaged:
-            check_png(image, stream, path)
+        if beside.is_malformed:
+            from convcli.images.plain import hide_chunks
+
+            hidden = hide_chunks(window, stream)
+            file = file._replace(stream=hidden.stream, blocks={**hidden.info, **blocks})
             file = file._replace(image=file.reopen())
-        image.info.update(blocks)
+        if not settings.keep_damaged:
+            check_png(file.image, file.stream, path)
+            file = file._replace(image=file.reopen())
+        file.image.info.update(file.blocks)
         if animation is None or (animation.frame_count == 1 and animation.still_at is None):
             return _open_picture(file)
         if not animation.frames and settings.keep_damaged:
@@ -122,23 +128,34 @@ def open_png(
 
 
 class Beside(NamedTuple):
-    """What a PNG holds beside its pixels: metadata, the bytes that do not fit, and notes."""
+    """What a PNG holds beside its pixels.
+
+    Parameters
+    ----------
+    metadata : Metadata
+    left_out : int
+        Bytes that do not fit.
+    notes : tuple of str
+    is_malformed : bool
+        Whether it holds something over which Pillow stumbles.
+    """
 
     metadata: Metadata
     left_out: int
     notes: tuple[str, ...]
+    is_malformed: bool
 
 
 def _read_beside(window: Window, settings: ReadSettings) -> Beside:
     """Return the texts and the EXIF of a PNG, wherever they are in it."""
-    metadata, left_out, malformed = png.read_metadata(window, settings.max_metadata)
+    metadata, left_out, malformed, is_malformed = png.read_metadata(window, settings.max_metadata)
     notes = [f"{malformed:,} of its texts are malformed and left out"] if malformed else []
     if metadata.text:
         from convcli.images.metadata.text import split_text
 
         metadata, names = split_text(metadata)
         notes += [f"its text {name!r} is malformed and left out" for name in names]
-    return Beside(metadata, left_out, tuple(notes))
+    return Beside(metadata, left_out, tuple(notes), is_malformed)
 
 
 def _sample_format(head: dict[bytes, bytes]) -> SampleFormat:

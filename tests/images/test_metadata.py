@@ -359,7 +359,7 @@ def test_texts_of_other_tools_say_no_stale_orientation(tmp_path: Path) -> None:
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize("size", [(5, 7), (70_000, 3)])
 def test_tags_of_the_size_follow_it(order: str, size: tuple[int, int]) -> None:
-    block, _ = exif_blocks.normalize(exif_of(order=order))
+    block, *_ = exif_blocks.normalize(exif_of(order=order))
     changed = Image.Exif()
     changed.load(exif_blocks.set_size(block, size))
     camera = changed.get_ifd(0x8769)

@@ -6,7 +6,7 @@ A note of a camera's maker may refer to places of the whole block, so that writi
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -17,6 +17,9 @@ from convcli.images.structure.tiff import BLOCKS, TYPE_BYTES, WHOLE_NUMBERS, Fie
 PREFIX = b"Exif\0\0"
 HEADERS = {b"II*\0": "<", b"MM\0*": ">"}  # and the byte order
 ENTRY_BYTES, INLINE_BYTES = 12, 4
+UTF8 = 129  # a type of Exif 3.0
+VALUE_BYTES = {kind: size for kind, size in TYPE_BYTES.items() if kind not in directory.BIG_TYPES}
+VALUE_BYTES[UTF8] = 1
 SHORT, LONG, RATIONAL = 3, 4, 5  # types
 MAX_SHORT = 65_535
 CAMERA_WIDTH, CAMERA_HEIGHT = 0xA002, 0xA003
@@ -48,7 +51,7 @@ class Entry(NamedTuple):
     @property
     def bytes(self) -> int:
         """The size of its values; 0 if their type is not known."""
-        return self.length * TYPE_BYTES.get(self.type, 0)
+        return self.length * VALUE_BYTES.get(self.type, 0)
 
 
 class ExifBlock:
@@ -89,7 +92,7 @@ class ExifBlock:
         """
         try:
             return int(struct.unpack_from(self.order + code, self.data, at)[0])
-        except struct.error:
+        except (struct.error, OverflowError):
             raise ValueError(CUT_OFF) from None
 
     def entries(self, at: int) -> list[Entry]:
@@ -101,7 +104,7 @@ class ExifBlock:
         for place in range(start, start + count * ENTRY_BYTES, ENTRY_BYTES):
             name, kind, length = struct.unpack_from(f"{self.order}HHI", self.data, place)
             value_at = place + ENTRY_BYTES - INLINE_BYTES
-            if length * TYPE_BYTES.get(kind, 0) > INLINE_BYTES:
+            if length * VALUE_BYTES.get(kind, 0) > INLINE_BYTES:
                 value_at = self.number(value_at, "I")
             found.append(Entry(place, name, kind, length, value_at))
         return found
@@ -115,7 +118,7 @@ class ExifBlock:
 
     def value(self, entry: Entry) -> int:
         """Return the first value of an entry of whole numbers; 0 if there is none."""
-        if entry.type not in WHOLE_NUMBERS or not entry.length:
+        if entry.type not in WHOLE_NUMBERS or not entry.bytes:
             return 0
         try:
             return self.number(entry.value_at, WHOLE_NUMBERS[entry.type])
@@ -142,21 +145,49 @@ class ExifBlock:
             yield at, entries
             pending += [self.value(entry) for entry in entries if entry.name in BLOCKS]
 
-    def remove(self, at: int, name: int) -> None:
-        """Remove the entries of a name from a directory; what follows its entries stays there."""
-        while found := [entry for entry in self.entries(at) if entry.name == name]:
-            count = self.number(at, "H")
-            end = min(at + 2 + count * ENTRY_BYTES + 4, len(self.data))  # of the next one's offset
-            place = found[0].at
-            rest = self.data[place + ENTRY_BYTES : end]
-            self.data[place:end] = rest + bytes(ENTRY_BYTES)
-            struct.pack_into(f"{self.order}H", self.data, at, count - 1)
+    def keep(self, at: int, is_kept: Callable[[Entry], bool]) -> int:
+        """Remove entries from a directory; return how many. What follows its entries stays there.
+
+        Parameters
+        ----------
+        at : int
+        is_kept : callable
+            Whether an entry stays.
+        """
+        entries = self.entries(at)
+        kept = [entry for entry in entries if is_kept(entry)]
+        if len(kept) == len(entries):
+            return 0
+        start, end = at + 2, at + 2 + len(entries) * ENTRY_BYTES
+        following = bytes(self.data[end : end + 4])  # where the next directory is
+        parts = [self.data[entry.at : entry.at + ENTRY_BYTES] for entry in kept]
+        size = end + len(following) - start
+        self.data[start : start + size] = b"".join((*parts, following)).ljust(size, b"\0")
+        struct.pack_into(f"{self.order}H", self.data, at, len(kept))
+        return len(entries) - len(kept)
+
+    def remove_malformed(self) -> int:
+        """Remove the entries that say nothing, or too much; return how many."""
+        return sum(self.keep(at, self._is_sound) for at, _ in list(self.directories()))
+
+    def _is_sound(self, entry: Entry) -> bool:
+        """Whether the block holds the values of an entry, and those of some are of their type."""
+        if not entry.bytes or entry.value_at + entry.bytes > len(self.data):
+            return False
+        if entry.name in BLOCKS:
+            try:
+                return bool(self.entries(self.value(entry)))
+            except ValueError:
+                return False
+        own = dict.fromkeys(Field.RESOLUTIONS, (RATIONAL, 1))
+        own[Field.RESOLUTION_UNIT] = SHORT, 1
+        return own.get(entry.name, (entry.type, entry.length)) == (entry.type, entry.length)
 
     def set_number(self, at: int, name: int, value: int) -> None:
         """Change the entries of a name in a directory, if there are any."""
         entries = [entry for entry in self.entries(at) if entry.name == name]
         if any(entry.bytes > INLINE_BYTES for entry in entries):  # of another type
-            self.remove(at, name)
+            self.keep(at, lambda entry: entry.name != name)
             return
         for entry in entries:
             is_short = entry.type == SHORT and value <= MAX_SHORT
@@ -212,11 +243,20 @@ class ExifBlock:
         ]
 
 
-def normalize(block: bytes) -> tuple[bytes, int]:
-    """Return a block without its orientation and its thumbnail, and the orientation, 1 to 8.
+def normalize(block: bytes) -> tuple[bytes, int, int]:
+    """Return a block without its orientation, its thumbnail and malformed tags.
 
     The thumbnail is removed, as it shows the picture before it was filtered, and maybe what was
     cropped from it.
+
+    Returns
+    -------
+    block : bytes
+        Nothing if it has no tag left.
+    orientation : int
+        1 to 8.
+    malformed : int
+        The number of tags that were removed as such.
 
     Raises
     ------
@@ -226,10 +266,11 @@ def normalize(block: bytes) -> tuple[bytes, int]:
     exif = ExifBlock(block)
     values = [exif.value(entry) for entry in exif.entries(exif.first)
               if entry.name == Field.ORIENTATION]  # fmt: skip
-    exif.remove(exif.first, Field.ORIENTATION)
+    exif.keep(exif.first, lambda entry: entry.name != Field.ORIENTATION)
     exif.remove_thumbnail()
+    malformed = exif.remove_malformed()
     orientation = values[0] if values and 1 <= values[0] <= 8 else 1
-    return exif.tobytes(), orientation
+    return exif.tobytes(), orientation, malformed
 
 
 def has_orientation(block: bytes) -> bool:
@@ -239,15 +280,21 @@ def has_orientation(block: bytes) -> bool:
 
 
 def set_size(block: bytes, size: Pair) -> bytes:
-    """Return a block that `normalize` returned, whose tags of a picture's size say (H, W)."""
+    """Return a block that `normalize` returned, whose tags of a picture's size say (H, W).
+
+    Nothing remains of one whose directories lie over each other.
+    """
     exif, (height, width) = ExifBlock(block), size
-    for at, _ in list(exif.directories()):
-        for name, value in (
-            *((CAMERA_WIDTH, width), (CAMERA_HEIGHT, height)),
-            *((Field.WIDTH, width), (Field.HEIGHT, height)),
-        ):
-            exif.set_number(at, name, value)
-    return exif.tobytes()
+    try:
+        for at, _ in list(exif.directories()):
+            for name, value in (
+                *((CAMERA_WIDTH, width), (CAMERA_HEIGHT, height)),
+                *((Field.WIDTH, width), (Field.HEIGHT, height)),
+            ):
+                exif.set_number(at, name, value)
+        return exif.tobytes()
+    except ValueError:
+        return b""
 
 
 def read_dpi(block: bytes) -> list[float] | None:

@@ -42,7 +42,9 @@ def normalize(exif: object, xmp: object) -> Normalized:
         try:
             dpi = blocks.read_dpi(exif)
             is_named = blocks.has_orientation(exif)
-            exif, orientation = blocks.normalize(exif)
+            exif, orientation, malformed = blocks.normalize(exif)
+            if malformed:
+                notes.append(f"{malformed:,} of the tags of its EXIF are malformed and left out")
         except ValueError as error:
             exif = b""
             notes.append(f"its EXIF is malformed ({error}) and left out")

@@ -26,6 +26,10 @@ COMPRESSED = (b"zTXt", b"iTXt", b"iCCP")
 COLORS = {b"cICP": 4, b"sRGB": 1, b"gAMA": 4, b"cHRM": 32, b"mDCV": 24}  # and their bytes
 # Before the pixels: how they are stored, how many frames they are, and what colors they stand for.
 HEAD = (b"IHDR", b"PLTE", b"tRNS", b"acTL", *COLORS)
+MIN_CHUNK_BYTES = {b"pHYs": 9, b"acTL": 8} | {
+    name: size for name, size in COLORS.items() if name in (b"sRGB", b"gAMA", b"cHRM")
+}
+MAX_NAME_BYTES = 79  # of a text or a profile
 MAX_HEAD_BYTES = 768  # of such a chunk: a palette of 256 colors
 EXIF_TEXT = b"Raw profile type exif\0"
 DEFAULT_DELAY_UNITS = 100  # a second, of a delay that does not say
@@ -250,16 +254,19 @@ class Beside(NamedTuple):
         Bytes of those that do not fit.
     malformed : int
         The number of texts that cannot be read.
+    is_malformed : bool
+        Whether one of the chunks is none of its kind.
     """
 
     metadata: Metadata
     left_out: int = 0
     malformed: int = 0
+    is_malformed: bool = False
 
 
 def read_metadata(window: Window, max_bytes: int) -> Beside:
     """Return EXIF and texts, wherever they are, as many as fit."""
-    exif, left_out, malformed = b"", 0, 0
+    exif, left_out, malformed, is_malformed = b"", 0, 0, False
     texts: dict[str, str] = {}
     translations: list[Translation] = []
     for chunk in iterate_chunks(window):
@@ -269,6 +276,7 @@ def read_metadata(window: Window, max_bytes: int) -> Beside:
             else:
                 exif = window.read(chunk.at, chunk.length)
         if chunk.name not in TEXTS:
+            is_malformed = is_malformed or _is_malformed(window, chunk)
             continue
         try:
             text = _split_text(chunk.name, window.read(chunk.at, chunk.length))
@@ -290,7 +298,15 @@ def read_metadata(window: Window, max_bytes: int) -> Beside:
                 texts[translation.name] = value
             max_bytes -= size
     metadata = Metadata(exif, text=texts, translations=tuple(translations))
-    return Beside(metadata, left_out, malformed)
+    return Beside(metadata, left_out, malformed, is_malformed or malformed > 0)
+
+
+def _is_malformed(window: Window, chunk: Chunk) -> bool:
+    """Whether a chunk beside the pixels is shorter than those of its name, or packed unknown."""
+    if chunk.name == b"iCCP":
+        start = window.read(chunk.at, min(chunk.length, MAX_NAME_BYTES + 2))
+        return start.partition(b"\0")[2][:1] != b"\0"
+    return chunk.length < MIN_CHUNK_BYTES.get(chunk.name, 0)
 
 
 class Text(NamedTuple):
