@@ -31,7 +31,8 @@ MAX_DIGITS = 1 << 17  # the longest argument of a command line; more would take 
 
 _DIGITS = re.compile(r"[0-9]+\Z")
 _PERCENT = re.compile(r"([0-9]{1,9})(?:\.([0-9]{1,9}))?%\Z")
-REAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\Z")
+# Of long digits there is one way to match, so that what is no number is found out in linear time.
+REAL = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?\Z")
 
 
 def as_number(value: object, what: str, *, least: int) -> int:

@@ -194,7 +194,7 @@ def _run(job: Job, render_text: RenderText | None) -> Report:
     """Run one job, with the paths in its report as they were typed."""
     local = job.resolve()
     parts, skipped = split_missing(local)
-    if local.output_dir is not None:
+    if local.output_dir is not None and parts:
         make_folder(local.output_dir)
     outcomes = [_process(part, keep_maps=render_text is not None) for part in parts]
     files = chain.from_iterable(outcome.written for outcome in outcomes)
@@ -213,7 +213,9 @@ def _failure_report(job: Job, error: Exception) -> Report:
     """Report why a job failed, and where if that was asked for."""
     text = describe(error)
     if isinstance(error, FileError):
-        text = f"{job.display_path(error.path)}: {error.cause}"
+        is_folder = error.path == job.path and isinstance(error.__cause__, IsADirectoryError)
+        cause = "is a folder; -r takes the pictures in it" if is_folder else error.cause
+        text = f"{job.display_path(error.path)}: {cause}"
     elif not isinstance(error, ConvError):
         text = f"{job.source}: {text}"
     return Report(job.source, error=text, trace=_format_trace(error) if job.debug else "")

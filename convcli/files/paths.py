@@ -55,6 +55,23 @@ def real_path(path: str) -> str:
     return path if is_in_removed_folder(path) else os.path.realpath(path)
 
 
+def split_name(path: str) -> tuple[str, str]:
+    """Return the last part of a path without its suffix, and the suffix, as a Path has them.
+
+    It takes a fifth of the time of a Path, of which there would be several for each of many files.
+
+    >>> split_name("photos/my.cat.jpg"), split_name(".jpg"), split_name("cat.")
+    (('my.cat', '.jpg'), ('.jpg', ''), ('cat.', ''))
+    """
+    stem, suffix = os.path.splitext(os.path.basename(path.rstrip(os.sep)))
+    return (stem + suffix, "") if suffix == "." else (stem, suffix)
+
+
+def join(folder: str, path: str) -> str:
+    """Return a path relative to a folder, or an absolute one as it is."""
+    return os.path.join(folder, path)
+
+
 def identify(path: str) -> tuple[int, int] | None:
     """Return what the system knows a file by, under any name; None if there is none to be read."""
     if is_allowed(path):

@@ -40,12 +40,11 @@ QUOTED_SUFFIXES = (".txt", ".csv", ".tsv", ".json", ".mat")  # of files of numbe
 INLINE = "inline kernel"  # in place of a file's name
 MATRIX_WIDTHS = (9, 25, 49)  # numbers in one row that may well be a square matrix
 
-_DECIMAL = r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)"
+_DECIMAL = r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)"  # matched in time that grows with its length
 _NUMERIC = re.compile(r"[0-9eE+\-.,\s]*\Z")
 _COMMENT = re.compile(r"#[^\n]*")
 _ENTRY = re.compile(r"[^\s,]+")
-_FRACTION = re.compile(rf"([+-]?)({_DECIMAL})/({_DECIMAL})\Z")
-_FRACTION_ENTRY = re.compile(r"(?<![^\s,])[^\s,]+/[^\s,]*")
+_FRACTION = re.compile(rf"(?<![^\s,])([+-]?)({_DECIMAL})/({_DECIMAL})(?![^\s,])")
 _EMPTY_CELL = re.compile(r"^[ \t]*,|,[ \t]*(?:,|$)", re.MULTILINE)
 _LAST_COMMA = re.compile(r"(?<=[^\s,])([ \t]*),(?=[ \t]*$)", re.MULTILINE)
 _LAST_SEMICOLON = re.compile(r"(?<=[^\s;])([ \t]*);(?=[ \t]*$)", re.MULTILINE)
@@ -221,7 +220,7 @@ def _parse_layout(layout: _Layout, name: str) -> Grid:
     text = layout.text
     with suppress(ValueError, ArithmeticError):  # of rows that differ in length, and of fractions
         if "/" in text:
-            text = _FRACTION_ENTRY.sub(lambda found: repr(_divide(found[0])), text)
+            text = _FRACTION.sub(lambda found: repr(_divide(found)), text)
         if _NUMERIC.match(text) and not _EMPTY_CELL.search(text):
             grid = np.loadtxt(io.StringIO(text.replace(",", " ")), ndmin=2, comments=None)
             if np.isfinite(grid).all():
@@ -229,26 +228,29 @@ def _parse_layout(layout: _Layout, name: str) -> Grid:
     raise GridError(name, _first_error(layout, is_quoted=_is_quoted(name)))
 
 
-def _divide(text: str) -> float:
+def _divide(fraction: re.Match[str]) -> float:
     """Return a fraction of two decimals, rounded once.
 
     Raises
     ------
     ValueError, ArithmeticError
-        For anything else, and for a division by zero or a value beyond floats.
+        For one that is too long, divides by zero, or is beyond floats.
 
     Examples
     --------
-    >>> _divide("-1/16")
+    >>> _divide(_FRACTION.match("-1/16"))
     -0.0625
     """
-    found = _FRACTION.match(text)
-    if found is None or len(text) > MAX_FRACTION_CHARACTERS:
-        raise ValueError(text)
-    (dividend, places), (divisor, shift) = _scale(found[2]), _scale(found[3])
+    sign, above, below = fraction.groups()
+    if len(above) + len(below) > MAX_FRACTION_CHARACTERS:
+        raise ValueError
     # Integers are divided exactly, then rounded.
-    value: float = dividend * 10**shift / (divisor * 10**places)
-    return -value if found[1] == "-" else value
+    if "." not in above + below:
+        value = int(above) / int(below)
+    else:
+        (dividend, places), (divisor, shift) = _scale(above), _scale(below)
+        value = dividend * 10**shift / (divisor * 10**places)
+    return -value if sign == "-" else value
 
 
 def _scale(decimal: str) -> tuple[int, int]:
@@ -293,8 +295,11 @@ def _first_error(layout: _Layout, *, is_quoted: bool) -> str:
 
 def _find_fault(entry: str) -> str | None:
     """Return what is wrong with an entry; None for a finite number."""
+    if not REAL.match(entry) and "/" not in entry:
+        return "is not a number"
     try:
-        value = float(entry) if REAL.match(entry) else _divide(entry)
+        fraction = _FRACTION.match(entry)
+        value = float(entry) if fraction is None else _divide(fraction)
     except ZeroDivisionError:
         return "divides by zero"
     except OverflowError:

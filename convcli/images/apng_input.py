@@ -30,15 +30,18 @@ PALETTE_CHUNKS = (b"PLTE", b"tRNS")  # that all frames share
 
 
 def needs_alpha(animation: Animation, header: Header) -> bool:
-    """Whether a frame may be transparent: a first one that leaves some of the canvas does so, too.
+    """Whether a frame may be transparent, as the canvas is before the first one.
 
     `header` is that of the canvas, whose pixels themselves may have alpha.
     """
     height, width, _ = header.shape
     return (
         header.has_alpha
-        or any(frame.disposal in (CLEAR, RESTORE) for frame in animation.frames[:-1])
-        or any((frame.width, frame.height) != (width, height) for frame in animation.frames[:1])
+        or any(frame.disposal == CLEAR for frame in animation.frames[:-1])
+        or any(
+            frame.disposal == RESTORE or (frame.width, frame.height) != (width, height)
+            for frame in animation.frames[:1]
+        )
     )
 
 
@@ -107,8 +110,7 @@ class ApngReader:
         area = self._canvas[
             frame.top : frame.top + frame.height, frame.left : frame.left + frame.width
         ]
-        is_restored = frame.disposal == RESTORE and index > 0
-        before = area.copy() if is_restored else None
+        before = area.copy() if frame.disposal == RESTORE else None
         if frame.blending == OVER and values.shape[2] in (2, 4):
             for rows in row_slices(values):
                 lay_over(area[rows], values[rows])
@@ -117,7 +119,7 @@ class ApngReader:
         seen = self._canvas.copy()
         if before is not None:
             area[:] = before
-        elif frame.disposal in (CLEAR, RESTORE):
+        elif frame.disposal == CLEAR:
             area[:] = 0
         self._next, self._number = index + 1, next_number
         return seen

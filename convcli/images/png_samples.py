@@ -97,6 +97,8 @@ def read_picture(
     ------
     ImageError
         As `pillow.read_picture`. Other errors that a broken file causes pass through.
+    ValueError
+        If Pillow opens samples of 16 bits in another way than the known ones.
     """
     modes = RAW_MODES.get(_raw_mode(image))
     if modes is not None:
@@ -107,6 +109,8 @@ def read_picture(
         metadata = replace(metadata, color_mode=samples.color_mode)
         colors, alpha = pillow.split_alpha(pillow.apply_orientation(values, orientation))
         return Picture(colors, 16, alpha, metadata, notes)
+    if samples.bits == 16 and samples.color_type != GRAY:
+        raise ValueError(f"its samples of 16 bits are opened as {_raw_mode(image)}")
     if samples.bits == 16:
         picture = pillow.read_picture(image, path)
         if not samples.has_transparent_color:

@@ -124,18 +124,30 @@ def open_frames(path: str, settings: ReadSettings = DEFAULT_SETTINGS) -> Iterato
             yield open_source(stream, path, settings, structure)
             return
         notes = describe_following(stream, path, detected or "", structure)
-        image = pillow.open_header(stream, path, settings.max_pixels, detected)
-        if detected == "PNG":
-            from convcli.images.png_input import open_png
+        source = None
+        if detected == "BMP":
+            from convcli.images.bmp import open_bmp_fields
 
-            source = open_png(image, stream, path, settings, structure)
-        else:
-            source = _image_source(image, stream, path, settings, structure)
-        if structure.further:
-            from convcli.images.jpeg_input import add_further
-
-            source = add_further(source, stream, settings, structure)
+            source = open_bmp_fields(stream, path, settings, structure)
+        source = source or _open_by_pillow(stream, path, settings, structure, detected)
         yield replace(source, notes=notes) if notes else source
+
+
+def _open_by_pillow(
+    stream: BinaryIO, path: str, settings: ReadSettings, structure: Structure, detected: str | None
+) -> FrameSource:
+    """Return the frames of a picture that Pillow reads."""
+    image = pillow.open_header(stream, path, settings.max_pixels, detected)
+    if detected == "PNG":
+        from convcli.images.png_input import open_png
+
+        return open_png(image, stream, path, settings, structure)
+    source = _image_source(image, stream, path, settings, structure)
+    if structure.further:
+        from convcli.images.jpeg_input import add_further
+
+        return add_further(source, stream, settings, structure)
+    return source
 
 
 def _detect_by_more(start: bytes, stream: BinaryIO, path: str) -> str | None:

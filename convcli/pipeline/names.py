@@ -10,7 +10,7 @@ from pathlib import Path
 
 from convcli.errors import ArgumentError, did_you_mean
 from convcli.files import STDIN
-from convcli.files.paths import real_path
+from convcli.files.paths import real_path, split_name
 
 KERNEL_FIELD = "kernel"
 EXT_SUFFIX = ".{ext}"  # of a template: the format is that of each input
@@ -25,7 +25,7 @@ def stem(source: str) -> str:
     >>> stem("photos/my.cat.jpg"), stem("-")
     ('my.cat', 'stdin')
     """
-    return "stdin" if source == STDIN else Path(source).stem
+    return "stdin" if source == STDIN else split_name(source)[0]
 
 
 def folder(source: str) -> str:
@@ -57,7 +57,7 @@ def extension(source: str) -> str:
     >>> extension("photos/my.cat.JPG"), extension("photos.d/cat"), extension("-")
     ('JPG', '', '')
     """
-    return "" if source == STDIN else Path(source).suffix[1:]
+    return "" if source == STDIN else split_name(source)[1][1:]
 
 
 INPUT_FIELDS: Mapping[str, Callable[[str], str]] = {

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from convcli.errors import ArgumentError, ShapeError
 from convcli.files import STDIN, STDOUT
 from convcli.files.output import check_output
-from convcli.files.paths import RealPaths, identify, real_path
+from convcli.files.paths import RealPaths, identify, join, real_path, split_name
 from convcli.grids import NUMBER_SUFFIXES
 from convcli.images.formats import (
     DEFAULT_ENCODING,
@@ -74,7 +74,8 @@ class OutputTarget(NamedTuple):
     folder : str
         The folder that the template is relative to; empty for the working folder.
     subfolders : mapping of str to str
-        Folders below it, for the inputs that have one of their own.
+        Folders below it, for the inputs that have one of their own; without a `folder`, they show
+        that inputs were found in folders.
     values : mapping of str to str, optional
         The values of the fields of one input, to which the target is bound.
     """
@@ -125,8 +126,8 @@ class OutputTarget(NamedTuple):
         values, template = input_values(self.template, source), self.template
         if template.endswith(EXT_SUFFIX):
             template = f"{template.removesuffix(EXT_SUFFIX)}.{values['ext']}"
-        own = self.subfolders.get(source, "")
-        folder = str(Path(self.folder, own)) if own else self.folder
+        own = self.subfolders.get(source, "") if self.folder else ""
+        folder = self.folder if own in ("", ".") else join(self.folder, own)
         return self._replace(template=template, folder=folder, values=values, subfolders={})
 
     def paths(self, source: str) -> list[str]:
@@ -159,7 +160,7 @@ class OutputTarget(NamedTuple):
         if template == STDOUT:
             return template
         name = fill(template, {**values, KERNEL_FIELD: label})
-        return str(Path(self.folder, name)) if self.folder else name
+        return join(self.folder, name)
 
     def channel_paths(self, source: str, label: str) -> Iterator[str]:
         """Yield the files of a map that is split into its channels, without end.
@@ -357,4 +358,4 @@ def format_name(path: str) -> str:
 
 
 def _suffix(path: str) -> str:
-    return Path(path).suffix.lower()
+    return split_name(path)[1].lower()

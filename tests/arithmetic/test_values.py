@@ -1,3 +1,4 @@
+import time
 from decimal import ROUND_HALF_UP, Decimal, localcontext
 from typing import Any
 
@@ -12,6 +13,7 @@ from convcli.arithmetic.values import (
     as_number,
     as_padding,
     as_pair,
+    parse_real,
     parse_resize,
 )
 from convcli.errors import ArgumentError, NotationError
@@ -156,3 +158,10 @@ def test_a_size_of_nothing_is_refused(text: str) -> None:
 def test_the_fewest_pixels_are_known_before_a_picture_is() -> None:
     assert Resize(3, 4).min_pixels == 12
     assert [Resize(3).min_pixels, Resize(width=4).min_pixels, Resize().min_pixels] == [3, 4, 1]
+
+
+def test_a_long_text_that_is_no_number_is_found_out_at_once() -> None:
+    started = time.process_time()
+    with pytest.raises(NotationError, match="is not a number"):
+        parse_real("1" * 100_000 + "x", "it")
+    assert time.process_time() - started < 1

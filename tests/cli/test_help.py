@@ -27,6 +27,7 @@ OPTIONS = {
         *("-o", "--output", "--output-dir", "-f", "--force", "--figure", "--print", "--method"),
         *("-j", "--jobs", "--scheduler", "--max-pixels", "--dry-run", "--json", "-q", "--quiet"),
         *("-v", "--verbose", "--linear", "--strip", "--frame", "--preview", "--name"),
+        *("-r", "--recursive"),
         *(
             "--keep-damaged",
             "--skip-existing",

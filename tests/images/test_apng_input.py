@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import struct
 from fractions import Fraction
 from pathlib import Path
@@ -109,7 +110,7 @@ def blended(above: Array, below: Array, white: int) -> list[int]:
     return [int(white * value + Fraction(1, 2)) for value in (*colors, alpha)]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.data())
 def test_frames_are_laid_on_each_other_as_the_specification_says(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
@@ -134,6 +135,29 @@ def test_frames_are_laid_on_each_other_as_the_specification_says(
         if source.decode_still is not None and still is not None:
             pixels = pixels_of(still, bits, color_type, key)
             check(source.decode_still(), source.header, pixels, is_alone=False)
+
+
+@pytest.mark.parametrize(("bits", "color_type"), KINDS)
+def test_every_way_to_lay_frames_on_each_other(tmp_path: Path, bits: int, color_type: int) -> None:
+    """Of three frames, the second is smaller."""
+    path = tmp_path / "in.png"
+    ways = itertools.product([0, CLEAR, RESTORE], [0, CLEAR, RESTORE], [0, OVER])
+    for seed, (first, second, blending) in enumerate(ways):
+        sizes = (0, 0, HEIGHT, WIDTH), (1, 2, 3, 3), (0, 1, HEIGHT, 4)
+        made = [
+            pngs.Frame(
+                samples=noise(height, width, bits, color_type, 3 * seed + index),
+                top=top,
+                left=left,
+                disposal=(first, second, 0)[index],
+                blending=blending,
+            )
+            for index, (top, left, height, width) in enumerate(sizes)
+        ]
+        path.write_bytes(pngs.apng(made, bits, color_type))
+        with open_frames(str(path)) as source:
+            for index, pixels in enumerate(seen(made, bits, color_type, None)):
+                check(source.read(index), source.header, pixels, is_alone=False)
 
 
 def check(picture: Any, header: Header, expected: Array, *, is_alone: bool) -> None:
@@ -315,6 +339,15 @@ def test_an_animation_without_a_frame_is_its_still_picture_if_damage_is_kept(
     with open_frames(str(path), KEEP) as source:
         assert (source.count, source.decode_still) == (1, None)
         assert source.read(0).values[0, 0, 0] == 50
+
+
+def test_two_counts_of_frames_make_no_animation(tmp_path: Path) -> None:
+    def change(body: list[pngs.Chunk]) -> list[pngs.Chunk]:
+        return [*body[:2], *body[1:]]
+
+    path = tmp_path / "in.png"
+    path.write_bytes(edited(simple(20, 30), change))
+    assert read_values(path) == ([20], None)
 
 
 def test_a_damaged_still_picture_is_named(tmp_path: Path) -> None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import io
+import itertools
 import struct
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 from support import pngs
@@ -68,45 +67,37 @@ def palette(bits: int) -> Array:
     return noise(2**bits, 3, seed=1).astype(np.uint8)
 
 
-@settings(max_examples=60, deadline=None)
-@given(
-    kind=st.tuples(st.sampled_from(KINDS), st.sampled_from(TRANSPARENCIES)),
-    size=st.tuples(st.integers(1, 9), st.integers(1, 9)),
-    interlaced=st.booleans(),
-    seed=st.integers(0, 9),
-)
+@pytest.mark.parametrize("junk", TRANSPARENCIES)
+@pytest.mark.parametrize(("bits", "color_type"), KINDS)
 def test_values_and_alpha_are_those_of_the_specification(
-    tmp_path_factory: pytest.TempPathFactory,
-    kind: tuple[tuple[int, int], int | None],
-    size: tuple[int, int],
-    interlaced: bool,
-    seed: int,
+    tmp_path: Path, bits: int, color_type: int, junk: int | None
 ) -> None:
-    (bits, color_type), junk = kind
-    samples = noise(*size, pngs.CHANNELS[color_type], bits=bits, seed=seed)
-    extra, transparency = [], np.empty(0, int)
-    if color_type == pngs.PALETTE:
-        extra.append((b"PLTE", palette(bits).tobytes()))
-    if junk is not None and color_type == pngs.PALETTE:
-        transparency = noise(2**bits, seed=seed)
-        extra.append((b"tRNS", transparency.astype(np.uint8).tobytes()))
-    elif junk is not None and not color_type & 4:
-        transparency = samples[-1, -1]
-        mask = 2**bits - 1  # bits beyond those of a sample do not count
-        key = (transparency | junk & ~mask).astype(">u2")
-        extra.append((b"tRNS", key.tobytes()))
-    content = pngs.png(samples, bits, color_type, interlaced=interlaced, extra=extra)
-    path = saved(tmp_path_factory.getbasetemp(), content)
-    with open_frames(path) as source:
-        picture = source.read(0)
-        colors, alpha = expected(samples, bits, color_type, transparency)
-        np.testing.assert_array_equal(picture.values, colors)
-        assert (picture.depth, picture.notes) == (16 if bits == 16 else 8, ())
-        is_opaque = bool((alpha == np.iinfo(alpha.dtype).max).all())
-        if not is_opaque:
-            assert source.header == Header.of(picture)
-            np.testing.assert_array_equal(picture.alpha, alpha)
-        assert (picture.alpha is None) == is_opaque
+    sizes = [(1, 1), (1, 9), (9, 1), (5, 7), (8, 8)]
+    for seed, (size, interlaced) in enumerate(itertools.product(sizes, [False, True])):
+        samples = noise(*size, pngs.CHANNELS[color_type], bits=bits, seed=seed)
+        extra, transparency = [], np.empty(0, int)
+        if color_type == pngs.PALETTE:
+            extra.append((b"PLTE", palette(bits).tobytes()))
+        if junk is not None and color_type == pngs.PALETTE:
+            transparency = noise(2**bits, seed=seed)
+            extra.append((b"tRNS", transparency.astype(np.uint8).tobytes()))
+        elif junk is not None and not color_type & 4:
+            transparency = samples[-1, -1]
+            mask = 2**bits - 1  # bits beyond those of a sample do not count
+            key = (transparency | junk & ~mask).astype(">u2")
+            extra.append((b"tRNS", key.tobytes()))
+        content = pngs.png(samples, bits, color_type, interlaced=interlaced, extra=extra)
+        path = saved(tmp_path, content)
+        with open_frames(path) as source:
+            picture = source.read(0)
+            colors, alpha = expected(samples, bits, color_type, transparency)
+            np.testing.assert_array_equal(picture.values, colors)
+            assert (picture.depth, picture.notes) == (16 if bits == 16 else 8, ())
+            is_opaque = bool((alpha == np.iinfo(alpha.dtype).max).all())
+            if not is_opaque:
+                assert source.header == Header.of(picture)
+                np.testing.assert_array_equal(picture.alpha, alpha)
+            assert (picture.alpha is None) == is_opaque
 
 
 @pytest.mark.parametrize("color_type", [pngs.RGB, pngs.GRAY_ALPHA, pngs.RGB_ALPHA])

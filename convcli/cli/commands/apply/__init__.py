@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing, suppress
 from functools import partial
-from itertools import zip_longest
+from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -38,9 +38,10 @@ CLEANUP_TIMEOUT_S = 5.0  # for a cluster to remove what its workers left
 def apply(context: click.Context, /, **values: Any) -> None:
     """Filter images or grids of numbers with kernels.
 
-    INPUT is a picture, a grid of numbers (.csv, .tsv, .txt, .npy), or - for standard input. Each
-    result goes to STEM.KERNEL.png in this folder by default. With zero padding the border itself is
-    an edge, and edge kernels respond to it. Of several inputs, a bad one does not stop the others.
+    INPUT is a picture, a grid of numbers (.csv, .tsv, .txt, .npy), a folder of pictures (with -r),
+    or - for standard input. Each result goes to STEM.KERNEL.png in this folder by default. With
+    zero padding the border itself is an edge, and edge kernels respond to it. Of several inputs, a
+    bad one does not stop the others.
 
     \b
     convcli apply cat.jpg --kernel sharpen
@@ -56,6 +57,9 @@ def run_apply(options: ApplyOptions, *, is_debugging: bool = False) -> int:
     """Filter every input, print a report of each, and return the exit code."""
     plan, labels = build_plan(options)
     target = build_target(options, plan, labels)
+    failed: list[Report] = []
+    if options.recursive:
+        target, failed = expand_folders(options, target)
     validate_target(target, options.inputs, options.figures)
     if options.output_dir is not None and options.scheduler is None and not options.dry_run:
         make_folder(options.output_dir)
@@ -69,7 +73,7 @@ def run_apply(options: ApplyOptions, *, is_debugging: bool = False) -> int:
         Progress(len(options.inputs), quiet=options.quiet) as progress,
         closing(run_jobs(jobs, options, progress)) as reports,
     ):
-        for report in map(summary.add, reports):
+        for report in map(summary.add, chain(failed, reports if options.inputs else ())):
             is_told = report.error or report.notes or report.text
             if is_told or options.json or options.dry_run or options.verbose:
                 with progress.paused():
@@ -82,6 +86,27 @@ def run_apply(options: ApplyOptions, *, is_debugging: bool = False) -> int:
     return 1 if summary.failed else 0
 
 
+def expand_folders(
+    options: ApplyOptions, target: OutputTarget
+) -> tuple[OutputTarget, list[Report]]:
+    """Put the pictures in folders among the inputs, in place of the folders.
+
+    Returns
+    -------
+    The target, which knows where they lie, and the reports of folders without any.
+    """
+    from convcli.batch.inputs import find_inputs, leave_out_outputs
+
+    inputs = find_inputs(options.inputs, options.output_dir)
+    target = target._replace(subfolders=inputs.subfolders)
+    inputs, left_out = leave_out_outputs(inputs, target)
+    if left_out and not options.quiet:
+        files = f"{len(left_out)} files" if len(left_out) > 1 else "1 file"
+        log(f"{files} left out, as outputs of other inputs: {left_out[0]}, for one")
+    options.inputs = inputs.paths
+    return target, [Report(error.path, error=str(error)) for error in inputs.errors]
+
+
 def make_jobs(
     options: ApplyOptions, plan: Plan, target: OutputTarget, *, is_debugging: bool = False
 ) -> Iterator[Job]:
@@ -90,15 +115,17 @@ def make_jobs(
     is_elsewhere = options.scheduler is not None
     batch = None if options.is_local else name_batch()
     for number, (source, figure) in enumerate(zip_longest(options.inputs, options.figures)):
+        own_target = guard.protect(source, *filter(None, [figure]))
+        is_made_here = own_target.folder == target.folder and not (is_elsewhere or options.dry_run)
         yield Job(
             source=source,
             plan=plan,
-            target=guard.protect(source, *filter(None, [figure])),
+            target=own_target,
             figure=figure,
             skip_existing=options.skip_existing,
             key=None if batch is None else JobKey(batch, number),
             working_dir=str(Path.cwd()) if is_elsewhere else "",
-            output_dir=options.output_dir if is_elsewhere or options.dry_run else None,
+            output_dir=None if is_made_here else own_target.folder or options.output_dir,
             restricted_to=restricted_folder(),
             debug=is_debugging,
             time_limit=options.time_limit,

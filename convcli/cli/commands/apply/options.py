@@ -62,6 +62,11 @@ class ApplyOptions(opt.WindowOptions):
 
     inputs: tuple[str, ...]
 
+    recursive: bool = flag(
+        "Input", "-r --recursive", "Take the pictures in folders and their subfolders, by the "
+        "suffixes of their names; no hidden ones, and none in --output-dir. Links to folders are "
+        "not followed."
+    )  # fmt: skip
     gray: bool = flag("Input", "--gray", "Convert color pictures to gray before filtering.")
     resize: Resize | None = option(
         "Input", "--resize", opt.RESIZE, "Resample before filtering: to a width and a height, to "
@@ -154,8 +159,9 @@ class ApplyOptions(opt.WindowOptions):
         "the kernel's, the input's folder, the last part of that, and the input's suffix."
     )  # fmt: skip
     output_dir: str | None = option(
-        "Output", "--output-dir", opt.DIR, "Folder of the outputs; created if missing."
-    )
+        "Output", "--output-dir", opt.DIR, "Folder of the outputs; created if missing. With -r, it "
+        "gets the tree of the folder that is filtered; of several, below the one that holds them."
+    )  # fmt: skip
     name: str | None = option(
         "Output", "--name", opt.TEMPLATE, "Names of the files there, or in this folder; default: "
         f"{DEFAULT_TEMPLATE}."
@@ -263,8 +269,8 @@ class ApplyOptions(opt.WindowOptions):
 
     @property
     def processes(self) -> int:
-        """The number of processes: at most one an input."""
-        return min(self.jobs, len(self.inputs))
+        """The number of processes: at most one an input; how many are in folders is unknown."""
+        return self.jobs if self.recursive else min(self.jobs, len(self.inputs))
 
     @property
     def is_local(self) -> bool:

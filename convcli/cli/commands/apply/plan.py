@@ -143,7 +143,7 @@ def build_target(options: ApplyOptions, plan: Plan, labels: tuple[str, ...]) -> 
         encoding=EncoderSettings(options.quality, options.lossless, options.png_level),
         is_default=typed == (None, None, None) and not options.writes_stdout,
         stdout_format=options.output_format or "",
-        folder="" if folder is None or template == STDOUT else folder,
+        folder="" if folder is None or template == STDOUT else str(Path(folder)),
     )
 
 
