@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageCms, PngImagePlugin
 from support.hostile_cases import chunk, npy, png
+from support.tiffs import page, tiff
 
 from convcli.images.pillow import load_plugin
 
@@ -160,7 +161,23 @@ def _more_tiff() -> list[bytes]:
         _saved(_image("RGB"), "TIFF", compression="tiff_lzw", **_beside()),
         _saved(_image("F"), "TIFF", compression="tiff_adobe_deflate", tiffinfo={317: 3}),
         _saved(_image("CMYK"), "TIFF", icc_profile=_beside()["icc_profile"]),
+        *_built_tiffs(),
         *_deep_tiffs(),
+    ]
+
+
+def _built_tiffs() -> list[bytes]:
+    """Ink in planes, CIELab, a palette of 16 bits, shared chroma, 24 bits, and smaller copies."""
+    values = bytes(range(256)) * 2
+    wide: dict[str, Any] = {"t258": 16, "t262": 3, "t320": [7] * (3 << 16)}
+    return [
+        tiff(page(4, 4, [values[:16]] * 5, t258=[8] * 5, t277=5, t262=5, t284=2, t338=[2])),
+        tiff(page(4, 4, values[:96], t258=[16] * 3, t277=3, t262=8), order=">"),
+        tiff(page(4, 4, bytes(32), **wide)),
+        tiff(page(8, 8, values[:96], t258=[8] * 3, t277=3, t262=6, t530=[2, 2])),
+        tiff(page(4, 4, values[:96], t258=[24] * 2, t277=2, t339=[2] * 2)),
+        tiff(page(2, 2, values[:4], t254=1, t330=[200, 8]), page(4, 4, values[:16], t254=4)),
+        tiff(page(4, 4, values[:16]), page(4, 4, [values[:8], b""], t278=2), is_big=True),
     ]
 
 
@@ -185,6 +202,11 @@ def _deep_tiffs() -> list[bytes]:
         (floats.reshape(4, 16, 16).astype(np.float32), {}),
         ((floats.reshape(32, 32) * 255).astype(np.uint8), {"tile": (16, 16)}),
         ((floats.reshape(32, 32) * 1e5).astype(np.int32), {"tile": (16, 16)}),
+        *(
+            (deep, {"photometric": "rgb", "compression": codec})
+            for codec in ("jpeg2000", "jpegxl", "lerc")
+        ),
+        (deep.astype(np.uint8), {"photometric": "rgb", "compression": "webp"}),
     ]
     found = []
     for pixels, options in variants:
@@ -203,6 +225,17 @@ def _more_bmp() -> list[bytes]:
     return [
         b"BM" + start + info + palette + runs,
         b"BM" + struct.pack("<IHHI", 26 + 36, 0, 0, 26) + old + bytes(36),
+        *(
+            b"BM"
+            + struct.pack("<IHHI", 70 + 48, 0, 0, 70)
+            + struct.pack("<IiiHHIIiiII", 56, 4, 3, 1, bits, 3, 48, 2835, 2835, 0, 0)
+            + struct.pack("<4I", *masks)
+            + bytes(range(48))
+            for bits, masks in (
+                (16, (0xF00, 0xF0, 0xF, 0xF000)),
+                (32, (0x3FF00000, 0xFFC00, 0x3FF, 0xC0000000)),
+            )
+        ),
     ]
 
 
