@@ -129,7 +129,8 @@ def open_frames(path: str, settings: ReadSettings = DEFAULT_SETTINGS) -> Iterato
             from convcli.images.bmp import open_bmp_fields
 
             source = open_bmp_fields(stream, path, settings, structure)
-        source = source or _open_by_pillow(stream, path, settings, structure, detected)
+        plain = tga.without_runs(stream) if detected == "TGA" else stream
+        source = source or _open_by_pillow(plain, path, settings, structure, detected)
         yield replace(source, notes=notes) if notes else source
 
 

@@ -93,6 +93,25 @@ def test_one_without_a_name_is_known_by_its_footer(tmp_path: Path) -> None:
             assert done.stdout == b"P5\n7 5\n255\n" + gray.tobytes()
 
 
+@pytest.mark.parametrize("has_alpha", [False, True])
+def test_runs_may_go_on_in_the_next_row(tmp_path: Path, has_alpha: bool) -> None:
+    values = noise(*SHAPE, 4)
+    values[1:3, 2:] = values[1, 2]
+    values[2, :3] = values[1, 2]
+    stored = cells(values, TOP)
+    content = packed(stored, len(stored))  # as if all were one row
+    extension = bytes(494) + bytes([3 if has_alpha else 0])
+    start = tga(COLORS | RUNS, 32, [], TOP | 8) + content
+    footer = struct.pack("<II", len(start), 0) + FOOTER[8:]
+    (tmp_path / "in.tga").write_bytes(start + extension + footer)
+    picture = read_input(f"{tmp_path}/in.tga")
+    np.testing.assert_array_equal(picture.values, values[..., :3])
+    if has_alpha:
+        np.testing.assert_array_equal(picture.alpha, values[..., 3:])
+    else:  # whatever is stored there
+        assert picture.alpha is None
+
+
 @pytest.mark.parametrize("name", ["x.tga", "x.png"])
 @pytest.mark.parametrize("wrong", [(2, 4), (2, 0), (16, 7), (12, 0), (17, 0xC0), (1, 2), (2, 32)])
 def test_a_header_that_makes_no_sense_is_none(

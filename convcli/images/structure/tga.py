@@ -7,8 +7,9 @@ says so.
 from __future__ import annotations
 
 import struct
+from io import BytesIO
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from convcli.images.formats import FORMATS
 from convcli.images.structure import Structure, Window
@@ -16,6 +17,7 @@ from convcli.images.structure import Structure, Window
 HEADER_BYTES, FOOTER_BYTES = 18, 18
 FOOTER = b"TRUEVISION-XFILE.\0"
 MAPPED, COLORS, GRAY = 1, 2, 3  # kinds of pixels
+EXTENSION_BYTES = 495
 RUNS = 8  # is added to the kind if they are run-length encoded
 BITS = {MAPPED: (8,), COLORS: (16, 24, 32), GRAY: (8, 16)}  # of a pixel
 MAP_BITS = (16, 24, 32)  # of a color in a map
@@ -37,6 +39,11 @@ class Header(NamedTuple):
     height: int
     bits: int
     flags: int
+
+    @property
+    def pixel_bytes(self) -> int:
+        """The bytes of all pixels that are not encoded by runs."""
+        return self.width * self.height * ((self.bits + 7) // 8)
 
 
 def may_start(start: bytes) -> bool:
@@ -64,6 +71,42 @@ def is_tga(window: Window) -> bool:
 
 
 def read_structure(window: Window) -> Structure:
-    """Read the header."""
+    """Read the header; of runs, the memory that they take without being encoded counts."""
     header = Header(*_HEADER.unpack(window.read(0, HEADER_BYTES)))
-    return Structure(((header.height, header.width),))
+    held = header.pixel_bytes if header.kind & RUNS else 0
+    return Structure(((header.height, header.width),), held_bytes=held)
+
+
+def without_runs(stream: BinaryIO) -> BinaryIO:
+    """Return a file without run-length encoding, as its decoder takes no runs over several rows.
+
+    A file that ends early does so in what is returned, too.
+    """
+    content = stream.read()
+    stream.seek(0)
+    header = Header(*_HEADER.unpack_from(content))
+    if not header.kind & RUNS:
+        return stream
+    step, total = (header.bits + 7) // 8, header.pixel_bytes
+    at = (
+        HEADER_BYTES + header.id_bytes + header.has_map * header.map_length * (header.map_bits // 8)
+    )
+    plain = bytearray(_HEADER.pack(*header._replace(kind=header.kind & ~RUNS)))
+    plain += content[HEADER_BYTES:at]
+    end = len(plain) + total
+    while len(plain) < end and at + step < len(content):
+        count = (content[at] & 0x7F) + 1
+        if content[at] & 0x80:
+            plain += content[at + 1 : at + 1 + step] * count
+            at += 1 + step
+        else:
+            plain += content[at + 1 : at + 1 + count * step]
+            at += 1 + count * step
+    is_whole = len(plain) >= end
+    del plain[end:]
+    if is_whole and content.endswith(FOOTER):
+        # What alpha means is said in an extension, whose place is said in the footer.
+        (place,) = struct.unpack_from("<I", content, len(content) - FOOTER_BYTES - 8)
+        extension = content[place : place + EXTENSION_BYTES] if place else b""
+        plain += extension + struct.pack("<II", end if extension else 0, 0) + FOOTER
+    return BytesIO(plain)
