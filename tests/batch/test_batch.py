@@ -12,7 +12,7 @@ import pytest
 
 from convcli.batch import Job, dry_run_job, run_job
 from convcli.files.journal import JobKey, name_batch
-from convcli.pipeline.outputs import OutputTarget
+from convcli.pipeline.outputs import OutputTarget, OverwriteGuard
 from convcli.pipeline.plan import Plan
 
 
@@ -108,3 +108,52 @@ def test_a_dry_run_tells_the_route_of_the_run_and_writes_nothing(job: Job) -> No
     (real,) = run_job(job).routes
     assert dry == real
     assert Path(dry.outputs[0]).exists()
+
+
+# ---- paths of a job that runs in another folder ------------------------------------------------
+
+
+@pytest.mark.parametrize("is_absolute", [False, True])
+@pytest.mark.parametrize(
+    ("template", "folder", "expected"),
+    [
+        ("{stem}.{kernel}.npy", "out", "out/in/x.filtered.npy"),
+        ("{dir}/{stem}.npy", "", "photos/in/x.npy"),
+        ("{parent}-{ext}.npy", "", "in-csv.npy"),
+    ],
+)
+def test_a_worker_in_another_folder_writes_what_was_typed(
+    template: str,
+    folder: str,
+    expected: str,
+    *,
+    is_absolute: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    home, elsewhere = tmp_path / "home", tmp_path / "elsewhere"
+    (home / "photos" / "in").mkdir(parents=True)
+    elsewhere.mkdir()
+    (home / "photos" / "in" / "x.csv").write_text("1 2\n3 4\n")
+    source = f"{home}/photos/in/x.csv" if is_absolute else "photos/in/x.csv"
+    monkeypatch.chdir(home)
+    target = OutputTarget(template, ("filtered",), folder=folder, subfolders={source: "in"})
+    bound = OverwriteGuard(target, [source, "photos/y.csv"]).protect(source)
+    job = Job(
+        source=source,
+        plan=Plan(gray=True),
+        target=bound,
+        working_dir=str(home),
+        output_dir=bound.folder or None,
+    )
+    sent = pickle.loads(pickle.dumps(job))
+    assert sent.target.subfolders == {}  # which may be those of many thousands
+    monkeypatch.chdir(elsewhere)
+    report = run_job(sent)
+    assert report.error is None
+    typed = f"{home}/{expected}" if is_absolute and "dir" in template else expected
+    assert [file.path for file in report.written] == [typed]
+    assert (home / expected).exists()
+    assert list(elsewhere.iterdir()) == []
+    again = run_job(sent)
+    assert again.error == f"{typed}: exists already; --force replaces it"
