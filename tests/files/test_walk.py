@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from convcli.files.restriction import restrict
@@ -122,6 +122,7 @@ def test_a_deep_tree_is_no_recursion(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert [folder for _, folder in found] == ["/".join("d" * 150)]
 
 
+@settings(max_examples=30)
 @given(st.lists(st.text("ab.", min_size=1, max_size=3), max_size=6))
 def test_the_order_is_that_of_sorted_names(names: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
