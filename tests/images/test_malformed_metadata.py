@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import struct
 import tempfile
+import time
 import warnings
 import zlib
 from functools import cache
@@ -23,6 +24,7 @@ from support.forked import forked
 
 from convcli.images import Metadata, Picture
 from convcli.images.metadata import exif as exif_blocks
+from convcli.images.metadata import xmp as xmp_packets
 from convcli.images.read import read_input
 from convcli.images.write import find_losses, write_picture
 
@@ -216,6 +218,59 @@ def test_a_resolution_of_another_type_is_passed_over(tmp_path: Path) -> None:
         assert (ended.code, ended.stderr) == (0, note)
         with Image.open(tmp_path / name) as image:
             assert image.size == (10, 6)
+
+
+# ---- hostile blocks ------------------------------------------------------------------------------
+
+
+def many_entries(count: int, entry: bytes) -> bytes:
+    return b"II*\0\x08\0\0\0" + struct.pack("<H", count) + entry * count
+
+
+def hostile_blocks() -> dict[str, bytes]:
+    """EXIF that costs the square of its size where all tags are compared, or copied."""
+    pointers = struct.pack("<HHII", 0x8769, 4, 1, 8)
+    shared = struct.pack("<HHII", 0x010E, 2, 120_000, 8)
+    first = many_entries(9999, shared)
+    second = struct.pack("<I", len(first) + 4) + many_entries(9999, shared)[8:] + bytes(4)
+    return {
+        "pointers to the first directory": many_entries(9999, pointers) + bytes(4),
+        "equal orientations": many_entries(9999, struct.pack("<HHII", 0x0112, 3, 1, 6)) + bytes(4),
+        "values that share bytes": many_entries(9999, shared) + bytes(4),
+        "a thumbnail of many tags": first + second,
+        "more tags than any": many_entries(60_000, struct.pack("<HHII", 0x0112, 3, 1, 6)),
+    }
+
+
+@pytest.mark.parametrize("name", hostile_blocks())
+def test_hostile_exif_costs_no_more_than_its_size(name: str) -> None:
+    block = hostile_blocks()[name]
+    start = time.process_time()
+    try:
+        changed, *_ = exif_blocks.normalize(block)
+    except ValueError:
+        assert name == "more tags than any"
+        return
+    if changed:
+        changed = exif_blocks.set_size(changed, (6, 10))
+        held = exif_blocks.decode(changed) if changed else None
+        assert held is None or sum(len(value.content) for value in held.values.values()) < 1 << 20
+    assert time.process_time() - start < 2
+
+
+@pytest.mark.parametrize(
+    "packet",
+    [b" " * 1_000_000, b"<" * 1_000_000, b"<x " + b"\n" * 1_000_000, b'<x a="' + b"tiff:" * 200_000,
+     b" tiff:Orientation" * 60_000, b"<tiff:Orientation>" * 60_000, b" xmlns:t=" * 100_000,
+     b"<x tiff:Orientation" + b" " * 500_000 + b"= 6"],
+)  # fmt: skip
+def test_hostile_xmp_costs_no_more_than_its_size(packet: bytes) -> None:
+    start = time.process_time()
+    assert xmp_packets.read_orientation(packet) == 1
+    assert len(xmp_packets.set_size(packet, (1, 1))) <= len(packet)
+    assert len(xmp_packets.reset_orientation(packet)) <= len(packet)
+    assert xmp_packets.remove_extension(packet) == packet
+    assert time.process_time() - start < 2
 
 
 # ---- of a TIFF -----------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ A note of a camera's maker may refer to places of the whole block, so that writi
 from __future__ import annotations
 
 import struct
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import NamedTuple
@@ -22,6 +23,8 @@ VALUE_BYTES = {kind: size for kind, size in TYPE_BYTES.items() if kind not in di
 VALUE_BYTES[UTF8] = 1
 SHORT, LONG, RATIONAL = 3, 4, 5  # types
 MAX_SHORT = 65_535
+MAX_ENTRIES = 10_000  # of a directory; cameras write a hundred
+MAX_COPIES = 4  # how often the bytes of a block may be read as values
 CAMERA_WIDTH, CAMERA_HEIGHT = 0xA002, 0xA003
 THUMBNAIL = (0x0201, 0x0202)  # its offset and its length
 STRIPS = (273, 279)
@@ -75,6 +78,7 @@ class ExifBlock:
             raise ValueError("it does not start with a byte order")
         self.order = HEADERS[block[:4]]
         self.data = bytearray(block)
+        self._free = MAX_COPIES * len(block)  # bytes of values that may still be read
         self.first = self.number(4, "I")
         self.entries(self.first)
 
@@ -97,9 +101,7 @@ class ExifBlock:
 
     def entries(self, at: int) -> list[Entry]:
         """Return the entries of a directory; error as `number`."""
-        count, start = self.number(at, "H"), at + 2
-        if start + count * ENTRY_BYTES > len(self.data):
-            raise ValueError(CUT_OFF)
+        count, start = self._check_directory(at), at + 2
         found = []
         for place in range(start, start + count * ENTRY_BYTES, ENTRY_BYTES):
             name, kind, length = struct.unpack_from(f"{self.order}HHI", self.data, place)
@@ -108,6 +110,15 @@ class ExifBlock:
                 value_at = self.number(value_at, "I")
             found.append(Entry(place, name, kind, length, value_at))
         return found
+
+    def _check_directory(self, at: int) -> int:
+        """Return the number of entries of a directory; error as `number`."""
+        count = self.number(at, "H")
+        if count > MAX_ENTRIES:
+            raise ValueError(f"it has {count:,} tags; the most is {MAX_ENTRIES:,}")
+        if at + 2 + count * ENTRY_BYTES > len(self.data):
+            raise ValueError(CUT_OFF)
+        return count
 
     def next(self, at: int) -> int:
         """Return the offset of the directory after the one at an offset; 0 if there is none."""
@@ -126,8 +137,14 @@ class ExifBlock:
             return 0
 
     def content(self, entry: Entry) -> bytes | None:
-        """Return the bytes of an entry's values; None if the block does not hold them."""
+        """Return the bytes of an entry's values; None if the block does not hold them.
+
+        Values that share their bytes are read only a few times the size of the block.
+        """
         end = entry.value_at + entry.bytes
+        self._free -= entry.bytes
+        if self._free < 0:
+            return None
         return bytes(self.data[entry.value_at : end]) if end <= len(self.data) else None
 
     def directories(self) -> Iterator[tuple[int, list[Entry]]]:
@@ -176,7 +193,7 @@ class ExifBlock:
             return False
         if entry.name in BLOCKS:
             try:
-                return bool(self.entries(self.value(entry)))
+                return self._check_directory(self.value(entry)) > 0
             except ValueError:
                 return False
         own = dict.fromkeys(Field.RESOLUTIONS, (RATIONAL, 1))
@@ -206,19 +223,20 @@ class ExifBlock:
             entries = self.entries(at)
         except ValueError:
             return
-        removed = sorted(self._extents(at, entries) + self._thumbnail_extents(entries))
-        kept = [extent for place, found in self.directories() for extent in
-                self._extents(place, found)]  # fmt: skip
-        kept.append((0, 8))
+        kept = [(0, 8)]
+        for place, found in self.directories():
+            kept += self._extents(place, found)
+        kept = _join_extents(kept)
         removed = [
             (start, end)
-            for start, end in removed
-            if end <= len(self.data)
-            and not any(start < other_end and other < end for other, other_end in kept)
+            for start, end in _join_extents(
+                self._extents(at, entries) + self._thumbnail_extents(entries)
+            )
+            if end <= len(self.data) and not _overlaps(start, end, kept)
         ]
         for start, end in removed:
             self.data[start:end] = bytes(end - start)
-        for start, end in sorted(removed, key=lambda extent: extent[1], reverse=True):
+        for start, end in reversed(removed):
             if end + MAX_PADDING_BYTES < len(self.data):
                 break
             del self.data[start:]
@@ -241,6 +259,23 @@ class ExifBlock:
             for offset, length in (THUMBNAIL, STRIPS)
             if values.get(offset, 0) and values.get(length, 0)
         ]
+
+
+def _join_extents(extents: list[Pair]) -> list[Pair]:
+    """Return extents, from start to end, in order, those that overlap as one."""
+    joined: list[Pair] = []
+    for start, end in sorted(extents):
+        if joined and start < joined[-1][1]:
+            joined[-1] = joined[-1][0], max(end, joined[-1][1])
+        else:
+            joined.append((start, end))
+    return joined
+
+
+def _overlaps(start: int, end: int, joined: list[Pair]) -> bool:
+    """Whether an extent lies over one of several that are joined."""
+    index = bisect_left(joined, (end, 0)) - 1
+    return index >= 0 and joined[index][1] > start
 
 
 def normalize(block: bytes) -> tuple[bytes, int, int]:

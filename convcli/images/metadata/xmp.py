@@ -68,7 +68,7 @@ def set_size(packet: bytes, size: Pair) -> bytes:
 def remove_extension(packet: bytes) -> bytes:
     """Return a packet that does not refer to a second one, which JPEG may have beside it."""
     name = rb"(?:%s):HasExtendedXMP" % b"|".join(_prefixes(packet, NOTE))
-    packet = re.sub(rb"\s+%s\s*=\s*([\"'])[^\"'<]*\1" % name, b"", packet)
+    packet = re.sub(rb"(?<!\s)\s+%s\s*=\s*([\"'])[^\"'<]*\1" % name, b"", packet)
     return re.sub(rb"<%s\s*>[^<]*</%s\s*>" % (name, name), b"", packet)
 
 
