@@ -5,12 +5,14 @@ Pillow's decoders keep 8 bits of colors; those of the extras keep all.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from importlib.util import find_spec
 from io import BytesIO
 from typing import Any, BinaryIO
 
 import numpy as np
+from PIL import Image
 
 from convcli.errors import ImageError
 from convcli.images import FrameSource, Picture, ReadSettings, Values, pillow
@@ -43,6 +45,7 @@ def open_coded(
     known = detect_format(stream.read(SIGNATURE_BYTES)) or ""
     with pillow.decoder_errors(path):
         image = pillow.open_image(_as_still(stream), known)
+        _drop_orientation(image, known)
         header = pillow.read_header(image)
     notes: tuple[str, ...] = ()
     if known == "HEIF" and getattr(image, "n_frames", 1) > 1:
@@ -72,6 +75,19 @@ def open_coded(
         return picture.limit_metadata(settings.max_metadata)
 
     return FrameSource(path, 1, decode, header, known, held_bytes=structure.held_bytes)
+
+
+def _drop_orientation(image: Image.Image, known: str) -> None:
+    """Leave out an orientation in XMP, where a property of the item alone turns a picture.
+
+    Pillow gives that of the property (ISO/IEC 23008-12) as EXIF's.
+    """
+    xmp = image.info.get("xmp")
+    if known in ("AVIF", "HEIF") and isinstance(xmp, bytes):
+        from convcli.images.metadata import xmp as packets
+
+        with suppress(ValueError):  # of a malformed one, which is left out later
+            image.info["xmp"] = packets.reset_orientation(packets.to_utf8(xmp))
 
 
 def _as_still(stream: BinaryIO) -> BinaryIO:

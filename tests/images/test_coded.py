@@ -142,6 +142,20 @@ def test_the_still_of_a_sequence_is_read_and_that_is_said(tmp_path: Path) -> Non
     assert picture.notes == ("is a sequence of 3 frames; its still picture alone is read",)
 
 
+def test_an_orientation_in_xmp_does_not_turn_an_avif(tmp_path: Path) -> None:
+    shade = np.zeros((16, 32), np.uint8)
+    shade[:, :8] = 255
+    xmp = (
+        b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF '
+        b'xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description '
+        b'xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="3"/></rdf:RDF></x:xmpmeta>'
+    )
+    (tmp_path / "in.avif").write_bytes(encoded(shade, "avif", xmp=xmp))
+    picture = read_input(f"{tmp_path}/in.avif")
+    assert picture.values[:, :6].min() > 200
+    assert b'tiff:Orientation="3"' not in picture.metadata.xmp
+
+
 def test_more_pixels_than_allowed_are_refused_before_they_are_decoded(tmp_path: Path) -> None:
     shade = np.zeros((300, 400), np.uint8)
     for suffix in CODED:
