@@ -290,7 +290,7 @@ FITS = b"SIMPLE  =                    T".ljust(80) + b"BITPIX  =                
 
 INPUTS = (
     fails("convcli: gone.png: no such file", "apply", "gone.png", "-k", "sharpen", *TO_OLD),
-    on_input("folder.png", folder, "is a directory"),
+    on_input("folder.png", folder, "is a folder; -r takes the pictures in it"),
     on_input("zero.png", b"", "is empty"),
     on_input("null.png", link("/dev/null"), "is empty"),
     on_input("circle.png", link("circle.png"), "too many levels of symbolic links"),
