@@ -51,23 +51,37 @@ def resize(values: Values, size: Pair) -> Values:
 
 
 def resize_premultiplied(
-    colors: Values, alpha: Values, size: Pair, white: float
+    colors: Values, alpha: Values, size: Pair, white: float, limits: tuple[float, float]
 ) -> tuple[Values, Values]:
     """Resample premultiplied colors and their alpha as `resize` does opaque colors.
 
     What is resampled is divided by the resampled alpha, whatever it is, before either is clipped:
-    colors to the minimum and the maximum of those that are visible, alpha to its own.
+    colors to their limits, alpha to its own.
     """
-    straight = unpremultiply(colors, alpha, white)
-    visible = straight[np.broadcast_to(find_visible(alpha), straight.shape)]
-    limits = (float(visible.min()), float(visible.max())) if visible.size else (0.0, 0.0)
     resampled, new_alpha = _resample(colors, size), _resample(alpha.astype(colors.dtype), size)
-    is_positive = new_alpha > 0
-    unit_alpha = np.where(is_positive, new_alpha, white) / np.asarray(white, colors.dtype)
-    clipped = np.clip(resampled / unit_alpha, *limits)
-    new_alpha = new_alpha.clip(float(alpha.min()), float(alpha.max()))
-    product: Values = np.where(is_positive, clipped * (new_alpha / white), 0)
-    return product.astype(colors.dtype), new_alpha.astype(colors.dtype)
+    lowest, highest = float(alpha.min()), float(alpha.max())
+
+    def clip(part: Values, part_alpha: Values) -> Values:
+        is_positive = part_alpha > 0
+        unit_alpha = np.where(is_positive, part_alpha, white) / np.asarray(white, part.dtype)
+        straight = np.clip(part / unit_alpha, *limits)
+        product: Values = np.where(
+            is_positive, straight * (part_alpha.clip(lowest, highest) / white), 0
+        )
+        return product.astype(part.dtype, copy=False)
+
+    return map_rows(clip, resampled, new_alpha), new_alpha.clip(lowest, highest)
+
+
+def find_limits(colors: Values, alpha: Values) -> tuple[float, float]:
+    """Return the minimum and the maximum of visible colors, which are not premultiplied."""
+    is_visible = find_visible(alpha)
+    if not is_visible.any():
+        return 0.0, 0.0
+    planes = [colors[:, :, channel] for channel in range(colors.shape[2])]
+    rows, columns = np.unravel_index(is_visible.argmax(), is_visible.shape)[:2]
+    shown = [np.where(is_visible[:, :, 0], plane, plane[rows, columns]) for plane in planes]
+    return min(float(plane.min()) for plane in shown), max(float(plane.max()) for plane in shown)
 
 
 def _resample(values: Values, size: Pair) -> Values:
@@ -216,8 +230,8 @@ def to_linear(values: Values, white: float, curves: Sequence[Curve] | None = Non
         return linear.astype(dtype, copy=False)
 
     if values.dtype.kind == "u" and values.dtype.itemsize <= 2:  # few values: a lookup table
-        result: Values = decode(np.arange(int(white) + 1))[values]
-        return result
+        table = decode(np.arange(int(white) + 1))
+        return map_rows(lambda part: table[part], values)  # indices take eight bytes a value
     return map_rows(decode, values)
 
 
@@ -245,14 +259,19 @@ def from_linear(values: Values, white: float, curves: Sequence[Curve] | None = N
 def _decode(
     values: Values, white: float, curves: Sequence[Curve], dtype: np.dtype[np.floating]
 ) -> Values:
-    result: Values = np.empty(values.shape, dtype)
-    is_level = values.dtype.kind == "u" and values.dtype.itemsize <= 2
     levels = np.arange(int(white) + 1) / white
-    for channel, curve in enumerate(curves):
-        plane = values[:, :, channel]
-        table = (curve.decode(levels) * white).astype(dtype)
-        result[:, :, channel] = table[plane] if is_level else curve.decode(plane / white) * white
-    return result
+    tables = [(curve.decode(levels) * white).astype(dtype) for curve in curves]
+    is_level = values.dtype.kind == "u" and values.dtype.itemsize <= 2
+
+    def decode(part: Values) -> Values:
+        result: Values = np.empty(part.shape, dtype)
+        for channel, (curve, table) in enumerate(zip(curves, tables, strict=True)):
+            plane = part[:, :, channel]
+            light = table[plane] if is_level else curve.decode(plane / white) * white
+            result[:, :, channel] = light
+        return result
+
+    return map_rows(decode, values)
 
 
 def _encode(values: Values, white: float, curves: Sequence[Curve]) -> Values:

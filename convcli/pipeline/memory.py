@@ -76,7 +76,7 @@ def estimate_memory(
     decoding = header.bytes + _decoder_bytes(header, frames.format) + held_bytes
     if execution == "fused":
         return fixed + _peak(decoding, _fused_bytes(header, plan, outputs, target.format))
-    maps, filtering = _filter_bytes(header, plan, shapes)
+    maps, filtering = _filter_bytes(header, computation)
     rendered = [0]
     if target.is_image:
         rendered = [_render_bytes(shape, header, plan, target.format) for shape in outputs]
@@ -150,17 +150,18 @@ def _fused_bytes(header: Header, plan: Plan, outputs: Sequence[Shape], file_form
     return max(values + max(pixels), *writing)
 
 
-def _filter_bytes(header: Header, plan: Plan, shapes: Sequence[MapShapes]) -> tuple[int, int]:
+def _filter_bytes(header: Header, computation: Computation) -> tuple[int, int]:
     """Return the bytes of all maps, and the most that is held while they are made."""
-    itemsize = sum_dtype(header.dtype).itemsize
+    plan, shapes, itemsize = computation.plan, computation.shapes, computation.dtype.itemsize
     height, width, channels = header.shape
     floats = height * width * channels * itemsize  # the input as floating point
     is_preprocessed = has_preprocessing(plan, header)
     area = math.prod(plan.resized((height, width)))
     preprocessed_channels = 1 if plan.gray else channels
     preprocessed = is_preprocessed * area * preprocessed_channels * itemsize
-    divided = 2 * (header.has_alpha and plan.resize is not None)  # of all, and of what is visible
-    preprocessing = floats * (plan.linear + is_preprocessed + divided)
+    preprocessing = floats * (plan.linear + is_preprocessed)
+    if header.has_alpha and plan.resize is not None:  # resampled, and clipped; luma is looked at
+        preprocessing += preprocessed + 2 * area * itemsize + plan.gray * floats
     starts = [math.prod(branch.start) * itemsize for branch in shapes]
     outputs = [math.prod(branch.output) * itemsize for branch in shapes]
     combining = 0 if plan.combine is None else starts[0] * (2 * len(plan.kernels) + 1)
@@ -169,8 +170,10 @@ def _filter_bytes(header: Header, plan: Plan, shapes: Sequence[MapShapes]) -> tu
         sum(outputs[:index]) + starts[index] + _layer_values(plan, branch) * itemsize
         for index, branch in enumerate(shapes)
     )
-    ending = sum(outputs) + max(outputs) * (plan.linear + header.has_alpha)
+    ending = sum(outputs) + max(outputs) * (plan.linear + header.has_alpha) + alphas
     kept = header.bytes + preprocessed + alphas
+    if header.has_alpha:  # clipped, and as it was preprocessed
+        kept += area * itemsize
     if header.has_alpha:  # every map is held with its own
         combining, layers = (size + size // preprocessed_channels for size in (combining, layers))
     return sum(outputs) + alphas, kept + max(preprocessing, combining, layers, ending)

@@ -67,15 +67,18 @@ def _find_curves(picture: Picture, channels: int) -> Sequence[Curve] | None:
 
 
 def _preprocess_alpha(values: Array, alpha: Array, picture: Picture, plan: Plan) -> FeatureMap:
-    from convcli.images.color import premultiply, resize_premultiplied
+    from convcli.images.color import find_limits, premultiply, resize_premultiplied
     from convcli.pipeline.alpha import Transparency
 
+    limits = 0.0, 0.0
+    if plan.resize is not None:
+        limits = find_limits(to_gray(values) if plan.gray else values, alpha)
     values = premultiply(values, alpha, picture.white)
     if plan.gray:
-        values = to_gray(values)
+        values = to_gray(values).astype(values.dtype, copy=False)
     if plan.resize is not None:
         size = plan.resized(picture.size)
-        values, alpha = resize_premultiplied(values, alpha, size, picture.white)
+        values, alpha = resize_premultiplied(values, alpha, size, picture.white, limits)
     return FeatureMap(values, Transparency(alpha, picture.white))
 
 
