@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from math import prod
-from typing import NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
 
@@ -22,7 +22,9 @@ from convcli.images import DEFAULT_SETTINGS, MAX_PIXELS, ReadSettings
 from convcli.images.formats import FORMATS
 from convcli.images.quantize import DEGREES
 from convcli.kernels import Kernel, check_size, kernel_path, load_kernel
-from convcli.pipeline.selection import Selection
+
+if TYPE_CHECKING:
+    from convcli.pipeline.selection import Selection
 
 MAX_STEP = 65_536  # padding, stride and dilation
 DEPTHS = ("8", "16", "float")  # of pixels that are written

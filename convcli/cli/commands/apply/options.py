@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -29,18 +30,32 @@ from convcli.pipeline.outputs import (
     format_name,
 )
 from convcli.pipeline.plan import COMBINATIONS, DEPTHS
-from convcli.pipeline.selection import (
-    Mask,
-    Region,
-    Selection,
-    parse_channels,
-    parse_region,
-    parse_threshold,
-)
 
-REGION = opt.TextType("WxH+X+Y", parse_region)
-CHANNELS = opt.TextType("NAME[,...]", parse_channels)
-THRESHOLD = opt.TextType("T", parse_threshold)
+if TYPE_CHECKING:
+    from convcli.pipeline.selection import Region, Selection
+
+
+def _read_region(text: str) -> Region:
+    from convcli.pipeline.selection import parse_region  # which few commands need
+
+    return parse_region(text)
+
+
+def _read_channels(text: str) -> tuple[str, ...]:
+    from convcli.pipeline.selection import parse_channels
+
+    return parse_channels(text)
+
+
+def _read_threshold(text: str) -> float:
+    from convcli.pipeline.selection import parse_threshold
+
+    return parse_threshold(text)
+
+
+REGION = opt.TextType("WxH+X+Y", _read_region)
+CHANNELS = opt.TextType("NAME[,...]", _read_channels)
+THRESHOLD = opt.TextType("T", _read_threshold)
 
 
 def _read_format(text: str) -> str:
@@ -264,6 +279,8 @@ class ApplyOptions(opt.WindowOptions):
     @property
     def selection(self) -> Selection:
         """What is filtered of each picture."""
+        from convcli.pipeline.selection import Mask, Selection
+
         mask = None if self.mask is None else Mask(self.mask)
         return Selection(self.region, mask, self.channels or (), self.threshold or 0.0)
 
