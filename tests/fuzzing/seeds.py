@@ -71,6 +71,12 @@ def _saved(image: Image.Image, image_format: str, **options: Any) -> bytes:
     return stream.getvalue()
 
 
+PACKET = b'<x xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="6"/>'
+IPTC = b"\x1c\2\x50\0\3Ann"
+_RESOURCE = b"Photoshop 3.0\x008BIM\4\4\0\0" + struct.pack(">I", len(IPTC)) + IPTC
+RESOURCES = b"\xff\xed" + struct.pack(">H", len(_RESOURCE) + 2) + _RESOURCE
+
+
 def _beside() -> dict[str, Any]:
     """EXIF with an orientation and blocks of its own, a profile, a resolution."""
     exif = Image.Exif()
@@ -92,6 +98,9 @@ def _more_png() -> list[bytes]:
     text = PngImagePlugin.PngInfo()
     text.add_text("plain", "words")
     text.add_text("packed", "words " * 50, zip=True)
+    text.add_text("Raw profile type iptc", f"\niptc\n{len(IPTC):8}\n{IPTC.hex()}\n", zip=True)
+    text.add_text("exif:Orientation", "6")
+    text.add_itxt("XML:com.adobe.xmp", PACKET.decode())
     text.add_itxt("utf-8", "wörds " * 50, "de", "wörter", zip=True)
     header = struct.pack(">IIBBBBB", 5, 4, 16, 2, 0, 0, 0)
     deep = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress((b"\0" + bytes(range(30))) * 4))
@@ -123,7 +132,7 @@ def _more_jpeg() -> list[bytes]:
     return [
         _saved(_image("RGB"), "JPEG", comment=b"said", **beside),
         _saved(_image("CMYK"), "JPEG", icc_profile=beside["icc_profile"]),
-        _saved(_image("RGB"), "JPEG", progressive=True, xmp=b"<x/>"),
+        _saved(_image("RGB"), "JPEG", progressive=True, xmp=PACKET, extra=RESOURCES),
         _saved(_image("RGB"), "JPEG", restart_marker_blocks=1, subsampling=2),
         _saved(_image("RGB"), "MPO", **_frames()),
     ]

@@ -19,9 +19,9 @@ NUMBER_BYTES = {3: 2, 4: 4, 5: 4, 8: 2, 9: 4, 10: 4, 11: 4, 12: 8, 13: 4}
 BIG_TYPES = (16, 17, 18)  # of BigTIFF alone
 # Of the tags of a picture's first directory, those that say nothing of how its pixels are stored:
 # names of document and page, description, make, model, software, date, artist, host, copyright,
-# rating, and Windows' title, comment, author, keywords and subject.
+# rating, Windows' title, comment, author, keywords and subject, and PrintIM.
 TEXT_TAGS = (269, 270, 271, 272, 285, 305, 306, 315, 316, 33432)
-OTHER_TAGS = (0x4746, 0x4749, *range(0x9C9B, 0x9CA0))
+OTHER_TAGS = (0x4746, 0x4749, *range(0x9C9B, 0x9CA0), 0xC4A5)
 
 
 class Value(NamedTuple):
