@@ -220,6 +220,13 @@ def test_a_resolution_of_another_type_is_passed_over(tmp_path: Path) -> None:
             assert image.size == (10, 6)
 
 
+def test_an_empty_text_is_not_malformed() -> None:
+    empty = struct.pack("<HHII", 0x8298, 2, 0, 0)
+    block = b"Exif\0\0II*\0\x08\0\0\0\1\0" + empty + bytes(4)
+    picture = read(jpeg(segment(0xE1, block)))
+    assert (picture.metadata.exif, picture.notes) == (block, ())
+
+
 # ---- hostile blocks ------------------------------------------------------------------------------
 
 

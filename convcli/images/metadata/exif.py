@@ -189,8 +189,8 @@ class ExifBlock:
 
     def _is_sound(self, entry: Entry) -> bool:
         """Whether the block holds the values of an entry, and those of some are of their type."""
-        if not entry.bytes or entry.value_at + entry.bytes > len(self.data):
-            return False
+        if entry.type not in VALUE_BYTES or entry.value_at + entry.bytes > len(self.data):
+            return False  # but an empty text, as cameras write it, is one
         if entry.name in BLOCKS:
             try:
                 return self._check_directory(self.value(entry)) > 0
