@@ -49,7 +49,7 @@ class OpenGrid(NamedTuple):
 
 
 @contextmanager
-def open_grid(path: str, max_values: int) -> Iterator[OpenGrid]:
+def open_grid(path: str, max_values: int, *, allows_nan: bool = False) -> Iterator[OpenGrid]:
     """Open a grid of a file with one of `GRID_SUFFIXES`.
 
     Parameters
@@ -57,6 +57,8 @@ def open_grid(path: str, max_values: int) -> Iterator[OpenGrid]:
     path : str
     max_values : int
         The most numbers that it may hold; more are refused by the file's header or size.
+    allows_nan : bool
+        Whether NaN may be among them.
 
     Yields
     ------
@@ -78,22 +80,28 @@ def open_grid(path: str, max_values: int) -> Iterator[OpenGrid]:
         return MAX_BUFFER_BYTES if is_npy else MAX_TEXT_BYTES
 
     with open_input(path, max_bytes, max_buffered) as stream:
-        yield load_grid(stream, path, max_values)
+        yield load_grid(stream, path, max_values, allows_nan=allows_nan)
 
 
-def load_grid(stream: BinaryIO, name: str, max_values: int) -> OpenGrid:
+def load_grid(
+    stream: BinaryIO, name: str, max_values: int, *, allows_nan: bool = False
+) -> OpenGrid:
     """Open a stream as a grid: `.npy` if it starts as one, else text."""
     start = stream.read(len(NPY_MAGIC))
     stream.seek(0)
     if start == NPY_MAGIC:
         shape, dtype, _ = read_npy_header(stream, name, max_values)
         stream.seek(0)
-        return OpenGrid(shape, dtype, lambda: load_npy(stream, name, max_values))
+
+        def read() -> Grid:
+            return load_npy(stream, name, max_values, allows_nan=allows_nan)
+
+        return OpenGrid(shape, dtype, read)
     if Path(name).suffix.lower() == ".npy":
         raise GridError(name, "is not a .npy array")
     if count_remaining(stream) > MAX_TEXT_BYTES:
         raise GridError(name, f"has more than the {MAX_TEXT_BYTES:,} bytes that are read as text")
-    grid = parse_text(stream.read(), name)
+    grid = parse_text(stream.read(), name, allows_nan=allows_nan)
     if grid.size > max_values:
         raise GridError(name, f"holds {grid.size:,} numbers; the most is {max_values:,}")
     return OpenGrid(grid.shape, grid.dtype, lambda: grid, note_row(grid.shape, name))

@@ -16,7 +16,7 @@ from numpy.lib import format as npy_format
 
 from convcli.errors import GridError, first_line
 from convcli.files import count_remaining, open_input
-from convcli.grids.text import Grid, shorten
+from convcli.grids.text import Grid, find_nonfinite, shorten
 
 MAX_HEADER_BYTES = 1 << 16
 MAX_AXES = 32
@@ -31,8 +31,10 @@ _HEADER_READERS = {
 _READ_BYTES = 1 << 30  # at once: systems read less than 2 GiB
 
 
-def load_npy(stream: BinaryIO, name: str, max_values: int) -> Grid:
-    """Read a `.npy` array, and refuse NaN and infinity."""
+def load_npy(
+    stream: BinaryIO, name: str, max_values: int, *, allows_nan: bool | None = None
+) -> Grid:
+    """Read a `.npy` array, and refuse what `find_nonfinite` finds wrong with it."""
     shape, dtype, is_fortran = read_npy_header(stream, name, max_values)
     flat: Grid = np.empty(math.prod(shape), dtype)
     view, done = flat.view(np.uint8).data, 0
@@ -42,8 +44,8 @@ def load_npy(stream: BinaryIO, name: str, max_values: int) -> Grid:
             raise GridError(name, CUT)
         done += count
     array = flat.reshape(shape, order="F" if is_fortran else "C")
-    if dtype.kind == "f" and not np.isfinite(array).all():
-        raise GridError(name, "holds NaN or infinity, which no filter can use")
+    if dtype.kind == "f" and (fault := find_nonfinite(array, allows_nan=allows_nan)) is not None:
+        raise GridError(name, fault)
     return array
 
 

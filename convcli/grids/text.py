@@ -33,6 +33,8 @@ from convcli.files import may_quote
 
 Grid: TypeAlias = NDArray[Any]
 
+NAN_ADVICE = "apply --nan keep or --nan skip takes NaN"
+NAN_FAULT = f"is not a number; {NAN_ADVICE}"
 MAX_LINES = 100_000  # searched for the first error
 MAX_QUOTED = 40  # characters of a value in a message
 MAX_FRACTION_CHARACTERS = 400  # of which a float keeps far fewer
@@ -41,6 +43,7 @@ INLINE = "inline kernel"  # in place of a file's name
 MATRIX_WIDTHS = (9, 25, 49)  # numbers in one row that may well be a square matrix
 
 _DECIMAL = r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)"  # matched in time that grows with its length
+_NAN = re.compile(r"(?<![^\s,])[+-]?nan(?![^\s,])", re.IGNORECASE)
 _NUMERIC = re.compile(r"[0-9eE+\-.,\s]*\Z")
 _COMMENT = re.compile(r"#[^\n]*")
 _ENTRY = re.compile(r"[^\s,]+")
@@ -75,14 +78,34 @@ class _Layout(NamedTuple):
     first_line: int = 1
 
 
-def parse_text(content: bytes, name: str) -> Grid:
+def find_nonfinite(values: Grid, *, allows_nan: bool | None) -> str | None:
+    """Return what is wrong with numbers that are not finite; None where all of them are allowed.
+
+    `allows_nan` is None where no option allows NaN, as in a kernel.
+
+    >>> find_nonfinite(np.array([1.0, np.nan]), allows_nan=False)
+    'holds NaN or infinity, which no filter can use; apply --nan keep or --nan skip takes NaN'
+    >>> find_nonfinite(np.array([1.0, np.nan]), allows_nan=True)
+    """
+    if np.isfinite(values).all():
+        return None
+    has_infinity = bool(np.isinf(values).any())
+    if allows_nan and not has_infinity:
+        return None
+    advice = "" if has_infinity or allows_nan is None else f"; {NAN_ADVICE}"
+    return f"holds NaN or infinity, which no filter can use{advice}"
+
+
+def parse_text(content: bytes, name: str, *, allows_nan: bool = False) -> Grid:
     r"""Parse rows of numbers, one row a line: (H, W) of float64.
+
+    `nan` stands for a value that is missing, where that is allowed.
 
     >>> parse_text(b"1, 2\n3 4  # a comment\n", "sums.txt")
     array([[1., 2.],
            [3., 4.]])
     """
-    return parse_rows(decode(content, name), name)
+    return parse_rows(decode(content, name), name, allows_nan=allows_nan)
 
 
 def decode(content: bytes, name: str) -> str:
@@ -95,7 +118,9 @@ def decode(content: bytes, name: str) -> str:
     raise GridError(name, "is not text; a grid of numbers was expected")
 
 
-def parse_rows(text: str, name: str, first_line: int = 1) -> Grid:
+def parse_rows(
+    text: str, name: str, first_line: int = 1, *, allows_nan: bool | None = None
+) -> Grid:
     r"""Parse rows of numbers by the grammar of this module: (H, W) of float64.
 
     Parameters
@@ -104,6 +129,8 @@ def parse_rows(text: str, name: str, first_line: int = 1) -> Grid:
         The name `INLINE` is that of a text that was typed.
     first_line : int
         The number of the text's first line in the file.
+    allows_nan : bool, optional
+        As in `find_nonfinite`; `nan` stands for NaN.
 
     Raises
     ------
@@ -122,7 +149,7 @@ def parse_rows(text: str, name: str, first_line: int = 1) -> Grid:
     bare = _COMMENT.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
     if not bare.strip("[]; \t\n"):
         raise GridError(name, "holds no numbers")
-    return _parse_layout(_find_layout(bare, name, first_line), name)
+    return _parse_layout(_find_layout(bare, name, first_line), name, allows_nan=allows_nan)
 
 
 def parse_values(text: str, name: str) -> Grid:
@@ -215,17 +242,18 @@ def _check_commas(chunks: list[str], where: str, name: str) -> None:
         )
 
 
-def _parse_layout(layout: _Layout, name: str) -> Grid:
+def _parse_layout(layout: _Layout, name: str, *, allows_nan: bool | None = None) -> Grid:
     """Convert rows of numbers, or raise for the first one that is wrong."""
     text = layout.text
     with suppress(ValueError, ArithmeticError):  # of rows that differ in length, and of fractions
         if "/" in text:
             text = _FRACTION.sub(lambda found: repr(_divide(found)), text)
-        if _NUMERIC.match(text) and not _EMPTY_CELL.search(text):
+        checked = _NAN.sub("0", text) if allows_nan else text
+        if _NUMERIC.match(checked) and not _EMPTY_CELL.search(text):
             grid = np.loadtxt(io.StringIO(text.replace(",", " ")), ndmin=2, comments=None)
-            if np.isfinite(grid).all():
+            if find_nonfinite(grid, allows_nan=allows_nan) is None:
                 return grid
-    raise GridError(name, _first_error(layout, is_quoted=_is_quoted(name)))
+    raise GridError(name, _first_error(layout, is_quoted=_is_quoted(name), allows_nan=allows_nan))
 
 
 def _divide(fraction: re.Match[str]) -> float:
@@ -267,7 +295,7 @@ def _is_quoted(name: str) -> bool:
     return name == INLINE or may_quote(name, QUOTED_SUFFIXES)
 
 
-def _first_error(layout: _Layout, *, is_quoted: bool) -> str:
+def _first_error(layout: _Layout, *, is_quoted: bool, allows_nan: bool | None) -> str:
     """Describe what is wrong in the first bad row, of at most `MAX_LINES`."""
     length, start, number = None, 0, layout.first_line - 1
     for line in itertools.islice(io.StringIO(layout.text), MAX_LINES):
@@ -282,7 +310,8 @@ def _first_error(layout: _Layout, *, is_quoted: bool) -> str:
         if "" in cells:
             return f"{row} has an empty cell"
         for column, entry in entries:
-            fault = _find_fault(entry)
+            is_nan = _NAN.fullmatch(entry) is not None and allows_nan is not None
+            fault = _find_fault(entry) if not is_nan else None if allows_nan else NAN_FAULT
             if fault is not None:
                 where = f"{row}, column {column + 1}" if layout.unit == "line" else row
                 written = layout.original[offset + column : offset + column + len(entry)]

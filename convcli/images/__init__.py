@@ -41,11 +41,14 @@ class ReadSettings(NamedTuple):
     max_metadata : int
         The most bytes of metadata that are kept together; what does not fit is left out, with a
         note.
+    allows_nan : bool
+        Whether a grid or a picture of real numbers may hold NaN.
     """
 
     max_pixels: int = MAX_PIXELS
     keep_damaged: bool = False
     max_metadata: int = MAX_METADATA_BYTES
+    allows_nan: bool = False
 
 
 DEFAULT_SETTINGS = ReadSettings()

@@ -60,7 +60,7 @@ def open_jxl(
         if (*picture.size, picture.values.shape[2]) != shape:
             raise ImageError(path, "cannot be decoded: its pixels are not as many as it says")
         if own.is_real:
-            pillow.check_finite(picture.values, path)
+            pillow.check_finite(picture.values, path, allows_nan=settings.allows_nan)
         picture = replace(picture, notes=(*notes, *picture.notes))
         return picture.limit_metadata(settings.max_metadata)
 

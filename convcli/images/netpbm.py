@@ -83,7 +83,7 @@ def open_netpbm(
             notes.append(f"is damaged: {damage}")
         picture = _to_picture(values, heading, tuple(notes))
         if heading.is_real:
-            pillow.check_finite(picture.values, path)
+            pillow.check_finite(picture.values, path, allows_nan=settings.allows_nan)
         return picture
 
     return FrameSource(

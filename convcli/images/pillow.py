@@ -22,6 +22,7 @@ from PIL import Image, UnidentifiedImageError
 
 from convcli.errors import FileError, ImageError, first_line
 from convcli.files.paths import cause
+from convcli.grids.text import find_nonfinite
 from convcli.images import Header, Metadata, Picture, Values, excess_pixels
 from convcli.images.formats import FORMATS, SIGNATURE_BYTES, UNKNOWN_FORMAT, detect_format
 
@@ -179,7 +180,7 @@ def read_picture(image: Image.Image, path: str) -> Picture:
         values = _to_array(image).astype(dtype, copy=False)
     else:
         values = _to_array(image).view(dtype)
-        check_finite(values, path)
+        check_finite(values, path, allows_nan=False)
     values, alpha = split_alpha(apply_orientation(values, orientation))
     return Picture(values, depth, alpha, metadata, malformed)
 
@@ -226,10 +227,10 @@ def to_image(pixels: Values) -> Image.Image:
     )
 
 
-def check_finite(values: Values, path: str) -> None:
-    """Raise if a picture of real numbers holds NaN or infinity."""
-    if not np.isfinite(values).all():
-        raise ImageError(path, "holds NaN or infinity, which no filter can use")
+def check_finite(values: Values, path: str, *, allows_nan: bool) -> None:
+    """Raise if a picture of real numbers holds infinity, or NaN that is not allowed."""
+    if (fault := find_nonfinite(values, allows_nan=allows_nan)) is not None:
+        raise ImageError(path, fault)
 
 
 def split_alpha(pixels: Values) -> tuple[Values, Values | None]:

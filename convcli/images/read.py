@@ -100,7 +100,7 @@ def open_frames(path: str, settings: ReadSettings = DEFAULT_SETTINGS) -> Iterato
     Parameters and errors are those of `read_input`.
     """
     if is_grid(path):
-        with open_grid(path, settings.max_pixels) as grid:
+        with open_grid(path, settings.max_pixels, allows_nan=settings.allows_nan) as grid:
             yield _grid_source(grid, path)
         return
     with open_input(path, MAX_FILE_BYTES, lambda start: _max_buffered(start, path)) as stream:
@@ -112,7 +112,9 @@ def open_frames(path: str, settings: ReadSettings = DEFAULT_SETTINGS) -> Iterato
         if detected is None:
             detected = _detect_by_more(start, stream, path)
         if detected is None and path == STDIN:
-            yield _grid_source(load_grid(stream, path, settings.max_pixels), path)
+            allows_nan = settings.allows_nan
+            grid = load_grid(stream, path, settings.max_pixels, allows_nan=allows_nan)
+            yield _grid_source(grid, path)
             return
         package = FORMATS[detected].package if detected else None
         if package and find_spec(package) is None:

@@ -130,7 +130,7 @@ def to_real_pixels(picture: Picture, dtype: np.dtype[Any]) -> Values:
     """
     parts = [picture.values] if picture.alpha is None else [picture.values, picture.alpha]
     numbers = np.concatenate([part.astype(dtype, copy=False) for part in parts], axis=2)
-    if not np.isfinite(numbers).all():
+    if np.isinf(numbers).any():
         raise ArgumentError(PADDING_ALONE)
     return numbers
 

@@ -138,6 +138,14 @@ class Kernel:
             return int(self.magnitude > 0)
         return int(np.linalg.matrix_rank(self.matrix, rtol=RANK_TOLERANCE))
 
+    @property
+    def has_zero_sum(self) -> bool:
+        """Whether the weights of a map sum to 0, but for rounding errors."""
+        matrix = np.asarray([[self.sum]]) if self.outer is not None else self.matrix
+        maps = matrix.reshape(len(matrix) if matrix.ndim == 4 else 1, -1)
+        limits = ZERO_SUM * (self.magnitude if self.outer is not None else np.abs(maps).sum(axis=1))
+        return bool((np.abs(maps.sum(axis=1)) <= limits).any())
+
     def normalized(self) -> Kernel:
         """Return the kernel divided by the sum of its weights: areas of one value keep it.
 

@@ -130,8 +130,11 @@ def make_map_panel(title: str, values: Array, scale: tuple[float, float] | None 
         The smallest and the largest value where left out.
     """
     finite = values[np.isfinite(values)]
-    black, white = scale or (float(finite.min()), float(finite.max()))
+    ends = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
+    black, white = scale or ends
     captions = [_format_shape(values.shape), f"black {black:.6g}, white {white:.6g}"]
+    if count := int(np.count_nonzero(np.isnan(values))):
+        captions.append(f"{count:,} NaN black")
     if values.shape[2] == 3:
         return Mosaic(title, captions, [gray_levels(values, black, white)])
 

@@ -135,7 +135,7 @@ def gray_levels(values: Array, black: float, white: float) -> Array:
     NaN is black.
     """
     if white <= black:
-        return np.full(values.shape, 128, np.uint8)
+        return np.where(np.isnan(values), 0, 128).astype(np.uint8)
     # In float64 and scaled to at most 1, no difference overflows, and none is lost.
     exponent = -math.frexp(max(abs(black), abs(white)))[1]
     low, high = math.ldexp(black, exponent), math.ldexp(white, exponent)

@@ -154,8 +154,14 @@ def dry_run(
 
 
 def to_display_pixels(picture: Picture, values: Array, plan: Plan) -> Array:
-    """Return a map as 8-bit pixels to look at, (H, W) or (H, W, 3), in the range of its output."""
+    """Return a map as 8-bit pixels to look at, (H, W) or (H, W, 3), in the range of its output.
+
+    NaN is shown as the smallest value.
+    """
     depth = picture.depth or 8
+    if np.isnan(least := np.fmin.reduce(values, axis=None)):
+        least = values.dtype.type(0)
+    values = np.where(np.isnan(values), least, values)
     pixels = quantize(values, plan.range_policy(picture.depth), depth).pixels
     pixels = pixels if depth == 8 else (pixels // 257).astype(np.uint8)
     return pixels if pixels.shape[2] == 3 else pixels[:, :, 0]

@@ -162,7 +162,7 @@ def _plan_filters(
     """Plan a filter for every convolution on preprocessed frames; equal maps share theirs."""
     sums = sum_dtype(dtype)
     kernels = tuple(
-        plan_convolution(step, shape, dtype, plan.method, integer_output=integer_output)
+        plan_convolution(step, shape, dtype, plan, integer_output=integer_output)
         for step in plan.kernels
     )
     inputs = input_indices([step.layer for step in plan.layers])
@@ -171,7 +171,7 @@ def _plan_filters(
         if branch not in layers:
             outputs = {INPUT: branch.start, **dict(enumerate(branch.layers))}
             layers[branch] = tuple(
-                plan_convolution(step, outputs[indices[0]], sums, plan.method)
+                plan_convolution(step, outputs[indices[0]], sums, plan)
                 if step.layer.operation.needs_kernel and not step.layer.operation.is_transposed
                 else None
                 for step, indices in zip(plan.layers, inputs, strict=True)
@@ -180,9 +180,9 @@ def _plan_filters(
 
 
 def plan_convolution(
-    step: Step, shape: Shape, dtype: np.dtype[Any], method: str, *, integer_output: bool = False
+    step: Step, shape: Shape, dtype: np.dtype[Any], plan: Plan, *, integer_output: bool = False
 ) -> FilterPlan:
-    """Plan the filter of a convolution on an input of (C, H, W).
+    """Plan the filter of a convolution on an input of (C, H, W), as the plan says.
 
     Raises
     ------
@@ -192,9 +192,9 @@ def plan_convolution(
     channels, height, width = shape
     layer = step.layer
     weights, groups = step.weights(channels)
-    if weights.ndim > 2 and method in CHANNELWISE_METHODS:
+    if weights.ndim > 2 and plan.method in CHANNELWISE_METHODS:
         raise ArgumentError(
-            f"method {method!r} filters each channel by itself; "
+            f"method {plan.method!r} filters each channel by itself; "
             f"layer {format_layer(layer)!r} sums over some"
         )
     settings = FilterSettings(
@@ -204,8 +204,9 @@ def plan_convolution(
         padding_mode=layer.mode,
         dilation=layer.dilation,
         flip=step.flip,
-        method=method,
+        method=plan.method,
         groups=groups,
+        nan=plan.nan,
     )
     with np.errstate(over="ignore", invalid="ignore"):  # of weights that float32 cannot hold
         return plan_filter(

@@ -249,6 +249,10 @@ def _convolve_step(values: Array, step: Step, filter_plan: FilterPlan | None) ->
 
 def convolve(values: Array, filter_plan: FilterPlan, dtype: np.dtype[Any]) -> Array:
     """Run a filter on (H, W, C) values; return its sums, (H, W, C), in the values' units."""
+    if filter_plan.problem.nan != "refuse" and values.dtype.kind == "f":
+        from convcli.engine.filter2d.missing import filter_missing
+
+        return filter_missing(filter_plan, values)
     sums = np.atleast_3d(np.empty(filter_plan.shape, dtype))
     filter_plan.run_into(values, sums)
     return sums
@@ -274,9 +278,13 @@ def convolve_transposed(values: Array, step: Step) -> Array:
 
 
 def _check_finite(maps: Sequence[Array], plan: Plan) -> None:
-    """Refuse values that are not finite, but -inf, the maximum of padding alone."""
+    """Refuse values that are not finite, but the -inf of padding alone and planned NaN."""
     can_be_infinite = any(step.layer.operation.can_be_infinite for step in plan.layers)
     for values in maps:
         least, largest = values.min(), values.max()
-        if np.isnan(least) or np.isposinf(largest) or (np.isneginf(least) and not can_be_infinite):
+        if plan.nan != "refuse" and np.isnan(least):
+            least, largest = np.fmin.reduce(values, axis=None), np.fmax.reduce(values, axis=None)
+        elif np.isnan(least):
+            raise ArgumentError(OVERFLOW)
+        if np.isposinf(largest) or (np.isneginf(least) and not can_be_infinite):
             raise ArgumentError(OVERFLOW)

@@ -88,6 +88,8 @@ def _filter_and_quantize(
 def can_stream(source: str, plan: Plan, target: OutputTarget) -> bool:
     """Whether an input can be filtered from file to file in bands: one kernel, `.npy` to `.npy`."""
     path = Path(source)
+    if plan.nan != "refuse":
+        return False
     is_single = len(plan.kernels) == 1 and not (plan.layers or plan.gray or plan.resize)
     is_single = is_single and plan.selection is None and plan.combine is None
     if not is_single or path.suffix.lower() != ".npy":

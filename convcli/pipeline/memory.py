@@ -30,6 +30,8 @@ MAX_MACHINE_SHARE = 0.75  # of the machine's memory, unless --max-memory says ot
 # How many arrays of its result's size rescaling holds beside its input and output; any other
 # operation holds one.
 RESCALE_TEMPORARIES = 3
+# Where NaN is, and what is there as float64, for each value; a map's divisors and quotients.
+NAN_BYTES, NAN_COPIES = 18, 3
 FRAME_BYTES = 24  # of a decoder that joins frames and what is encoded, for each pixel
 FIGURE_BYTES = 16  # per value of a map that is drawn
 
@@ -77,6 +79,8 @@ def estimate_memory(
     if execution == "fused":
         return fixed + _peak(decoding, _fused_bytes(header, plan, outputs, target.format))
     maps, filtering = _filter_bytes(header, computation)
+    if plan.nan != "refuse" and header.dtype.kind == "f":
+        filtering += NAN_BYTES * math.prod(header.shape) + NAN_COPIES * maps
     rendered = [0]
     if target.is_image:
         rendered = [_render_bytes(shape, header, plan, target.format) for shape in outputs]

@@ -17,7 +17,7 @@ from convcli.arithmetic.operations.convolution import group_count, output_channe
 from convcli.arithmetic.values import Pair, Resize, Shape, format_shapes
 from convcli.engine.arrays import Array
 from convcli.engine.filter2d.plan import check_method
-from convcli.errors import ArgumentError, LimitError, ShapeError
+from convcli.errors import ArgumentError, KernelError, KernelFileError, LimitError, ShapeError
 from convcli.images import DEFAULT_SETTINGS, MAX_PIXELS, ReadSettings
 from convcli.images.formats import FORMATS
 from convcli.images.quantize import DEGREES
@@ -108,6 +108,8 @@ class Plan(NamedTuple):
         Drop metadata.
     method : str
         The method of convolutions.
+    nan : {"refuse", "keep", "skip"}
+        What becomes of NaN in the inputs, as in `filter_missing`.
     reading : ReadSettings
         How inputs are read; its limit of pixels is that of padded maps and outputs, too.
     max_memory : int, optional
@@ -127,6 +129,7 @@ class Plan(NamedTuple):
     linear: bool = False
     strip: bool = False
     method: str = "auto"
+    nan: str = "refuse"
     reading: ReadSettings = DEFAULT_SETTINGS
     max_memory: int | None = None
     selection: Selection | None = None
@@ -234,6 +237,31 @@ def make_convolution(layer: Layer, kernel: Kernel, method: str, *, flip: bool = 
     layer = with_kernel(layer, kernel.matrix.shape)._replace(origin=flip_origin(kernel, flip=flip))
     _ = layer.window  # raises for an output padding that it cannot have
     return Step(layer=layer, kernel=kernel, bias=kernel.bias if layer.bias else 0.0, flip=flip)
+
+
+def check_renormalization(step: Step) -> None:
+    """Check that the weights of a convolution can be renormalized, where NaN is left out.
+
+    Raises
+    ------
+    KernelError, KernelFileError
+        If it is transposed, or the weights of a map sum to 0.
+    """
+    kernel, layer = step.kernel, step.layer
+    if kernel is None:
+        return
+    if layer.operation.is_transposed:
+        raise KernelError(
+            f"layer {format_layer(layer)!r} spreads each value, and --nan skip leaves values out "
+            "of sums: take --nan keep"
+        )
+    if not kernel.has_zero_sum:
+        return
+    cause = "sums to 0, and --nan skip divides by the sum of the weights that are left"
+    path = None if layer.spec is None else kernel_path(layer.spec)
+    if path is not None:
+        raise KernelFileError(path, f"{cause}: take --nan keep")
+    raise KernelError(f"kernel {layer.spec!r} {cause}: take --nan keep")
 
 
 def flip_origin(kernel: Kernel, *, flip: bool) -> Pair | None:

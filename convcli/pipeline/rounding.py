@@ -107,7 +107,8 @@ def bound_errors(values: Array, computation: Computation, *, is_exact: bool) -> 
         Whether they are those of the input: nothing rounded them.
     """
     plan, epsilon = computation.plan, float(np.finfo(computation.dtype).eps)
-    largest = max(abs(float(values.min())), abs(float(values.max())))
+    ends = np.fmin.reduce(values, axis=None), np.fmax.reduce(values, axis=None)  # without NaN
+    largest = max(abs(float(end)) for end in ends)
     rounding = 0 if is_exact else PREPROCESSING_ROUNDINGS * epsilon * largest
     source = Bound(largest, rounding)
     channels = values.shape[2]

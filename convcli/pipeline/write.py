@@ -113,6 +113,10 @@ def render(
     kept. `bounds` and `error` are as in `quantize`; left out, they are those of the map.
     """
     values, alpha = result.values, result.alpha
+    if result.depth is None and (count := int(np.count_nonzero(np.isnan(values)))):
+        raise ArgumentError(
+            f"its map holds {count:,} NaN, which pixels of {depth} bits cannot; write .npy or .tif"
+        )
     error = result.error if error is None else error
     if result.depth not in (None, depth):
         scale = (2.0**depth - 1) / result.white

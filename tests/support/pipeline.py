@@ -64,5 +64,7 @@ def filter_selected(
 def convolve(step: Step, values: Array, method: str) -> Array:
     """Return a kernel's map of (H, W, C) values."""
     height, width, channels = values.shape
-    filter_plan = plan_convolution(step, (channels, height, width), values.dtype, method)
+    filter_plan = plan_convolution(
+        step, (channels, height, width), values.dtype, Plan(method=method)
+    )
     return np.asarray(execute.convolve(values, filter_plan, sum_dtype(values.dtype)))

@@ -37,6 +37,7 @@ BandWriter: TypeAlias = Callable[[Array, Array], None]  # (rows, columns, C) int
 BAND_VALUES = 1 << 18  # output values of a band: its columns fit the memory that is kept for them
 MIN_BANDS = 4  # for as many threads
 MIN_BAND_VALUES = 1 << 18  # to wake a thread for fewer takes longer than it saves
+NAN_POLICIES = ("refuse", "keep", "skip")
 CONV2D_BAND_VALUES = 1 << 21  # of a layer's band, which `conv2d` cuts into parts itself
 
 
@@ -49,6 +50,8 @@ class FilterSettings(NamedTuple):
         As in `filter2d`.
     groups : int
         As in `conv2d`, for a kernel of four axes, (C_out, C / groups, kh, kw).
+    nan : {"refuse", "keep", "skip"}
+        What becomes of NaN, as in `filter_missing`; a plan that refuses it may spread it.
     """
 
     bias: float = 0.0
@@ -59,6 +62,7 @@ class FilterSettings(NamedTuple):
     flip: bool = False
     method: str = "auto"
     groups: int = 1
+    nan: str = "refuse"
 
 
 class FilterProblem(NamedTuple):
@@ -87,6 +91,8 @@ class FilterProblem(NamedTuple):
     factors : (ndarray, ndarray) or None
         The column and the row of a kernel that is too large to be written out: `kernel` has its
         shape then, and no weights.
+    nan : {"refuse", "keep", "skip"}
+        As in `FilterSettings`.
     """
 
     kernel: Array
@@ -101,6 +107,7 @@ class FilterProblem(NamedTuple):
     pads: Sides = NO_PADDING
     padding_mode: str = "zero"
     factors: tuple[Array, Array] | None = None
+    nan: str = "refuse"
 
     @property
     def sums(self) -> np.dtype[Any]:
@@ -216,6 +223,7 @@ def make_problem(
         pads,
         padding_mode,
         factors,
+        settings.nan,
     )
 
 

@@ -177,7 +177,8 @@ class _Document:
             if layout.photometric in (CMYK, *LABS):  # which has become sRGB
                 metadata = replace(metadata, profile=b"")
             if picture.depth is None:
-                pillow.check_finite(picture.values, self._path)
+                allows_nan = self._settings.allows_nan
+                pillow.check_finite(picture.values, self._path, allows_nan=allows_nan)
         # Of the old style of JPEG, Pillow has turned it already.
         orientation = 1 if layout.compression == OLD_JPEG else layout.orientation
         values = pillow.apply_orientation(picture.values, orientation)

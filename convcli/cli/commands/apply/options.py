@@ -13,6 +13,7 @@ from convcli.cli import options as opt
 from convcli.cli.options import flag, option
 from convcli.deadline import TimeLimit
 from convcli.engine.filter2d.plan import METHODS
+from convcli.engine.filter2d.problem import NAN_POLICIES
 from convcli.errors import ArgumentError
 from convcli.files import STDIN, STDOUT
 from convcli.images import MAX_PIXELS
@@ -140,6 +141,11 @@ class ApplyOptions(opt.WindowOptions):
     linear: bool = flag(
         "Values", "--linear", "Filter in linear light: right for blurring photographs."
     )
+    nan: str = option(
+        "Values", "--nan", click.Choice(NAN_POLICIES), "NaN in grids and float pictures: an error; "
+        "kept, in each window that sees one; skipped, and the other weights renormalized.",
+        default="refuse"
+    )  # fmt: skip
     value_range: str | None = option(
         "Values", "--range", click.Choice(POLICIES), "How values become pixels: clip, absolute "
         "value, rescale, zero at mid-gray. Default: clamp for pictures, rescale for grids and "

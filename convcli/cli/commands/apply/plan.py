@@ -32,6 +32,7 @@ from convcli.pipeline.plan import (
     Plan,
     Step,
     check_limits,
+    check_renormalization,
     load_kernels,
     make_convolution,
     make_layer_steps,
@@ -80,7 +81,10 @@ def build_plan(options: ApplyOptions) -> tuple[Plan, tuple[str, ...]]:
         linear=options.linear,
         strip=options.strip,
         method=options.method,
-        reading=ReadSettings(options.max_pixels, options.keep_damaged),
+        nan=options.nan,
+        reading=ReadSettings(
+            options.max_pixels, options.keep_damaged, allows_nan=options.nan != "refuse"
+        ),
         max_memory=options.max_process_memory,
     )
     if any((options.region, options.mask, options.channels, options.threshold)):
@@ -89,6 +93,9 @@ def build_plan(options: ApplyOptions) -> tuple[Plan, tuple[str, ...]]:
         selection = options.selection
         check_selection(plan, selection)
         plan = plan._replace(selection=selection)
+    if options.nan == "skip":
+        for step in (*plan.kernels, *plan.layers):
+            check_renormalization(step)
     if not kernels:
         return plan, ("filtered",)
     if options.combine is not None:
