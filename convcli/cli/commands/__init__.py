@@ -115,6 +115,9 @@ def _report(error: Exception) -> int:
     """Print what went wrong, and return the exit code for it."""
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         click.echo(error.format_message(), err=True)
+    elif isinstance(error, click.NoSuchOption) and error.possibilities:
+        hint = did_you_mean(error.option_name, error.possibilities)
+        log(f"No such option {error.option_name!r}{hint}")
     elif isinstance(error, click.ClickException):
         log(" ".join(error.format_message().split()))
     elif not isinstance(error, OSError):
