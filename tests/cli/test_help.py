@@ -43,6 +43,7 @@ OPTIONS = {
             "--lossless",
             "--to",
             "--depth",
+            "--nan",
         ),
         "--restrict",
     },
