@@ -74,7 +74,7 @@ def log_kernel_notes(kernels: Iterable[Kernel | None]) -> None:
     notes = {
         ("inline kernel" if kernel.is_typed else kernel.source, kernel.notes): None
         for kernel in kernels
-        if kernel is not None
+        if kernel is not None and kernel.notes
     }
     for source, lines in notes:
         log_notes(source, lines)

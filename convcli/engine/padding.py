@@ -76,13 +76,13 @@ def pad2d(x: ArrayLike, padding: PaddingLike, mode: str = "zero") -> Array:
     return np.pad(array, [*leading, *pads], constant_values=np.asarray(value, array.dtype))
 
 
-def can_hold(dtype: np.dtype[Any], value: float | None) -> bool:
-    """Whether a type holds the constant of a padding, if there is one; floats may round it.
+def can_hold(dtype: np.dtype[Any], value: float) -> bool:
+    """Whether a type holds the constant of a padding; floats may round it.
 
     >>> can_hold(np.dtype(np.uint8), 255.0), can_hold(np.dtype(np.uint8), 0.5)
     (True, False)
     """
-    if value is None or dtype.kind == "f":
+    if dtype.kind == "f":
         return True
     if dtype.kind == "b":
         return value in (0, 1)

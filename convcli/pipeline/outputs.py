@@ -223,15 +223,16 @@ def validate_target(
     ArgumentError
         For an unknown field or suffix, and for several maps or inputs with one output.
     """
-    if target.template is not None:
+    if target.template is not None and not target.is_default:
         check_fields(target.template, "output", FIELDS)
-    resolve = RealPaths()
+    can_collide = len(sources) > 1 or bool(figures)
+    resolve = RealPaths() if can_collide else real_path
     users: dict[str, tuple[int, str]] = {}
     drawn: dict[str, int] = {}
     for index, source in enumerate(sources):
         bound = target.bind(source)
         _check_format(bound, target.template)
-        for path in bound.paths(source):
+        for path in bound.paths(source) if can_collide else ():
             file = path if path == STDOUT else resolve(path)
             first, other = users.setdefault(file, (index, source))
             if first != index:

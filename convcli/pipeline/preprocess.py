@@ -90,7 +90,8 @@ def has_preprocessing(plan: Plan, header: Header) -> bool:
 def preprocessed_shape(plan: Plan, header: Header) -> Shape:
     """Return the shape, (C, H, W), of what `preprocess` will return."""
     height, width, channels = header.shape
-    return 1 if plan.gray else channels, *plan.resized((height, width))
+    size = (height, width) if plan.resize is None else plan.resized((height, width))
+    return 1 if plan.gray else channels, *size
 
 
 def preprocessed_dtype(plan: Plan, header: Header) -> np.dtype[Any]:

@@ -29,7 +29,6 @@ from convcli.engine.filter2d.problem import (
     FilterProblem,
     FilterSettings,
     conv2d_algorithm,
-    find_factors,
     make_problem,
 )
 from convcli.engine.filter2d.separable import factorize, separable_algorithm
@@ -200,7 +199,8 @@ class FilterPlan(NamedTuple):
             input_rows = self._input_rows(rows)
             band = scratch("band", (len(input_rows), columns, channels), self.algorithm.band_dtype)
             padded.copy_into(band.transpose(2, 0, 1), input_rows, range(columns))
-            check_exact(band, limit, weights)
+            if limit is not None:
+                check_exact(band, limit, weights)
             return band
 
         return gather
@@ -288,7 +288,7 @@ def check_method(method: str, kernel: ArrayLike) -> None:
     """
     if method not in METHODS:
         raise ArgumentError(f"method {method!r} is none of {', '.join(METHODS)}")
-    if find_factors(kernel) is not None:
+    if getattr(kernel, "factors", None) is not None:
         if method not in ("auto", "separable"):
             raise ArgumentError(
                 f"method {method!r} takes kernels of up to 1001 a side; larger ones are computed "
@@ -313,7 +313,7 @@ def choose_method(kernel: ArrayLike) -> Choice:
     >>> choose_method(np.ones((15, 15)))
     Choice(method='separable', reason='exact in uint16: 10 passes instead of 225 taps')
     """
-    if find_factors(kernel) is not None:
+    if getattr(kernel, "factors", None) is not None:
         return plan_filter((*PICTURE, 3), np.uint8, kernel).choice
     weights = as_numbers(kernel, "kernel")
     channels = weights.shape[-3] if weights.ndim > 2 else 3

@@ -117,7 +117,8 @@ class FilterProblem(NamedTuple):
     @property
     def holds_padding(self) -> bool:
         """Whether the image's type holds the constant beyond the border, if there is one."""
-        return can_hold(self.dtype, padding_value(self.padding_mode))
+        value = padding_value(self.padding_mode)
+        return value is None or can_hold(self.dtype, value)
 
     @property
     def band_dtype(self) -> np.dtype[Any]:
@@ -172,12 +173,6 @@ class FilterProblem(NamedTuple):
         return max(rows, self.extent[0] // stride, 1)
 
 
-def find_factors(kernel: ArrayLike) -> tuple[Array, Array] | None:
-    """Return the column and the row of a kernel that has them as `factors`; None for any other."""
-    factors: tuple[Array, Array] | None = getattr(kernel, "factors", None)
-    return factors
-
-
 def make_problem(
     image: tuple[int, ...],
     dtype: DTypeLike,
@@ -187,7 +182,8 @@ def make_problem(
     integer_output: bool,
 ) -> FilterProblem:
     """Check shapes and settings, for images of a shape, (H, W) or (H, W, C), and a type."""
-    factors = find_factors(kernel)
+    # The column and the row of a kernel that is kept as these.
+    factors: tuple[Array, Array] | None = getattr(kernel, "factors", None)
     if factors is None:
         weights = as_numbers(kernel, "kernel").astype(np.float64)
         largest = weights

@@ -162,11 +162,17 @@ def validate(options: ApplyOptions) -> None:
     click.UsageError
         For the first of them.
     """
-    for find_conflicts in (
-        _work_conflicts, _value_conflicts, _output_conflicts, _format_conflicts, _skip_conflicts,
-        _figure_conflicts, _worker_conflicts,
-    ):  # fmt: skip
-        for conflict in find_conflicts(options):
+    has_encoding = options.to or options.depth or options.quality or options.lossless
+    for find_conflicts, is_concerned in (
+        (_work_conflicts, True),
+        (_value_conflicts, options.linear or options.combine == "direction"),
+        (_output_conflicts, True),
+        (_format_conflicts, has_encoding or options.png_level is not None),
+        (_skip_conflicts, options.skip_existing),
+        (_figure_conflicts, options.figure is not None),
+        (_worker_conflicts, not options.is_local),
+    ):
+        for conflict in find_conflicts(options) if is_concerned else ():
             raise click.UsageError(conflict)
 
 
@@ -246,8 +252,7 @@ def _format_conflicts(options: ApplyOptions) -> Iterator[str]:
 
 
 def _skip_conflicts(options: ApplyOptions) -> Iterator[str]:
-    if not options.skip_existing:
-        return
+    """Yield what leaves nothing to skip."""
     writes = options.template is not None or options.figure is not None
     if not writes or options.writes_stdout:
         yield "--skip-existing goes with files, and none are to be written"
@@ -266,8 +271,6 @@ def _figure_conflicts(options: ApplyOptions) -> Iterator[str]:
 
 def _worker_conflicts(options: ApplyOptions) -> Iterator[str]:
     """Yield what other processes cannot do: read our streams, or return maps to print."""
-    if options.is_local:
-        return
     if is_typed("threads"):
         yield "--threads is for one process: each of several works in one thread"
     working = "--jobs" if options.scheduler is None else "--scheduler"
