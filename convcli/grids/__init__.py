@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 import numpy as np
 
 from convcli.errors import GridError
 from convcli.files import MAX_BUFFER_BYTES, count_remaining, open_input
-from convcli.grids.npy import MAX_HEADER_BYTES, load_npy, read_npy_header
-from convcli.grids.text import Grid, note_row, parse_text
+
+if TYPE_CHECKING:
+    from convcli.grids.text import Grid
 
 GRID_SUFFIXES = (".csv", ".tsv", ".txt", ".npy")  # of inputs
 NUMBER_SUFFIXES = (".npy", ".csv")  # of outputs
@@ -70,6 +71,8 @@ def open_grid(path: str, max_values: int, *, allows_nan: bool = False) -> Iterat
     FileError
         With the line and the text at fault, or why the file cannot be opened.
     """
+    from convcli.grids.npy import MAX_HEADER_BYTES
+
     is_npy = Path(path).suffix.lower() == ".npy"
     # A value takes at most 8 bytes in .npy.
     max_bytes = max_values * 8 + MAX_HEADER_BYTES if is_npy else MAX_TEXT_BYTES
@@ -90,6 +93,8 @@ def load_grid(
     start = stream.read(len(NPY_MAGIC))
     stream.seek(0)
     if start == NPY_MAGIC:
+        from convcli.grids.npy import load_npy, read_npy_header
+
         shape, dtype, _ = read_npy_header(stream, name, max_values)
         stream.seek(0)
 
@@ -101,6 +106,8 @@ def load_grid(
         raise GridError(name, "is not a .npy array")
     if count_remaining(stream) > MAX_TEXT_BYTES:
         raise GridError(name, f"has more than the {MAX_TEXT_BYTES:,} bytes that are read as text")
+    from convcli.grids.text import note_row, parse_text
+
     grid = parse_text(stream.read(), name, allows_nan=allows_nan)
     if grid.size > max_values:
         raise GridError(name, f"holds {grid.size:,} numbers; the most is {max_values:,}")

@@ -127,6 +127,11 @@ class Format(NamedTuple):
     max_segment_bytes: int | None = None
     package: str | None = None
 
+    @property
+    def is_netpbm(self) -> bool:
+        """Whether it is one of Netpbm's formats."""
+        return self.plugin == "PpmImagePlugin"
+
     def save_options(self, encoding: EncoderSettings) -> dict[str, Any]:
         """Return what Pillow's `save` is given to encode a picture."""
         quality = self.default_quality if encoding.quality is None else encoding.quality

@@ -22,7 +22,6 @@ from PIL import Image, UnidentifiedImageError
 
 from convcli.errors import FileError, ImageError, first_line
 from convcli.files.paths import cause
-from convcli.grids.text import find_nonfinite
 from convcli.images import Header, Metadata, Picture, Values, excess_pixels
 from convcli.images.formats import FORMATS, SIGNATURE_BYTES, UNKNOWN_FORMAT, detect_format
 
@@ -229,6 +228,8 @@ def to_image(pixels: Values) -> Image.Image:
 
 def check_finite(values: Values, path: str, *, allows_nan: bool) -> None:
     """Raise if a picture of real numbers holds infinity, or NaN that is not allowed."""
+    from convcli.grids.text import find_nonfinite
+
     if (fault := find_nonfinite(values, allows_nan=allows_nan)) is not None:
         raise ImageError(path, fault)
 

@@ -40,7 +40,6 @@ from convcli.images.structure import (
     Window,
     describe_following,
     read_structure,
-    tga,
 )
 
 MAX_FILE_BYTES = 2 << 30  # of a picture file
@@ -131,7 +130,11 @@ def open_frames(path: str, settings: ReadSettings = DEFAULT_SETTINGS) -> Iterato
             from convcli.images.bmp import open_bmp_fields
 
             source = open_bmp_fields(stream, path, settings, structure)
-        plain = tga.without_runs(stream) if detected == "TGA" else stream
+        plain = stream
+        if detected == "TGA":
+            from convcli.images.structure.tga import without_runs
+
+            plain = without_runs(stream)
         source = source or _open_by_pillow(plain, path, settings, structure, detected)
         yield replace(source, notes=notes) if notes else source
 
@@ -162,6 +165,8 @@ def _detect_by_more(start: bytes, stream: BinaryIO, path: str) -> str | None:
         For a file that is known to be something else, or is not from standard input, where it may
         be numbers.
     """
+    from convcli.images.structure import tga
+
     if tga.may_start(start) and tga.is_tga(Window(stream, path)):
         stream.seek(0)
         return "TGA"
@@ -175,6 +180,8 @@ def _detect_by_more(start: bytes, stream: BinaryIO, path: str) -> str | None:
 
 def _max_buffered(start: bytes, path: str) -> int:
     """Return how much of an input that cannot seek may be held in memory, by its first bytes."""
+    from convcli.images.structure import tga
+
     if detect_format(start) is not None or tga.may_start(start):
         return MAX_BUFFER_BYTES
     if path != STDIN and start:

@@ -7,9 +7,9 @@ from typing import BinaryIO, Protocol
 from convcli.images import Metadata, Values
 from convcli.images.animations import GifWriter, WebpWriter
 from convcli.images.apng import ApngWriter, Layout
-from convcli.images.formats import DEFAULT_ENCODING, EncoderSettings
+from convcli.images.formats import DEFAULT_ENCODING, FORMATS, EncoderSettings
 from convcli.images.metadata.encode import fit_size, gif_extensions
-from convcli.images.netpbm import KINDS, write_netpbm
+from convcli.images.netpbm import write_netpbm
 from convcli.images.tiff_pages import TiffWriter
 from convcli.images.write import metadata_options, png_chunks, tiff_tags
 
@@ -66,7 +66,7 @@ def open_sequence(
     """
     if image_format == "TIFF":
         return _Pages(stream)
-    if image_format in KINDS:
+    if FORMATS[image_format].is_netpbm:
         return _Pictures(stream, image_format)
     return _Animation(stream, image_format, loop, encoding, layout)
 

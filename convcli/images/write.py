@@ -21,10 +21,8 @@ from convcli.images.metadata.encode import (
     gif_extensions,
     to_whole_numbers,
 )
-from convcli.images.netpbm import KINDS, write_netpbm
 from convcli.images.pillow import load_plugin, to_image
 from convcli.images.png import write_png
-from convcli.images.tiff_pages import TiffWriter
 
 if TYPE_CHECKING:
     from convcli.images.metadata.directory import Block
@@ -108,7 +106,9 @@ def write_picture(
         write_png(stream, pixels, png_chunks(metadata, pixels.shape[2]), encoding.png_level)
     elif image_format == "TIFF":
         write_tiff(stream, pixels, metadata, has_alpha=has_alpha)
-    elif image_format in KINDS:
+    elif FORMATS[image_format].is_netpbm:
+        from convcli.images.netpbm import write_netpbm
+
         write_netpbm(stream, pixels, image_format)
     else:
         _save(stream, pixels, image_format, metadata, encoding)
@@ -139,6 +139,8 @@ def write_tiff(
     stream: BinaryIO, pixels: Values, metadata: Metadata, *, has_alpha: bool | None = None
 ) -> None:
     """Encode (H, W, C) of uint8, uint16, float32 or float64 as a TIFF of one page."""
+    from convcli.images.tiff_pages import TiffWriter
+
     writer = TiffWriter(stream)
     writer.add(pixels, tiff_tags(metadata, pixels.shape[2]), has_alpha=has_alpha)
     writer.close()

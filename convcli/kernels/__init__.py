@@ -10,14 +10,16 @@ import os
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from convcli.arithmetic.values import Pair
 from convcli.errors import GridError, KernelError, LimitError, did_you_mean
-from convcli.kernels.outer import OuterProduct, Vector, factorize
+
+if TYPE_CHECKING:
+    from convcli.kernels.outer import OuterProduct, Vector
 
 MAX_SIDE = 1001  # rows or columns
 MAX_SEPARABLE_SIDE = 10_001  # likewise, of a kernel that is a column times a row
@@ -78,6 +80,8 @@ class Kernel:
             if not np.isfinite(self.magnitude):
                 raise KernelError("its weights are no finite numbers, or too large to be summed")
         if max(self.size) > MAX_SIDE and self.outer is None:
+            from convcli.kernels.outer import factorize
+
             check_size(self.size, is_separable=self.matrix.ndim == 2)
             object.__setattr__(self, "matrix", factorize(self.matrix) or self.matrix)
         check_size(self.size, is_separable=self.outer is not None)
@@ -109,8 +113,8 @@ class Kernel:
     @property
     def outer(self) -> OuterProduct | None:
         """The matrix of a large kernel as the product that it is; None for any other."""
-        matrix: object = self.matrix
-        return matrix if isinstance(matrix, OuterProduct) else None
+        matrix: Any = self.matrix
+        return matrix if hasattr(matrix, "factors") else None  # a property of its class alone
 
     @property
     def magnitude(self) -> float:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple, TypeAlias, cast
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias, cast
 
 import numpy as np
 
@@ -16,7 +16,9 @@ from convcli.arithmetic.values import parse_real, parse_size
 from convcli.errors import ArgumentError, KernelError
 from convcli.kernels import MAX_SIDE, Kernel, check_size
 from convcli.kernels.bank import IDENTITY, SHARPEN, SOBEL_X, Matrix
-from convcli.kernels.outer import OuterProduct
+
+if TYPE_CHECKING:
+    from convcli.kernels.outer import OuterProduct
 
 Maker: TypeAlias = Callable[..., "Matrix | OuterProduct"]
 
@@ -118,7 +120,11 @@ def gaussian(sigma: str, sigma_x: str | None = None) -> Matrix | OuterProduct:
 def _multiply(column: Matrix, row: Matrix) -> Matrix | OuterProduct:
     """Return the product of a column and a row; as these, if it is large."""
     is_large = max(len(column), len(row)) > MAX_SIDE
-    return OuterProduct(column, row) if is_large else np.outer(column, row)
+    if not is_large:
+        return np.outer(column, row)
+    from convcli.kernels.outer import OuterProduct
+
+    return OuterProduct(column, row)
 
 
 def _sample_square(sigma: str, what: str) -> Matrix:

@@ -16,7 +16,6 @@ from convcli.errors import OVERFLOW, ArgumentError, GridError
 from convcli.files import STDOUT
 from convcli.files.output import atomic_write
 from convcli.files.restriction import is_allowed
-from convcli.grids.npy import CHANGED, open_rows
 from convcli.images import NO_METADATA, Header, Picture
 from convcli.images.quantize import Quantized, Quantizer
 from convcli.pipeline.computation import Computation
@@ -110,6 +109,8 @@ def stream_npy(source: str, computation: Computation, path: str, *, force: bool)
     FileError
         As `process`.
     """
+    from convcli.grids.npy import CHANGED, open_rows
+
     (filter_plan,) = computation.kernels
     with open_rows(source, computation.plan.reading.max_pixels) as grid:
         if not filter_plan.can_run(grid):
