@@ -125,20 +125,20 @@ class Selection(NamedTuple):
         """The file of the mask, if there is one."""
         return () if self.mask is None else (self.mask.path,)
 
-    def check_size(self, size: Pair) -> None:
-        """Raise if a region does not lie in a picture of (height, width).
+    def check_size(self, height: int | None, width: int | None) -> None:
+        """Raise if a region does not lie in a picture of a size; a side that is None is unknown.
 
         Raises
         ------
         ArgumentError
             With both sizes.
         """
-        height, width = size
         for region in self.regions:
-            if region.left + region.width > width or region.top + region.height > height:
-                raise ArgumentError(
-                    f"--region {region} does not lie in the picture of {width}x{height}"
-                )
+            is_too_high = height is not None and region.top + region.height > height
+            is_too_wide = width is not None and region.left + region.width > width
+            if is_too_high or is_too_wide:
+                size = f"{width or ''}x{height or ''}"
+                raise ArgumentError(f"--region {region} does not lie in the picture of {size}")
 
     def choose(self, channels: int, *, has_alpha: bool) -> Chosen:
         """Return which channels of a picture are filtered.

@@ -35,7 +35,7 @@ def plan_selection(plan: Plan, selection: Selection, header: Header) -> Computat
     """
     shape = preprocessed_shape(plan, header)
     size = shape[1], shape[2]
-    selection.check_size(size)
+    selection.check_size(*size)
     chosen = selection.choose(shape[0], has_alpha=header.has_alpha)
     base = plan if plan.gray or plan.resize is not None else None
     filtered_plan, filtered_header, filtered_shape = plan, header, shape
@@ -57,7 +57,8 @@ def check_selection(plan: Plan, selection: Selection) -> None:
     Raises
     ------
     ArgumentError
-        If nothing filters, or for a color of what is converted to gray.
+        If nothing filters, for a color of what is converted to gray, or for a region that does not
+        lie in the size that is typed.
     ShapeError
         For maps of another size than a picture's.
     """
@@ -68,6 +69,8 @@ def check_selection(plan: Plan, selection: Selection) -> None:
     for name in selection.channels if plan.gray else ():
         if name in COLOR_NAMES:
             raise ArgumentError(f"--gray leaves one channel, and --channels {name} is another")
+    if plan.resize is not None:
+        selection.check_size(plan.resize.height, plan.resize.width)
     plan = plan._replace(reading=DEFAULT_SETTINGS)  # a limit that concerns real pictures
     for channels in (3, 1):
         shape = channels, TYPICAL_SIDE, TYPICAL_SIDE

@@ -338,6 +338,18 @@ def test_what_does_not_fit_the_picture_is_refused(tmp_path: Path, options: str, 
 @pytest.mark.parametrize(
     ("options", "cause"),
     [
+        (
+            "-k sharpen --region 5x5+0+0 --resize 8x4",
+            "--region 5x5+0+0 does not lie in the picture of 8x4",
+        ),
+        (
+            "-k sharpen --region 5x5+0+0 --resize 4x",
+            "--region 5x5+0+0 does not lie in the picture of 4x",
+        ),
+        (
+            "-k sharpen --region 5x5+0+0 --resize x4",
+            "--region 5x5+0+0 does not lie in the picture of x4",
+        ),
         ("-k sharpen --region 5x5", "'--region': it must be WxH+X+Y, like 640x480+10+20"),
         ("-k sharpen --region 0x5+1+1", "'--region': it must have a pixel at least"),
         ("-k sharpen --channels red", "'--channels': it must be luma, alpha, or some of r,g,b"),

@@ -85,6 +85,22 @@ def test_to_ends_the_names_of_files(photo: Path, options: tuple[str, ...], name:
         ("-o x.npy --quality 80", "--quality goes with JPEG, WEBP"),
         ("-o x.jpg --lossless", "--lossless goes with WEBP"),
         ("--lossless", "--lossless goes with WEBP"),
+        (
+            "-o x.avif --lossless",
+            "--lossless goes with WEBP, HEIF, JXL, JPEG2000, and the encoder of "
+            "AVIF converts colors with a loss; --quality 100 loses least",
+        ),
+        (
+            "-o x.npy --depth float",
+            "--depth float goes with TIFF, and a file of numbers holds them",
+        ),
+        ("-o {stem}.new.{ext} --quality 50", "--quality goes with JPEG, WEBP"),
+        ("-o {stem}.new.{ext} --lossless", "--lossless goes with WEBP"),
+        ("-o {stem}.new.{ext} --depth float", "--depth float goes with TIFF, and none is"),
+        (
+            "-r --output-dir . --name {stem}.new.{ext} --quality 50",
+            "--quality goes with JPEG, WEBP",
+        ),
         ("-o x.jpg --quality 0", "Invalid value for '--quality': it must be at least 1"),
         ("-o x.jpg --quality 101", "Invalid value for '--quality': it must be 1 to 100, not 101"),
     ],
@@ -94,6 +110,16 @@ def test_what_contradicts_the_format_is_refused(photo: Path, options: str, cause
     assert done.code == 2
     assert done.stderr.startswith(f"convcli: {cause}"), done.stderr
     assert [path.name for path in photo.iterdir()] == ["in.png"]
+
+
+def test_a_choice_of_the_encoding_goes_with_one_of_several_formats(photo: Path) -> None:
+    Image.fromarray(smooth()).save(photo / "other.jpg")
+    typed = ("apply", "in.png", "other.jpg", "-k", "blur", "-o", "{stem}.new.{ext}")
+    for options in (("--quality", "50"), ("--png-level", "3")):
+        done = here(*typed, *options, "-f", cwd=photo)
+        assert (done.code, done.stderr) == (0, "")
+    done = here("apply", "other.jpg", *typed[3:], "--png-level", "3", "-f", cwd=photo)
+    assert (done.code, done.stderr.count("--png-level goes with PNG")) == (2, 1)
 
 
 def test_a_jpeg_has_the_quality_that_is_asked_for(photo: Path) -> None:

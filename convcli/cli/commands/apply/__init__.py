@@ -14,7 +14,12 @@ import click
 from convcli.batch import Job, Report, dry_run_job, run_job
 from convcli.cli.commands import BLAS_THREAD_VARIABLES, DEBUG
 from convcli.cli.commands.apply.options import ApplyOptions
-from convcli.cli.commands.apply.plan import build_plan, build_target, validate
+from convcli.cli.commands.apply.plan import (
+    build_plan,
+    build_target,
+    find_encoding_conflicts,
+    validate,
+)
 from convcli.cli.commands.apply.summary import Summary
 from convcli.cli.options import FILE, command
 from convcli.cli.output import log, log_kernel_notes
@@ -60,6 +65,8 @@ def run_apply(options: ApplyOptions, *, is_debugging: bool = False) -> int:
     failed: list[Report] = []
     if options.recursive:
         target, failed = expand_folders(options, target)
+        for conflict in find_encoding_conflicts(options) if options.inputs else ():
+            raise click.UsageError(conflict)
     validate_target(target, options.inputs, options.figures)
     if options.output_dir is not None and options.scheduler is None and not options.dry_run:
         make_folder(options.output_dir)

@@ -283,6 +283,14 @@ class ApplyOptions(opt.WindowOptions):
         return format_name((self.to or default) if template == STDOUT else template)
 
     @property
+    def output_formats(self) -> set[str]:
+        """The formats of all outputs, as far as the names of the inputs tell."""
+        written = self.output_format
+        if written == EXT_SUFFIX:
+            return {format_name(source) for source in self.inputs}
+        return set() if written is None else {written}
+
+    @property
     def selection(self) -> Selection:
         """What is filtered of each picture."""
         from convcli.pipeline.selection import Mask, Selection

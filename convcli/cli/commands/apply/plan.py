@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import replace
 from functools import partial
 from itertools import compress
@@ -17,6 +17,7 @@ from convcli.cli.options import FIGURE_SUFFIXES, is_typed, option_name, refuse_t
 from convcli.errors import ArgumentError, KernelError, KernelFileError
 from convcli.files import STDIN, STDOUT
 from convcli.files.restriction import check_typed
+from convcli.grids import NUMBER_SUFFIXES
 from convcli.images import ReadSettings
 from convcli.images.formats import FORMATS, EncoderSettings
 from convcli.kernels import Kernel, kernel_path
@@ -227,17 +228,22 @@ def _output_conflicts(options: ApplyOptions) -> Iterator[str]:
 def _format_conflicts(options: ApplyOptions) -> Iterator[str]:
     """Yield what does not go with the format of the outputs."""
     written = options.output_format
-    if written == EXT_SUFFIX:  # of each input
-        return
     for typed, names in (("--output", options.output), ("--name", options.name)):
         if options.to and names not in (None, STDOUT) and written != format_name(options.to):
             yield f"{typed} {names!r} has a suffix of its own: leave out --to {options.to[1:]}"
     if options.to is not None and written is None:
         yield "--to goes with an output, and none is to be written"
-    if options.png_level is not None and written != "PNG":
-        yield "--png-level goes with PNG, and none is to be written"
     if options.quality is not None and options.lossless:
         yield "--quality and --lossless exclude each other"
+    if not (options.recursive and written == EXT_SUFFIX):  # of pictures that are yet to be found
+        yield from find_encoding_conflicts(options)
+
+
+def find_encoding_conflicts(options: ApplyOptions) -> Iterator[str]:
+    """Yield the choices of an encoding that no output has, by the formats of all of them."""
+    written = options.output_formats
+    if options.png_level is not None and "PNG" not in written:
+        yield "--png-level goes with PNG, and none is to be written"
     for name, is_given, able in (
         ("--quality", options.quality is not None, "quality_options"),
         ("--lossless", options.lossless, "lossless_options"),
@@ -247,8 +253,17 @@ def _format_conflicts(options: ApplyOptions) -> Iterator[str]:
     ):
         lacks = None, False, ()
         formats = [key for key, record in FORMATS.items() if getattr(record, able) not in lacks]
-        if is_given and written not in formats:
-            yield f"{name} goes with {', '.join(formats)}, and none is to be written"
+        if is_given and written.isdisjoint(formats):
+            yield f"{name} goes with {', '.join(formats)}, and {_describe_lack(name, written)}"
+
+
+def _describe_lack(name: str, written: Set[str]) -> str:
+    """Say why none of the formats that are to be written has a choice."""
+    if name == "--lossless" and "AVIF" in written:
+        return "the encoder of AVIF converts colors with a loss; --quality 100 loses least"
+    if name.startswith("--depth") and not written.isdisjoint(NUMBER_SUFFIXES):
+        return "a file of numbers holds them as they are"
+    return "none is to be written"
 
 
 def _skip_conflicts(options: ApplyOptions) -> Iterator[str]:
