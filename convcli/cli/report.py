@@ -92,12 +92,13 @@ def _render_preview(outcome: Outcome, plan: Plan) -> str:
     from shutil import get_terminal_size
 
     from convcli.pictures.text import has_colors, has_true_color, render_preview
+    from convcli.pipeline.execute import finish_unfiltered
     from convcli.pipeline.preprocess import preprocess
 
     if not has_colors(sys.stdout):
         return ""
-    maps = (preprocess(outcome.picture, plan).values, *outcome.maps)
-    pictures = [to_display_pixels(outcome.picture, values, plan) for values in maps]
+    before = finish_unfiltered(preprocess(outcome.picture, plan), outcome.picture, plan)
+    pictures = [to_display_pixels(result, plan) for result in (before, *outcome.results)]
     return render_preview(pictures, get_terminal_size().columns, true_color=has_true_color())
 
 

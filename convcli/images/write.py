@@ -33,6 +33,8 @@ SEGMENT_STARTS = {"exif": 0, "xmp": 29, "iptc": 27, "comment": 0}
 GIF_HEADER_BYTES = 13
 JFIF_DENSITY = slice(13, 18)  # its unit, and two numbers, in a file that begins with JFIF
 SRGB_CODE_POINTS = (1, 13)  # of its primaries and its transfer function (ITU-T H.273)
+# In the description of a profile of sRGB, by its version; what shows no profile shows sRGB.
+SRGB_NAMES = (b"sRGB", "sRGB".encode("utf-16-be"))
 GAMMA_UNITS = 100_000  # of gAMA
 SRGB_GAMMA = 0.45455
 GAMMA_TOLERANCE = 0.05  # a share, of which libpng makes nothing, either
@@ -274,14 +276,18 @@ def describe_lost_colors(metadata: Metadata, image_format: str) -> str | None:
     """
     chunks = dict(metadata.color_chunks)
     has_profile = bool(metadata.profile) and "profile" in FORMATS[image_format].metadata
-    if not chunks or image_format == "PNG" or has_profile:
+    if image_format == "PNG" or has_profile:
         return None
     if b"cICP" in chunks:
         primaries, transfer, *_ = chunks[b"cICP"]
         if (primaries, transfer) == SRGB_CODE_POINTS:
             return None
         cause = f"its colors are those of code points {primaries} and {transfer} (cICP)"
-    elif metadata.profile or b"sRGB" in chunks or b"gAMA" not in chunks:
+    elif metadata.profile:
+        if any(name in metadata.profile for name in SRGB_NAMES):
+            return None
+        cause = "its colors are those of its profile"
+    elif b"sRGB" in chunks or b"gAMA" not in chunks:
         return None
     else:
         gamma = int.from_bytes(chunks[b"gAMA"]) / GAMMA_UNITS

@@ -16,7 +16,6 @@ import numpy as np
 from convcli.deadline import allow_pixels
 from convcli.engine.arrays import Array
 from convcli.images import PLACEHOLDER, FrameSource, Header, Picture
-from convcli.images.quantize import quantize
 from convcli.pipeline.execute import StageCallback, compute_maps
 from convcli.pipeline.fused import filter_to_pixels, stream_npy
 from convcli.pipeline.memory import check_memory
@@ -26,6 +25,7 @@ from convcli.pipeline.route import Route, RouteChooser, open_route
 from convcli.pipeline.write import (
     OutputFile,
     find_remedies,
+    render,
     write_maps,
     write_rendered,
 )
@@ -41,8 +41,8 @@ class Outcome(NamedTuple):
     ----------
     picture : Picture
         The input; without its values if the maps were not to be kept.
-    maps : tuple of ndarray, (H, W, C)
-        Its feature maps, in the input's own units, if they were to be kept.
+    results : tuple of Picture
+        Its feature maps, in the input's own units, with their alpha, if they were to be kept.
     written : tuple of OutputFile
     notes : tuple of str
         Remarks for the user.
@@ -53,11 +53,16 @@ class Outcome(NamedTuple):
     """
 
     picture: Picture
-    maps: tuple[Array, ...]
+    results: tuple[Picture, ...]
     written: tuple[OutputFile, ...]
     notes: tuple[str, ...]
     route: Route
     seconds: float
+
+    @property
+    def maps(self) -> tuple[Array, ...]:
+        """The values of the feature maps, (H, W, C) each."""
+        return tuple(result.values for result in self.results)
 
 
 def process(
@@ -107,7 +112,7 @@ def process(
         with selecting or nullcontext() as selector:
             if selector is not None:
                 selector.check(computation, plan.frame or 0)
-            route, picture, maps, written = _run(
+            route, picture, results, written = _run(
                 *(frames, choose, plan, output, on_stage), selector=selector, keep_maps=keep_maps
             )
     notes = list(picture.notes)
@@ -119,7 +124,7 @@ def process(
     notes += (note for file in written for note in file.notes)
     written = find_remedies(written, route.files, plan)
     seconds = perf_counter() - started
-    return Outcome(picture, tuple(maps), tuple(written), tuple(notes), route, seconds)
+    return Outcome(picture, tuple(results), tuple(written), tuple(notes), route, seconds)
 
 
 def dry_run(
@@ -153,17 +158,16 @@ def dry_run(
         return route
 
 
-def to_display_pixels(picture: Picture, values: Array, plan: Plan) -> Array:
-    """Return a map as 8-bit pixels to look at, (H, W) or (H, W, 3), in the range of its output.
+def to_display_pixels(result: Picture, plan: Plan) -> Array:
+    """Return a map as 8-bit pixels to look at, (H, W) or (H, W, 3), as it would be written.
 
     NaN is shown as the smallest value.
     """
-    depth = picture.depth or 8
+    values = result.values
     if np.isnan(least := np.fmin.reduce(values, axis=None)):
         least = values.dtype.type(0)
-    values = np.where(np.isnan(values), least, values)
-    pixels = quantize(values, plan.range_policy(picture.depth), depth).pixels
-    pixels = pixels if depth == 8 else (pixels // 257).astype(np.uint8)
+    shown = replace(result, values=np.where(np.isnan(values), least, values))
+    pixels = render(shown, plan.range_policy(result.depth), 8).colors.pixels
     return pixels if pixels.shape[2] == 3 else pixels[:, :, 0]
 
 
@@ -186,7 +190,7 @@ def _run(
     *,
     selector: Selector | None,
     keep_maps: bool,
-) -> tuple[Route, Picture, list[Array], list[OutputFile]]:
+) -> tuple[Route, Picture, list[Picture], list[OutputFile]]:
     """Run the route of an opened input, and write the results.
 
     Returns
@@ -204,7 +208,7 @@ def _run(
         sequence = Sequence(frames, choose, plan, target, selector)
         sequence.check()
         first, written = sequence.write(keep_maps=keep_maps)
-        return first.route, first.picture, [result.values for result in first.maps], written
+        return first.route, first.picture, first.maps, written
     picture = frames.read(plan.frame or 0)
     # A decoded picture may differ from its header: its alpha may be opaque, or it is another page.
     route, computation = choose(Header.of(picture))
@@ -214,7 +218,8 @@ def _run(
         written = [write_rendered(path, pixels, target) for path, pixels in rendered]
         return route, picture, [], written
     if selector is None:
-        with_errors = target.is_image and plan.range_policy(picture.depth) == "rescale"
+        is_shown = target.is_image or keep_maps
+        with_errors = is_shown and plan.range_policy(picture.depth) == "rescale"
         results = compute_maps(picture, computation, on_stage, with_errors=with_errors)
     else:
         selected = selector.run(picture, computation, plan.frame or 0, on_stage=on_stage)
@@ -223,4 +228,4 @@ def _run(
     written = write_maps(results, route.files, target, plan, route.header.dtype)
     if selector is not None:
         written = [file.with_policy(selector.policy_of(picture.depth)) for file in written]
-    return route, picture, [result.values for result in results], written
+    return route, picture, results, written

@@ -258,11 +258,10 @@ def fit_to_file(path: str, rendered: Rendered, file_format: str) -> tuple[Values
             "write .png",
         )
     pixels, notes = fit_to_format(colors.pixels, rendered.alpha, file_format)
-    lost_colors = None
-    if rendered.metadata.color_chunks:
-        lost_colors = describe_lost_colors(rendered.metadata, file_format)
+    metadata, lost_colors = rendered.metadata, None
+    if metadata.color_chunks or metadata.profile:
+        lost_colors = describe_lost_colors(metadata, file_format)
     notes = (*filter(None, (colors.note,)), *notes, *filter(None, (lost_colors,)))
-    metadata = rendered.metadata
     if metadata.exif or metadata.xmp or metadata.iptc:
         notes += find_losses(metadata, file_format)
     shape = squeeze_channel(pixels).shape

@@ -66,6 +66,20 @@ def test_a_preview_has_true_colors_where_the_terminal_says_so(tmp_path: Path) ->
     assert "\x1b[38;5;" not in shown
 
 
+def test_a_preview_shows_what_is_visible_in_the_range_of_the_output(tmp_path: Path) -> None:
+    pixels = np.full((8, 8, 4), (100, 100, 100, 128), np.uint8)
+    pixels[:, 4:6] = 140, 140, 140, 64
+    pixels[:, 6:] = 255, 0, 0, 0
+    Image.fromarray(pixels).save(tmp_path / "in.png")
+    for policy, levels in (("rescale", (0, 255)), ("clamp", (100, 140))):
+        options = ("-k", "identity", "--range", policy, "--preview", "-q")
+        shown = on_terminal("apply", "in.png", *options, cwd=tmp_path, COLORTERM="truecolor")
+        for level in levels:
+            color = f"{level};{level};{level}"
+            assert shown.count(f"\x1b[38;2;{color}m\x1b[48;2;{color}m") >= 2 * 4
+        assert "255;0;0" not in shown
+
+
 @pytest.mark.parametrize("settings", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
 def test_colors_that_are_not_wanted_are_not_shown(tmp_path: Path, settings: dict[str, str]) -> None:
     shown = on_terminal("apply", GRID, "-k", "blur", "--preview", "-q", cwd=tmp_path, **settings)

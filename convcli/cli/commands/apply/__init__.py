@@ -65,8 +65,6 @@ def run_apply(options: ApplyOptions, *, is_debugging: bool = False) -> int:
     failed: list[Report] = []
     if options.recursive:
         target, failed = expand_folders(options, target)
-        for conflict in find_encoding_conflicts(options) if options.inputs else ():
-            raise click.UsageError(conflict)
     validate_target(target, options.inputs, options.figures)
     if options.output_dir is not None and options.scheduler is None and not options.dry_run:
         make_folder(options.output_dir)
@@ -101,6 +99,11 @@ def expand_folders(
     Returns
     -------
     The target, which knows where they lie, and the reports of folders without any.
+
+    Raises
+    ------
+    click.UsageError
+        For a choice of an encoding that the format of none of them has.
     """
     from convcli.batch.inputs import find_inputs, leave_out_outputs
 
@@ -111,6 +114,8 @@ def expand_folders(
         files = f"{len(left_out)} files" if len(left_out) > 1 else "1 file"
         log(f"{files} left out, as outputs of other inputs: {left_out[0]}, for one")
     options.inputs = inputs.paths
+    for conflict in find_encoding_conflicts(options) if options.inputs else ():
+        raise click.UsageError(conflict)
     return target, [Report(error.path, error=str(error)) for error in inputs.errors]
 
 

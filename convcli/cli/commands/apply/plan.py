@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Set
+from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from functools import partial
 from itertools import compress
@@ -257,7 +258,7 @@ def find_encoding_conflicts(options: ApplyOptions) -> Iterator[str]:
             yield f"{name} goes with {', '.join(formats)}, and {_describe_lack(name, written)}"
 
 
-def _describe_lack(name: str, written: Set[str]) -> str:
+def _describe_lack(name: str, written: AbstractSet[str]) -> str:
     """Say why none of the formats that are to be written has a choice."""
     if name == "--lossless" and "AVIF" in written:
         return "the encoder of AVIF converts colors with a loss; --quality 100 loses least"
