@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
-from support.forked import forked
+from support.command import here
 from support.peers import require_peer
 
 from convcli.images.read import open_frames
@@ -27,9 +27,9 @@ def noise(shape: tuple[int, ...], kind: str, seed: int = 0) -> NDArray[Any]:
 
 
 def run(folder: Path, *arguments: str, code: int = 0) -> str:
-    ended = forked("apply", *arguments, cwd=folder)
-    assert ended.code == code, ended.stderr
-    return ended.stderr.decode()
+    done = here("apply", *arguments, cwd=folder)
+    assert done.code == code, done.stderr
+    return done.stderr
 
 
 def save_pages(path: Path, pages: list[NDArray[Any]], **options: Any) -> None:
