@@ -136,7 +136,7 @@ def test_a_header_of_60000x60000_costs_what_a_missing_file_costs(tmp_path: Path)
 def test_shape_is_exact_for_4000_digits(tmp_path: Path) -> None:
     folder = place(tmp_path)
     height = 10**3999 + 7
-    ended = command(*("shape", "--h", str(height), "--k", "3", "--s", "2", "--json"), cwd=folder)
+    ended = forked(*("shape", "--h", str(height), "--k", "3", "--s", "2", "--json"), cwd=folder)
     assert (ended.code, ended.stderr) == (0, b"")
     start = ended.stdout.index(b'"output": [') + len(b'"output": [')
     assert ended.stdout[start:].startswith(_digits((height - 3) // 2 + 1))
@@ -155,7 +155,7 @@ def _digits(number: int) -> bytes:
 def test_a_sweep_of_thousands_is_quick(form: str, tmp_path: Path) -> None:
     folder = place(tmp_path)
     heights, sizes = ",".join(map(str, range(50, 100))), ",".join(map(str, range(1, 41)))
-    ended = command("shape", "--h", heights, "--k", sizes, "--format", form, cwd=folder)
+    ended = forked("shape", "--h", heights, "--k", sizes, "--format", form, cwd=folder)
     assert (ended.code, ended.stderr) == (0, b"")
     assert ended.seconds < SECONDS
 

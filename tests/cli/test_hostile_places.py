@@ -30,7 +30,7 @@ from support.hostile_cases import GOOD_PNG
 def test_force_replaces_a_file_and_keeps_its_permissions(tmp_path: Path) -> None:
     folder = place(tmp_path)
     (folder / "old.png").chmod(0o640)
-    ended = command("apply", "a.png", "-k", "identity", "-f", "-o", "old.png", cwd=folder)
+    ended = forked("apply", "a.png", "-k", "identity", "-f", "-o", "old.png", cwd=folder)
     assert (ended.code, ended.stderr) == (0, b"")
     assert stat.S_IMODE((folder / "old.png").stat().st_mode) == 0o640
     np.testing.assert_array_equal(
@@ -42,9 +42,9 @@ def test_a_link_stays_and_its_target_is_replaced(tmp_path: Path) -> None:
     folder = place(tmp_path)
     (folder / "link.png").symlink_to("old.png")
     arguments = ("apply", "a.png", "-k", "identity", "-o", "link.png")
-    check_contract(command(*arguments, cwd=folder), 1, "link.png: exists already")
+    check_contract(forked(*arguments, cwd=folder), 1, "link.png: exists already")
     assert (folder / "old.png").read_bytes() == OLD
-    assert command(*arguments, "--force", cwd=folder).code == 0
+    assert forked(*arguments, "--force", cwd=folder).code == 0
     assert (folder / "link.png").is_symlink()
     assert (folder / "old.png").read_bytes().startswith(b"\x89PNG")
 
@@ -65,10 +65,10 @@ def test_nothing_is_written_through_a_link_to_nothing(
     folder = place(tmp_path)
     (folder / "link.png").symlink_to("target.png")
     before = snapshot(folder)
-    ended = command(*arguments, cwd=folder)
+    ended = forked(*arguments, cwd=folder)
     check_contract(ended, 1, "link.png: exists already, as a link to a missing file")
     assert snapshot(folder) == before
-    assert command(*arguments, "--force", cwd=folder).code == 0
+    assert forked(*arguments, "--force", cwd=folder).code == 0
     assert (folder / "link.png").is_symlink()
     assert (folder / "target.png").read_bytes().startswith(b"\x89PNG")
 
@@ -77,7 +77,7 @@ def test_nothing_is_written_through_a_link_to_nothing(
 def test_a_path_through_a_missing_folder_replaces_nothing(output: str, tmp_path: Path) -> None:
     folder = place(tmp_path)
     before = snapshot(folder)
-    ended = command("apply", "a.png", "-k", "identity", "-f", "-o", output, cwd=folder)
+    ended = forked("apply", "a.png", "-k", "identity", "-f", "-o", output, cwd=folder)
     check_contract(ended, 1, f"convcli: {output}: the folder nodir/.. does not exist")
     assert snapshot(folder) == before
 
@@ -121,7 +121,7 @@ def test_a_full_disk_leaves_the_old_file_whole(suffix: str, tmp_path: Path) -> N
 
 def test_an_output_folder_is_made(tmp_path: Path) -> None:
     folder = place(tmp_path)
-    ended = command("apply", "a.png", "-k", "blur", "--output-dir", "new/er", cwd=folder)
+    ended = forked("apply", "a.png", "-k", "blur", "--output-dir", "new/er", cwd=folder)
     assert (ended.code, ended.stderr) == (0, b"")
     assert [path.name for path in (folder / "new" / "er").iterdir()] == ["a.blur.png"]
 
