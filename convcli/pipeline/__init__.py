@@ -124,7 +124,8 @@ def process(
     notes += (note for file in written for note in file.notes)
     written = find_remedies(written, route.files, plan)
     seconds = perf_counter() - started
-    return Outcome(picture, tuple(results), tuple(written), tuple(notes), route, seconds)
+    unique = tuple(dict.fromkeys(notes))  # several files of one input may have the same
+    return Outcome(picture, tuple(results), tuple(written), unique, route, seconds)
 
 
 def dry_run(

@@ -48,6 +48,7 @@ from convcli.pipeline.plan import Plan, Step
 
 # Of an area of one value, which is not negative, these make the same value.
 KEEPING_OPERATIONS = {"relu", "leaky-relu", "abs", "identity", "maxpool", "avgpool"}
+LOST_ALPHA = "its alpha is left out of a file of numbers, which has its colors; write .tif"
 UNIT_TOLERANCE = 1e-6  # of a sum of weights that was typed with some digits
 
 
@@ -193,7 +194,7 @@ def _split_into_files(
                 "maps of different sizes do not fit one .npy; put {kernel} in its name"
             )
         stacked = np.concatenate([result.values for result in results], axis=2)
-        yield files[0][0], Picture(stacked), False
+        yield files[0][0], replace(results[0], values=stacked), False
         return
     for result, paths in zip(results, files, strict=target.template is not None):
         if len(paths) == 1:
@@ -212,7 +213,8 @@ def _write(
         numbers = squeeze_channel(result.values)
         with atomic_write(path, force=target.force) as stream:
             write_grid(stream, numbers, file_format)
-        return OutputFile(path, numbers.shape)
+        notes = () if result.alpha is None else (LOST_ALPHA,)
+        return OutputFile(path, numbers.shape, notes=notes)
     depth = plan.output_depth(result.depth, file_format)
     if depth is None:
         with atomic_write(path, force=target.force) as stream, encoder_errors(path):

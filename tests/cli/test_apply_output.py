@@ -134,7 +134,7 @@ def test_standard_input_into_a_folder_is_named_stdin(tmp_path: Path) -> None:
     assert (tmp_path / "d" / "stdin.identity.png").exists()
 
 
-@pytest.mark.parametrize("name", ["out.bmp", "out.xyz", "out", ".png.gz"])
+@pytest.mark.parametrize("name", ["out.psd", "out.xyz", "out", ".png.gz"])
 def test_an_unknown_output_suffix_is_a_usage_error(tmp_path: Path, name: str) -> None:
     assert ".png" in usage(tmp_path, "absent.png", "-k", "blur", "-o", name)
 
@@ -277,6 +277,19 @@ def test_names_of_what_is_written(
     expected = [name if "." in name else f"in.{name}.png" for name in names]
     found = [path.name for path in tmp_path.iterdir() if path.name != "in.png"]
     assert sorted(found) == sorted(expected)
+
+
+@pytest.mark.parametrize(("alpha", "is_noted"), [(128, True), (255, False)])
+@pytest.mark.parametrize("name", ["out.npy", "out.csv", "{kernel}.npy"])
+def test_alpha_that_a_file_of_numbers_lacks_is_noted(
+    tmp_path: Path, name: str, alpha: int, *, is_noted: bool
+) -> None:
+    Image.new("LA", (4, 3), (7, alpha)).save(tmp_path / "in.png")
+    kernels = ("-k", "identity", *(("-k", "blur") if name != "out.csv" else ()))
+    done = here("apply", "in.png", *kernels, "-o", name, cwd=tmp_path)
+    note = "convcli: in.png: its alpha is left out of a file of numbers, which has its colors; "
+    assert done.code == 0
+    assert done.stderr == (f"{note}write .tif\n" if is_noted else "")
 
 
 def test_several_kernels_in_one_npy_are_its_channels(tmp_path: Path) -> None:
