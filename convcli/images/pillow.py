@@ -35,6 +35,7 @@ MAX_DURATION_MS = (1 << 24) - 1  # of a frame, that WebP can hold
 FLIPS = {2: (1, -1), 3: (-1, -1), 4: (-1, 1), 6: (1, -1), 7: (-1, -1), 8: (-1, 1)}
 STRIP_PIXELS = 1 << 20  # copied at once
 STDERR = 2
+BROKEN_HEADER = "starts as {} does, but its header is broken or cut off"
 DECODER_ERRORS = (ArithmeticError, AttributeError, EOFError, LookupError, OSError, struct.error,
                   SyntaxError, TypeError, ValueError)  # fmt: skip
 
@@ -58,7 +59,8 @@ def open_image(stream: BinaryIO, known: str | None = None) -> Image.Image:
     Raises
     ------
     UnidentifiedImageError
-        If it is of no known format. Other errors that a broken file causes pass through.
+        If it is of no known format, or by its start alone. Other errors that a broken file causes
+        pass through.
     """
     start = stream.read(SIGNATURE_BYTES)
     stream.seek(0)
@@ -70,7 +72,7 @@ def open_image(stream: BinaryIO, known: str | None = None) -> Image.Image:
     if known == "JPEG":  # not as a file of several pictures, by an index that may be broken
         factory = import_module("PIL.JpegImagePlugin").JpegImageFile
     if not (accepts is None or accepts(start) is True):  # a string says what is missing
-        raise UnidentifiedImageError
+        raise UnidentifiedImageError(BROKEN_HEADER.format(known))
     try:
         return factory(stream, "")
     except DECODER_ERRORS as error:
@@ -81,7 +83,7 @@ def open_image(stream: BinaryIO, known: str | None = None) -> Image.Image:
                 return open_plain(factory, stream, known)
         # Errors of a file that is of that format only by its start.
         if isinstance(error, (SyntaxError, IndexError, TypeError, struct.error)):
-            raise UnidentifiedImageError from None
+            raise UnidentifiedImageError(BROKEN_HEADER.format(known)) from None
         raise
 
 
@@ -118,8 +120,8 @@ def decoder_errors(path: str) -> Iterator[None]:
             yield
     except (FileError, MemoryError):
         raise
-    except UnidentifiedImageError:
-        raise ImageError(path, UNKNOWN_FORMAT) from None
+    except UnidentifiedImageError as error:
+        raise ImageError(path, str(error) or UNKNOWN_FORMAT) from None
     except OSError as error:
         # A decoder's own has no number; that of the system is also of a broken offset.
         if error.errno in (None, errno.EINVAL):

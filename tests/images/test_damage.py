@@ -388,3 +388,30 @@ def test_a_damaged_frame_is_named(tmp_path: Path) -> None:
         frames.read(1)
         with pytest.raises(ImageError, match="in: frame 2 is damaged: its data end early; --keep"):
             frames.read(2)
+
+
+@pytest.mark.parametrize(("name", "size"), [("PNG", 40), ("PNG", 10), ("JPEG", 20), ("GIF", 20)])
+def test_a_picture_without_its_header_is_called_by_the_name_of_its_format(
+    tmp_path: Path, name: str, size: int
+) -> None:
+    content = io.BytesIO()
+    Image.new("RGB", (20, 10), (9, 8, 7)).save(content, name)
+    path = tmp_path / "in.x"
+    path.write_bytes(content.getvalue()[:size])
+    with pytest.raises(ImageError, match=f"starts as {name} does, but its header is broken or cut"):
+        read_input(str(path))
+
+
+def test_a_damaged_page_is_named_once(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (3, 40, 40, 3), np.uint8)
+    pages = [*map(Image.fromarray, noise)]
+    options: dict[str, Any] = {"save_all": True, "append_images": pages[1:]}
+    pages[0].save(tmp_path / "in.tif", compression="tiff_deflate", **options)
+    content = bytearray((tmp_path / "in.tif").read_bytes())
+    content[len(content) // 2 : len(content) // 2 + 60] = bytes(60)
+    (tmp_path / "in.tif").write_bytes(content)
+    for typed in ((), ("--frame", "1")):
+        done = here("apply", "in.tif", "-k", "identity", "-o", "out.tif", *typed, cwd=tmp_path)
+        assert done.code == 1
+        assert done.stderr.startswith("convcli: in.tif: frame 1 cannot be decoded: "), done.stderr
+        assert done.stderr.count("1 ") + done.stderr.count("1:") == 1

@@ -156,11 +156,11 @@ class _Document:
         damage: list[str] = []
 
         def report(cause: str) -> None:
-            if len(self._offsets) > 1:
-                cause = f"page {index}: {cause}"
+            where = f"frame {index} " if len(self._offsets) > 1 else ""
             if not self._settings.keep_damaged:
-                raise ValueError(f"{cause}; {KEEP_ADVICE}")
-            damage.append(f"is damaged: {cause}")
+                text = f"{where}cannot be decoded: {cause.splitlines()[0]}; {KEEP_ADVICE}"
+                raise ImageError(self._path, text)
+            damage.append(f"{where}is damaged: {cause}")
 
         with pillow.decoder_errors(self._path):
             page = self._read_page(index)
@@ -205,7 +205,7 @@ class _Document:
             raise excess_pixels(size, self._path, limit)
         cause = _find_unsupported(page)
         if cause is not None:
-            where = f"page {index}" if index else "it"
+            where = f"frame {index}" if index else "it"
             raise ImageError(self._path, f"{where} is a TIFF of {cause}, which is not read")
         return page
 
