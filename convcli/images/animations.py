@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 
 from convcli.images import Values
 from convcli.images.formats import FORMATS, EncoderSettings
+from convcli.images.palette import to_palette
 from convcli.images.pillow import load_plugin, to_image
 
 GIF_DISPOSAL = 2  # restore to the background
@@ -57,12 +58,10 @@ class GifWriter:
 
     def add(self, pixels: Values, duration_ms: Fraction | int) -> None:
         """Write a frame of uint8, (H, W, C)."""
-        image = to_image(pixels)
+        image = to_palette(pixels)
         buffer = io.BytesIO()
         load_plugin("GIF")
-        # Of gray and alpha, Pillow would drop the alpha.
-        palette_source = image.convert("RGBA") if image.mode == "LA" else image
-        palette_source.save(buffer, "GIF", interlace=0)
+        image.save(buffer, "GIF", interlace=0)
         screen, palette, transparent, data = _split_gif(buffer.getbuffer())
         flags = 0x80 | screen[10] & 7
         if self._is_empty:

@@ -164,9 +164,12 @@ def _save(
         # A box of EXIF starts with the distance to the directories, which the plug-in leaves out.
         options["exif"] = bytes(4) + options["exif"].removeprefix(b"Exif\0\0")
     settings = {**FORMATS[image_format].save_options(encoding), **options}
-    image = to_image(pixels)
-    if image_format == "GIF" and image.mode == "LA":  # of which Pillow would drop the alpha
-        image = image.convert("RGBA")
+    if image_format == "GIF":
+        from convcli.images.palette import to_palette
+
+        image = to_palette(pixels)
+    else:
+        image = to_image(pixels)
     image.save(buffer, image_format, **settings)
     if image_format == "JPEG" and metadata.dpi is None and metadata.aspect is not None:
         density = struct.pack(">BHH", 0, *to_whole_numbers(metadata.aspect))
