@@ -109,6 +109,13 @@ class PaddingModeType(click.Choice[str]):
         return super().convert(value, param, ctx)
 
 
+def read_path(text: str) -> str:
+    """Return a path; an empty one is what a shell makes of a variable that is not set."""
+    if not text:
+        raise ArgumentError("it must be a path, not ''")
+    return text
+
+
 def comma_list(item: TextType) -> TextType:
     """Return the type of several values separated by commas, like `3,5,7`."""
     return TextType(f"{item.name}[,...]", lambda text: tuple(map(item._read, text.split(","))))  # noqa: SLF001
@@ -236,8 +243,8 @@ SPEC = TextType("SPEC", str, "kernel", kernel_paths)
 NETWORK = TextType("NAME|FILE|-", str, "network", _network_paths)
 NETWORK_FILE = TextType("FILE", str, "file", _network_paths)
 FILE = TextType("FILE", str, "file", lambda path: (path,))
-PATH = TextType("PATH", str, "file", lambda path: (path,))
-DIR = TextType("DIR", str, "folder", lambda path: (path,))
+PATH = TextType("PATH", read_path, "file", lambda path: (path,))
+DIR = TextType("DIR", read_path, "folder", lambda path: (path,))
 TEMPLATE = TextType("TEMPLATE", completes="template")
 ADDRESS = TextType("ADDRESS")
 

@@ -246,7 +246,8 @@ def parse_channels(text: str) -> tuple[str, ...]:
                 f"it must be luma, alpha, or some of r,g,b or of 0,1,2..., not {text!r}"
             )
     numbers = tuple(str(int(name)) if name not in known else name for name in names)
-    if len(set(numbers)) < len(numbers):
+    indices = {str(COLOR_NAMES.index(n)) if n in COLOR_NAMES else n for n in numbers}
+    if len(indices) < len(numbers):
         raise NotationError(f"it must name a channel once, not {text!r}")
     if LUMA_NAME in numbers and not {LUMA_NAME, ALPHA_NAME}.issuperset(numbers):
         raise NotationError(f"luma changes all colors: no other goes with it, as in {text!r}")

@@ -353,6 +353,8 @@ def test_what_does_not_fit_the_picture_is_refused(tmp_path: Path, options: str, 
         ("-k sharpen --region 5x5", "'--region': it must be WxH+X+Y, like 640x480+10+20"),
         ("-k sharpen --region 0x5+1+1", "'--region': it must have a pixel at least"),
         ("-k sharpen --channels red", "'--channels': it must be luma, alpha, or some of r,g,b"),
+        ("-k sharpen --channels r,0", "'--channels': it must name a channel once, not 'r,0'"),
+        ("-k sharpen --channels 2,1,b", "'--channels': it must name a channel once"),
         ("-k sharpen --channels luma,r", "'--channels': luma changes all colors"),
         ("-k sharpen --threshold -1", "'--threshold': it must be at least 0, not '-1'"),
         ("-k sharpen --threshold nan", "'--threshold': it must be a number"),
@@ -370,6 +372,11 @@ def test_what_does_not_fit_the_picture_is_refused(tmp_path: Path, options: str, 
 )
 def test_what_does_not_go_together_is_refused(tmp_path: Path, options: str, cause: str) -> None:
     assert cause in usage(tmp_path, "-" if options[-2:] == " -" else "in.png", *options.split())
+
+
+@pytest.mark.parametrize("option", ["--mask", "--output", "--output-dir", "--figure"])
+def test_an_empty_path_is_refused(tmp_path: Path, option: str) -> None:
+    assert f"'{option}'" in usage(tmp_path, "in.png", "-k", "sharpen", option, "")
 
 
 def test_a_map_of_several_channels_is_refused(tmp_path: Path) -> None:

@@ -99,3 +99,22 @@ def test_a_folder_may_have_braces_in_its_name(place: Path) -> None:
     done = here("apply", "a/x.png", "-k", "blur", "--output-dir", "{stem}", "--json", cwd=place)
     assert json.loads(done.text)["output"] == "{stem}/x.blur.png"
     assert (place / "{stem}" / "x.blur.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--depth", "float"), "--depth float goes with TIFF, and JPEG is to be written, too"),
+        (("--depth", "16"), "and JPEG is to be written, too"),
+    ],
+)
+def test_a_depth_is_one_that_the_formats_of_all_inputs_hold(
+    place: Path, options: tuple[str, ...], words: str
+) -> None:
+    named = ("-k", "blur", "-o", "{dir}/{stem}.soft.{ext}")
+    done = here("apply", *INPUTS, *named, *options, cwd=place)
+    assert done.code == 2
+    assert words in done.stderr
+    assert not list(place.rglob("*.soft.*"))
+    assert here("apply", "b/y.tif", "a/x.png", *named, "--depth", "16", cwd=place).code == 0
+    assert here("apply", "b/y.tif", *named, "--depth", "float", "-f", cwd=place).code == 0

@@ -57,6 +57,7 @@ def _read_threshold(text: str) -> float:
 REGION = opt.TextType("WxH+X+Y", _read_region)
 CHANNELS = opt.TextType("NAME[,...]", _read_channels)
 THRESHOLD = opt.TextType("T", _read_threshold)
+MASK = opt.TextType("FILE", opt.read_path, "file", lambda path: (path,))
 
 
 def _read_format(text: str) -> str:
@@ -161,7 +162,7 @@ class ApplyOptions(opt.WindowOptions):
         "repeat for more. The window sees the pixels around it, too.", multiple=True
     )  # fmt: skip
     mask: str | None = option(
-        "Selection", "--mask", opt.FILE, "A picture of the same size: filter where it is white, "
+        "Selection", "--mask", MASK, "A picture of the same size: filter where it is white, "
         "not where it is black, and in proportion between."
     )  # fmt: skip
     channels: tuple[str, ...] | None = option(

@@ -89,7 +89,7 @@ def build_plan(options: ApplyOptions) -> tuple[Plan, tuple[str, ...]]:
         ),
         max_memory=options.max_process_memory,
     )
-    if any((options.region, options.mask, options.channels, options.threshold)):
+    if any((options.region, options.mask is not None, options.channels, options.threshold)):
         from convcli.pipeline.selection_plan import check_selection
 
         selection = options.selection
@@ -256,6 +256,9 @@ def find_encoding_conflicts(options: ApplyOptions) -> Iterator[str]:
         formats = [key for key, record in FORMATS.items() if getattr(record, able) not in lacks]
         if is_given and written.isdisjoint(formats):
             yield f"{name} goes with {', '.join(formats)}, and {_describe_lack(name, written)}"
+        elif is_given and name.startswith("--depth"):  # which all of them have to hold
+            for other in sorted(written.difference(formats, NUMBER_SUFFIXES)):
+                yield f"{name} goes with {', '.join(formats)}, and {other} is to be written, too"
 
 
 def _describe_lack(name: str, written: AbstractSet[str]) -> str:
