@@ -321,18 +321,51 @@ ENVIRONMENTS = {
 }
 
 
+COMMANDS = (
+    ("kernels",),
+    ("kernels", "café.csv"),
+    ("shape", "--h", "5,6", "--k", "3"),
+    ("apply", "a.png", "-k", "café.csv", "-q"),
+)
+# What an environment says is read as a process starts: each command is a fork of one that has.
+FORKS = """
+import os, sys
+from convcli.__main__ import run_process
+
+files, commands = sys.argv[1], eval(sys.argv[2])
+for number, arguments in enumerate(commands):
+    child = os.fork()
+    if not child:
+        for descriptor in (1, 2):
+            path = f"{files}/{number}.{descriptor}"
+            os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), descriptor)
+        sys.argv = ["convcli", *(os.fsdecode(one.encode()) for one in arguments)]
+        run_process()
+        os._exit(70)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
 @pytest.mark.parametrize("environment", ENVIRONMENTS.values(), ids=ENVIRONMENTS)
-def test_it_works_wherever_it_is(environment: dict[str, str], place: Path) -> None:
+def test_it_works_wherever_it_is(
+    environment: dict[str, str], place: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     (place / "café.csv").write_text("1 2 1")
-    for arguments in (
-        ("kernels",),
-        ("kernels", "café.csv"),
-        ("shape", "--h", "5,6", "--k", "3"),
-        ("apply", "a.png", "-k", "café.csv", "-q"),
-    ):
-        with started(*arguments, cwd=place, stdout=subprocess.PIPE, **environment) as one:
-            stdout, stderr = one.communicate(timeout=PATIENCE)
-        assert (one.returncode, stderr) == (0, b""), arguments
+    files = tmp_path_factory.mktemp("streams")
+    done = subprocess.run(
+        [sys.executable, "-c", FORKS, str(files), ascii(COMMANDS)],
+        cwd=place,
+        env=PLAIN | environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+        timeout=PATIENCE,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.split() == [b"0"] * len(COMMANDS)
+    for number, arguments in enumerate(COMMANDS):
+        stdout, stderr = ((files / f"{number}.{stream}").read_bytes() for stream in (1, 2))
+        assert stderr == b"", arguments
         assert b"\x1b" not in stdout
         assert b"\xe2\x80\xa6" not in stdout  # no table is cut with an ellipsis
         if arguments == ("kernels",):

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 from support.command import COMMAND, here
-from support.hostile import command
+from support.forked import forked
 from support.peers import require_peer
 
 Array = NDArray[Any]
@@ -51,19 +51,25 @@ def noise(*shape: int, dtype: type = np.uint8, most: int = 256) -> Array:
 @pytest.mark.parametrize("suffix", FORMATS)
 def test_memory_does_not_grow_with_the_number_of_frames(tmp_path: Path, suffix: str) -> None:
     (folder := tmp_path / "place").mkdir()
+
+    def peak(count: int) -> float:
+        options = ("--max-memory", "300M", "--max-pixels", "1000000000")
+        typed = ("-k", "blur", "-f", "-o", f"out{count}.{suffix}", *options)
+        done = forked("apply", f"{count}.{suffix}", *typed, cwd=folder)
+        assert done.code == 0, done.stderr
+        return done.megabytes
+
     peaks = []
     for count in (6, 60):
         shades = [
             np.full((500, 500, 3), (i * 7 % 256, i * 13 % 256, 90), np.uint8) for i in range(count)
         ]
         save(folder / f"{count}.{suffix}", shades)
-        options = ("--max-memory", "300M", "--max-pixels", "1000000000")
-        typed = ("-k", "blur", "-o", f"out{count}.{suffix}", *options)
-        runs = [command("apply", f"{count}.{suffix}", "-f", *typed, cwd=folder) for _ in range(2)]
-        assert [ended.code for ended in runs] == [0, 0], runs[0].stderr
+        peaks.append(peak(count))
         assert len(read(folder / f"out{count}.{suffix}")) == count
+    if peaks[1] >= 1.1 * peaks[0] + 8:
         # The system may give a process larger pages, now and then: that is no use of ours.
-        peaks.append(min(ended.megabytes for ended in runs))
+        peaks = [min(peaks[0], peak(6)), min(peaks[1], peak(60))]
     assert peaks[1] < 1.1 * peaks[0] + 8, peaks  # 60 frames of 750 kB would be 45 MB
     assert peaks[1] < 300
 
@@ -187,7 +193,7 @@ def test_a_page_that_takes_too_much_is_named_before_work_begins(tmp_path: Path) 
     (folder / "out.tif").write_bytes(OLD)
     typed = ("apply", "in.tif", "-k", "blur", "-o", "out.tif", "-f", "--max-memory", "300M")
     for options in ((), ("--dry-run",)):
-        ended = command(*typed, *options, cwd=folder)
+        ended = forked(*typed, *options, cwd=folder)
         assert ended.code == 1
         assert b"convcli: in.tif: frame 1: needs about" in ended.stderr
         assert ended.megabytes < 150
