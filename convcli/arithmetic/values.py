@@ -27,6 +27,7 @@ PADDING_ALIASES = {  # names that NumPy, SciPy and PyTorch have, where they mean
     "mirror": "reflect",
 }
 
+MAX_KERNEL_SIDE = 1001  # rows or columns of one that is written out
 MAX_DIGITS = 1 << 17  # the longest argument of a command line; more would take too long
 
 _DIGITS = re.compile(r"[0-9]+\Z")

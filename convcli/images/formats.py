@@ -291,7 +291,7 @@ IMAGE_SUFFIXES = {suffix: name for name, record in FORMATS.items() for suffix in
 INPUT_SUFFIXES = {  # by which pictures are found in folders; their content says what they are
     *IMAGE_SUFFIXES,
     *(".apng", ".jpe", ".jfif", ".mpo", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx", ".pfm"),
-    *(".heic", ".heif", ".hif", ".jxl"),
+    ".hif",
 }
 
 

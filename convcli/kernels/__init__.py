@@ -15,13 +15,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from convcli.arithmetic.values import Pair
+from convcli.arithmetic.values import MAX_KERNEL_SIDE, Pair
 from convcli.errors import GridError, KernelError, LimitError, did_you_mean
 
 if TYPE_CHECKING:
     from convcli.kernels.outer import OuterProduct, Vector
 
-MAX_SIDE = 1001  # rows or columns
 MAX_SEPARABLE_SIDE = 10_001  # likewise, of a kernel that is a column times a row
 ZERO_SUM = 1e-12  # relative to the sum of absolute weights
 RANK_TOLERANCE = 1e-12  # relative to the largest singular value
@@ -45,8 +44,9 @@ class Kernel:
         Its name in lists, titles and output names.
     matrix : ndarray of float64, (kh, kw), (C, kh, kw) or (C_out, C, kh, kw)
         Two axes filter each channel separately, three sum over the channels into one map, four are
-        a layer's weights. A file's scale is included. With more than `MAX_SIDE` rows or columns
-        it is an `OuterProduct`, as `outer` says, which is filtered without being written out.
+        a layer's weights. A file's scale is included. With more than `MAX_KERNEL_SIDE` rows or
+        columns it is an `OuterProduct`, as `outer` says, which is filtered without being written
+        out.
     origin : (row, column), optional
         The weight that lies on the pixel being computed; see `anchor` for the default.
     bias : float
@@ -79,7 +79,7 @@ class Kernel:
         with np.errstate(over="ignore", invalid="ignore"):
             if not np.isfinite(self.magnitude):
                 raise KernelError("its weights are no finite numbers, or too large to be summed")
-        if max(self.size) > MAX_SIDE and self.outer is None:
+        if max(self.size) > MAX_KERNEL_SIDE and self.outer is None:
             from convcli.kernels.outer import factorize
 
             check_size(self.size, is_separable=self.matrix.ndim == 2)
@@ -166,9 +166,9 @@ class Kernel:
 
 def check_size(size: Pair, *, is_separable: bool = False) -> None:
     """Raise if a kernel, not yet allocated, has more rows or columns than allowed."""
-    if max(size) > (MAX_SEPARABLE_SIDE if is_separable else MAX_SIDE):
+    if max(size) > (MAX_SEPARABLE_SIDE if is_separable else MAX_KERNEL_SIDE):
         raise LimitError(
-            f"a kernel of {size[0]}x{size[1]} is too large: the most is {MAX_SIDE} a side, "
+            f"a kernel of {size[0]}x{size[1]} is too large: the most is {MAX_KERNEL_SIDE} a side, "
             f"{MAX_SEPARABLE_SIDE} where it is separable"
         )
 

@@ -8,12 +8,12 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from convcli.arithmetic.values import Pair
+from convcli.arithmetic.values import MAX_KERNEL_SIDE, Pair
 from convcli.errors import LimitError
 
 Vector: TypeAlias = NDArray[np.float64]
 
-MAX_WEIGHTS = 1001**2  # of a matrix that is written out
+MAX_WEIGHTS = MAX_KERNEL_SIDE**2  # of a matrix that is written out
 RANK_TOLERANCE = 1e-12  # relative to the largest weight
 _COMPARED_ROWS = 64  # at once
 

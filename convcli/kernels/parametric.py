@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias, cast
 
 import numpy as np
 
-from convcli.arithmetic.values import parse_real, parse_size
+from convcli.arithmetic.values import MAX_KERNEL_SIDE, parse_real, parse_size
 from convcli.errors import ArgumentError, KernelError
-from convcli.kernels import MAX_SIDE, Kernel, check_size
+from convcli.kernels import Kernel, check_size
 from convcli.kernels.bank import IDENTITY, SHARPEN, SOBEL_X, Matrix
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def gaussian(sigma: str, sigma_x: str | None = None) -> Matrix | OuterProduct:
 
 def _multiply(column: Matrix, row: Matrix) -> Matrix | OuterProduct:
     """Return the product of a column and a row; as these, if it is large."""
-    is_large = max(len(column), len(row)) > MAX_SIDE
+    is_large = max(len(column), len(row)) > MAX_KERNEL_SIDE
     if not is_large:
         return np.outer(column, row)
     from convcli.kernels.outer import OuterProduct

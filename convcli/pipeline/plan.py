@@ -14,7 +14,7 @@ import numpy as np
 from convcli.arithmetic.layers import Layer, output_shape, with_kernel
 from convcli.arithmetic.notation import INPUT, format_layer, input_indices
 from convcli.arithmetic.operations.convolution import group_count, output_channels
-from convcli.arithmetic.values import Pair, Resize, Shape, format_shapes
+from convcli.arithmetic.values import MAX_KERNEL_SIDE, Pair, Resize, Shape, format_shapes
 from convcli.engine.arrays import Array
 from convcli.engine.filter2d.plan import check_method
 from convcli.errors import ArgumentError, KernelError, KernelFileError, LimitError, ShapeError
@@ -66,7 +66,7 @@ class Step(NamedTuple):
             if layer.operation.is_transposed or not groups == channels == maps:
                 raise LimitError(
                     f"a kernel of {matrix.shape[0]}x{matrix.shape[1]} filters each channel by "
-                    "itself; of one that is to do more, the most is 1001 a side"
+                    f"itself; of one that is to do more, the most is {MAX_KERNEL_SIDE} a side"
                 )
             return matrix, 1
         if matrix.ndim > 2:

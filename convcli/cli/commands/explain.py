@@ -11,7 +11,7 @@ import click
 import numpy as np
 
 from convcli.arithmetic.layers import Layer
-from convcli.arithmetic.values import Pair, format_shape, parse_number
+from convcli.arithmetic.values import MAX_KERNEL_SIDE, Pair, format_shape, parse_number
 from convcli.cli import options as opt
 from convcli.cli.options import flag, option
 from convcli.cli.output import format_json, log_kernel_notes, log_notes, print_data
@@ -20,7 +20,7 @@ from convcli.errors import ArgumentError, FileError, LimitError
 from convcli.images import ReadSettings
 from convcli.images.color import to_gray
 from convcli.images.read import read_within
-from convcli.kernels import MAX_SIDE, Kernel, load_kernel
+from convcli.kernels import Kernel, load_kernel
 from convcli.pictures.text import format_explanation, format_matrices
 from convcli.pipeline.plan import check_limits, make_convolution
 
@@ -82,7 +82,7 @@ def explain(**values: Any) -> None:
     if kernel is not None and kernel.outer is not None:
         raise LimitError(
             f"kernel {options.kernel!r} has {format_shape(kernel.size)} weights, and a window of "
-            f"more than {MAX_SIDE} a side is not shown"
+            f"more than {MAX_KERNEL_SIDE} a side is not shown"
         )
     log_kernel_notes([kernel])
     settings = ReadSettings(keep_damaged=options.keep_damaged)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from convcli.arithmetic.values import PADDING_CONSTANT
+from convcli.arithmetic.values import MAX_KERNEL_SIDE, PADDING_CONSTANT
 from convcli.engine.arrays import Array
 from convcli.engine.filter2d.problem import FilterSettings
 from convcli.errors import ArgumentError
@@ -57,7 +57,8 @@ def filter_missing(plan: FilterPlan, image: Array) -> Array:
         return _run(plan, image)
     problem = plan.problem
     if problem.factors is not None:
-        raise ArgumentError("holds NaN, which kernels of more than 1001 a side cannot filter")
+        most = f"kernels of more than {MAX_KERNEL_SIDE} a side"
+        raise ArgumentError(f"holds NaN, which {most} cannot filter")
     bias = problem.bias
     plain = plan._replace(problem=problem._replace(bias=0.0))
     sums = _run(plain, np.where(missing, image.dtype.type(0), image))

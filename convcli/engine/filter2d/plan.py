@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
+from convcli.arithmetic.values import MAX_KERNEL_SIDE
 from convcli.engine.arrays import (
     Array,
     as_numbers,
@@ -262,7 +263,8 @@ def _refuse_nonfinite() -> BandFilter:
 
     def refuse(_: Array) -> Array:
         raise ArgumentError(
-            "holds NaN or infinity, which kernels of more than 1001 a side cannot filter"
+            f"holds NaN or infinity, which kernels of more than {MAX_KERNEL_SIDE} a side cannot "
+            "filter"
         )
 
     return refuse
@@ -291,8 +293,8 @@ def check_method(method: str, kernel: ArrayLike) -> None:
     if getattr(kernel, "factors", None) is not None:
         if method not in ("auto", "separable"):
             raise ArgumentError(
-                f"method {method!r} takes kernels of up to 1001 a side; larger ones are computed "
-                "as a column and a row"
+                f"method {method!r} takes kernels of up to {MAX_KERNEL_SIDE} a side; larger ones "
+                "are computed as a column and a row"
             )
         return
     weights = as_numbers(kernel, "kernel").astype(np.float64)
