@@ -106,7 +106,8 @@ class PaddingModeType(click.Choice[str]):
         except ArgumentError as error:
             if value.startswith(values.PADDING_CONSTANT):
                 self.fail(str(error), param, ctx)
-        return super().convert(value, param, ctx)
+            known = (*self.choices, f"{values.PADDING_CONSTANT}V")
+            self.fail(f"{value!r} is not one of {', '.join(map(repr, known))}.", param, ctx)
 
 
 def read_path(text: str) -> str:

@@ -59,6 +59,7 @@ def test_explain_animate_and_layers_agree(tmp_path: Path) -> None:
     ("arguments", "words"),
     [
         (("--padding-mode", "constant"), "'constant' is not one of 'zero', 'reflect'"),
+        (("--padding-mode", "constant"), "'symmetric', 'constant:V'."),
         (("--padding-mode", "constant:x"), "must be a number, and 'x' is not a number"),
         (("--padding-mode", "constant:1e999"), "must be a number"),
         (("--padding-mode", "constant:9", "--linear"), "--linear leaves the input's units"),
