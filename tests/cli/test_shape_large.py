@@ -7,7 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.hostile import check_contract, command
+from support.forked import forked
+from support.hostile import check_contract
 
 INPUT = "input 3x64x64\n"
 REPEATED = "conv:3,p=1,c=8\nrelu\n"
@@ -36,7 +37,7 @@ LAYOUTS = ("--format=table", "--format=csv", "--format=markdown", "--explain")
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_ten_thousand_layers_take_a_second(layout: str, tmp_path: Path) -> None:
     (tmp_path / "large.net").write_text(INPUT + REPEATED * 5000)
-    ended = command("shape", "--net", "large.net", layout, cwd=tmp_path)
+    ended = forked("shape", "--net", "large.net", layout, cwd=tmp_path)
     assert (ended.code, ended.stderr) == (0, b"")
     assert ended.seconds < SECONDS
 
@@ -44,7 +45,7 @@ def test_ten_thousand_layers_take_a_second(layout: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", LARGE)
 def test_ten_thousand_layers_of_any_kind_are_all_there(name: str, tmp_path: Path) -> None:
     (tmp_path / "large.net").write_text(text := LARGE[name]())
-    ended = command("shape", "--net", "large.net", "--json", cwd=tmp_path)
+    ended = forked("shape", "--net", "large.net", "--json", cwd=tmp_path)
     assert (ended.code, ended.stderr) == (0, b"")
     layers = json.loads(ended.stdout)["layers"]
     assert [layer["layer"] for layer in layers[:5]] == text.splitlines()[1:6]
@@ -54,7 +55,7 @@ def test_ten_thousand_layers_of_any_kind_are_all_there(name: str, tmp_path: Path
 
 def test_time_is_in_proportion_to_the_layers(tmp_path: Path) -> None:
     (tmp_path / "large.net").write_text(INPUT + REPEATED * 15_000)
-    ended = command("shape", "--net", "large.net", cwd=tmp_path)
+    ended = forked("shape", "--net", "large.net", cwd=tmp_path)
     assert (ended.code, ended.stderr) == (0, b"")
     lines = ended.stdout.splitlines()
     assert len(lines) == 2 + 30_000 + 2
@@ -95,7 +96,7 @@ REFUSED = {
 def test_what_would_take_longer_is_refused(name: str, tmp_path: Path) -> None:
     text, fragment = REFUSED[name]
     (tmp_path / "large.net").write_text(INPUT + text)
-    ended = command("shape", "--net", "large.net", cwd=tmp_path)
+    ended = forked("shape", "--net", "large.net", cwd=tmp_path)
     check_contract(ended, 1, fragment)
     assert ended.lines[0].startswith("convcli: large.net: ")
     assert ended.seconds < 3 * SECONDS
@@ -119,7 +120,7 @@ def test_maps_too_large_to_draw_are_refused(
 ) -> None:
     folder = tmp_path / "place"
     folder.mkdir()
-    ended = command("shape", *arguments, "--figure", f"x{suffix}", cwd=folder)
+    ended = forked("shape", *arguments, "--figure", f"x{suffix}", cwd=folder)
     check_contract(ended, 2, "is too large to draw")
     assert list(folder.iterdir()) == []
 
@@ -129,6 +130,6 @@ def test_a_picture_of_a_huge_input_is_drawn_in_little_memory(tmp_path: Path) -> 
     folder.mkdir()
     (folder / "a.csv").write_text("1 2\n3 4\n")
     arguments = ("shape", "--input", "3x90000x90000", "conv:3", "--figure", "x.png")
-    ended = command(*arguments, "--image", "a.csv", cwd=folder)
+    ended = forked(*arguments, "--image", "a.csv", cwd=folder)
     assert (ended.code, ended.stderr) == (0, b"")
     assert ended.megabytes < 512

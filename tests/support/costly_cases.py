@@ -534,13 +534,13 @@ PROFILE = made_jpeg(
 )
 
 SEGMENTS, UNKNOWN = segment(0xFE, b"") * 9900, segment(0xE3, bytes(costly.FULL))
-# The first of hundreds of pictures, each of which takes as much as is allowed.
+# Hundreds of pictures, each of which takes as much as is allowed, and what is said of the second.
 REPEATED_PICTURES: tuple[tuple[str, File, tuple[str, ...]], ...] = (
     ("segments", made(lambda: costly.mpo_repeated(400, costly.jpeg(start=SEGMENTS))), ()),
     (
         "fractions",
         made(lambda: costly.mpo_repeated(400, costly.jpeg_exif(costly.exif_of_fractions(50_000)))),
-        (),
+        ("1 of the tags of its EXIF are malformed",),  # a resolution is one fraction
     ),
     ("metadata", made(lambda: costly.mpo_repeated(400, costly.jpeg(start=UNKNOWN * 9))), ()),
 )
@@ -559,9 +559,9 @@ READ = (
         notes=("15,300,000 bytes of metadata are left out",),
     ),
     *(
-        Read(name=f"{name}{number}.jpg", content=content, extra=("--frame", number), notes=notes)
+        Read(name=f"{name}{number}.jpg", content=content, extra=("--frame", number), notes=said)
         for name, content, notes in REPEATED_PICTURES
-        for number in ("0", "1")
+        for number, said in (("0", ()), ("1", notes))
     ),
     Read(name="pictures.jpg", content=made(costly.mpo, 200, 60_000)),
     Read(name="filled.jpg", content=made_jpeg(lambda: b"\xff" * 500_000)),
