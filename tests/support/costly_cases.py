@@ -24,6 +24,18 @@ def made(maker: Callable[..., bytes], *arguments: Any, **keywords: Any) -> Calla
     return make
 
 
+def text_bomb(kind: bytes, start: bytes) -> Callable[[Path], None]:
+    """A PNG with a compressed chunk that expands to 200 MB."""
+
+    def make(path: Path) -> None:
+        packer = zlib.compressobj(1)
+        zeros = bytes(MEGABYTE)
+        packed = b"".join(packer.compress(zeros) for _ in range(200)) + packer.flush()
+        path.write_bytes(png(extra=chunk(kind, start + packed)))
+
+    return make
+
+
 def made_jpeg(start: Callable[[], bytes]) -> Callable[[Path], None]:
     return made(lambda: costly.jpeg(start=start()))
 
@@ -544,6 +556,11 @@ REPEATED_PICTURES: tuple[tuple[str, File, tuple[str, ...]], ...] = (
     ),
     ("metadata", made(lambda: costly.mpo_repeated(400, costly.jpeg(start=UNKNOWN * 9))), ()),
 )
+BOMBS = (
+    ("text", b"zTXt", b"k\0\0", "1,048,577 bytes of metadata are left out"),
+    ("utf8", b"iTXt", b"k\0\1\0\0\0", "1,048,577 bytes of metadata are left out"),
+    ("profile", b"iCCP", b"k\0\0", "its color profile is malformed and left out"),
+)
 
 READ = (
     Read(
@@ -557,6 +574,10 @@ READ = (
         content=PROFILE,
         output="new.jpg",
         notes=("15,300,000 bytes of metadata are left out",),
+    ),
+    *(
+        Read(name=f"{name}-bomb.png", content=text_bomb(kind, start), notes=(note,))
+        for name, kind, start, note in BOMBS
     ),
     *(
         Read(name=f"{name}{number}.jpg", content=content, extra=("--frame", number), notes=said)
