@@ -9,6 +9,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 from PIL import Image
 
+from convcli.errors import ImageError
 from convcli.images import MAX_LOOPS, FrameSource, Header, Metadata, Picture, ReadSettings, pillow
 from convcli.images.damage import DecodingWatch, check_png
 from convcli.images.png_samples import SampleFormat, read_header, read_picture
@@ -116,6 +117,8 @@ def open_png(
             hidden = hide_chunks(window, stream)
             file = file._replace(stream=hidden.stream, blocks={**hidden.info, **blocks})
             file = file._replace(image=file.reopen())
+        if not getattr(file.image, "tile", ()):
+            raise ImageError(path, "cannot be decoded: it has no pixels (IDAT)")
         if not settings.keep_damaged:
             check_png(file.image, file.stream, path)
             file = file._replace(image=file.reopen())

@@ -82,6 +82,20 @@ def test_to_ends_the_names_of_files(photo: Path, options: tuple[str, ...], name:
         ("--to exr", "Invalid value for '--to': it must be one of png, jpg, "),
         ("-o x.webp --quality 3 --lossless", "--quality and --lossless exclude each other"),
         ("--quality 80", "--quality goes with JPEG, WEBP"),
+        (
+            "--lossless",
+            (
+                "--lossless goes with WEBP, HEIF, JXL, JPEG2000, and PNG is to be written;"
+                " --to webp or -o NAME.webp changes that\n"
+            ),
+        ),
+        (
+            "-o x.npy --quality 80",
+            (
+                "--quality goes with JPEG, WEBP, AVIF, HEIF, JXL, JPEG2000, and NPY is to be"
+                " written; --to jpg or -o NAME.jpg changes that\n"
+            ),
+        ),
         ("-o x.npy --quality 80", "--quality goes with JPEG, WEBP"),
         ("-o x.jpg --lossless", "--lossless goes with WEBP"),
         ("--lossless", "--lossless goes with WEBP"),

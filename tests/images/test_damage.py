@@ -402,6 +402,17 @@ def test_a_picture_without_its_header_is_called_by_the_name_of_its_format(
         read_input(str(path))
 
 
+@pytest.mark.parametrize("keep_damaged", [False, True])
+@pytest.mark.parametrize("frame_count", [None, 0, 1, 2])
+def test_a_png_without_pixels_says_so(
+    tmp_path: Path, frame_count: int | None, keep_damaged: bool
+) -> None:
+    head, _, end = png_of(b"", 3, 2).rpartition(chunk(b"IDAT", zlib.compress(b"")))
+    control = b"" if frame_count is None else chunk(b"acTL", struct.pack(">II", frame_count, 0))
+    with pytest.raises(ImageError, match=r"in: cannot be decoded: it has no pixels \(IDAT\)$"):
+        read(tmp_path, head + control + end, ReadSettings(keep_damaged=keep_damaged))
+
+
 def test_a_damaged_page_is_named_once(tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (3, 40, 40, 3), np.uint8)
     pages = [*map(Image.fromarray, noise)]

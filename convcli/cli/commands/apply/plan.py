@@ -267,6 +267,10 @@ def _describe_lack(name: str, written: AbstractSet[str]) -> str:
         return "the encoder of AVIF converts colors with a loss; --quality 100 loses least"
     if name.startswith("--depth") and not written.isdisjoint(NUMBER_SUFFIXES):
         return "a file of numbers holds them as they are"
+    if written and not name.startswith("--depth"):
+        example = "webp" if name == "--lossless" else "jpg"
+        names = " and ".join(known.removeprefix(".").upper() for known in sorted(written))
+        return f"{names} is to be written; --to {example} or -o NAME.{example} changes that"
     return "none is to be written"
 
 
