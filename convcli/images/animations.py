@@ -12,6 +12,8 @@ import struct
 from fractions import Fraction
 from typing import Any, BinaryIO
 
+import numpy as np
+
 from convcli.images import Values
 from convcli.images.formats import FORMATS, EncoderSettings
 from convcli.images.palette import to_palette
@@ -55,9 +57,14 @@ class GifWriter:
         self._loop = loop
         self._extensions = extensions
         self._is_empty = True
+        self._has_alpha = False
 
     def add(self, pixels: Values, duration_ms: Fraction | int) -> None:
         """Write a frame of uint8, (H, W, C)."""
+        self._has_alpha |= pixels.shape[2] in (2, 4)
+        if self._has_alpha and pixels.shape[2] in (1, 3):
+            alpha = np.full((*pixels.shape[:2], 1), 255, np.uint8)
+            pixels = np.concatenate([pixels, alpha], axis=2)
         image = to_palette(pixels)
         buffer = io.BytesIO()
         load_plugin("GIF")

@@ -78,9 +78,11 @@ def test_a_picture_of_255_colors_and_transparency_goes_through(tmp_path: Path) -
         np.testing.assert_array_equal(as_seen(image), expect(pixels))
 
 
-def test_an_opaque_frame_leaves_nothing_behind_a_transparent_one() -> None:
+@pytest.mark.parametrize("is_cut", [False, True])
+def test_an_opaque_frame_leaves_nothing_behind_a_transparent_one(is_cut: bool) -> None:
     """Readers clear a frame to transparency only if it names a transparent color of its own."""
     frames = [draw_colors(5, channels=4, has_holes=has_holes) for has_holes in (True, False, True)]
+    frames[1] = frames[1][:, :, :3] if is_cut else frames[1]
     frames[2][:, 8:, 3] = 0
     buffer = io.BytesIO()
     writer = GifWriter(buffer, 0)
