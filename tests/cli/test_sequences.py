@@ -212,7 +212,7 @@ def test_a_later_frame_that_fails_is_named_and_the_rest_goes_on(tmp_path: Path, 
     options = ("--output-dir", "out", "--name", "{stem}." + name.replace("out", "x"))
     done = here("apply", "bad.tif", "good.tif", *typed, *options, "-q", cwd=tmp_path)
     assert done.code == 1
-    assert "convcli: bad.tif: frame 1: cannot be decoded" in done.stderr
+    assert "convcli: bad.tif: frame 1 cannot be decoded: " in done.stderr
     written = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert [path.partition(".")[0] for path in written] == ["good"] * (len(typed) // 2)
 
