@@ -243,7 +243,7 @@ FORMATS = {
         quality_options=_plain_quality,
         default_quality=90,  # the plug-in's
         lossless_options={"lossless": True},
-        codec_bytes=(8, 48),
+        codec_bytes=(8, 64),
         package="pillow_jxl",
     ),
     "JPEG2000": Format(

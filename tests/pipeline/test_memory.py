@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from support.forked import forked
+from support.peers import require_peer
 
 from convcli.pipeline.memory import format_bytes
 
@@ -120,3 +121,16 @@ def test_bytes_are_written_for_people() -> None:
     assert [format_bytes(n) for n in (1, 999_499_999, 9_999_000_000, 123_456_000_000)] == [
         "0 MB", "999 MB", "9999 MB", "123.5 GB",
     ]  # fmt: skip
+
+
+@needs_linux
+def test_the_encoder_of_jpeg_xl_takes_no_more_than_is_said(tmp_path: Path) -> None:
+    require_peer("pillow_jxl")
+    values = np.random.default_rng(3).integers(0, 256, (160, 200, 4), dtype=np.uint8)
+    values = values.repeat(8, axis=0).repeat(8, axis=1)
+    Image.fromarray(values).save(tmp_path / "in.png", compress_level=1)
+    typed = ("apply", "in.png", "-k", "box:5", "--to", "jxl", "--output-dir", "out")
+    said = json.loads(forked(*typed, "--dry-run", "--json", cwd=tmp_path).stdout)["memory"]
+    ended = forked(*typed, cwd=tmp_path)
+    assert ended.code == 0, ended.stderr
+    assert ended.megabytes * (1 << 20) < said
