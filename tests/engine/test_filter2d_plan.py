@@ -248,7 +248,7 @@ def test_what_filter2d_takes_by_keyword_is_what_the_settings_hold() -> None:
         return {one.name: one.default for one in parameters if one.default is not one.empty}
 
     settings = defaults(FilterSettings)
-    assert settings.pop("groups") == 1
+    assert (settings.pop("groups"), settings.pop("nan")) == (1, "refuse")  # not of `filter2d`
     assert defaults(filter2d) == settings | {"out_dtype": None}
 
 
