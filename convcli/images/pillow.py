@@ -301,7 +301,7 @@ class Embedded(NamedTuple):
 def read_metadata(image: Image.Image) -> Embedded:
     """Return the metadata of an open picture.
 
-    The texts of a PNG are left to `png_input`: Pillow would decode every frame to find them.
+    The texts of a PNG are left to `png.read`: Pillow would decode every frame to find them.
     """
     exif = xmp = b""
     orientation, dpi, notes = 1, None, tuple[str, ...]()

@@ -145,12 +145,12 @@ def _open_by_pillow(
     """Return the frames of a picture that Pillow reads."""
     image = pillow.open_header(stream, path, settings.max_pixels, detected)
     if detected == "PNG":
-        from convcli.images.png_input import open_png
+        from convcli.images.png.read import open_png
 
         return open_png(image, stream, path, settings, structure)
     source = _image_source(image, stream, path, settings, structure)
     if structure.further:
-        from convcli.images.jpeg_input import add_further
+        from convcli.images.jpeg import add_further
 
         return add_further(source, stream, settings, structure)
     return source

@@ -6,11 +6,11 @@ from typing import BinaryIO, Protocol
 
 from convcli.images import Metadata, Values
 from convcli.images.animations import GifWriter, WebpWriter
-from convcli.images.apng import ApngWriter, Layout
 from convcli.images.formats import DEFAULT_ENCODING, FORMATS, EncoderSettings
 from convcli.images.metadata.encode import fit_size, gif_extensions
 from convcli.images.netpbm import write_netpbm
-from convcli.images.tiff_pages import TiffWriter
+from convcli.images.png.write_apng import ApngWriter, Layout
+from convcli.images.tiff.write import TiffWriter
 from convcli.images.write import metadata_options, png_chunks, tiff_tags
 
 STILL_FORMATS = ("PNG",)  # that can hold an animation and a still picture which is no frame

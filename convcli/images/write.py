@@ -22,7 +22,7 @@ from convcli.images.metadata.encode import (
     to_whole_numbers,
 )
 from convcli.images.pillow import load_plugin, to_image
-from convcli.images.png import write_png
+from convcli.images.png.write import write_png
 
 if TYPE_CHECKING:
     from convcli.images.metadata.directory import Block
@@ -141,7 +141,7 @@ def write_tiff(
     stream: BinaryIO, pixels: Values, metadata: Metadata, *, has_alpha: bool | None = None
 ) -> None:
     """Encode (H, W, C) of uint8, uint16, float32 or float64 as a TIFF of one page."""
-    from convcli.images.tiff_pages import TiffWriter
+    from convcli.images.tiff.write import TiffWriter
 
     writer = TiffWriter(stream)
     writer.add(pixels, tiff_tags(metadata, pixels.shape[2]), has_alpha=has_alpha)

@@ -25,8 +25,8 @@ from convcli.images import (
     Picture,
     Values,
 )
-from convcli.images.apng import Layout, LayoutError
 from convcli.images.formats import FORMATS
+from convcli.images.png.write_apng import Layout, LayoutError
 from convcli.images.quantize import Clipping, Span
 from convcli.images.sequences import STILL_FORMATS, SequenceWriter, open_sequence
 from convcli.images.write import real_type, to_real_pixels

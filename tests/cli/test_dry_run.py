@@ -17,7 +17,7 @@ from support.command import SAMPLES, Finished, convcli, here
 from support.hostile_cases import png
 from support.peers import require_peer
 
-from convcli.images.png import write_png
+from convcli.images.png.write import write_png
 
 ONE = ("--threads", "1")
 TWICE = "0 0 0; 0 2 0; 0 0 0"

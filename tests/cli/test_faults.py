@@ -78,7 +78,7 @@ def with_fault(fault: str, *arguments: str, cwd: Path, **env: str) -> Finished:
         ("convcli.pipeline.fused preprocess MemoryError", MEMORY),
         ("convcli.pipeline.fused filter_to_pixels TypeError", INTERNAL),
         ("convcli.files.temporary make_name AttributeError", INTERNAL),
-        ("convcli.images.png write_png IndexError", INTERNAL),
+        ("convcli.images.png.write write_png IndexError", INTERNAL),
         ("convcli.files.output resolve NotImplementedError", INTERNAL),  # the file is written
     ],
 )

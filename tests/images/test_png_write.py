@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from convcli.images import Metadata
-from convcli.images.png import PART_BYTES, SIGNATURE, combine_adler32, filter_rows, write_png
+from convcli.images.png.write import PART_BYTES, SIGNATURE, combine_adler32, filter_rows, write_png
 from convcli.images.write import write_picture
 from convcli.parallel import set_threads
 

@@ -12,7 +12,7 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 
 from convcli.images import Values
-from convcli.images.png import SIGNATURE, Chunk, deflate_pixels, encode_chunk, header_chunk
+from convcli.images.png.write import SIGNATURE, Chunk, deflate_pixels, encode_chunk, header_chunk
 
 MAX_DELAY_PART = (1 << 16) - 1  # of the two numbers of a delay
 

@@ -12,7 +12,7 @@ from PIL import Image
 from convcli.errors import ImageError
 from convcli.images import MAX_LOOPS, FrameSource, Header, Metadata, Picture, ReadSettings, pillow
 from convcli.images.damage import DecodingWatch, check_png
-from convcli.images.png_samples import SampleFormat, read_header, read_picture
+from convcli.images.png.samples import SampleFormat, read_header, read_picture
 from convcli.images.structure import Structure, Window, png
 
 NO_GAMMA = bytes(4)  # of a gAMA that says nothing
@@ -203,7 +203,7 @@ def _open_picture(file: OpenPng) -> FrameSource:
 
 
 def _open_animation(file: OpenPng, animation: png.Animation) -> FrameSource:
-    from convcli.images.apng_input import ApngReader, needs_alpha
+    from convcli.images.png.read_apng import ApngReader, needs_alpha
 
     image, samples, path = file.image, file.samples, file.path
     watch = DecodingWatch(image, file.stream, path, file.settings)

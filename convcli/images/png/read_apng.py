@@ -17,12 +17,12 @@ from PIL import Image
 from convcli.images import PLACEHOLDER, Header, Picture, Values, pillow
 from convcli.images.color import row_slices
 from convcli.images.damage import DecodingWatch
-from convcli.images.png import SIGNATURE, encode_chunk
-from convcli.images.png_samples import read_picture
+from convcli.images.png.samples import read_picture
+from convcli.images.png.write import SIGNATURE, encode_chunk
 from convcli.images.structure.png import Animation, FrameControl, read_pixels
 
 if TYPE_CHECKING:
-    from convcli.images.png_input import OpenPng
+    from convcli.images.png.read import OpenPng
 
 CLEAR, RESTORE = 1, 2  # what becomes of the rectangle of a frame; others leave it
 OVER = 1  # lay a frame over what is there; others replace it

@@ -1,0 +1,1 @@
+"""PNG and APNG: read with all their bits, and written."""
