@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -38,12 +39,14 @@ def test_memory_that_runs_out_is_one_line(arguments: tuple[str, ...], tmp_path: 
             text=True,
         )
         codes.append(done.returncode)
-        assert done.returncode in (0, 1), done.stderr[-500:]
+        # OpenBLAS says in a line of each thread that it gives up, and ends the process or, where
+        # it goes on without its memory, is ended by the system: nothing can catch either.
+        ends = (0, 1, -signal.SIGSEGV) if BLAS in done.stderr else (0, 1)
+        assert done.returncode in ends, done.stderr[-500:]
         assert "internal error" not in done.stderr
         assert "Traceback" not in done.stderr
-        # OpenBLAS ends the process itself, with a line of each thread.
         ours = [line for line in done.stderr.splitlines() if not line.startswith(BLAS)]
-        assert len(ours) <= done.returncode, done.stderr[-500:]
+        assert len(ours) <= max(done.returncode, 0), done.stderr[-500:]
         assert bool(done.stderr) == bool(done.returncode)
     assert codes[0] == 1
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".convcli")]

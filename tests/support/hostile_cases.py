@@ -625,7 +625,7 @@ TYPED = (
     usage("would both be written", "apply", "never.png", "never.jpg", *SHARPEN),
     usage("give - once", "apply", "-", "-", *SHARPEN),
     usage("its suffix must be one of", "apply", "never.png", *SHARPEN, "-o", "x.pcx"),
-    usage("its suffix must be one of", "apply", "never.png", *SHARPEN, "-o", ""),
+    usage("it must be a path, not ''", "apply", "never.png", *SHARPEN, "-o", ""),
     usage("--range goes with", "apply", "never.png", *SHARPEN, "-o", "x.npy", "--range", "abs"),
     usage("did you mean 'apply'?", "aply"),
     usage("no command", "x\x1b[31m\ny"),
