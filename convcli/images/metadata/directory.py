@@ -55,7 +55,7 @@ def is_kept(name: int, kind: int) -> bool:
 
 def of_numbers(numbers: Sequence[int], order: str = "<") -> Value:
     """Return whole numbers as values of as few bytes as hold them all."""
-    kind, code = (SHORT, "H") if max(numbers) <= MAX_SHORT else (LONG, "I")
+    kind, code = (SHORT, "H") if max(numbers, default=0) <= MAX_SHORT else (LONG, "I")
     return Value(kind, len(numbers), struct.pack(f"{order}{len(numbers)}{code}", *numbers))
 
 
@@ -111,8 +111,10 @@ def encode(block: Block, at: int, order: str = "<") -> bytes:
     return b"".join(entries) + bytes(4) + bytes(outside)
 
 
-def encode_page(block: Block, at: int, strips: Sequence[int], tags: tuple[int, int]) -> bytes:
-    """Return the directory of a page whose strips follow it.
+def encode_page(
+    block: Block, at: int, strips: Sequence[int], tags: tuple[int, int], order: str = "<"
+) -> bytes:
+    """Return the directory of a page whose strips or tiles follow it.
 
     Parameters
     ----------
@@ -124,8 +126,11 @@ def encode_page(block: Block, at: int, strips: Sequence[int], tags: tuple[int, i
         The size of each.
     tags : (int, int)
         The names of the strips' offsets and sizes.
+    order : {"<", ">"}
+        The byte order, of the values in `block`, too.
     """
-    values = {**block.values, tags[0]: of_longs(strips), tags[1]: of_longs(strips)}
-    end = at + len(encode(Block(values, block.blocks), at))
-    values[tags[0]] = of_longs([*accumulate(strips[:-1], initial=end)])
-    return encode(Block(values, block.blocks), at)
+    sizes = of_longs(strips, order)
+    values = {**block.values, tags[0]: sizes, tags[1]: sizes}
+    end = at + len(encode(Block(values, block.blocks), at, order))
+    values[tags[0]] = of_longs([*accumulate(strips[:-1], initial=end)], order)
+    return encode(Block(values, block.blocks), at, order)

@@ -13,16 +13,21 @@ from typing import NamedTuple
 
 from convcli.arithmetic.values import Pair
 from convcli.images.metadata import directory
+from convcli.images.metadata.directory import (
+    ENTRY_BYTES,
+    INLINE_BYTES,
+    LONG,
+    MAX_SHORT,
+    RATIONAL,
+    SHORT,
+)
 from convcli.images.structure.tiff import BLOCKS, TYPE_BYTES, WHOLE_NUMBERS, Field
 
 PREFIX = b"Exif\0\0"
 HEADERS = {b"II*\0": "<", b"MM\0*": ">"}  # and the byte order
-ENTRY_BYTES, INLINE_BYTES = 12, 4
 UTF8 = 129  # a type of Exif 3.0
 VALUE_BYTES = {kind: size for kind, size in TYPE_BYTES.items() if kind not in directory.BIG_TYPES}
 VALUE_BYTES[UTF8] = 1
-SHORT, LONG, RATIONAL = 3, 4, 5  # types
-MAX_SHORT = 65_535
 MAX_ENTRIES = 10_000  # of a directory; cameras write a hundred
 MAX_COPIES = 4  # how often the bytes of a block may be read as values
 CAMERA_WIDTH, CAMERA_HEIGHT = 0xA002, 0xA003

@@ -8,17 +8,17 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Mapping, Sequence
-from itertools import accumulate
 from typing import Any, BinaryIO
 
 from convcli.arithmetic.values import Pair
+from convcli.images.metadata.directory import Block, of_bytes, of_numbers
+from convcli.images.metadata.directory import encode_page as encode_directory
 from convcli.images.structure.tiff import STRIPS, TILES, Directories, Field, Tags
 from convcli.images.tiff.layout import MASK, MIN_IS_BLACK, NO_COMPRESSION, YCBCR, Layout
 
-BYTES, SHORT, LONG = 7, 3, 4  # types of values
+HEADER_BYTES = 8
 DEFLATE = 8
 MAX_PROFILE_BYTES = 16 << 20
-FORMS = {SHORT: "H", LONG: "I"}
 # Tags that a codec needs: of fax, and of chroma.
 CODEC_TAGS = (292, 293, 529, Field.CHROMA_SUBSAMPLING, 531)
 
@@ -117,39 +117,12 @@ def encode_page(
     is_tiled : bool
         Which of them they are.
     """
-    names = TILES if is_tiled else STRIPS
+    values = {
+        name: of_bytes(value) if isinstance(value, bytes) else of_numbers(value, order)
+        for name, value in tags.items()
+    }
     sizes = [len(segment) for segment in segments]
-    count = len(tags) + 2
-    after = 8 + 2 + 12 * count + 4  # the header, the directory
-    lengths = [_length(value) for value in tags.values()]
-    after += sum(length + length % 2 for length in (*lengths, 4 * len(sizes), 4 * len(sizes)))
-    offsets = list(accumulate(sizes[:-1], initial=after))
-    entries = {**tags, names[0]: offsets, names[1]: sizes}
-    directory, values = b"", b""
-    position = 8 + 2 + 12 * count + 4
-    for name, value in sorted(entries.items()):
-        kind = _type(name, value)
-        content = value if isinstance(value, bytes) else _pack(order, kind, value)
-        directory += struct.pack(f"{order}HHI", name, kind, len(value))
-        if len(content) <= 4:
-            directory += content.ljust(4, b"\0")
-        else:
-            directory += struct.pack(f"{order}I", position + len(values))
-            values += content + bytes(len(content) % 2)
-    start = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(f"{order}I", 8)
-    head = start + struct.pack(f"{order}H", count) + directory + bytes(4) + values
-    return b"".join([head.ljust(after, b"\0"), *segments])
-
-
-def _type(name: int, value: Sequence[int] | bytes) -> int:
-    if isinstance(value, bytes):
-        return BYTES
-    return LONG if name in (*STRIPS, *TILES) or max(value, default=0) >= 1 << 16 else SHORT
-
-
-def _length(value: Sequence[int] | bytes) -> int:
-    return len(value) * (1 if isinstance(value, bytes) else 4)
-
-
-def _pack(order: str, kind: int, value: Sequence[int]) -> bytes:
-    return struct.pack(f"{order}{len(value)}{FORMS[kind]}", *value)
+    names = TILES if is_tiled else STRIPS
+    directory = encode_directory(Block(values, {}), HEADER_BYTES, sizes, names, order)
+    start = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(f"{order}I", HEADER_BYTES)
+    return b"".join([start, directory, *segments])
