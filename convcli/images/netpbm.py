@@ -118,9 +118,8 @@ def _to_picture(values: Values, heading: Heading, notes: tuple[str, ...]) -> Pic
         notes = (*notes, f"says a scale of {abs(heading.scale):g}, by which nothing is multiplied")
     if not heading.has_alpha:
         return Picture(values, depth, notes=notes)
-    colors, alpha = values[:, :, :-1], values[:, :, -1:]
-    is_opaque = bool((alpha == np.iinfo(alpha.dtype).max).all())
-    return Picture(colors, depth, None if is_opaque else alpha, notes=notes)
+    colors, alpha = pillow.split_alpha(values)
+    return Picture(colors, depth, alpha, notes=notes)
 
 
 def _read_values(

@@ -240,9 +240,12 @@ def split_alpha(pixels: Values) -> tuple[Values, Values | None]:
     """Divide (H, W, C) into colors and alpha; None without an alpha, and if all is opaque."""
     if pixels.shape[2] not in (2, 4):
         return pixels, None
-    colors, alpha = pixels[:, :, :-1], pixels[:, :, -1:]
-    is_opaque = bool((alpha == np.iinfo(alpha.dtype).max).all())
-    return colors, None if is_opaque else alpha
+    return pixels[:, :, :-1], drop_opaque(pixels[:, :, -1:])
+
+
+def drop_opaque(alpha: Values) -> Values | None:
+    """Return alpha as whole numbers; None if all is opaque."""
+    return None if bool((alpha == np.iinfo(alpha.dtype).max).all()) else alpha
 
 
 def apply_orientation(pixels: Values, orientation: int) -> Values:

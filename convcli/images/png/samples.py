@@ -115,9 +115,8 @@ def read_picture(
         picture = pillow.read_picture(image, path)
         if not samples.has_transparent_color:
             return picture
-        alpha = _alpha_of_color(picture.values, samples)
-        _, alpha_or_none = pillow.split_alpha(np.concatenate([picture.values, alpha], axis=2))
-        return replace(picture, alpha=alpha_or_none)
+        alpha = pillow.drop_opaque(_alpha_of_color(picture.values, samples))
+        return replace(picture, alpha=alpha)
     if samples.has_transparent_color:
         white = (1 << samples.bits) - 1
         color = tuple(sample * 255 // white for sample in samples.transparent_color)
