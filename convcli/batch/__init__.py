@@ -193,7 +193,7 @@ def _run_job(job: Job, render_text: RenderText | None) -> Report:
 def _run(job: Job, render_text: RenderText | None) -> Report:
     """Run one job, with the paths in its report as they were typed."""
     local = job.resolve()
-    parts, skipped = split_missing(local) if local.skip_existing else ([local], ())
+    parts, skipped = split_missing(local)
     if local.output_dir is not None and parts:
         make_folder(local.output_dir)
     outcomes = [_process(part, keep_maps=render_text is not None) for part in parts]
@@ -233,7 +233,7 @@ def _dry_run_job(job: Job) -> Report:
     skipped: tuple[str, ...] = ()
     is_new = job.output_dir is not None and not os.path.lexists(job.output_dir)
     try:
-        parts, skipped = split_missing(job) if job.skip_existing else ([job], ())
+        parts, skipped = split_missing(job)
         for part in parts:
             figures = () if part.figure is None else (part.figure,)
             for figure in figures:
@@ -252,6 +252,8 @@ def _dry_run_job(job: Job) -> Report:
 
 def split_missing(job: Job) -> tuple[list[Job], tuple[str, ...]]:
     """Return jobs for the outputs that are missing, and the files that exist and are left."""
+    if not job.skip_existing:
+        return [job], ()
     existing = _existing_files(job)
     return _missing_parts(job, existing), tuple(chain.from_iterable(existing))
 
