@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from convcli.arithmetic.values import MAX_KERNEL_SIDE, PADDING_CONSTANT
+from convcli.arithmetic.values import MAX_KERNEL_SIDE, PADDING_CONSTANT, padding_value
 from convcli.engine.arrays import Array
 from convcli.engine.filter2d.problem import FilterSettings
 from convcli.errors import ArgumentError
@@ -99,9 +99,7 @@ def _filter_support(plan: FilterPlan, image: Array, constant: int, *, is_counted
     from convcli.engine.filter2d.plan import plan_filter
 
     problem = plan.problem
-    is_constant = problem.padding_mode == "zero" or problem.padding_mode.startswith(
-        PADDING_CONSTANT
-    )
+    is_constant = padding_value(problem.padding_mode) is not None
     settings = FilterSettings(
         stride=problem.window.stride,
         padding=problem.pads,
