@@ -145,9 +145,10 @@ class Kernel:
     @property
     def has_zero_sum(self) -> bool:
         """Whether the weights of a map sum to 0, but for rounding errors."""
-        matrix = np.asarray([[self.sum]]) if self.outer is not None else self.matrix
-        maps = matrix.reshape(len(matrix) if matrix.ndim == 4 else 1, -1)
-        limits = ZERO_SUM * (self.magnitude if self.outer is not None else np.abs(maps).sum(axis=1))
+        if self.matrix.ndim < 4:
+            return abs(self.sum) <= ZERO_SUM * self.magnitude
+        maps = self.matrix.reshape(len(self.matrix), -1)
+        limits = ZERO_SUM * np.abs(maps).sum(axis=1)
         return bool((np.abs(maps.sum(axis=1)) <= limits).any())
 
     def normalized(self) -> Kernel:

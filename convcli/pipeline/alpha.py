@@ -163,12 +163,7 @@ def is_edge(kernel: Kernel) -> bool:
     """Whether the weights of several pixels sum to zero, or mix channels."""
     if kernel.size == (1, 1):  # which commutes with a multiplication by alpha
         return False
-    return kernel.matrix.ndim > 2 or _is_zero(kernel.sum, kernel)
-
-
-def _is_zero(total: float, *kernels: Kernel) -> bool:
-    magnitude = math.fsum(kernel.magnitude for kernel in kernels)
-    return abs(total) <= ZERO_SUM * magnitude
+    return kernel.matrix.ndim > 2 or kernel.has_zero_sum
 
 
 def _combined_gain(plan: Plan) -> float | None:
@@ -177,7 +172,8 @@ def _combined_gain(plan: Plan) -> float | None:
     if plan.combine not in ("sum", "mean") or any(kernel.matrix.ndim > 2 for kernel in kernels):
         return None
     total = math.fsum(kernel.sum for kernel in kernels)
-    return None if _is_zero(total, *kernels) else total
+    magnitude = math.fsum(kernel.magnitude for kernel in kernels)
+    return None if abs(total) <= ZERO_SUM * magnitude else total
 
 
 def _gain(step: Step) -> float:

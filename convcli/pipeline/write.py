@@ -42,7 +42,6 @@ from convcli.images.write import (
     to_real_pixels,
     write_picture,
 )
-from convcli.kernels import ZERO_SUM
 from convcli.pipeline.outputs import OutputTarget
 from convcli.pipeline.plan import Plan, Step
 
@@ -321,6 +320,6 @@ def _gain(step: Step) -> float:
         return 1.0 if layer.op in KEEPING_OPERATIONS else math.nan
     if kernel.matrix.ndim > 2 or layer.channels is not None or layer.operation.is_transposed:
         return math.nan
-    if abs(kernel.sum) > ZERO_SUM * kernel.magnitude:
+    if not kernel.has_zero_sum:
         return kernel.sum
     return math.nan if step.bias else 0.0
