@@ -14,6 +14,7 @@ from convcli.arithmetic.operations import (
     convolution,
     elementwise,
     joins,
+    linear,
     normalization,
     pooling,
     reshaping,
@@ -21,7 +22,9 @@ from convcli.arithmetic.operations import (
 from convcli.arithmetic.values import NO_PADDING, Pair, Shape, Sides, format_shapes
 from convcli.errors import ArgumentError, ShapeError
 
-_FAMILIES = (convolution, pooling, elementwise, normalization, joins, reshaping)
+_FAMILIES = (
+    convolution, pooling, elementwise, normalization, joins, reshaping, linear
+)  # fmt: skip
 OPERATIONS: dict[str, Operation] = {
     operation.name: operation for family in _FAMILIES for operation in family.OPERATIONS
 }
@@ -67,6 +70,8 @@ class Layer(NamedTuple):
         For the `sources` and `like` of other layers.
     sources : tuple of str
         The names of its inputs; empty for the layer before.
+    settings : tuple of (str, value)
+        What else its operation has keys and flags for, by name in order, without what was left out.
     """
 
     op: str
@@ -90,11 +95,32 @@ class Layer(NamedTuple):
     kernel_channels: int | None = None
     name: str | None = None
     sources: tuple[str, ...] = ()
+    settings: tuple[tuple[str, Any], ...] = ()
 
     @property
     def operation(self) -> Operation:
         """The record of its operation."""
         return OPERATIONS[self.op]
+
+    def value(self, name: str) -> Any:
+        """Return the value of a field or of a setting."""
+        if name in Layer._fields:
+            return getattr(self, name)
+        settings = dict(self.settings)
+        return settings[name] if name in settings else self.operation.initial_value(name)
+
+    def with_values(self, **values: Any) -> Layer:
+        """Return the layer with other values of its fields and settings."""
+        own = {name: value for name, value in values.items() if name in Layer._fields}
+        settings = dict(self.settings) | {
+            name: value for name, value in values.items() if name not in Layer._fields
+        }
+        typed = sorted(
+            (name, value)
+            for name, value in settings.items()
+            if value != self.operation.initial_value(name)
+        )
+        return self._replace(**own, settings=tuple(typed))
 
     @property
     def window(self) -> Window:

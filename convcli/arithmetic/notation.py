@@ -55,15 +55,15 @@ def format_layer(layer: Layer) -> str:
     operation, items = layer.operation, []
     argument, implied = operation.argument, operation.implied(layer)
     if argument is not None and layer.spec is None:
-        value = getattr(layer, argument.field)
+        value = layer.value(argument.field)
         if value is not None:
             items.append(argument.write(value))
     for key in operation.keys.values():
-        value = getattr(layer, key.field)
-        default = implied.get(key.field, Layer._field_defaults[key.field])
+        value = layer.value(key.field)
+        default = implied.get(key.field, Layer(layer.op).value(key.field))
         if key is not argument and value != default:
             items.append(f"{key.name}={key.write(value)}")
-    items += [flag.name for flag in operation.flags if getattr(layer, flag.field) == flag.value]
+    items += [flag.name for flag in operation.flags if layer.value(flag.field) == flag.value]
     return layer.op + (":" + ",".join(items) if items else "")
 
 
@@ -91,7 +91,7 @@ def _parse_layer(text: str) -> Layer:
             raise NotationError(f"{item!r} says again what was said before")
         values[field] = value
     bare = Layer(op=name, kernel=values.get("kernel"), spec=values.get("spec"))
-    layer = bare._replace(**(operation.implied(bare) | values))
+    layer = bare.with_values(**(operation.implied(bare) | values))
     _check(layer)
     return layer
 
@@ -116,7 +116,7 @@ def _check(layer: Layer) -> None:
     operation, argument = layer.operation, layer.operation.argument
     if layer.spec is not None and layer.kernel is not None:
         raise NotationError("k and kernel= exclude each other: a real kernel has its own size")
-    if operation.needs and argument and getattr(layer, argument.field) is None and not layer.spec:
+    if operation.needs and argument and layer.value(argument.field) is None and not layer.spec:
         raise NotationError(f"{layer.op} needs {operation.needs}")
     if operation.is_join and len(layer.sources) < 2:
         raise NotationError(f"{layer.op} joins two layers or more, like {operation.example}")

@@ -15,7 +15,7 @@ from convcli.arithmetic.values import Pair, format_padding, format_size
 from convcli.engine.arrays import Array
 from convcli.engine.filter2d import filter2d
 from convcli.engine.gradients import conv_transpose2d
-from convcli.engine.operations import OPERATIONS
+from convcli.engine.operations import NO_WEIGHTS, find_function
 from convcli.engine.padding import pad2d
 from convcli.errors import OVERFLOW, ArgumentError, LimitError
 from convcli.kernels import Kernel
@@ -180,7 +180,7 @@ def _kernel_numbers(plane: Array, layer: Layer, weights: Array, bias: float) -> 
 
 def _pool_numbers(plane: Array, layer: Layer) -> Numbers:
     """The numbers of a pool; cells that an average does not count are NaN."""
-    results = OPERATIONS[layer.op](layer, [plane[:, :, np.newaxis]])[:, :, 0]
+    results = find_function(layer.operation)(layer, [plane[np.newaxis]], NO_WEIGHTS)[0]
     if layer.operation.reduction == "max":
         return Numbers(_spread(plane, layer, -np.inf), results)
     padded = _spread(plane, layer, 0.0 if layer.count_padding else np.nan)

@@ -24,7 +24,7 @@ import numpy as np
 
 from convcli.arithmetic.values import PADDING_CONSTANT, as_padding_mode
 from convcli.engine.arrays import Array
-from convcli.engine.operations import combine
+from convcli.engine.operations.joins import combine
 from convcli.images.color import find_visible, premultiply, unpremultiply
 from convcli.kernels import ZERO_SUM, Kernel
 from convcli.kernels.outer import OuterProduct

@@ -16,7 +16,7 @@ from convcli.engine.arrays import (
     largest_exact_value,
     sum_dtype,
 )
-from convcli.engine.operations import OPERATIONS, combine
+from convcli.engine.operations import NO_WEIGHTS, find_function
 from convcli.errors import OVERFLOW, ArgumentError
 from convcli.images import NO_METADATA, PLACEHOLDER, Picture
 from convcli.images.color import find_visible
@@ -169,6 +169,8 @@ def _to_sums(source: FeatureMap) -> FeatureMap:
 
 def _combine_maps(maps: Sequence[FeatureMap], computation: Computation) -> FeatureMap:
     """Combine the outputs of all kernels."""
+    from convcli.engine.operations.joins import combine
+
     how = computation.plan.combine or "sum"
     values = combine([part.values for part in maps], how)
     if computation.alpha is None:
@@ -209,10 +211,10 @@ def _run_layers(
 
 def _apply_layer(layer: Layer, inputs: Sequence[FeatureMap]) -> FeatureMap:
     """Return the output of a layer without weights."""
-    operation, function = layer.operation, OPERATIONS[layer.op]
+    operation, function = layer.operation, partial(_run_operation, layer)
     values, parts = [part.values for part in inputs], _transparencies(inputs)
     if not parts:
-        return FeatureMap(function(layer, values))
+        return FeatureMap(function(values))
     from convcli.pipeline.alpha import add_transparencies, stack_transparencies
 
     transparency = parts[0]
@@ -221,12 +223,18 @@ def _apply_layer(layer: Layer, inputs: Sequence[FeatureMap]) -> FeatureMap:
     elif operation.is_join:
         values, transparency = stack_transparencies(values, parts)
     elif operation.filters_alpha:
-        alpha = function(layer, [part.alpha for part in parts])
+        alpha = function([part.alpha for part in parts])
         transparency = transparency._replace(alpha=np.ascontiguousarray(alpha))
     elif not operation.is_homogeneous:
-        colors = function(layer, [transparency.divide(values[0])])
+        colors = function([transparency.divide(values[0])])
         return FeatureMap(transparency.multiply(colors), transparency)
-    return FeatureMap(function(layer, values), transparency)
+    return FeatureMap(function(values), transparency)
+
+
+def _run_operation(layer: Layer, inputs: Sequence[Array]) -> Array:
+    """Run an operation without weights on maps, (H, W, C)."""
+    maps = [values.transpose(2, 0, 1) for values in inputs]
+    return find_function(layer.operation)(layer, maps, NO_WEIGHTS).transpose(1, 2, 0)
 
 
 def _convolve_map(source: FeatureMap, filters: StepFilters) -> FeatureMap:

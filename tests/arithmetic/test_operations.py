@@ -18,14 +18,11 @@ from convcli.arithmetic.operations import Operation
 from convcli.arithmetic.operations.elementwise import elementwise
 from convcli.engine import operations as engine
 
-FIELDS = set(Layer._fields)
 
-
-def test_the_engine_has_a_function_for_each_operation_on_images_and_for_no_other() -> None:
-    on_images = {name for name, operation in OPERATIONS.items() if operation.is_for_images}
-    needing_kernels = {name for name, operation in OPERATIONS.items() if operation.needs_kernel}
-    assert engine.OPERATIONS.keys() | needing_kernels == on_images
-    assert not engine.OPERATIONS.keys() & needing_kernels
+def test_the_engine_has_a_function_for_each_operation_and_for_no_other() -> None:
+    for operation in OPERATIONS.values():
+        assert callable(engine.find_function(operation))
+    assert list(engine.FUNCTIONS.keys() - OPERATIONS.keys()) == []
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
@@ -38,8 +35,10 @@ def test_a_record_is_whole(name: str) -> None:
     assert format_layer(parse_layer(operation.example)) == operation.example
     assert all([operation.family, operation.description])
     assert all([operation.shape_effect, operation.field_effect])
-    assert {key.field for key in operation.keys.values()} <= FIELDS
-    assert {flag.field for flag in operation.flags} <= FIELDS
+    layer = Layer(operation.name)
+    fields = [key.field for key in operation.keys.values()]
+    for field in (*fields, *(flag.field for flag in operation.flags)):
+        assert layer.with_values(**{field: layer.value(field)}) == layer
     assert {"name", "from"} <= operation.keys.keys()
     assert operation.defaults.keys() <= operation.keys.keys()
 
@@ -67,8 +66,8 @@ def toy(monkeypatch: pytest.MonkeyPatch) -> str:
     """An operation of two entries: its record, and its function on arrays."""
     record = elementwise("double", "twice each value", torch="Double")
     monkeypatch.setitem(OPERATIONS, "double", record)
-    function = engine.elementwise(lambda x: x * np.asarray(2, x.dtype))
-    monkeypatch.setitem(engine.OPERATIONS, "double", function)
+    function = engine.on_each_value(lambda x: x * np.asarray(2, x.dtype))
+    monkeypatch.setitem(engine.FUNCTIONS, "double", function)
     for module in [name for name in sys.modules if name.startswith("convcli.cli.commands.apply")]:
         monkeypatch.delitem(sys.modules, module)  # whose options are made when it is loaded
     return "double"

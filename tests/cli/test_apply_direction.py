@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from support.command import here
 
-from convcli.engine.operations import direction
+from convcli.engine.operations.joins import direction
 
 KERNELS = ("-k", "sobel-x", "-k", "sobel-y", "--combine", "direction")
 

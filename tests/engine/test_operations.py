@@ -10,7 +10,8 @@ from support.peers import require_peer
 from convcli.arithmetic.layers import Layer, activations
 from convcli.arithmetic.notation import parse_layer
 from convcli.engine.arrays import Array
-from convcli.engine.operations import OPERATIONS, leaky_relu, sigmoid
+from convcli.engine.operations import NO_WEIGHTS, find_function
+from convcli.engine.operations.elementwise import leaky_relu, sigmoid
 
 TORCH_NAMES = {
     "relu": "relu",
@@ -21,8 +22,12 @@ TORCH_NAMES = {
 }
 
 
+def run(layer: Layer, x: Array) -> Array:
+    return find_function(layer.operation)(layer, [x], NO_WEIGHTS)
+
+
 def apply(name: str, x: Array) -> Array:
-    return OPERATIONS[name](Layer(op=name), [x])
+    return run(Layer(op=name), x)
 
 
 @pytest.mark.peers
@@ -44,7 +49,7 @@ def test_the_code_for_pytorch_is_the_same_function(text: str) -> None:
     layer, x = parse_layer(text), reals(3, 4, 5, 2)
     code = layer.operation.torch(layer, x.shape, x.shape)
     expected = eval(code, {"nn": nn})(torch.from_numpy(x)).numpy()
-    assert_allclose(OPERATIONS[layer.op](layer, [x]), expected, rtol=1e-6)
+    assert_allclose(run(layer, x), expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize("name", activations())
@@ -87,4 +92,4 @@ def test_whole_numbers_are_numbers_too(name: str) -> None:
 
 def test_a_slope_is_that_below_zero() -> None:
     layer = Layer(op="leaky-relu", argument=0.5)
-    assert_allclose(OPERATIONS["leaky-relu"](layer, [np.array([-2.0, 2.0])]), [-1, 2])
+    assert_allclose(run(layer, np.array([-2.0, 2.0])), [-1, 2])

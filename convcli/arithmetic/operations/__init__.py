@@ -6,6 +6,7 @@ Each module of this package holds the records of one family, in its `OPERATIONS`
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -52,6 +53,7 @@ class Parts(NamedTuple):
 
 
 AxisMap: TypeAlias = Axis | Parts  # how the outputs of an operation depend on its input
+WeightsRule: TypeAlias = "Callable[[Layer, Shape], dict[str, Shape]]"
 AxesRule: TypeAlias = "Callable[[Layer, Sequence[Shape]], tuple[AxisMap, AxisMap] | None]"
 
 
@@ -61,13 +63,16 @@ class Key(NamedTuple):
     Parameters
     ----------
     name, field : str
-        What is written before `=`; the field of `Layer` that it sets.
+        What is written before `=`; the value of the layer that it sets: a field of `Layer`, or a
+        setting.
     read, write : callable
         Text to value, and back.
     value : str
         How the value is written: `N|HxW`.
     default, description : str
         For the user.
+    initial : optional
+        Of a setting: its value where it is left out.
     """
 
     name: str
@@ -77,10 +82,11 @@ class Key(NamedTuple):
     value: str
     default: str
     description: str
+    initial: Any = None
 
 
 class Flag(NamedTuple):
-    """A flag of the notation: a word that gives a field of `Layer` a value."""
+    """A flag of the notation: a word that gives a value of a layer; left out, it is the other."""
 
     name: str
     field: str
@@ -188,8 +194,11 @@ class Operation:
     axes : callable
         Layer, inputs -> which positions of its (first) input an output depends on, along the rows
         and along the columns; None if that is the same position alone.
-    parameters, macs : callable
-        Layer, input (and, for MACs, output) -> the number of them.
+    weights, statistics : callable
+        Layer, input -> the shapes of the arrays that it has learned, and of those that it has
+        measured and that are no parameters, by their names.
+    macs : callable
+        Layer, input, output -> the number of products.
     cost_formulas : callable
         Layer, input, output -> the formulas of both without their results, by `params` and `MACs`.
     torch : callable
@@ -226,7 +235,8 @@ class Operation:
     check: Callable[[Layer], None] = staticmethod(lambda _: None)
     shape: Callable[[Layer, Sequence[Shape]], Shape] = staticmethod(lambda _, inputs: inputs[0])
     axes: AxesRule = staticmethod(lambda *_: None)
-    parameters: Callable[[Layer, Shape], int] = staticmethod(lambda *_: 0)
+    weights: WeightsRule = staticmethod(lambda *_: {})
+    statistics: WeightsRule = staticmethod(lambda *_: {})
     macs: Callable[[Layer, Shape, Shape], int] = staticmethod(lambda *_: 0)
     cost_formulas: Callable[[Layer, Shape, Shape], dict[str, str]] = staticmethod(lambda *_: {})
     torch: Callable[[Layer, Shape, Shape], str] = staticmethod(refuse_torch)
@@ -256,6 +266,16 @@ class Operation:
         self.name, self.family, self.description = name, family, description
         self.syntax, self.example = syntax or name, example or name
         vars(self).update(rules)
+
+    def initial_value(self, field: str) -> Any:
+        """Return the value of a setting that is left out."""
+        keys = (*self.keys.values(), *([self.argument] if self.argument else []))
+        values = {key.field: key.initial for key in keys}
+        return (values | {flag.field: not flag.value for flag in self.flags})[field]
+
+    def parameters(self, layer: Layer, shape: Shape) -> int:
+        """Return the number of values that a layer over an input of `shape` has learned."""
+        return sum(map(math.prod, self.weights(layer, shape).values()))
 
 
 def window_operation(name: str, family: str, description: str, **rules: Any) -> Operation:

@@ -1,4 +1,4 @@
-"""Convolutions and the linear layer: each output is a sum of inputs times weights."""
+"""Convolutions: each output is a sum of inputs of its window times weights."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from convcli.arithmetic.operations import (
-    KEYS,
     NO_BIAS,
     WINDOW_FIELD_EFFECT,
     Operation,
@@ -15,7 +14,7 @@ from convcli.arithmetic.operations import (
     refuse_torch,
     window_operation,
 )
-from convcli.arithmetic.values import NO_PADDING, Pair, Shape, format_shape, padding_value
+from convcli.arithmetic.values import NO_PADDING, Pair, Shape, padding_value
 from convcli.errors import ArgumentError, ShapeError
 
 if TYPE_CHECKING:
@@ -48,14 +47,23 @@ def _shape(layer: Layer, inputs: Sequence[Shape]) -> Shape:
     return (output_channels(layer, channels), *layer.window.output((height, width)))
 
 
-def _weights(layer: Layer, shape: Shape) -> int:
-    """The weights of a convolution: `c_out·(c_in/g)·kh·kw`."""
-    depth = shape[0] // group_count(layer, shape[0])
-    return output_channels(layer, shape[0]) * depth * math.prod(layer.window.kernel)
+def _weights(layer: Layer, shape: Shape) -> dict[str, Shape]:
+    """The weights and biases: `c_out·(c_in/g)·kh·kw`, and `c_out`."""
+    outputs, groups = output_channels(layer, shape[0]), group_count(layer, shape[0])
+    channels = (outputs, shape[0] // groups)
+    if layer.operation.is_transposed:
+        channels = (shape[0], outputs // groups)
+    return {"weight": (*channels, *layer.window.kernel)} | with_bias(layer, outputs)
 
 
-def _parameters(layer: Layer, shape: Shape) -> int:
-    return _weights(layer, shape) + layer.bias * output_channels(layer, shape[0])
+def with_bias(layer: Layer, outputs: int) -> dict[str, Shape]:
+    """Return the shape of the biases, if a layer has some."""
+    return {"bias": (outputs,)} if layer.bias else {}
+
+
+def _macs(layer: Layer, shape: Shape, output: Shape) -> int:
+    used_at = shape[1:] if layer.operation.is_transposed else output[1:]
+    return math.prod(_weights(layer, shape)["weight"]) * math.prod(used_at)
 
 
 def _cost_formulas(layer: Layer, shape: Shape, output: Shape) -> dict[str, str]:
@@ -63,12 +71,13 @@ def _cost_formulas(layer: Layer, shape: Shape, output: Shape) -> dict[str, str]:
     weights = "*".join([str(output[0]), depth, *map(str, layer.window.kernel)])
     used_at = shape[1:] if layer.operation.is_transposed else output[1:]
     return {
-        "params": weights + _bias_term(layer, output),
+        "params": weights + bias_term(layer, output),
         "MACs": f"{weights} * {'*'.join(map(str, used_at))}",
     }
 
 
-def _bias_term(layer: Layer, output: Shape) -> str:
+def bias_term(layer: Layer, output: Shape) -> str:
+    """Return the term of the biases in a formula of parameters."""
     return f" + {output[0]}" if layer.bias else ""
 
 
@@ -105,19 +114,6 @@ def _torch_size(size: Pair) -> str:
     return str(size[0]) if size[0] == size[1] else str(size)
 
 
-def _linear_shape(layer: Layer, inputs: Sequence[Shape]) -> Shape:
-    if len(inputs[0]) != 1:
-        raise ShapeError(
-            f"linear needs a flat input, not {format_shape(inputs[0])}; flatten it first"
-        )
-    return (layer.channels or 0,)
-
-
-def _linear_cost_formulas(layer: Layer, shape: Shape, output: Shape) -> dict[str, str]:
-    weights = f"{output[0]}*{shape[0]}"
-    return {"params": weights + _bias_term(layer, output), "MACs": weights}
-
-
 def _convolution(name: str, description: str, **rules: Any) -> Operation:
     return window_operation(
         name,
@@ -127,7 +123,8 @@ def _convolution(name: str, description: str, **rules: Any) -> Operation:
         defaults={"p": "0; same with kernel=", "g": "1; depthwise with a kernel= of two axes"},
         implied=lambda layer: {} if layer.spec is None else {"padding": "same"},
         shape=_shape,
-        parameters=_parameters,
+        weights=_weights,
+        macs=_macs,
         cost_formulas=_cost_formulas,
         needs_kernel=True,
         **rules,
@@ -142,7 +139,6 @@ OPERATIONS = (
         shape_effect="c channels; floor((i + p - d*(k - 1) - 1) / s) + 1 on each side",
         field_effect=WINDOW_FIELD_EFFECT,
         keys=key_table("k", "kernel", "s", "p", "d", "g", "c", "mode"),
-        macs=lambda layer, shape, output: _weights(layer, shape) * math.prod(output[1:]),
         torch=_torch,
     ),
     _convolution(
@@ -152,27 +148,6 @@ OPERATIONS = (
         shape_effect="c channels; (i - 1)*s - p + d*(k - 1) + op + 1 on each side",
         field_effect="grows by up to d*(k - 1) / s jumps; the jump is divided by s",
         keys=key_table("k", "kernel", "s", "p", "d", "g", "op", "c"),
-        macs=lambda layer, shape, _: _weights(layer, shape) * math.prod(shape[1:]),
         is_transposed=True,
-    ),
-    Operation(
-        "linear",
-        "linear",
-        "a fully connected layer: each output is a weighted sum of all inputs",
-        syntax="linear:N",
-        example="linear:1000",
-        shape_effect="N values, of a flat input",
-        field_effect="that of all inputs together",
-        argument=KEYS["c"],
-        needs="its number of outputs, like linear:1000",
-        keys=key_table("c"),
-        flags=(NO_BIAS,),
-        defaults={"c": ""},
-        shape=_linear_shape,
-        parameters=lambda layer, shape: (layer.channels or 0) * (shape[0] + layer.bias),
-        macs=lambda layer, shape, _: (layer.channels or 0) * shape[0],
-        cost_formulas=_linear_cost_formulas,
-        takes_flat=True,
-        is_for_images=False,
     ),
 )
