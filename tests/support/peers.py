@@ -13,7 +13,7 @@ from types import ModuleType
 
 import pytest
 
-FRAMEWORKS = ("onnx", "onnxruntime", "torch")  # the extra `peers`
+FRAMEWORKS = ("onnxruntime", "timm", "torch", "torchvision")  # the extra `peers`
 REQUIRED = os.environ.get("CONVCLI_PEERS", "")
 
 is_marked = False  # whether the test that runs has the mark `peers`; conftest.py sets it
@@ -31,6 +31,8 @@ def require_peer(name: str) -> ModuleType:
     """
     is_framework = name.partition(".")[0] in FRAMEWORKS
     assert is_marked or not is_framework, f"a test that needs {name} has the mark `peers`"
+    if name.partition(".")[0] in ("torchvision", "timm"):
+        _define_operators()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -39,3 +41,15 @@ def require_peer(name: str) -> ModuleType:
         if REQUIRED == "all" or (REQUIRED == "dev" and not is_framework):
             raise
         pytest.skip(f"{name} is not installed", allow_module_level=True)
+
+
+def _define_operators() -> None:
+    """Define the operators of torchvision's compiled part, which does not load beside every torch.
+
+    Its networks do not use them, but it registers rules for them when it is imported.
+    """
+    torch = require_peer("torch")
+    for name in ("nms", "qnms"):
+        if not hasattr(torch.ops.torchvision, name):
+            schema = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
+            torch.library.define(f"torchvision::{name}", schema)
