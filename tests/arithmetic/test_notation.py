@@ -8,6 +8,7 @@ from support.oracles import MODES, PADDING_NAMES, pairs
 
 from convcli.arithmetic.layers import OPERATIONS, Layer
 from convcli.arithmetic.notation import format_layer, format_network, parse_layer, parse_network
+from convcli.arithmetic.operations import as_name
 from convcli.arithmetic.values import (
     format_padding,
     format_shape,
@@ -24,7 +25,7 @@ from convcli.errors import NotationError
 
 sizes = pairs(1, 12)
 paddings = st.one_of(st.sampled_from(PADDING_NAMES), st.tuples(pairs(0, 5), pairs(0, 5)))
-names = st.from_regex(r"[A-Za-z_][A-Za-z0-9_.\-]{0,6}", fullmatch=True).filter(
+names = st.from_regex(r"[A-Za-z0-9_/][A-Za-z0-9_.\-/:]{0,6}", fullmatch=True).filter(
     lambda name: name != "input"
 )
 specs = st.sampled_from(["sharpen", "gaussian:1.5", "motion:9:45", "@kernels/a=b.txt", "x.npy"])
@@ -116,6 +117,18 @@ def test_every_operation_can_be_written(op: str) -> None:
     assert format_layer(parse_layer(text)) == text
 
 
+@given(st.text(max_size=20))
+def test_any_text_gives_a_name_and_a_name_gives_itself(text: str) -> None:
+    layer = Layer("relu", name=as_name(text))
+    assert parse_layer(format_layer(layer)) == layer
+    assert as_name(as_name(text)) == as_name(text)
+
+
+@given(names)
+def test_a_name_that_the_notation_holds_stays_as_it_is(name: str) -> None:
+    assert as_name(name) == name
+
+
 # ---- what the notation means -------------------------------------------------------------------
 
 
@@ -158,6 +171,8 @@ def test_every_operation_can_be_written(op: str) -> None:
         ("add:from=a+b", Layer(op="add", sources=("a", "b"))),
         ("concat:from=a+input,name=c", Layer(op="concat", sources=("a", "input"), name="c")),
         ("relu:name=r,from=input", Layer(op="relu", name="r", sources=("input",))),
+        ("relu:name=1st,from=/a/Conv", Layer(op="relu", name="1st", sources=("/a/Conv",))),
+        ("add:from=12+a/b:0", Layer(op="add", sources=("12", "a/b:0"))),
         ("conv:s=2,k=3", Layer(op="conv", kernel=(3, 3), stride=(2, 2))),
         (" conv: 3 , s=2 ", Layer(op="conv", kernel=(3, 3), stride=(2, 2))),
         ("conv:3,p=same-lower", Layer(op="conv", kernel=(3, 3), padding="same-lower")),
@@ -244,7 +259,9 @@ def test_equal_sides_are_written_short() -> None:
         ("add", ["add joins two layers or more", "add:from=a+b"]),
         ("concat:from=a", ["concat joins two layers or more"]),
         ("relu:from=a+b", ["relu takes one input", "add or concat"]),
-        ("relu:name=1st", ["a name starts with a letter", "'1st'"]),
+        ("relu:name=-st", ["a name starts with a letter", "'-st'"]),
+        ("relu:name=:st", ["a name starts with a letter", "':st'"]),
+        ("relu:name=1 st", ["a name starts with a letter", "'1 st'"]),
         ("relu:name=input", ["is not 'input'"]),
         ("add:from=a+", ["a name starts with a letter", "''"]),
         ("conv:" + "9" * 200_000, ["k has too many digits (200,000)"]),

@@ -30,7 +30,8 @@ from convcli.errors import ArgumentError, NotationError
 if TYPE_CHECKING:
     from convcli.arithmetic.layers import Layer
 
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.\-]*\Z")
+_NAME = re.compile(r"[A-Za-z0-9_/][A-Za-z0-9_.\-/:]*\Z")  # such as files of networks have
+_NO_NAME = re.compile(r"[^A-Za-z0-9_.\-/:]|\A[^A-Za-z0-9_/]")
 
 
 class Parts(NamedTuple):
@@ -101,10 +102,20 @@ def _parse_groups(text: str) -> int | str:
 def _parse_name(text: str) -> str:
     if not _NAME.match(text) or text == "input":
         raise NotationError(
-            f"a name starts with a letter, goes on with letters, digits, '_', '-' and '.', "
+            f"a name starts with a letter, digit, '_' or '/', goes on with those, '-', '.', ':', "
             f"and is not 'input': {text!r}"
         )
     return text
+
+
+def as_name(text: str) -> str:
+    """Return a name of the notation for any text: what it does not hold is replaced by `_`.
+
+    >>> as_name("/layer1/conv1/Conv"), as_name("a+b"), as_name("input"), as_name("")
+    ('/layer1/conv1/Conv', 'a_b', 'input_', '_')
+    """
+    name = _NO_NAME.sub("_", text) or "_"
+    return f"{name}_" if name == "input" else name
 
 
 def _parse_sources(text: str) -> tuple[str, ...]:
