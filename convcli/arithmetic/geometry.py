@@ -285,16 +285,34 @@ def _named_padding(name: str, axis: Axis, origin: int | None) -> Pair:
         return 0, 0
     if name == "full":
         return axis.effective_kernel - 1, axis.effective_kernel - 1
-    last = (axis.size - 1) // axis.stride * axis.stride  # the last position to center it on
     if origin is not None and not axis.transposed:
         before = origin * axis.dilation
-        return before, max(last - axis.slack - before, 0)
-    # `same` means ceil(i / s) outputs, and i * s of a transposed convolution.
-    total = axis.output - axis.size * axis.stride if axis.transposed else max(last - axis.slack, 0)
-    if total < 0:
+        return before, max(_last_center(axis) - axis.slack - before, 0)
+    sides = same_padding(axis)
+    if sides is None:
         raise ShapeError(
             f"same padding needs a kernel that spans the stride {axis.stride}, "
             f"not {axis.effective_kernel}"
         )
-    fewer, more = total // 2, total - total // 2
-    return (more, fewer) if name == "same-lower" else (fewer, more)
+    return sides[::-1] if name == "same-lower" else sides
+
+
+def same_padding(axis: Axis) -> Pair | None:
+    """Return the padding of `same`, (before, after), of an axis without padding.
+
+    It is that of ceil(i / s) outputs, and of i * s of a transposed convolution, for which there is
+    none if the kernel does not span the stride. The odd position is at the end.
+
+    >>> same_padding(Axis(size=224, kernel=3, stride=2))
+    (0, 1)
+    """
+    if axis.transposed:
+        total = axis.output - axis.size * axis.stride
+    else:
+        total = max(_last_center(axis) - axis.slack, 0)
+    return None if total < 0 else (total // 2, total - total // 2)
+
+
+def _last_center(axis: Axis) -> int:
+    """Return the last position that `same` centers a window on."""
+    return (axis.size - 1) // axis.stride * axis.stride

@@ -195,6 +195,20 @@ def format_sweep(sizes: list[LayerSize], layout: str) -> str:
     return format_rows(layout, headings, rows, left=["op"])
 
 
+def format_stacks(stacks: list[list[LayerSize]], layout: str) -> str:
+    """Lay out stacks of layers, a row a layer after the stack's number, or as JSON lists."""
+    documents = [[layer_document(size) for size in stack] for stack in stacks]
+    if layout == "json":
+        return format_json(documents)
+    headings = ["stack", *(name.replace("_", " ") for name in documents[0][0])]
+    rows = [
+        [str(number), *(_cell(*item) for item in document.items())]
+        for number, stack in enumerate(documents, start=1)
+        for document in stack
+    ]
+    return format_rows(layout, headings, rows, left=["op"])
+
+
 def _cell(name: str, value: Any) -> str:
     if name in ("input", "kernel", "output"):
         return format_shape(value)

@@ -11,19 +11,20 @@ from hypothesis import strategies as st
 from support.oracles import count_windows, span
 
 from convcli.arithmetic.layers import LayerSize
+from convcli.arithmetic.notation import format_layer
 from convcli.arithmetic.solve import Ranges, nearest_outputs, solve
-from convcli.errors import LimitError
+from convcli.errors import ArgumentError, LimitError
 
-Settings = tuple[int, int, int, int, int]  # k, s, p, d, op
+Settings = tuple[int, int, tuple[int, int], int, int]  # k, s, p, d, op
+
+OPS = {False: "conv", True: "tconv"}
 
 
 def settings_of(one: LayerSize, axis: int) -> Settings:
     layer = one.layer
     assert layer.kernel is not None
     assert not isinstance(layer.padding, str)
-    before, after = layer.padding[axis]
-    assert before == after
-    numbers = (layer.kernel[axis], layer.stride[axis], before, layer.dilation[axis])
+    numbers = (layer.kernel[axis], layer.stride[axis], layer.padding[axis], layer.dilation[axis])
     return (*numbers, layer.output_padding[axis])
 
 
@@ -35,17 +36,25 @@ def made(size: int, chosen: Settings, *, transposed: bool) -> int:
     """The size that settings make, by sliding a window or painting taps."""
     k, s, p, d, extra = chosen
     if not transposed:
-        return count_windows(size, k, s, (p, p), d)
+        return count_windows(size, k, s, p, d)
     painted = {place * s + tap for place in range(size) for tap in range(0, k * d, d)}
-    return max(painted) + 1 + extra - 2 * p
+    return max(painted) + 1 + extra - sum(p)
 
 
 def left_over(size: int, chosen: Settings) -> int:
     k, s, p, d, _ = chosen
-    return size + 2 * p - (made(size, chosen, transposed=False) - 1) * s - span(k, d)
+    return size + sum(p) - (made(size, chosen, transposed=False) - 1) * s - span(k, d)
 
 
-def all_settings(tried: Ranges, *, transposed: bool) -> list[Settings]:
+def uneven_same(size: int, k: int, s: int, d: int, *, transposed: bool) -> list[tuple[int, int]]:
+    """The padding that makes ceil(size / s) windows, or size * s outputs, if it is odd."""
+    total = max((-(-size // s) - 1) * s + span(k, d) - size, 0)
+    if transposed:
+        total = max((size - 1) * s + span(k, d) - size * s, 0)
+    return [(total // 2, total - total // 2)] if total % 2 else []
+
+
+def all_settings(size: int, tried: Ranges, *, transposed: bool) -> list[Settings]:
     found = []
     for k, s, d in product(tried.kernel, tried.stride, tried.dilation):
         paddings = range(span(k, d) // 2 + 1) if tried.padding is None else tried.padding
@@ -53,7 +62,10 @@ def all_settings(tried: Ranges, *, transposed: bool) -> list[Settings]:
         if transposed:
             asked = tried.output_padding or range(max(s, d))
             extras = [extra for extra in asked if extra < max(s, d)]
-        found += [(k, s, p, d, extra) for p, extra in product(paddings, extras)]
+        found += [(k, s, (p, p), d, extra) for p, extra in product(paddings, extras)]
+        if tried.padding is None and 0 in extras:
+            same = uneven_same(size, k, s, d, transposed=transposed)
+            found += [(k, s, sides, d, 0) for sides in same]
     # One tap is not spread, whatever the dilation: once is enough.
     return [one for one in found if one[0] > 1 or one[3] == tried.dilation[0]]
 
@@ -63,7 +75,7 @@ def that_make(
 ) -> set[Settings]:
     return {
         one
-        for one in all_settings(tried, transposed=transposed)
+        for one in all_settings(size, tried, transposed=transposed)
         if made(size, one, transposed=transposed) == output
         and not (exact and not transposed and left_over(size, one))
     }
@@ -93,7 +105,7 @@ def test_all_answers_are_found_and_no_others(
     transposed: bool,
     exact: bool,
 ) -> None:
-    found = solve((size, size), (output, output), tried, transposed=transposed, exact=exact)
+    found = solve((size, size), (output, output), tried, op=OPS[transposed], exact=exact)
     expected = that_make(size, output, tried, transposed=transposed, exact=exact)
     assert len(found) == len(expected)
     assert set(answers(found)) == {(one, one) for one in expected}
@@ -125,12 +137,12 @@ def test_the_nearest_sizes_are_the_nearest_that_anything_makes(
     output: int,
     transposed: bool,
 ) -> None:
-    tries = all_settings(tried, transposed=transposed)
+    tries = all_settings(size, tried, transposed=transposed)
     reached = {made(size, one, transposed=transposed) for one in tries} - {0}
     below = [one for one in reached if 0 < one <= output]
     above = [one for one in reached if one > output]
     expected = [*([max(below)] if below else []), *([min(above)] if above else [])]
-    assert nearest_outputs(size, output, tried, transposed=transposed) == expected
+    assert nearest_outputs(size, output, tried, op=OPS[transposed]) == expected
 
 
 # ---- the best comes first ----------------------------------------------------------------------
@@ -151,7 +163,7 @@ def test_the_nearest_sizes_are_the_nearest_that_anything_makes(
 )
 def test_an_engineer_s_first_choice(size: int, output: int, k: int, s: int, p: int) -> None:
     first = answers(solve((size, size), (output, output)))[0][0]
-    assert first == (k, s, p, 1, 0)
+    assert first == (k, s, (p, p), 1, 0)
 
 
 @pytest.mark.parametrize(
@@ -161,8 +173,8 @@ def test_an_engineer_s_first_choice(size: int, output: int, k: int, s: int, p: i
 def test_an_engineer_s_first_choice_on_the_way_up(
     size: int, output: int, k: int, s: int, p: int
 ) -> None:
-    first = answers(solve((size, size), (output, output), transposed=True))[0][0]
-    assert first == (k, s, p, 1, 0)
+    first = answers(solve((size, size), (output, output), op="tconv"))[0][0]
+    assert first == (k, s, (p, p), 1, 0)
 
 
 @pytest.mark.parametrize(("size", "output"), [(224, 112), (32, 32), (28, 14), (13, 6), (55, 27)])
@@ -170,7 +182,7 @@ def test_the_first_leaves_no_input_and_no_gap(size: int, output: int) -> None:
     k, s, p, d, _ = first = answers(solve((size, size), (output, output)))[0][0]
     assert k % 2 == 1
     assert s <= span(k, d)
-    assert left_over(size, first) <= p
+    assert left_over(size, first) <= p[1]
 
 
 def test_a_rectangle_s_first_choice_is_alike_on_both_sides() -> None:
@@ -181,6 +193,55 @@ def test_a_rectangle_s_first_choice_is_alike_on_both_sides() -> None:
 def test_each_side_has_its_own_numbers_where_it_must() -> None:
     first = solve((32, 64), (32, 32))[0].layer
     assert (first.stride, first.kernel) == ((1, 2), (3, 3))
+
+
+# ---- pools and uneven padding --------------------------------------------------------------------
+
+
+@settings(max_examples=100)
+@given(ranges, st.integers(1, 30), st.integers(1, 30), st.booleans())
+def test_all_pools_are_found_and_no_others(
+    tried: Ranges, size: int, output: int, ceil: bool
+) -> None:
+    found = solve((size, size), (output, output), tried, op="maxpool", ceil=ceil)
+    tries = all_settings(size, tried, transposed=False)
+    whole = [one for one in tries if span(one[0], one[3]) <= size + sum(one[2])]
+    expected = {
+        (k, s, p, d, extra)
+        for k, s, p, d, extra in whole
+        if count_windows(size, k, s, p, d, ceil=ceil) == output
+    }
+    assert {pair for pair in answers(found) if pair[0] in whole} == {(one, one) for one in expected}
+    assert all(one.layer.op == "maxpool" and one.layer.ceil == ceil for one in found)
+
+
+@pytest.mark.parametrize(
+    ("size", "output", "text"),
+    [
+        (112, 56, "maxpool:2"),
+        (55, 27, "maxpool:3,s=2"),
+        (28, 4, "maxpool:7"),
+        (113, 57, "maxpool:3,s=2,p=1"),
+    ],
+)
+def test_an_engineer_s_first_pool(size: int, output: int, text: str) -> None:
+    first = solve((size, size), (output, output), op="maxpool")[0].layer
+    assert format_layer(first) == text
+
+
+def test_an_even_kernel_keeps_the_size_with_uneven_padding() -> None:
+    (only,) = solve((32, 32), (32, 32), Ranges(kernel=range(4, 5), stride=range(1, 2)))
+    assert only.padding == ((1, 2), (1, 2))
+    up = solve((8, 8), (16, 16), Ranges(kernel=range(3, 4), stride=range(2, 3)), op="tconv")
+    assert [format_layer(found.layer) for found in up] == [
+        "tconv:3,s=2,p=1,op=1",
+        "tconv:3,s=2,p=0.1.0.1",
+    ]
+
+
+def test_an_unknown_operation_is_refused() -> None:
+    with pytest.raises(ArgumentError, match="'lstm' is none of conv, tconv, maxpool, avgpool"):
+        solve((8, 8), (4, 4), op="lstm")
 
 
 # ---- limits ------------------------------------------------------------------------------------
@@ -194,7 +255,7 @@ def test_nothing_is_an_answer() -> None:
 
 def test_sizes_of_any_length_are_solved() -> None:
     side = 10**40
-    assert settings_of(solve((2 * side, 2 * side), (side, side))[0], 0) == (3, 2, 1, 1, 0)
+    assert settings_of(solve((2 * side, 2 * side), (side, side))[0], 0) == (3, 2, (1, 1), 1, 0)
 
 
 @pytest.mark.parametrize(
@@ -215,5 +276,5 @@ def test_ranges_without_end_are_refused_by_arithmetic(tried: Ranges) -> None:
 
 def test_convolutions_have_no_output_padding_to_try() -> None:
     tried = Ranges(kernel=range(1, 31), stride=range(1, 31), padding=range(31))
-    assert len(all_settings(tried, transposed=False)) < 30_000
+    assert len(all_settings(64, tried, transposed=False)) < 30_000
     assert solve((64, 64), (32, 32), tried)

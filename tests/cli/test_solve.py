@@ -119,7 +119,7 @@ def test_no_answer_is_an_answer() -> None:
     said = refused(1, "--h", "5", "--out", "100")
     assert said.endswith(
         "height 100 cannot be reached from 5; nearest: 6; "
-        "width 100 cannot be reached from 5; nearest: 6\n"
+        "width 100 cannot be reached from 5; nearest: 6; --layers tries stacks\n"
     )
     said = refused(1, "--h", "10", "--out", "9", "--k", "3", "--s", "1")
     assert "height 9 cannot be reached from 10; nearest: 8 and 10" in said
@@ -183,3 +183,33 @@ def test_the_real_command(tmp_path: Path) -> None:
         [1, 1],
         [[1, 1], [1, 1]],
     )
+
+
+def test_pools_are_solved_too() -> None:
+    first = found("--h", "112", "--out", "56", "--pool", "max")[0]
+    assert [first["op"], first["kernel"], first["stride"]] == ["maxpool", [2, 2], [2, 2]]
+    up = found("--h", "13", "--out", "7", "--pool", "avg", "--ceil", "--k", "2")[0]
+    assert [up["op"], up["output"], up["padding"]] == ["avgpool", [7, 7], [[0, 0], [0, 0]]]
+
+
+def test_a_stack_is_a_list_of_layers_for_each_depth() -> None:
+    stacks = found("--h", "16000", "--w", "1", "--out", "49x1", "--layers", "3")
+    assert [len(stack) for stack in stacks] == [3]
+    assert [layer["output"] for layer in stacks[0]] == [[2000, 1], [250, 1], [49, 1]]
+    rows = solve("--h", "64", "--out", "8", "--layers", "2", "--format", "csv").text.splitlines()
+    assert rows[0].startswith("stack,op,input")
+    assert rows[-1].startswith("2,conv,")
+    assert "no stack of up to 2 layers" in refused(1, "--h", "5", "--out", "100", "--layers", "2")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--ceil",), "--ceil goes with --pool"),
+        (("--pool", "max", "--transposed"), "exclude each other"),
+        (("--pool", "min"), "max"),
+        (("--layers", "0"), "1<=x<=8"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(options: tuple[str, ...], said: str) -> None:
+    assert said in refused(2, "--h", "8", "--out", "4", *options)
