@@ -17,10 +17,10 @@ from convcli.files.journal import JobKey, is_recorded, record_writes
 from convcli.files.output import atomic_write, check_output, make_folder
 from convcli.files.restriction import is_allowed, restrict
 from convcli.images.formats import FORMATS, format_of
-from convcli.pipeline import Outcome, dry_run, process
 from convcli.pipeline.memory import check_memory
 from convcli.pipeline.outputs import OutputTarget
 from convcli.pipeline.plan import Plan
+from convcli.pipeline.process import Outcome, dry_run, process
 from convcli.pipeline.route import Route
 from convcli.pipeline.write import OutputFile
 

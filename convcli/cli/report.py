@@ -22,9 +22,9 @@ from convcli.cli.output import (
     log_trace,
     print_data,
 )
-from convcli.pipeline import Outcome, to_display_pixels
 from convcli.pipeline.memory import format_bytes
 from convcli.pipeline.plan import Plan
+from convcli.pipeline.process import Outcome, to_display_pixels
 from convcli.pipeline.route import Route, RouteEntry
 from convcli.signals import undo_at_signal
 

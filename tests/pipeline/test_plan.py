@@ -16,7 +16,6 @@ from convcli.arithmetic.notation import parse_layer
 from convcli.errors import ArgumentError, KernelError, KernelFileError, LimitError, ShapeError
 from convcli.images import Picture, ReadSettings
 from convcli.kernels import Kernel
-from convcli.pipeline import dry_run
 from convcli.pipeline.outputs import OutputTarget
 from convcli.pipeline.plan import (
     Plan,
@@ -27,6 +26,7 @@ from convcli.pipeline.plan import (
     make_convolution,
     make_layer_steps,
 )
+from convcli.pipeline.process import dry_run
 
 
 def plan(*layers: str, max_pixels: int = 10_000) -> Plan:

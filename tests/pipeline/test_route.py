@@ -17,9 +17,9 @@ from convcli.arithmetic.values import Resize
 from convcli.engine.arrays import Array
 from convcli.images.read import open_frames
 from convcli.kernels import load_kernel
-from convcli.pipeline import dry_run, process
 from convcli.pipeline.outputs import OutputTarget
 from convcli.pipeline.plan import Plan, make_convolution, make_layer_steps
+from convcli.pipeline.process import dry_run, process
 from convcli.pipeline.route import Execution, open_route
 
 # What keeps an input within its limits and other files safe: counted beside the path of the pixels.
