@@ -32,13 +32,14 @@ if TYPE_CHECKING:
     from convcli.errors import ConvError
     from convcli.kernels import Kernel, load_kernel
     from convcli.parallel import set_threads
+    from convcli.pipeline.network import Network, load_network
 
 __version__ = "0.1.0"
 
 __all__ = [
-    "ConvError", "Kernel", "Walk", "avg_pool2d", "col2im", "conv2d", "conv2d_backward",
-    "conv2d_naive", "conv_transpose2d", "filter2d", "im2col", "load_kernel", "max_pool2d",
-    "output_size", "pad2d", "set_threads", "walk",
+    "ConvError", "Kernel", "Network", "Walk", "avg_pool2d", "col2im", "conv2d", "conv2d_backward",
+    "conv2d_naive", "conv_transpose2d", "filter2d", "im2col", "load_kernel", "load_network",
+    "max_pool2d", "output_size", "pad2d", "set_threads", "walk",
 ]  # fmt: skip
 
 _NAMES_BY_MODULE = {
@@ -54,6 +55,7 @@ _NAMES_BY_MODULE = {
     "errors": ("ConvError",),
     "kernels": ("Kernel", "load_kernel"),
     "parallel": ("set_threads",),
+    "pipeline.network": ("Network", "load_network"),
 }
 
 

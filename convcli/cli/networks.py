@@ -8,17 +8,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from convcli.arithmetic.layers import Layer, with_kernel
-from convcli.arithmetic.notation import parse_layer, parse_network
+from convcli.arithmetic.notation import parse_layer
 from convcli.arithmetic.values import Pair, Shape
 from convcli.arithmetic.zoo import zoo_network
-from convcli.errors import ArgumentError, FileError, LimitError, NotationError
-from convcli.files import STDIN, may_quote, read_bytes
+from convcli.errors import ArgumentError, FileError, LimitError
+from convcli.files import STDIN
+from convcli.networks.text import read_text
 
-MAX_NETWORK_BYTES = 8 << 20
 MAX_WEIGHTS = 1 << 26  # of the different kernels of a network, which are made for their sizes
 KERNEL_WEIGHTS = 4000  # that are made in the time that a small kernel takes
-NETWORK_SUFFIXES = (".net", ".txt")  # of files whose layers messages may quote
-_UNSEEN = f"; what it says is shown of files that end in {' or '.join(NETWORK_SUFFIXES)}"
 
 
 class Network(NamedTuple):
@@ -61,18 +59,7 @@ def load_network(net: str) -> Network:
         shape, layers = zoo_network(net)
         return Network(net, shape, tuple(map(parse_layer, layers)))
     path = net.removeprefix("@")
-    try:
-        text = read_bytes(path, MAX_NETWORK_BYTES).decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise FileError(path, "is not text; one layer a line was expected") from None
-    with attribute_to_file(net):
-        try:
-            file_shape, stack = parse_network(text)
-        except NotationError as error:
-            if may_quote(path, NETWORK_SUFFIXES):
-                raise
-            where, colon, _ = str(error).partition(": ")  # `line 3: `, and what is wrong there
-            raise NotationError(f"{where} is no layer{_UNSEEN}" if colon else where) from None
+    file_shape, stack = read_text(path)
     return Network("stdin" if path == STDIN else Path(path).stem, file_shape, tuple(stack))
 
 

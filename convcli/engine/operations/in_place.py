@@ -1,0 +1,31 @@
+"""Operations that can overwrite an input with their output: those that would else copy a map.
+
+Each gives the values that its function in `FUNCTIONS` gives. It takes the layer, the input that is
+overwritten, the other inputs in any order, and the weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+
+from convcli.engine.arrays import Array
+from convcli.engine.operations import Weights
+
+if TYPE_CHECKING:
+    from convcli.arithmetic.layers import Layer
+
+OverwritingFunction: TypeAlias = "Callable[[Layer, Array, Sequence[Array], Weights], object]"
+
+
+def _add(_: Layer, target: Array, others: Sequence[Array], __: Weights) -> None:
+    for other in others:
+        target += other
+
+
+IN_PLACE: dict[str, OverwritingFunction] = {
+    "relu": lambda _, target, __, ___: np.maximum(target, 0, out=target),
+    "add": _add,
+}

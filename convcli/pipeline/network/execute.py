@@ -1,0 +1,82 @@
+"""Run the layers of a network on one image: maps are freed after their last use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from convcli.arithmetic.values import Shape
+from convcli.engine.arrays import Array
+from convcli.engine.operations import Weights, find_function
+from convcli.engine.operations.in_place import IN_PLACE
+from convcli.pipeline.network.schedule import Schedule, Task, attribute_to_layer
+
+if TYPE_CHECKING:
+    from convcli.pipeline.network.weights import PreparedWeights
+
+MAX_OWNERS = 64  # maps alive, among which it is looked up whether one shares another's memory
+
+
+def run_schedule(
+    schedule: Schedule, inputs: Mapping[int, Array], weights: PreparedWeights
+) -> dict[int, Array]:
+    """Return the outputs that a schedule is for, by the indices of their layers.
+
+    Parameters
+    ----------
+    schedule : Schedule
+    inputs : mapping
+        The network's inputs by their indices, as the schedule's shapes have them, of one type.
+    weights : PreparedWeights
+    """
+    dtype = np.result_type(*inputs.values())
+    last_use = schedule.last_uses
+    values = dict(inputs)
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
+        for position, task in enumerate(schedule.tasks):
+            arguments = [values[index] for index in task.inputs]
+            for index in set(task.inputs):
+                if last_use.get(index) == position:
+                    del values[index]
+            used = [*values.values(), *inputs.values()]
+            free = [not _shares_memory(argument, used) for argument in arguments]
+            like = [_only_shape(schedule.shapes[index], dtype) for index in task.like]
+            prepared = weights.of(task, schedule, dtype)
+            with attribute_to_layer(task.name, task.layer):
+                result = _run_in_place(task, arguments, free, schedule, prepared)
+                if result is None:
+                    function = find_function(task.layer.operation)
+                    result = function(task.layer, [*arguments, *like], prepared)
+            values[task.output] = result
+            del arguments, result  # which keep the maps that were released
+    return {index: values[index] for index in schedule.targets}
+
+
+def _run_in_place(
+    task: Task, inputs: list[Array], free: list[bool], schedule: Schedule, weights: Weights
+) -> Array | None:
+    """Return the output of a task in the memory of an input that is free, or None if none can be.
+
+    The inputs of a join are then taken in another order.
+    """
+    function = IN_PLACE.get(task.layer.op)
+    shape = schedule.shapes[task.output]
+    for index, (target, is_free) in enumerate(zip(inputs, free, strict=True)):
+        if function and is_free and target.shape == shape and target.flags.writeable:
+            function(task.layer, target, [*inputs[:index], *inputs[index + 1 :]], weights)
+            return target
+    return None
+
+
+def _only_shape(shape: Shape, dtype: np.dtype[Any]) -> Array:
+    """Return a map of which nothing but the shape is used; it takes no memory."""
+    return np.broadcast_to(np.zeros((), dtype), shape)
+
+
+def _shares_memory(array: Array, others: Sequence[Array]) -> bool:
+    """Whether an array may be a view of what others have, or they of it."""
+    if len(others) > MAX_OWNERS:
+        return True
+    return any(np.may_share_memory(array, other) for other in others)

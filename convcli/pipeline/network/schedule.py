@@ -1,0 +1,217 @@
+"""Which layers of a network run for what is asked of it, on which inputs, and in what memory."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from convcli.arithmetic.layers import Layer, output_shape
+from convcli.arithmetic.notation import INPUT, INPUT_KEYWORD, format_layer, input_indices, last_uses
+from convcli.arithmetic.values import Shape, format_shapes
+from convcli.engine.operations.in_place import IN_PLACE
+from convcli.errors import ArgumentError
+from convcli.parallel import get_threads
+
+# Layers that multiply and add, into whose weights and bias another's scale and shift can go.
+_FOLDING = ("conv", "tconv", "linear")
+_FOLDED = ("bn", "affine")
+THREAD_SCRATCH_BYTES = 12 << 20  # of a convolution: columns, or the transforms of Winograd's tiles
+TEMPORARIES = 2  # maps of its output's size that any other function makes on its way
+
+
+class Task(NamedTuple):
+    """A layer that runs, and those that are folded into it.
+
+    Parameters
+    ----------
+    name : str
+    layer : Layer
+    number : int
+        The layer's index.
+    folded : tuple of int
+        The normalizations after it that its weights include.
+    inputs : tuple of int
+        The layers whose outputs it takes.
+    like : tuple of int
+        The layers of whose outputs it takes nothing but the shape.
+    """
+
+    name: str
+    layer: Layer
+    number: int
+    folded: tuple[int, ...]
+    inputs: tuple[int, ...]
+    like: tuple[int, ...] = ()
+
+    @property
+    def output(self) -> int:
+        """The index of the layer whose output it computes: the last that is folded into it."""
+        return self.folded[-1] if self.folded else self.number
+
+
+class Schedule(NamedTuple):
+    """The layers that run for some outputs, in order.
+
+    Parameters
+    ----------
+    tasks : tuple of Task
+    targets : tuple of int
+        The layers whose outputs were asked for.
+    shapes : mapping
+        The shape of each layer's output by its index; `INPUT` is the network's first input.
+    missing : frozenset of int
+        The network's inputs that they need and that were not given; there are no tasks then.
+    """
+
+    tasks: tuple[Task, ...]
+    targets: tuple[int, ...]
+    shapes: Mapping[int, Shape]
+    missing: frozenset[int] = frozenset()
+
+    @property
+    def last_uses(self) -> dict[int, int]:
+        """The position of the last task that takes an output; outputs asked for are not here."""
+        uses = last_uses([task.inputs for task in self.tasks])
+        return {index: user for index, user in uses.items() if index not in self.targets}
+
+    def peak_values(self) -> int:
+        """Return the most values that are kept at a time, with those that a function makes."""
+        last_use = self.last_uses
+        used = {index for task in self.tasks for index in task.inputs}
+        sizes = {index: math.prod(shape) for index, shape in self.shapes.items()}
+        produced = {task.output for task in self.tasks}
+        alive = sum(sizes[index] for index in (used | {*self.targets}) - produced)
+        peak = alive
+        for position, task in enumerate(self.tasks):
+            freed = {index for index in task.inputs if last_use.get(index) == position}
+            size = sizes[task.output]
+            overwrites = task.layer.op in IN_PLACE and task.inputs[0] in freed
+            if not overwrites:
+                temporaries = 0 if task.layer.operation.is_window else TEMPORARIES
+                peak = max(peak, alive + size * (1 + temporaries))
+            alive += size - sum(sizes[index] for index in freed)
+        return peak
+
+    def scratch_bytes(self) -> int:
+        """Return the memory of all threads that does not grow with the input."""
+        return get_threads() * THREAD_SCRATCH_BYTES
+
+
+def plan_schedule(
+    layers: Sequence[Layer],
+    names: Sequence[str],
+    inputs: Mapping[int, Shape],
+    targets: Sequence[int],
+) -> Schedule:
+    """Find the layers that run for some outputs.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+    names : sequence of str
+        What they are called.
+    inputs : mapping
+        The shapes of the network's inputs: `INPUT`, and the layers `input`, by their indices.
+    targets : sequence of int
+        The layers whose outputs are asked for.
+
+    Raises
+    ------
+    ArgumentError
+        If a layer that is needed cannot take its input, with its name.
+    """
+    indices = input_indices(layers)
+    taken = {
+        user: sources[:1] if layers[user].like else sources for user, sources in enumerate(indices)
+    }
+    is_input = {INPUT} | {i for i, layer in enumerate(layers) if layer.op == INPUT_KEYWORD}
+    reached = _reach(targets, dict(enumerate(indices)))
+    missing = frozenset(is_input.intersection(reached).difference(inputs))
+    if missing:
+        return Schedule((), tuple(targets), inputs, missing)
+    shapes = dict(inputs)
+    for index in reached:
+        if index in is_input:
+            continue
+        found = [shapes[source] for source in indices[index]]
+        with attribute_to_layer(names[index], layers[index], found):
+            shapes[index] = output_shape(layers[index], found)
+    running = [index for index in _reach(targets, taken) if index not in is_input]
+    folds = _find_folds(layers, running, taken, targets)
+    folded = {index for chain in folds.values() for index in chain}
+    tasks = tuple(
+        Task(
+            names[index],
+            layers[index],
+            index,
+            folds.get(index, ()),
+            taken[index],
+            indices[index][len(taken[index]) :],
+        )
+        for index in running
+        if index not in folded
+    )
+    return Schedule(tasks, tuple(targets), shapes)
+
+
+def layer_names(layers: Sequence[Layer]) -> list[str]:
+    """Return what layers are called: their own name, or their operation and a number.
+
+    >>> from convcli.arithmetic.notation import parse_layer
+    >>> layer_names([parse_layer("conv:3"), parse_layer("relu:name=a"), parse_layer("conv:1")])
+    ['conv1', 'a', 'conv2']
+    """
+    counts, names = Counter[str](), []
+    for layer in layers:
+        counts[layer.op] += layer.name is None
+        names.append(f"{layer.op}{counts[layer.op]}" if layer.name is None else layer.name)
+    return names
+
+
+@contextmanager
+def attribute_to_layer(name: str, layer: Layer, inputs: Sequence[Shape] = ()) -> Iterator[None]:
+    """Raise what is wrong with a layer with its name, and with the shapes of its inputs."""
+    try:
+        yield
+    except ArgumentError as error:
+        where = f"layer {name} ({format_layer(layer._replace(name=None, sources=()))})"
+        on = f" on {format_shapes(inputs)}" if inputs else ""
+        raise type(error)(f"{where}{on}: {error}") from None
+
+
+def _reach(targets: Sequence[int], sources: Mapping[int, Sequence[int]]) -> list[int]:
+    """Return the layers that outputs depend on, in order; `INPUT` is the network's first input."""
+    found = set[int]()
+    waiting = list(targets)
+    while waiting:
+        index = waiting.pop()
+        if index not in found:
+            found.add(index)
+            waiting.extend(sources.get(index, ()))
+    return sorted(found)
+
+
+def _find_folds(
+    layers: Sequence[Layer],
+    running: Sequence[int],
+    sources: Mapping[int, Sequence[int]],
+    targets: Sequence[int],
+) -> dict[int, tuple[int, ...]]:
+    """Return the normalizations that go into the weights of the layer before them, in order.
+
+    No other layer takes what lies between, and it is not asked for.
+    """
+    uses = Counter(source for index in running for source in sources[index])
+    folds: dict[int, tuple[int, ...]] = {}
+    first_of: dict[int, int] = {}  # the layer that each is folded into
+    for index in running:
+        source = sources[index][0] if sources[index] else INPUT
+        first = first_of.get(source, source)
+        can_fold = first != INPUT and layers[first].op in _FOLDING and layers[index].op in _FOLDED
+        if can_fold and uses[source] == 1 and source not in targets:
+            first_of[index] = first
+            folds[first] = (*folds.get(first, ()), index)
+    return folds
