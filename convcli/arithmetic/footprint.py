@@ -47,6 +47,9 @@ class Storage(NamedTuple):
         return -(-elements * DTYPE_BITS[self.dtype] // 8)
 
 
+FLOAT32 = Storage()
+
+
 def peak_elements(walk: Walk, outputs: Iterable[int] | None = None) -> int:
     """Return the most values that maps hold at once while a network is run layer by layer.
 

@@ -231,6 +231,31 @@ class LayerSize(NamedTuple):
         """The rows and columns at the ends of the padded input that no window covers."""
         return self.layer.window.dropped(self.size)
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return its document, as `shape --json` and `solve --json` print it."""
+        layer = self.layer
+        document: dict[str, Any] = {
+            "op": layer.op,
+            "input": list(self.size),
+            "kernel": list(layer.window.kernel),
+            "stride": list(layer.stride),
+            "padding": list(map(list, self.padding)),
+            "dilation": list(layer.dilation),
+            "output": list(self.output),
+            "dropped": list(self.dropped),
+        }
+        if layer.operation.is_transposed:
+            document["output_padding"] = list(layer.output_padding)
+        if self.channels is not None:
+            document |= {"params": self.params, "macs": self.macs}
+        return document
+
+    def __repr__(self) -> str:
+        """Return its row as a table."""
+        from convcli.arithmetic.tables import size_table
+
+        return size_table([self])
+
 
 def measure(layer: Layer, size: Pair, channels: int | None = None) -> LayerSize:
     """Compute the output size of a window operation, and with channels its cost.

@@ -97,6 +97,18 @@ class LayerReport(NamedTuple):
         """The size of its output as float32."""
         return FLOAT_BYTES * math.prod(self.output)
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return its document, as `shape --json` lists it."""
+        from convcli.arithmetic.documents import layer_document
+
+        return layer_document(self)
+
+    def __repr__(self) -> str:
+        """Return its row as a table."""
+        from convcli.arithmetic.tables import report_table
+
+        return report_table(self)
+
     def _of_both_axes(self, name: str) -> tuple[Any, Any]:
         rows, columns = self.fields
         value = getattr(rows, name)
@@ -141,6 +153,19 @@ class Walk(NamedTuple):
     def last_map(self) -> LayerReport | None:
         """The last feature map, before global or adaptive pooling or flattening."""
         return next((layer for layer in reversed(self.layers) if layer.is_map), None)
+
+    def to_dict(self, *, batch: int = 1, dtype: str = "float32") -> dict[str, Any]:
+        """Return its document, as `shape --json` prints it; bytes for a batch and a type."""
+        from convcli.arithmetic.documents import walk_document
+        from convcli.arithmetic.footprint import Storage
+
+        return walk_document(self, Storage(dtype, batch))
+
+    def __repr__(self) -> str:
+        """Return a table: a row for every layer, and one for the totals."""
+        from convcli.arithmetic.tables import walk_table
+
+        return walk_table(self)
 
     @property
     def notes(self) -> list[str]:

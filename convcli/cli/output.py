@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,6 @@ if TYPE_CHECKING:
     from convcli.kernels import Kernel
 
 MAX_MESSAGE_CHARACTERS = 2000
-MAX_FOLDED_ROWS = 500  # of a table on a terminal: folding its cells takes a millisecond a row
 
 
 def print_data(text: str) -> None:
@@ -139,20 +139,22 @@ def format_rows(
     *,
     left: Sequence[str] = (),
     total: bool = False,
+    optional: Sequence[str] = (),
 ) -> str:
     """Lay out rows of text.
 
     Parameters
     ----------
     layout : str
-        "csv", "markdown" or "table": at most as wide as the terminal, or in a pipe as wide as its
-        contents.
+        "csv", "markdown" or "table": as wide as its contents, or folded to fit the terminal.
     headings : sequence of str
     rows : sequence of sequences of str
     left : sequence of str
         The headings of columns that are aligned left; the others are aligned right.
     total : bool
         Whether the last row is separated from the others.
+    optional : sequence of str
+        The headings of columns that are left out, in this order, on a terminal too narrow for them.
     """
     if layout == "markdown":
         lines = [headings, ["---"] * len(headings), *rows]
@@ -164,60 +166,22 @@ def format_rows(
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerows([headings, *rows])
         return text.getvalue()
-    is_terminal = sys.stdout is not None and sys.stdout.isatty()
+    from convcli.arithmetic.text_table import format_table
+
     cells = [[escape_control(cell) for cell in row] for row in rows]
-    if is_terminal and len(rows) <= MAX_FOLDED_ROWS:
-        return _format_terminal_table(headings, cells, left, total=total)
-    return _format_table(headings, cells, left, total=total)
+    if sys.stdout is None or not sys.stdout.isatty():
+        return format_table(headings, cells, left=left, total=total)
+    import shutil
+
+    width = shutil.get_terminal_size().columns
+    table = format_table(headings, cells, left=left, total=total, width=width, optional=optional)
+    return _embolden_heading(table)
 
 
-def _format_table(
-    headings: Sequence[str], rows: list[list[str]], left: Sequence[str], *, total: bool
-) -> str:
-    """Return a table as wide as its contents, as `_format_terminal_table` would, but at once."""
-    columns = list(zip(headings, *rows, strict=True))
-    widths = [max(map(_cell_width, column)) for column in columns]
-    aligned = [
-        [_pad(cell, width, is_left=heading in left) for cell in column]
-        for heading, column, width in zip(headings, columns, widths, strict=True)
-    ]
-    lines = ["   ".join(row).rstrip() for row in zip(*aligned, strict=True)]
-    lines.insert(1, "\u2500" * (sum(widths) + 3 * (len(widths) - 1)))
-    if total and len(rows) > 1:
-        lines.insert(-1, "")
-    return "\n".join(lines)
-
-
-def _pad(cell: str, width: int, *, is_left: bool) -> str:
-    missing = " " * (width - _cell_width(cell))
-    return cell + missing if is_left else missing + cell
-
-
-def _cell_width(text: str) -> int:
-    """Return the columns of a terminal that a text takes."""
-    if text.isascii():
-        return len(text)
-    from rich.cells import cell_len
-
-    return cell_len(text)
-
-
-def _format_terminal_table(
-    headings: Sequence[str], rows: list[list[str]], left: Sequence[str], *, total: bool
-) -> str:
-    """Return a table at most as wide as the terminal: cells are folded."""
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    console = Console(highlight=False, force_terminal=True)
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
-    for heading in headings:
-        justify: Any = "left" if heading in left else "right"
-        table.add_column(Text(heading), justify=justify, overflow="fold")
-    for number, row in enumerate(rows, 1):
-        table.add_row(*map(Text, row), end_section=total and number == len(rows) - 1)
-    with console.capture() as captured:
-        console.print(table)
-    return "\n".join(line.rstrip() for line in captured.get().splitlines())
+def _embolden_heading(table: str) -> str:
+    """Return a table with its heading in bold, on terminals that have it."""
+    if os.environ.get("TERM", "dumb") == "dumb" or os.environ.get("NO_COLOR"):
+        return table
+    heading, rule, rows = table.partition("\n\u2500")
+    bold = "\n".join(f"\x1b[1m{line}\x1b[0m" for line in heading.split("\n"))
+    return bold + rule + rows

@@ -1,22 +1,20 @@
-"""Tables of `shape` and `solve`: layers, sweeps and networks as text, JSON, CSV or Markdown."""
+"""What `shape` and `solve` print: layers, sweeps and networks as text, JSON, CSV or Markdown."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from convcli.arithmetic.layers import Layer, LayerSize, measure, output_shape
-from convcli.arithmetic.notation import format_layer
 from convcli.arithmetic.values import format_padding, format_shape, format_size
 from convcli.cli.output import format_json, format_rows
 from convcli.errors import LimitError
 
 if TYPE_CHECKING:
-    from fractions import Fraction
-
-    from convcli.arithmetic.network import LayerReport, Walk
+    from convcli.arithmetic.footprint import Storage
+    from convcli.arithmetic.network import Walk
 
 SWEPT = (
     "height", "width", "c_in", "kernel", "stride", "padding", "dilation", "groups", "channels",
@@ -24,14 +22,8 @@ SWEPT = (
 )  # fmt: skip
 
 MAX_ROWS = 10_000  # of a sweep
-MAX_FLOAT = 10**300
-TEXT_COLUMNS = ("name", "layer")
-HEADINGS = [
-    *TEXT_COLUMNS, "output", "rf", "jump", "start", "padding", "dropped", "params", "MACs", "bytes"
-]  # fmt: skip
-COSTS = ("params", "macs", "bytes")
-FIELD = ("receptive_field", "jump", "start", "effective_padding")
-NUMBERS = ("output", *FIELD, "dropped", *COSTS)
+# Columns of a network that are left out, in this order, on a terminal that is too narrow.
+OPTIONAL_HEADINGS = ("dropped", "start", "eff. padding", "jump", "bytes")
 
 
 def compute_sweep(options: Any) -> list[LayerSize]:
@@ -54,26 +46,6 @@ def compute_sweep(options: Any) -> list[LayerSize]:
             layer = layer._replace(**base.operation.implied(layer))
         sizes.append(measure(layer, size, channels))
     return sizes
-
-
-def layer_document(size: LayerSize) -> dict[str, Any]:
-    """Return the size of a layer, for JSON."""
-    layer = size.layer
-    document: dict[str, Any] = {
-        "op": layer.op,
-        "input": size.size,
-        "kernel": layer.kernel,
-        "stride": layer.stride,
-        "padding": size.padding,
-        "dilation": layer.dilation,
-        "output": size.output,
-        "dropped": size.dropped,
-    }
-    if layer.operation.is_transposed:
-        document["output_padding"] = layer.output_padding
-    if size.channels is not None:
-        document |= {"params": size.params, "macs": size.macs}
-    return document
 
 
 def worked_text(size: LayerSize) -> str:
@@ -120,112 +92,64 @@ def explain_layers(sizes: list[LayerSize]) -> str:
     )
 
 
-def network_document(walk: Walk) -> dict[str, Any]:
-    """Return a walk through a network, for JSON."""
-    # The input itself is the last map where no layer makes one.
-    field: dict[str, Any] = {"receptive_field": [1, 1], "jump": [1, 1], "effective_padding": [0, 0]}
-    if walk.last_map is not None:
-        field = {name: _json_value(getattr(walk.last_map, name)) for name in field}
-        field |= _coverage(walk.last_map)
-    return {
-        "name": walk.name,
-        "input": walk.input,
-        "layers": [_report_document(report) for report in walk.layers],
-        "total": {name: getattr(walk, name) for name in (*COSTS, "output")} | field,
-    }
-
-
-def _report_document(report: LayerReport) -> dict[str, Any]:
-    return {
-        "name": report.name,
-        "op": report.layer.op,
-        "layer": format_layer(report.layer),
-        **{name: _json_value(getattr(report, name)) for name in NUMBERS},
-        **_coverage(report),
-    }
-
-
-def network_rows(walk: Walk) -> list[list[str]]:
-    """Return a row for every layer, and one for the totals."""
-    rows = [
-        [report.name, format_layer(report.layer._replace(name=None)), *_cells(report, NUMBERS)]
-        for report in walk.layers
-    ]
-    field = [""] * len(FIELD) if walk.last_map is None else _cells(walk.last_map, FIELD)
-    costs = [str(getattr(walk, name)) for name in COSTS]
-    return [*rows, ["total", "", format_shape(walk.output), *field, "", *costs]]
-
-
-def _cells(report: LayerReport, names: Sequence[str]) -> list[str]:
-    """Return cells of a report; its coverage, if the receptive field reaches past the input."""
-    cells = {name: _cell(name, getattr(report, name)) for name in names}
-    if report.coverage != report.receptive_field:
-        cells["receptive_field"] += f" (sees {format_size(report.coverage)})"
-    return list(cells.values())
-
-
-def _coverage(report: LayerReport) -> dict[str, Any]:
-    """Return what is really seen, where the receptive field reaches past the input."""
-    return {} if report.coverage == report.receptive_field else {"coverage": report.coverage}
-
-
-def _json_value(value: Any) -> Any:
-    """Return integers, fractions and tuples of them as JSON numbers and lists."""
-    if isinstance(value, tuple):
-        return [item if type(item) is int else _json_number(item) for item in value]
-    return value
-
-
-def _json_number(value: int | Fraction) -> float:
-    """Return a number for JSON.
-
-    Beyond what a float holds, where halves are lost, a fraction becomes an integer.
-    """
-    is_integer = value.denominator == 1 or not -MAX_FLOAT <= value <= MAX_FLOAT
-    return int(value) if is_integer else float(value)
-
-
 def format_sweep(sizes: list[LayerSize], layout: str) -> str:
     """Lay out sizes of layers, a row each, or as a JSON list."""
     if layout == "json":
-        return format_json([layer_document(size) for size in sizes])
-    documents = [layer_document(size) for size in sizes]
-    headings = [name.replace("_", " ") for name in documents[0]]
-    rows = [[_cell(*item) for item in document.items()] for document in documents]
-    return format_rows(layout, headings, rows, left=["op"])
+        return format_json([size.to_dict() for size in sizes])
+    from convcli.arithmetic import tables
+
+    headings, rows = tables.size_rows(sizes, count=_count_format(layout))
+    return format_rows(layout, headings, rows, left=tables.TEXT_HEADINGS)
 
 
 def format_stacks(stacks: list[list[LayerSize]], layout: str) -> str:
     """Lay out stacks of layers, a row a layer after the stack's number, or as JSON lists."""
-    documents = [[layer_document(size) for size in stack] for stack in stacks]
     if layout == "json":
-        return format_json(documents)
-    headings = ["stack", *(name.replace("_", " ") for name in documents[0][0])]
-    rows = [
-        [str(number), *(_cell(*item) for item in document.items())]
-        for number, stack in enumerate(documents, start=1)
-        for document in stack
-    ]
-    return format_rows(layout, headings, rows, left=["op"])
+        return format_json([[size.to_dict() for size in stack] for stack in stacks])
+    from convcli.arithmetic import tables
 
-
-def _cell(name: str, value: Any) -> str:
-    if name in ("input", "kernel", "output"):
-        return format_shape(value)
-    if name == "padding":
-        return format_padding(value)
-    return format_size(value) if isinstance(value, tuple) else str(value)
+    numbers = [str(number) for number, stack in enumerate(stacks, start=1) for _ in stack]
+    sizes = [size for stack in stacks for size in stack]
+    headings, rows = tables.size_rows(sizes, count=_count_format(layout))
+    numbered = [[number, *row] for number, row in zip(numbers, rows, strict=True)]
+    return format_rows(layout, ["stack", *headings], numbered, left=tables.TEXT_HEADINGS)
 
 
 def format_layers(sizes: list[LayerSize], layout: str) -> str:
     """Lay out sizes of layers; a single one is worked out, or a JSON object."""
     if len(sizes) > 1 or layout not in ("table", "json"):
         return format_sweep(sizes, layout)
-    return worked_text(sizes[0]) if layout == "table" else format_json(layer_document(sizes[0]))
+    return worked_text(sizes[0]) if layout == "table" else format_json(sizes[0].to_dict())
 
 
-def format_network(walk: Walk, layout: str) -> str:
+def format_network(walk: Walk, layout: str, storage: Storage) -> str:
     """Lay out a walk through a network, a row a layer, or as a JSON object."""
     if layout == "json":
-        return format_json(network_document(walk))
-    return format_rows(layout, HEADINGS, network_rows(walk), left=TEXT_COLUMNS, total=True)
+        return format_json(walk.to_dict(**storage._asdict()))
+    from convcli.arithmetic import tables
+
+    rows = tables.layer_rows(walk, storage, count=_count_format(layout))
+    return format_rows(
+        layout, tables.LAYER_HEADINGS, rows, left=tables.TEXT_HEADINGS, total=True,
+        optional=OPTIONAL_HEADINGS,
+    )  # fmt: skip
+
+
+def format_totals(walks: Sequence[Walk], layout: str, storage: Storage) -> str:
+    """Lay out the totals of networks, a row each; as JSON, one object or a list of several."""
+    if layout == "json":
+        from convcli.arithmetic.documents import summary_document
+
+        documents = [summary_document(walk, storage) for walk in walks]
+        return format_json(documents if len(documents) > 1 else documents[0])
+    from convcli.arithmetic import tables
+
+    rows = [tables.summary_row(walk, storage, count=_count_format(layout)) for walk in walks]
+    return format_rows(layout, tables.SUMMARY_HEADINGS, rows, left=tables.TEXT_HEADINGS)
+
+
+def _count_format(layout: str) -> Callable[[int], str]:
+    """Return how costs are written: for people with separators and units, for others exactly."""
+    from convcli.arithmetic.tables import format_count
+
+    return format_count if layout == "table" else str

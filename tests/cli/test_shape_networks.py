@@ -25,10 +25,11 @@ ROOT = Path(tempfile.gettempdir())
 STACK = ("--input", "3x224x224", "conv:7,s=2,p=3,c=64", "maxpool:3,s=2,p=1")
 LAYER_KEYS = [
     "name", "op", "layer", "output", "receptive_field", "jump", "start", "effective_padding",
-    "dropped", "params", "macs", "bytes",
+    "dropped", "params", "macs", "flops", "bytes",
 ]  # fmt: skip
 TOTAL_KEYS = [
-    "params", "macs", "bytes", "output", "receptive_field", "jump", "effective_padding",
+    "params", "macs", "flops", "bytes", "weight_bytes", "peak_bytes", "output", "receptive_field",
+    "jump", "effective_padding",
 ]  # fmt: skip
 
 
@@ -73,12 +74,16 @@ def test_the_keys_of_a_walk() -> None:
         "dropped": [1, 1],
         "params": 0,
         "macs": 0,
+        "flops": 0,
         "bytes": 4 * 64 * 56 * 56,
     }
     assert found["total"] == {
         "params": 9472,
         "macs": 118_013_952,
+        "flops": 2 * 118_013_952,
         "bytes": 4 * 64 * (112 * 112 + 56 * 56),
+        "weight_bytes": 4 * 9472,
+        "peak_bytes": 4 * 64 * (112 * 112 + 56 * 56),
         "output": [64, 56, 56],
         "receptive_field": [11, 11],
         "jump": [4, 4],
@@ -129,7 +134,8 @@ def test_json_says_what_the_walk_says(case: Case) -> None:
     assert len(found["layers"]) == len(expected.layers)
     for layer, one in zip(found["layers"], expected.layers, strict=True):
         assert (layer["name"], layer["layer"]) == (one.name, format_layer(one.layer))
-        for key in LAYER_KEYS[3:]:
+        assert layer["flops"] == 2 * one.macs
+        for key in [key for key in LAYER_KEYS[3:] if key != "flops"]:
             value = getattr(one, key)
             assert layer[key] == pytest.approx(value if isinstance(value, int) else list(value))
 
@@ -200,12 +206,12 @@ def test_a_table_has_a_row_for_every_layer_and_the_totals() -> None:
     lines = shape(*STACK).text.splitlines()
     words = [line.split() for line in lines if set(line) - set("─ ")]
     assert words[0] == [
-        *("name", "layer", "output", "rf", "jump", "start", "padding", "dropped"),
+        *("name", "layer", "output", "rf", "jump", "start", "eff.", "padding", "dropped"),
         *("params", "MACs", "bytes"),
     ]
     assert words[1][:4] == ["conv1", "conv:7,s=2,p=3,c=64", "64x112x112", "7"]
     assert words[3][0] == "total"
-    assert words[3][-3:] == ["9472", "118013952", str(4 * 64 * (112 * 112 + 56 * 56))]
+    assert words[3][-5:] == ["9,472", "118.01", "M", "4.01", "M"]
     assert not lines[-2].strip("─ ")  # ruled off
 
 
@@ -216,6 +222,7 @@ def test_csv_and_markdown_say_the_same() -> None:
     assert cells[1] == ["---"] * len(rows[0])
     assert [cells[0], *cells[2:]] == rows
     assert len(rows) == 1 + 2 + 1
+    assert rows[-1][-3:] == ["9472", "118013952", str(4 * 64 * (112 * 112 + 56 * 56))]
 
 
 def test_fractions_are_exact_in_tables() -> None:

@@ -145,7 +145,9 @@ def shape(**values: Any) -> None:
             timeout=options.timeout, force=options.force,
         )  # fmt: skip
         log_notes(options.image or "", notes)
-    print_data(_explain_walk(walk) if options.explain else format_network(walk, layout))
+    from convcli.arithmetic.footprint import FLOAT32
+
+    print_data(_explain_walk(walk) if options.explain else format_network(walk, layout, FLOAT32))
     for note in walk.notes:
         log(note)
 
