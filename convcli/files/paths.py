@@ -72,6 +72,19 @@ def join(folder: str, path: str) -> str:
     return os.path.join(folder, path)
 
 
+def find_beside(path: str, name: str) -> str | None:
+    """Return the path of a file that another one names, if it lies in the folder of that one.
+
+    Neither an absolute name, nor one with `..`, nor a link that leads out of the folder does.
+    """
+    folder = os.path.realpath(os.path.dirname(path) or os.curdir)
+    target = os.path.join(folder, name)
+    if os.path.isabs(name) or os.pardir in name.replace("\\", "/").split("/"):
+        return None
+    is_inside = os.path.realpath(target).startswith(folder.rstrip(os.sep) + os.sep)
+    return target if is_inside else None
+
+
 def identify(path: str) -> tuple[int, int] | None:
     """Return what the system knows a file by, under any name; None if there is none to be read."""
     if is_allowed(path):

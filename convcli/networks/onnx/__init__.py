@@ -2,29 +2,211 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-from convcli.arithmetic.values import Shape
-from convcli.errors import FileError
-from convcli.files import read_bytes
+from convcli.arithmetic.layers import Layer
+from convcli.arithmetic.notation import INPUT_KEYWORD
+from convcli.arithmetic.values import Shape, format_shape
+from convcli.errors import ArgumentError, FileError
+from convcli.files import STDIN, read_bytes
 from convcli.networks import NetworkFile
+from convcli.networks.onnx.constants import Array, Constant, read_tensor
+from convcli.networks.onnx.convert import convert_node
+from convcli.networks.onnx.model import Dims, Graph, parse_graph
+from convcli.networks.onnx.reader import Reader, Value, make_layer
 
 ONNX_EXTRA = "pip install 'convcli[onnx]', or '.[onnx]' where it was checked out"
 MAX_MODEL_BYTES = 2 << 30  # of a file: the most that its format holds
 
 
+class Weights(Mapping[str, Mapping[str, Array]]):
+    """The weights of layers by their names, which are made whenever they are asked for."""
+
+    def __init__(self, constants: Mapping[str, Mapping[str, Constant]]) -> None:
+        self._constants = constants
+
+    def __getitem__(self, name: str) -> Mapping[str, Array]:
+        """Return the arrays of a layer by their names."""
+        return {key: constant.load() for key, constant in self._constants[name].items()}
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._constants)
+
+    def __len__(self) -> int:
+        return len(self._constants)
+
+
 def read_onnx(path: str, input_shapes: Mapping[str, Shape] | None = None) -> NetworkFile:
     """Read an ONNX file; `convcli.networks.read_onnx` says how."""
-    del input_shapes
-    _import_onnx(path).load_model_from_string(read_bytes(path, MAX_MODEL_BYTES))
-    return NetworkFile(Path(path).stem, {}, {}, (), {})
-
-
-def _import_onnx(path: str) -> Any:
     try:
-        import onnx
+        import onnx  # noqa: F401
     except ImportError:
         raise FileError(path, f"to read it needs the extra `onnx`: {ONNX_EXTRA}") from None
-    return onnx
+    graph = parse_graph(read_bytes(path, MAX_MODEL_BYTES), path)
+    sizes = _input_dims(graph, dict(input_shapes or {}), path)
+    reader = Reader(graph, path, _batch(sizes))
+    reader.values |= {name: read_tensor(tensor, path) for name, tensor in graph.tensors.items()
+                      if name in graph.used}  # fmt: skip
+    for name, dims in sizes.items():
+        reader.add_input(name, dims, _channels_first(graph, name, dims))
+    for node in graph.nodes:
+        convert_node(reader, node)
+    outputs = {name: _output(reader, name) for name in graph.outputs}
+    return _network_file(reader, outputs, "stdin" if path == STDIN else Path(path).stem)
+
+
+# ---- inputs -------------------------------------------------------------------------------------
+
+
+def _input_dims(graph: Graph, given: dict[str, Shape], path: str) -> dict[str, Shape]:
+    """Return the shape of each input with the batch, from the file and from what the user gave."""
+    names = list(graph.inputs)
+    if not names:
+        raise FileError(path, "has no input that its outputs depend on")
+    if INPUT_KEYWORD in given and INPUT_KEYWORD not in names:
+        given[names[0]] = given.pop(INPUT_KEYWORD)
+    for name in given:
+        if name not in names:
+            raise ArgumentError(f"{path} has no input {name!r}; it has {', '.join(names)}")
+    return {name: _dims_of(name, dims, given.get(name)) for name, dims in graph.inputs.items()}
+
+
+def _dims_of(name: str, declared: Dims | None, given: Shape | None) -> Shape:
+    if declared is None:
+        if given is None:
+            raise ArgumentError(f"the shape of the input {name!r} is open: give --input CxHxW")
+        return (1, *given)
+    dims: list[int | str] = list(declared)
+    has_batch = len(dims) > 1
+    if has_batch and not _is_number(dims[0]):
+        dims[0] = 1
+    if given is not None:
+        wanted = (*dims[:1], *given) if has_batch and len(given) == len(dims) - 1 else given
+        is_same = len(wanted) == len(dims) and all(
+            side == size or not _is_number(side) for side, size in zip(dims, wanted, strict=True)
+        )
+        if not is_same:
+            raise ArgumentError(
+                f"the input {name!r} is {_format(dims[has_batch:])}, not {format_shape(given)}"
+            )
+        dims = list(wanted)
+    open_axes = [axis for axis, side in enumerate(dims) if not _is_number(side)]
+    if open_axes:
+        names = ["batch", "channels", "height", "width"] if len(dims) == 4 else []
+        texts = [names[axis] if names else f"axis {axis}" for axis in open_axes]
+        shape = _format(dims[has_batch:])
+        raise ArgumentError(
+            f"the input {name!r} leaves its {' and '.join(texts)} open: give --input {shape}"
+        )
+    return tuple(int(side) for side in dims)
+
+
+def _is_number(side: int | str) -> bool:
+    return isinstance(side, int) and side > 0
+
+
+def _format(dims: Sequence[int | str]) -> str:
+    """Return open sides as letters."""
+    letters = "CHW" if len(dims) == 3 else "NMLKJI"
+    return "x".join(
+        str(side) if _is_number(side) else letters[axis % len(letters)]
+        for axis, side in enumerate(dims)
+    )
+
+
+def _batch(sizes: Mapping[str, Shape]) -> int:
+    """Return the first axis of a map or of flat values among the inputs; 1 if there is none."""
+    return next((dims[0] for dims in sizes.values() if len(dims) in (2, 4)), 1)
+
+
+def _channels_first(graph: Graph, name: str, dims: Shape) -> Sequence[int] | None:
+    """Return the order that the nodes which take an input in (H, W, C) give it."""
+    takers = [node for node in graph.nodes if name in node.inputs]
+    orders = {tuple(node.attributes.get("perm", ())) for node in takers if node.op == "Transpose"}
+    is_alone = all(node.op == "Transpose" for node in takers)
+    return (0, 3, 1, 2) if is_alone and orders == {(0, 3, 1, 2)} and len(dims) == 4 else None
+
+
+# ---- outputs ------------------------------------------------------------------------------------
+
+
+def _output(reader: Reader, name: str) -> str:
+    """Return the layer that makes an output."""
+    value = reader.values[name]
+    if isinstance(value, Constant):
+        reader.notes[f"the output {name!r} does not depend on the input, and is left out"] = None
+        return ""
+    order = value.view.permutation
+    if order is not None and order != tuple(sorted(order)) and order[0] == 0:
+        reader.notes[f"the output {name!r} has other axes in the file: {order}"] = None
+        value = value._replace(
+            view=value.view.transpose([order.index(i) for i in range(len(order))])
+        )
+    value = reader.as_plain(value, name)
+    if value.layer == INPUT_KEYWORD:
+        value = reader.emit(make_layer("identity"), [value], {}, name=name)
+    return value.layer
+
+
+def _network_file(reader: Reader, outputs: Mapping[str, str], name: str) -> NetworkFile:
+    """Return what was read, without the layers that no output depends on."""
+    outputs = {output: layer for output, layer in outputs.items() if layer}
+    if not outputs:
+        raise FileError(reader.path, "none of its outputs depends on an input")
+    used = set(outputs.values())
+    for layer in reversed(reader.layers):
+        if layer.name in used:
+            used.update(layer.sources)
+    layers = [layer for layer in reader.layers if layer.name in used]
+    weights = {
+        layer.name: reader.weights[layer.name] for layer in layers
+        if layer.name is not None and layer.name in reader.weights
+    }  # fmt: skip
+    inputs = {
+        key: value.shape for key, value in reader.values.items()
+        if isinstance(value, Value) and key in reader.graph.inputs
+    }  # fmt: skip
+    return NetworkFile(
+        name,
+        inputs,
+        outputs,
+        tuple(_short(layers)),
+        Weights(weights),
+        _counted(layers, weights),
+        (*reader.notes, *_unknown_note(reader)),
+    )
+
+
+def _short(layers: Sequence[Layer]) -> Iterator[Layer]:
+    """Yield layers, of which one that takes the output of the one before does not say so."""
+    before = INPUT_KEYWORD
+    for layer in layers:
+        yield layer._replace(sources=()) if layer.sources == (before,) else layer
+        before = layer.name or ""
+
+
+def _counted(
+    layers: Sequence[Layer], weights: Mapping[str, Mapping[str, Constant]]
+) -> dict[str, int]:
+    """Return how many parameters of each layer are those of an earlier one."""
+    seen: set[str] = set()
+    result = {}
+    for layer in layers:
+        arrays = weights.get(layer.name or "", {})
+        measured = {"mean", "variance"}
+        again = sum(
+            constant.size for name, constant in arrays.items()
+            if name not in measured and constant.roots and seen.issuperset(constant.roots)
+        )  # fmt: skip
+        if again and layer.name:
+            result[layer.name] = again
+        seen.update(root for constant in arrays.values() for root in constant.roots)
+    return result
+
+
+def _unknown_note(reader: Reader) -> list[str]:
+    if not reader.unknown:
+        return []
+    counts = ", ".join(f"{count} {op}" for op, count in sorted(reader.unknown.items()))
+    return [f"operations of which only shape and costs are known, and not what they see: {counts}"]

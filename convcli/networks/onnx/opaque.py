@@ -1,0 +1,150 @@
+"""What the notation has no operation for: its shape, its parameters and its products."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+from convcli.arithmetic.values import Shape
+from convcli.networks.onnx.constants import Constant
+from convcli.networks.onnx.model import DEFAULT_DOMAINS
+from convcli.networks.onnx.reader import Call, Made, Value, make_layer
+from convcli.networks.onnx.views import View
+
+MAX_INFERRED_VALUES = 1 << 12  # of an input whose values may say what shape there is
+
+_NO_TYPE = re.compile(r"[^A-Za-z0-9_.:\-]")
+
+# Inputs that say how a node works, and are no weights.
+_SETTINGS = {
+    "Clip": (1, 2), "Dropout": (1, 2), "Expand": (1,), "NonMaxSuppression": (2, 3, 4),
+    "OneHot": (1, 2), "Pad": (1, 2, 3), "Pow": (1,), "QuantizeLinear": (1, 2),
+    "DequantizeLinear": (1, 2), "Range": (0, 1, 2), "Resize": (1, 2, 3), "Slice": (1, 2, 3, 4),
+    "ThresholdedRelu": (1,), "TopK": (1,), "Upsample": (1,),
+}  # fmt: skip
+
+# Where the weights are of which each output is a sum of products: an output channel's are a row.
+_ROWS_OF = {"Conv": 1, "ConvInteger": 1, "QLinearConv": 3, "DeformConv": 1}
+
+
+def make_opaque(call: Call) -> list[Made]:
+    """Return the outputs of a node of which nothing is known but shape, parameters and products."""
+    node, reader = call.node, call.reader
+    reader.unknown[node.op] += 1
+    given = [value for value in call.inputs if isinstance(value, Value)]
+    captured = [reader.values[name] for name in node.used if name not in node.inputs
+                and name in reader.values]  # fmt: skip
+    given += [value for value in captured if isinstance(value, Value)]
+    dims = _infer(call)
+    made: list[Made] = []
+    for place, name in enumerate(node.outputs):
+        if name not in reader.graph.used:
+            made.append(Constant.of([]))
+            continue
+        params, macs = (_params(call), _macs(call, dims[0])) if not made else (0, 0)
+        layer = make_layer(
+            "opaque",
+            type=_NO_TYPE.sub("_", node.op) or "_",
+            out=reader.shape_of(dims[place]),
+            params=params,
+            macs=macs,
+        )
+        own = node.name if place == 0 else name
+        made.append(call.emit(layer, *given, view=View.of(dims[place]), name=own))
+    return made
+
+
+def _params(call: Call) -> int:
+    """Return the number of weights that the node has learned: arrays of floats, or quantized."""
+    settings = _SETTINGS.get(call.node.op, ())
+    return sum(
+        value.size
+        for place, value in enumerate(call.inputs)
+        if isinstance(value, Constant) and place not in settings and is_learned(value)
+    )
+
+
+def is_learned(constant: Constant) -> bool:
+    """Whether an array may be weights: of an initializer, more than a number, and no places."""
+    is_number = constant.dtype.kind == "f" or constant.dtype.itemsize == 1
+    return bool(constant.roots) and constant.size > 1 and is_number
+
+
+def _macs(call: Call, dims: Shape) -> int:
+    """Return the products of what is a sum of products, for one of the batch."""
+    op, batch = call.node.op, call.batch
+    shapes = [value.dims if isinstance(value, Value) else value.shape if value else ()
+              for value in call.inputs]  # fmt: skip
+    outputs = math.prod(dims)
+    if len(dims) > 1 and dims[0] == batch:
+        outputs //= batch
+    if op in ("MatMul", "MatMulInteger", "QLinearMatMul"):
+        return outputs * (shapes[0][-1] if shapes[0] else 1)
+    if op == "Gemm":
+        return outputs * shapes[0][0 if call.attribute("transA") else -1]
+    if op in _ROWS_OF and len(shapes) > _ROWS_OF[op]:
+        return outputs * math.prod(shapes[_ROWS_OF[op]][1:])
+    if op == "ConvTranspose":
+        return math.prod(shapes[0][2:]) * math.prod(shapes[1])
+    return 0
+
+
+def _infer(call: Call) -> list[Shape]:
+    """Return the shapes of the outputs; a side that nothing says is 1, which is noted."""
+    node, graph, reader = call.node, call.reader.graph, call.reader
+    inferred = _inferred_types(call)
+    result = []
+    for name in node.outputs:
+        dims = _dims(inferred.get(name))
+        declared = graph.declared.get(name)
+        if dims is None and declared is not None:
+            dims = [side if isinstance(side, int) else None for side in declared]
+        if name in graph.used and (dims is None or None in dims):
+            reader.notes[f"the size of what {node} makes is not known before it runs: it and what "
+                         "follows from it are taken as 1"] = None  # fmt: skip
+        result.append(tuple(side or 1 for side in dims or ()))
+    return result
+
+
+def _dims(info: Any) -> list[int | None] | None:
+    if info is None or not info.HasField("tensor_type") or not info.tensor_type.HasField("shape"):
+        return None
+    return [side.dim_value if side.HasField("dim_value") else None
+            for side in info.tensor_type.shape.dim]  # fmt: skip
+
+
+def _inferred_types(call: Call) -> dict[str, Any]:
+    """Return what ONNX says of the outputs of a node, whose inputs' shapes are known."""
+    import onnx
+
+    node = call.node
+    if node.domain not in DEFAULT_DOMAINS:
+        return {}
+    types, data = {}, {}
+    for name, value in zip(node.inputs, call.inputs, strict=True):
+        if value is None:
+            continue
+        if isinstance(value, Constant):
+            kind = onnx.helper.np_dtype_to_tensor_dtype(value.dtype)
+            if value.size <= MAX_INFERRED_VALUES:
+                data[name] = onnx.numpy_helper.from_array(value.load(), name)
+            types[name] = onnx.helper.make_tensor_type_proto(kind, value.shape)
+        else:
+            kind = call.reader.types.get(name, onnx.TensorProto.FLOAT)
+            types[name] = onnx.helper.make_tensor_type_proto(kind, value.dims)
+    try:
+        schema = onnx.defs.get_schema(node.op, call.opset, "")
+        found = onnx.shape_inference.infer_node_outputs(
+            schema, node.proto, types, data,
+            opset_imports=[onnx.helper.make_opsetid("", call.opset)],
+        )  # fmt: skip
+    except (onnx.defs.SchemaError, onnx.shape_inference.InferenceError, RuntimeError, ValueError):
+        return {}
+    except Exception as error:  # noqa: BLE001  # of classes that the library does not name
+        call.reader.notes[f"{node}: {type(error).__name__}"] = None
+        return {}
+    for name, info in found.items():
+        if info.HasField("tensor_type"):
+            call.reader.types[name] = info.tensor_type.elem_type
+    return dict(found)
