@@ -78,7 +78,7 @@ class View(NamedTuple):
 
         >>> View.of((6, 4)).reshape((2, 3, 4)).transpose((1, 0, 2)).reshape((6, 4)).order
         (1, 0, 2)
-        >>> View.of((6, 4)).transpose((1, 0)).reshape((8, 3)) is None
+        >>> View.of((6, 4)).transpose((1, 0)).reshape((3, 8)) is None
         True
         """
         sizes, order = normalize(self.factors, self.order)
