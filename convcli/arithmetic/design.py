@@ -2,8 +2,9 @@
 
 The search starts from the cheapest stack with the receptive field and the output size asked for.
 A stage is a run of blocks up to the next stride above 1. The stages get as many channels as the
-budget allows, each about twice as many as the one before. While the stack uses less than 99 % of
-the parameters, a block is added to every stage, and the channels are chosen again.
+budget allows, each about twice as many as the one before. While the stack uses less than 98 % of
+the parameters (90 % where channels are multiples of a number), a block is added to every stage, and
+the channels are chosen again.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, product
+from typing import TypeAlias
 
 from convcli.arithmetic.layers import Layer
 from convcli.arithmetic.network import Walk, walk
@@ -18,22 +20,40 @@ from convcli.arithmetic.shortest_stack import (
     ALL_BLOCKS,
     BLOCKS,
     COMMON_BLOCKS,
+    DILATED_BLOCKS,
     BlockSpec,
     Budget,
     Cost,
     block_cost,
+    channel_step,
     cheapest_stack,
 )
 from convcli.arithmetic.values import Shape
-from convcli.errors import ArgumentError, ConvError
+from convcli.errors import ArgumentError, ConvError, LimitError
 
-MIN_USED = 0.99  # share of the parameters: a stack that uses it gets no more blocks
-OBJECTIVE = "the fewest layers that use 99 % of the parameters; where none do, the most parameters"
+# Shares of the parameters: a stack that uses them gets no more blocks.
+MIN_USED, MIN_USED_IN_STEPS = 0.98, 0.9  # by any number of channels; by their multiples
 EXTRA_BLOCKS = range(33)  # blocks added to every stage, as far as they are tried
 
 
+MAX_LENGTHENING = 2  # by which a stack without dilation may be longer than one with it
+
+_Specs: TypeAlias = tuple[BlockSpec, ...]
+
+
 class InfeasibleError(ConvError):
-    """No stack keeps the budget; the message names the bound that fails."""
+    """No stack keeps the budget; the message names the bound that fails.
+
+    Parameters
+    ----------
+    message : str
+    needed : int, optional
+        How many parameters or MACs the cheapest stack needs.
+    """
+
+    def __init__(self, message: str, needed: int | None = None) -> None:
+        super().__init__(message)
+        self.needed = needed
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +62,7 @@ class _Stack:
 
     block: str
     shape: Shape
-    specs: tuple[BlockSpec, ...]
+    specs: _Specs
     channels: tuple[int, ...] = ()  # of each stage
 
     @property
@@ -92,28 +112,71 @@ def design(shape: Shape, budget: Budget, *, block: str = "plain") -> Walk:
     >>> found.params, found.output, found.layers[-1].receptive_field
     (9908, (26, 4, 4), (31, 31))
     """
+    check_multiple(budget)
     if block not in BLOCKS:
         raise ArgumentError(f"block {block!r} is none of {', '.join(BLOCKS)}")
     stacks = []
-    for count, specs in product(EXTRA_BLOCKS, _cheapest_specs(shape, budget, block)):
+    for count, specs in product(EXTRA_BLOCKS, _candidates(shape, budget, block)):
         stack = _widen(_Stack(block, shape, _deepen(specs, count)), budget)
         if stack is not None:
             stacks.append(stack)
-            if stack.cost.params >= MIN_USED * budget.params:
+            if stack.cost.params >= min_used(budget) * budget.params:
                 break
     # There is one at least: of the cheapest specs without extra blocks, some keep all bounds.
     best = max(stacks, key=lambda stack: stack.cost.params)
     return walk(best.layers(), shape, name=block)
 
 
-def _cheapest_specs(shape: Shape, budget: Budget, block: str) -> set[tuple[BlockSpec, ...]]:
-    """Return the cheapest stacks in parameters and in MACs, and that within both bounds."""
-    stacks: set[tuple[BlockSpec, ...]] = set()
+def min_used(budget: Budget) -> float:
+    """Return the share of the parameters of which a stack is full."""
+    return MIN_USED if budget.multiple_of == 1 else MIN_USED_IN_STEPS
+
+
+def check_multiple(budget: Budget) -> None:
+    """Check that the width asked for is a multiple of what channels are multiples of."""
+    if budget.width is not None and budget.width % budget.multiple_of:
+        raise ArgumentError(f"a width of {budget.width} is no multiple of {budget.multiple_of}")
+
+
+def _candidates(shape: Shape, budget: Budget, block: str) -> set[_Specs]:
+    """Return the cheapest stacks: those without dilation, unless they are much longer."""
+    shortest = (budget.field + 1).bit_length() - 1  # with dilation, of fields 3, 7, 15, ...
+    refused, found = None, set[_Specs]()
+    try:
+        found = _cheapest_specs(shape, budget, block, (COMMON_BLOCKS, ALL_BLOCKS))
+    except InfeasibleError as error:
+        refused = error
+    length = min(map(len, found), default=0)
+    if found and length <= MAX_LENGTHENING * shortest:
+        return found
+    try:
+        dilated = _cheapest_specs(shape, budget, block, (DILATED_BLOCKS,))
+    except (InfeasibleError, LimitError) as error:
+        if refused is None:
+            return found
+        needed = error.needed if isinstance(error, InfeasibleError) else None
+        if needed is not None and refused.needed is not None and needed < refused.needed:
+            raise
+        raise refused from None
+    return dilated if not found or min(map(len, dilated)) * MAX_LENGTHENING < length else found
+
+
+def _cheapest_specs(
+    shape: Shape, budget: Budget, block: str, choices: Sequence[_Specs]
+) -> set[_Specs]:
+    """Return the cheapest stacks in parameters and in MACs, and that within both bounds.
+
+    They are of the first choice of blocks of which one is within the limit.
+    """
+    windows = "3x3, stride 1 to 3, padding 0 or 1"
+    if choices[-1] is DILATED_BLOCKS:
+        windows = "3x3, stride 1 or 2, dilated without holes"
+    stacks: set[_Specs] = set()
     for objective, name in (("params", "parameters"), ("macs", "MACs")):
         limit = getattr(budget, objective)
         if limit is None:
             return stacks
-        found = _cheapest(objective, limit, shape, replace(budget, macs=None), block)
+        found = _cheapest((objective, limit), shape, replace(budget, macs=None), block, choices)
         if found is None:
             raise InfeasibleError(
                 f"size: no 3x3 windows of stride 1 to 3 and padding 0 or 1 take "
@@ -122,12 +185,13 @@ def _cheapest_specs(shape: Shape, budget: Budget, block: str) -> set[tuple[Block
         lowest, specs = found
         if lowest > limit:
             raise InfeasibleError(
-                f"{name}: the cheapest stack of {block} units (3x3, stride 1 to 3, padding 0 or 1) "
+                f"{name}: the cheapest stack of {block} units ({windows}) "
                 f"that does it has {len(specs)} of them and needs {lowest:,} {name}, "
-                f"{lowest - limit:,} over the budget of {limit:,}"
+                f"{lowest - limit:,} over the budget of {limit:,}",
+                lowest,
             )
         stacks.add(specs)
-    found = _cheapest("params", budget.params, shape, budget, block)
+    found = _cheapest(("params", budget.params), shape, budget, block, choices)
     if found is None or found[0] > budget.params:
         needs = "more" if found is None else f"{found[0]:,}"
         raise InfeasibleError(
@@ -139,17 +203,22 @@ def _cheapest_specs(shape: Shape, budget: Budget, block: str) -> set[tuple[Block
 
 
 def _cheapest(
-    objective: str, limit: int, shape: Shape, budget: Budget, block: str
-) -> tuple[int, tuple[BlockSpec, ...]] | None:
-    """Return the cheapest stack of common blocks, or of any if that is over the limit."""
-    for specs in (COMMON_BLOCKS, ALL_BLOCKS):
+    goal: tuple[str, int], shape: Shape, budget: Budget, block: str, choices: Sequence[_Specs]
+) -> tuple[int, _Specs] | None:
+    """Return the cheapest stack of the first choice of blocks with one within the limit.
+
+    If there is none, it is the cheapest of the last choice. The goal is what is minimized, and its
+    limit.
+    """
+    objective, limit = goal
+    for specs in choices:
         found = cheapest_stack(block, shape, budget, objective, specs)
         if found is not None and found[0] <= limit:
             break
     return found
 
 
-def _deepen(specs: tuple[BlockSpec, ...], count: int) -> tuple[BlockSpec, ...]:
+def _deepen(specs: _Specs, count: int) -> _Specs:
     """Return the blocks with `count` more, of stride 1, at the end of every stage."""
     deeper: list[BlockSpec] = []
     for index, spec in enumerate(specs):
@@ -161,7 +230,7 @@ def _deepen(specs: tuple[BlockSpec, ...], count: int) -> tuple[BlockSpec, ...]:
 
 def _widen(stack: _Stack, budget: Budget) -> _Stack | None:
     """Return the stack with as many channels as the budget allows, or None if it allows none."""
-    stages = stack.stages[-1] + 1
+    stages, step = stack.stages[-1] + 1, channel_step(stack.block, budget)
 
     def with_scale(scale: int) -> _Stack:
         """Return the stack with channels that double from stage to stage.
@@ -170,13 +239,14 @@ def _widen(stack: _Stack, budget: Budget) -> _Stack | None:
         """
         if budget.width is not None:
             return stack.with_channels([budget.width << stage for stage in range(stages)])
-        return stack.with_channels([max(scale << stage >> stages, 1) for stage in range(stages)])
+        wanted = (scale << stage >> stages for stage in range(stages))
+        return stack.with_channels([max(count // step * step, step) for count in wanted])
 
     widest, first = with_scale(0), 1  # where the first stage has the width asked for
     if not budget.allows(widest.cost):
         return None
     if budget.width is None:
-        widest, first = with_scale(_largest(lambda scale: budget.allows(with_scale(scale).cost))), 0
+        widest, first = with_scale(largest(lambda scale: budget.allows(with_scale(scale).cost))), 0
     for stage in reversed(range(first, stages)):
         widest = _widen_stage(widest, stage, budget)
     return widest
@@ -187,10 +257,10 @@ def _widen_stage(stack: _Stack, stage: int, budget: Budget) -> _Stack:
 
     They are at most those of the next stage.
     """
-    channels = stack.channels
+    channels, step = stack.channels, channel_step(stack.block, budget)
 
     def with_more(count: int) -> _Stack:
-        more = (*channels[:stage], channels[stage] + count, *channels[stage + 1 :])
+        more = (*channels[:stage], channels[stage] + count * step, *channels[stage + 1 :])
         return stack.with_channels(more)
 
     def fits(count: int) -> bool:
@@ -198,13 +268,13 @@ def _widen_stage(stack: _Stack, stage: int, budget: Budget) -> _Stack:
         is_narrow = wider.channels[stage] <= min(wider.channels[stage:])
         return is_narrow and budget.allows(wider.cost)
 
-    return with_more(_largest(fits))
+    return with_more(largest(fits))
 
 
-def _largest(is_allowed: Callable[[int], bool]) -> int:
+def largest(is_allowed: Callable[[int], bool]) -> int:
     """Return the largest number that is allowed, where all numbers from 0 up to it are.
 
-    >>> _largest(lambda number: number < 100)
+    >>> largest(lambda number: number < 100)
     99
     """
     above = 1

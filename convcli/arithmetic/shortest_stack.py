@@ -17,14 +17,29 @@ BOTTLENECK_FACTOR = 4  # by which its middle has fewer channels
 
 @dataclass(frozen=True, slots=True)
 class BlockSpec:
-    """A block of a stack but for its channels: the stride and padding of its one 3x3 window."""
+    """A block of a stack but for its channels: the settings of its one 3x3 window.
+
+    Parameters
+    ----------
+    stride : int
+    is_padded : bool
+        With as much as the window reaches to each side.
+    dilation : int
+    """
 
     stride: int
-    padding: int = 1
+    is_padded: bool = True
+    dilation: int = 1
+
+    @property
+    def padding(self) -> int:
+        """The padding on each side."""
+        return self.dilation if self.is_padded else 0
 
     def output(self, size: Pair) -> Pair:
         """Return the output's (height, width); below 1 if the window does not fit."""
-        height, width = ((side + 2 * self.padding - 3) // self.stride + 1 for side in size)
+        reach = 2 * (self.padding - self.dilation)
+        height, width = ((side + reach - 1) // self.stride + 1 for side in size)
         return height, width
 
 
@@ -76,8 +91,15 @@ def block_cost(block: str, spec: BlockSpec, shape: Shape, channels: int) -> Cost
 
 
 def _window(spec: BlockSpec, channels: int | None, groups: str | None = None) -> list[Layer]:
-    stride, sides = (spec.stride, spec.stride), (spec.padding, spec.padding)
-    return _activated(channels, (3, 3), stride=stride, padding=(sides, sides), groups=groups)
+    sides = (spec.padding, spec.padding)
+    return _activated(
+        channels,
+        (3, 3),
+        stride=(spec.stride, spec.stride),
+        padding=(sides, sides),
+        dilation=(spec.dilation, spec.dilation),
+        groups=groups,
+    )
 
 
 def _activated(channels: int | None, kernel: Pair = (1, 1), **settings: Any) -> list[Layer]:
@@ -86,10 +108,17 @@ def _activated(channels: int | None, kernel: Pair = (1, 1), **settings: Any) -> 
 
 COMMON_BLOCKS = (BlockSpec(stride=1), BlockSpec(stride=2))  # tried first
 ALL_BLOCKS = tuple(
-    BlockSpec(stride=stride, padding=padding) for stride in (1, 2, 3) for padding in (1, 0)
+    BlockSpec(stride=stride, is_padded=is_padded)
+    for stride in (1, 2, 3)
+    for is_padded in (True, False)
+)
+MAX_FIELD = 16_384
+# Each dilation is twice that of the layer before, as in A. van den Oord et al., "WaveNet" (2016).
+DILATED_BLOCKS = (
+    *COMMON_BLOCKS,
+    *(BlockSpec(stride=1, dilation=1 << power) for power in range(1, MAX_FIELD.bit_length() - 1)),
 )
 MIN_MAP_SIDE = 4  # of the last map, unless its size is given
-MAX_FIELD = 16_384
 MAX_STATES = 400_000
 
 Score: TypeAlias = tuple[int, int]  # what is minimized, and what only has a limit
@@ -122,6 +151,8 @@ class Budget:
         The size of the last map.
     width : int, optional
         The channels of the first maps; they double with each stride above 1.
+    multiple_of : int
+        The channels of all maps are multiples of it.
     """
 
     params: int
@@ -129,6 +160,7 @@ class Budget:
     macs: int | None = None
     output: Pair | None = None
     width: int | None = None
+    multiple_of: int = 1
 
     def allows(self, cost: Cost) -> bool:
         """Whether a cost is within the limits."""
@@ -140,9 +172,10 @@ def cheapest_stack(
 ) -> tuple[int, tuple[BlockSpec, ...]] | None:
     """Find the stack of the lowest cost that reaches a budget's receptive field and size.
 
-    Its maps have one channel, or, where a width is given, that many, doubled by each stride above
-    1: no stack of these blocks is cheaper. The search is exhaustive (Dijkstra's, with the Pareto
-    front of both parts of the score for every state), so None proves that there is no such stack.
+    Its maps have as few channels as they can, or, where a width is given, that many, doubled by
+    each stride above 1: no stack of these blocks is cheaper. The search is exhaustive (Dijkstra's,
+    with the Pareto front of both parts of the score for every state), so None proves that there is
+    no such stack.
 
     Parameters
     ----------
@@ -155,7 +188,8 @@ def cheapest_stack(
     objective : {"params", "macs"}
         The cost that is minimized; the MACs are kept within `budget.macs`.
     specs : sequence of BlockSpec
-        `COMMON_BLOCKS` or `ALL_BLOCKS`.
+        `COMMON_BLOCKS`, `ALL_BLOCKS` or `DILATED_BLOCKS`. Of the last, what neighboring taps of a
+        window depend on overlaps by half, so that no input is left out in between.
 
     Raises
     ------
@@ -167,18 +201,20 @@ def cheapest_stack(
             f"a receptive field of {budget.field} is too large: the most is {MAX_FIELD}"
         )
     start = State((shape[1], shape[2]), 1, 1, shape[0], has_blocks=False)
-    queue: list[tuple[Score, State]] = [((0, 0), start)]
+    # Of stacks of one score, the largest field first, so that dilations double one by one.
+    sign = -1 if specs is DILATED_BLOCKS else 0
+    queue: list[tuple[Score, int, State]] = [((0, 0), 0, start)]
     best: dict[State, int] = {}  # second parts, of those with a lower first part
     previous: dict[tuple[Score, State], tuple[Score, State, BlockSpec]] = {}
     while queue:
-        score, state = heapq.heappop(queue)
+        score, _, state = heapq.heappop(queue)
         if state in best and score[1] >= best[state]:
             continue
         best[state] = score[1]
         is_goal = budget.output in (None, state.size) and state.field >= budget.field
         if is_goal and state.has_blocks:
             return score[0], _path_to((score, state), previous)
-        for spec, after in _successors(state, specs, budget, start):
+        for spec, after in _successors(state, specs, budget, start, channel_step(block, budget)):
             cost = block_cost(block, spec, (state.channels, *state.size), after.channels)
             macs = 0 if budget.macs is None else cost.macs
             total = (score[0] + getattr(cost, objective), score[1] + macs)
@@ -186,26 +222,36 @@ def cheapest_stack(
                 continue
             if after not in best or total[1] < best[after]:
                 previous.setdefault((total, after), (score, state, spec))
-                heapq.heappush(queue, (total, after))
+                heapq.heappush(queue, (total, sign * after.field, after))
         if len(previous) > MAX_STATES:
             raise LimitError("this size and receptive field leave too many stacks to search")
     return None
 
 
 def _successors(
-    state: State, specs: Sequence[BlockSpec], budget: Budget, start: State
+    state: State, specs: Sequence[BlockSpec], budget: Budget, start: State, step: int
 ) -> Iterator[tuple[BlockSpec, State]]:
     smallest = budget.output or tuple(min(MIN_MAP_SIDE, side) for side in start.size)
     for spec in specs:
         size = spec.output(state.size)
         if size[0] < smallest[0] or size[1] < smallest[1]:
             continue
-        field = min(state.field + 2 * state.jump, budget.field)
-        channels = 1
+        if spec.dilation > 1 and (
+            2 * spec.dilation * state.jump > state.field + 1 or spec.dilation >= min(state.size)
+        ):
+            continue
+        field = min(state.field + 2 * spec.dilation * state.jump, budget.field)
+        channels = step
         if budget.width is not None:
             doubled = state.channels * (2 if spec.stride > 1 else 1)
             channels = doubled if state.has_blocks else budget.width
         yield spec, State(size, state.jump * spec.stride, field, channels)
+
+
+def channel_step(block: str, budget: Budget) -> int:
+    """Return the fewest channels of a map, and by how many more there may be."""
+    narrower = BOTTLENECK_FACTOR if block == "bottleneck" and budget.multiple_of > 1 else 1
+    return budget.multiple_of * narrower
 
 
 def _path_to(

@@ -21,7 +21,8 @@ from support.design import (
 )
 
 from convcli.arithmetic.design import InfeasibleError, design
-from convcli.arithmetic.network import walk
+from convcli.arithmetic.encoder_decoder import design_encoder_decoder
+from convcli.arithmetic.network import Walk, walk
 from convcli.arithmetic.notation import format_layer, format_network, parse_network
 from convcli.arithmetic.shortest_stack import BLOCKS, Budget
 from convcli.errors import ArgumentError, LimitError
@@ -204,3 +205,84 @@ def test_large_inputs_are_answered_in_time(shape: Shape, budget: Budget, said: s
         with pytest.raises(InfeasibleError, match=said):
             design(shape, budget)
     assert process_time() - started < 20
+
+
+# ---- dilation, multiples, encoders and decoders ------------------------------------------------
+
+
+def dilations(found: Walk) -> list[int]:
+    return [one.layer.dilation[0] for one in found.layers if one.layer.op == "conv"]
+
+
+def test_a_field_that_strides_cannot_give_is_given_by_dilation() -> None:
+    found = design((3, 512, 512), Budget(params=10**6, field=400, output=(512, 512)))
+    assert dilations(found) == [1, 2, 4, 8, 16, 32, 64, 128]
+    assert found.layers[-1].receptive_field == (511, 511)
+    assert found.params >= 0.98 * 10**6
+
+
+def test_strides_are_taken_where_they_do() -> None:
+    found = design(IMAGENET, Budget(params=10**6, field=200))
+    assert set(dilations(found)) == {1}
+
+
+@settings(max_examples=30)
+@given(st.integers(5, 120), st.integers(16, 64), st.integers(1_000, 100_000))
+def test_dilated_windows_leave_no_input_out(field: int, side: int, params: int) -> None:
+    """Between the first and the last position that an output depends on, it depends on all."""
+    shape = (1, side, side)
+    budget = Budget(params=params, field=field, output=(side, side))
+    try:
+        found = design(shape, budget)
+    except InfeasibleError:
+        return
+    check(found, budget)
+    seen = {0}
+    for one in found.layers:
+        if one.layer.op == "conv":
+            taps = (-one.layer.dilation[0], 0, one.layer.dilation[0])
+            seen = {position + tap for position in seen for tap in taps}
+    assert seen == set(range(min(seen), max(seen) + 1))
+
+
+@pytest.mark.parametrize("block", sorted(BLOCKS))
+@pytest.mark.parametrize("multiple", [8, 16])
+def test_channels_are_multiples(block: str, multiple: int) -> None:
+    budget = Budget(params=10**6, field=64, output=(14, 14), multiple_of=multiple)
+    found = design(IMAGENET, budget, block=block)
+    check(found, budget)
+    widths = {one.output[0] for one in found.layers if one.layer.groups != "depthwise"}
+    assert {width % multiple for width in widths - {3}} == {0}
+    assert found.params >= 0.9 * 10**6
+
+
+def test_a_width_that_is_no_multiple_is_refused() -> None:
+    budget = Budget(params=10**6, field=64, width=12, multiple_of=8)
+    for design_any in (design, design_encoder_decoder):
+        with pytest.raises(ArgumentError, match="12 is no multiple of 8"):
+            design_any(IMAGENET, budget)
+
+
+@settings(max_examples=6)
+@given(blocks, st.integers(8, 130), st.integers(8, 130), st.integers(3, 150))
+def test_a_decoder_comes_back_to_the_size_of_the_input(
+    block: str, height: int, width: int, field: int
+) -> None:
+    budget = Budget(params=200_000, field=field, multiple_of=4)
+    try:
+        found = design_encoder_decoder((3, height, width), budget, block=block)
+    except InfeasibleError:
+        return
+    check(found, budget)
+    assert found.output[1:] == (height, width)
+    assert "concat" in {one.layer.op for one in found.layers}
+    text = format_network((3, height, width), [one.layer for one in found.layers])
+    assert walk(parse_network(text)[1], (3, height, width)).params == found.params
+
+
+def test_a_decoder_that_no_budget_allows_is_refused() -> None:
+    for budget in (Budget(params=100, field=9), Budget(params=10**6, field=10_000)):
+        with pytest.raises(InfeasibleError, match="no encoder and decoder"):
+            design_encoder_decoder((3, 64, 64), budget)
+    with pytest.raises(ArgumentError, match="size of the input"):
+        design_encoder_decoder((3, 64, 64), Budget(params=10**6, field=9, output=(32, 32)))

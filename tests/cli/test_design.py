@@ -167,3 +167,21 @@ def test_the_real_commands_in_a_pipe(tmp_path: Path) -> None:
     audit = convcli("shape", "--net", "-", cwd=tmp_path, stdin=made.stdout)
     assert (made.code, audit.code, audit.stderr) == (0, 0, "")
     assert audit.text.splitlines()[-1].startswith("total")
+
+
+def test_dilation_multiples_and_decoders_can_be_audited() -> None:
+    wide = design("--input", "3x512x512", "--params", "1M", "--rf", "400", "--out", "512")
+    assert len(audited(wide.stdout)["layers"]) == 16
+    network = ("--input", "3x65x65", "--params", "100k", "--rf", "50", "--decoder")
+    found = design(*network, "--multiple-of", "8")
+    total = audited(found.stdout)["total"]
+    assert total["output"][1:] == [65, 65]
+    assert total["output"][0] % 8 == 0
+    assert "use 90 % of the parameters" in found.text
+    assert json.loads(design(*network, "--json").text)["budget"]["multiple_of"] == 1
+
+
+def test_a_field_beyond_the_picture_is_remarked_on() -> None:
+    remark = "# the receptive field is larger than the 64x64 input\n"
+    assert remark in design("--input", "3x64x64", "--params", "100k", "--rf", "100").text
+    assert remark not in design("--input", "3x64x64", "--params", "100k", "--rf", "20").text
