@@ -281,7 +281,7 @@ def test_a_decoder_comes_back_to_the_size_of_the_input(
 
 
 def test_a_decoder_that_no_budget_allows_is_refused() -> None:
-    for budget in (Budget(params=100, field=9), Budget(params=10**6, field=10_000)):
+    for budget in (Budget(params=50, field=9), Budget(params=10**6, field=10_000)):
         with pytest.raises(InfeasibleError, match="no encoder and decoder"):
             design_encoder_decoder((3, 64, 64), budget)
     with pytest.raises(ArgumentError, match="size of the input"):

@@ -172,10 +172,10 @@ def test_the_real_commands_in_a_pipe(tmp_path: Path) -> None:
 def test_dilation_multiples_and_decoders_can_be_audited() -> None:
     wide = design("--input", "3x512x512", "--params", "1M", "--rf", "400", "--out", "512")
     assert len(audited(wide.stdout)["layers"]) == 16
-    network = ("--input", "3x65x65", "--params", "100k", "--rf", "50", "--decoder")
+    network = ("--input", "3x64x64", "--params", "100k", "--rf", "50", "--decoder")
     found = design(*network, "--multiple-of", "8")
     total = audited(found.stdout)["total"]
-    assert total["output"][1:] == [65, 65]
+    assert total["output"][1:] == [64, 64]
     assert total["output"][0] % 8 == 0
     assert "use 90 % of the parameters" in found.text
     assert json.loads(design(*network, "--json").text)["budget"]["multiple_of"] == 1
