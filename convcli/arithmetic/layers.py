@@ -53,8 +53,8 @@ class Layer(NamedTuple):
         The output's channels, or the outputs of `linear`; the input's channels if left out.
     size : (int, int), optional
         The output's size, for `adaptiveavgpool`.
-    margin : (int, int), optional
-        The rows and columns that `crop` cuts off each side.
+    margin : ((top, bottom), (left, right)), optional
+        The rows and columns that `crop` cuts off, and `pad` adds.
     argument : optional
         The operation's own argument, if it is none of the other fields.
     like : str, optional
@@ -85,7 +85,7 @@ class Layer(NamedTuple):
     groups: int | str | None = None
     channels: int | None = None
     size: Pair | None = None
-    margin: Pair | None = None
+    margin: Sides | None = None
     argument: Any = None
     like: str | None = None
     ceil: bool = False

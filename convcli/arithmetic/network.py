@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeAlias
 from convcli.arithmetic.frameworks import check_rules, differences
 from convcli.arithmetic.layers import Layer, output_shape
 from convcli.arithmetic.notation import INPUT, MAX_KNOWN, format_layer, input_indices, parse_layer
-from convcli.arithmetic.operations import AxisMap, Operation, Parts
+from convcli.arithmetic.operations import AxisMap, Operation, Parts, WholeAxis
 from convcli.arithmetic.receptive_field import ReceptiveField, union
 from convcli.arithmetic.values import Pair, Shape, as_number, format_shapes
 from convcli.errors import ArgumentError, LimitError, ShapeError
@@ -287,7 +287,7 @@ def _report(
         dropped=(0, 0) if axes is None else (axes[0].dropped, axes[1].dropped),
         params=sizes.params,
         macs=sizes.macs,
-        is_map=all(are_maps) and not (axes is not None and isinstance(axes[0], Parts)),
+        is_map=all(are_maps) and not (axes is not None and isinstance(axes[0], Parts | WholeAxis)),
         notes=(*alignment, *sizes.notes),
     )
 

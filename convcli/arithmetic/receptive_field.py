@@ -15,7 +15,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from convcli.arithmetic.geometry import Axis
-from convcli.arithmetic.operations import AxisMap, Parts
+from convcli.arithmetic.operations import AxisMap, Parts, WholeAxis
 from convcli.arithmetic.values import Pair
 from convcli.errors import LimitError, ShapeError
 
@@ -87,6 +87,8 @@ class ReceptiveField(NamedTuple):
 
     def after(self, axis: AxisMap) -> ReceptiveField:
         """Return the receptive field of the outputs of an operation over this map."""
+        if isinstance(axis, WholeAxis):
+            axis = Parts(axis.size, 1)
         if isinstance(axis, Parts):
             return self._after_parts(axis)
         return self._after_transposed(axis) if axis.transposed else self._after_window(axis)
@@ -217,7 +219,7 @@ def input_interval(axis: AxisMap, interval: Interval) -> Interval:
     if interval is None:
         return None
     first, last = interval
-    if isinstance(axis, Parts):
+    if not isinstance(axis, Axis):
         return axis.bounds(first).start, axis.bounds(last).stop - 1
     if not axis.transposed:
         start = first * axis.stride - axis.before

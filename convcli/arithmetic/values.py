@@ -222,6 +222,17 @@ def parse_padding(text: str, what: str = "padding") -> str | Sides:
     return (height, height), (width, width)
 
 
+def parse_sides(text: str, what: str) -> Sides:
+    """Read `N`, `HxW` or `T.B.L.R`.
+
+    >>> parse_sides("1x2", "the margin")
+    ((1, 1), (2, 2))
+    """
+    if not text[:1].isdigit():
+        raise NotationError(f"{what} must be N, HxW or T.B.L.R, not {text!r}")
+    return cast("Sides", parse_padding(text, what))
+
+
 def format_padding(padding: str | Sides) -> str:
     """Write a padding as `parse_padding` reads it."""
     if isinstance(padding, str):

@@ -22,6 +22,7 @@ from typing import Any, NamedTuple, cast
 
 import numpy as np
 
+from convcli.arithmetic.layers import Layer
 from convcli.arithmetic.values import PADDING_CONSTANT, as_padding_mode
 from convcli.engine.arrays import Array
 from convcli.engine.operations.joins import combine
@@ -97,33 +98,47 @@ def combine_transparencies(parts: Sequence[Transparency], how: str, alpha_how: s
     )
 
 
-def add_transparencies(parts: Sequence[Transparency]) -> Transparency:
+def add_transparencies(parts: Sequence[Transparency], joined_by: str) -> Transparency:
     """Return the transparency of a sum of maps: the mean of their alpha, weighted by their gains.
 
     The largest alpha counts where edges have a part in the sum, or the gains sum to zero.
+
+    Parameters
+    ----------
+    parts : sequence of Transparency
+    joined_by : {"sum", "difference", "mean"}
+        What is made of the maps; the second one of a difference is subtracted.
     """
-    gains = [part.gain for part in parts]
+    signs = [-1 if joined_by == "difference" and index else 1 for index in range(len(parts))]
+    gains = [sign * part.gain for sign, part in zip(signs, parts, strict=True)]
     total = math.fsum(gains)
+    gain = total / len(parts) if joined_by == "mean" else total
     is_zero = abs(total) <= ZERO_SUM * math.fsum(map(abs, gains))
     if is_zero or not all(part.is_premultiplied for part in parts):
         alpha = combine([part.alpha for part in parts], "max")
-        return parts[0]._replace(alpha=alpha, is_premultiplied=False, gain=total)
+        return parts[0]._replace(alpha=alpha, is_premultiplied=False, gain=gain)
     dtype = parts[0].alpha.dtype
-    weighted = [part.alpha * dtype.type(part.gain / total) for part in parts]
-    return parts[0]._replace(alpha=combine(weighted, "sum"), gain=total)
+    weighted = [
+        part.alpha * dtype.type(own / total) for part, own in zip(parts, gains, strict=True)
+    ]
+    return parts[0]._replace(alpha=combine(weighted, "sum"), gain=gain)
 
 
-def stack_transparencies(
+def join_colors(
     values: Sequence[Array], parts: Sequence[Transparency]
 ) -> tuple[list[Array], Transparency]:
-    """Return maps and the transparency of their channels together, which is the largest alpha."""
+    """Return the colors of maps that are joined otherwise, and the transparency of the joint map.
+
+    Its alpha is the largest of the maps; those of one position, which spread over others, have no
+    part in it.
+    """
+    size = max(part.alpha.size for part in parts)
     joint = parts[0]._replace(
-        alpha=combine([part.alpha for part in parts], "max"),
+        alpha=combine([part.alpha for part in parts if part.alpha.size == size], "max"),
         is_premultiplied=all(part.is_premultiplied for part in parts),
         gain=math.fsum(part.gain for part in parts) / len(parts),
     )
-    colors = [part.divide(own) for own, part in zip(values, parts, strict=True)]
-    return [joint.multiply(own) for own in colors], joint
+    return [part.divide(own) for own, part in zip(values, parts, strict=True)], joint
 
 
 def make_alpha_plan(plan: Plan, white: float) -> Plan:
@@ -189,8 +204,13 @@ def _alpha_step(step: Step, opaque: str, total: float | None = None) -> Step:
 
     A constant beyond the border becomes that of the padding mode `opaque`.
     """
+    layer = step.layer
+    if layer.mode.startswith(PADDING_CONSTANT):
+        layer = layer._replace(mode=opaque)
     if step.kernel is None:
-        return step
+        if not (layer.operation.filters_alpha or layer.operation.is_join):  # alpha stays as it is
+            layer = Layer(op="dropout", name=layer.name, sources=layer.sources)
+        return step._replace(layer=layer)
     if step.kernel.outer is None:
         plane: Any = step.kernel.matrix.reshape(-1, *step.kernel.size).sum(axis=0)
     else:
@@ -210,7 +230,5 @@ def _alpha_step(step: Step, opaque: str, total: float | None = None) -> Step:
     else:
         plane = plane / step.kernel.sum
     weights = Kernel("alpha", plane, step.kernel.origin)
-    layer = step.layer._replace(channels=None, groups="depthwise", kernel_channels=None)
-    if layer.mode.startswith(PADDING_CONSTANT):
-        layer = layer._replace(mode=opaque)
+    layer = layer._replace(channels=None, groups="depthwise", kernel_channels=None)
     return Step(layer=layer, kernel=weights, flip=step.flip)

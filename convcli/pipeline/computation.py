@@ -141,6 +141,12 @@ def plan_computation(
     dtype = preprocessed_dtype(plan, header)
     if not header.has_alpha:
         return _plan_filters(plan, dtype, shape, shapes, integer_output=integer_output)
+    for step in plan.layers:
+        if not step.layer.operation.takes_alpha:
+            raise ArgumentError(
+                f"layer {format_layer(step.layer)!r} has no meaning for a picture with alpha: "
+                "channels that become pixels have none of their own"
+            )
     from convcli.pipeline.alpha import make_alpha_plan, without_biases
 
     computation = _plan_filters(without_biases(plan), dtype, shape, shapes)

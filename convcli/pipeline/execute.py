@@ -199,7 +199,7 @@ def _run_layers(
         if step.layer.operation.needs_kernel:
             outputs[user] = _convolve_map(arguments[0], filters)
         else:
-            outputs[user] = _apply_layer(step.layer, arguments)
+            outputs[user] = _apply_layer(filters, arguments)
         report(Stage(format_layer(step.layer), outputs[user].values, step.kernel))
         del arguments
         for index in set(indices):
@@ -209,25 +209,27 @@ def _run_layers(
     return FeatureMap(np.ascontiguousarray(values), transparency)
 
 
-def _apply_layer(layer: Layer, inputs: Sequence[FeatureMap]) -> FeatureMap:
+def _apply_layer(filters: StepFilters, inputs: Sequence[FeatureMap]) -> FeatureMap:
     """Return the output of a layer without weights."""
-    operation, function = layer.operation, partial(_run_operation, layer)
+    layer, operation = filters.step.layer, filters.step.layer.operation
+    function = partial(_run_operation, layer)
     values, parts = [part.values for part in inputs], _transparencies(inputs)
-    if not parts:
+    if not parts or filters.alpha_step is None:
         return FeatureMap(function(values))
-    from convcli.pipeline.alpha import add_transparencies, stack_transparencies
+    from convcli.pipeline.alpha import add_transparencies, join_colors
 
-    transparency = parts[0]
-    if layer.op == "add":
-        transparency = add_transparencies(parts)
+    transparency, joined_by = parts[0], operation.joined_by
+    if joined_by in ("sum", "difference", "mean"):
+        transparency = add_transparencies(parts, joined_by)
     elif operation.is_join:
-        values, transparency = stack_transparencies(values, parts)
+        colors, transparency = join_colors(values, parts)
+        return FeatureMap(transparency.multiply(function(colors)), transparency)
     elif operation.filters_alpha:
-        alpha = function([part.alpha for part in parts])
+        alpha = _run_operation(filters.alpha_step.layer, [part.alpha for part in parts])
         transparency = transparency._replace(alpha=np.ascontiguousarray(alpha))
     elif not operation.is_homogeneous:
-        colors = function([transparency.divide(values[0])])
-        return FeatureMap(transparency.multiply(colors), transparency)
+        colors = [transparency.divide(values[0])]
+        return FeatureMap(transparency.multiply(function(colors)), transparency)
     return FeatureMap(function(values), transparency)
 
 

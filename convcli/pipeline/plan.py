@@ -281,7 +281,7 @@ def check_limits(layer: Layer, max_pixels: int = MAX_PIXELS) -> None:
     """
     if layer.kernel is not None:
         check_size(layer.kernel)
-    margins = () if layer.margin is None else (layer.margin,)
+    margins = layer.margin or ()
     sides = margins if isinstance(layer.padding, str) else (*layer.padding, *margins)
     settings = {"stride": (layer.stride,), "dilation": (layer.dilation,), "padding": sides}
     for name, pairs in settings.items():

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial, reduce
 from typing import NamedTuple
 
 import numpy as np
 
 from convcli.arithmetic.notation import INPUT, input_indices
 from convcli.arithmetic.operations.elementwise import NEGATIVE_SLOPE
-from convcli.arithmetic.values import Shape
+from convcli.arithmetic.values import Shape, padding_value
 from convcli.engine.arrays import Array
 from convcli.images.color import find_visible
 from convcli.images.quantize import find_bounds
@@ -115,7 +116,7 @@ def bound_errors(values: Array, computation: Computation, *, is_exact: bool) -> 
     starts = [_bound_convolution(step, source, channels, epsilon) for step in plan.kernels]
     starts = starts or [source]
     if plan.combine is not None:
-        how = "concat" if plan.combine == "max" else plan.combine
+        how = "choice" if plan.combine == "max" else plan.combine
         starts = [_join(starts, how, epsilon)]
     return [
         _bound_layers(start, computation, number, epsilon) for number, start in enumerate(starts)
@@ -139,7 +140,7 @@ def _bound_step(step: Step, inputs: Sequence[Bound], shape: Shape, epsilon: floa
     if layer.operation.needs_kernel:
         return _bound_convolution(step, source, shape[0], epsilon)
     if layer.operation.is_join:
-        return _join(inputs, "sum" if layer.op == "add" else "concat", epsilon)
+        return _join(inputs, layer.operation.joined_by or "choice", epsilon)
     if layer.op == "magnitude":
         return _join([source] * shape[0], "magnitude", epsilon)
     if not layer.operation.is_homogeneous:  # of a slope up to 1, and with values up to 1
@@ -147,6 +148,10 @@ def _bound_step(step: Step, inputs: Sequence[Bound], shape: Shape, epsilon: floa
     if layer.op == "leaky-relu":
         slope = NEGATIVE_SLOPE if layer.argument is None else layer.argument
         source = source.scale(max(1.0, abs(slope))).sum(1, 1, epsilon)
+    elif weights := layer.operation.weighted_sum(layer, shape):
+        source = source.sum(*weights, epsilon)
+    elif layer.op == "pad":
+        source = source._replace(largest=max(source.largest, abs(padding_value(layer.mode) or 0)))
     elif layer.op.endswith("avgpool"):
         count = math.prod(layer.kernel) if layer.kernel is not None else math.prod(shape[1:])
         source = source.sum(1, count, epsilon)
@@ -164,11 +169,24 @@ def _bound_convolution(step: Step, source: Bound, channels: int, epsilon: float)
 
 
 def _join(parts: Sequence[Bound], how: str, epsilon: float) -> Bound:
-    """Return the bound of joined maps; a length is at most the sum, and errs as much."""
+    """Return the bound of joined maps; a length is at most the sum, and errs as much.
+
+    A quotient has none, as its divisor may be small: no error says that equal values alone are.
+    """
     if how == "direction":
         return Bound(360.0, 360.0 * epsilon)
-    if how == "concat":
+    if how == "choice":
         return Bound(max(part.largest for part in parts), max(part.error for part in parts))
+    if how == "quotient":
+        return Bound(0.0, 0.0)
+    if how == "product":
+        return reduce(partial(_multiply, epsilon=epsilon), parts)
     largest, error = (math.fsum(column) for column in zip(*parts, strict=True))
     joint = Bound(largest, error).sum(1, len(parts), epsilon)
     return joint.scale(1 / len(parts)) if how == "mean" else joint
+
+
+def _multiply(left: Bound, right: Bound, epsilon: float) -> Bound:
+    largest = left.largest * right.largest
+    error = left.error * right.largest + left.largest * right.error + left.error * right.error
+    return Bound(largest, error + epsilon * largest)

@@ -44,19 +44,26 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "name": st.one_of(st.none(), names),
     "from": one_or_none,
 }
-FIELD_OF_KEY = {
-    "k": "kernel",
-    "s": "stride",
-    "p": "padding",
-    "d": "dilation",
-    "g": "groups",
-    "op": "output_padding",
-    "c": "channels",
-    "mode": "mode",
-    "name": "name",
-    "from": "sources",
+channel_ranges = st.tuples(st.integers(0, 9), st.integers(10, 99) | st.none())
+margins: st.SearchStrategy[dict[str, Any]] = st.builds(
+    dict, margin=st.tuples(pairs(0, 9), pairs(0, 9))
+)
+OWN: dict[str, st.SearchStrategy[dict[str, Any]]] = {  # what only some operations have
+    "linear": st.builds(dict, channels=st.integers(1, 4096)),
+    "adaptiveavgpool": st.builds(dict, size=sizes),
+    "leaky-relu": st.builds(dict, argument=st.one_of(st.none(), st.floats(-2, 2))),
+    "crop": st.one_of(margins, st.builds(dict, like=names)),
+    "pad": margins,
+    "slice": st.builds(dict, channel_range=channel_ranges, step=st.integers(1, 3)),
+    "channelshuffle": st.builds(dict, groups=st.integers(1, 512)),
+    "pixelshuffle": st.builds(dict, block=st.integers(1, 8)),
+    "pixelunshuffle": st.builds(dict, block=st.integers(1, 8)),
+    "reshape": st.builds(
+        dict, shape=st.tuples(st.integers(1, 99)) | st.tuples(*[st.integers(1, 99)] * 3)
+    ),
+    "sub": st.builds(dict, sources=st.tuples(names, names)),
+    "div": st.builds(dict, sources=st.tuples(names, names)),
 }
-FIELD_OF_FLAG = {"ceil": "ceil", "nobias": "bias", "nopad": "count_padding"}
 
 
 @st.composite
@@ -64,9 +71,10 @@ def layers(draw: st.DrawFn) -> Layer:
     """Any layer that the notation can say, of any operation."""
     op = draw(st.sampled_from(sorted(OPERATIONS)))
     operation = OPERATIONS[op]
-    fields = {FIELD_OF_KEY[key]: draw(FIELDS[key]) for key in operation.keys if key in FIELDS}
+    keys = operation.keys
+    fields = {keys[key].field: draw(FIELDS[key]) for key in keys if key in FIELDS}
     for flag in operation.flags:
-        fields[FIELD_OF_FLAG[flag.name]] = draw(st.booleans())
+        fields[flag.field] = draw(st.booleans())
     if "kernel" in operation.keys and draw(st.booleans()):
         fields |= {"kernel": None, "spec": draw(specs)}
     if op == "tconv":
@@ -75,17 +83,9 @@ def layers(draw: st.DrawFn) -> Layer:
         fields["output_padding"] = tuple(
             min(number, most - 1) for number, most in zip(extra, below, strict=True)
         )
-    if op == "linear":
-        fields["channels"] = draw(st.integers(1, 4096))
-    if op == "adaptiveavgpool":
-        fields["size"] = draw(sizes)
-    if op == "leaky-relu":
-        fields["argument"] = draw(st.one_of(st.none(), st.floats(-2, 2)))
-    if op == "crop":
-        fields |= draw(st.one_of(st.builds(dict, margin=pairs(0, 9)), st.builds(dict, like=names)))
-    if op in ("add", "concat"):
+    if operation.is_join:
         fields["sources"] = draw(several)
-    return Layer(op=op, **fields)
+    return Layer(op=op).with_values(**fields | draw(OWN.get(op, st.just({}))))
 
 
 @given(layers())
@@ -111,9 +111,10 @@ def test_writing_says_nothing_twice_and_nothing_that_goes_without_saying(layer: 
 @pytest.mark.parametrize("op", sorted(OPERATIONS))
 def test_every_operation_can_be_written(op: str) -> None:
     written = {"k": ":3", "c": ":10", "size": ":7", "margin": ":2", "slope": ":0.2"}
+    written |= {"shape": ":2x3x4", "channels": ":1..3", "g": ":4", "block": ":2"}
     argument = OPERATIONS[op].argument
     own = "" if argument is None else written[argument.name]
-    text = f"{op}:from=a+b" if op in ("add", "concat") else op + own
+    text = f"{op}:from=a+b" if OPERATIONS[op].is_join else op + own
     assert format_layer(parse_layer(text)) == text
 
 
@@ -166,8 +167,17 @@ def test_a_name_that_the_notation_holds_stays_as_it_is(name: str) -> None:
         ),
         ("adaptiveavgpool:7", Layer(op="adaptiveavgpool", size=(7, 7))),
         ("linear:1000,nobias", Layer(op="linear", channels=1000, bias=False)),
-        ("crop:2", Layer(op="crop", margin=(2, 2))),
+        ("crop:2", Layer(op="crop", margin=((2, 2), (2, 2)))),
         ("crop:like=a", Layer(op="crop", like="a")),
+        ("crop:0.1.2.3", Layer(op="crop", margin=((0, 1), (2, 3)))),
+        ("pad:1x2,mode=edge", Layer(op="pad", margin=((1, 1), (2, 2)), mode="replicate")),
+        ("pad:1,mode=constant:7", Layer(op="pad", margin=((1, 1), (1, 1)), mode="constant:7")),
+        ("slice:..16", Layer(op="slice").with_values(channel_range=(0, 16))),
+        ("slice:16..,step=2", Layer(op="slice").with_values(channel_range=(16, None), step=2)),
+        ("reshape:84", Layer(op="reshape").with_values(shape=(84,))),
+        ("channelshuffle:3", Layer(op="channelshuffle", groups=3)),
+        ("pixelshuffle:2,dcr", Layer(op="pixelshuffle").with_values(block=2, dcr=True)),
+        ("sub:from=a+input", Layer(op="sub", sources=("a", "input"))),
         ("add:from=a+b", Layer(op="add", sources=("a", "b"))),
         ("concat:from=a+input,name=c", Layer(op="concat", sources=("a", "input"), name="c")),
         ("relu:name=r,from=input", Layer(op="relu", name="r", sources=("input",))),
@@ -256,6 +266,17 @@ def test_equal_sides_are_written_short() -> None:
         ("adaptiveavgpool:size=7", ["'size=7' is not known to adaptiveavgpool"]),
         ("crop", ["crop:2", "like=NAME"]),
         ("crop:2,like=a", ["crop:2", "like=NAME"]),
+        ("crop:same", ["the margin must be N, HxW or T.B.L.R, not 'same'"]),
+        ("pad", ["pad needs a padding, like pad:1"]),
+        ("pad:valid", ["the padding must be N, HxW or T.B.L.R, not 'valid'"]),
+        ("slice", ["slice needs channels, like slice:0..16 or slice:16.."]),
+        ("slice:3", ["slice takes channels A..B, like 0..16, ..16 or 16.., not '3'"]),
+        ("slice:4..4", ["slice takes channels from A to before B, and 4..4 are none"]),
+        ("reshape:3x4", ["reshape takes a shape CxHxW, like 64x7x7, or N, not '3x4'"]),
+        ("reshape:3x0x4", ["a side of the shape must be at least 1, not 0"]),
+        ("pixelshuffle", ["pixelshuffle needs the side of a block, like pixelshuffle:2"]),
+        ("sub:from=a+b+c", ["sub joins two layers, like sub:from=a+b"]),
+        ("div:from=a", ["div joins two layers or more"]),
         ("add", ["add joins two layers or more", "add:from=a+b"]),
         ("concat:from=a", ["concat joins two layers or more"]),
         ("relu:from=a+b", ["relu takes one input", "add or concat"]),

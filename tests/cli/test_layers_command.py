@@ -74,7 +74,12 @@ def test_the_tables_say_how_each_is_written_and_what_it_does(tmp_path: Path) -> 
 
 def test_one_operation_has_its_keys_and_their_defaults(tmp_path: Path) -> None:
     text = here("layers", "crop", cwd=tmp_path).text
-    for words in ("crop:N|HxW or crop:like=NAME", "example", "like=NAME", "start moves by N jumps"):
+    for words in (
+        "crop:N|HxW|T.B.L.R or crop:like=NAME",
+        "example",
+        "like=NAME",
+        "start moves by N jumps",
+    ):
         assert words in text
 
 

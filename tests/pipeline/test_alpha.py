@@ -16,6 +16,7 @@ from hypothesis.extra.numpy import arrays
 from support.pipeline import compute_pictures, make_plan
 
 from convcli.arithmetic.values import Resize
+from convcli.errors import ArgumentError
 from convcli.images import Picture
 from convcli.kernels import load_kernel
 
@@ -318,6 +319,75 @@ def test_stacked_channels_keep_their_colors_under_the_largest_alpha() -> None:
     np.testing.assert_allclose(found.alpha[0, :, 0], [255, 255, 255, 85, 0, 0], atol=1e-3)
     np.testing.assert_allclose(found.values[0, :4, 0], 200, rtol=1e-5)
     np.testing.assert_allclose(found.values[0, :4, 3], [200, 200, 200, 0], rtol=1e-5)
+
+
+def two_colors() -> Picture:
+    """Left and right of one color each, the left half transparent to a half."""
+    values = np.full((2, 4, 4), (200, 100, 40, 255), np.uint8)
+    values[:, :2] = (100, 50, 20, 128)
+    return picture_of(values)
+
+
+@pytest.mark.parametrize(
+    ("joined", "left", "right"),
+    [
+        ("mean:from=input+b", (100, 50, 20), (200, 100, 40)),
+        ("max:from=input+b", (100, 50, 20), (200, 100, 40)),
+        ("min:from=input+b", (100, 50, 20), (200, 100, 40)),
+        ("mul:from=input+b", (10_000, 2500, 400), (40_000, 10_000, 1600)),
+        ("div:from=input+b", (1, 1, 1), (1, 1, 1)),
+        ("add:from=input+b+b", (300, 150, 60), (600, 300, 120)),
+    ],
+)
+def test_colors_are_joined_and_alpha_stays(
+    joined: str, left: Sequence[int], right: Sequence[int]
+) -> None:
+    (found,) = compute_pictures(two_colors(), make_plan(layers=["relu:name=b", joined]))
+    assert found.alpha is not None
+    np.testing.assert_allclose(found.alpha[0, :, 0], [128, 128, 255, 255], rtol=1e-6)
+    np.testing.assert_allclose(found.values[1], [left, left, right, right], rtol=1e-5)
+
+
+def test_a_difference_keeps_the_largest_alpha_and_is_not_divided_by_it() -> None:
+    layers = ["conv:kernel=2;,name=b", "relu:from=input,name=c", "sub:from=b+c"]
+    (found,) = compute_pictures(two_colors(), make_plan(layers=layers))
+    np.testing.assert_allclose(found.values[0, [0, 3]], [(100, 50, 20), (200, 100, 40)], rtol=1e-5)
+    layers = ["relu:name=b", "sub:from=b+input"]
+    (found,) = compute_pictures(two_colors(), make_plan(layers=layers))
+    assert found.alpha is not None
+    np.testing.assert_allclose(found.alpha[0, :, 0], [128, 128, 255, 255])
+    assert not found.values.any()
+
+
+def test_a_padding_has_an_alpha_of_its_own() -> None:
+    def padded(mode: str) -> Picture:
+        (found,) = compute_pictures(two_colors(), make_plan(layers=[f"pad:1,mode={mode}"]))
+        assert found.alpha is not None
+        np.testing.assert_allclose(found.values[1, 1:5], two_colors().values[0], rtol=1e-5)
+        return found
+
+    clear, filled, repeated = padded("zero"), padded("constant:9"), padded("edge")
+    edges = [found.alpha[1, [0, 5], 0].tolist() for found in (clear, filled, repeated)]  # type: ignore[index]
+    assert edges == [[0, 0], [255, 255], [128, 255]]
+    assert [found.values[0, 0].tolist() for found in (clear, filled)] == [[0] * 3, [9] * 3]
+    np.testing.assert_allclose(repeated.values[0, 0], (100, 50, 20), rtol=1e-5)
+
+
+def test_channels_are_taken_and_alpha_stays() -> None:
+    for layer, channels in (("slice:1..", [1, 2]), ("channelshuffle:3", [0, 1, 2])):
+        (found,) = compute_pictures(two_colors(), make_plan(layers=[layer]))
+        assert found.alpha is not None
+        assert found.alpha[0, :, 0].tolist() == [128, 128, 255, 255]
+        np.testing.assert_allclose(
+            found.values, two_colors().values[..., channels], rtol=1e-5
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize("layer", ["pixelunshuffle:2", "pixelshuffle:1"])
+def test_channels_that_become_pixels_have_no_alpha(layer: str) -> None:
+    words = rf"^layer '{layer}' has no meaning for a picture with alpha"
+    with pytest.raises(ArgumentError, match=words):
+        compute_pictures(two_colors(), make_plan(layers=[layer]))
 
 
 def test_upsampling_keeps_colors_and_alpha() -> None:

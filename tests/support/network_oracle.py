@@ -271,7 +271,7 @@ def _sides(layer: Layer, axis: int, size: int) -> Sides:
 
 def _margins(layer: Layer, axis: int, cells: list[Marks], like: list[Marks] | None) -> Sides:
     if layer.margin is not None:
-        return Sides(layer.margin[axis], layer.margin[axis])
+        return Sides(*layer.margin[axis])
     more = len(cells) - len(like or [])
     if more < 0:
         raise EmptyMapError
@@ -336,7 +336,8 @@ def windows(
     )
 
 
-crops = st.tuples(st.integers(0, 3), st.integers(0, 3)).map(lambda m: Layer(op="crop", margin=m))
+_side = st.tuples(st.integers(0, 3), st.integers(0, 3))
+crops = st.tuples(_side, _side).map(lambda margin: Layer(op="crop", margin=margin))
 pointwise = st.sampled_from(["relu", "bn", "dropout", "abs"]).map(lambda op: Layer(op=op))
 
 

@@ -53,7 +53,28 @@ class Parts(NamedTuple):
         return range(part * self.size // self.outputs, -(-(part + 1) * self.size // self.outputs))
 
 
-AxisMap: TypeAlias = Axis | Parts  # how the outputs of an operation depend on its input
+class WholeAxis(NamedTuple):
+    """An axis of which every output depends on all positions.
+
+    Parameters
+    ----------
+    size, outputs : int
+    """
+
+    size: int
+    outputs: int
+
+    @property
+    def dropped(self) -> int:
+        """Positions that no output depends on: none."""
+        return 0
+
+    def bounds(self, _: int) -> range:
+        """Return the positions that an output depends on: all."""
+        return range(self.size)
+
+
+AxisMap: TypeAlias = Axis | Parts | WholeAxis  # how the outputs of an operation depend on its input
 WeightsRule: TypeAlias = "Callable[[Layer, Shape], dict[str, Shape]]"
 AxesRule: TypeAlias = "Callable[[Layer, Sequence[Shape]], tuple[AxisMap, AxisMap] | None]"
 
@@ -218,8 +239,15 @@ class Operation:
         Whether an input may be (N,).
     is_window, is_transposed, is_join : bool
         Whether it moves a window, is a transposed convolution, takes several inputs.
+    joined_by : {"sum", "difference", "mean", "product", "quotient", "choice"}, optional
+        What a join makes of the values at a position; "choice" is one of them, as it is.
+    weighted_sum : callable
+        Layer, input -> the sum of the absolute weights and the number of products that an output
+        is the sum of; None if it is a value of the input.
     is_for_images : bool
         Whether the engine has a function for it.
+    takes_alpha : bool
+        Whether it has a meaning for a picture with alpha.
     needs_kernel : bool
         Whether its weights come from `kernel=`.
     reduction : {"max", "mean"}, optional
@@ -255,7 +283,10 @@ class Operation:
     is_window: bool = False
     is_transposed: bool = False
     is_join: bool = False
+    joined_by: str | None = None
+    weighted_sum: Callable[[Layer, Shape], tuple[float, int] | None] = staticmethod(lambda *_: None)
     is_for_images: bool = True
+    takes_alpha: bool = True
     needs_kernel: bool = False
     reduction: str | None = None
     is_bounded: bool = False
@@ -303,6 +334,15 @@ def window_operation(name: str, family: str, description: str, **rules: Any) -> 
         filters_alpha=True,
         **rules,
     )
+
+
+def whole_axes(layer: Layer, inputs: Sequence[Shape]) -> tuple[WholeAxis, WholeAxis] | None:
+    """Return the whole map, of which every output depends on all; None where it is flat already."""
+    shape = inputs[0]
+    if len(shape) == 1:
+        return None
+    rows, columns = layer.operation.shape(layer, inputs)[1:] or (1, 1)
+    return WholeAxis(shape[1], rows), WholeAxis(shape[2], columns)
 
 
 def parts_axes(layer: Layer, inputs: Sequence[Shape]) -> tuple[Parts, Parts] | None:

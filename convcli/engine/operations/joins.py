@@ -11,16 +11,30 @@ from convcli.engine.operations import LayerFunction
 
 
 def combine(maps: Sequence[Array], how: str) -> Array:
-    """Combine maps of one shape: their sum, mean, max, magnitude, or the direction of two."""
+    """Combine maps: their sum, mean, max, magnitude, or the direction of two.
+
+    Axes of length 1 spread over those of other maps.
+    """
     if how == "direction":
         return direction(*maps)
     if how == "magnitude":
         return np.sqrt(combine([values * values for values in maps], "sum"))
-    join = np.maximum if how == "max" else np.add
-    total = maps[0].copy()
-    for values in maps[1:]:
-        join(total, values, out=total)
-    return total / np.asarray(len(maps), total.dtype) if how == "mean" else total
+    if how == "mean":
+        total = combine(maps, "sum")
+        mean: Array = total / np.asarray(len(maps), total.dtype)
+        return mean
+    return accumulate(np.maximum if how == "max" else np.add, maps)
+
+
+def accumulate(join: np.ufunc, maps: Sequence[Array]) -> Array:
+    """Combine maps two by two, from the first on; axes of length 1 spread over those of others."""
+    if len(maps) == 1:
+        return maps[0].copy()
+    total: Array = join(maps[0], maps[1])
+    for values in maps[2:]:
+        is_wider = np.broadcast_shapes(total.shape, values.shape) != total.shape
+        total = join(total, values, out=None if is_wider else total)
+    return total
 
 
 def direction(x: Array, y: Array) -> Array:
@@ -44,7 +58,28 @@ def direction(x: Array, y: Array) -> Array:
     return angles
 
 
+def _as_maps(inputs: Sequence[Array]) -> Sequence[Array]:
+    """Return flat values that are joined with maps as maps of one position."""
+    if all(values.ndim == 1 for values in inputs):
+        return inputs
+    return [values if values.ndim == 3 else values[:, np.newaxis, np.newaxis] for values in inputs]
+
+
+def _joined_by(join: np.ufunc) -> LayerFunction:
+    def function(_: object, inputs: Sequence[Array], __: object) -> Array:
+        with np.errstate(divide="ignore", invalid="ignore"):  # a quotient may be infinite or NaN
+            return accumulate(join, _as_maps(inputs))
+
+    return function
+
+
 FUNCTIONS: dict[str, LayerFunction] = {
-    "add": lambda _, inputs, __: combine(inputs, "sum"),
+    "add": _joined_by(np.add),
+    "mul": _joined_by(np.multiply),
+    "sub": _joined_by(np.subtract),
+    "div": _joined_by(np.divide),
+    "max": _joined_by(np.maximum),
+    "min": _joined_by(np.minimum),
+    "mean": lambda _, inputs, __: combine(_as_maps(inputs), "mean"),
     "concat": lambda _, inputs, __: np.concatenate(inputs),
 }
