@@ -8,12 +8,8 @@ from typing import NamedTuple
 
 from convcli.arithmetic.network import Walk
 from convcli.arithmetic.notation import INPUT
+from convcli.arithmetic.values import DTYPE_BITS
 from convcli.errors import ArgumentError, did_you_mean
-
-DTYPE_BITS = {
-    "float64": 64, "float32": 32, "float16": 16, "bfloat16": 16, "float8": 8,
-    "int32": 32, "int16": 16, "int8": 8, "int4": 4,
-}  # fmt: skip
 
 
 class Storage(NamedTuple):

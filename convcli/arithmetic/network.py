@@ -3,18 +3,34 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from functools import lru_cache
+from pathlib import PurePath
 from typing import Any, NamedTuple, TypeAlias
 
 from convcli.arithmetic.frameworks import check_rules, differences
-from convcli.arithmetic.layers import Layer, output_shape
-from convcli.arithmetic.notation import INPUT, MAX_KNOWN, format_layer, input_indices, parse_layer
+from convcli.arithmetic.layers import OPERATIONS, Layer, output_shape
+from convcli.arithmetic.notation import (
+    INPUT,
+    MAX_KNOWN,
+    format_layer,
+    input_indices,
+    parse_layer,
+    parse_network,
+)
 from convcli.arithmetic.operations import AxisMap, Operation, Parts, WholeAxis
 from convcli.arithmetic.receptive_field import ReceptiveField, union
-from convcli.arithmetic.values import Pair, Shape, as_number, format_shapes
+from convcli.arithmetic.values import (
+    Pair,
+    Shape,
+    as_number,
+    format_shape,
+    format_shapes,
+    suggest_channels_first,
+)
 from convcli.errors import ArgumentError, LimitError, ShapeError
 
 Fields: TypeAlias = tuple[ReceptiveField, ReceptiveField]  # along the rows, along the columns
@@ -22,6 +38,7 @@ Fields: TypeAlias = tuple[ReceptiveField, ReceptiveField]  # along the rows, alo
 # Of each layer so far: the shape, the fields, and whether it is a feature map.
 _Outputs: TypeAlias = dict[int, tuple[Shape, Fields, bool]]
 
+_SPACES = re.compile(r"(?<![,\s])\s+")  # between layers, whose items may have some after a comma
 FLOAT_BYTES = 4
 # Of the largest number of every layer, all layers together. To write a number takes the square of
 # its digits: one of so many bits counts twice.
@@ -169,8 +186,10 @@ class Walk(NamedTuple):
 
     @property
     def notes(self) -> list[str]:
-        """The notes of all layers, with the layer that each is about."""
-        return [
+        """A note on an unusual input, and those of the layers, with the layer of each."""
+        question = suggest_channels_first(self.input)
+        about_input = [f"input {format_shape(self.input)}: {question}"] if question else []
+        return about_input + [
             f"layer {number} ({format_layer(report.layer)}): {note}"
             for number, report in enumerate(self.layers, start=1)
             for note in report.notes
@@ -178,20 +197,22 @@ class Walk(NamedTuple):
 
 
 def walk(
-    layers: Sequence[Layer | str],
-    input_shape: Shape,
+    layers: str | Sequence[Layer | str],
+    input_shape: Shape | None = None,
     *,
-    name: str = "network",
+    name: str | None = None,
     framework: str | None = None,
 ) -> Walk:
     """Infer the shapes, receptive fields and costs of a network, layer by layer.
 
     Parameters
     ----------
-    layers : sequence of Layer or str
-        In the notation; a layer with `kernel=` must have the kernel's size as its `kernel`.
-    input_shape : (C, H, W)
-    name : str
+    layers : str or sequence of Layer or str
+        In the notation; a layer with `kernel=` must have the kernel's size as its `kernel`. Text is
+        the name of a well-known network, layers with spaces between, or what a network file holds.
+    input_shape : (C, H, W), optional
+        If left out, that of the well-known network, or of the text's line `input CxHxW`.
+    name : str, optional
         The name of the network.
     framework : {"torch", "tf", "onnx"}, optional
         The framework whose rules the layers must follow.
@@ -207,7 +228,14 @@ def walk(
     >>> found = walk(["conv:7,s=2,p=3,c=64", "maxpool:3,s=2,p=1"], (3, 224, 224))
     >>> found.output, found.params, found.layers[-1].receptive_field
     ((64, 56, 56), 9472, (11, 11))
+    >>> walk("resnet18").params, walk("conv:3,p=1 relu maxpool:2", (3, 32, 32)).output
+    (11689512, (3, 16, 16))
     """
+    if isinstance(layers, str):
+        own_name, own_shape, layers = _read_network(layers)
+        name, input_shape = name or own_name, own_shape if input_shape is None else input_shape
+    if input_shape is None:
+        raise ArgumentError("the input's shape is missing: give (C, H, W)")
     if len(input_shape) != 3:
         raise ShapeError(f"the input must be (C, H, W), not {tuple(input_shape)}")
     shape = tuple(as_number(side, "the input's side", least=1) for side in input_shape)
@@ -225,10 +253,25 @@ def walk(
             report = _report(layer, layer_name, indices, outputs, framework)
             effort.add(report)
         except ArgumentError as error:
-            raise _locate(error, index, layer, [outputs[source][0] for source in indices]) from None
+            inputs = [outputs[source][0] for source in indices]
+            raise _locate(error, index, layer, inputs, shape) from None
         reports.append(report)
         outputs[index] = (report.output, report.fields, report.is_map)
-    return Walk(name, shape, tuple(reports))
+    return Walk(name or "network", shape, tuple(reports))
+
+
+def _read_network(text: str) -> tuple[str | None, Shape | None, Sequence[Layer | str]]:
+    """Return the name and the input's shape, where a text says them, and the layers."""
+    if "\n" in text:
+        return None, *parse_network(text)
+    words = _SPACES.split(text.strip())
+    if len(words) > 1 or ":" in text or text.strip() in OPERATIONS:
+        return None, None, words
+    from convcli.arithmetic.zoo import zoo_network
+
+    if PurePath(words[0]).suffix:
+        raise ArgumentError(f"{words[0]!r} is no network: convcli.load_network reads files")
+    return words[0], *zoo_network(words[0])
 
 
 def check_alignment(layers: Sequence[Layer], shapes: Mapping[int, Shape]) -> None:
@@ -258,11 +301,16 @@ def check_alignment(layers: Sequence[Layer], shapes: Mapping[int, Shape]) -> Non
 
 
 def _locate(
-    error: ArgumentError, index: int, layer: Layer, inputs: Sequence[Shape]
+    error: ArgumentError,
+    index: int,
+    layer: Layer,
+    inputs: Sequence[Shape],
+    network_input: Shape = (),
 ) -> ArgumentError:
-    """Return the error of a layer with its number and its inputs."""
+    """Return the error of a layer with its number and its inputs; ask about an unusual shape."""
     where = f"layer {index + 1} ({format_layer(layer)}) on {format_shapes(inputs)}"
-    return type(error)(f"{where}: {error}")
+    question = suggest_channels_first(network_input)
+    return type(error)(f"{where}: {error}" + (f"; {question}" if question else ""))
 
 
 def _report(

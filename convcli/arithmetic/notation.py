@@ -14,7 +14,7 @@ from typing import Any
 
 from convcli.arithmetic.layers import OPERATIONS, Layer
 from convcli.arithmetic.operations import Operation
-from convcli.arithmetic.values import Shape, format_shape, parse_shape
+from convcli.arithmetic.values import Shape, format_shape, parse_number, parse_shape
 from convcli.errors import ArgumentError, LimitError, NotationError, did_you_mean
 
 INPUT_KEYWORD = "input"
@@ -171,6 +171,28 @@ def format_network(shape: Shape, layers: Sequence[Layer]) -> str:
     """
     lines = [f"{INPUT_KEYWORD} {format_shape(shape)}", *map(format_layer, layers)]
     return "\n".join(lines) + "\n"
+
+
+def parse_inputs(text: str) -> dict[str, Shape]:
+    """Read the shapes of a network's inputs: that of the only one, or of several by their names.
+
+    >>> parse_inputs("3x224x224"), parse_inputs("x=3x8x8+y=10")
+    ({'input': (3, 224, 224)}, {'x': (3, 8, 8), 'y': (10,)})
+    """
+    if "=" not in text:
+        return {INPUT_KEYWORD: parse_shape(text)}
+    shapes: dict[str, Shape] = {}
+    for item in text.split("+"):
+        name, equals, sides = item.rpartition("=")
+        if not name or not equals:
+            raise NotationError(f"an input is NAME=CxHxW, like x=3x224x224+y=1x10, not {item!r}")
+        if name in shapes:
+            raise NotationError(f"the input {name!r} is given twice")
+        shapes[name] = tuple(
+            parse_number(side, f"a side of the input {name!r}", least=1)
+            for side in sides.split("x")
+        )
+    return shapes
 
 
 def input_indices(layers: Sequence[Layer]) -> list[tuple[int, ...]]:

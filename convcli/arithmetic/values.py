@@ -27,6 +27,12 @@ PADDING_ALIASES = {  # names that NumPy, SciPy and PyTorch have, where they mean
     "mirror": "reflect",
 }
 
+DTYPE_BITS = {  # of a value of each type
+    "float64": 64, "float32": 32, "float16": 16, "bfloat16": 16, "float8": 8,
+    "int16": 16, "int8": 8, "int4": 4,
+}  # fmt: skip
+COLOR_CHANNELS = (3, 4)  # without and with alpha
+MIN_PICTURE_SIDE = 16  # of what is taken for a picture
 MAX_KERNEL_SIDE = 1001  # rows or columns of one that is written out
 MAX_DIGITS = 1 << 17  # the longest argument of a command line; more would take too long
 
@@ -284,6 +290,22 @@ def parse_shape(text: str) -> Shape:
         raise NotationError(f"an input's shape is CxHxW, like 3x224x224, not {text!r}")
     names = ("its channels", "its height", "its width")
     return tuple(parse_number(*pair, least=1) for pair in zip(sides, names, strict=True))
+
+
+def suggest_channels_first(shape: Shape) -> str:
+    """Return a question whether the channels of a shape were put last; empty if it is usual.
+
+    >>> suggest_channels_first((224, 224, 3)), suggest_channels_first((3, 224, 224))
+    ('did you mean 3x224x224? The channels come first', '')
+    """
+    if len(shape) != 3:
+        return ""
+    height, width, channels = shape
+    # A map one column wide is a signal, whatever its channels, unless it would be a square picture.
+    is_picture = channels in COLOR_CHANNELS or (channels == 1 and height == width)
+    if not is_picture or min(height, width) < MIN_PICTURE_SIDE:
+        return ""
+    return f"did you mean {format_shape((channels, height, width))}? The channels come first"
 
 
 def format_shape(shape: Shape) -> str:

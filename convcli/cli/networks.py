@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 from convcli.arithmetic.layers import Layer, with_kernel
-from convcli.arithmetic.notation import parse_layer
+from convcli.arithmetic.notation import INPUT_KEYWORD, parse_layer
 from convcli.arithmetic.values import Pair, Shape
 from convcli.arithmetic.zoo import zoo_network
 from convcli.errors import ArgumentError, FileError, LimitError
@@ -45,6 +45,12 @@ def is_network_file(net: str) -> bool:
     return net == STDIN or net.startswith("@") or bool(Path(net).suffix)
 
 
+def check_name(net: str) -> None:
+    """Raise if a network is neither a file nor one of the zoo."""
+    if not is_network_file(net):
+        zoo_network(net)
+
+
 def load_network(net: str) -> Network:
     """Return a network of the zoo, or read one from a file or standard input.
 
@@ -61,6 +67,46 @@ def load_network(net: str) -> Network:
     path = net.removeprefix("@")
     file_shape, stack = read_text(path)
     return Network("stdin" if path == STDIN else Path(path).stem, file_shape, tuple(stack))
+
+
+def load_networks(net: str, inputs: Sequence[Mapping[str, Shape]]) -> list[Network]:
+    """Return a network once for each of several inputs; with its own where there are none.
+
+    Parameters
+    ----------
+    net : str
+    inputs : sequence of mappings
+        The shapes of its inputs by their names; `input` is the first.
+
+    Raises
+    ------
+    ArgumentError
+        For an unknown name, of the network or of an input.
+    FileError
+        For a file that holds no network.
+    """
+    network = load_network(net)
+    return [with_inputs(network, shapes) for shapes in inputs] or [network]
+
+
+def with_inputs(network: Network, shapes: Mapping[str, Shape]) -> Network:
+    """Return the network with other shapes of its inputs.
+
+    Raises
+    ------
+    ArgumentError
+        For an input that it does not have.
+    """
+    layers = list(network.layers)
+    further = {layer.name: at for at, layer in enumerate(layers) if layer.op == INPUT_KEYWORD}
+    for name, shape in shapes.items():
+        if name in further:
+            layers[further[name]] = layers[further[name]].with_values(shape=shape)
+        elif name != INPUT_KEYWORD:
+            known = ", ".join(filter(None, (INPUT_KEYWORD, *further)))
+            raise ArgumentError(f"{network.name} has no input {name!r}; it has {known}")
+    first = shapes.get(INPUT_KEYWORD)
+    return Network(network.name, first or network.shape, tuple(layers))
 
 
 @contextmanager

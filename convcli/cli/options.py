@@ -10,7 +10,7 @@ from click.core import ParameterSource
 
 from convcli.arithmetic import values
 from convcli.arithmetic.layers import Layer
-from convcli.arithmetic.notation import parse_layer
+from convcli.arithmetic.notation import parse_inputs, parse_layer
 from convcli.errors import ArgumentError
 from convcli.files.restriction import check_typed, restrict, restricted_folder
 
@@ -34,8 +34,8 @@ DILATION = "-d --d --dilation"
 NOT_OF_POOL = "is of a kernel, and --pool has settings of its own: max:3,s=2,p=1"
 # The headings of the help, in their order.
 GROUPS = (
-    "Stack or network", "One layer", "Sizes", "Ranges to try", "Stack", "Input", "Kernel", "Window",
-    "Layers", "Values", "Selection", "Frames", "Output", "Work", "Help",
+    "Stack or network", "Budgets", "One layer", "Sizes", "Ranges to try", "Stack", "Input",
+    "Kernel", "Window", "Layers", "Values", "Selection", "Frames", "Output", "Work", "Help",
 )  # fmt: skip
 
 
@@ -226,6 +226,7 @@ SIDES = TextType("P", lambda text: values.parse_padding(text, "it"))
 LAYER = TextType("LAYER", parse_layer, "operation", lambda layer: kernel_paths(layer.spec))
 OPERATION = TextType("OP", completes="operation")
 SHAPE = TextType("CxHxW", values.parse_shape)
+INPUTS = TextType("CxHxW", parse_inputs)
 POOL = pool_type("max:K|avg:K", "max:K or avg:K, like max:2")
 RESIZE = TextType("WxH|Wx|xH|N%", lambda text: values.parse_resize(text, "it"))
 SECONDS = TextType("S", _read_seconds)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from math import prod
 from typing import Any
@@ -15,6 +16,7 @@ from support.peers import require_peer
 from convcli.arithmetic.layers import Layer
 from convcli.arithmetic.network import Walk, walk
 from convcli.arithmetic.notation import INPUT, format_layer, input_indices, parse_layer
+from convcli.arithmetic.zoo import zoo_network
 from convcli.errors import ArgumentError, NotationError, ShapeError
 
 # ---- any network -------------------------------------------------------------------------------
@@ -44,6 +46,47 @@ def test_a_walk_adds_up(case: Case, channels: int) -> None:
 def test_the_notation_of_a_network_is_the_network(case: Case, channels: int) -> None:
     shape = (channels, *case.size)
     assert walk([format_layer(layer) for layer in case.layers], shape) == walk(case.layers, shape)
+
+
+# ---- networks as text --------------------------------------------------------------------------
+
+
+def test_text_is_a_name_or_layers_or_a_file() -> None:
+    shape, layers = zoo_network("lenet5")
+    expected = walk(layers, shape, name="lenet5")
+    assert walk("lenet5") == expected
+    assert walk(" ".join(layers), shape, name="lenet5") == expected
+    text = "# LeNet\ninput 1x32x32\n" + "\n".join(layers)
+    assert walk(text, name="lenet5") == expected
+    assert walk(text).name == "network"
+    assert walk("lenet5", (1, 40, 40), name="mine")[:2] == ("mine", (1, 40, 40))
+    assert walk("conv:3, p=1,  c=8\trelu", (3, 8, 8)).output == (8, 8, 8)
+    assert walk("relu", (3, 8, 8)).layers[0].layer.op == "relu"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("resnet19", "no network is named 'resnet19'; did you mean 'resnet18'?"),
+        ("conv:3 relu", "the input's shape is missing"),
+        ("conv:3 rleu", "did you mean 'relu'"),
+        ("input 3x8x8\nrleu", "line 2: "),
+        ("models/mine.onnx", "convcli.load_network reads files"),
+        ("", "no network is named ''"),
+        ("\n", "holds no layers"),
+    ],
+)
+def test_text_that_is_no_network_is_refused(text: str, words: str) -> None:
+    with pytest.raises(ArgumentError, match=re.escape(words)):
+        walk(text, None if "missing" in words else (3, 8, 8))
+
+
+def test_an_input_whose_channels_come_last_is_asked_about() -> None:
+    question = "did you mean 3x32x48?"
+    assert question in walk("relu", (32, 48, 3)).notes[0]
+    with pytest.raises(ShapeError, match=re.escape(question)):
+        walk("conv:5", (32, 48, 3))
+    assert walk("relu", (3, 32, 48)).notes == []
 
 
 # ---- PyTorch -----------------------------------------------------------------------------------

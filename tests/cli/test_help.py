@@ -54,7 +54,8 @@ OPTIONS = {
         *("--padding", "-d", "--d", "--dilation", "--c-in", "--c-out", "--groups", "--pool"),
         *("--ceil", "--transposed", "--output-padding", "--input", "--net", "--format", "--json"),
         *("--explain", "--framework", "--figure", "--image", "-f", "--force", "--restrict"),
-        *("--keep-damaged", "--timeout"),
+        *("--keep-damaged", "--timeout", "--batch", "--dtype", "--totals"),
+        *("--max-params", "--max-macs", "--max-bytes", "--min-rf"),
     },
 }
 BUILT = {  # what has to be there

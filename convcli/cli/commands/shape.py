@@ -9,10 +9,19 @@ import click
 
 from convcli.arithmetic.frameworks import FRAMEWORKS
 from convcli.arithmetic.layers import Layer
+from convcli.arithmetic.values import DTYPE_BITS, format_shape
 from convcli.cli import options as opt
+from convcli.cli.budgets import BudgetOptions
 from convcli.cli.options import flag, option
 from convcli.cli.output import log, log_notes, print_data
-from convcli.cli.tables import compute_sweep, explain_layers, format_layers, format_network
+from convcli.cli.tables import (
+    compute_sweep,
+    explain_layers,
+    format_layers,
+    format_network,
+    format_totals,
+)
+from convcli.files import STDIN
 
 if TYPE_CHECKING:
     from convcli.arithmetic.network import Walk
@@ -37,18 +46,30 @@ POOL_OR_SIZE = opt.pool_type(
 )
 
 
-class ShapeOptions(opt.DeclaredOptions):
+class ShapeOptions(BudgetOptions):
     """The layers and the options of `shape`, as they were typed."""
 
     layers: tuple[Layer, ...]
 
-    input: Shape | None = option("Stack or network", "--input", opt.SHAPE, "Shape of its input.")
-    net: str | None = option(
-        "Stack or network", "--net", opt.NETWORK, "A well-known network, or a file of layers."
-    )
+    input: tuple[dict[str, Shape], ...] | None = option(
+        "Stack or network", "--input", opt.comma_list(opt.INPUTS), "Shape of its input, or of "
+        "several by name: x=3x8x8+y=10. Values separated by commas are tried in turn."
+    )  # fmt: skip
+    net: tuple[str, ...] = option(
+        "Stack or network", "--net", opt.NETWORK, "A well-known network, or a file of layers; "
+        "several make a table of totals.", multiple=True
+    )  # fmt: skip
     framework: str | None = option(
         "Stack or network", "--framework", click.Choice(tuple(FRAMEWORKS)), "Whose rules must hold "
         "where they differ: in same padding with a stride, and in ceil."
+    )  # fmt: skip
+    batch: int = option(
+        "Stack or network", "--batch", opt.POSITIVE, "Inputs at once, for the bytes of maps.",
+        default="1",
+    )  # fmt: skip
+    dtype: str = option(
+        "Stack or network", "--dtype", click.Choice(tuple(DTYPE_BITS)), "Type of the values, for "
+        "all bytes.", default="float32"
     )  # fmt: skip
 
     height: tuple[int, ...] | None = option("One layer", "--h", NUMBERS, "Input height.")
@@ -95,8 +116,19 @@ class ShapeOptions(opt.DeclaredOptions):
     force: bool = flag("Output", "-f --force", "Replace an existing figure.")
     restrict: str | None = opt.restrict_option("Output")
     explain: bool = flag("Output", "--explain", "Show the formula of every number.")
+    totals: bool = flag("Output", "--totals", "Only the totals of a stack or a network.")
     format: str | None = opt.format_option(opt.FORMATS)
     json: bool = flag("Output", "--json", "Short for --format json.")
+
+    @property
+    def network_options(self) -> list[str]:
+        """The names of the options that have no effect on one layer."""
+        groups = ("Stack or network", "Budgets")
+        parameters = self.parameters().items()
+        return [name for name, option in parameters if option.group in groups] + [
+            "figure",
+            "totals",
+        ]
 
     @property
     def layer_options(self) -> list[str]:
@@ -113,68 +145,129 @@ def shape(**values: Any) -> None:
 
     One layer is shown with its numbers put into the formula; values separated by commas make a row
     for every combination. A stack or a network has a row for every layer, and one of totals.
-    MACs count the products of convolutions and linear layers, without biases.
+    MACs count the products of convolutions and linear layers, without biases. Several networks, or
+    inputs, have a row of totals each.
 
     \b
     convcli shape --h 224 --k 3 --p 1 --s 2
     convcli shape --h 224 --k 3,5,7 --s 1,2 --p same --c-in 3 --c-out 64
     convcli shape --input 3x224x224 conv:7,s=2,p=3,c=64 maxpool:3,s=2,p=1
-    convcli shape --net resnet18
+    convcli shape --net resnet18 --max-params 12M
+    convcli shape --net resnet18 --net vgg16 --input 3x224x224,3x256x256
     """
     options = ShapeOptions(**values)
     layout = opt.choose_format(options.format, opt.FORMATS, is_json=options.json)
     if options.explain and layout != "table":
         raise click.UsageError("--explain is text: it goes without --json and --format")
     _validate_figure(options)
-    if not options.layers and options.net is None and options.input is None:
-        _validate_layer(options)
-        sizes = compute_sweep(options)
-        print_data(explain_layers(sizes) if options.explain else format_layers(sizes, layout))
+    if options.layers or options.net or options.input is not None:
+        _show_networks(options, layout)
         return
-    for name in options.layer_options:
-        raise click.UsageError(
-            f"{opt.option_name(name)} is of one layer; it does not go with a stack or a network"
-        )
-    walk = walk_network(options)
+    _validate_layer(options)
+    sizes = compute_sweep(options)
+    print_data(explain_layers(sizes) if options.explain else format_layers(sizes, layout))
+
+
+def _show_networks(options: ShapeOptions, layout: str) -> None:
+    """Print a network's layers, or the totals of several; exit with 1 if a budget is broken."""
+    _validate_networks(options)
+    from convcli.arithmetic.footprint import Storage
+
+    walks = walk_networks(options)
     if options.figure is not None:
         # Drawing needs NumPy and Pillow, which arithmetic alone does not load.
         from convcli.pictures.receptive_field import write_receptive_field
 
         notes = write_receptive_field(
-            walk, options.figure, options.image, keep_damaged=options.keep_damaged,
+            walks[0], options.figure, options.image, keep_damaged=options.keep_damaged,
             timeout=options.timeout, force=options.force,
         )  # fmt: skip
         log_notes(options.image or "", notes)
-    from convcli.arithmetic.footprint import FLOAT32
+    storage = Storage(options.dtype, options.batch)
+    if options.explain:
+        print_data(_explain_walk(walks[0]))
+    elif len(walks) > 1 or options.totals:
+        print_data(format_totals(walks, layout, storage))
+    else:
+        print_data(format_network(walks[0], layout, storage))
+    for walk in walks:
+        for note in walk.notes:
+            log(note if len(walks) == 1 else f"{_label(walk, options)}: {note}")
+    broken = [
+        f"{_label(walk, options)}: {message}"
+        for walk in walks
+        for message in options.find_broken(walk, storage)
+    ]
+    for message in broken:
+        log(message)
+    if broken:
+        click.get_current_context().exit(1)
 
-    print_data(_explain_walk(walk) if options.explain else format_network(walk, layout, FLOAT32))
-    for note in walk.notes:
-        log(note)
+
+def _label(walk: Walk, options: ShapeOptions) -> str:
+    """Return what tells a network from the others in messages."""
+    several = len(options.input or ()) > 1
+    return f"{walk.name} at {format_shape(walk.input)}" if several else walk.name
 
 
-def walk_network(options: ShapeOptions) -> Walk:
-    """Walk through the layers that were typed, or through the network that `--net` names."""
+def walk_networks(options: ShapeOptions) -> list[Walk]:
+    """Walk through the layers that were typed, or through the networks that `--net` names.
+
+    With several inputs, that is done for each of them.
+    """
     from convcli.arithmetic.network import walk
-    from convcli.cli.networks import Network, attribute_to_file, load_network, with_kernel_sizes
+    from convcli.cli.networks import (
+        Network,
+        attribute_to_file,
+        load_networks,
+        with_inputs,
+        with_kernel_sizes,
+    )
 
-    net = options.net
-    if options.layers and net is not None:
-        raise click.UsageError("--net and LAYERs exclude each other")
-    if not options.layers and net is None:
-        raise click.UsageError("--input goes with LAYERs or --net")
-    network = Network("stack", None, options.layers) if net is None else load_network(net)
-    shape = options.input or network.shape
-    if shape is None:
-        raise click.UsageError("the input's shape is missing: give --input CxHxW")
-    with attribute_to_file(net):
-        layers = with_kernel_sizes(network.layers)
-        return walk(layers, shape, name=network.name, framework=options.framework)
+    inputs, walks = options.input or (), []
+    for net in options.net or (None,):
+        if net is None:
+            stack = Network("stack", None, options.layers)
+            networks = [with_inputs(stack, shapes) for shapes in inputs] or [stack]
+        else:
+            networks = load_networks(net, inputs)
+        for network in networks:
+            if network.shape is None:
+                raise click.UsageError("the input's shape is missing: give --input CxHxW")
+            with attribute_to_file(net):
+                layers = with_kernel_sizes(network.layers)
+                name, framework = network.name, options.framework
+                walks.append(walk(layers, network.shape, name=name, framework=framework))
+    return walks
 
 
 def _explain_walk(walk: Walk) -> str:
     from convcli.arithmetic.formulas import explain_walk
 
     return explain_walk(walk)
+
+
+def _validate_networks(options: ShapeOptions) -> None:
+    """Refuse options that contradict each other, before any file is opened."""
+    for name in options.layer_options:
+        raise click.UsageError(
+            f"{opt.option_name(name)} is of one layer; it does not go with a stack or a network"
+        )
+    if options.layers and options.net:
+        raise click.UsageError("--net and LAYERs exclude each other")
+    if not options.layers and not options.net:
+        raise click.UsageError("--input goes with LAYERs or --net")
+    if options.explain and options.totals:
+        raise click.UsageError("--explain and --totals exclude each other")
+    if len(options.net) > 1 or len(options.input or ()) > 1:
+        opt.refuse_typed(("explain", "figure"), "is of one network with one input")
+    if options.net.count(STDIN) > 1:
+        raise click.UsageError("standard input is read once, but --net - was given twice")
+    if len(options.net) > 1:
+        from convcli.cli.networks import check_name
+
+        for net in options.net:
+            check_name(net)
 
 
 def _validate_layer(options: ShapeOptions) -> None:
@@ -194,9 +287,7 @@ def _validate_layer(options: ShapeOptions) -> None:
             raise click.UsageError(f"{opt.option_name(name)} and --pool exclude each other here")
     if "kernel" not in names and not has_size:
         raise click.UsageError("the window's size is missing: give --k 3, or --pool max:2")
-    for name in ("framework", "figure"):
-        if getattr(options, name) is not None:
-            raise click.UsageError(f"--{name} goes with a stack or a network")
+    opt.refuse_typed(options.network_options, "goes with a stack or a network")
 
 
 def _validate_figure(options: ShapeOptions) -> None:
