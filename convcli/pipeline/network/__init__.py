@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from convcli.arithmetic.layers import Layer
 from convcli.arithmetic.notation import INPUT, INPUT_KEYWORD, format_layer, parse_layer
-from convcli.arithmetic.values import Shape, format_shape
+from convcli.arithmetic.values import Shape, as_number, format_shape
 from convcli.engine.arrays import Array, as_real
 from convcli.engine.operations import Weights
 from convcli.errors import OVERFLOW, ArgumentError, ShapeError, did_you_mean
@@ -22,6 +22,7 @@ from convcli.pipeline.network.weights import PreparedWeights, with_kernels
 
 if TYPE_CHECKING:
     from convcli.arithmetic.network import Walk
+    from convcli.pipeline.tiles import TilePlan
 
 Inputs: TypeAlias = "ArrayLike | Mapping[str, ArrayLike]"
 
@@ -151,14 +152,61 @@ class Network:
         shapes = {name: values.shape[1:] for name, values in images.items()}
         schedule = self.schedule(shapes, names)
         outputs = [run_schedule(schedule, inputs, self._prepared) for inputs in self._split(images)]
-        found = {index: _join([one.pop(index) for one in outputs]) for index in schedule.targets}
-        results = {}
-        for name in names:
-            values = found[self._index_of(name)]
-            if not np.isfinite(values).all():
-                raise ArgumentError(f"output {name!r} holds values that are not finite: {OVERFLOW}")
-            results[name] = values if is_batch else values[0]
-        return results[names[-1]] if at is None or isinstance(at, str) else results
+        found = {index: np.stack([one.pop(index) for one in outputs]) for index in schedule.targets}
+        by_name = {name: found[self._index_of(name)] for name in names}
+        return self._results(by_name, at, is_batch=is_batch)
+
+    @overload
+    def run_tiles(self, x: Inputs, tile: int, at: str | None = None) -> Array: ...
+    @overload
+    def run_tiles(
+        self, x: Inputs, tile: int, at: list[str] | tuple[str, ...]
+    ) -> dict[str, Array]: ...
+    def run_tiles(
+        self, x: Inputs, tile: int, at: str | list[str] | tuple[str, ...] | None = None
+    ) -> Array | dict[str, Array]:
+        """Run the network in tiles: the values are those of `run`, in less memory.
+
+        Each layer runs on the part of its input that a tile of the output depends on, and no more.
+
+        Parameters
+        ----------
+        x, at
+            As in `run`; each layer that is asked for has tiles of its own.
+        tile : int
+            The side of a tile, in positions of the first input.
+
+        Returns
+        -------
+        ndarray, or dict of ndarray by the names in `at`
+
+        Raises
+        ------
+        ArgumentError
+            As `run`; if a layer that is needed depends on its whole input, as a global pool does,
+            with its name; for so small tiles that there would be too many.
+        """
+        images, is_batch = self._as_batches(x)
+        names = self._target_names(at)
+        shapes = {name: values.shape[1:] for name, values in images.items()}
+        plans = {name: self.plan_tiles(shapes, tile, name) for name in dict.fromkeys(names)}
+        found = {
+            name: np.stack([plan.run(one, self._prepared) for one in self._split(images)])
+            for name, plan in plans.items()
+        }
+        return self._results(found, at, is_batch=is_batch)
+
+    def plan_tiles(self, shapes: Mapping[str, Shape], tile: int, name: str) -> TilePlan:
+        """Return the tiles in which `run_tiles` computes one layer or output.
+
+        Raises
+        ------
+        ShapeError, ArgumentError
+            As `run_tiles`.
+        """
+        from convcli.pipeline.tiles import TilePlan
+
+        return TilePlan(self.schedule(shapes, [name]), as_number(tile, "tile", least=1))
 
     def schedule(self, shapes: Mapping[str, Shape], names: Sequence[str]) -> Schedule:
         """Return which layers run for inputs of these shapes, so that these outputs are known.
@@ -223,6 +271,21 @@ class Network:
             hint = did_you_mean(name, known) or f"; the last is {self._names[-1]!r}"
             raise ArgumentError(f"{self.name} has no layer or output {name!r}{hint}")
         return self._indices[layer]
+
+    def _results(
+        self,
+        found: Mapping[str, Array],
+        at: str | Sequence[str] | None,
+        *,
+        is_batch: bool,
+    ) -> Array | dict[str, Array]:
+        """Return outputs as they were asked for: the one, or several by their names."""
+        results = {}
+        for name, values in found.items():
+            if not np.isfinite(values).all():
+                raise ArgumentError(f"output {name!r} holds values that are not finite: {OVERFLOW}")
+            results[name] = values if is_batch else values[0]
+        return next(iter(results.values())) if at is None or isinstance(at, str) else results
 
     def _check_sizes(self, schedule: Schedule, shapes: Mapping[str, Shape]) -> None:
         """Check that no layer holds a size that its file has computed for another input."""
@@ -313,8 +376,3 @@ def load_network(path: str, input_shapes: Mapping[str, Shape] | None = None) -> 
 
     own, texts = zoo_network(name)
     return Network(name, list(map(parse_layer, texts)), inputs={INPUT_KEYWORD: own})
-
-
-def _join(images: list[Array]) -> Array:
-    """Return the outputs for all images of a batch, in memory of their own."""
-    return np.stack(images)

@@ -11,7 +11,8 @@ from convcli.arithmetic.values import Shape
 from convcli.engine.arrays import Array
 from convcli.engine.operations import Weights, find_function
 from convcli.engine.operations.in_place import IN_PLACE
-from convcli.pipeline.network.schedule import Schedule, Task, attribute_to_layer
+from convcli.engine.padding import pad2d
+from convcli.pipeline.network.schedule import Schedule, Task, View, attribute_to_layer
 
 if TYPE_CHECKING:
     from convcli.pipeline.network.weights import PreparedWeights
@@ -45,10 +46,14 @@ def run_schedule(
             like = [_only_shape(schedule.shapes[index], dtype) for index in task.like]
             prepared = weights.of(task, schedule, dtype)
             with attribute_to_layer(task.name, task.layer):
+                if task.view is not None:
+                    arguments = _cut_inputs(task, task.view, arguments)
                 result = _run_in_place(task, arguments, free, schedule, prepared)
                 if result is None:
                     function = find_function(task.layer.operation)
                     result = function(task.layer, [*arguments, *like], prepared)
+            if task.view is not None:
+                result = result[(slice(None), *task.view.output)]
             values[task.output] = result
             del arguments, result  # which keep the maps that were released
     return {index: values[index] for index in schedule.targets}
@@ -68,6 +73,18 @@ def _run_in_place(
             function(task.layer, target, [*inputs[:index], *inputs[index + 1 :]], weights)
             return target
     return None
+
+
+def _cut_inputs(task: Task, view: View, inputs: Sequence[Array]) -> list[Array]:
+    """Return the parts of the inputs that a task takes."""
+    parts = [
+        values[:, rows, cols] for values, (rows, cols) in zip(inputs, view.inputs, strict=True)
+    ]
+    for axis, positions in enumerate(view.positions, start=1):
+        if positions is not None:
+            parts[0] = parts[0].take(positions, axis)
+    parts[0] = pad2d(parts[0], view.pads, task.layer.mode)
+    return parts
 
 
 def _only_shape(shape: Shape, dtype: np.dtype[Any]) -> Array:

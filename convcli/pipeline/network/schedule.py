@@ -6,11 +6,12 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from convcli.arithmetic.layers import Layer, output_shape
 from convcli.arithmetic.notation import INPUT, INPUT_KEYWORD, format_layer, input_indices, last_uses
-from convcli.arithmetic.values import Shape, format_shapes
+from convcli.arithmetic.values import Shape, Sides, format_shapes
+from convcli.engine.arrays import Array
 from convcli.engine.operations.in_place import IN_PLACE
 from convcli.errors import ArgumentError
 from convcli.parallel import get_threads
@@ -20,6 +21,29 @@ _FOLDING = ("conv", "tconv", "linear")
 _FOLDED = ("bn", "affine")
 THREAD_SCRATCH_BYTES = 12 << 20  # of a convolution: columns, or the transforms of Winograd's tiles
 TEMPORARIES = 2  # maps of its output's size that any other function makes on its way
+
+
+Slices: TypeAlias = tuple[slice, slice]  # of rows, of columns
+
+
+class View(NamedTuple):
+    """The parts of its inputs that a task takes, and of its output that it gives.
+
+    Parameters
+    ----------
+    inputs : tuple of (slice, slice)
+        Of each input, as far as it is known.
+    positions : (ndarray or None, ndarray or None)
+        The rows and columns of the first input's part, once padded, that are gathered from it.
+    pads : ((top, bottom), (left, right))
+        What `pad` adds to the first input's part.
+    output : (slice, slice)
+    """
+
+    inputs: tuple[Slices, ...]
+    positions: tuple[Array | None, Array | None]
+    pads: Sides
+    output: Slices
 
 
 class Task(NamedTuple):
@@ -37,6 +61,8 @@ class Task(NamedTuple):
         The layers whose outputs it takes.
     like : tuple of int
         The layers of whose outputs it takes nothing but the shape.
+    view : View, optional
+        Where it runs for a part of its map.
     """
 
     name: str
@@ -45,6 +71,7 @@ class Task(NamedTuple):
     folded: tuple[int, ...]
     inputs: tuple[int, ...]
     like: tuple[int, ...] = ()
+    view: View | None = None
 
     @property
     def output(self) -> int:
@@ -145,7 +172,7 @@ def plan_schedule(
     tasks = tuple(
         Task(
             names[index],
-            layers[index],
+            _with_numbers(layers[index], shapes[indices[index][0]]),
             index,
             folds.get(index, ()),
             taken[index],
@@ -180,6 +207,13 @@ def attribute_to_layer(name: str, layer: Layer, inputs: Sequence[Shape] = ()) ->
         where = f"layer {name} ({format_layer(layer._replace(name=None, sources=()))})"
         on = f" on {format_shapes(inputs)}" if inputs else ""
         raise type(error)(f"{where}{on}: {error}") from None
+
+
+def _with_numbers(layer: Layer, shape: Shape) -> Layer:
+    """Return a layer with its padding in numbers, where that depends on a kernel's origin."""
+    if layer.origin is None or len(shape) != 3:
+        return layer
+    return layer._replace(padding=layer.window.pads((shape[1], shape[2])), origin=None)
 
 
 def _reach(targets: Sequence[int], sources: Mapping[int, Sequence[int]]) -> list[int]:
