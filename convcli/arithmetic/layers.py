@@ -19,6 +19,7 @@ from convcli.arithmetic.operations import (
     pooling,
     reshaping,
 )
+from convcli.arithmetic.operations.convolution import group_count
 from convcli.arithmetic.values import NO_PADDING, Pair, Shape, Sides, format_shapes
 from convcli.errors import ArgumentError, ShapeError
 
@@ -182,18 +183,22 @@ def output_shape(layer: Layer, inputs: Sequence[Shape]) -> Shape:
     return operation.shape(layer, inputs)
 
 
-def with_kernel(layer: Layer, kernel_shape: Shape) -> Layer:
+def with_kernel(layer: Layer, kernel_shape: Shape, groups: int = 1) -> Layer:
     """Return the layer with the size and channels of the kernel that its `spec` names.
 
     Two axes filter each channel by itself, three sum the channels into one map, four are a layer's
-    weights: (C_out, C_in, kh, kw), or (C_in, C_out, kh, kw) of a transposed convolution.
+    weights: (C_out, C_in / groups, kh, kw), or (C_in, C_out / groups, kh, kw) of a transposed
+    convolution. A layer that says no groups gets those of its kernel.
     """
     with_size = layer._replace(kernel=(kernel_shape[-2], kernel_shape[-1]))
     if len(kernel_shape) == 2:
         return with_size._replace(groups="depthwise") if layer.groups is None else with_size
-    outputs, summed = (1, 0) if layer.operation.is_transposed else (0, 1)
-    channels = 1 if len(kernel_shape) == 3 else kernel_shape[outputs]
-    depth = kernel_shape[0] if len(kernel_shape) == 3 else kernel_shape[summed]
+    if layer.groups is None and groups > 1:
+        with_size = with_size._replace(groups=groups)
+    channels, depth = (1, *kernel_shape)[-4:-2]
+    if layer.operation.is_transposed and len(kernel_shape) == 4:
+        count = group_count(with_size, kernel_shape[0])
+        channels, depth = depth * count, channels // count
     if layer.channels not in (None, channels):
         raise ShapeError(f"c={layer.channels}, but the kernel makes {channels} channels")
     return with_size._replace(channels=channels, kernel_channels=depth)

@@ -128,14 +128,14 @@ def with_kernel_sizes(layers: Sequence[Layer]) -> list[Layer]:
     LimitError
         For so many different kernels, or so large ones, that to make them would take long.
     """
-    sizes: dict[str, tuple[Shape, Pair | None]] = {}
+    sizes: dict[str, tuple[Shape, Pair | None, int]] = {}
     weights = 0
     for spec in dict.fromkeys(layer.spec for layer in layers if layer.spec is not None):
         # Kernels need NumPy, which a network without kernels does not load.
         from convcli.kernels import load_kernel
 
         kernel = load_kernel(spec)
-        sizes[spec] = kernel.matrix.shape, kernel.origin
+        sizes[spec] = kernel.matrix.shape, kernel.origin, kernel.groups
         made = kernel.matrix.size if kernel.outer is None else sum(kernel.size)
         weights += made + KERNEL_WEIGHTS
         if weights > MAX_WEIGHTS:
@@ -146,5 +146,5 @@ def with_kernel_sizes(layers: Sequence[Layer]) -> list[Layer]:
     ]
 
 
-def _with_kernel_size(layer: Layer, shape: Shape, origin: Pair | None) -> Layer:
-    return with_kernel(layer, shape)._replace(origin=origin)
+def _with_kernel_size(layer: Layer, shape: Shape, origin: Pair | None, groups: int) -> Layer:
+    return with_kernel(layer, shape, groups)._replace(origin=origin)

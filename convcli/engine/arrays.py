@@ -130,7 +130,9 @@ def check_weights(weights: Array, sums: np.dtype[Any]) -> None:
         )
 
 
-def largest_exact_value(dtype: np.dtype[Any], weights: Array, bias: float = 0.0) -> float | None:
+def largest_exact_value(
+    dtype: np.dtype[Any], weights: Array, bias: float | Array = 0.0
+) -> float | None:
     """Return the largest absolute value of an input of which all sums are exact, or None.
 
     None stands for any value: sums of a type of few bits cannot lose digits, and those of floats,
@@ -142,13 +144,13 @@ def largest_exact_value(dtype: np.dtype[Any], weights: Array, bias: float = 0.0)
         Of the input.
     weights : ndarray
         Of two to four axes, as those of a filter.
-    bias : float
+    bias : float or ndarray, (C_out,)
         Added to every sum.
     """
     if dtype.kind not in "iu" or dtype.itemsize < 4 or not np.array_equal(weights, weights.round()):
         return None
     maps = np.abs(weights).reshape(len(weights) if weights.ndim == 4 else 1, -1)
-    limit = max((MAX_EXACT - abs(bias)) / max(float(maps.sum(axis=1).max()), 1.0), 0.0)
+    limit = max((MAX_EXACT - float(np.abs(bias).max())) / max(float(maps.sum(axis=1).max()), 1.0), 0.0)
     limits = np.iinfo(dtype)
     return None if max(-int(limits.min), int(limits.max)) <= limit else limit
 

@@ -81,7 +81,7 @@ def explain_convolution(
     window: Window,
     *,
     padding_mode: str = "zero",
-    bias: float = 0.0,
+    bias: float | Array = 0.0,
     flip: bool = False,
 ) -> list[Explanation]:
     """Explain the outputs at one position: one for each channel, or for each map of a layer.
@@ -124,9 +124,10 @@ def explain_convolution(
         _check_channels(weights, len(values))
         pairs = [(values, summed) for summed in weights.reshape(-1, *weights.shape[-3:])]
     with np.errstate(over="ignore", invalid="ignore"):
+        biases = np.broadcast_to(bias, len(pairs)).tolist()
         found = [
             Explanation(at, channel, rows, columns, inputs, is_padding, factors, inputs * factors,
-                        float((inputs * factors).sum()), bias)
+                        float((inputs * factors).sum()), biases[channel])
             for channel, (inputs, factors) in enumerate(pairs)
         ]  # fmt: skip
     _check_finite([explanation.value for explanation in found])
@@ -175,7 +176,7 @@ def explain_im2col(
     window: Window,
     *,
     padding_mode: str = "zero",
-    bias: float = 0.0,
+    bias: float | Array = 0.0,
     flip: bool = False,
 ) -> dict[str, Array]:
     """Return the flattened kernel, the columns matrix and their product, as im2col has them.
@@ -218,7 +219,7 @@ def explain_im2col(
         weights = weights[..., ::-1, ::-1]
     rows = weights.reshape(len(weights) if weights.ndim == 4 else 1, -1)
     with np.errstate(over="ignore", invalid="ignore"):
-        product = rows @ matrix + bias
+        product = rows @ matrix + np.reshape(bias, (-1, 1))
     _check_finite(product)
     return {"weights": rows, "columns": matrix, "product": product}
 

@@ -49,12 +49,14 @@ class Kernel:
         out.
     origin : (row, column), optional
         The weight that lies on the pixel being computed; see `anchor` for the default.
-    bias : float
-        Added to every sum, in levels of the image.
+    bias : float or ndarray of float64, (C_out,)
+        Added to every sum, in levels of the image; one for each map of a layer's weights.
     description, source : str
         The effect of the kernel, and where its weights come from.
     notes : tuple of str
         Messages to the user about how it was read.
+    groups : int
+        Groups of channels of a layer's weights, whose second axis has those of one.
 
     Examples
     --------
@@ -68,10 +70,11 @@ class Kernel:
     name: str
     matrix: NDArray[np.float64]
     origin: Pair | None = None
-    bias: float = 0.0
+    bias: float | NDArray[np.float64] = 0.0
     description: str = ""
     source: str = ""
     notes: tuple[str, ...] = ()
+    groups: int = 1
 
     def __post_init__(self) -> None:
         if self.outer is None:
@@ -109,6 +112,11 @@ class Kernel:
         if self.outer is not None:
             return self.outer.total
         return math.fsum(self.matrix.flat)
+
+    @property
+    def has_bias(self) -> bool:
+        """Whether the bias, or that of a map, is other than 0."""
+        return bool(np.any(self.bias))
 
     @property
     def outer(self) -> OuterProduct | None:

@@ -127,7 +127,7 @@ def numbers_scene(
         else:
             weights = np.asarray(kernel, np.float64)
             weights = weights[::-1, ::-1] if flip else weights
-            numbers = _kernel_numbers(plane, layer, weights, kernel.bias)
+            numbers = _kernel_numbers(plane, layer, weights, float(kernel.bias))
             title = f"{kernel.name}, {title}"
     if np.isnan(numbers.results).any() or np.isposinf(numbers.results).any():
         raise ArgumentError(OVERFLOW)  # -inf is the maximum of padding alone

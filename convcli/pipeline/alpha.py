@@ -63,9 +63,9 @@ class Transparency(NamedTuple):
             return values
         return premultiply(values, self.alpha, self.white).astype(values.dtype, copy=False)
 
-    def add_bias(self, values: Array, bias: float) -> Array:
+    def add_bias(self, values: Array, bias: float | Array) -> Array:
         """Return a map's values for colors that are larger by a bias; they may be overwritten."""
-        if bias:
+        if np.any(bias):
             share = self.alpha / self.white if self.is_premultiplied else 1.0
             values += np.asarray(bias * share, values.dtype)
         return values

@@ -88,7 +88,7 @@ class Computation(NamedTuple):
         """
         if self.alpha is None or self.alpha.plan.combine != "sum":
             return 0.0
-        total = math.fsum(step.bias for step in self.plan.kernels)
+        total = math.fsum(float(step.bias) for step in self.plan.kernels)
         return total / len(self.plan.kernels) if self.plan.combine == "mean" else total
 
     def kernel_steps(self) -> list[StepFilters]:

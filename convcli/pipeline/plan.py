@@ -40,7 +40,7 @@ class Step(NamedTuple):
         The size of its window is known.
     kernel : Kernel, optional
         The weights of a convolution.
-    bias : float
+    bias : float or ndarray, (C_out,)
         Added to every sum of a convolution.
     flip : bool
         Rotate the kernel by 180°: true convolution.
@@ -48,7 +48,7 @@ class Step(NamedTuple):
 
     layer: Layer
     kernel: Kernel | None = None
-    bias: float = 0.0
+    bias: float | Array = 0.0
     flip: bool = False
 
     def weights(self, channels: int) -> tuple[Array, int]:
@@ -234,7 +234,8 @@ def make_convolution(layer: Layer, kernel: Kernel, method: str, *, flip: bool = 
     """Return a convolution with its kernel, to which the method must apply."""
     if not layer.operation.is_transposed:
         check_method(method, kernel)
-    layer = with_kernel(layer, kernel.matrix.shape)._replace(origin=flip_origin(kernel, flip=flip))
+    layer = with_kernel(layer, kernel.matrix.shape, kernel.groups)
+    layer = layer._replace(origin=flip_origin(kernel, flip=flip))
     _ = layer.window  # raises for an output padding that it cannot have
     return Step(layer=layer, kernel=kernel, bias=kernel.bias if layer.bias else 0.0, flip=flip)
 

@@ -165,7 +165,7 @@ def _bound_convolution(step: Step, source: Bound, channels: int, epsilon: float)
     count = weights.size // maps
     if step.layer.operation.is_transposed:  # whose first axis is that of the input
         magnitudes, count = magnitudes.sum(keepdims=True), weights.size
-    return source.sum(float(magnitudes.max()), count, epsilon, step.bias)
+    return source.sum(float(magnitudes.max()), count, epsilon, float(np.abs(step.bias).max()))
 
 
 def _join(parts: Sequence[Bound], how: str, epsilon: float) -> Bound:

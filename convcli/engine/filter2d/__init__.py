@@ -24,7 +24,7 @@ def filter2d(
     image: ArrayLike,
     kernel: ArrayLike,
     *,
-    bias: float = 0.0,
+    bias: float | Array = 0.0,
     stride: int | Sequence[int] = 1,
     padding: PaddingLike = "same",
     padding_mode: str = "replicate",
@@ -42,8 +42,8 @@ def filter2d(
         Two axes filter each channel by itself. Three sum over the channels into one map; four are
         a layer's weights and give C_out maps. Of a `Kernel` these are the weights alone: pass its
         bias as `bias`, and its origin as `padding`.
-    bias : float
-        Added to every sum, in the image's units.
+    bias : float or ndarray, (C_out,)
+        Added to every sum, in the image's units; one for each map of a kernel of four axes.
     stride, dilation : int or (int, int)
     padding : int, (ph, pw), ((top, bottom), (left, right)), "valid", "same", "same-lower" or "full"
     padding_mode : {"replicate", "zero", "reflect", "circular", "symmetric", "constant:V"}

@@ -135,7 +135,7 @@ def plan_integer_sums(problem: FilterProblem) -> IntegerSums | None:
     if np.count_nonzero(weights) > MAX_TAPS and factorize_integers(weights) is None:
         return None
     lowest, highest = sum_bounds(weights, problem.dtype)
-    if unit == 1 and problem.bias.is_integer():
+    if unit == 1 and isinstance(problem.bias, float) and problem.bias.is_integer():
         offset = int(problem.bias)
         lowest, highest = lowest + min(offset, 0), highest + max(offset, 0)
     is_divided = problem.integer_output and (divisor or 0) > 1 and problem.bias == 0
@@ -155,7 +155,7 @@ def integer_algorithm(problem: FilterProblem) -> Algorithm | None:
     if sums is None:
         return None
     is_unscaled = sums.kernel.unit == 1  # the sums are the kernel's own, not multiples of them
-    is_final = is_unscaled and problem.bias.is_integer()
+    is_final = is_unscaled and isinstance(problem.bias, float) and problem.bias.is_integer()
     is_integer = sums.is_divided or is_final
     passes, taps = len(sums.program.instructions), problem.taps
     saved = f" instead of {taps} taps" if 0 < passes < taps else ""

@@ -59,7 +59,6 @@ def filter_missing(plan: FilterPlan, image: Array) -> Array:
     if problem.factors is not None:
         most = f"kernels of more than {MAX_KERNEL_SIDE} a side"
         raise ArgumentError(f"holds NaN, which {most} cannot filter")
-    bias = problem.bias
     plain = plan._replace(problem=problem._replace(bias=0.0))
     sums = _run(plain, np.where(missing, image.dtype.type(0), image))
     sees_missing = _filter_support(plan, missing.astype(np.uint8), 0, is_counted=True) > 0.5
@@ -73,8 +72,8 @@ def filter_missing(plan: FilterPlan, image: Array) -> Array:
         divisors = np.where(np.abs(left) > tolerance, left, np.nan)
         quotients = sums * (_sum_weights(problem.kernel) / divisors)
         np.copyto(sums, quotients, casting="same_kind", where=sees_missing)
-    if bias:
-        sums += sums.dtype.type(bias)
+    if np.any(problem.bias):
+        sums += np.asarray(problem.bias, sums.dtype)
     return sums
 
 

@@ -110,6 +110,7 @@ class FilterPlan(NamedTuple):
             Which rows of the output; all where left out.
         """
         padded = self._padded(image)
+        has_bias = np.any(self.problem.bias)
 
         def make_worker() -> Callable[[slice], None]:
             gather, correlate = self._make_gather(padded), self.algorithm.make_filter()
@@ -119,8 +120,8 @@ class FilterPlan(NamedTuple):
                 band = gather(rows)
                 leaks = spare is not None and not np.isfinite(band).all()
                 sums = spare(band) if spare is not None and leaks else correlate(band)
-                if self.problem.bias:
-                    sums += sums.dtype.type(self.problem.bias)
+                if has_bias:
+                    sums += np.asarray(self.problem.bias, sums.dtype)
                 take(rows, sums)
 
             return work
@@ -136,8 +137,8 @@ class FilterPlan(NamedTuple):
             return cube[rows.start - first : rows.stop - first]
 
         make_writer = self.algorithm.make_writer
-        can_write = cube.dtype == self.sums and cube.flags.c_contiguous and not self.problem.bias
-        if make_writer is None or not can_write:
+        can_write = cube.dtype == self.sums and cube.flags.c_contiguous
+        if make_writer is None or not can_write or np.any(self.problem.bias):
             self.run(image, lambda rows, sums: round_into(sums, part(rows), self.bounds), rows)
             return
         padded = self._padded(image)
@@ -276,7 +277,8 @@ def _sum_bounds(problem: FilterProblem) -> tuple[float, float] | None:
         return None
     maps = problem.kernel if problem.kernel.ndim == 4 else [problem.bounding_weights]
     with np.errstate(over="ignore", invalid="ignore"):
-        bounds = np.array([sum_bounds(weights, problem.dtype) for weights in maps]) + problem.bias
+        bounds = np.array([sum_bounds(weights, problem.dtype) for weights in maps])
+        bounds += np.reshape(problem.bias, (-1, 1))
     least, largest = float(bounds[:, 0].min()), float(bounds[:, 1].max())
     limit = float(np.finfo(np.float32).max)
     return (least, largest) if -limit < least and largest < limit else None

@@ -25,7 +25,7 @@ from convcli.arithmetic.values import (
     as_padding_mode,
     padding_value,
 )
-from convcli.engine.arrays import Array, as_numbers, check_weights, sum_dtype
+from convcli.engine.arrays import Array, as_bias, as_numbers, check_weights, sum_dtype
 from convcli.engine.conv2d.problem import ConvProblem, choose_conv_method
 from convcli.engine.cost import FFT_S, LOOP_S, NARROW_PRODUCT_S, PASS_S, ConvSize
 from convcli.engine.padding import can_hold
@@ -54,7 +54,7 @@ class FilterSettings(NamedTuple):
         What becomes of NaN, as in `filter_missing`; a plan that refuses it may spread it.
     """
 
-    bias: float = 0.0
+    bias: float | Array = 0.0
     stride: int | Sequence[int] = 1
     padding: PaddingLike = "same"
     padding_mode: str = "replicate"
@@ -80,8 +80,8 @@ class FilterProblem(NamedTuple):
         Rows and columns of the padded image, and of its sums.
     channels : int
         Of the image.
-    bias : float
-        Added to the sums.
+    bias : float or ndarray, (C_out,)
+        Added to the sums; one for each map of a kernel of four axes.
     integer_output : bool
         Whether the caller rounds the sums, half to even, whatever their type.
     groups : int
@@ -101,7 +101,7 @@ class FilterProblem(NamedTuple):
     size: Pair
     output: Pair
     channels: int
-    bias: float = 0.0
+    bias: float | Array = 0.0
     integer_output: bool = False
     groups: int = 1
     pads: Sides = NO_PADDING
@@ -192,7 +192,7 @@ def make_problem(
         largest = np.outer(*(np.abs(factor).max(keepdims=True) for factor in factors))
     _check_shapes(image, weights, settings.groups)
     check_weights(largest, sum_dtype(np.dtype(dtype)))
-    bias = float(as_numbers(settings.bias, "bias"))
+    bias = settings.bias if type(settings.bias) is float else _as_bias(settings.bias, weights)
     if settings.flip:
         weights = weights[..., ::-1, ::-1]
         factors = None if factors is None else (factors[0][::-1], factors[1][::-1])
@@ -221,6 +221,16 @@ def make_problem(
         factors,
         settings.nan,
     )
+
+
+def _as_bias(bias: ArrayLike, weights: Array) -> float | Array:
+    """Return one bias for all maps, or one for each map of weights of four axes."""
+    values = as_numbers(bias, "bias")
+    if values.ndim == 0:
+        return float(values)
+    if weights.ndim != 4:
+        raise ShapeError(f"bias must be one number for a kernel of {weights.ndim} axes")
+    return as_bias(values, len(weights)).astype(np.float64)
 
 
 def _check_shapes(image: tuple[int, ...], weights: Array, groups: int) -> None:
