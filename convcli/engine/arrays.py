@@ -150,7 +150,9 @@ def largest_exact_value(
     if dtype.kind not in "iu" or dtype.itemsize < 4 or not np.array_equal(weights, weights.round()):
         return None
     maps = np.abs(weights).reshape(len(weights) if weights.ndim == 4 else 1, -1)
-    limit = max((MAX_EXACT - float(np.abs(bias).max())) / max(float(maps.sum(axis=1).max()), 1.0), 0.0)
+    limit = max(
+        (MAX_EXACT - float(np.abs(bias).max())) / max(float(maps.sum(axis=1).max()), 1.0), 0.0
+    )
     limits = np.iinfo(dtype)
     return None if max(-int(limits.min), int(limits.max)) <= limit else limit
 

@@ -1,6 +1,7 @@
 """Kernels: weights with an origin and a bias, found by a SPEC.
 
-A SPEC is a name (`sobel-x`), one with parameters (`gaussian:1.5`), an inline matrix or a file.
+A SPEC is a name (`sobel-x`), one with parameters (`gaussian:1.5`), an inline matrix, a file, or a
+layer of a file of weights (`model.onnx:conv1`, `weights.safetensors:conv1.weight`).
 """
 
 from __future__ import annotations
@@ -27,8 +28,14 @@ RANK_TOLERANCE = 1e-12  # relative to the largest singular value
 INLINE_NAME = "custom"
 INLINE_SOURCE = "inline"
 SUFFIXES = (".txt", ".csv", ".tsv", ".json", ".npy", ".mat")
+WEIGHTS_SUFFIXES = (".onnx", ".safetensors")  # of files of the weights of layers, by their names
 REFUSED = (".npz",)  # recognized as kernel files, and refused with a reason
 
+# A file of the weights of layers, and maybe the name of one behind a colon.
+_WEIGHTS_FILE = re.compile(
+    rf"@?(.*?(?:{'|'.join(map(re.escape, WEIGHTS_SUFFIXES))}))(?::(.*))?\Z",
+    re.IGNORECASE | re.DOTALL,
+)
 _INLINE = re.compile(r"\[|[0-9eE+\-.,;/\s]+\Z")
 _NUMBER_END = re.compile(r"(\.[0-9]*)?\Z")  # in place of a suffix, as in gausian:1.5
 _SIZE = re.compile(r"[0-9]+(x[0-9]+)?\Z")
@@ -202,7 +209,8 @@ def load_kernel(spec: str | os.PathLike[str]) -> Kernel:
     spec : str
         A name (`sobel-x`; `sobel_x` too), one with parameters (`gaussian:1.5`), rows of numbers
         (`"0,-1,0; -1,5,-1; 0,-1,0"`, `"[1/4 1/2 1/4]"`, ImageMagick's `"3x1: 1,2,1"`), or a file,
-        known by its suffix or by a leading `@`.
+        known by its suffix or by a leading `@`; of a file with the weights of layers, followed by
+        the name of one: `model.onnx:conv1`, `weights.safetensors:conv1.weight`.
 
     Raises
     ------
@@ -221,6 +229,10 @@ def load_kernel(spec: str | os.PathLike[str]) -> Kernel:
     spec_text = os.fspath(spec)
     text = spec_text.strip()
     path = kernel_path(spec_text)
+    if found := _WEIGHTS_FILE.match(spec_text):
+        from convcli.kernels.trained import read_layer
+
+        return read_layer(found[1], found[2])
     if path is not None:
         from convcli.kernels.files import read_kernel
 
@@ -250,10 +262,24 @@ def kernel_path(spec: str) -> str | None:
 
     >>> kernel_path("@mine"), kernel_path("mine.csv"), kernel_path("gaussian:1.5")
     ('mine', 'mine.csv', None)
+    >>> kernel_path("net.safetensors:conv1.weight")
+    'net.safetensors'
     """
+    if found := _WEIGHTS_FILE.match(spec):
+        return found[1]
     if spec.startswith("@") and len(spec) > 1:
         return spec[1:]
     return spec if Path(spec).suffix.lower() in (*SUFFIXES, *REFUSED) else None
+
+
+def weights_path(spec: str) -> str | None:
+    """Return the path if a SPEC is a file of the weights of layers, and names none of them.
+
+    >>> weights_path("net.safetensors"), weights_path("net.safetensors:conv1.weight")
+    ('net.safetensors', None)
+    """
+    found = _WEIGHTS_FILE.match(spec)
+    return found[1] if found and not found[2] else None
 
 
 def _find_hint(spec: str, name: str) -> str:
@@ -269,9 +295,8 @@ def _find_hint(spec: str, name: str) -> str:
     if colon and family in bank():
         return f"{family!r} has no parameters"
     if "/" in spec or not _NUMBER_END.match(Path(spec).suffix):
-        return (
-            f"a kernel file ends in {', '.join(SUFFIXES)}, and a name is one of 'convcli kernels'"
-        )
+        suffixes = ", ".join((*SUFFIXES, *WEIGHTS_SUFFIXES))
+        return f"a kernel file ends in {suffixes}, and a name is one of 'convcli kernels'"
     hint = did_you_mean(family, [*bank(), *FAMILIES])
     return hint.removeprefix("; ") or "convcli kernels lists them"
 

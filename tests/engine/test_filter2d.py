@@ -24,6 +24,7 @@ from support.oracles import (
 
 from convcli.engine.filter2d import filter2d
 from convcli.engine.filter2d.plan import METHODS
+from convcli.errors import ShapeError
 
 SOBEL = np.outer([1, 2, 1], [-1, 0, 1])
 
@@ -223,3 +224,23 @@ def test_a_kernel_of_zeros_gives_the_bias() -> None:
     for method in ANY_KERNEL:
         gray = filter2d(pixels(1, 3, 4), np.zeros((3, 3)), bias=128, method=method)
         assert_array_equal(gray, np.full((3, 4), 128))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int32, np.float32])
+def test_each_map_of_a_layers_weights_may_have_a_bias_of_its_own(dtype: Any) -> None:
+    image = pixels(1, 9, 8, 2).astype(dtype)
+    weights, biases = whole_numbers(3, 4, 2, 3, 3), np.array([0.0, 7, -2, 1])
+    plain = filter2d(image, weights, out_dtype=np.float64)
+    found = filter2d(image, weights, bias=biases, out_dtype=np.float64)
+    assert_array_equal(found, plain + biases)
+    pixels_out = filter2d(image, weights, bias=biases, out_dtype=np.uint8)
+    assert_array_equal(pixels_out, (plain + biases).clip(0, 255))
+
+
+@pytest.mark.parametrize(
+    ("kernel", "bias"),
+    [(np.ones((3, 3)), np.ones(1)), (np.ones((2, 1, 3, 3)), np.ones(3))],
+)
+def test_a_bias_for_other_maps_is_refused(kernel: Any, bias: Any) -> None:
+    with pytest.raises(ShapeError, match="bias must"):
+        filter2d(np.ones((5, 5)), kernel, bias=bias)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import click
 import numpy as np
@@ -18,12 +19,17 @@ from convcli.cli.output import (
     print_data,
 )
 from convcli.errors import ArgumentError
-from convcli.kernels import Kernel, load_kernel
+from convcli.kernels import Kernel, load_kernel, weights_path
 from convcli.kernels.bank import bank
 from convcli.kernels.parametric import FAMILIES
+from convcli.kernels.trained import list_layers
+
+if TYPE_CHECKING:
+    from convcli.networks.weights import LayerWeights
 
 SHOWN_ENDS = 3  # weights at either end of a long column or row
 MAX_COLUMNS = 15  # of a kernel that is drawn as cells
+MAX_PLANES = 16  # of a layer's weights that are shown
 
 
 @click.command(no_args_is_help=False)
@@ -33,13 +39,17 @@ MAX_COLUMNS = 15  # of a kernel that is drawn as cells
 def kernels(spec: str | None, *, as_json: bool) -> None:
     """List the kernels, or show one: a name, one with parameters, rows of numbers, or a file.
 
-    All are shown as they are applied: by correlation, not rotated.
+    All are shown as they are applied: by correlation, not rotated. Of a file of a network's
+    weights (.onnx, .safetensors), the layers are listed; model.onnx:NAME shows one.
 
     \b
     convcli kernels
     convcli kernels gaussian:1.5
     """
-    if spec is not None:
+    if spec is not None and (path := weights_path(spec)):
+        layers = list_layers(path)
+        print_data(format_json(layer_documents(layers)) if as_json else layers_text(layers))
+    elif spec is not None:
         kernel = load_kernel(spec)
         log_kernel_notes([kernel])
         print_data(format_json(kernel_document(kernel)) if as_json else kernel_text(kernel))
@@ -63,6 +73,24 @@ def bank_text() -> str:
     return f"{kernel_table}\n\n{format_rows('table', headings, families, left=headings)}"
 
 
+def layers_text(layers: Mapping[str, LayerWeights]) -> str:
+    """Return the layers of a file whose weights are a kernel, as a table."""
+    rows = [
+        [escape_control(layer.name), format_shape(layer.shape), str(layer.groups), layer.kind]
+        for layer in layers.values()
+    ]
+    headings = ["name", "size", "groups", "kind"]
+    return format_rows("table", headings, rows, left=["name", "kind"])
+
+
+def layer_documents(layers: Mapping[str, LayerWeights]) -> list[dict[str, Any]]:
+    """Return the same for JSON."""
+    return [
+        {"name": layer.name, "shape": layer.shape, "groups": layer.groups, "kind": layer.kind}
+        for layer in layers.values()
+    ]
+
+
 def kernel_text(kernel: Kernel) -> str:
     """Return what there is to know of a kernel, and its matrix; on a terminal as colored cells."""
     facts = [f"{escape_control(kernel.name)}: {size_text(kernel)}, sum {kernel.sum:.10g}"]
@@ -70,8 +98,12 @@ def kernel_text(kernel: Kernel) -> str:
         facts.append("rank 1, separable" if kernel.rank == 1 else f"rank {kernel.rank}")
     if kernel.origin is not None:
         facts.append(f"origin at row {kernel.origin[0]}, column {kernel.origin[1]}")
-    if kernel.bias:
+    if isinstance(kernel.bias, float) and kernel.bias:
         facts.append(f"bias {kernel.bias:.10g}")
+    elif kernel.has_bias:
+        facts.append(f"biases from {np.min(kernel.bias):.6g} to {np.max(kernel.bias):.6g}")
+    if kernel.groups > 1:
+        facts.append(f"{kernel.groups} groups")
     lines = [", ".join(facts)]
     texts = {"about": kernel.description, "source": kernel.source}
     lines += [f"{title}: {escape_control(text)}" for title, text in texts.items() if text]
@@ -115,13 +147,16 @@ def matrix_text(kernel: Kernel) -> str:
             f"{name}, {len(weights)} weights: {_format_ends(weights.tolist())}"
             for name, weights in zip(("column", "row"), kernel.factors, strict=True)
         )
-    matrix = np.asarray(kernel)
-    width = max(len(f"{weight:.6g}") for weight in matrix.flat)
-    planes = matrix.reshape(-1, *kernel.size)
-    return "\n\n".join(
+    planes = np.asarray(kernel).reshape(-1, *kernel.size)
+    shown = planes[:MAX_PLANES]
+    width = max(len(f"{weight:.6g}") for weight in shown.flat)
+    texts = [
         "\n".join("  ".join(f"{weight:{width}.6g}" for weight in row) for row in plane)
-        for plane in planes
-    )
+        for plane in shown
+    ]
+    if len(planes) > MAX_PLANES:
+        texts.append(f"... and {len(planes) - MAX_PLANES} more, which --json holds")
+    return "\n\n".join(texts)
 
 
 def _format_ends(weights: list[float]) -> str:
@@ -141,6 +176,8 @@ def kernel_document(kernel: Kernel) -> dict[str, Any]:
         "rank": kernel.rank,
         "about": kernel.description,
         "source": kernel.source,
+        **({} if isinstance(kernel.bias, float) else {"bias": kernel.bias.tolist()}),
+        **({} if kernel.groups == 1 else {"groups": kernel.groups}),
         **dict(zip(("column", "row"), map(np.ndarray.tolist, kernel.factors or ()), strict=False)),
     }
 

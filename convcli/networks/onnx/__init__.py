@@ -39,11 +39,7 @@ class Weights(Mapping[str, Mapping[str, Array]]):
 
 def read_onnx(path: str, input_shapes: Mapping[str, Shape] | None = None) -> NetworkFile:
     """Read an ONNX file; `convcli.networks.read_onnx` says how."""
-    try:
-        import onnx  # noqa: F401
-    except ImportError:
-        raise FileError(path, f"to read it needs the extra `onnx`: {ONNX_EXTRA}") from None
-    graph = parse_graph(read_bytes(path, MAX_MODEL_BYTES), path)
+    graph = open_graph(path)
     sizes = _input_dims(graph, dict(input_shapes or {}), path)
     reader = Reader(graph, path, _batch(sizes))
     reader.values |= {name: read_tensor(tensor, path) for name, tensor in graph.tensors.items()
@@ -54,6 +50,15 @@ def read_onnx(path: str, input_shapes: Mapping[str, Shape] | None = None) -> Net
         convert_node(reader, node)
     outputs = {name: _output(reader, name) for name in graph.outputs}
     return _network_file(reader, outputs, "stdin" if path == STDIN else Path(path).stem)
+
+
+def open_graph(path: str) -> Graph:
+    """Return the graph of a file."""
+    try:
+        import onnx  # noqa: F401
+    except ImportError:
+        raise FileError(path, f"to read it needs the extra `onnx`: {ONNX_EXTRA}") from None
+    return parse_graph(read_bytes(path, MAX_MODEL_BYTES), path)
 
 
 # ---- inputs -------------------------------------------------------------------------------------
