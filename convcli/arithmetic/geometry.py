@@ -287,7 +287,8 @@ def _named_padding(name: str, axis: Axis, origin: int | None) -> Pair:
         return axis.effective_kernel - 1, axis.effective_kernel - 1
     if origin is not None and not axis.transposed:
         before = origin * axis.dilation
-        return before, max(_last_center(axis) - axis.slack - before, 0)
+        last = (axis.size - 1) // axis.stride * axis.stride  # that a window is centered on
+        return before, max(last - axis.slack - before, 0)
     sides = same_padding(axis)
     if sides is None:
         raise ShapeError(
@@ -309,10 +310,6 @@ def same_padding(axis: Axis) -> Pair | None:
     if axis.transposed:
         total = axis.output - axis.size * axis.stride
     else:
-        total = max(_last_center(axis) - axis.slack, 0)
+        last = (axis.size - 1) // axis.stride * axis.stride  # that a window is centered on
+        total = max(last - axis.slack, 0)
     return None if total < 0 else (total // 2, total - total // 2)
-
-
-def _last_center(axis: Axis) -> int:
-    """Return the last position that `same` centers a window on."""
-    return (axis.size - 1) // axis.stride * axis.stride
