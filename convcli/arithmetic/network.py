@@ -26,12 +26,12 @@ from convcli.arithmetic.receptive_field import ReceptiveField, union
 from convcli.arithmetic.values import (
     Pair,
     Shape,
-    as_number,
+    as_map_shape,
     format_shape,
     format_shapes,
     suggest_channels_first,
 )
-from convcli.errors import ArgumentError, LimitError, ShapeError
+from convcli.errors import ArgumentError, LimitError
 
 Fields: TypeAlias = tuple[ReceptiveField, ReceptiveField]  # along the rows, along the columns
 
@@ -236,9 +236,7 @@ def walk(
         name, input_shape = name or own_name, own_shape if input_shape is None else input_shape
     if input_shape is None:
         raise ArgumentError("the input's shape is missing: give (C, H, W)")
-    if len(input_shape) != 3:
-        raise ShapeError(f"the input must be (C, H, W), not {tuple(input_shape)}")
-    shape = tuple(as_number(side, "the input's side", least=1) for side in input_shape)
+    shape = as_map_shape(input_shape)
     if not layers:
         raise ArgumentError("a network has one layer at least")
     stack = [parse_layer(layer) if isinstance(layer, str) else layer for layer in layers]

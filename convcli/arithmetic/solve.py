@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
+from typing import Any
 
 from convcli.arithmetic.geometry import Axis, effective_kernel, same_padding
 from convcli.arithmetic.layers import OPERATIONS, Layer, LayerSize, measure
-from convcli.arithmetic.values import Pair
+from convcli.arithmetic.values import Pair, as_pair
 from convcli.errors import ArgumentError, LimitError
 
 SOLVED = ("conv", "tconv", "maxpool", "avgpool")
@@ -38,15 +39,29 @@ class Ranges:
     output_padding: range | None = None
 
 
+class Solutions(list[LayerSize]):
+    """The layers that take a size to another, best first."""
+
+    def to_dict(self) -> list[dict[str, Any]]:
+        """Return the document of each, as `solve --json` prints them."""
+        return [size.to_dict() for size in self]
+
+    def __repr__(self) -> str:
+        """Return a table with a row for each."""
+        from convcli.arithmetic.tables import size_table
+
+        return size_table(self) if self else "no layer does it"
+
+
 def solve(
-    size: Pair,
-    output: Pair,
+    size: int | Pair,
+    output: int | Pair,
     ranges: Ranges | None = None,
     *,
     op: str = "conv",
     ceil: bool = False,
     exact: bool = False,
-) -> list[LayerSize]:
+) -> Solutions:
     """Return all settings that take a size to an output, best first.
 
     The best are those with no gaps between windows, no pixels left over, both axes alike, and the
@@ -56,7 +71,7 @@ def solve(
 
     Parameters
     ----------
-    size, output : (height, width)
+    size, output : int or (height, width)
     ranges : Ranges, optional
     op : {"conv", "tconv", "maxpool", "avgpool"}
     ceil : bool
@@ -66,12 +81,12 @@ def solve(
 
     Returns
     -------
-    list of LayerSize
-        Empty if no setting within the ranges does it: see `nearest_outputs`.
+    Solutions
+        A list of LayerSize. Empty if no setting within the ranges does it: see `nearest_outputs`.
 
     Examples
     --------
-    >>> best = solve((224, 224), (112, 112))[0].layer
+    >>> best = solve(224, 112)[0].layer
     >>> best.kernel, best.stride, best.padding
     ((3, 3), (2, 2), ((1, 1), (1, 1)))
     """
@@ -79,6 +94,7 @@ def solve(
     if op not in SOLVED:
         raise ArgumentError(f"op {op!r} is none of {', '.join(SOLVED)}")
     check_ranges(ranges, op)
+    size, output = as_pair(size, "size"), as_pair(output, "output")
     rows, columns = (
         [axis for axis in _axes(side, ranges, op, exact, ceil) if axis.output == wanted]
         for side, wanted in zip(size, output, strict=True)
@@ -87,7 +103,8 @@ def solve(
     alike = [(axis, axis._replace(size=size[1])) for axis in rows]
     square = [(axis, other) for axis, other in alike if other in column_axes]
     pairs = square or _all_pairs(rows, columns)
-    return [measure(make_layer(op, pair), size) for pair in sorted(pairs, key=partial(_rank, op))]
+    ranked = sorted(pairs, key=partial(_rank, op))
+    return Solutions(measure(make_layer(op, pair), size) for pair in ranked)
 
 
 def nearest_outputs(

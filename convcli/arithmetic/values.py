@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from operator import index
 from typing import NamedTuple, SupportsIndex, TypeAlias, cast
 
-from convcli.errors import ArgumentError, NotationError
+from convcli.errors import ArgumentError, NotationError, ShapeError
 
 Pair: TypeAlias = tuple[int, int]  # (height, width), or (before, after) along one axis
 Sides: TypeAlias = tuple[Pair, Pair]  # ((top, bottom), (left, right))
@@ -65,6 +65,17 @@ def as_pair(value: int | Sequence[int | Sequence[int]], what: str, *, least: int
     if len(pair) != 2:
         raise ArgumentError(f"{what} must be one number or two, not {value!r}")
     return as_number(pair[0], what, least=least), as_number(pair[1], what, least=least)
+
+
+def as_map_shape(shape: Sequence[int]) -> Shape:
+    """Return the shape of a network's input as (C, H, W).
+
+    >>> as_map_shape([3, 224, 224])
+    (3, 224, 224)
+    """
+    if len(shape) != 3:
+        raise ShapeError(f"the input must be (C, H, W), not {tuple(shape)}")
+    return tuple(as_number(side, "the input's side", least=1) for side in shape)
 
 
 def as_padding(value: PaddingLike) -> str | Sides:

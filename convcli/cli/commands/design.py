@@ -6,17 +6,13 @@ from typing import Any
 
 import click
 
-from convcli.arithmetic.design import design as design_stack
-from convcli.arithmetic.design import min_used
-from convcli.arithmetic.encoder_decoder import design_encoder_decoder
 from convcli.arithmetic.frameworks import format_torch
-from convcli.arithmetic.network import Walk
-from convcli.arithmetic.notation import format_layer, format_network
-from convcli.arithmetic.shortest_stack import BLOCKS, Budget
-from convcli.arithmetic.values import Pair, Shape, format_shape, format_size
+from convcli.arithmetic.network_design import design as design_network
+from convcli.arithmetic.shortest_stack import BLOCKS
+from convcli.arithmetic.values import Pair, Shape, format_shape, suggest_channels_first
 from convcli.cli import options as opt
 from convcli.cli.options import flag, option
-from convcli.cli.output import format_json, print_data
+from convcli.cli.output import format_json, log, print_data
 
 FORMATS = ("network", "json", "torch")
 
@@ -69,49 +65,15 @@ def design(**values: Any) -> None:
     """
     options = DesignOptions(**values)
     layout = opt.choose_format(options.format, FORMATS, is_json=options.json)
-    names = ("params", "field", "output", "macs", "width", "multiple_of")
-    budget = Budget(**{name: getattr(options, name) for name in names})
-    design_network = design_encoder_decoder if options.decoder else design_stack
-    stack = design_network(options.input, budget, block=options.block)
+    found = design_network(
+        options.input, params=options.params, rf=options.field, out=options.output,
+        macs=options.macs, width=options.width, multiple_of=options.multiple_of,
+        block=options.block, decoder=options.decoder,
+    )  # fmt: skip
     if layout == "torch":
-        print_data(format_torch(stack))
-    elif layout == "json":
-        print_data(format_json(design_document(stack, budget)))
+        print_data(format_torch(found.network))
     else:
-        print_data(network_text(stack, budget))
-
-
-def design_document(stack: Walk, budget: Budget) -> dict[str, Any]:
-    """Return a design for JSON."""
-    return {
-        "layers": [format_layer(report.layer) for report in stack.layers],
-        "params": stack.params,
-        "macs": stack.macs,
-        "receptive_field": stack.layers[-1].receptive_field,
-        "output": stack.output,
-        "budget": {
-            "params": budget.params,
-            "rf": budget.field,
-            "macs": budget.macs,
-            "out": budget.output,
-            "width": budget.width,
-            "multiple_of": budget.multiple_of,
-        },
-    }
-
-
-def network_text(stack: Walk, budget: Budget) -> str:
-    """Return a design as a network file, with comments on how far it fits the budget."""
-    field = stack.layers[-1].receptive_field
-    share = stack.params / budget.params
-    remark = ""
-    if any(seen > side for seen, side in zip(field, stack.input[1:], strict=True)):
-        remark = f"# the receptive field is larger than the {format_shape(stack.input[1:])} input\n"
-    chosen = f"the fewest layers that use {100 * min_used(budget):.0f} % of the parameters"
-    return (
-        f"# {stack.params:,} of {budget.params:,} parameters ({share:.1%}), {stack.macs:,} MACs\n"
-        f"# receptive field {format_size(field)} ({budget.field} asked), "
-        f"output {format_shape(stack.output)}\n{remark}"
-        f"# chosen: {chosen}; where none do, the most parameters\n"
-        + format_network(stack.input, [report.layer for report in stack.layers])
-    )
+        print_data(format_json(found.to_dict()) if layout == "json" else found.text)
+    question = suggest_channels_first(options.input)
+    if question:
+        log(f"input {format_shape(options.input)}: {question}")
