@@ -10,7 +10,7 @@ from convcli.networks.onnx.constants import Constant
 from convcli.networks.onnx.folding import NotFoldedError, fold, shape_slice
 from convcli.networks.onnx.model import DEFAULT_DOMAINS, Node
 from convcli.networks.onnx.opaque import make_opaque
-from convcli.networks.onnx.reader import Call, Converter, Made, Reader, UnknownError, Value
+from convcli.networks.onnx.reader import Call, Converter, Made, MisfitError, Reader, UnknownError, Value
 
 CONVERTERS: Mapping[str, Converter] = {
     "Shape": lambda call: Constant.of(shape_slice(call.node, call.value().dims)),
@@ -25,28 +25,28 @@ CONVERTERS: Mapping[str, Converter] = {
 def convert_node(reader: Reader, node: Node) -> None:
     """Add what a node makes to the values and layers that were read so far."""
     call = Call(reader, node)
-    made = _convert(call)
+    made, misfit = _convert(call)
     used = [name in reader.graph.used for name in node.outputs]
     if any(used[len(made) :]):
-        try:
-            made += make_opaque(call)[len(made) :]
-        except UnknownError:
-            reader.fail(node, "is an operation that is not read")
+        made += make_opaque(call, misfit)[len(made) :]
     reader.values.update(zip(node.outputs, made, strict=False))
 
 
-def _convert(call: Call) -> list[Made]:
-    """Return the outputs of a node for which there is an operation; none where there is not."""
+def _convert(call: Call) -> tuple[list[Made], str]:
+    """Return the outputs of a node for which there is an operation; none, and maybe why, if not."""
     node = call.node
     if node.domain not in DEFAULT_DOMAINS or node.op in call.reader.graph.functions:
-        return []
+        return [], ""
     converter = CONVERTERS.get(node.op)
+    known = [value for value in call.inputs if not isinstance(value, Value)]
     try:
-        if node.op not in rearrange.VIEWS and all(
-            not isinstance(value, Value) for value in call.inputs
-        ):
-            return [*fold(node, [value for value in call.inputs if not isinstance(value, Value)])]
+        if len(known) == len(call.inputs) and node.op not in rearrange.VIEWS:
+            return [*fold(node, known)], ""
         made = [] if converter is None else converter(call)
+    except MisfitError as error:
+        return [], str(error)
     except (NotFoldedError, UnknownError):
-        return []
-    return made if isinstance(made, list) else [made]
+        return [], ""
+    except (IndexError, KeyError, TypeError, ValueError, ArithmeticError):
+        return [], ""  # an attribute has a type or a number that the operation does not have
+    return made if isinstance(made, list) else [made], ""

@@ -275,7 +275,7 @@ def _affine(call: Call, value: Value, constant: Constant, role: str, *, can_lear
         if rank > len(value.dims):
             raise UnknownError
     else:
-        value = call.reader.as_plain(value, call.node.inputs[call.inputs.index(value)])
+        value = call.reader.as_plain(value, value.layer)
         channels = as_channels(constant, value.dims, value.shape)
     layer = make_layer("affine", **without, **({"fixed": True} if fixed else {}))
     return call.emit(layer, value, weights={role: channels}, view=value.view)

@@ -28,15 +28,19 @@ _SETTINGS = {
 _ROWS_OF = {"Conv": 1, "ConvInteger": 1, "QLinearConv": 3, "DeformConv": 1}
 
 
-def make_opaque(call: Call) -> list[Made]:
-    """Return the outputs of a node of which nothing is known but shape, parameters and products."""
+def make_opaque(call: Call, misfit: str = "") -> list[Made]:
+    """Return the outputs of a node of which nothing is known but shape, parameters and products.
+
+    The misfit is what keeps it from being an operation of the notation: where ONNX has no shape for
+    it either, it is an error of the file.
+    """
     node, reader = call.node, call.reader
     reader.unknown[node.op] += 1
     given = [value for value in call.inputs if isinstance(value, Value)]
     captured = [reader.values[name] for name in node.used if name not in node.inputs
                 and name in reader.values]  # fmt: skip
     given += [value for value in captured if isinstance(value, Value)]
-    dims = _infer(call)
+    dims = _infer(call, misfit)
     made: list[Made] = []
     for place, name in enumerate(node.outputs):
         if name not in reader.graph.used:
@@ -90,7 +94,7 @@ def _macs(call: Call, dims: Shape) -> int:
     return 0
 
 
-def _infer(call: Call) -> list[Shape]:
+def _infer(call: Call, misfit: str) -> list[Shape]:
     """Return the shapes of the outputs; a side that nothing says is 1, which is noted."""
     node, graph, reader = call.node, call.reader.graph, call.reader
     inferred = _inferred_types(call)
@@ -98,6 +102,8 @@ def _infer(call: Call) -> list[Shape]:
     for name in node.outputs:
         dims = _dims(inferred.get(name))
         declared = graph.declared.get(name)
+        if dims is None and misfit:
+            reader.fail(node, misfit)
         if dims is None and declared is not None:
             dims = [side if isinstance(side, int) else None for side in declared]
         if name in graph.used and (dims is None or None in dims):

@@ -23,6 +23,10 @@ class UnknownError(Exception):
     """A node that no operation of the notation does."""
 
 
+class MisfitError(UnknownError):
+    """A node that an operation does, but not of its inputs."""
+
+
 class Value(NamedTuple):
     """A tensor that a layer makes.
 
@@ -138,7 +142,7 @@ class Call:
         """
         name = self.node.name if name is None else name
         return self.reader.emit(
-            layer, inputs, weights or {}, dims=dims, view=view, name=name, node=self.node
+            layer, inputs, weights or {}, dims=dims, view=view, name=name
         )
 
 
@@ -187,9 +191,9 @@ class Reader:
         self._plain: dict[str, Value] = {}
         self._names: Counter[str] = Counter({INPUT_KEYWORD: 1})
 
-    def fail(self, node: Node | None, cause: str) -> NoReturn:
+    def fail(self, node: Node, cause: str) -> NoReturn:
         """Raise for a node that contradicts itself."""
-        raise FileError(self.path, cause if node is None else f"{node}: {cause}")
+        raise FileError(self.path, f"{node}: {cause}")
 
     def find(self, name: str) -> Made:
         """Return a value by its name."""
@@ -246,18 +250,23 @@ class Reader:
         weights: Mapping[str, Constant],
         *,
         name: str,
-        node: Node | None = None,
         dims: Shape | None = None,
         view: View | None = None,
     ) -> Value:
-        """Add a layer; `Call.emit` says how."""
+        """Add a layer; `Call.emit` says how.
+
+        Raises
+        ------
+        MisfitError
+            If it does not take its inputs or its weights.
+        """
         shapes = [value.shape for value in inputs]
         try:
             shape = output_shape(layer, shapes) if inputs else layer.value("out")
         except ArgumentError as error:
-            self.fail(node, str(error))
+            raise MisfitError(str(error)) from None
         if layer.op != "opaque":
-            self._check_weights(layer, shapes[0], weights, node)
+            self._check_weights(layer, shapes[0], weights)
         if view is None:
             view = View.of(self.dims_of(shape, len(inputs[0].dims)) if dims is None else dims)
         own = self.unique_name(name)
@@ -267,9 +276,8 @@ class Reader:
             self.weights[own] = dict(weights)
         return Value(own, shape, view)
 
-    def _check_weights(
-        self, layer: Layer, shape: Shape, weights: Mapping[str, Constant], node: Node | None
-    ) -> None:
+    @staticmethod
+    def _check_weights(layer: Layer, shape: Shape, weights: Mapping[str, Constant]) -> None:
         operation = layer.operation
         wanted = operation.weights(layer, shape) | operation.statistics(layer, shape)
         found = {name: constant.shape for name, constant in weights.items()}
@@ -277,7 +285,7 @@ class Reader:
             if wanted.get(name) != found.get(name):
                 had, takes = (format_shape(sides) if sides else "none" for sides in
                               (found.get(name), wanted.get(name)))  # fmt: skip
-                self.fail(node, f"its {name} is {had}, and its input takes {takes}")
+                raise MisfitError(f"its {name} is {had}, and its input takes {takes}")
 
     def as_plain(self, value: Value, name: str) -> Value:
         """Return a tensor as the values of a layer in their order, which a layer may have to make.
