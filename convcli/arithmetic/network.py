@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import PurePath
+from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias
 
 from convcli.arithmetic.frameworks import check_rules, differences
@@ -140,11 +141,14 @@ class Walk(NamedTuple):
     name : str
     input : (C, H, W)
     layers : tuple of LayerReport
+    remarks : tuple of str
+        On the file that it was read from, for the user.
     """
 
     name: str
     input: Shape
     layers: tuple[LayerReport, ...]
+    remarks: tuple[str, ...] = ()
 
     @property
     def params(self) -> int:
@@ -186,10 +190,10 @@ class Walk(NamedTuple):
 
     @property
     def notes(self) -> list[str]:
-        """A note on an unusual input, and those of the layers, with the layer of each."""
+        """The remarks, a note on an unusual input, and those of the layers, with their layers."""
         question = suggest_channels_first(self.input)
         about_input = [f"input {format_shape(self.input)}: {question}"] if question else []
-        return about_input + [
+        return [*self.remarks, *about_input] + [
             f"layer {number} ({format_layer(report.layer)}): {note}"
             for number, report in enumerate(self.layers, start=1)
             for note in report.notes
@@ -202,6 +206,7 @@ def walk(
     *,
     name: str | None = None,
     framework: str | None = None,
+    counted: Mapping[str, int] = MappingProxyType({}),
 ) -> Walk:
     """Infer the shapes, receptive fields and costs of a network, layer by layer.
 
@@ -216,6 +221,8 @@ def walk(
         The name of the network.
     framework : {"torch", "tf", "onnx"}, optional
         The framework whose rules the layers must follow.
+    counted : mapping of str to int, optional
+        By a layer's name, how many of its parameters are those of an earlier layer.
 
     Raises
     ------
@@ -250,12 +257,20 @@ def walk(
         try:
             report = _report(layer, layer_name, indices, outputs, framework)
             effort.add(report)
+            if report.name in counted:
+                report = _without_shared(report, counted[report.name])
         except ArgumentError as error:
             inputs = [outputs[source][0] for source in indices]
             raise _locate(error, index, layer, inputs, shape) from None
         reports.append(report)
         outputs[index] = (report.output, report.fields, report.is_map)
     return Walk(name or "network", shape, tuple(reports))
+
+
+def _without_shared(report: LayerReport, shared: int) -> LayerReport:
+    """Return the report of a layer without the parameters that an earlier layer has."""
+    note = f"{shared:,} of its parameters are an earlier layer's, and count once"
+    return report._replace(params=report.params - shared, notes=(*report.notes, note))
 
 
 def _read_network(text: str) -> tuple[str | None, Shape | None, Sequence[Layer | str]]:

@@ -15,6 +15,7 @@ from convcli.errors import ArgumentError, FileError, LimitError
 from convcli.files import STDIN
 from convcli.networks.text import read_text
 
+ONNX_SUFFIX = ".onnx"
 MAX_WEIGHTS = 1 << 26  # of the different kernels of a network, which are made for their sizes
 KERNEL_WEIGHTS = 4000  # that are made in the time that a small kernel takes
 
@@ -29,11 +30,17 @@ class Network(NamedTuple):
     shape : (C, H, W), optional
         Of its input, if the network says one.
     layers : tuple of Layer
+    counted : mapping of str to int
+        How many parameters of a layer are those of an earlier one.
+    notes : tuple of str
+        On its file, for the user.
     """
 
     name: str
     shape: Shape | None
     layers: tuple[Layer, ...]
+    counted: Mapping[str, int] = {}
+    notes: tuple[str, ...] = ()
 
 
 def is_network_file(net: str) -> bool:
@@ -85,8 +92,20 @@ def load_networks(net: str, inputs: Sequence[Mapping[str, Shape]]) -> list[Netwo
     FileError
         For a file that holds no network.
     """
+    if Path(net).suffix.lower() == ONNX_SUFFIX:
+        return [_read_onnx(net.removeprefix("@"), shapes) for shapes in inputs or [{}]]
     network = load_network(net)
     return [with_inputs(network, shapes) for shapes in inputs] or [network]
+
+
+def _read_onnx(path: str, shapes: Mapping[str, Shape]) -> Network:
+    # Only this kind of file needs NumPy.
+    from convcli.networks import read_onnx
+
+    file = read_onnx(path, shapes)
+    return Network(
+        file.name, next(iter(file.inputs.values())), file.layers, file.counted, file.notes
+    )
 
 
 def with_inputs(network: Network, shapes: Mapping[str, Shape]) -> Network:
@@ -106,7 +125,7 @@ def with_inputs(network: Network, shapes: Mapping[str, Shape]) -> Network:
             known = ", ".join(filter(None, (INPUT_KEYWORD, *further)))
             raise ArgumentError(f"{network.name} has no input {name!r}; it has {known}")
     first = shapes.get(INPUT_KEYWORD)
-    return Network(network.name, first or network.shape, tuple(layers))
+    return network._replace(shape=first or network.shape, layers=tuple(layers))
 
 
 @contextmanager

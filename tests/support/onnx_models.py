@@ -22,7 +22,7 @@ def node(op: str, inputs: str, outputs: str, **attributes: Any) -> Any:
 
 def model(
     nodes: Sequence[Any],
-    inputs: Mapping[str, Sequence[int | str | None] | None],
+    inputs: Mapping[str, Sequence[int | str] | None],
     outputs: str = "y",
     weights: Mapping[str, Any] | None = None,
     opset: int = OPSET,

@@ -236,8 +236,11 @@ def walk_networks(options: ShapeOptions) -> list[Walk]:
                 raise click.UsageError("the input's shape is missing: give --input CxHxW")
             with attribute_to_file(net):
                 layers = with_kernel_sizes(network.layers)
-                name, framework = network.name, options.framework
-                walks.append(walk(layers, network.shape, name=name, framework=framework))
+                found = walk(
+                    layers, network.shape, name=network.name, framework=options.framework,
+                    counted=network.counted,
+                )  # fmt: skip
+                walks.append(found._replace(remarks=network.notes))
     return walks
 
 

@@ -74,37 +74,46 @@ def _input_dims(graph: Graph, given: dict[str, Shape], path: str) -> dict[str, S
     for name in given:
         if name not in names:
             raise ArgumentError(f"{path} has no input {name!r}; it has {', '.join(names)}")
-    return {name: _dims_of(name, dims, given.get(name)) for name, dims in graph.inputs.items()}
+    sizes = {}
+    for name, declared in graph.inputs.items():
+        dims = _with_given(name, declared, given.get(name))
+        if dims is None or not all(map(_is_number, dims)):
+            own = "" if len(names) == 1 else f"{name}="
+            raise ArgumentError(_open_message(name, own, dims))
+        sizes[name] = tuple(map(int, dims))
+    return sizes
 
 
-def _dims_of(name: str, declared: Dims | None, given: Shape | None) -> Shape:
+def _with_given(name: str, declared: Dims | None, given: Shape | None) -> Dims | None:
+    """Return the shape of an input with the batch, 1 if it is open, and what the user gave."""
     if declared is None:
-        if given is None:
-            raise ArgumentError(f"the shape of the input {name!r} is open: give --input CxHxW")
-        return (1, *given)
-    dims: list[int | str] = list(declared)
-    has_batch = len(dims) > 1
-    if has_batch and not _is_number(dims[0]):
-        dims[0] = 1
-    if given is not None:
-        wanted = (*dims[:1], *given) if has_batch and len(given) == len(dims) - 1 else given
-        is_same = len(wanted) == len(dims) and all(
-            side == size or not _is_number(side) for side, size in zip(dims, wanted, strict=True)
-        )
-        if not is_same:
-            raise ArgumentError(
-                f"the input {name!r} is {_format(dims[has_batch:])}, not {format_shape(given)}"
-            )
-        dims = list(wanted)
-    open_axes = [axis for axis, side in enumerate(dims) if not _is_number(side)]
-    if open_axes:
-        names = ["batch", "channels", "height", "width"] if len(dims) == 4 else []
-        texts = [names[axis] if names else f"axis {axis}" for axis in open_axes]
-        shape = _format(dims[has_batch:])
+        return None if given is None else (1, *given)
+    has_batch = len(declared) > 1
+    dims = (1, *declared[1:]) if has_batch and not _is_number(declared[0]) else declared
+    if given is None:
+        return dims
+    wanted = (*dims[:1], *given) if has_batch and len(given) == len(dims) - 1 else given
+    is_same = len(wanted) == len(dims) and all(
+        side == size or not _is_number(side) for side, size in zip(dims, wanted, strict=True)
+    )
+    if not is_same:
         raise ArgumentError(
-            f"the input {name!r} leaves its {' and '.join(texts)} open: give --input {shape}"
+            f"the input {name!r} is {_format(dims[has_batch:])}, not {format_shape(given)}"
         )
-    return tuple(int(side) for side in dims)
+    return wanted
+
+
+def _open_message(name: str, own: str, dims: Dims | None) -> str:
+    if dims is None:
+        return f"the shape of the input {name!r} is open: give --input {own}CxHxW"
+    names = ("batch", "channels", "height", "width") if len(dims) == 4 else ()
+    texts = [
+        names[axis] if names else f"axis {axis}"
+        for axis, side in enumerate(dims)
+        if not _is_number(side)
+    ]
+    shape = _format(dims[1:] if len(dims) > 1 else dims)
+    return f"the input {name!r} leaves its {' and '.join(texts)} open: give --input {own}{shape}"
 
 
 def _is_number(side: int | str) -> bool:
@@ -168,9 +177,10 @@ def _network_file(reader: Reader, outputs: Mapping[str, str], name: str) -> Netw
         layer.name: reader.weights[layer.name] for layer in layers
         if layer.name is not None and layer.name in reader.weights
     }  # fmt: skip
+    values = {key: reader.values[key] for key in reader.graph.inputs}
     inputs = {
-        key: value.shape for key, value in reader.values.items()
-        if isinstance(value, Value) and key in reader.graph.inputs
+        key: value.shape for key, value in values.items()
+        if isinstance(value, Value) and value.layer in used | {INPUT_KEYWORD}
     }  # fmt: skip
     return NetworkFile(
         name,

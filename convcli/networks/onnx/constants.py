@@ -19,7 +19,6 @@ Array: TypeAlias = NDArray[Any]
 
 MAX_WEIGHT_BYTES = 4 << 30  # of one array
 MAX_EXTERNAL_BYTES = 1 << 42  # of a file beside the model, of which what is declared is read
-MAX_SLACK_BYTES = 1 << 16  # of what a stored array has beside its values: name, shape, description
 MAX_RANK = 64
 _NATIVE_KINDS = "biufc"
 
@@ -145,14 +144,12 @@ def _bits(data_type: int) -> int:
 
 
 def _check_size(tensor: Any, count: int, path: str) -> None:
-    """Raise if an array does not hold as many values as it states; its data are not copied."""
+    """Raise if an array does not hold as many values as it states."""
     import onnx
 
     name, field = tensor.name, onnx.helper.tensor_dtype_to_field(tensor.data_type)
     if tensor.HasField("raw_data"):
-        wanted = -(-count * _bits(tensor.data_type) // 8)
-        found = tensor.ByteSize() if wanted > MAX_SLACK_BYTES else len(tensor.raw_data)
-        is_right = wanted <= found <= wanted + (MAX_SLACK_BYTES if wanted > MAX_SLACK_BYTES else 0)
+        wanted, found = -(-count * _bits(tensor.data_type) // 8), len(tensor.raw_data)
         unit = "bytes"
     else:
         wanted, found, unit = count, len(getattr(tensor, field)), "values"
@@ -160,8 +157,7 @@ def _check_size(tensor: Any, count: int, path: str) -> None:
             wanted = -(-count * _bits(tensor.data_type) // 8)
         if np.dtype(onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type)).kind == "c":
             wanted *= 2
-        is_right = wanted == found
-    if not is_right:
+    if wanted != found:
         raise FileError(path, f"the array {name!r} states {wanted:,} {unit}, and has {found:,}")
 
 

@@ -10,7 +10,15 @@ from convcli.networks.onnx.constants import Constant
 from convcli.networks.onnx.folding import NotFoldedError, fold, shape_slice
 from convcli.networks.onnx.model import DEFAULT_DOMAINS, Node
 from convcli.networks.onnx.opaque import make_opaque
-from convcli.networks.onnx.reader import Call, Converter, Made, MisfitError, Reader, UnknownError, Value
+from convcli.networks.onnx.reader import (
+    Call,
+    Converter,
+    Made,
+    MisfitError,
+    Reader,
+    UnknownError,
+    Value,
+)
 
 CONVERTERS: Mapping[str, Converter] = {
     "Shape": lambda call: Constant.of(shape_slice(call.node, call.value().dims)),

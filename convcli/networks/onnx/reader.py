@@ -141,9 +141,7 @@ class Call:
             The node's, if left out.
         """
         name = self.node.name if name is None else name
-        return self.reader.emit(
-            layer, inputs, weights or {}, dims=dims, view=view, name=name
-        )
+        return self.reader.emit(layer, inputs, weights or {}, dims=dims, view=view, name=name)
 
 
 Converter: TypeAlias = Callable[[Call], "Made | list[Made]"]
