@@ -29,7 +29,7 @@ def summary_document(walk: Walk, storage: Storage = FLOAT32) -> dict[str, Any]:
     field: dict[str, Any] = {"receptive_field": [1, 1], "jump": [1, 1], "effective_padding": [0, 0]}
     if walk.last_map is not None:
         field = {name: as_json(getattr(walk.last_map, name)) for name in field}
-        field |= _coverage(walk.last_map)
+        field |= _seen(walk.last_map)
     total = {
         "params": walk.params,
         "macs": walk.macs,
@@ -54,7 +54,7 @@ def layer_document(report: LayerReport, storage: Storage = FLOAT32) -> dict[str,
         "macs": report.macs,
         "flops": FLOPS_PER_MAC * report.macs,
         "bytes": map_bytes(report, storage),
-        **_coverage(report),
+        **_seen(report),
     }
 
 
@@ -63,11 +63,11 @@ def map_bytes(report: LayerReport, storage: Storage) -> int:
     return storage.map_bytes(math.prod(report.output))
 
 
-def _coverage(report: LayerReport) -> dict[str, Any]:
-    """Return what is really seen, where the receptive field reaches past the input."""
-    if report.coverage == report.receptive_field:
-        return {}
-    return {"coverage": as_json(report.coverage)}
+def _seen(report: LayerReport) -> dict[str, Any]:
+    """Return what is seen locally beside a gate, and in all where the field exceeds that."""
+    names = ["local_receptive_field"] if report.has_gate else []
+    names += [] if report.coverage == report.receptive_field else ["coverage"]
+    return {name: as_json(getattr(report, name)) for name in names}
 
 
 def as_json(value: Any) -> Any:

@@ -9,7 +9,7 @@ from convcli.arithmetic.layers import Layer
 from convcli.arithmetic.network import FLOAT_BYTES, LayerReport, Walk
 from convcli.arithmetic.notation import INPUT, format_layer
 from convcli.arithmetic.receptive_field import ReceptiveField
-from convcli.arithmetic.values import Shape, format_shape, format_shapes
+from convcli.arithmetic.values import Shape, format_shape, format_shapes, map_size
 
 MAX_SHOWN_PHASES = 16
 
@@ -79,24 +79,48 @@ def _size_lines(report: LayerReport) -> dict[str, str]:
 def _field_lines(walk: Walk, report: LayerReport) -> dict[str, str]:
     """Return the receptive field, jump, start and padding, of a window or a join."""
     operation = report.layer.operation
+    if report.fields is None:
+        return {"rf": "unknown"}
     if not operation.is_window and not operation.is_join:
         return {}
     calculations = []
     for side, after in enumerate(report.fields):
-        before = [
-            ReceptiveField.of_input() if index == INPUT else walk.layers[index].fields[side]
-            for index in report.indices
-        ]
+        before = _fields_before(walk, report, side)
         if operation.is_join:
             texts = _join_calculations(before, after)
         else:
             texts = _window_calculations(_window_axes(report)[side], before[0], after)
-        padding = f"({after.receptive_field} - 1)/2 - {after.start} = {after.effective_padding}"
-        calculations.append({**texts, "padding": padding})
+        texts["padding"] = (
+            f"({after.receptive_field} - 1)/2 - {after.start} = {after.effective_padding}"
+            if after.slides
+            else f"the rows or columns before 0 = {after.effective_padding}"
+        )
+        if after.constant is not None and report.receptive_field is not None:
+            first, last = after.constant
+            seen = f"the window of {after.receptive_field} and, for all outputs, {first}..{last}"
+            texts = {
+                "rf": f"{seen}, within the input = {report.receptive_field[side]}",
+                "local rf": texts.pop("rf"),
+                **texts,
+            }
+        calculations.append(texts)
     lines: dict[str, str] = {}
-    for name, rows in calculations[0].items():
-        lines |= _merge_axes(rows, calculations[1][name], f"{name} (h)", f"{name} (w)", both=name)
+    for name in dict.fromkeys(name for texts in calculations for name in texts):
+        rows, columns = (texts.get(name) for texts in calculations)
+        lines |= _merge_axes(rows, columns, f"{name} (h)", f"{name} (w)", both=name)
     return lines
+
+
+def _fields_before(walk: Walk, report: LayerReport, side: int) -> list[ReceptiveField]:
+    """Return the fields of the inputs along one axis, without those of maps that are spread."""
+    found = []
+    for index, shape in zip(report.indices, report.inputs, strict=True):
+        fields = None if index == INPUT else walk.layers[index].fields
+        field = ReceptiveField.of_input() if fields is None else fields[side]
+        is_spread = map_size(shape)[side] == 1 < map_size(report.output)[side]
+        if not (report.layer.operation.is_join and is_spread):
+            found.append(field)
+    return found
 
 
 def _window_calculations(
@@ -118,12 +142,21 @@ def _window_calculations(
 
 
 def _join_calculations(branches: Sequence[ReceptiveField], after: ReceptiveField) -> dict[str, str]:
+    branches = [branch for branch in branches if branch.slides]
+    if not branches:
+        return {"rf": "the union of none = 0", "jump": "that of none = 0"}
+    jumps = list(dict.fromkeys(branch.jump for branch in branches))
+    is_one_jump = len(jumps) == 1
     fields = ", ".join(str(branch.receptive_field) for branch in branches)
     paddings = ", ".join(str(branch.effective_padding) for branch in branches)
     starts = ", ".join(str(branch.start) for branch in branches)
     return {
         "rf": f"the union of {fields} with padding {paddings} = {after.receptive_field}",
-        "jump": f"that of every branch = {after.jump}",
+        "jump": (
+            f"that of every branch = {after.jump}"
+            if is_one_jump
+            else f"the largest of {', '.join(map(str, jumps))}, rounded up = {after.jump}"
+        ),
         "start": f"from {starts} = {after.start}" + ("" if after.aligned else ", not aligned"),
     }
 
@@ -135,6 +168,9 @@ def _phase_sizes(field: ReceptiveField) -> str:
     return f"{', '.join(sizes)}{more} = {field.receptive_field}"
 
 
-def _merge_axes(rows: str, columns: str, height: str, width: str, *, both: str) -> dict[str, str]:
-    """Return one line if both axes have the same text, else one for each."""
-    return {both: rows} if rows == columns else {height: rows, width: columns}
+def _merge_axes(
+    rows: str | None, columns: str | None, height: str, width: str, *, both: str
+) -> dict[str, str]:
+    """Return one line if both axes have the same text, else one for each that has any."""
+    lines = {both: rows} if rows == columns else {height: rows, width: columns}
+    return {name: text for name, text in lines.items() if text is not None}

@@ -13,18 +13,20 @@ from convcli.arithmetic.operations import (
     Operation,
     convolution,
     elementwise,
+    inputs,
     joins,
     linear,
     normalization,
     pooling,
     reshaping,
+    unknown,
 )
 from convcli.arithmetic.operations.convolution import group_count
 from convcli.arithmetic.values import NO_PADDING, Pair, Shape, Sides, format_shapes
 from convcli.errors import ArgumentError, ShapeError
 
 _FAMILIES = (
-    convolution, pooling, elementwise, normalization, joins, reshaping, linear
+    convolution, pooling, elementwise, normalization, joins, reshaping, linear, inputs, unknown
 )  # fmt: skip
 OPERATIONS: dict[str, Operation] = {
     operation.name: operation for family in _FAMILIES for operation in family.OPERATIONS
@@ -178,8 +180,10 @@ def output_shape(layer: Layer, inputs: Sequence[Shape]) -> Shape:
     (64, 112, 112)
     """
     operation = layer.operation
-    if not operation.takes_flat and any(len(shape) != 3 for shape in inputs):
-        raise ShapeError(f"{layer.op} needs a map of (C, H, W), not {format_shapes(inputs)}")
+    axis_counts = (1, 3) if operation.takes_flat else (3,)
+    if not operation.is_opaque and any(len(shape) not in axis_counts for shape in inputs):
+        needed = "a map of (C, H, W)" + (" or flat values" if operation.takes_flat else "")
+        raise ShapeError(f"{layer.op} needs {needed}, not {format_shapes(inputs)}")
     return operation.shape(layer, inputs)
 
 

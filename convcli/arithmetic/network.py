@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias
 
 from convcli.arithmetic.frameworks import check_rules, differences
+from convcli.arithmetic.geometry import Axis
 from convcli.arithmetic.layers import OPERATIONS, Layer, output_shape
 from convcli.arithmetic.notation import (
     INPUT,
@@ -22,31 +23,43 @@ from convcli.arithmetic.notation import (
     parse_layer,
     parse_network,
 )
-from convcli.arithmetic.operations import AxisMap, Operation, Parts, WholeAxis
-from convcli.arithmetic.receptive_field import ReceptiveField, union
+from convcli.arithmetic.operations import AxisMap, Parts, WholeAxis
+from convcli.arithmetic.receptive_field import ReceptiveField, union, union_at_one_position
 from convcli.arithmetic.values import (
     Pair,
     Shape,
     as_map_shape,
     format_shape,
     format_shapes,
+    map_size,
     suggest_channels_first,
 )
 from convcli.errors import ArgumentError, LimitError
 
 Fields: TypeAlias = tuple[ReceptiveField, ReceptiveField]  # along the rows, along the columns
+# Of what follows from the fields, which is None where they are unknown: few users meet that.
+KnownPair: TypeAlias = Pair | Any
+KnownFractions: TypeAlias = tuple[Fraction, Fraction] | Any
 
-# Of each layer so far: the shape, the fields, and whether it is a feature map.
-_Outputs: TypeAlias = dict[int, tuple[Shape, Fields, bool]]
 
 _SPACES = re.compile(r"(?<![,\s])\s+")  # between layers, whose items may have some after a comma
 FLOAT_BYTES = 4
+UNKNOWN_FROM_HERE = "what it depends on is unknown, and so is the receptive field of what takes it"
 # Of the largest number of every layer, all layers together. To write a number takes the square of
 # its digits: one of so many bits counts twice.
 MAX_NUMBER_BITS = 1 << 24
 LONG_NUMBER_BITS = 1 << 15
 MAX_LOOKUPS = 1 << 21  # of intervals that the receptive fields of all layers are made of
 PHASE_LOOKUPS = 4  # what a phase takes beside its lookups, in lookups
+
+
+class _Output(NamedTuple):
+    """What is known of the output of a layer, or of an input: see `LayerReport`."""
+
+    shape: Shape
+    fields: Fields | None
+    is_map: bool
+    input_size: Pair
 
 
 class LayerReport(NamedTuple):
@@ -60,19 +73,23 @@ class LayerReport(NamedTuple):
     inputs : tuple of Shape
         Their shapes.
     indices : tuple of int
-        The layers whose outputs they are; -1 is the network's input.
+        The layers whose outputs they are; -1 is the network's input. A further input takes none.
     output : Shape
         (C, H, W), or (N,) once flat.
-    fields : (ReceptiveField, ReceptiveField)
-        Which rows and which columns of the network's input its outputs depend on.
-    coverage : (int, int)
+    fields : (ReceptiveField, ReceptiveField), optional
+        Which rows and which columns of the network's input its outputs depend on; None if that is
+        unknown.
+    coverage : (int, int), optional
         The largest number of rows and of columns of the input, without padding, that an output
-        depends on.
+        depends on; None if that is unknown.
     dropped : (int, int)
         Rows and columns of its padded input that no window covers.
     params, macs : int
     is_map : bool
-        Whether it is still a feature map: no flattening, global or adaptive pool before it.
+        Whether it is a feature map: no flattening, global or adaptive pool has gathered it, or it
+        was spread again since, by upsampling or by a join with a feature map.
+    input_size : (int, int)
+        The rows and columns of the network's input; of several that it depends on, the most.
     notes : tuple of str
         For the user.
     """
@@ -82,31 +99,57 @@ class LayerReport(NamedTuple):
     inputs: tuple[Shape, ...]
     indices: tuple[int, ...]
     output: Shape
-    fields: Fields
-    coverage: Pair
+    fields: Fields | Any
+    coverage: KnownPair
     dropped: Pair
     params: int
     macs: int
     is_map: bool
+    input_size: Pair
     notes: tuple[str, ...] = ()
 
     @property
-    def receptive_field(self) -> Pair:
-        """The rows and columns of the input that an output depends on, padding included."""
+    def receptive_field(self) -> KnownPair:
+        """The rows and columns of the input that an output depends on, padding included.
+
+        Where every output also depends on what is the same for all, as behind a gate, it is that of
+        both together, without padding; `local_receptive_field` is that of the window alone.
+        """
+        if self.fields is None:
+            return None
+        rows, columns = (
+            field.receptive_field if field.constant is None else seen
+            for field, seen in zip(self.fields, self.coverage, strict=True)
+        )
+        return rows, columns
+
+    @property
+    def local_receptive_field(self) -> KnownPair:
+        """As `receptive_field`, of the window that slides over the input alone."""
         return self._of_both_axes("receptive_field")
 
     @property
-    def jump(self) -> tuple[Fraction, Fraction]:
+    def has_gate(self) -> bool:
+        """Whether every output also depends on what is the same for all of them."""
+        return self.fields is not None and any(field.constant for field in self.fields)
+
+    @property
+    def sees_whole_input(self) -> bool:
+        """Whether an output depends on every row and every column of the input."""
+        return self.coverage == self.input_size
+
+    @property
+    def jump(self) -> KnownFractions:
         """The distance on the input between neighboring outputs."""
         return self._of_both_axes("jump")
 
     @property
-    def start(self) -> tuple[Fraction, Fraction]:
+    def start(self) -> KnownFractions:
         """The center, on the input, of what output (0, 0) depends on."""
         return self._of_both_axes("start")
 
     @property
-    def effective_padding(self) -> tuple[Fraction, Fraction]:
+    def effective_padding(self) -> KnownFractions:
         """The rows above and the columns left of the input that output (0, 0) depends on."""
         return self._of_both_axes("effective_padding")
 
@@ -127,7 +170,9 @@ class LayerReport(NamedTuple):
 
         return report_table(self)
 
-    def _of_both_axes(self, name: str) -> tuple[Any, Any]:
+    def _of_both_axes(self, name: str) -> tuple[Any, Any] | Any:
+        if self.fields is None:
+            return None
         rows, columns = self.fields
         value = getattr(rows, name)
         return value, value if columns is rows else getattr(columns, name)
@@ -247,8 +292,8 @@ def walk(
     if not layers:
         raise ArgumentError("a network has one layer at least")
     stack = [parse_layer(layer) if isinstance(layer, str) else layer for layer in layers]
-    field, counts = ReceptiveField.of_input(), Counter[str]()
-    outputs: _Outputs = {INPUT: (shape, (field, field), True)}
+    counts, is_known = Counter[str](), True
+    outputs = {INPUT: _Output(shape, _fields_of_input(), True, map_size(shape))}
     reports: list[LayerReport] = []
     effort = _Effort()
     for index, (layer, indices) in enumerate(zip(stack, input_indices(stack), strict=True)):
@@ -260,10 +305,12 @@ def walk(
             if report.name in counted:
                 report = _without_shared(report, counted[report.name])
         except ArgumentError as error:
-            inputs = [outputs[source][0] for source in indices]
+            inputs = [outputs[source].shape for source in indices]
             raise _locate(error, index, layer, inputs, shape) from None
+        if report.fields is None and is_known:
+            is_known, report = False, report._replace(notes=(*report.notes, UNKNOWN_FROM_HERE))
         reports.append(report)
-        outputs[index] = (report.output, report.fields, report.is_map)
+        outputs[index] = _Output(report.output, report.fields, report.is_map, report.input_size)
     return Walk(name or "network", shape, tuple(reports))
 
 
@@ -301,14 +348,13 @@ def check_alignment(layers: Sequence[Layer], shapes: Mapping[int, Shape]) -> Non
     ShapeError
         As `walk`.
     """
-    field = ReceptiveField.of_input()
-    fields: dict[int, Fields] = {INPUT: (field, field)}
+    fields: dict[int, Fields | None] = {INPUT: _fields_of_input()}
     for index, (layer, indices) in enumerate(zip(layers, input_indices(layers), strict=True)):
         inputs = [shapes[source] for source in indices]
-        axes = layer.operation.axes(layer, inputs)
         try:
-            before = [fields[source] for source in indices]
-            fields[index] = _output_fields(layer.operation, axes, before)
+            before = [fields[source] for source in indices] or [_fields_of_input()]
+            axes = layer.operation.axes(layer, inputs)
+            fields[index] = _output_fields(layer, axes, inputs, shapes[index], before)
         except ArgumentError as error:
             raise _locate(error, index, layer, inputs) from None
 
@@ -327,16 +373,25 @@ def _locate(
 
 
 def _report(
-    layer: Layer, name: str, indices: tuple[int, ...], outputs: _Outputs, framework: str | None
+    layer: Layer,
+    name: str,
+    indices: tuple[int, ...],
+    outputs: Mapping[int, _Output],
+    framework: str | None,
 ) -> LayerReport:
     """Return the report of a layer that takes the outputs at these indices."""
-    inputs, before, are_maps = zip(*(outputs[index] for index in indices), strict=True)
+    if layer.operation.is_source:
+        shape = layer.value("shape")
+        took = [_Output(shape, _fields_of_input(), True, map_size(shape))]
+    else:
+        took = [outputs[index] for index in indices]
+    inputs, before, are_maps, input_sizes = zip(*took, strict=True)
+    input_size = input_sizes[0] if len(took) == 1 else tuple(map(max, *input_sizes))
     bare = layer._replace(name=None, sources=()) if layer.name or layer.sources else layer
     sizes = _measure(bare, inputs, framework)
     axes, output = sizes.axes, sizes.output
-    fields = _output_fields(layer.operation, axes, before)
-    counts = output[1:] if len(output) == 3 else (1, 1)
-    alignment = _alignment_notes(before) if layer.operation.is_join else ()
+    fields = _output_fields(layer, axes, inputs, output, before)
+    alignment = _join_notes(before, inputs, output) if layer.operation.is_join else ()
     return LayerReport(
         name=name,
         layer=layer,
@@ -344,13 +399,32 @@ def _report(
         indices=indices,
         output=output,
         fields=fields,
-        coverage=_coverage(fields, outputs[INPUT][0][1:], counts),
+        coverage=_coverage(fields, input_size, map_size(output)),
         dropped=(0, 0) if axes is None else (axes[0].dropped, axes[1].dropped),
         params=sizes.params,
         macs=sizes.macs,
-        is_map=all(are_maps) and not (axes is not None and isinstance(axes[0], Parts | WholeAxis)),
+        is_map=_is_map(axes, inputs, output, are_maps),
+        input_size=input_size,
         notes=(*alignment, *sizes.notes),
     )
+
+
+def _is_map(
+    axes: tuple[AxisMap, AxisMap] | None,
+    inputs: Sequence[Shape],
+    output: Shape,
+    are_maps: Sequence[bool],
+) -> bool:
+    """Return whether an output is a feature map: not gathered from one, or spread again."""
+    if len(output) != 3:
+        return False
+    axis = None if axes is None else axes[0]
+    if isinstance(axis, Parts):
+        return False
+    is_gathered = isinstance(axis, WholeAxis) and not axis.has_own
+    is_larger = math.prod(output[1:]) > max(math.prod(map_size(shape)) for shape in inputs)
+    can_spread = not isinstance(axis, Axis) or axis.transposed
+    return (any(are_maps) and not is_gathered) or (is_larger and can_spread)
 
 
 class _Effort:
@@ -367,14 +441,15 @@ class _Effort:
         LimitError
             If all layers together take too long.
         """
-        rows, columns = report.fields
-        largest = max(*report.output, rows.step, columns.step, *report.receptive_field)
+        rows, columns = report.fields or _fields_of_input()
+        sizes = (field.receptive_field for field in (rows, columns))
+        largest = max(*report.output, rows.step, columns.step, *sizes)
         bits = largest.bit_length()
         self._bits += bits + bits * bits // LONG_NUMBER_BITS
         if self._bits > MAX_NUMBER_BITS:
             raise LimitError("so many layers with numbers of so many digits take too long")
         self._lookups += PHASE_LOOKUPS * (len(report.indices) - 1)
-        fields = (rows,) if columns is rows else report.fields
+        fields = (rows,) if columns is rows else (rows, columns)
         for field, taps in zip(fields, report.layer.kernel or (2, 2), strict=False):
             phases = len(field.phases)
             if phases > 1:
@@ -409,7 +484,14 @@ def _measure(layer: Layer, inputs: tuple[Shape, ...], framework: str | None) -> 
     )
 
 
-def _coverage(fields: Fields, sizes: Shape, counts: Shape) -> Pair:
+def _fields_of_input() -> Fields:
+    field = ReceptiveField.of_input()
+    return field, field
+
+
+def _coverage(fields: Fields | None, sizes: Pair, counts: Pair) -> Pair | None:
+    if fields is None:
+        return None
     rows = fields[0].coverage(sizes[0], counts[0])
     if fields[0] is fields[1] and sizes[0] == sizes[1] and counts[0] == counts[1]:
         return rows, rows
@@ -417,23 +499,66 @@ def _coverage(fields: Fields, sizes: Shape, counts: Shape) -> Pair:
 
 
 def _output_fields(
-    operation: Operation, axes: tuple[AxisMap, AxisMap] | None, before: Sequence[Fields]
-) -> Fields:
-    """Return the receptive fields of the outputs, from those of the inputs."""
+    layer: Layer,
+    axes: tuple[AxisMap, AxisMap] | None,
+    inputs: Sequence[Shape],
+    output: Shape,
+    before: Sequence[Fields | None],
+) -> Fields | None:
+    """Return the receptive fields of the outputs, from those of the inputs; None if unknown."""
+    operation = layer.operation
+    known = [fields for fields in before if fields is not None]
+    if operation.is_opaque or (len(known) < len(before) and (operation.is_join or not before[0])):
+        return None
     if operation.is_join:
-        return union([rows for rows, _ in before]), union([columns for _, columns in before])
+        sizes, outputs = list(map(map_size, inputs)), map_size(output)
+        along_rows, along_columns = (
+            ([fields[side] for fields in known], [size[side] for size in sizes], outputs[side])
+            for side in (0, 1)
+        )
+        joined = _join(*along_rows)
+        return joined, joined if along_rows == along_columns else _join(*along_columns)
+    rows, columns = known[0]
     if axes is None:
-        return before[0]
-    rows, columns = before[0]
+        if len(inputs[0]) < len(output) == 3:  # flat values as a map, each position of them all
+            height, width = map_size(output)
+            return _join([rows], [1], height), _join([columns], [1], width)
+        return known[0]
     after = rows.after(axes[0])
     is_square = rows == columns and axes[0] == axes[1]
     return after, after if is_square else columns.after(axes[1])
 
 
-def _alignment_notes(branches: Sequence[Fields]) -> tuple[str, ...]:
-    """Say where the branches of a join have different centers."""
+def _join(branches: list[ReceptiveField], sizes: list[int], output: int) -> ReceptiveField:
+    """Return the field of a join along one axis; what has one position there is spread over it."""
+    if output == 1:
+        return union_at_one_position(branches)
+    if 1 in sizes:
+        branches = [
+            ReceptiveField.of_constant(field.at(0)) if size == 1 else field
+            for field, size in zip(branches, sizes, strict=True)
+        ]
+    return union(branches)
+
+
+def _join_notes(
+    before: Sequence[Fields | None], inputs: Sequence[Shape], output: Shape
+) -> tuple[str, ...]:
+    """Say where the branches of a join have different jumps or centers."""
+    if None in before:
+        return ()
     for side, axis in enumerate(("rows", "columns")):
-        starts = sorted({branch[side].start for branch in branches})
+        count = map_size(output)[side]
+        branches = [
+            fields[side]
+            for fields, shape in zip(before, inputs, strict=True)
+            if fields is not None and fields[side].slides and (count == map_size(shape)[side])
+        ]
+        jumps = sorted({branch.jump for branch in branches})
+        if len(jumps) > 1:
+            found = " and ".join(map(str, jumps))
+            return (f"its branches, of one position, come from maps with different jumps: {found}",)
+        starts = sorted({branch.start for branch in branches})
         if len(starts) > 1:
             found = " and ".join(map(str, starts))
             return (f"its branches are not aligned: their first {axis} are centered on {found}",)

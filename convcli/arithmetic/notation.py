@@ -120,7 +120,9 @@ def _check(layer: Layer) -> None:
         raise NotationError(f"{layer.op} needs {operation.needs}")
     if operation.is_join and len(layer.sources) < 2:
         raise NotationError(f"{layer.op} joins two layers or more, like {operation.example}")
-    if not operation.is_join and len(layer.sources) > 1:
+    if operation.is_source and layer.sources:
+        raise NotationError(f"{layer.op} takes no layer's output: it has no from=")
+    if not (operation.is_join or operation.is_opaque) and len(layer.sources) > 1:
         raise NotationError(f"{layer.op} takes one input; join several with add or concat first")
     operation.check(layer)
     if layer.kernel is not None:
@@ -198,7 +200,8 @@ def parse_inputs(text: str) -> dict[str, Shape]:
 def input_indices(layers: Sequence[Layer]) -> list[tuple[int, ...]]:
     """Return, for each layer, the indices of the layers whose outputs it takes.
 
-    `INPUT` is the network's own. The second input of `crop:like=NAME` is that layer.
+    `INPUT` is the network's own. The second input of `crop:like=NAME` is that layer; a further
+    input of the network takes none.
 
     Raises
     ------
@@ -220,7 +223,7 @@ def input_indices(layers: Sequence[Layer]) -> list[tuple[int, ...]]:
                 raise NotationError(
                     f"layer {format_layer(layer)!r}: no layer before it is named {name!r}{hint}"
                 )
-        before = () if layer.sources else (index - 1,)
+        before = () if layer.sources or layer.operation.is_source else (index - 1,)
         indices.append((*before, *(by_name[name] for name in names)))
         if layer.name in by_name:
             raise NotationError(f"layer {format_layer(layer)!r}: its name is taken already")

@@ -9,42 +9,41 @@ sizes, which repeat after some outputs.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 from itertools import chain
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import NamedTuple
 
 from convcli.arithmetic.geometry import Axis
-from convcli.arithmetic.operations import AxisMap, Parts, WholeAxis
-from convcli.arithmetic.values import Pair
+from convcli.arithmetic.intervals import Interval, contributing_inputs, span
+from convcli.arithmetic.operations import AxisMap, Parts, Resampling, WholeAxis
 from convcli.errors import LimitError, ShapeError
 
-if TYPE_CHECKING:
-    from convcli.arithmetic.network import Walk
-
-Interval: TypeAlias = tuple[int, int] | None  # (first, last) position; None where there is none
-Region: TypeAlias = tuple[Interval, Interval]  # of rows, of columns
-
 MAX_PHASES = 512  # of transposed convolutions
-MAX_PARTS = 1 << 16  # of an adaptive pool
+MAX_PARTS = 1 << 16  # of an adaptive pool or a resampling
 MAX_LOOKUPS = 1 << 20  # of single intervals, for all phases together
 
 
 class ReceptiveField(NamedTuple):
     """The interval of the network's input that each output of a map depends on, along one axis.
 
-    That of output `q·len(phases) + r` is `phases[r]`, shifted by `q·step`.
+    That of output `q·len(phases) + r` is `phases[r]`, shifted by `q·step`: it slides. Where each
+    output also depends on one value of a whole map, as behind a gate, an interval that is the same
+    for all comes to it.
 
     Parameters
     ----------
     phases : tuple of (first, last) or None
         Input positions; those below 0 or beyond the input's end are padding.
     step : int
-        The distance on the input between outputs that are `len(phases)` apart.
+        The distance on the input between outputs that are `len(phases)` apart; 0 where nothing
+        slides.
     start : Fraction
-        The center of what output 0 depends on.
+        The center of what output 0 depends on, of what slides.
     aligned : bool
         Whether the branches of all joins before have the same center.
+    constant : (first, last), optional
+        The interval that every output depends on besides.
 
     Examples
     --------
@@ -58,11 +57,22 @@ class ReceptiveField(NamedTuple):
     step: int
     start: Fraction
     aligned: bool = True
+    constant: Interval = None
 
     @classmethod
     def of_input(cls) -> ReceptiveField:
         """Return that of the input itself, where each position depends on itself."""
         return cls(((0, 0),), 1, Fraction(0))
+
+    @classmethod
+    def of_constant(cls, constant: Interval) -> ReceptiveField:
+        """Return that of a map whose outputs all depend on the same interval, and nothing slides.
+
+        >>> ReceptiveField.of_constant((0, 4)).at(7)
+        (0, 4)
+        """
+        center = Fraction(0) if constant is None else Fraction(sum(constant), 2)
+        return cls((None,), 0, center, constant=constant)
 
     @property
     def jump(self) -> Fraction:
@@ -70,17 +80,29 @@ class ReceptiveField(NamedTuple):
         return Fraction(self.step, len(self.phases))
 
     @property
+    def slides(self) -> bool:
+        """Whether an output depends on anything but `constant`."""
+        return self.step != 0
+
+    @property
     def receptive_field(self) -> int:
-        """The number of input positions that an output depends on, in the largest phase."""
+        """The number of input positions in the window that slides, in the largest phase."""
         return max((phase[1] - phase[0] + 1 for phase in self.phases if phase), default=0)
 
     @property
     def effective_padding(self) -> Fraction:
         """How far the field of output 0 reaches beyond the input: `(rf - 1)/2 - start`."""
+        if not self.slides and self.constant is not None:
+            return Fraction(-self.constant[0])
         return Fraction(self.receptive_field - 1, 2) - self.start
 
     def at(self, output: int) -> Interval:
-        """Return the interval that one output depends on."""
+        """Return the interval that one output depends on, from its first to its last position."""
+        own = self.window_at(output)
+        return own if self.constant is None else span((own, self.constant))
+
+    def window_at(self, output: int) -> Interval:
+        """Return the interval that one output depends on, of what slides."""
         periods, index = divmod(output, len(self.phases))
         phase, shift = self.phases[index], periods * self.step
         return None if phase is None else (phase[0] + shift, phase[1] + shift)
@@ -88,9 +110,13 @@ class ReceptiveField(NamedTuple):
     def after(self, axis: AxisMap) -> ReceptiveField:
         """Return the receptive field of the outputs of an operation over this map."""
         if isinstance(axis, WholeAxis):
-            axis = Parts(axis.size, 1)
+            return self._after_whole(axis)
+        if not self.slides:
+            return self
         if isinstance(axis, Parts):
             return self._after_parts(axis)
+        if isinstance(axis, Resampling):
+            return self._after_resampling(axis)
         return self._after_transposed(axis) if axis.transposed else self._after_window(axis)
 
     def coverage(self, size: int, outputs: int) -> int:
@@ -100,16 +126,31 @@ class ReceptiveField(NamedTuple):
         """
         largest = 0
         for index, phase in enumerate(self.phases[:outputs]):
-            if phase is None:
+            own = self.at(index)
+            if own is None:
                 continue
             last_period = (outputs - 1 - index) // len(self.phases)
-            # The overlap grows until the interval reaches the input's end, then shrinks.
-            for bound in (-phase[0], size - 1 - phase[1]):
-                for period in (bound // self.step, bound // self.step + 1):
-                    shift = min(max(period, 0), last_period) * self.step
-                    first, last = max(phase[0] + shift, 0), min(phase[1] + shift, size - 1)
-                    largest = max(largest, last - first + 1)
+            periods = {0, last_period}
+            if phase is not None:
+                # The overlap grows until the interval reaches the input's end, then shrinks; so
+                # does what it adds to the constant one.
+                first, last = self.constant or (0, size - 1)
+                bounds = (-phase[0], size - 1 - phase[1], first - 1 - phase[1], last + 1 - phase[0])
+                for bound in bounds:
+                    periods |= {bound // self.step, bound // self.step + 1}
+            for period in periods:
+                output = index + min(max(period, 0), last_period) * len(self.phases)
+                largest = max(largest, self._count_within(size, output))
         return largest
+
+    def _count_within(self, size: int, output: int) -> int:
+        """Return the number of positions of an input that one output depends on."""
+        count, end = 0, 0
+        for interval in sorted(filter(None, (self.window_at(output), self.constant))):
+            first, last = max(interval[0], end), min(interval[1], size - 1)
+            count += max(last - first + 1, 0)
+            end = max(end, last + 1)
+        return count
 
     def _span_of(self, outputs: range) -> Interval:
         """Return the span of the intervals of several outputs.
@@ -119,10 +160,22 @@ class ReceptiveField(NamedTuple):
         period = len(self.phases) * outputs.step
         last = outputs.stop - 1 - (outputs.stop - 1 - outputs.start) % outputs.step
         if last - outputs.start <= 2 * period:
-            return span(map(self.at, outputs))
+            return span(map(self.window_at, outputs))
         near = range(outputs.start, outputs.start + period, outputs.step)
         far = range(last, last - period, -outputs.step)
-        return span(map(self.at, chain(near, far)))
+        return span(map(self.window_at, chain(near, far)))
+
+    def _after_whole(self, axis: WholeAxis) -> ReceptiveField:
+        if axis.outputs == 1 and not axis.has_own:
+            return self.after(Parts(axis.size, 1))
+        constant = self._whole(axis.size)
+        if axis.has_own:
+            return self._replace(constant=constant)
+        return ReceptiveField.of_constant(constant)
+
+    def _whole(self, size: int) -> Interval:
+        """Return the interval that all outputs of a map of this size together depend on."""
+        return span((self._span_of(range(size)), self.constant))
 
     def _after_parts(self, parts: Parts) -> ReceptiveField:
         size, count = parts
@@ -137,7 +190,33 @@ class ReceptiveField(NamedTuple):
         phases = tuple(self._span_of(parts.bounds(part)) for part in range(count))
         step = math.ceil(self.jump * size)
         center = Fraction(parts.bounds(0)[-1], 2)
-        return ReceptiveField(phases, step, self.start + center * self.jump, self.aligned)
+        start = self.start + center * self.jump
+        return self._replace(phases=phases, step=step, start=start)
+
+    def _after_resampling(self, axis: Resampling) -> ReceptiveField:
+        """Output v depends on the positions around first + v·step."""
+        if axis.size == 1 < axis.outputs:
+            return ReceptiveField.of_constant(self.at(0))
+        bounds = [axis.bounds(output) for output in range(min(axis.period, MAX_PARTS))]
+        scale = Fraction(axis.step, axis.denominator)
+        # Twice the distance of the taps' center from where v·step would be, of all phases together.
+        doubled = sum(taps[0] + taps[-1] for taps in bounds)
+        center = Fraction(doubled, 2 * len(bounds)) - scale * Fraction(len(bounds) - 1, 2)
+        jump = self.jump * scale
+        ends = (axis.bounds(0), axis.bounds(axis.outputs - 1))
+        count = axis.period * (
+            len(self.phases) // math.gcd(len(self.phases), int(scale * axis.period))
+        )
+        if count < axis.outputs and all(taps[0] < axis.size and taps[-1] >= 0 for taps in ends):
+            step = jump * count
+        else:  # without a period, or one that the ends do not keep
+            count = axis.outputs
+            step = Fraction(math.ceil(jump * count))
+        if count > MAX_PARTS:
+            raise LimitError(f"resampled to {count} positions: the most is {MAX_PARTS}")
+        phases = tuple(self._span_of(_within(axis.bounds(v), axis.size)) for v in range(count))
+        start = self.start + center * self.jump
+        return self._replace(phases=phases, step=int(step), start=start)
 
     def _after_window(self, axis: Axis) -> ReceptiveField:
         """Output v depends on the positions v·s - p + d·t."""
@@ -152,7 +231,8 @@ class ReceptiveField(NamedTuple):
         )
         center = Fraction(axis.effective_kernel - 1, 2) - axis.before
         step = self.jump * axis.stride * count
-        return ReceptiveField(phases, int(step), self.start + center * self.jump, self.aligned)
+        start = self.start + center * self.jump
+        return self._replace(phases=phases, step=int(step), start=start)
 
     def _after_window_of_one_phase(self, axis: Axis, first: int, last: int) -> ReceptiveField:
         """As `_after_window`, where no transposed convolution came before."""
@@ -160,7 +240,7 @@ class ReceptiveField(NamedTuple):
         left, right = -axis.before * self.step, (reach - axis.before) * self.step
         start = self.start if left == -right else self.start + Fraction(left + right, 2)
         phases = ((first + left, last + right),)
-        return ReceptiveField(phases, self.step * axis.stride, start, self.aligned)
+        return self._replace(phases=phases, step=self.step * axis.stride, start=start)
 
     def _after_transposed(self, axis: Axis) -> ReceptiveField:
         count = len(self.phases) * axis.stride
@@ -169,12 +249,19 @@ class ReceptiveField(NamedTuple):
         phases = tuple(self._span_of(contributing_inputs(axis, output)) for output in range(count))
         jump = self.jump / axis.stride
         center = axis.before - Fraction(axis.effective_kernel - 1, 2)
-        return ReceptiveField(phases, self.step, self.start + center * jump, self.aligned)
+        return self._replace(phases=phases, start=self.start + center * jump)
 
 
 def _check_phases(count: int, lookups: int = 1) -> None:
     if count > max(MAX_PHASES, MAX_LOOKUPS // lookups):
         raise LimitError("its outputs see in too many different ways to be told apart")
+
+
+def _within(taps: range, size: int) -> range:
+    """Return taps; of those that lie beyond an end altogether, the position at the end."""
+    if taps[-1] < 0:
+        return range(1)
+    return taps if taps[0] < size else range(size - 1, size)
 
 
 def union(branches: Sequence[ReceptiveField]) -> ReceptiveField:
@@ -188,19 +275,42 @@ def union(branches: Sequence[ReceptiveField]) -> ReceptiveField:
     first = branches[0]
     if all(branch == first for branch in branches):
         return first
+    constant = span(branch.constant for branch in branches)
+    branches = [branch for branch in branches if branch.slides]
+    if not branches:
+        return ReceptiveField.of_constant(constant)
+    first = branches[0]
     if any(
         (branch.step, len(branch.phases)) != (first.step, len(first.phases)) for branch in branches
     ):
         _check_jumps(branches)
     count = math.lcm(*(len(branch.phases) for branch in branches))
     _check_phases(count)
-    phases = tuple(span(branch.at(output) for branch in branches) for output in range(count))
+    phases = tuple(span(branch.window_at(output) for branch in branches) for output in range(count))
     step, start = int(first.jump * count), first.start
     if all(branch.start == start for branch in branches):
-        return ReceptiveField(phases, step, start, all(branch.aligned for branch in branches))
+        aligned = all(branch.aligned for branch in branches)
+        return ReceptiveField(phases, step, start, aligned, constant)
     padding = max(branch.effective_padding for branch in branches)
     size = ReceptiveField(phases, step, start).receptive_field
-    return ReceptiveField(phases, step, Fraction(size - 1, 2) - padding, aligned=False)
+    start = Fraction(size - 1, 2) - padding
+    return ReceptiveField(phases, step, start, aligned=False, constant=constant)
+
+
+def union_at_one_position(branches: Sequence[ReceptiveField]) -> ReceptiveField:
+    """Return the receptive field of a join of maps of one position, whatever their jumps.
+
+    >>> coarse, fine = (ReceptiveField.of_input().after(Axis(8, size, size)) for size in (8, 4))
+    >>> union_at_one_position([coarse, fine]).jump
+    Fraction(8, 1)
+    """
+    if len({branch.jump for branch in branches if branch.slides}) < 2:
+        return union(branches)
+    jump = max(branch.jump for branch in branches)
+    own = span(branch.window_at(0) for branch in branches)
+    center = Fraction(0) if own is None else Fraction(sum(own), 2)
+    constant = span(branch.constant for branch in branches)
+    return ReceptiveField((own,), math.ceil(jump), center, aligned=False, constant=constant)
 
 
 def _check_jumps(branches: Sequence[ReceptiveField]) -> None:
@@ -208,89 +318,3 @@ def _check_jumps(branches: Sequence[ReceptiveField]) -> None:
     if len(jumps) > 1:
         found = " and ".join(map(str, sorted(jumps)))
         raise ShapeError(f"its branches have different jumps, {found}: their outputs drift apart")
-
-
-def input_interval(axis: AxisMap, interval: Interval) -> Interval:
-    """Return the input positions that an interval of outputs depends on, padding included.
-
-    >>> input_interval(Axis(size=8, kernel=3, stride=2, before=1, after=1), (0, 1))
-    (-1, 3)
-    """
-    if interval is None:
-        return None
-    first, last = interval
-    if not isinstance(axis, Axis):
-        return axis.bounds(first).start, axis.bounds(last).stop - 1
-    if not axis.transposed:
-        start = first * axis.stride - axis.before
-        return start, start + (last - first) * axis.stride + axis.effective_kernel - 1
-    # The pattern repeats after stride times dilation outputs, so those near the ends are enough.
-    period = axis.stride * axis.dilation
-    near = range(first, min(first + period, last + 1))
-    far = range(max(last - period + 1, first), last + 1)
-    inputs = (contributing_inputs(axis, output) for output in chain(near, far))
-    return span((found[0], found[-1]) for found in inputs if found)
-
-
-def contributing_inputs(axis: Axis, output: int) -> range:
-    """Return the inputs i that a transposed convolution adds to an output v: v + p = i·s + d·t."""
-    position = output + axis.before
-    common = math.gcd(axis.stride, axis.dilation)
-    if position % common:
-        return range(0)
-    period = axis.dilation // common
-    first = position // common * pow(axis.stride // common, -1, period) if period > 1 else 0
-    lowest = -(-(position - axis.effective_kernel + 1) // axis.stride)
-    start = lowest + (first - lowest) % period
-    return range(start, position // axis.stride + 1, period)
-
-
-def span(intervals: Iterable[Interval]) -> Interval:
-    """Return the interval from the first to the last position of several.
-
-    >>> span([(2, 3), None, (0, 1)])
-    (0, 3)
-    """
-    known = [interval for interval in intervals if interval is not None]
-    if not known:
-        return None
-    return min(first for first, _ in known), max(last for _, last in known)
-
-
-def backtrace(walk: Walk, index: int, at: Pair) -> dict[int, Region]:
-    """Return the regions of the earlier maps and of the input that one output depends on.
-
-    Parameters
-    ----------
-    walk : Walk
-    index : int
-        Of the layer whose output it is.
-    at : (row, column)
-
-    Returns
-    -------
-    dict
-        By the index of the layer; `INPUT` (-1) is the network's input. Positions below 0 or beyond
-        the end of a map are padding.
-
-    Examples
-    --------
-    >>> from convcli.arithmetic.network import walk
-    >>> found = backtrace(walk(["conv:3,p=1", "maxpool:2"], (1, 8, 8)), 1, (0, 0))
-    >>> found[-1]
-    ((-1, 2), (-1, 2))
-    """
-    regions: dict[int, Region] = {index: ((at[0], at[0]), (at[1], at[1]))}
-    for user in range(index, -1, -1):
-        if user not in regions:
-            continue
-        report, (rows, columns) = walk.layers[user], regions[user]
-        operation = report.layer.operation
-        axes = operation.axes(report.layer, report.inputs)
-        if axes is not None:
-            rows, columns = input_interval(axes[0], rows), input_interval(axes[1], columns)
-        # Of the map whose size crop takes, no value is used.
-        for source in report.indices if operation.is_join else report.indices[:1]:
-            known = regions.get(source, (None, None))
-            regions[source] = span((known[0], rows)), span((known[1], columns))
-    return regions

@@ -24,6 +24,7 @@ SUMMARY_HEADINGS = (
     "peak bytes",
 )  # fmt: skip
 TEXT_HEADINGS = ("name", "layer", "op")  # of columns that are aligned left
+UNKNOWN = "?"
 POSITIONS = ("jump", "start", "effective_padding")
 UNITS = "MGTPE"  # of a million and up, by thousands
 
@@ -70,13 +71,20 @@ def _layer_row(report: LayerReport, storage: Storage, count: Count) -> list[str]
 
 def _field_cells(report: LayerReport) -> list[str]:
     """Return the receptive field with what is really seen, jump, start and effective padding."""
+    if report.fields is None:
+        return [UNKNOWN] * (1 + len(POSITIONS))
     positions = (getattr(report, name) for name in POSITIONS)
     return [format_field(report), *map(format_size, positions)]
 
 
 def format_field(report: LayerReport) -> str:
     """Write the receptive field of a layer; with what is seen, if it reaches past the input."""
+    if report.fields is None:
+        return UNKNOWN
     field = format_size(report.receptive_field)
+    if report.has_gate:
+        whole = "whole" if report.sees_whole_input else field
+        return f"{whole} (local {format_size(report.local_receptive_field)})"
     if report.coverage == report.receptive_field:
         return field
     return f"{field} (sees {format_size(report.coverage)})"

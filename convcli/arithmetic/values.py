@@ -319,6 +319,24 @@ def suggest_channels_first(shape: Shape) -> str:
     return f"did you mean {format_shape((channels, height, width))}? The channels come first"
 
 
+def parse_axes(text: str, what: str) -> Shape:
+    """Read a shape of any number of axes.
+
+    >>> parse_axes("77x512", "out")
+    (77, 512)
+    """
+    return tuple(parse_number(side, what, least=1) for side in text.split("x"))
+
+
+def map_size(shape: Shape) -> Pair:
+    """Return the (height, width) of a map; flat values have one position.
+
+    >>> map_size((3, 8, 9)), map_size((10,))
+    ((8, 9), (1, 1))
+    """
+    return (shape[1], shape[2]) if len(shape) == 3 else (1, 1)
+
+
 def format_shape(shape: Shape) -> str:
     """Write a shape as `CxHxW`, or `N` once flat.
 

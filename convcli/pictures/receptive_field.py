@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
+from convcli.arithmetic.intervals import Interval, Region, backtrace
 from convcli.arithmetic.network import Walk
 from convcli.arithmetic.notation import INPUT
-from convcli.arithmetic.receptive_field import Interval, Region, backtrace
 from convcli.arithmetic.values import Pair
 from convcli.engine.arrays import Array
 from convcli.errors import ArgumentError, LimitError

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 import numpy as np
 
 from convcli.arithmetic.geometry import Axis
+from convcli.arithmetic.intervals import input_interval
 from convcli.arithmetic.layers import Layer
 from convcli.arithmetic.notation import INPUT, format_layer
 from convcli.arithmetic.operations import AxisMap
-from convcli.arithmetic.receptive_field import input_interval
 from convcli.arithmetic.values import NO_PADDING, Pair, Shape, padding_value
 from convcli.engine.arrays import Array
 from convcli.engine.padding import source_positions

@@ -28,6 +28,7 @@ paddings = st.one_of(st.sampled_from(PADDING_NAMES), st.tuples(pairs(0, 5), pair
 names = st.from_regex(r"[A-Za-z0-9_/][A-Za-z0-9_.\-/:]{0,6}", fullmatch=True).filter(
     lambda name: name != "input"
 )
+shapes = st.lists(st.integers(1, 99), min_size=1, max_size=4).map(tuple)
 specs = st.sampled_from(["sharpen", "gaussian:1.5", "motion:9:45", "@kernels/a=b.txt", "x.npy"])
 several = st.lists(st.one_of(names, st.just("input")), min_size=2, max_size=4).map(tuple)
 one_or_none = st.one_of(st.just(()), st.tuples(st.one_of(names, st.just("input"))))
@@ -63,6 +64,8 @@ OWN: dict[str, st.SearchStrategy[dict[str, Any]]] = {  # what only some operatio
     ),
     "sub": st.builds(dict, sources=st.tuples(names, names)),
     "div": st.builds(dict, sources=st.tuples(names, names)),
+    "input": st.builds(dict, sources=st.just(()), name=names, shape=shapes),
+    "opaque": st.builds(dict, type=names, out=shapes, params=st.integers(0, 99)),
 }
 
 
@@ -113,8 +116,9 @@ def test_every_operation_can_be_written(op: str) -> None:
     written = {"k": ":3", "c": ":10", "size": ":7", "margin": ":2", "slope": ":0.2"}
     written |= {"shape": ":2x3x4", "channels": ":1..3", "g": ":4", "block": ":2"}
     argument = OPERATIONS[op].argument
-    own = "" if argument is None else written[argument.name]
+    own = "" if argument is None else written.get(argument.name, "")
     text = f"{op}:from=a+b" if OPERATIONS[op].is_join else op + own
+    text = OPERATIONS[op].example if op in ("input", "opaque") else text
     assert format_layer(parse_layer(text)) == text
 
 

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from support.network_oracle import WINDOWS, Case, InTheOpen, Seen, in_the_open, networks
 
 from convcli.arithmetic.geometry import Axis
+from convcli.arithmetic.intervals import span
 from convcli.arithmetic.layers import Layer
 from convcli.arithmetic.network import LayerReport, Walk, walk
 from convcli.arithmetic.notation import parse_layer
-from convcli.arithmetic.receptive_field import ReceptiveField, span, union
+from convcli.arithmetic.receptive_field import ReceptiveField, union
 from convcli.errors import LimitError, ShapeError
 
 AXES = (0, 1)

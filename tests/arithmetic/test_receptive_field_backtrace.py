@@ -15,10 +15,10 @@ from support.network_oracle import (
     windows,
 )
 
+from convcli.arithmetic.intervals import Region, backtrace
 from convcli.arithmetic.layers import Layer
 from convcli.arithmetic.network import walk
 from convcli.arithmetic.notation import INPUT
-from convcli.arithmetic.receptive_field import Region, backtrace
 
 AXES = (0, 1)
 chains = st.lists(windows(ops=WINDOWS), min_size=1, max_size=4).map(tuple)

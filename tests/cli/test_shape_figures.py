@@ -13,9 +13,9 @@ from support.command import COMMAND, here
 from support.figures import CAT, refused
 from support.looking import Drawing, drawing
 
+from convcli.arithmetic.intervals import backtrace
 from convcli.arithmetic.network import walk
 from convcli.arithmetic.notation import INPUT
-from convcli.arithmetic.receptive_field import backtrace
 from convcli.pictures.receptive_field import choose_maps
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from support.command import here
 
-from convcli.arithmetic.receptive_field import Interval
+from convcli.arithmetic.intervals import Interval
 from convcli.pictures.receptive_field import MAX_SIDE, draw_receptive_field
 
 SIDES = st.one_of(st.integers(1, 40), st.integers(1, MAX_SIDE))

@@ -14,7 +14,7 @@ from numpy.testing import assert_allclose
 from support.networks import random_network
 from support.oracles import reals
 
-from convcli.arithmetic.receptive_field import backtrace
+from convcli.arithmetic.intervals import backtrace
 from convcli.errors import ArgumentError, LimitError
 
 SIZE = (10, 13)

@@ -53,16 +53,74 @@ class Parts(NamedTuple):
         return range(part * self.size // self.outputs, -(-(part + 1) * self.size // self.outputs))
 
 
+class Resampling(NamedTuple):
+    """An axis resampled: output u is made of positions around `(first + u·step) / denominator`.
+
+    Parameters
+    ----------
+    size, outputs : int
+        The positions of the input and of the output.
+    step, first, denominator : int
+        The distance on the input between neighboring outputs, and where output 0 lies; both have
+        the denominator.
+    taps : {"floor", "ceil", "round-down", "round-up", "linear", "cubic"}
+        The positions taken: one, with halves rounded down or up; the two or the four around.
+
+    Examples
+    --------
+    >>> twice = Resampling(4, 8, step=2, first=-1, denominator=4, taps="linear")
+    >>> [twice.bounds(output) for output in range(3)]
+    [range(-1, 1), range(0, 2), range(0, 2)]
+    """
+
+    size: int
+    outputs: int
+    step: int
+    first: int = 0
+    denominator: int = 1
+    taps: str = "floor"
+
+    @property
+    def dropped(self) -> int:
+        """Positions that no output takes: none are counted."""
+        return 0
+
+    @property
+    def period(self) -> int:
+        """The number of outputs after which the same taps are taken, further on."""
+        return self.denominator // math.gcd(self.step, self.denominator)
+
+    def bounds(self, output: int) -> range:
+        """Return the positions that an output takes; for one beyond an end, the end is taken."""
+        numerator, unit = self.first + output * self.step, self.denominator
+        low, high = numerator // unit, -(-numerator // unit)
+        if self.taps == "cubic":
+            beside = int(low != high)
+            return range(low - beside, high + beside + 1)
+        if self.taps != "linear":
+            low = high = {
+                "floor": low,
+                "ceil": high,
+                "round-down": -((unit - 2 * numerator) // (2 * unit)),
+                "round-up": (2 * numerator + unit) // (2 * unit),
+            }[self.taps]
+        return range(low, high + 1)
+
+
 class WholeAxis(NamedTuple):
     """An axis of which every output depends on all positions.
 
     Parameters
     ----------
     size, outputs : int
+    has_own : bool
+        Whether each output also has a position of its own, as in a normalization over the map;
+        otherwise all are alike.
     """
 
     size: int
     outputs: int
+    has_own: bool = False
 
     @property
     def dropped(self) -> int:
@@ -74,7 +132,8 @@ class WholeAxis(NamedTuple):
         return range(self.size)
 
 
-AxisMap: TypeAlias = Axis | Parts | WholeAxis  # how the outputs of an operation depend on its input
+# How the outputs of an operation depend on its input, along one axis.
+AxisMap: TypeAlias = Axis | Parts | Resampling | WholeAxis
 WeightsRule: TypeAlias = "Callable[[Layer, Shape], dict[str, Shape]]"
 AxesRule: TypeAlias = "Callable[[Layer, Sequence[Shape]], tuple[AxisMap, AxisMap] | None]"
 
@@ -237,6 +296,11 @@ class Operation:
         Layer, input, output -> the PyTorch module, as code; if left out, raise.
     takes_flat : bool
         Whether an input may be (N,).
+    is_opaque : bool
+        Whether nothing is known of it but what its layer says: it takes any number of inputs of any
+        shape, and what its outputs depend on is unknown.
+    is_source : bool
+        Whether it takes no layer's output, but is a further input of the network.
     is_window, is_transposed, is_join : bool
         Whether it moves a window, is a transposed convolution, takes several inputs.
     joined_by : {"sum", "difference", "mean", "product", "quotient", "choice"}, optional
@@ -280,6 +344,8 @@ class Operation:
     cost_formulas: Callable[[Layer, Shape, Shape], dict[str, str]] = staticmethod(lambda *_: {})
     torch: Callable[[Layer, Shape, Shape], str] = staticmethod(refuse_torch)
     takes_flat: bool = False
+    is_opaque: bool = False
+    is_source: bool = False
     is_window: bool = False
     is_transposed: bool = False
     is_join: bool = False
