@@ -24,11 +24,13 @@ if TYPE_CHECKING:
     from convcli.arithmetic.network import Walk, walk
     from convcli.engine.conv2d import conv2d
     from convcli.engine.filter2d import filter2d
-    from convcli.engine.gradients import conv2d_backward, conv_transpose2d
+    from convcli.engine.gradients import conv2d_backward, conv_transpose2d_backward
     from convcli.engine.im2col import col2im, im2col
     from convcli.engine.naive import conv2d_naive
     from convcli.engine.padding import pad2d
     from convcli.engine.pooling import avg_pool2d, max_pool2d
+    from convcli.engine.pooling_gradients import avg_pool2d_backward, max_pool2d_backward
+    from convcli.engine.transposed import conv_transpose2d
     from convcli.errors import ConvError
     from convcli.kernels import Kernel, load_kernel
     from convcli.parallel import set_threads
@@ -37,9 +39,10 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
-    "ConvError", "Kernel", "Network", "Walk", "avg_pool2d", "col2im", "conv2d", "conv2d_backward",
-    "conv2d_naive", "conv_transpose2d", "filter2d", "im2col", "load_kernel", "load_network",
-    "max_pool2d", "output_size", "pad2d", "set_threads", "walk",
+    "ConvError", "Kernel", "Network", "Walk", "avg_pool2d", "avg_pool2d_backward", "col2im",
+    "conv2d", "conv2d_backward", "conv2d_naive", "conv_transpose2d", "conv_transpose2d_backward",
+    "filter2d", "im2col", "load_kernel", "load_network", "max_pool2d", "max_pool2d_backward",
+    "output_size", "pad2d", "set_threads", "walk",
 ]  # fmt: skip
 
 _NAMES_BY_MODULE = {
@@ -47,11 +50,13 @@ _NAMES_BY_MODULE = {
     "arithmetic.network": ("Walk", "walk"),
     "engine.conv2d": ("conv2d",),
     "engine.filter2d": ("filter2d",),
-    "engine.gradients": ("conv2d_backward", "conv_transpose2d"),
+    "engine.gradients": ("conv2d_backward", "conv_transpose2d_backward"),
     "engine.im2col": ("col2im", "im2col"),
     "engine.naive": ("conv2d_naive",),
     "engine.padding": ("pad2d",),
     "engine.pooling": ("avg_pool2d", "max_pool2d"),
+    "engine.pooling_gradients": ("avg_pool2d_backward", "max_pool2d_backward"),
+    "engine.transposed": ("conv_transpose2d",),
     "errors": ("ConvError",),
     "kernels": ("Kernel", "load_kernel"),
     "parallel": ("set_threads",),

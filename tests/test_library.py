@@ -16,6 +16,7 @@ import convcli
 # The names that are promised.
 PROMISED = {
     *("conv2d", "conv2d_naive", "conv2d_backward", "conv_transpose2d", "max_pool2d", "avg_pool2d"),
+    *("conv_transpose2d_backward", "max_pool2d_backward", "avg_pool2d_backward"),
     *("im2col", "col2im", "pad2d", "filter2d", "load_kernel", "output_size"),
 }
 

@@ -76,6 +76,42 @@ def pad2d(x: ArrayLike, padding: PaddingLike, mode: str = "zero") -> Array:
     return np.pad(array, [*leading, *pads], constant_values=np.asarray(value, array.dtype))
 
 
+def pad2d_backward(grad: Array, pads: Sides, mode: str = "zero") -> Array:
+    """Return the gradient of `pad2d`: every value has the sum of the gradients of its copies.
+
+    Parameters
+    ----------
+    grad : ndarray, (..., top + H + bottom, left + W + right)
+        The gradient of the padded array.
+    pads : ((top, bottom), (left, right))
+    mode : str
+        As in `pad2d`.
+
+    Returns
+    -------
+    ndarray, (..., H, W)
+        Of the dtype of `grad`, of which it may be a view.
+
+    Examples
+    --------
+    >>> pad2d_backward(np.array([[1, 2, 4, 8, 16]]), ((0, 0), (1, 1)), "reflect")
+    array([[ 2, 21,  8]])
+    """
+    mode = as_padding_mode(mode)
+    for axis, (before, after) in zip((-2, -1), pads, strict=True):
+        lines = np.moveaxis(grad, axis, 0)  # (before + size + after, ...)
+        size = len(lines) - before - after
+        sums = lines[before : before + size]
+        if (before or after) and padding_value(mode) is None:
+            positions = np.arange(-before, size + after)
+            is_copy = (positions < 0) | (positions >= size)
+            sums = sums.copy()
+            sources = source_positions(positions[is_copy], size, mode)
+            np.add.at(sums, sources, lines[is_copy])
+        grad = np.moveaxis(sums, 0, axis)
+    return grad
+
+
 def can_hold(dtype: np.dtype[Any], value: float) -> bool:
     """Whether a type holds the constant of a padding; floats may round it.
 

@@ -61,11 +61,8 @@ def max_pool2d(
     """
     array = as_numbers(x, "x")
     images = as_batch(array)
-    window = make_window(
-        kernel_size, stride=kernel_size if stride is None else stride, padding=padding,
-        dilation=dilation, ceil_mode=ceil_mode,
-    )  # fmt: skip
-    return like_batch(_pool(images, window, np.maximum, _smallest(array.dtype)), array)
+    window = make_pool_window(kernel_size, stride, padding, dilation, ceil_mode=ceil_mode)
+    return like_batch(_pool(images, window, np.maximum, smallest_value(array.dtype)), array)
 
 
 def avg_pool2d(
@@ -106,14 +103,35 @@ def avg_pool2d(
     """
     array = as_real(x, "x")
     images = as_batch(array)
-    window = make_window(
-        kernel_size, stride=kernel_size if stride is None else stride, padding=padding,
-        dilation=dilation, ceil_mode=ceil_mode,
-    )  # fmt: skip
+    window = make_pool_window(kernel_size, stride, padding, dilation, ceil_mode=ceil_mode)
     axes = window.axes(images.shape[-2:])
-    rows, columns = (count_positions(axis, include_pad=count_include_pad) for axis in axes)
-    counts = np.maximum(np.outer(rows, columns), 1).astype(images.dtype)
+    counts = window_divisors(axes, include_pad=count_include_pad).astype(images.dtype)
     return like_batch(_pool(images, window, np.add, 0, counts), array)
+
+
+def make_pool_window(
+    kernel_size: int | Sequence[int],
+    stride: int | Sequence[int] | None,
+    padding: PaddingLike,
+    dilation: int | Sequence[int],
+    *,
+    ceil_mode: bool,
+) -> Window:
+    """Make the window of a pool: it steps by its own size where no stride is given."""
+    return make_window(
+        kernel_size,
+        stride=kernel_size if stride is None else stride,
+        padding=padding,
+        dilation=dilation,
+        ceil_mode=ceil_mode,
+    )
+
+
+def window_divisors(axes: tuple[Axis, Axis], *, include_pad: bool) -> Array:
+    """The divisors of averages, at least 1: (oh, ow)."""
+    rows, columns = (count_positions(axis, include_pad=include_pad) for axis in axes)
+    divisors: Array = np.maximum(np.outer(rows, columns), 1)
+    return divisors
 
 
 def _pool(
@@ -240,7 +258,7 @@ def count_positions(axis: Axis, *, include_pad: bool) -> Array:
     return counts
 
 
-def _smallest(dtype: np.dtype[Any]) -> float:
+def smallest_value(dtype: np.dtype[Any]) -> float:
     """The smallest value of a dtype."""
     if dtype.kind == "f":
         return -np.inf

@@ -14,9 +14,9 @@ from convcli.arithmetic.layers import Layer
 from convcli.arithmetic.values import Pair, format_padding, format_size
 from convcli.engine.arrays import Array
 from convcli.engine.filter2d import filter2d
-from convcli.engine.gradients import conv_transpose2d
 from convcli.engine.operations import NO_WEIGHTS, find_function
 from convcli.engine.padding import pad2d
+from convcli.engine.transposed import conv_transpose2d
 from convcli.errors import OVERFLOW, ArgumentError, LimitError
 from convcli.kernels import Kernel
 from convcli.pictures.text import format_cell

@@ -270,7 +270,7 @@ def convolve(values: Array, filter_plan: FilterPlan, dtype: np.dtype[Any]) -> Ar
 
 def convolve_transposed(values: Array, step: Step) -> Array:
     """Run a transposed convolution on (H, W, C) values."""
-    from convcli.engine.gradients import conv_transpose2d
+    from convcli.engine.transposed import conv_transpose2d
 
     layer = step.layer
     weights, groups = step.weights(values.shape[2])

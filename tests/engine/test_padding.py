@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import ndimage
 from support.oracles import MODES, SCIPY_MODES, pad, pairs, pixels, seeds, source, whole_numbers
 
-from convcli.engine.padding import PaddedImage, pad2d, source_positions
+from convcli.engine.padding import PaddedImage, pad2d, pad2d_backward, source_positions
 from convcli.engine.scratch import Scratch
 from convcli.errors import ArgumentError, ShapeError
 
@@ -173,3 +173,20 @@ def test_a_region_inside_the_image_is_a_view_of_it() -> None:
 def test_beyond_the_padding_comes_what_more_padding_would_bring() -> None:
     padded = PaddedImage(np.array([[1, 2, 3]]), ((0, 0), (1, 1)), "circular")
     assert padded.region(range(1), range(9), Scratch()).tolist() == [[3, 1, 2, 3, 1, 2, 3, 1, 2]]
+
+
+@given(st.sampled_from([*MODES, "constant:3"]), pairs(1, 4), pairs(0, 9), pairs(0, 9), seeds)
+def test_the_gradient_of_a_padding_is_its_adjoint(
+    mode: str, size: tuple[int, int], rows: tuple[int, int], columns: tuple[int, int], seed: int
+) -> None:
+    sides = rows, columns
+    x = whole_numbers(seed, 2, *size)
+    zeros = pad(np.zeros_like(x), sides, mode)  # a constant has no gradient
+    grad = whole_numbers(seed + 1, *zeros.shape)
+    back = pad2d_backward(grad, sides, mode)
+    assert back.shape == x.shape
+    assert (grad * (pad(x, sides, mode) - zeros)).sum() == (back * x).sum()
+    for index in np.ndindex(*size):  # which decides each value
+        unit = np.zeros_like(x)
+        unit[(0, *index)] = 1
+        assert (grad * (pad(unit, sides, mode) - zeros)).sum() == back[(0, *index)]

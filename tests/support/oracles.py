@@ -14,6 +14,7 @@ from itertools import product
 from typing import Any
 
 import numpy as np
+from hypothesis import assume
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import ndimage, signal
@@ -278,6 +279,22 @@ def geometries(
         fits = [max(e - sum(p), 1) for e, p in zip(extents, sides, strict=True)]
         size = (fits[0] + extra[0], fits[1] + extra[1])
     return Geometry(size, kernel, stride, dilation, padding, (sides[0], sides[1]))
+
+
+@st.composite
+def transposes(draw: st.DrawFn) -> tuple[dict[str, Any], tuple[int, int], tuple[int, int]]:
+    """Settings of a transposed convolution that leaves an output: settings, kernel, size."""
+    kernel, size = draw(pairs(1, 4)), draw(pairs(1, 4))
+    stride, dilation = draw(pairs(1, 3)), draw(pairs(1, 3))
+    extra = tuple(
+        draw(st.integers(0, max(s, d) - 1)) for s, d in zip(stride, dilation, strict=True)
+    )
+    sides = (draw(pairs(0, 3)), draw(pairs(0, 3)))
+    for axis in range(2):
+        reach = (size[axis] - 1) * stride[axis] + dilation[axis] * (kernel[axis] - 1) + 1
+        assume(reach + extra[axis] > sum(sides[axis]))
+    asked = {"stride": stride, "dilation": dilation, "padding": sides, "output_padding": extra}
+    return asked, kernel, size
 
 
 def whole_numbers(seed: int, *shape: int) -> Array:

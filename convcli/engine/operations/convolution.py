@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from convcli.arithmetic.operations.convolution import group_count
 from convcli.engine.arrays import Array
 from convcli.engine.conv2d import conv2d
-from convcli.engine.gradients import conv_transpose2d
 from convcli.engine.operations import LayerFunction, Weights
+from convcli.engine.transposed import conv_transpose2d
 
 if TYPE_CHECKING:
     from convcli.arithmetic.layers import Layer
