@@ -36,7 +36,7 @@ WARM = (
         "convcli.cli.tables",
         "convcli.images.write",
     ),
-    *("convcli.cli.networks", "convcli.cli.report", "convcli.arithmetic.formulas"),
+    *("convcli.cli.walks", "convcli.cli.report", "convcli.arithmetic.formulas"),
     *("convcli.engine.gradients", "convcli.engine.pooling"),
     *("convcli.pipeline.execute", "decimal"),
     *("numpy.fft", "rich.console", "rich.table", "PIL.ImageCms"),

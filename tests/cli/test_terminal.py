@@ -113,3 +113,19 @@ def test_matrices_that_a_terminal_cannot_hold_are_not_broken_in_the_middle(
         "explain", CAT, "-k", "blur", "--at", "0,0", "--gray", cwd=tmp_path, COLUMNS="60"
     )
     assert max(map(len, shown.split("\n"))) <= 60
+
+
+def test_a_table_is_folded_to_the_terminal_between_words_and_numbers(tmp_path: Path) -> None:
+    command = ("shape", "--net", "resnet18")
+    lines = on_terminal(*command, cwd=tmp_path, COLUMNS="80").rstrip("\n").split("\n")
+    plain = [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in lines]
+    assert lines[0] == f"\x1b[1m{plain[0]}\x1b[0m"
+    assert max(map(len, plain)) <= 80
+    piped = convcli(*command, cwd=tmp_path).text
+    words = " ".join(plain[2:]).split()
+    for cell in ("11.69 M", "1.81 G", "(sees 224)", "conv:7,s=2,p=3,"):
+        assert cell.split()[0] in words
+        assert cell.split()[0] in piped
+    assert re.fullmatch(r"\(too narrow for dropped, start, eff\. padding, .*\)", plain[-1])
+    wide = on_terminal(*command, cwd=tmp_path, COLUMNS="200", NO_COLOR="1")
+    assert wide == piped

@@ -9,22 +9,13 @@ import click
 
 from convcli.arithmetic.frameworks import FRAMEWORKS
 from convcli.arithmetic.layers import Layer
-from convcli.arithmetic.values import DTYPE_BITS, format_shape
+from convcli.arithmetic.values import DTYPE_BITS
 from convcli.cli import options as opt
-from convcli.cli.budgets import BudgetOptions
 from convcli.cli.options import flag, option
-from convcli.cli.output import log, log_notes, print_data
-from convcli.cli.tables import (
-    compute_sweep,
-    explain_layers,
-    format_layers,
-    format_network,
-    format_totals,
-)
-from convcli.files import STDIN
+from convcli.cli.output import print_data
+from convcli.cli.tables import compute_sweep, explain_layers, format_layers
 
 if TYPE_CHECKING:
-    from convcli.arithmetic.network import Walk
     from convcli.arithmetic.values import Pair, Shape, Sides
 
 sys.set_int_max_str_digits(0)  # before anything is parsed: exact for any integer that can be typed
@@ -46,7 +37,7 @@ POOL_OR_SIZE = opt.pool_type(
 )
 
 
-class ShapeOptions(BudgetOptions):
+class ShapeOptions(opt.DeclaredOptions):
     """The layers and the options of `shape`, as they were typed."""
 
     layers: tuple[Layer, ...]
@@ -71,6 +62,18 @@ class ShapeOptions(BudgetOptions):
         "Stack or network", "--dtype", click.Choice(tuple(DTYPE_BITS)), "Type of the values, for "
         "all bytes.", default="float32"
     )  # fmt: skip
+
+    max_params: int | None = option(
+        "Budgets", "--max-params", opt.COUNT, "The most parameters, like 100k or 1.5M; exit code 1 "
+        "if there are more, as with the others."
+    )  # fmt: skip
+    max_macs: int | None = option("Budgets", "--max-macs", opt.COUNT, "The most MACs.")
+    max_bytes: int | None = option(
+        "Budgets", "--max-bytes", opt.MEMORY, "The most bytes that maps take at the peak."
+    )
+    min_field: Pair | None = option(
+        "Budgets", "--min-rf", opt.SIZE, "The least receptive field of the last map."
+    )
 
     height: tuple[int, ...] | None = option("One layer", "--h", NUMBERS, "Input height.")
     width: tuple[int, ...] | None = option(
@@ -161,116 +164,13 @@ def shape(**values: Any) -> None:
         raise click.UsageError("--explain is text: it goes without --json and --format")
     _validate_figure(options)
     if options.layers or options.net or options.input is not None:
-        _show_networks(options, layout)
+        from convcli.cli.walks import show_networks
+
+        show_networks(options, layout)
         return
     _validate_layer(options)
     sizes = compute_sweep(options)
     print_data(explain_layers(sizes) if options.explain else format_layers(sizes, layout))
-
-
-def _show_networks(options: ShapeOptions, layout: str) -> None:
-    """Print a network's layers, or the totals of several; exit with 1 if a budget is broken."""
-    _validate_networks(options)
-    from convcli.arithmetic.footprint import Storage
-
-    walks = walk_networks(options)
-    if options.figure is not None:
-        # Drawing needs NumPy and Pillow, which arithmetic alone does not load.
-        from convcli.pictures.receptive_field import write_receptive_field
-
-        notes = write_receptive_field(
-            walks[0], options.figure, options.image, keep_damaged=options.keep_damaged,
-            timeout=options.timeout, force=options.force,
-        )  # fmt: skip
-        log_notes(options.image or "", notes)
-    storage = Storage(options.dtype, options.batch)
-    if options.explain:
-        print_data(_explain_walk(walks[0]))
-    elif len(walks) > 1 or options.totals:
-        print_data(format_totals(walks, layout, storage))
-    else:
-        print_data(format_network(walks[0], layout, storage))
-    for walk in walks:
-        for note in walk.notes:
-            log(note if len(walks) == 1 else f"{_label(walk, options)}: {note}")
-    broken = [
-        f"{_label(walk, options)}: {message}"
-        for walk in walks
-        for message in options.find_broken(walk, storage)
-    ]
-    for message in broken:
-        log(message)
-    if broken:
-        click.get_current_context().exit(1)
-
-
-def _label(walk: Walk, options: ShapeOptions) -> str:
-    """Return what tells a network from the others in messages."""
-    several = len(options.input or ()) > 1
-    return f"{walk.name} at {format_shape(walk.input)}" if several else walk.name
-
-
-def walk_networks(options: ShapeOptions) -> list[Walk]:
-    """Walk through the layers that were typed, or through the networks that `--net` names.
-
-    With several inputs, that is done for each of them.
-    """
-    from convcli.arithmetic.network import walk
-    from convcli.cli.networks import (
-        Network,
-        attribute_to_file,
-        load_networks,
-        with_inputs,
-        with_kernel_sizes,
-    )
-
-    inputs, walks = options.input or (), []
-    for net in options.net or (None,):
-        if net is None:
-            stack = Network("stack", None, options.layers)
-            networks = [with_inputs(stack, shapes) for shapes in inputs] or [stack]
-        else:
-            networks = load_networks(net, inputs)
-        for network in networks:
-            if network.shape is None:
-                raise click.UsageError("the input's shape is missing: give --input CxHxW")
-            with attribute_to_file(net):
-                layers = with_kernel_sizes(network.layers)
-                found = walk(
-                    layers, network.shape, name=network.name, framework=options.framework,
-                    counted=network.counted,
-                )  # fmt: skip
-                walks.append(found._replace(remarks=network.notes))
-    return walks
-
-
-def _explain_walk(walk: Walk) -> str:
-    from convcli.arithmetic.formulas import explain_walk
-
-    return explain_walk(walk)
-
-
-def _validate_networks(options: ShapeOptions) -> None:
-    """Refuse options that contradict each other, before any file is opened."""
-    for name in options.layer_options:
-        raise click.UsageError(
-            f"{opt.option_name(name)} is of one layer; it does not go with a stack or a network"
-        )
-    if options.layers and options.net:
-        raise click.UsageError("--net and LAYERs exclude each other")
-    if not options.layers and not options.net:
-        raise click.UsageError("--input goes with LAYERs or --net")
-    if options.explain and options.totals:
-        raise click.UsageError("--explain and --totals exclude each other")
-    if len(options.net) > 1 or len(options.input or ()) > 1:
-        opt.refuse_typed(("explain", "figure"), "is of one network with one input")
-    if options.net.count(STDIN) > 1:
-        raise click.UsageError("standard input is read once, but --net - was given twice")
-    if len(options.net) > 1:
-        from convcli.cli.networks import check_name
-
-        for net in options.net:
-            check_name(net)
 
 
 def _validate_layer(options: ShapeOptions) -> None:

@@ -1,0 +1,142 @@
+"""Stacks and networks, as `shape` walks through them, prints them and holds them to budgets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import click
+
+from convcli.arithmetic.documents import summary_document
+from convcli.arithmetic.footprint import Storage
+from convcli.arithmetic.network import Walk, walk
+from convcli.arithmetic.values import format_shape, format_size
+from convcli.cli import options as opt
+from convcli.cli.networks import (
+    Network,
+    attribute_to_file,
+    check_name,
+    load_networks,
+    with_inputs,
+    with_kernel_sizes,
+)
+from convcli.cli.output import log, log_notes, print_data
+from convcli.cli.tables import format_network, format_totals
+from convcli.files import STDIN
+
+if TYPE_CHECKING:
+    from convcli.cli.commands.shape import ShapeOptions
+
+COSTS = {  # options, and the numbers of the total that they limit
+    "max_params": ("params", "parameters"),
+    "max_macs": ("macs", "MACs"),
+    "max_bytes": ("peak_bytes", "bytes of maps at the peak"),
+}
+
+
+def show_networks(options: ShapeOptions, layout: str) -> None:
+    """Print a network's layers, or the totals of several; exit with 1 if a budget is broken."""
+    _validate(options)
+    walks = walk_networks(options)
+    if options.figure is not None:
+        # Drawing needs NumPy and Pillow, which arithmetic alone does not load.
+        from convcli.pictures.receptive_field import write_receptive_field
+
+        notes = write_receptive_field(
+            walks[0], options.figure, options.image, keep_damaged=options.keep_damaged,
+            timeout=options.timeout, force=options.force,
+        )  # fmt: skip
+        log_notes(options.image or "", notes)
+    storage = Storage(options.dtype, options.batch)
+    if options.explain:
+        from convcli.arithmetic.formulas import explain_walk
+
+        print_data(explain_walk(walks[0]))
+    elif len(walks) > 1 or options.totals:
+        print_data(format_totals(walks, layout, storage))
+    else:
+        print_data(format_network(walks[0], layout, storage))
+    for found in walks:
+        for note in found.notes:
+            log(note if len(walks) == 1 else f"{_label(found, options)}: {note}")
+    broken = [
+        f"{_label(found, options)}: {message}"
+        for found in walks
+        for message in _broken_budgets(found, storage, options)
+    ]
+    for message in broken:
+        log(message)
+    if broken:
+        click.get_current_context().exit(1)
+
+
+def _label(walk: Walk, options: ShapeOptions) -> str:
+    """Return what tells a network from the others in messages."""
+    several = len(options.input or ()) > 1
+    return f"{walk.name} at {format_shape(walk.input)}" if several else walk.name
+
+
+def walk_networks(options: ShapeOptions) -> list[Walk]:
+    """Walk through the layers that were typed, or through the networks that `--net` names.
+
+    With several inputs, that is done for each of them.
+    """
+    inputs, walks = options.input or (), []
+    for net in options.net or (None,):
+        if net is None:
+            stack = Network("stack", None, options.layers)
+            networks = [with_inputs(stack, shapes) for shapes in inputs] or [stack]
+        else:
+            networks = load_networks(net, inputs)
+        for network in networks:
+            if network.shape is None:
+                raise click.UsageError("the input's shape is missing: give --input CxHxW")
+            with attribute_to_file(net):
+                layers = with_kernel_sizes(network.layers)
+                found = walk(
+                    layers, network.shape, name=network.name, framework=options.framework,
+                    counted=network.counted,
+                )  # fmt: skip
+                walks.append(found._replace(remarks=network.notes))
+    return walks
+
+
+def _validate(options: ShapeOptions) -> None:
+    """Refuse options that contradict each other, before any file is opened."""
+    for name in options.layer_options:
+        raise click.UsageError(
+            f"{opt.option_name(name)} is of one layer; it does not go with a stack or a network"
+        )
+    if options.layers and options.net:
+        raise click.UsageError("--net and LAYERs exclude each other")
+    if not options.layers and not options.net:
+        raise click.UsageError("--input goes with LAYERs or --net")
+    if options.explain and options.totals:
+        raise click.UsageError("--explain and --totals exclude each other")
+    if len(options.net) > 1 or len(options.input or ()) > 1:
+        opt.refuse_typed(("explain", "figure"), "is of one network with one input")
+    if options.net.count(STDIN) > 1:
+        raise click.UsageError("standard input is read once, but --net - was given twice")
+    if len(options.net) > 1:
+        for net in options.net:
+            check_name(net)
+
+
+def _broken_budgets(walk: Walk, storage: Storage, options: ShapeOptions) -> Iterator[str]:
+    """Say of each budget that a network does not keep by how much."""
+    if all(getattr(options, name) is None for name in (*COSTS, "min_field")):
+        return
+    total = summary_document(walk, storage)["total"]
+    for option, (key, unit) in COSTS.items():
+        most = getattr(options, option)
+        if most is not None and total[key] > most:
+            name = f"--{option.replace('_', '-')}"
+            yield f"{total[key]:,} {unit}, {total[key] - most:,} over {name} {most:,}"
+    field, least = total["receptive_field"], options.min_field
+    if least is None:
+        return
+    wanted = f"--min-rf {format_size(least)}"
+    if field is None:
+        yield f"its receptive field is not known, and {wanted} asks for one"
+    elif any(seen < side for seen, side in zip(field, least, strict=True)):
+        yield f"a receptive field of {format_size(field)}, less than {wanted}"
