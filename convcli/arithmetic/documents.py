@@ -39,7 +39,12 @@ def summary_document(walk: Walk, storage: Storage = FLOAT32) -> dict[str, Any]:
         "peak_bytes": storage.map_bytes(peak_elements(walk)),
         "output": list(walk.output),
     }
-    return {"name": walk.name, "input": list(walk.input), "total": total | field}
+    document = {"name": walk.name, "input": list(walk.input), "total": total | field}
+    if len(walk.inputs) > 1:
+        document["inputs"] = {name: list(shape) for name, shape in walk.inputs.items()}
+    if len(walk.outputs) > 1:
+        document["outputs"] = {name: list(shape) for name, shape in walk.outputs.items()}
+    return document
 
 
 def layer_document(report: LayerReport, storage: Storage = FLOAT32) -> dict[str, Any]:

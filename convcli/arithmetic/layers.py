@@ -181,7 +181,8 @@ def output_shape(layer: Layer, inputs: Sequence[Shape]) -> Shape:
     """
     operation = layer.operation
     axis_counts = (1, 3) if operation.takes_flat else (3,)
-    if not operation.is_opaque and any(len(shape) not in axis_counts for shape in inputs):
+    takes_any = operation.is_opaque or operation.is_source
+    if not takes_any and any(len(shape) not in axis_counts for shape in inputs):
         needed = "a map of (C, H, W)" + (" or flat values" if operation.takes_flat else "")
         raise ShapeError(f"{layer.op} needs {needed}, not {format_shapes(inputs)}")
     return operation.shape(layer, inputs)

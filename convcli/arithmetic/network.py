@@ -12,11 +12,13 @@ from pathlib import PurePath
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias
 
+from convcli.arithmetic.fields import Fields, fields_of_input, join_notes, output_fields
 from convcli.arithmetic.frameworks import check_rules, differences
 from convcli.arithmetic.geometry import Axis
 from convcli.arithmetic.layers import OPERATIONS, Layer, output_shape
 from convcli.arithmetic.notation import (
     INPUT,
+    INPUT_KEYWORD,
     MAX_KNOWN,
     format_layer,
     input_indices,
@@ -24,11 +26,10 @@ from convcli.arithmetic.notation import (
     parse_network,
 )
 from convcli.arithmetic.operations import AxisMap, Parts, WholeAxis
-from convcli.arithmetic.receptive_field import ReceptiveField, union, union_at_one_position
 from convcli.arithmetic.values import (
     Pair,
     Shape,
-    as_map_shape,
+    as_input_shape,
     format_shape,
     format_shapes,
     map_size,
@@ -36,7 +37,6 @@ from convcli.arithmetic.values import (
 )
 from convcli.errors import ArgumentError, LimitError
 
-Fields: TypeAlias = tuple[ReceptiveField, ReceptiveField]  # along the rows, along the columns
 # Of what follows from the fields, which is None where they are unknown: few users meet that.
 KnownPair: TypeAlias = Pair | Any
 KnownFractions: TypeAlias = tuple[Fraction, Fraction] | Any
@@ -184,16 +184,36 @@ class Walk(NamedTuple):
     Parameters
     ----------
     name : str
-    input : (C, H, W)
+    input : (C, H, W) or (N,)
+        The shape of its first input.
     layers : tuple of LayerReport
     remarks : tuple of str
         On the file that it was read from, for the user.
+    input_name : str
+        The name of its first input.
     """
 
     name: str
     input: Shape
     layers: tuple[LayerReport, ...]
     remarks: tuple[str, ...] = ()
+    input_name: str = INPUT_KEYWORD
+
+    @property
+    def inputs(self) -> dict[str, Shape]:
+        """The shapes of all inputs by their names."""
+        further = (layer for layer in self.layers if layer.layer.operation.is_source)
+        return {self.input_name: self.input} | {layer.name: layer.output for layer in further}
+
+    @property
+    def outputs(self) -> dict[str, Shape]:
+        """The shapes of the outputs that no layer takes, by the names of their layers."""
+        taken = {index for layer in self.layers for index in layer.indices}
+        return {
+            layer.name: layer.output
+            for index, layer in enumerate(self.layers)
+            if index not in taken
+        }
 
     @property
     def params(self) -> int:
@@ -247,7 +267,7 @@ class Walk(NamedTuple):
 
 def walk(
     layers: str | Sequence[Layer | str],
-    input_shape: Shape | None = None,
+    input_shape: Shape | Mapping[str, Shape] | None = None,
     *,
     name: str | None = None,
     framework: str | None = None,
@@ -260,8 +280,10 @@ def walk(
     layers : str or sequence of Layer or str
         In the notation; a layer with `kernel=` must have the kernel's size as its `kernel`. Text is
         the name of a well-known network, layers with spaces between, or what a network file holds.
-    input_shape : (C, H, W), optional
-        If left out, that of the well-known network, or of the text's line `input CxHxW`.
+    input_shape : (C, H, W) or (N,), or mapping of str to such, optional
+        If left out, that of the well-known network, or of the text's line `input CxHxW`. Of several
+        inputs, by their names: the first, which is `input` to the layers, and those of `input`
+        layers, which have their own shapes otherwise.
     name : str, optional
         The name of the network.
     framework : {"torch", "tf", "onnx"}, optional
@@ -288,12 +310,15 @@ def walk(
         name, input_shape = name or own_name, own_shape if input_shape is None else input_shape
     if input_shape is None:
         raise ArgumentError("the input's shape is missing: give (C, H, W)")
-    shape = as_map_shape(input_shape)
     if not layers:
         raise ArgumentError("a network has one layer at least")
     stack = [parse_layer(layer) if isinstance(layer, str) else layer for layer in layers]
+    input_name = INPUT_KEYWORD
+    if isinstance(input_shape, Mapping):
+        input_name, input_shape = _set_inputs(stack, input_shape)
+    shape = as_input_shape(input_shape)
     counts, is_known = Counter[str](), True
-    outputs = {INPUT: _Output(shape, _fields_of_input(), True, map_size(shape))}
+    outputs = {INPUT: _Output(shape, fields_of_input(), True, map_size(shape))}
     reports: list[LayerReport] = []
     effort = _Effort()
     for index, (layer, indices) in enumerate(zip(stack, input_indices(stack), strict=True)):
@@ -311,7 +336,21 @@ def walk(
             is_known, report = False, report._replace(notes=(*report.notes, UNKNOWN_FROM_HERE))
         reports.append(report)
         outputs[index] = _Output(report.output, report.fields, report.is_map, report.input_size)
-    return Walk(name or "network", shape, tuple(reports))
+    return Walk(name or "network", shape, tuple(reports), input_name=input_name)
+
+
+def _set_inputs(stack: list[Layer], shapes: Mapping[str, Shape]) -> tuple[str, Shape]:
+    """Put shapes of further inputs into their layers; return the name and shape of the first."""
+    further = {layer.name or "": at for at, layer in enumerate(stack) if layer.op == INPUT_KEYWORD}
+    first = [name for name in shapes if name not in further]
+    if len(first) != 1:
+        known = "".join(f", and {name}" for name in further)
+        found = " and ".join(map(repr, first)) or "none"
+        raise ArgumentError(f"the inputs are one of any name{known}; {found} would be the one")
+    for name, at in further.items():
+        if name in shapes:
+            stack[at] = stack[at].with_values(shape=as_input_shape(shapes[name]))
+    return first[0], shapes[first[0]]
 
 
 def _without_shared(report: LayerReport, shared: int) -> LayerReport:
@@ -348,13 +387,13 @@ def check_alignment(layers: Sequence[Layer], shapes: Mapping[int, Shape]) -> Non
     ShapeError
         As `walk`.
     """
-    fields: dict[int, Fields | None] = {INPUT: _fields_of_input()}
+    fields: dict[int, Fields | None] = {INPUT: fields_of_input()}
     for index, (layer, indices) in enumerate(zip(layers, input_indices(layers), strict=True)):
         inputs = [shapes[source] for source in indices]
         try:
-            before = [fields[source] for source in indices] or [_fields_of_input()]
+            before = [fields[source] for source in indices] or [fields_of_input()]
             axes = layer.operation.axes(layer, inputs)
-            fields[index] = _output_fields(layer, axes, inputs, shapes[index], before)
+            fields[index] = output_fields(layer, axes, inputs, shapes[index], before)
         except ArgumentError as error:
             raise _locate(error, index, layer, inputs) from None
 
@@ -382,7 +421,7 @@ def _report(
     """Return the report of a layer that takes the outputs at these indices."""
     if layer.operation.is_source:
         shape = layer.value("shape")
-        took = [_Output(shape, _fields_of_input(), True, map_size(shape))]
+        took = [_Output(shape, fields_of_input(), True, map_size(shape))]
     else:
         took = [outputs[index] for index in indices]
     inputs, before, are_maps, input_sizes = zip(*took, strict=True)
@@ -390,8 +429,8 @@ def _report(
     bare = layer._replace(name=None, sources=()) if layer.name or layer.sources else layer
     sizes = _measure(bare, inputs, framework)
     axes, output = sizes.axes, sizes.output
-    fields = _output_fields(layer, axes, inputs, output, before)
-    alignment = _join_notes(before, inputs, output) if layer.operation.is_join else ()
+    fields = output_fields(layer, axes, inputs, output, before)
+    alignment = join_notes(before, inputs, output) if layer.operation.is_join else ()
     return LayerReport(
         name=name,
         layer=layer,
@@ -409,24 +448,6 @@ def _report(
     )
 
 
-def _is_map(
-    axes: tuple[AxisMap, AxisMap] | None,
-    inputs: Sequence[Shape],
-    output: Shape,
-    are_maps: Sequence[bool],
-) -> bool:
-    """Return whether an output is a feature map: not gathered from one, or spread again."""
-    if len(output) != 3:
-        return False
-    axis = None if axes is None else axes[0]
-    if isinstance(axis, Parts):
-        return False
-    is_gathered = isinstance(axis, WholeAxis) and not axis.has_own
-    is_larger = math.prod(output[1:]) > max(math.prod(map_size(shape)) for shape in inputs)
-    can_spread = not isinstance(axis, Axis) or axis.transposed
-    return (any(are_maps) and not is_gathered) or (is_larger and can_spread)
-
-
 class _Effort:
     """The work that the layers so far have taken: large numbers, and fields of many phases."""
 
@@ -441,7 +462,7 @@ class _Effort:
         LimitError
             If all layers together take too long.
         """
-        rows, columns = report.fields or _fields_of_input()
+        rows, columns = report.fields or fields_of_input()
         sizes = (field.receptive_field for field in (rows, columns))
         largest = max(*report.output, rows.step, columns.step, *sizes)
         bits = largest.bit_length()
@@ -484,9 +505,22 @@ def _measure(layer: Layer, inputs: tuple[Shape, ...], framework: str | None) -> 
     )
 
 
-def _fields_of_input() -> Fields:
-    field = ReceptiveField.of_input()
-    return field, field
+def _is_map(
+    axes: tuple[AxisMap, AxisMap] | None,
+    inputs: Sequence[Shape],
+    output: Shape,
+    are_maps: Sequence[bool],
+) -> bool:
+    """Return whether an output is a feature map: not gathered from one, or spread again."""
+    if len(output) != 3:
+        return False
+    axis = None if axes is None else axes[0]
+    if isinstance(axis, Parts):
+        return False
+    is_gathered = isinstance(axis, WholeAxis) and not axis.has_own
+    is_larger = math.prod(output[1:]) > max(math.prod(map_size(shape)) for shape in inputs)
+    can_spread = not isinstance(axis, Axis) or axis.transposed
+    return (any(are_maps) and not is_gathered) or (is_larger and can_spread)
 
 
 def _coverage(fields: Fields | None, sizes: Pair, counts: Pair) -> Pair | None:
@@ -496,70 +530,3 @@ def _coverage(fields: Fields | None, sizes: Pair, counts: Pair) -> Pair | None:
     if fields[0] is fields[1] and sizes[0] == sizes[1] and counts[0] == counts[1]:
         return rows, rows
     return rows, fields[1].coverage(sizes[1], counts[1])
-
-
-def _output_fields(
-    layer: Layer,
-    axes: tuple[AxisMap, AxisMap] | None,
-    inputs: Sequence[Shape],
-    output: Shape,
-    before: Sequence[Fields | None],
-) -> Fields | None:
-    """Return the receptive fields of the outputs, from those of the inputs; None if unknown."""
-    operation = layer.operation
-    known = [fields for fields in before if fields is not None]
-    if operation.is_opaque or (len(known) < len(before) and (operation.is_join or not before[0])):
-        return None
-    if operation.is_join:
-        sizes, outputs = list(map(map_size, inputs)), map_size(output)
-        along_rows, along_columns = (
-            ([fields[side] for fields in known], [size[side] for size in sizes], outputs[side])
-            for side in (0, 1)
-        )
-        joined = _join(*along_rows)
-        return joined, joined if along_rows == along_columns else _join(*along_columns)
-    rows, columns = known[0]
-    if axes is None:
-        if len(inputs[0]) < len(output) == 3:  # flat values as a map, each position of them all
-            height, width = map_size(output)
-            return _join([rows], [1], height), _join([columns], [1], width)
-        return known[0]
-    after = rows.after(axes[0])
-    is_square = rows == columns and axes[0] == axes[1]
-    return after, after if is_square else columns.after(axes[1])
-
-
-def _join(branches: list[ReceptiveField], sizes: list[int], output: int) -> ReceptiveField:
-    """Return the field of a join along one axis; what has one position there is spread over it."""
-    if output == 1:
-        return union_at_one_position(branches)
-    if 1 in sizes:
-        branches = [
-            ReceptiveField.of_constant(field.at(0)) if size == 1 else field
-            for field, size in zip(branches, sizes, strict=True)
-        ]
-    return union(branches)
-
-
-def _join_notes(
-    before: Sequence[Fields | None], inputs: Sequence[Shape], output: Shape
-) -> tuple[str, ...]:
-    """Say where the branches of a join have different jumps or centers."""
-    if None in before:
-        return ()
-    for side, axis in enumerate(("rows", "columns")):
-        count = map_size(output)[side]
-        branches = [
-            fields[side]
-            for fields, shape in zip(before, inputs, strict=True)
-            if fields is not None and fields[side].slides and (count == map_size(shape)[side])
-        ]
-        jumps = sorted({branch.jump for branch in branches})
-        if len(jumps) > 1:
-            found = " and ".join(map(str, jumps))
-            return (f"its branches, of one position, come from maps with different jumps: {found}",)
-        starts = sorted({branch.start for branch in branches})
-        if len(starts) > 1:
-            found = " and ".join(map(str, starts))
-            return (f"its branches are not aligned: their first {axis} are centered on {found}",)
-    return ()

@@ -78,6 +78,17 @@ def as_map_shape(shape: Sequence[int]) -> Shape:
     return tuple(as_number(side, "the input's side", least=1) for side in shape)
 
 
+def as_input_shape(shape: Sequence[int]) -> Shape:
+    """Return the shape of a network's input as (C, H, W), or as (N,) if it is flat.
+
+    >>> as_input_shape([10])
+    (10,)
+    """
+    if len(shape) != 1:
+        return as_map_shape(shape)
+    return (as_number(shape[0], "the input's side", least=1),)
+
+
 def as_padding(value: PaddingLike) -> str | Sides:
     """Return `N`, `(ph, pw)`, `((top, bottom), (left, right))` or a name as a padding.
 
