@@ -19,6 +19,7 @@ from convcli.arithmetic.operations import (
     normalization,
     pooling,
     reshaping,
+    resizing,
     unknown,
 )
 from convcli.arithmetic.operations.convolution import group_count
@@ -26,7 +27,8 @@ from convcli.arithmetic.values import NO_PADDING, Pair, Shape, Sides, format_sha
 from convcli.errors import ArgumentError, ShapeError
 
 _FAMILIES = (
-    convolution, pooling, elementwise, normalization, joins, reshaping, linear, inputs, unknown
+    convolution, pooling, elementwise, normalization, joins, reshaping, resizing, linear, inputs,
+    unknown,
 )  # fmt: skip
 OPERATIONS: dict[str, Operation] = {
     operation.name: operation for family in _FAMILIES for operation in family.OPERATIONS
@@ -55,7 +57,7 @@ class Layer(NamedTuple):
     channels : int, optional
         The output's channels, or the outputs of `linear`; the input's channels if left out.
     size : (int, int), optional
-        The output's size, for `adaptiveavgpool`.
+        The output's size, for `adaptiveavgpool` and `resize`.
     margin : ((top, bottom), (left, right)), optional
         The rows and columns that `crop` cuts off, and `pad` adds.
     argument : optional

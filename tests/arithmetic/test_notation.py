@@ -1,3 +1,4 @@
+import math
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from support.oracles import MODES, PADDING_NAMES, pairs
 from convcli.arithmetic.layers import OPERATIONS, Layer
 from convcli.arithmetic.notation import format_layer, format_network, parse_layer, parse_network
 from convcli.arithmetic.operations import as_name
+from convcli.arithmetic.operations.resizing import ROUNDINGS
 from convcli.arithmetic.values import (
     format_padding,
     format_shape,
@@ -49,6 +51,16 @@ channel_ranges = st.tuples(st.integers(0, 9), st.integers(10, 99) | st.none())
 margins: st.SearchStrategy[dict[str, Any]] = st.builds(
     dict, margin=st.tuples(pairs(0, 9), pairs(0, 9))
 )
+scales = st.tuples(st.integers(1, 99), st.integers(1, 99)).map(
+    lambda pair: (pair[0] // math.gcd(*pair), pair[1] // math.gcd(*pair))
+)
+resamplings: st.SearchStrategy[dict[str, Any]] = st.one_of(
+    st.builds(dict, nearest=st.sampled_from(ROUNDINGS)),
+    st.builds(dict, interpolation=st.just("bilinear")),
+    st.builds(
+        dict, interpolation=st.just("bicubic"), cubic=st.floats(-2, 2), is_inside=st.booleans()
+    ),
+)
 OWN: dict[str, st.SearchStrategy[dict[str, Any]]] = {  # what only some operations have
     "linear": st.builds(dict, channels=st.integers(1, 4096)),
     "adaptiveavgpool": st.builds(dict, size=sizes),
@@ -62,6 +74,10 @@ OWN: dict[str, st.SearchStrategy[dict[str, Any]]] = {  # what only some operatio
     "reshape": st.builds(
         dict, shape=st.tuples(st.integers(1, 99)) | st.tuples(*[st.integers(1, 99)] * 3)
     ),
+    "upsample": st.builds(
+        lambda scales, others: {"scales": scales, **others}, st.tuples(scales, scales), resamplings
+    ),
+    "resize": st.builds(lambda size, others: {"size": size, **others}, sizes, resamplings),
     "sub": st.builds(dict, sources=st.tuples(names, names)),
     "div": st.builds(dict, sources=st.tuples(names, names)),
     "input": st.builds(dict, sources=st.just(()), name=names, shape=shapes),
@@ -76,8 +92,9 @@ def layers(draw: st.DrawFn) -> Layer:
     operation = OPERATIONS[op]
     keys = operation.keys
     fields = {keys[key].field: draw(FIELDS[key]) for key in keys if key in FIELDS}
+    fields.pop("interpolation", None)  # which is no padding mode
     for flag in operation.flags:
-        fields[flag.field] = draw(st.booleans())
+        fields[flag.field] = flag.field != "is_inside" and draw(st.booleans())
     if "kernel" in operation.keys and draw(st.booleans()):
         fields |= {"kernel": None, "spec": draw(specs)}
     if op == "tconv":
@@ -114,7 +131,7 @@ def test_writing_says_nothing_twice_and_nothing_that_goes_without_saying(layer: 
 @pytest.mark.parametrize("op", sorted(OPERATIONS))
 def test_every_operation_can_be_written(op: str) -> None:
     written = {"k": ":3", "c": ":10", "size": ":7", "margin": ":2", "slope": ":0.2"}
-    written |= {"shape": ":2x3x4", "channels": ":1..3", "g": ":4", "block": ":2"}
+    written |= {"shape": ":2x3x4", "channels": ":1..3", "g": ":4", "block": ":2", "scale": ":2"}
     argument = OPERATIONS[op].argument
     own = "" if argument is None else written.get(argument.name, "")
     text = f"{op}:from=a+b" if OPERATIONS[op].is_join else op + own
@@ -181,6 +198,14 @@ def test_a_name_that_the_notation_holds_stays_as_it_is(name: str) -> None:
         ("reshape:84", Layer(op="reshape").with_values(shape=(84,))),
         ("channelshuffle:3", Layer(op="channelshuffle", groups=3)),
         ("pixelshuffle:2,dcr", Layer(op="pixelshuffle").with_values(block=2, dcr=True)),
+        ("upsample:2", Layer(op="upsample").with_values(scales=((2, 1), (2, 1)))),
+        ("upsample:1.50x6/4", Layer(op="upsample").with_values(scales=((3, 2), (3, 2)))),
+        (
+            "resize:7x9,mode=bilinear,coords=align-corners",
+            Layer(op="resize", size=(7, 9)).with_values(
+                interpolation="bilinear", coordinates="align-corners"
+            ),
+        ),
         ("sub:from=a+input", Layer(op="sub", sources=("a", "input"))),
         ("add:from=a+b", Layer(op="add", sources=("a", "b"))),
         ("concat:from=a+input,name=c", Layer(op="concat", sources=("a", "input"), name="c")),
@@ -281,6 +306,15 @@ def test_equal_sides_are_written_short() -> None:
         ("pixelshuffle", ["pixelshuffle needs the side of a block, like pixelshuffle:2"]),
         ("sub:from=a+b+c", ["sub joins two layers, like sub:from=a+b"]),
         ("div:from=a", ["div joins two layers or more"]),
+        ("upsample", ["upsample needs a scale, like upsample:2"]),
+        ("upsample:0", ["a scale must be at least 1, not 0"]),
+        ("upsample:1/0", ["a scale must be at least 1, not 0"]),
+        ("upsample:2.", ["a scale is a number like 2, 1.5 or 7/5, not '2.'"]),
+        ("upsample:2,mode=linear", ["mode 'linear' is none of nearest, bilinear, bicubic"]),
+        ("upsample:2,coords=corners", ["coords 'corners' is none of half-pixel, asymmetric, "]),
+        ("upsample:2,mode=bilinear,nearest=ceil", ["nearest= has no effect with mode=bilinear"]),
+        ("resize:2,a=-0.5", ["a= and inside have no effect with mode=nearest"]),
+        ("resize", ["resize needs its output size, like resize:224"]),
         ("add", ["add joins two layers or more", "add:from=a+b"]),
         ("concat:from=a", ["concat joins two layers or more"]),
         ("relu:from=a+b", ["relu takes one input", "add or concat"]),

@@ -373,6 +373,20 @@ def test_a_padding_has_an_alpha_of_its_own() -> None:
     np.testing.assert_allclose(repeated.values[0, 0], (100, 50, 20), rtol=1e-5)
 
 
+@pytest.mark.parametrize(
+    "layer", ["upsample:2", "resize:5x7,mode=bilinear", "upsample:3,mode=bicubic"]
+)
+def test_resampling_an_area_of_one_color_keeps_it_and_resamples_alpha(layer: str) -> None:
+    values = np.full((4, 6, 4), (200, 100, 40, 255), np.uint8)
+    values[:, 3:] = (7, 8, 9, 0)
+    (found,) = compute_pictures(picture_of(values), make_plan(layers=[layer]))
+    (alpha,) = compute_pictures(Picture(values[..., 3:], 8), make_plan(layers=[layer]))
+    assert found.alpha is not None
+    np.testing.assert_allclose(found.alpha, alpha.values.clip(0, 255), rtol=1e-5)
+    seen = found.values[found.alpha[:, :, 0] > 1]
+    np.testing.assert_allclose(seen, np.broadcast_to([200, 100, 40], seen.shape), rtol=1e-3)
+
+
 def test_channels_are_taken_and_alpha_stays() -> None:
     for layer, channels in (("slice:1..", [1, 2]), ("channelshuffle:3", [0, 1, 2])):
         (found,) = compute_pictures(two_colors(), make_plan(layers=[layer]))
