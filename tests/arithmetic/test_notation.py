@@ -47,6 +47,7 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "name": st.one_of(st.none(), names),
     "from": one_or_none,
 }
+types = st.from_regex(r"[A-Za-z0-9_.:\-]{1,8}", fullmatch=True)
 channel_ranges = st.tuples(st.integers(0, 9), st.integers(10, 99) | st.none())
 margins: st.SearchStrategy[dict[str, Any]] = st.builds(
     dict, margin=st.tuples(pairs(0, 9), pairs(0, 9))
@@ -81,7 +82,7 @@ OWN: dict[str, st.SearchStrategy[dict[str, Any]]] = {  # what only some operatio
     "sub": st.builds(dict, sources=st.tuples(names, names)),
     "div": st.builds(dict, sources=st.tuples(names, names)),
     "input": st.builds(dict, sources=st.just(()), name=names, shape=shapes),
-    "opaque": st.builds(dict, type=names, out=shapes, params=st.integers(0, 99)),
+    "opaque": st.builds(dict, type=types, out=shapes, params=st.integers(0, 99)),
 }
 
 

@@ -39,11 +39,14 @@ def _cost_formulas(layer: Layer, *_: Shape) -> dict[str, str]:
     return {name: str(cost) for name, cost in costs.items() if cost}
 
 
-def _count_key(name: str, description: str) -> Key:
-    read = partial(parse_number, what=name)
-    return Key(name, name, read, str, "N", "0", description, initial=0)
-
-
+_PARAMS = Key(
+    "params", "params", partial(parse_number, what="params"), str, "N", "0",
+    "the number of learned values", initial=0,
+)  # fmt: skip
+_MACS = Key(
+    "macs", "macs", partial(parse_number, what="macs"), str, "N", "0", "the number of products",
+    initial=0,
+)  # fmt: skip
 _NAME_OF_TYPE = Key(
     "type", "type", _parse_type, str, "NAME", "", "the operation's type in its file"
 )  # fmt: skip
@@ -64,8 +67,8 @@ OPERATIONS = (
                 "out", "out", lambda text: parse_axes(text, "out"), format_shape, "CxHxW", "",
                 "the output's shape",
             ),
-            "params": _count_key("params", "the number of learned values"),
-            "macs": _count_key("macs", "the number of products"),
+            "params": _PARAMS,
+            "macs": _MACS,
         }
         | key_table(),
         check=_check,
