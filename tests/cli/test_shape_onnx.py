@@ -13,8 +13,6 @@ import pytest
 from support.command import Finished, here
 from support.onnx_models import model, node, save, weight
 
-from convcli.arithmetic.layers import OPERATIONS
-
 
 @pytest.fixture
 def siamese(tmp_path: Path) -> str:
@@ -81,10 +79,6 @@ def test_a_size_that_is_left_open_is_asked_for_by_its_name(stack: str, siamese: 
     )
 
 
-NEEDS_INPUTS = pytest.mark.skipif("input" not in OPERATIONS, reason="one input alone")
-
-
-@NEEDS_INPUTS
 @pytest.mark.parametrize("sizes", ["left=3x8x8", "left=1x3x8x8+right=3x8x8", "3x8x8"])
 def test_inputs_are_given_by_name_with_the_batch_or_without(siamese: str, sizes: str) -> None:
     found = document("--net", siamese, "--input", sizes)
@@ -109,7 +103,6 @@ def test_a_size_that_the_file_does_not_have_is_refused(
     assert done.stdout == b""
 
 
-@NEEDS_INPUTS
 def test_shared_weights_count_once_and_are_named(siamese: str) -> None:
     done = shape("--net", siamese, "--input", "left=3x8x8", "--json")
     found = json.loads(done.text)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, NoReturn, TypeAlias
 
 from convcli.arithmetic.layers import OPERATIONS, Layer, output_shape
-from convcli.arithmetic.notation import INPUT_KEYWORD
+from convcli.arithmetic.notation import INPUT_KEYWORD, format_layer, parse_layer
 from convcli.arithmetic.operations import as_name
 from convcli.arithmetic.values import Shape, format_shape
 from convcli.errors import ArgumentError, FileError
@@ -153,16 +153,19 @@ def make_layer(op: str, **values: Any) -> Layer:
     Raises
     ------
     UnknownError
-        If there is no such operation, or no such setting.
+        If there is no such operation, or no such setting, or the notation does not hold its value.
     """
     if op not in OPERATIONS:
         raise UnknownError
     bare = Layer(op, kernel=values.pop("kernel", None))
     try:
         layer = bare.with_values(**(bare.operation.implied(bare) | values))
-        layer.operation.check(layer)
+        typed = layer._replace(sources=("a", "b")) if layer.operation.is_join else layer
+        is_held = parse_layer(format_layer(typed)) == typed  # a stride of 0 is not
     except (KeyError, ArgumentError) as error:
         raise UnknownError from error
+    if not is_held:
+        raise UnknownError
     return layer
 
 
