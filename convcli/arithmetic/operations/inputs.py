@@ -36,6 +36,7 @@ OPERATIONS = (
         keys=key_table(),
         check=_check,
         shape=lambda layer, _: layer.value("shape"),
+        takes_flat=True,
         is_source=True,
         is_for_images=False,
     ),

@@ -188,7 +188,7 @@ def _network_file(reader: Reader, outputs: Mapping[str, str], name: str) -> Netw
         outputs,
         tuple(_short(layers)),
         Weights(weights),
-        _counted(layers, weights),
+        _counted(layers, reader.learned),
         (*reader.notes, *_unknown_note(reader)),
     )
 
@@ -201,22 +201,17 @@ def _short(layers: Sequence[Layer]) -> Iterator[Layer]:
         before = layer.name or ""
 
 
-def _counted(
-    layers: Sequence[Layer], weights: Mapping[str, Mapping[str, Constant]]
-) -> dict[str, int]:
+def _counted(layers: Sequence[Layer], learned: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
     """Return how many parameters of each layer are those of an earlier one."""
     seen: set[str] = set()
     result = {}
     for layer in layers:
-        arrays = weights.get(layer.name or "", {})
-        measured = {"mean", "variance"}
-        again = sum(
-            constant.size for name, constant in arrays.items()
-            if name not in measured and constant.roots and seen.issuperset(constant.roots)
-        )  # fmt: skip
-        if again and layer.name:
-            result[layer.name] = again
-        seen.update(root for constant in arrays.values() for root in constant.roots)
+        name = layer.name or ""
+        arrays = learned.get(name, {})
+        again = sum(size for array, size in arrays.items() if array in seen)
+        if again:
+            result[name] = again
+        seen.update(arrays)
     return result
 
 

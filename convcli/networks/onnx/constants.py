@@ -23,6 +23,13 @@ MAX_RANK = 64
 _NATIVE_KINDS = "biufc"
 
 
+class Root(NamedTuple):
+    """An array of the file that may be weights, as others follow from it."""
+
+    name: str
+    size: int
+
+
 class Constant(NamedTuple):
     """An array that is made when it is asked for.
 
@@ -32,17 +39,17 @@ class Constant(NamedTuple):
     dtype : dtype
     make : callable
         Returns the array.
-    roots : tuple of str
-        The initializers that it follows from.
+    roots : tuple of Root
+        The arrays of more than one number, and of no integers of many bits, that it follows from.
     """
 
     shape: Shape
     dtype: np.dtype[Any]
     make: Callable[[], Array]
-    roots: tuple[str, ...] = ()
+    roots: tuple[Root, ...] = ()
 
     @staticmethod
-    def of(array: Any, roots: tuple[str, ...] = ()) -> Constant:
+    def of(array: Any, roots: tuple[Root, ...] = ()) -> Constant:
         """Return an array that is there already."""
         array = np.asarray(array)
         return Constant(array.shape, array.dtype, lambda: array, roots)
@@ -51,6 +58,13 @@ class Constant(NamedTuple):
     def size(self) -> int:
         """The number of values."""
         return math.prod(self.shape)
+
+    def as_root(self, name: str) -> Constant:
+        """Return the array as one of the file."""
+        may_be_weights = self.dtype.kind == "f" or (self.dtype.kind in "iu" and
+                                                    self.dtype.itemsize == 1)  # fmt: skip
+        is_root = may_be_weights and self.size > 1
+        return self._replace(roots=(Root(name, self.size),) if is_root else ())
 
     def load(self) -> Array:
         """Return the array.
@@ -122,7 +136,7 @@ def read_tensor(tensor: Any, path: str) -> Constant:
         return as_native(array)
 
     kind = dtype if dtype.kind in _NATIVE_KINDS and dtype != np.float16 else np.dtype(np.float32)
-    return Constant(shape, kind, make, (name,) if name else ())
+    return Constant(shape, kind, make).as_root(name)
 
 
 def as_native(array: Array) -> Array:
@@ -216,4 +230,4 @@ def _read_sparse(sparse: Any, path: str) -> Constant:
             raise FileError(path, cause) from error
         return dense
 
-    return Constant(shape, values.dtype, make, values.roots)
+    return Constant(shape, values.dtype, make).as_root(sparse.values.name)

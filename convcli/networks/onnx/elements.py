@@ -11,7 +11,6 @@ import numpy as np
 from convcli.arithmetic.layers import Layer
 from convcli.arithmetic.values import Shape
 from convcli.networks.onnx.constants import Array, Constant
-from convcli.networks.onnx.opaque import is_learned
 from convcli.networks.onnx.reader import Call, Converter, UnknownError, Value, make_layer
 
 # ---- functions of each value --------------------------------------------------------------------
@@ -265,7 +264,7 @@ def _from_constant(call: Call, value: Value, constant: Constant) -> Value:
 
 def _affine(call: Call, value: Value, constant: Constant, role: str, *, can_learn: bool) -> Value:
     """Add a scale or a shift by a number, or by one a channel."""
-    fixed = not (can_learn and is_learned(constant))
+    fixed = not (can_learn and constant.roots)
     without = {"noshift": True} if role == "scale" else {"noscale": True}
     if constant.size == 1:
         channels = constant.derive(

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from convcli.arithmetic.values import Shape
-from convcli.networks.onnx.constants import Array, Constant, as_native
+from convcli.networks.onnx.constants import Array, Constant, Root, as_native
 from convcli.networks.onnx.model import Node
 
 MAX_FOLDED_VALUES = 1 << 20  # of an array that is made while the file is read
@@ -48,8 +48,12 @@ def fold(node: Node, inputs: Sequence[Constant | None]) -> list[Constant]:
             result = function(node, arrays)
     except (ValueError, TypeError, IndexError, KeyError, OverflowError, ArithmeticError) as error:
         raise NotFoldedError from error
+    if node.op == "ConstantOfShape":
+        return [result.as_root(node.outputs[0])]
     if isinstance(result, Constant):
         return [result._replace(roots=roots)]
+    if not given:
+        return [Constant.of(result).as_root(node.outputs[0])]
     results = result if isinstance(result, list) else [result]
     return [Constant.of(array, roots) for array in results]
 
@@ -57,7 +61,7 @@ def fold(node: Node, inputs: Sequence[Constant | None]) -> list[Constant]:
 # ---- functions of each value, of weights of any size, which are computed when they are used -----
 
 
-def _fold_later(node: Node, inputs: Sequence[Constant | None], roots: tuple[str, ...]) -> Constant:
+def _fold_later(node: Node, inputs: Sequence[Constant | None], roots: tuple[Root, ...]) -> Constant:
     function = _LATER[node.op]
     given = [constant for constant in inputs if constant is not None]
     try:

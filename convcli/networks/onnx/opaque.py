@@ -46,33 +46,30 @@ def make_opaque(call: Call, misfit: str = "") -> list[Made]:
         if name not in reader.graph.used:
             made.append(Constant.of([]))
             continue
-        params, macs = (_params(call), _macs(call, dims[0])) if not made else (0, 0)
+        roots, macs = (_roots(call), _macs(call, dims[0])) if not made else ({}, 0)
         layer = make_layer(
             "opaque",
             type=_NO_TYPE.sub("_", node.op) or "_",
             out=reader.shape_of(dims[place]),
-            params=params,
+            params=sum(roots.values()),
             macs=macs,
         )
         own = node.name if place == 0 else name
-        made.append(call.emit(layer, *given, view=View.of(dims[place]), name=own))
+        value = call.emit(layer, *given, view=View.of(dims[place]), name=own)
+        reader.learned[value.layer] = roots
+        made.append(value)
     return made
 
 
-def _params(call: Call) -> int:
-    """Return the number of weights that the node has learned: arrays of floats, or quantized."""
+def _roots(call: Call) -> dict[str, int]:
+    """Return the sizes of the arrays that the node has learned, by their names."""
     settings = _SETTINGS.get(call.node.op, ())
-    return sum(
-        value.size
+    return {
+        root.name: root.size
         for place, value in enumerate(call.inputs)
-        if isinstance(value, Constant) and place not in settings and is_learned(value)
-    )
-
-
-def is_learned(constant: Constant) -> bool:
-    """Whether an array may be weights: of an initializer, more than a number, and no places."""
-    is_number = constant.dtype.kind == "f" or constant.dtype.itemsize == 1
-    return bool(constant.roots) and constant.size > 1 and is_number
+        if isinstance(value, Constant) and place not in settings
+        for root in value.roots
+    }
 
 
 def _macs(call: Call, dims: Shape) -> int:
@@ -106,9 +103,9 @@ def _infer(call: Call, misfit: str) -> list[Shape]:
             reader.fail(node, misfit)
         if dims is None and declared is not None:
             dims = [side if isinstance(side, int) else None for side in declared]
-        if name in graph.used and (dims is None or None in dims):
-            reader.notes[f"the size of what {node} makes is not known before it runs: it and what "
-                         "follows from it are taken as 1"] = None  # fmt: skip
+        if name in graph.used and (dims is None or not all(dims)):
+            reader.notes[f"the size of what {node} makes is not known before it runs, or 0: it and "
+                         "what follows from it are taken as 1"] = None  # fmt: skip
         result.append(tuple(side or 1 for side in dims or ()))
     return result
 

@@ -185,6 +185,7 @@ class Reader:
         self.values: dict[str, Made] = {}
         self.layers: list[Layer] = []
         self.weights: dict[str, dict[str, Constant]] = {}
+        self.learned: dict[str, dict[str, int]] = {}  # of each layer: array -> its parameters
         self.unknown: Counter[str] = Counter()
         self.notes: dict[str, None] = {}
         self.types: dict[str, int] = {}
@@ -236,7 +237,7 @@ class Reader:
         layer = INPUT_KEYWORD
         if self.values_of_layers:
             layer = self.unique_name(name)
-            self.layers.append(make_layer("input", shape=shape)._replace(name=layer))
+            self.layers.append(make_layer("input", shape=shape, name=layer))
         self.values[name] = Value(layer, shape, view)
 
     @property
@@ -275,6 +276,12 @@ class Reader:
         self.layers.append(layer._replace(name=own, sources=sources))
         if weights:
             self.weights[own] = dict(weights)
+            self.learned[own] = {
+                root.name: constant.size
+                for name, constant in weights.items()
+                if name in layer.operation.weights(layer, shapes[0]) and len(constant.roots) == 1
+                for root in constant.roots
+            }
         return Value(own, shape, view)
 
     @staticmethod
@@ -309,15 +316,16 @@ class Reader:
 
     def _rearrangement(self, value: Value, shape: Shape) -> Layer:
         """Return the layer that makes a tensor of the values of another layer."""
-        if value.view.is_plain:
+        if value.view.is_plain and math.prod(shape) == math.prod(value.shape):
             is_flat = len(shape) == 1
             return make_layer("flatten") if is_flat else _reshape(shape)
         form = normalize(value.view.factors, value.view.order)
         for layer, factors, order in _shuffles(value.shape, shape, form[0]):
             if normalize((self.batch, *factors), (0, *(index + 1 for index in order))) == form:
                 return layer
-        self.unknown["Transpose"] += 1
-        return make_layer("opaque", type="Transpose", out=shape)
+        kind = "Reshape" if value.view.is_plain else "Transpose"  # which moves between batches
+        self.unknown[kind] += 1
+        return make_layer("opaque", type=kind, out=shape)
 
 
 def _reshape(shape: Shape) -> Layer:
