@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from convcli.arithmetic.network import Walk
-from convcli.arithmetic.notation import INPUT
+from convcli.arithmetic.notation import INPUT, last_uses
 from convcli.arithmetic.values import DTYPE_BITS
 from convcli.errors import ArgumentError, did_you_mean
 
@@ -46,18 +45,12 @@ class Storage(NamedTuple):
 FLOAT32 = Storage()
 
 
-def peak_elements(walk: Walk, outputs: Iterable[int] | None = None) -> int:
+def peak_elements(walk: Walk) -> int:
     """Return the most values that maps hold at once while a network is run layer by layer.
 
     A map is held until the last layer that takes it has run, the inputs from the beginning, and
-    the outputs to the end. A layer's own output is held beside what it takes.
-
-    Parameters
-    ----------
-    walk : Walk
-    outputs : iterable of int, optional
-        The layers whose outputs are wanted; those that they do not depend on are not run. If left
-        out, all layers are, and the outputs are those that no layer takes.
+    what no layer takes, which is an output of the network, to the end. A layer's own output is
+    held beside what it takes.
 
     Examples
     --------
@@ -66,35 +59,17 @@ def peak_elements(walk: Walk, outputs: Iterable[int] | None = None) -> int:
     704
     """
     indices = [report.indices for report in walk.layers]
-    kept = _unused(indices) if outputs is None else set(outputs)
-    steps = range(len(indices)) if outputs is None else sorted(_dependencies(indices, kept))
-    ends = {source: step for step in steps for source in indices[step]}
-    sizes = {step: math.prod(walk.layers[step].output) for step in steps}
+    sizes = {step: math.prod(report.output) for step, report in enumerate(walk.layers)}
     sizes[INPUT] = math.prod(walk.input)
-    inputs = {INPUT, *(step for step in steps if not indices[step])} & {*ends, *kept}
-    freed = [0] * len(indices)
+    freed = [0] * len(indices)  # by each layer, which is the last to take them
+    ends = last_uses(indices)
     for source, end in ends.items():
-        freed[end] += 0 if source in kept else sizes[source]
-    peak = held = sum(sizes[source] for source in inputs)
-    for step in steps:
-        held += 0 if step in inputs else sizes[step]
+        freed[end] += sizes[source]
+    peak = held = sizes[INPUT] * (INPUT in ends) + sum(
+        sizes[step] for step, sources in enumerate(indices) if not sources
+    )
+    for step, sources in enumerate(indices):
+        held += sizes[step] if sources else 0  # inputs are held already
         peak = max(peak, held)
         held -= freed[step]
     return peak
-
-
-def _unused(indices: Sequence[Sequence[int]]) -> set[int]:
-    """Return the layers whose outputs no layer takes."""
-    return set(range(len(indices))).difference(*indices)
-
-
-def _dependencies(indices: Sequence[Sequence[int]], outputs: Iterable[int]) -> set[int]:
-    """Return the layers that some outputs depend on, with those that make them."""
-    found: set[int] = set()
-    waiting = [output for output in outputs if output != INPUT]
-    while waiting:
-        step = waiting.pop()
-        if step not in found:
-            found.add(step)
-            waiting += [source for source in indices[step] if source != INPUT]
-    return found

@@ -98,7 +98,8 @@ def summary_row(
     field = "1" if walk.last_map is None else format_field(walk.last_map)
     names = ("params", "macs", "bytes", "weight_bytes", "peak_bytes")
     costs = [count(total[name]) for name in names]
-    return [walk.name, format_shape(walk.input), format_shape(walk.output), field, *costs]
+    shapes = "+".join(map(format_shape, walk.inputs.values()))
+    return [walk.name, shapes, format_shape(walk.output), field, *costs]
 
 
 def walk_table(walk: Walk) -> str:

@@ -10,6 +10,7 @@ import click
 from convcli.arithmetic.documents import summary_document
 from convcli.arithmetic.footprint import Storage
 from convcli.arithmetic.network import Walk, walk
+from convcli.arithmetic.notation import MAX_LAYERS
 from convcli.arithmetic.values import format_shape, format_size
 from convcli.cli import options as opt
 from convcli.cli.networks import (
@@ -22,11 +23,13 @@ from convcli.cli.networks import (
 )
 from convcli.cli.output import log, log_notes, print_data
 from convcli.cli.tables import format_network, format_totals
+from convcli.errors import LimitError
 from convcli.files import STDIN
 
 if TYPE_CHECKING:
     from convcli.cli.commands.shape import ShapeOptions
 
+MAX_WALKS = 200  # networks times inputs
 COSTS = {  # options, and the numbers of the total that they limit
     "max_params": ("params", "parameters"),
     "max_macs": ("macs", "MACs"),
@@ -81,24 +84,27 @@ def walk_networks(options: ShapeOptions) -> list[Walk]:
 
     With several inputs, that is done for each of them.
     """
-    inputs, walks = options.input or (), []
-    for net in options.net or (None,):
-        if net is None:
-            stack = Network("stack", None, options.layers)
-            networks = [with_inputs(stack, shapes) for shapes in inputs] or [stack]
-        else:
-            networks = load_networks(net, inputs)
-        for network in networks:
-            if network.shape is None:
-                raise click.UsageError("the input's shape is missing: give --input CxHxW")
-            with attribute_to_file(net):
-                layers = with_kernel_sizes(network.layers)
-                found = walk(
-                    layers, network.shape, name=network.name, framework=options.framework,
-                    counted=network.counted,
-                )  # fmt: skip
-                walks.append(found._replace(remarks=network.notes))
-    return walks
+    inputs = options.input or ()
+    networks: list[tuple[str | None, Network]]
+    if options.net:
+        networks = [(net, network) for net in options.net for network in load_networks(net, inputs)]
+    else:
+        stack = Network("stack", None, options.layers)
+        networks = [(None, with_inputs(stack, shapes)) for shapes in inputs] or [(None, stack)]
+    if len(networks) > 1 and sum(len(network.layers) for _, network in networks) > MAX_LAYERS:
+        raise LimitError(f"these networks have more than {MAX_LAYERS:,} layers together")
+    return [_walk_network(net, network, options.framework) for net, network in networks]
+
+
+def _walk_network(net: str | None, network: Network, framework: str | None) -> Walk:
+    """Walk through a network that `--net` names, or through the layers that were typed."""
+    if network.shape is None:
+        raise click.UsageError("the input's shape is missing: give --input CxHxW")
+    with attribute_to_file(net):
+        layers = with_kernel_sizes(network.layers)
+        name, counted = network.name, network.counted
+        found = walk(layers, network.shape, name=name, framework=framework, counted=counted)
+    return found._replace(remarks=network.notes)
 
 
 def _validate(options: ShapeOptions) -> None:
@@ -117,6 +123,9 @@ def _validate(options: ShapeOptions) -> None:
         opt.refuse_typed(("explain", "figure"), "is of one network with one input")
     if options.net.count(STDIN) > 1:
         raise click.UsageError("standard input is read once, but --net - was given twice")
+    count = max(len(options.net), 1) * max(len(options.input or ()), 1)
+    if count > MAX_WALKS:
+        raise LimitError(f"these are {count:,} networks and inputs; the most is {MAX_WALKS}")
     if len(options.net) > 1:
         for net in options.net:
             check_name(net)

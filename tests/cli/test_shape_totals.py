@@ -140,6 +140,72 @@ def test_no_network_outside_the_folder_is_read(tmp_path: Path) -> None:
     assert (done.code, done.stdout) == (2, b"")
 
 
+def test_as_many_networks_as_would_take_long_are_refused(tmp_path: Path) -> None:
+    many = ",".join(f"3x{side}x9" for side in range(9, 210))
+    assert "these are 201 networks and inputs; the most is 200" in refused(
+        "--input", many, "conv:3"
+    )
+    (tmp_path / "large.net").write_text("input 3x9x9\n" + "relu\n" * 60_000)
+    said = refused(*[f"--net={tmp_path / 'large.net'}"] * 2)
+    assert said.endswith("these networks have more than 100,000 layers together\n")
+
+
+# ---- several inputs of one network -------------------------------------------------------------
+
+GUIDED = """input 3x64x64
+conv:3,p=1,c=8,name=a
+input:3x64x64,name=guide
+conv:3,p=1,c=8,from=guide,name=b
+concat:from=a+b
+"""
+
+
+def test_further_inputs_are_given_by_their_names() -> None:
+    plain = document("--net", "-", "--totals", stdin=GUIDED.encode())
+    assert plain["inputs"] == {"input": [3, 64, 64], "guide": [3, 64, 64]}
+    options = ("--net", "-", "--input", "input=3x96x64+guide=3x96x64")
+    found = document(*options, stdin=GUIDED.encode())
+    assert found["inputs"] == {"input": [3, 96, 64], "guide": [3, 96, 64]}
+    assert found["input"] == [3, 96, 64]
+    assert found["total"]["output"] == [16, 96, 64]
+    text = shape(*options, "--totals", "--format=csv", stdin=GUIDED.encode()).text
+    assert next(csv.DictReader(io.StringIO(text)))["input"] == "3x96x64+3x96x64"
+    done = here("shape", "--net=-", "--input=guide=3x9x9", cwd=ROOT, stdin=GUIDED.encode())
+    assert (done.code, done.stdout) == (1, b"")
+    done = here("shape", "--net=-", "--input=other=3x9x9", cwd=ROOT, stdin=GUIDED.encode())
+    assert done.code == 2
+    assert "stdin has no input 'other'; it has input, guide" in done.stderr
+
+
+# ---- fields that are unknown, or of the whole input --------------------------------------------
+
+GATE = ("conv:3,p=1,name=a", "globalavgpool:name=g", "mul:from=a+g")
+
+
+def test_a_whole_field_is_called_so_and_counts_as_such() -> None:
+    options = ("--input", "3x64x64", *GATE)
+    total = document(*options)["total"]
+    assert (total["receptive_field"], total["local_receptive_field"]) == ([64, 64], [3, 3])
+    for layout in ("table", "csv", "markdown"):
+        assert shape(*options, "--format", layout).text.count("whole (local 3)") == 2
+        assert "whole (local 3)" in shape(*options, "--totals", "--format", layout).text
+    shape(*options, "--min-rf", "64")
+    shape(*options, "--min-rf", "65", code=1)
+
+
+def test_an_unknown_field_keeps_no_budget_and_is_a_question_mark() -> None:
+    options = ("--input", "3x8x8", "conv:3", "opaque:Fft,out=3x6x6,params=5,macs=7", "conv:3")
+    found = document(*options)
+    assert [layer["receptive_field"] for layer in found["layers"]] == [[3, 3], None, None]
+    assert found["total"]["receptive_field"] is None
+    rows = list(csv.DictReader(io.StringIO(shape(*options, "--format=csv").text)))
+    assert [row["rf"] for row in rows] == ["3", "?", "?", "?"]
+    (row,) = csv.DictReader(io.StringIO(shape(*options, "--totals", "--format=csv").text))
+    assert row["rf"] == "?"
+    said = shape(*options, "--min-rf", "3", code=1).stderr.splitlines()[-1]
+    assert said == "convcli: stack: its receptive field is not known, and --min-rf 3 asks for one"
+
+
 # ---- bytes -------------------------------------------------------------------------------------
 
 
