@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
+from convcli.arithmetic.footprint import FLOAT32, Storage
 from convcli.arithmetic.geometry import Axis, formula
 from convcli.arithmetic.layers import Layer
-from convcli.arithmetic.network import FLOAT_BYTES, LayerReport, Walk
+from convcli.arithmetic.network import LayerReport, Walk
 from convcli.arithmetic.notation import INPUT, format_layer
 from convcli.arithmetic.receptive_field import ReceptiveField
-from convcli.arithmetic.values import Shape, format_shape, format_shapes, map_size
+from convcli.arithmetic.values import DTYPE_BITS, Shape, format_shape, format_shapes, map_size
 
 MAX_SHOWN_PHASES = 16
 
@@ -43,20 +45,30 @@ def cost_calculations(layer: Layer, shape: Shape, output: Shape) -> dict[str, st
     return {name: f"{text} = {results[name]:,}" for name, text in formulas.items()}
 
 
-def explain_walk(walk: Walk, *, costs: bool = True) -> str:
+def explain_walk(walk: Walk, storage: Storage = FLOAT32, *, costs: bool = True) -> str:
     """Return every layer of a walk as a block of formulas, those of its costs if asked for."""
-    return "\n\n".join(_block(walk, index, costs=costs) for index in range(len(walk.layers)))
+    blocks = (_block(walk, index, storage, costs=costs) for index in range(len(walk.layers)))
+    return "\n\n".join(blocks)
 
 
-def _block(walk: Walk, index: int, *, costs: bool) -> str:
+def _block(walk: Walk, index: int, storage: Storage, *, costs: bool) -> str:
     report = walk.layers[index]
     lines = {**_size_lines(report), **_field_lines(walk, report)}
     if costs:
         lines |= cost_calculations(report.layer, report.inputs[0], report.output)
-        lines["bytes"] = f"{FLOAT_BYTES}*{'*'.join(map(str, report.output))} = {report.bytes:,}"
+        lines["bytes"] = _bytes_calculation(report, storage)
     title = f"{index + 1}. {report.name}: {format_layer(report.layer)}"
     shapes = f"{format_shapes(report.inputs)} -> {format_shape(report.output)}"
     return f"{title}\n   {shapes}\n{align(lines)}"
+
+
+def _bytes_calculation(report: LayerReport, storage: Storage) -> str:
+    """Return the bytes of a value, times the batch, times the values of the output."""
+    bits = DTYPE_BITS[storage.dtype]
+    batch = [] if storage.batch == 1 else [storage.batch]
+    values = "*".join(map(str, [*batch, *report.output]))
+    product = f"{bits // 8}*{values}" if bits % 8 == 0 else f"ceil({bits}*{values} / 8)"
+    return f"{product} = {storage.map_bytes(math.prod(report.output)):,}"
 
 
 def align(lines: Mapping[str, str]) -> str:
@@ -77,7 +89,7 @@ def _size_lines(report: LayerReport) -> dict[str, str]:
 
 
 def _field_lines(walk: Walk, report: LayerReport) -> dict[str, str]:
-    """Return the receptive field, jump, start and padding, of a window or a join."""
+    """Return the receptive field, jump, start and effective padding, of a window or a join."""
     operation = report.layer.operation
     if report.fields is None:
         return {"rf": "unknown"}
@@ -90,7 +102,7 @@ def _field_lines(walk: Walk, report: LayerReport) -> dict[str, str]:
             texts = _join_calculations(before, after)
         else:
             texts = _window_calculations(_window_axes(report)[side], before[0], after)
-        texts["padding"] = (
+        texts["eff. padding"] = (
             f"({after.receptive_field} - 1)/2 - {after.start} = {after.effective_padding}"
             if after.slides
             else f"the rows or columns before 0 = {after.effective_padding}"

@@ -54,7 +54,7 @@ def show_networks(options: ShapeOptions, layout: str) -> None:
     if options.explain:
         from convcli.arithmetic.formulas import explain_walk
 
-        print_data(explain_walk(walks[0]))
+        print_data(explain_walk(walks[0], storage))
     elif len(walks) > 1 or options.totals:
         print_data(format_totals(walks, layout, storage))
     else:

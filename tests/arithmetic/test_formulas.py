@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.network_oracle import Case, networks
 
+from convcli.arithmetic.footprint import Storage
 from convcli.arithmetic.formulas import explain_walk
 from convcli.arithmetic.network import LayerReport, Walk, walk
 from convcli.arithmetic.zoo import zoo_network
@@ -63,7 +64,7 @@ FIGURES: dict[str, Callable[[LayerReport, int], Any]] = {
     "rf": lambda one, axis: one.receptive_field[axis],
     "jump": lambda one, axis: one.jump[axis],
     "start": lambda one, axis: one.start[axis],
-    "padding": lambda one, axis: one.effective_padding[axis],
+    "eff. padding": lambda one, axis: one.effective_padding[axis],
     "params": lambda one, _: one.params,
     "MACs": lambda one, _: one.macs,
     "bytes": lambda one, _: one.bytes,
@@ -76,8 +77,8 @@ def check_layer(one: LayerReport, block: str) -> set[str]:
     for name, text in lines_of(block).items():
         value = check(text)
         for part in name.split(", "):
-            figure, _, side = part.partition(" ")
-            axis = 1 if side == "(w)" else 0
+            figure, _, side = part.partition(" (")
+            axis = 1 if side == "w)" else 0
             assert value == FIGURES[figure](one, axis), (name, text)
             named.add(figure)
     return named
@@ -91,9 +92,9 @@ def check_walk(found: Walk) -> None:
         named = check_layer(one, block)
         expected = {"bytes"}
         if one.layer.kernel is not None:
-            expected |= {"height", "width", "rf", "jump", "start", "padding"}
+            expected |= {"height", "width", "rf", "jump", "start", "eff. padding"}
         if one.layer.op in ("add", "concat"):
-            expected |= {"rf", "jump", "start", "padding"}
+            expected |= {"rf", "jump", "start", "eff. padding"}
         expected |= {"params"} if one.params else set()
         expected |= {"MACs"} if one.macs else set()
         assert named == expected
@@ -120,7 +121,7 @@ def test_one_layer_is_explained_as_a_student_would() -> None:
         "   rf             1 + (7 - 1)*1 = 7",
         "   jump           1*2 = 2",
         "   start          0 + ((7 - 1)/2 - 3)*1 = 0",
-        "   padding        (7 - 1)/2 - 0 = 3",
+        "   eff. padding   (7 - 1)/2 - 0 = 3",
         "   params         64*(3/1)*7*7 + 64 = 9,472",
         "   MACs           64*(3/1)*7*7 * 112*112 = 118,013,952",
         "   bytes          4*64*112*112 = 3,211,264",
@@ -143,3 +144,14 @@ def test_a_window_that_would_start_in_the_padding_is_taken_back() -> None:
 def test_costs_can_be_left_out() -> None:
     named = lines_of(explain_walk(walk(["conv:3"], (1, 9, 9)), costs=False))
     assert not {"params", "MACs", "bytes"} & set(named)
+
+
+def test_bytes_are_those_of_a_batch_and_a_type() -> None:
+    found = walk(["conv:3,c=5"], (1, 5, 5))
+    lines = {
+        ("float32", 1): "4*5*3*3 = 180",
+        ("float16", 8): "2*8*5*3*3 = 720",
+        ("int4", 1): "ceil(4*5*3*3 / 8) = 23",
+    }
+    for (dtype, batch), line in lines.items():
+        assert lines_of(explain_walk(found, Storage(dtype, batch)))["bytes"] == line
