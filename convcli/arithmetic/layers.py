@@ -60,8 +60,6 @@ class Layer(NamedTuple):
         The output's size, for `adaptiveavgpool` and `resize`.
     margin : ((top, bottom), (left, right)), optional
         The rows and columns that `crop` cuts off, and `pad` adds.
-    argument : optional
-        The operation's own argument, if it is none of the other fields.
     like : str, optional
         The layer to whose size `crop` cuts.
     ceil, bias, count_padding : bool
@@ -91,7 +89,6 @@ class Layer(NamedTuple):
     channels: int | None = None
     size: Pair | None = None
     margin: Sides | None = None
-    argument: Any = None
     like: str | None = None
     ceil: bool = False
     bias: bool = True
@@ -153,11 +150,12 @@ class Layer(NamedTuple):
 
 
 def activations() -> list[str]:
-    """Return the names of the elementwise operations on images."""
+    """Return the names of the elementwise operations that take neither weights nor arguments."""
     return [
         name
         for name, operation in OPERATIONS.items()
-        if operation.family == "elementwise" and operation.is_for_images
+        if operation.family == "elementwise"
+        and not (operation.needs or operation.needs_weights(Layer(name)))
     ]
 
 

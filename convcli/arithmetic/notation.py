@@ -56,7 +56,7 @@ def format_layer(layer: Layer) -> str:
     argument, implied = operation.argument, operation.implied(layer)
     if argument is not None and layer.spec is None:
         value = layer.value(argument.field)
-        if value is not None:
+        if value != argument.initial:
             items.append(argument.write(value))
     for key in operation.keys.values():
         value = layer.value(key.field)

@@ -152,6 +152,15 @@ def parse_real(text: str, what: str) -> float:
     return float(text) + 0.0  # no -0
 
 
+def format_real(number: float) -> str:
+    """Write a real number as `parse_real` reads it.
+
+    >>> format_real(2.0), format_real(1e-5)
+    ('2', '1e-05')
+    """
+    return repr(number).removesuffix(".0")
+
+
 def parse_size(text: str, what: str = "size", *, least: int = 1) -> Pair:
     """Read `N` or `HxW`.
 
@@ -287,7 +296,7 @@ def as_padding_mode(mode: str) -> str:
         names = ", ".join((*PADDING_MODES, f"{PADDING_CONSTANT}V"))
         raise NotationError(f"padding mode {mode!r} is none of {names}")
     value = parse_real(mode.removeprefix(PADDING_CONSTANT), "the constant of a padding")
-    return f"{PADDING_CONSTANT}{value!r}".removesuffix(".0") if value else "zero"
+    return f"{PADDING_CONSTANT}{format_real(value)}" if value else "zero"
 
 
 def padding_value(mode: str) -> float | None:

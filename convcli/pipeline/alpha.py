@@ -55,6 +55,10 @@ class Transparency(NamedTuple):
         """Return the colors of a map's values; 0 where alpha is written as 0."""
         if self.is_premultiplied:
             return unpremultiply(values, self.alpha, self.white)
+        return self.clear_hidden(values)
+
+    def clear_hidden(self, values: Array) -> Array:
+        """Return the colors of a map with 0 where alpha is written as 0."""
         return np.where(find_visible(self.alpha), values, values.dtype.type(0))
 
     def multiply(self, values: Array) -> Array:

@@ -228,8 +228,8 @@ def _apply_layer(filters: StepFilters, inputs: Sequence[FeatureMap]) -> FeatureM
         alpha = _run_operation(filters.alpha_step.layer, [part.alpha for part in parts])
         transparency = transparency._replace(alpha=np.ascontiguousarray(alpha))
     elif not operation.is_homogeneous:
-        colors = [transparency.divide(values[0])]
-        return FeatureMap(transparency.multiply(function(colors)), transparency)
+        own = transparency.clear_hidden(function([transparency.divide(values[0])]))
+        return FeatureMap(transparency.multiply(own), transparency)
     return FeatureMap(function(values), transparency)
 
 
@@ -295,6 +295,17 @@ def _check_finite(maps: Sequence[Array], plan: Plan) -> None:
         if plan.nan != "refuse" and np.isnan(least):
             least, largest = np.fmin.reduce(values, axis=None), np.fmax.reduce(values, axis=None)
         elif np.isnan(least):
-            raise ArgumentError(OVERFLOW)
+            raise ArgumentError(_infinity_cause(plan))
         if np.isposinf(largest) or (np.isneginf(least) and not can_be_infinite):
-            raise ArgumentError(OVERFLOW)
+            raise ArgumentError(_infinity_cause(plan))
+
+
+def _infinity_cause(plan: Plan) -> str:
+    """Return why values are not finite: a layer that takes some alone, or an overflow."""
+    for step in plan.layers:
+        if domain := step.layer.operation.domain:
+            return (
+                f"{step.layer.op} is finite for values {domain} alone, and its input holds others; "
+                "a layer like clip:1:inf before it leaves none"
+            )
+    return OVERFLOW

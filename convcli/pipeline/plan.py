@@ -162,7 +162,7 @@ class Plan(NamedTuple):
         """Return the range policy of the maps of an input with `depth` bits.
 
         Left out, values that have a black and a white are clamped, and others rescaled: those of
-        numbers (`depth` is None), and those of sigmoid and tanh, which fill little of the range.
+        numbers (`depth` is None), and those of functions like sigmoid, which fill little of it.
         Degrees have a range of their own, whatever they are. Where a selection has blended the maps
         with a picture, they are on the scale of the output.
         """
@@ -217,9 +217,10 @@ def make_layer_steps(
     for layer in stack:
         if not layer.operation.is_for_images:
             raise ArgumentError(f"layer {format_layer(layer)!r} has no meaning for an image")
-        if layer.operation.needs_kernel and layer.spec is None:
+        if layer.operation.needs_weights(layer) and layer.spec is None:
+            source = "with kernel=SPEC" if layer.operation.needs_kernel else "with a file for --net"
             raise ArgumentError(
-                f"layer {format_layer(layer)!r} has no weights; give it some with kernel=SPEC"
+                f"layer {format_layer(layer)!r} has no weights; give it some {source}"
             )
         check_limits(layer, max_pixels)
     input_indices(stack)  # raises for unknown names

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from functools import partial, reduce
 from typing import NamedTuple
 
 import numpy as np
 
+from convcli.arithmetic.bounds import Bound
 from convcli.arithmetic.notation import INPUT, input_indices
-from convcli.arithmetic.operations.elementwise import NEGATIVE_SLOPE
-from convcli.arithmetic.values import Shape, padding_value
+from convcli.arithmetic.values import Shape
 from convcli.engine.arrays import Array
 from convcli.images.color import find_visible
 from convcli.images.quantize import find_bounds
@@ -21,36 +20,6 @@ from convcli.pipeline.plan import Step
 from convcli.pipeline.preprocess import FeatureMap
 
 PREPROCESSING_ROUNDINGS = 4  # decode, multiply by alpha, take the luma, resample
-
-
-class Bound(NamedTuple):
-    """What the values of a map cannot exceed, and their rounding errors.
-
-    Of a sum of n products, each factor and each partial sum is rounded, by up to half of the type's
-    epsilon; errors of both signs grow like the square root of n (N. J. Higham and T. Mary, "A New
-    Approach to Probabilistic Rounding Error Analysis", 2019). Two values of a map may differ by
-    twice the error of one, which makes epsilon of its half.
-
-    Parameters
-    ----------
-    largest : float
-        Of the absolute values.
-    error : float
-        By how much two values that should be equal may differ.
-    """
-
-    largest: float
-    error: float
-
-    def sum(self, magnitude: float, count: int, epsilon: float, bias: float = 0.0) -> Bound:
-        """Return the bound of sums of `count` products whose weights sum to a magnitude."""
-        largest = magnitude * self.largest + abs(bias)
-        rounding = epsilon * (1 + math.sqrt(count)) * largest
-        return Bound(largest, magnitude * self.error + rounding)
-
-    def scale(self, factor: float) -> Bound:
-        """Return the bound of products with a number."""
-        return Bound(factor * self.largest, factor * self.error)
 
 
 class MapBounds(NamedTuple):
@@ -141,21 +110,9 @@ def _bound_step(step: Step, inputs: Sequence[Bound], shape: Shape, epsilon: floa
         return _bound_convolution(step, source, shape[0], epsilon)
     if layer.operation.is_join:
         return _join(inputs, layer.operation.joined_by or "choice", epsilon)
-    if layer.op == "magnitude":
-        return _join([source] * shape[0], "magnitude", epsilon)
-    if not layer.operation.is_homogeneous:  # of a slope up to 1, and with values up to 1
-        return Bound(1.0, source.error + epsilon)
-    if layer.op == "leaky-relu":
-        slope = NEGATIVE_SLOPE if layer.argument is None else layer.argument
-        source = source.scale(max(1.0, abs(slope))).sum(1, 1, epsilon)
-    elif weights := layer.operation.weighted_sum(layer, shape):
-        source = source.sum(*weights, epsilon)
-    elif layer.op == "pad":
-        source = source._replace(largest=max(source.largest, abs(padding_value(layer.mode) or 0)))
-    elif layer.op.endswith("avgpool"):
-        count = math.prod(layer.kernel) if layer.kernel is not None else math.prod(shape[1:])
-        source = source.sum(1, count, epsilon)
-    return source
+    if weights := layer.operation.weighted_sum(layer, shape):
+        return source.sum(*weights, epsilon)
+    return layer.operation.bound(layer, inputs, shape, epsilon)
 
 
 def _bound_convolution(step: Step, source: Bound, channels: int, epsilon: float) -> Bound:
@@ -176,13 +133,12 @@ def _join(parts: Sequence[Bound], how: str, epsilon: float) -> Bound:
     if how == "direction":
         return Bound(360.0, 360.0 * epsilon)
     if how == "choice":
-        return Bound(max(part.largest for part in parts), max(part.error for part in parts))
+        return parts[0].union(parts[1:])
     if how == "quotient":
         return Bound(0.0, 0.0)
     if how == "product":
         return reduce(partial(_multiply, epsilon=epsilon), parts)
-    largest, error = (math.fsum(column) for column in zip(*parts, strict=True))
-    joint = Bound(largest, error).sum(1, len(parts), epsilon)
+    joint = parts[0].plus(parts[1:], epsilon)
     return joint.scale(1 / len(parts)) if how == "mean" else joint
 
 

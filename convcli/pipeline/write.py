@@ -45,8 +45,6 @@ from convcli.images.write import (
 from convcli.pipeline.outputs import OutputTarget
 from convcli.pipeline.plan import Plan, Step
 
-# Of an area of one value, which is not negative, these make the same value.
-KEEPING_OPERATIONS = {"relu", "leaky-relu", "abs", "identity", "maxpool", "avgpool"}
 LOST_ALPHA = "its alpha is left out of a file of numbers, which has its colors; write .tif"
 UNIT_TOLERANCE = 1e-6  # of a sum of weights that was typed with some digits
 
@@ -317,7 +315,7 @@ def _gain(step: Step) -> float:
     if layer.sources:
         return math.nan
     if kernel is None:
-        return 1.0 if layer.op in KEEPING_OPERATIONS else math.nan
+        return 1.0 if layer.operation.keeps_level else math.nan
     if kernel.matrix.ndim > 2 or layer.channels is not None or layer.operation.is_transposed:
         return math.nan
     if not kernel.has_zero_sum:

@@ -124,7 +124,9 @@ def test_the_code_builds_the_same_stack(block: str, shape: Shape, params: int, f
     assert len(model) == len(found.layers)
 
 
-@pytest.mark.parametrize("layer", ["maxpool:2", "conv:3,p=same", "conv:3,p=0.1.0.1"])
+@pytest.mark.parametrize(
+    "layer", ["abs", "maxpool:2,p=same", "avgpool:3,p=0.1.0.1", "conv:3,p=same", "conv:3,p=0.1.0.1"]
+)
 def test_what_is_not_written_as_code_is_refused(layer: str) -> None:
     with pytest.raises(ArgumentError, match="PyTorch"):
         format_torch(walk([layer], (1, 8, 8)))

@@ -1,4 +1,5 @@
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from support.oracles import MODES, PADDING_NAMES, pairs
 
 from convcli.arithmetic.layers import OPERATIONS, Layer
 from convcli.arithmetic.notation import format_layer, format_network, parse_layer, parse_network
-from convcli.arithmetic.operations import as_name
+from convcli.arithmetic.operations import Key, as_name
 from convcli.arithmetic.operations.resizing import ROUNDINGS
 from convcli.arithmetic.values import (
     format_padding,
@@ -65,7 +66,6 @@ resamplings: st.SearchStrategy[dict[str, Any]] = st.one_of(
 OWN: dict[str, st.SearchStrategy[dict[str, Any]]] = {  # what only some operations have
     "linear": st.builds(dict, channels=st.integers(1, 4096)),
     "adaptiveavgpool": st.builds(dict, size=sizes),
-    "leaky-relu": st.builds(dict, argument=st.one_of(st.none(), st.floats(-2, 2))),
     "crop": st.one_of(margins, st.builds(dict, like=names)),
     "pad": margins,
     "slice": st.builds(dict, channel_range=channel_ranges, step=st.integers(1, 3)),
@@ -84,6 +84,42 @@ OWN: dict[str, st.SearchStrategy[dict[str, Any]]] = {  # what only some operatio
     "input": st.builds(dict, sources=st.just(()), name=names, shape=shapes),
     "opaque": st.builds(dict, type=types, out=shapes, params=st.integers(0, 99)),
 }
+
+
+VALUES: dict[str, st.SearchStrategy[Any]] = {  # of other keys, by how they are written
+    "N|HxW": sizes,
+    "N": st.integers(1, 4096),
+    "LO:HI": st.tuples(st.floats(-9, 0), st.floats(0, allow_nan=False)).map(
+        lambda pair: (pair[0] + 0.0, pair[1] + 0.0)  # no -0
+    ),
+}
+reals = st.floats(-9, 9).map(lambda number: number + 0.0)
+
+
+def values_of(key: Key) -> st.SearchStrategy[Any]:
+    """Any value of a key: words that are written as they stand, and real numbers of any name."""
+    own = st.sampled_from(key.value.split("|")) if key.value.islower() else reals
+    return VALUES.get(key.value, own).filter(lambda value: can_read(key, value))
+
+
+def can_read(key: Key, value: Any) -> bool:
+    try:
+        key.read(key.write(value))
+    except NotationError:
+        return False
+    return True
+
+
+def values_of_all(keys: Iterable[Key]) -> st.SearchStrategy[dict[str, Any]]:
+    """Any values of keys, or what they are where left out, if they can be."""
+    return st.fixed_dictionaries(
+        {
+            key.field: values_of(key)
+            if key.initial is None
+            else st.one_of(st.just(key.initial), values_of(key))
+            for key in keys
+        }
+    )
 
 
 @st.composite
@@ -106,7 +142,9 @@ def layers(draw: st.DrawFn) -> Layer:
         )
     if operation.is_join:
         fields["sources"] = draw(several)
-    return Layer(op=op).with_values(**fields | draw(OWN.get(op, st.just({}))))
+    known = {*FIELDS, "kernel"}
+    more = [key for key in (operation.argument, *keys.values()) if key and key.name not in known]
+    return Layer(op=op).with_values(**fields | draw(OWN.get(op, values_of_all(more))))
 
 
 @given(layers())
@@ -133,6 +171,7 @@ def test_writing_says_nothing_twice_and_nothing_that_goes_without_saying(layer: 
 def test_every_operation_can_be_written(op: str) -> None:
     written = {"k": ":3", "c": ":10", "size": ":7", "margin": ":2", "slope": ":0.2"}
     written |= {"shape": ":2x3x4", "channels": ":1..3", "g": ":4", "block": ":2", "scale": ":2"}
+    written |= {"alpha": ":0.2", "bounds": ":-1:inf"}
     argument = OPERATIONS[op].argument
     own = "" if argument is None else written.get(argument.name, "")
     text = f"{op}:from=a+b" if OPERATIONS[op].is_join else op + own

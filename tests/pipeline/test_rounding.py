@@ -13,7 +13,11 @@ from PIL import Image
 from support.command import here
 from support.pipeline import compute_pictures, make_plan
 
+from convcli.arithmetic.layers import OPERATIONS
+from convcli.arithmetic.notation import parse_layer
+from convcli.arithmetic.operations import Operation
 from convcli.arithmetic.values import Resize
+from convcli.errors import ShapeError
 from convcli.images import Picture
 
 EDGES = [
@@ -27,6 +31,24 @@ EDGES = [
     "-0.1 0.1",
 ]
 BLURS = ["gaussian:2", "box:7", "disk:4.5", "unsharp:3:5", "motion:9:30"]
+
+
+SIZES = ((21, 33), (11, 30))
+
+
+def is_simple(operation: Operation) -> bool:
+    """Whether one layer of it takes the pictures here, without a kernel or another layer."""
+    layer = parse_layer(operation.example)
+    if operation.is_join or operation.needs_weights(layer) or not operation.is_for_images:
+        return False
+    try:
+        for size in SIZES:
+            operation.shape(layer, [(1, *size)])
+    except ShapeError:
+        return False
+    return not operation.domain and layer.op != "exp"
+
+
 LAYERS: list[list[str]] = [
     [], ["abs"], ["leaky-relu:3"], ["tanh"], ["maxpool:3"], ["avgpool:3"], ["magnitude"],
     ["conv:kernel=dog:1:2,p=same,mode=replicate"], ["globalavgpool"],
@@ -36,6 +58,7 @@ LAYERS: list[list[str]] = [
     ["conv:kernel=box:3,p=same,mode=replicate,name=a", "sub:from=a+input", "slice:..1"],
     ["upsample:1.5,mode=bilinear"], ["resize:9x70,mode=bicubic", "upsample:2"],
     ["conv:kernel=box:3,p=same,mode=replicate,name=a", "mean:from=a+input", "pixelunshuffle:1"],
+    *([operation.example] for operation in OPERATIONS.values() if is_simple(operation)),
 ]  # fmt: skip
 TYPES = {np.uint8: 8, np.uint16: 16, np.float32: None, np.float64: None}
 
@@ -55,8 +78,8 @@ def span_of(values: Any) -> float:
 def test_the_map_of_a_flat_picture_spans_no_more_than_its_error(
     kernel: str, method: str, layers: list[str], dtype: Any, shade: float
 ) -> None:
-    picture = Picture(np.full((21, 33, 1), shade).astype(dtype), TYPES[dtype])
-    for options in ({}, {"resize": Resize(11, 30)}, {"gray": True, "linear": dtype is np.uint8}):
+    picture = Picture(np.full((*SIZES[0], 1), shade).astype(dtype), TYPES[dtype])
+    for options in ({}, {"resize": Resize(*SIZES[1])}, {"gray": True, "linear": dtype is np.uint8}):
         plan = make_plan([kernel], layers, method=method, **options)
         (found,) = compute_pictures(picture, plan, with_errors=True)
         assert span_of(found.values) <= found.error

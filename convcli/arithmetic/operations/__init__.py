@@ -17,17 +17,20 @@ from convcli.arithmetic.geometry import Axis
 from convcli.arithmetic.values import (
     PADDING_CONSTANT,
     PADDING_MODES,
+    Pair,
     Shape,
     as_padding_mode,
     format_padding,
     format_size,
     parse_number,
     parse_padding,
+    parse_real,
     parse_size,
 )
 from convcli.errors import ArgumentError, NotationError
 
 if TYPE_CHECKING:
+    from convcli.arithmetic.bounds import Bound
     from convcli.arithmetic.layers import Layer
 
 _NAME = re.compile(r"[A-Za-z0-9_/][A-Za-z0-9_.\-/:]*\Z")  # such as files of networks have
@@ -135,6 +138,8 @@ class WholeAxis(NamedTuple):
 # How the outputs of an operation depend on its input, along one axis.
 AxisMap: TypeAlias = Axis | Parts | Resampling | WholeAxis
 WeightsRule: TypeAlias = "Callable[[Layer, Shape], dict[str, Shape]]"
+TorchRule: TypeAlias = "Callable[[Layer, Shape, Shape], str]"
+BoundRule: TypeAlias = "Callable[[Layer, Sequence[Bound], Shape, float], Bound]"
 AxesRule: TypeAlias = "Callable[[Layer, Sequence[Shape]], tuple[AxisMap, AxisMap] | None]"
 
 
@@ -243,6 +248,17 @@ NO_PAD = Flag("nopad", "count_padding", False, "leave the padding out of the ave
 WINDOW_FIELD_EFFECT = "grows by d*(k - 1) jumps; the jump is multiplied by s"
 
 
+def parse_limited(
+    text: str, what: str, *, least: float = -math.inf, above: float = -math.inf
+) -> float:
+    """Read a real number that is at least `least`, and above `above`."""
+    number = parse_real(text, what)
+    if number < least or number <= above:
+        limit = f"at least {least:g}" if number < least else f"above {above:g}"
+        raise NotationError(f"{what} must be {limit}, not {text!r}")
+    return number
+
+
 def key_table(*names: str) -> dict[str, Key]:
     """Return keys by their names, with those that every operation has."""
     return {name: KEYS[name] for name in (*names, "name", "from")}
@@ -251,6 +267,16 @@ def key_table(*names: str) -> dict[str, Key]:
 def refuse_torch(layer: Layer, *_: Any) -> str:
     """Raise, since an operation is not written as code for PyTorch."""
     raise ArgumentError(f"{layer.op} is not written as code for PyTorch")
+
+
+def format_module(layer: Layer, *_: Any, name: str) -> str:
+    """Return the code of a class in `torch.nn` whose keywords are the settings of a layer."""
+    return f"nn.{name}({', '.join(f'{field}={value!r}' for field, value in layer.settings)})"
+
+
+def torch_size(size: Pair) -> str:
+    """Return a size as PyTorch takes it: one number for both sides, or two."""
+    return str(size[0]) if size[0] == size[1] else str(size)
 
 
 class Operation:
@@ -309,15 +335,27 @@ class Operation:
         Layer, input -> the sum of the absolute weights and the number of products that an output
         is the sum of; None if it is a value of the input.
     is_for_images : bool
-        Whether the engine has a function for it.
+        Whether it makes an image of an image.
     takes_alpha : bool
         Whether it has a meaning for a picture with alpha.
     needs_kernel : bool
         Whether its weights come from `kernel=`.
+    needs_weights : callable
+        Layer -> whether it has arrays of weights or statistics.
+    sees_whole : callable
+        Layer -> whether every output depends on whole columns, and on whole rows, of the map beside
+        what `axes` says.
     reduction : {"max", "mean"}, optional
         How a pool makes one value of a window's.
+    bound : callable
+        Layer, bounds of its inputs, shape of the first, epsilon -> the bound of its values; if left
+        out, each is a value of an input.
     is_bounded : bool
         Whether its values fill little of the range of a pixel.
+    keeps_level : bool
+        Whether it makes, of an area of one value that is not negative, the same value.
+    domain : str
+        For which values alone its own are finite, for the user: `above 0`.
     can_be_infinite : bool
         Whether a window of padding alone gives -inf.
     filters_alpha : bool
@@ -342,7 +380,7 @@ class Operation:
     statistics: WeightsRule = staticmethod(lambda *_: {})
     macs: Callable[[Layer, Shape, Shape], int] = staticmethod(lambda *_: 0)
     cost_formulas: Callable[[Layer, Shape, Shape], dict[str, str]] = staticmethod(lambda *_: {})
-    torch: Callable[[Layer, Shape, Shape], str] = staticmethod(refuse_torch)
+    torch: TorchRule = staticmethod(refuse_torch)
     takes_flat: bool = False
     is_opaque: bool = False
     is_source: bool = False
@@ -354,8 +392,13 @@ class Operation:
     is_for_images: bool = True
     takes_alpha: bool = True
     needs_kernel: bool = False
+    needs_weights: Callable[[Layer], bool] = staticmethod(lambda _: False)
+    sees_whole: Callable[[Layer], tuple[bool, bool]] = staticmethod(lambda _: (False, False))
     reduction: str | None = None
+    bound: BoundRule = staticmethod(lambda _, inputs, *__: inputs[0].union(inputs[1:]))
     is_bounded: bool = False
+    keeps_level: bool = False
+    domain: str = ""
     can_be_infinite: bool = False
     filters_alpha: bool = False
     is_homogeneous: bool = True

@@ -12,9 +12,10 @@ from convcli.arithmetic.operations import (
     Operation,
     key_table,
     refuse_torch,
+    torch_size,
     window_operation,
 )
-from convcli.arithmetic.values import NO_PADDING, Pair, Shape, padding_value
+from convcli.arithmetic.values import NO_PADDING, Shape, padding_value
 from convcli.errors import ArgumentError, ShapeError
 
 if TYPE_CHECKING:
@@ -93,25 +94,21 @@ def _torch(layer: Layer, shape: Shape, output: Shape) -> str:
     value = padding_value(mode)
     has_own_padding = not value
     settings = {
-        "stride": (_torch_size(layer.stride), "1"),
-        "padding": (_torch_size((top, left)) if has_own_padding else "0", "0"),
+        "stride": (torch_size(layer.stride), "1"),
+        "padding": (torch_size((top, left)) if has_own_padding else "0", "0"),
         "padding_mode": ("'zeros'" if value is not None else repr(mode), "'zeros'"),
-        "dilation": (_torch_size(layer.dilation), "1"),
+        "dilation": (torch_size(layer.dilation), "1"),
         "groups": (str(group_count(layer, shape[0])), "1"),
         "bias": (str(layer.bias), "True"),
     }
     keywords = [
         f"{name}={value}" for name, (value, default) in settings.items() if value != default
     ]
-    positional = [str(shape[0]), str(output[0]), _torch_size(layer.window.kernel)]
+    positional = [str(shape[0]), str(output[0]), torch_size(layer.window.kernel)]
     convolution = f"nn.Conv2d({', '.join(positional + keywords)})"
     if has_own_padding:
         return convolution
     return f"nn.ConstantPad2d({(left, right, top, bottom)}, {value!r}),\n    {convolution}"
-
-
-def _torch_size(size: Pair) -> str:
-    return str(size[0]) if size[0] == size[1] else str(size)
 
 
 def _convolution(name: str, description: str, **rules: Any) -> Operation:
@@ -127,6 +124,7 @@ def _convolution(name: str, description: str, **rules: Any) -> Operation:
         macs=_macs,
         cost_formulas=_cost_formulas,
         needs_kernel=True,
+        needs_weights=lambda _: True,
         **rules,
     )
 

@@ -32,6 +32,10 @@ def _cost_formulas(layer: Layer, shape: Shape, output: Shape) -> dict[str, str]:
     return {"params": weights + bias_term(layer, output), "MACs": weights}
 
 
+def _torch(layer: Layer, shape: Shape, output: Shape) -> str:
+    return f"nn.Linear({shape[0]}, {output[0]}{'' if layer.bias else ', bias=False'})"
+
+
 OPERATIONS = (
     Operation(
         "linear",
@@ -51,6 +55,8 @@ OPERATIONS = (
         macs=lambda layer, shape, _: (layer.channels or 0) * shape[0],
         cost_formulas=_cost_formulas,
         takes_flat=True,
+        needs_weights=lambda _: True,
         is_for_images=False,
+        torch=_torch,
     ),
 )

@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from convcli.arithmetic.geometry import Axis
 from convcli.arithmetic.operations import (
@@ -30,6 +30,7 @@ from convcli.arithmetic.values import (
 from convcli.errors import ArgumentError, NotationError, ShapeError
 
 if TYPE_CHECKING:
+    from convcli.arithmetic.bounds import Bound
     from convcli.arithmetic.layers import Layer
 
 _RANGE = re.compile(r"([0-9]*)\.\.([0-9]*)\Z")
@@ -105,6 +106,11 @@ def _pad_sides(layer: Layer) -> Sides:
 def _pad_shape(layer: Layer, inputs: Sequence[Shape]) -> Shape:
     rows, columns = _padded_axes(inputs[0], _pad_sides(layer))
     return inputs[0][0], rows.output, columns.output
+
+
+def _bound_pad(layer: Layer, inputs: Sequence[Bound], *_: Any) -> Bound:
+    largest = max(inputs[0].largest, abs(padding_value(layer.mode) or 0))
+    return inputs[0]._replace(largest=largest)
 
 
 def _pad_torch(layer: Layer, *_: Shape) -> str:
@@ -251,6 +257,9 @@ OPERATIONS = (
         "sqrt(x1^2 + x2^2 + ...) over the channels",
         shape_effect="1 channel",
         shape=lambda _, inputs: (1, *inputs[0][1:]),
+        bound=lambda _, inputs, shape, epsilon: inputs[0].plus(
+            [inputs[0]] * (shape[0] - 1), epsilon
+        ),
     ),
     Operation(
         "flatten",
@@ -296,6 +305,7 @@ OPERATIONS = (
         shape=_crop_shape,
         axes=_crop_axes,
         torch=_crop_torch,
+        keeps_level=True,
         filters_alpha=True,
     ),
     Operation(
@@ -312,6 +322,7 @@ OPERATIONS = (
         shape=_pad_shape,
         axes=lambda layer, inputs: _padded_axes(inputs[0], _pad_sides(layer)),
         torch=_pad_torch,
+        bound=_bound_pad,
         filters_alpha=True,
     ),
     Operation(

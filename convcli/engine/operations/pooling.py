@@ -35,18 +35,24 @@ def _avg_pool(layer: Layer, inputs: Sequence[Array], _: Weights) -> Array:
     return avg_pool2d(inputs[0], count_include_pad=layer.count_padding, **settings)
 
 
-def _adaptive_avg_pool(layer: Layer, inputs: Sequence[Array], _: Weights) -> Array:
+def _adaptive_pool(layer: Layer, inputs: Sequence[Array], _: Weights) -> Array:
+    """The largest value or the mean of each part of a map; of the whole, for a global pool."""
+    reduce = np.max if layer.operation.reduction == "max" else np.mean
+    if layer.size is None or layer.size == (1, 1):
+        return np.asarray(reduce(inputs[0], axis=(1, 2), keepdims=True))
     values = inputs[0]
-    for axis, count in enumerate(layer.size or (1, 1), start=1):
+    for axis, count in enumerate(layer.size, start=1):
         parts = Parts(values.shape[axis], count)
-        means = [values.take(parts.bounds(part), axis).mean(axis) for part in range(count)]
-        values = np.stack(means, axis)
+        reduced = [reduce(values.take(parts.bounds(part), axis), axis) for part in range(count)]
+        values = np.stack(reduced, axis)
     return values
 
 
 FUNCTIONS: dict[str, LayerFunction] = {
     "maxpool": _max_pool,
     "avgpool": _avg_pool,
-    "globalavgpool": lambda _, inputs, __: inputs[0].mean(axis=(1, 2), keepdims=True),
-    "adaptiveavgpool": _adaptive_avg_pool,
+    "globalmaxpool": _adaptive_pool,
+    "globalavgpool": _adaptive_pool,
+    "adaptivemaxpool": _adaptive_pool,
+    "adaptiveavgpool": _adaptive_pool,
 }
