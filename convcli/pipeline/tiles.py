@@ -230,7 +230,10 @@ def _of_window(axis: Axis, mode: str, outputs: Span) -> Stretch:
         return Stretch((part,), (first, last), positions=sources - part[0])
     # With `ceil`, the last window may reach beyond the padding: not even a pool's mean counts that.
     padded_stop = min(stop, size - 1 + axis.after)
-    pads = max(-start, 0), max(padded_stop - (size - 1), 0)
+    after = max(padded_stop - (size - 1), 0)
+    if axis.ceil_mode and last * stride - before >= size:
+        after += stride  # a last window that starts in the padding is left out: not this one
+    pads = max(-start, 0), after
     return Stretch(((max(start, 0), min(stop, size - 1)),), (first, last), pads)
 
 
