@@ -87,6 +87,15 @@ def split_range(length: int, max_length: int) -> Iterator[slice]:
         yield slice(start, min(start + step, length))
 
 
+def even_size(count: int, limit: int) -> int:
+    """The size of parts of a count, at most so large: all much alike.
+
+    >>> even_size(28, 9)
+    7
+    """
+    return -(-count // -(-count // max(limit, 1)))
+
+
 def split_plane(height: int, width: int, max_positions: int) -> Iterator[tuple[slice, slice]]:
     """Split a plane into tiles of at most so many positions: whole rows where they fit.
 

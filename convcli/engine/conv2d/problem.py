@@ -19,7 +19,7 @@ from convcli.engine.cost import (
     winograd_s,
 )
 from convcli.engine.padding import PaddedImage
-from convcli.engine.scratch import Scratch, input_span, split_range
+from convcli.engine.scratch import Scratch, even_size, input_span, split_range
 from convcli.errors import ArgumentError
 
 WINOGRAD_TILES = {1: (1,), 3: (2, 4)}  # taps along an axis: the outputs that a tile may have there
@@ -115,7 +115,8 @@ class ConvProblem:
         else:
             columns = min(ow, max(MAX_PART_BYTES // (kh * row_bytes), 1))
             rows = MAX_PART_BYTES // (columns * kh * row_bytes)
-        rows = max(min(rows, positions // columns), 1)
+        columns = even_size(ow, columns)
+        rows = even_size(oh, min(rows, positions // columns))
         regions = list(product(range(batch), split_range(oh, rows), split_range(ow, columns)))
         per_group = len(self.filters) // self.groups
         filters = list(split_range(per_group, -(-per_group * len(regions) // parts) or 1))

@@ -21,7 +21,7 @@ import numpy as np
 from convcli.arithmetic.values import Pair
 from convcli.engine.arrays import Array
 from convcli.engine.conv2d.problem import ConvProblem, Part
-from convcli.engine.scratch import Scratch, split_range
+from convcli.engine.scratch import Scratch, even_size, split_range
 from convcli.parallel import parallel_for
 
 _POINTS = (0, 1, -1, 2, -2)
@@ -151,11 +151,11 @@ class _Plan:
         filters = list(split_range(len(self.problem.filters), _BLOCK_FILTERS))
         tile_bytes = self.problem.images.itemsize * len(self.of_filters) * c_in
         tiles = _BLOCK_BYTES // tile_bytes
-        columns = _even_size(self.counts[1], isqrt(2 * tiles))  # about as wide as high, in outputs
+        columns = even_size(self.counts[1], isqrt(2 * tiles))  # about as wide as high, in outputs
         rows = max(tiles // (columns + self.reach[1]) - self.reach[0], 1)
         wanted = -(-_MIN_BLOCKS // max(images * len(filters), 1))
         rows = min(rows, max(-(-self.counts[0] // wanted), _MIN_BLOCK_ROWS))
-        rows = _even_size(self.counts[0], rows)
+        rows = even_size(self.counts[0], rows)
         regions = split_range(self.counts[0], rows), split_range(self.counts[1], columns)
         return list(product(range(images), *regions, filters))
 
@@ -173,11 +173,6 @@ class _Plan:
         """G·w·Gᵀ of some filters: into (t·s, filters, C_in)."""
         filters = self.problem.filters[part].reshape(-1, self.of_filters.shape[1])
         np.matmul(self.of_filters, filters.T, out=target.reshape(len(target), -1))
-
-
-def _even_size(count: int, limit: int) -> int:
-    """The size of parts of a count, at most so large: all much alike."""
-    return -(-count // -(-count // max(limit, 1)))
 
 
 class _Worker:
