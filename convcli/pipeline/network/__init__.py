@@ -43,6 +43,8 @@ class Network:
         As the attribute; `{"input": None}` if left out.
     outputs, weights, notes : optional
         As the attributes.
+    counted : mapping, optional
+        By a layer's name, how many of its parameters are those of an earlier layer.
 
     Attributes
     ----------
@@ -74,6 +76,7 @@ class Network:
         inputs: Mapping[str, Shape | None] | None = None,
         outputs: Mapping[str, str] | None = None,
         weights: Mapping[str, Weights] | None = None,
+        counted: Mapping[str, int] | None = None,
         notes: Sequence[str] = (),
     ) -> None:
         self.name, self.layers = name, tuple(layers)
@@ -84,8 +87,10 @@ class Network:
         self.notes = tuple(notes)
         self._names = names
         self._indices = {name: index for index, name in enumerate(names)}
-        others = [index for index, layer in enumerate(self.layers) if layer.op == INPUT_KEYWORD]
+        others = [index for index, layer in enumerate(self.layers) if layer.operation.is_source]
         self._sources = dict(zip(self.inputs, [INPUT, *others], strict=False))
+        self._counted = dict(counted or {})
+        self._last: tuple[object, Schedule] | None = None  # that was asked for
         self._prepared = PreparedWeights(self.layers, names, self.weights)
 
     def __repr__(self) -> str:
@@ -114,7 +119,7 @@ class Network:
         shape = input_shape or own
         if shape is None:
             raise ShapeError(f"the shape of input {name!r} is not known: give it as input_shape")
-        return walk(self.layers, shape, name=self.name)
+        return walk(self.layers, shape, name=self.name, counted=self._counted)
 
     @overload
     def run(self, x: Inputs, at: str | None = None) -> Array: ...
@@ -223,9 +228,15 @@ class Network:
         ShapeError, ArgumentError
             As `run`.
         """
-        targets = [self._index_of(name) for name in names]
+        targets = tuple(dict.fromkeys(self._index_of(name) for name in names))
+        key = (tuple(shapes.items()), targets)
+        if self._last is None or self._last[0] != key:
+            self._last = key, self._plan(shapes, targets)
+        return self._last[1]
+
+    def _plan(self, shapes: Mapping[str, Shape], targets: Sequence[int]) -> Schedule:
         inputs = {self._sources[name]: shape for name, shape in shapes.items()}
-        schedule = plan_schedule(self.layers, self._names, inputs, list(dict.fromkeys(targets)))
+        schedule = plan_schedule(self.layers, self._names, inputs, targets)
         for name, index in self._sources.items():
             if index in schedule.missing:
                 raise ArgumentError(f"{self.name} needs its input {name!r} for what is asked")
@@ -365,13 +376,16 @@ def load_network(path: str, input_shapes: Mapping[str, Shape] | None = None) -> 
             inputs=file.inputs,
             outputs=file.outputs,
             weights=file.weights,
+            counted=file.counted,
             notes=file.notes,
         )
     if name.startswith("@") or Path(name).suffix:
         from convcli.networks.text import read_text
 
         shape, layers = read_text(name.removeprefix("@"))
-        return Network(Path(name).stem, with_kernels(layers), inputs={INPUT_KEYWORD: shape})
+        others = {str(one.name): one.value("shape") for one in layers if one.operation.is_source}
+        inputs = {INPUT_KEYWORD: shape} | others
+        return Network(Path(name).stem, with_kernels(layers), inputs=inputs)
     from convcli.arithmetic.zoo import zoo_network
 
     own, texts = zoo_network(name)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import NamedTuple, TypeAlias
 
 from convcli.arithmetic.layers import Layer, output_shape
-from convcli.arithmetic.notation import INPUT, INPUT_KEYWORD, format_layer, input_indices, last_uses
+from convcli.arithmetic.notation import INPUT, format_layer, input_indices, last_uses
 from convcli.arithmetic.values import Shape, Sides, format_shapes
 from convcli.engine.arrays import Array
 from convcli.engine.operations.in_place import IN_PLACE
@@ -154,7 +154,7 @@ def plan_schedule(
     taken = {
         user: sources[:1] if layers[user].like else sources for user, sources in enumerate(indices)
     }
-    is_input = {INPUT} | {i for i, layer in enumerate(layers) if layer.op == INPUT_KEYWORD}
+    is_input = {INPUT} | {i for i, layer in enumerate(layers) if layer.operation.is_source}
     reached = _reach(targets, dict(enumerate(indices)))
     missing = frozenset(is_input.intersection(reached).difference(inputs))
     if missing:
@@ -172,7 +172,7 @@ def plan_schedule(
     tasks = tuple(
         Task(
             names[index],
-            _with_numbers(layers[index], shapes[indices[index][0]]),
+            _with_numbers(layers[index], [shapes[source] for source in indices[index]]),
             index,
             folds.get(index, ()),
             taken[index],
@@ -209,11 +209,12 @@ def attribute_to_layer(name: str, layer: Layer, inputs: Sequence[Shape] = ()) ->
         raise type(error)(f"{where}{on}: {error}") from None
 
 
-def _with_numbers(layer: Layer, shape: Shape) -> Layer:
+def _with_numbers(layer: Layer, inputs: Sequence[Shape]) -> Layer:
     """Return a layer with its padding in numbers, where that depends on a kernel's origin."""
-    if layer.origin is None or len(shape) != 3:
+    if layer.origin is None:
         return layer
-    return layer._replace(padding=layer.window.pads((shape[1], shape[2])), origin=None)
+    _, height, width = inputs[0]
+    return layer._replace(padding=layer.window.pads((height, width)), origin=None)
 
 
 def _reach(targets: Sequence[int], sources: Mapping[int, Sequence[int]]) -> list[int]:

@@ -38,12 +38,12 @@ class PreparedWeights:
         self._prepared: dict[tuple[object, ...], Weights] = {}
 
     def check(self, schedule: Schedule) -> None:
-        """Check that every layer that runs has its weights, of the shapes that its input needs.
+        """Check that every layer that runs can be run, with weights that fit its input.
 
         Raises
         ------
         ArgumentError
-            For the first layer that has none.
+            For the first layer that has none, or of an unknown operation.
         ShapeError
             For the first layer whose weights do not fit.
         """
@@ -79,6 +79,9 @@ class PreparedWeights:
     def _check(self, index: int, before: Shape) -> None:
         layer, name = self._layers[index], self._names[index]
         operation = layer.operation
+        if operation.is_opaque:
+            with attribute_to_layer(name, layer):
+                raise ArgumentError("it is known from its file alone, and cannot be run")
         if layer.spec is not None:
             return
         expected = operation.weights(layer, before) | operation.statistics(layer, before)
