@@ -14,7 +14,7 @@ from typing import Any
 
 from convcli.arithmetic.layers import OPERATIONS, Layer
 from convcli.arithmetic.operations import Operation
-from convcli.arithmetic.values import Shape, format_shape, parse_number, parse_shape
+from convcli.arithmetic.values import Shape, format_shape, parse_axes, parse_shape
 from convcli.errors import ArgumentError, LimitError, NotationError, did_you_mean
 
 INPUT_KEYWORD = "input"
@@ -153,7 +153,7 @@ def parse_network(text: str) -> tuple[Shape | None, list[Layer]]:
             if content.split()[0] != INPUT_KEYWORD:
                 layers.append(parse_layer(content))
             elif shape is None and not layers:
-                shape = parse_shape(content.removeprefix(INPUT_KEYWORD).strip())
+                shape = _parse_input(content.removeprefix(INPUT_KEYWORD).strip())
             else:
                 raise NotationError("the input's shape stands once, and first")
         except ArgumentError as error:
@@ -178,11 +178,11 @@ def format_network(shape: Shape, layers: Sequence[Layer]) -> str:
 def parse_inputs(text: str) -> dict[str, Shape]:
     """Read the shapes of a network's inputs: that of the only one, or of several by their names.
 
-    >>> parse_inputs("3x224x224"), parse_inputs("x=3x8x8+y=10")
-    ({'input': (3, 224, 224)}, {'x': (3, 8, 8), 'y': (10,)})
+    >>> parse_inputs("3x224x224"), parse_inputs("10"), parse_inputs("x=3x8x8+y=10")
+    ({'input': (3, 224, 224)}, {'input': (10,)}, {'x': (3, 8, 8), 'y': (10,)})
     """
     if "=" not in text:
-        return {INPUT_KEYWORD: parse_shape(text)}
+        return {INPUT_KEYWORD: _parse_input(text)}
     shapes: dict[str, Shape] = {}
     for item in text.split("+"):
         name, equals, sides = item.rpartition("=")
@@ -190,11 +190,14 @@ def parse_inputs(text: str) -> dict[str, Shape]:
             raise NotationError(f"an input is NAME=CxHxW, like x=3x224x224+y=1x10, not {item!r}")
         if name in shapes:
             raise NotationError(f"the input {name!r} is given twice")
-        shapes[name] = tuple(
-            parse_number(side, f"a side of the input {name!r}", least=1)
-            for side in sides.split("x")
-        )
+        shapes[name] = parse_axes(sides, f"a side of the input {name!r}")
     return shapes
+
+
+def _parse_input(text: str) -> Shape:
+    """Read `CxHxW`, or `N` of flat values."""
+    is_flat = text.isascii() and text.isdigit()
+    return parse_axes(text, "an input's length") if is_flat else parse_shape(text)
 
 
 def input_indices(layers: Sequence[Layer]) -> list[tuple[int, ...]]:

@@ -22,8 +22,10 @@ SWEPT = (
 )  # fmt: skip
 
 MAX_ROWS = 10_000  # of a sweep
-# Columns of a network that are left out, in this order, on a terminal that is too narrow.
-OPTIONAL_HEADINGS = ("dropped", "start", "eff. padding", "jump", "bytes")
+# Columns that are left out, in this order, on a terminal that is too narrow.
+OPTIONAL_OF_SIZES = ("dropped", "output padding", "dilation")
+OPTIONAL_OF_LAYERS = ("dropped", "start", "eff. padding", "jump", "bytes")
+OPTIONAL_OF_TOTALS = ("activation bytes", "output")
 
 
 def compute_sweep(options: Any) -> list[LayerSize]:
@@ -99,7 +101,9 @@ def format_sweep(sizes: list[LayerSize], layout: str) -> str:
     from convcli.arithmetic import tables
 
     headings, rows = tables.size_rows(sizes, count=_count_format(layout))
-    return format_rows(layout, headings, rows, left=tables.TEXT_HEADINGS)
+    return format_rows(
+        layout, headings, rows, left=tables.TEXT_HEADINGS, optional=OPTIONAL_OF_SIZES
+    )
 
 
 def format_stacks(stacks: list[list[LayerSize]], layout: str) -> str:
@@ -112,7 +116,10 @@ def format_stacks(stacks: list[list[LayerSize]], layout: str) -> str:
     sizes = [size for stack in stacks for size in stack]
     headings, rows = tables.size_rows(sizes, count=_count_format(layout))
     numbered = [[number, *row] for number, row in zip(numbers, rows, strict=True)]
-    return format_rows(layout, ["stack", *headings], numbered, left=tables.TEXT_HEADINGS)
+    return format_rows(
+        layout, ["stack", *headings], numbered, left=tables.TEXT_HEADINGS,
+        optional=OPTIONAL_OF_SIZES,
+    )  # fmt: skip
 
 
 def format_layers(sizes: list[LayerSize], layout: str) -> str:
@@ -131,7 +138,7 @@ def format_network(walk: Walk, layout: str, storage: Storage) -> str:
     rows = tables.layer_rows(walk, storage, count=_count_format(layout))
     return format_rows(
         layout, tables.LAYER_HEADINGS, rows, left=tables.TEXT_HEADINGS, total=True,
-        optional=OPTIONAL_HEADINGS,
+        optional=OPTIONAL_OF_LAYERS,
     )  # fmt: skip
 
 
@@ -145,7 +152,10 @@ def format_totals(walks: Sequence[Walk], layout: str, storage: Storage) -> str:
     from convcli.arithmetic import tables
 
     rows = [tables.summary_row(walk, storage, count=_count_format(layout)) for walk in walks]
-    return format_rows(layout, tables.SUMMARY_HEADINGS, rows, left=tables.TEXT_HEADINGS)
+    return format_rows(
+        layout, tables.SUMMARY_HEADINGS, rows, left=tables.TEXT_HEADINGS,
+        optional=OPTIONAL_OF_TOTALS,
+    )  # fmt: skip
 
 
 def _count_format(layout: str) -> Callable[[int], str]:

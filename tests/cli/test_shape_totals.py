@@ -177,6 +177,14 @@ def test_further_inputs_are_given_by_their_names() -> None:
     assert "stdin has no input 'other'; it has input, guide" in done.stderr
 
 
+def test_an_input_can_be_flat() -> None:
+    found = document("--input", "10", "linear:5", "relu")
+    assert (found["input"], found["total"]["params"]) == ([10], 55)
+    assert document("--net=-", "--totals", stdin=b"input 10\nlinear:5\n")["input"] == [10]
+    assert document("--input", "10,20", "linear:5")[1]["total"]["params"] == 105
+    assert "needs a map of (C, H, W), not 10" in refused("--input", "10", "conv:3")
+
+
 # ---- fields that are unknown, or of the whole input --------------------------------------------
 
 GATE = ("conv:3,p=1,name=a", "globalavgpool:name=g", "mul:from=a+g")
