@@ -15,6 +15,7 @@ from convcli.errors import LimitError
 if TYPE_CHECKING:
     from convcli.arithmetic.footprint import Storage
     from convcli.arithmetic.network import Walk
+    from convcli.arithmetic.sizes import SizeTrial
 
 SWEPT = (
     "height", "width", "c_in", "kernel", "stride", "padding", "dilation", "groups", "channels",
@@ -163,3 +164,12 @@ def _count_format(layout: str) -> Callable[[int], str]:
     from convcli.arithmetic.tables import format_count
 
     return format_count if layout == "table" else str
+
+
+def format_sizes(trials: Sequence[SizeTrial], layout: str) -> str:
+    """Lay out what a network makes of sizes: a row for those of one result, or a JSON list."""
+    if layout == "json":
+        return format_json([trial.to_dict() for trial in trials])
+    from convcli.arithmetic import sizes
+
+    return format_rows(layout, sizes.HEADINGS, sizes.size_rows(trials), left=sizes.HEADINGS)

@@ -14,6 +14,7 @@ from convcli.arithmetic.notation import MAX_LAYERS
 from convcli.arithmetic.values import format_shape, format_size
 from convcli.cli import options as opt
 from convcli.cli.networks import (
+    ONNX_SUFFIX,
     Network,
     attribute_to_file,
     check_name,
@@ -22,7 +23,7 @@ from convcli.cli.networks import (
     with_kernel_sizes,
 )
 from convcli.cli.output import log, log_notes, print_data
-from convcli.cli.tables import format_network, format_totals
+from convcli.cli.tables import format_network, format_sizes, format_totals
 from convcli.errors import LimitError
 from convcli.files import STDIN
 
@@ -40,6 +41,9 @@ COSTS = {  # options, and the numbers of the total that they limit
 def show_networks(options: ShapeOptions, layout: str) -> None:
     """Print a network's layers, or the totals of several; exit with 1 if a budget is broken."""
     _validate(options)
+    if options.sizes is not None:
+        _show_sizes(options, options.sizes, layout)
+        return
     walks = walk_networks(options)
     if options.figure is not None:
         # Drawing needs NumPy and Pillow, which arithmetic alone does not load.
@@ -84,16 +88,19 @@ def walk_networks(options: ShapeOptions) -> list[Walk]:
 
     With several inputs, that is done for each of them.
     """
-    inputs = options.input or ()
-    networks: list[tuple[str | None, Network]]
-    if options.net:
-        networks = [(net, network) for net in options.net for network in load_networks(net, inputs)]
-    else:
-        stack = Network("stack", None, options.layers)
-        networks = [(None, with_inputs(stack, shapes)) for shapes in inputs] or [(None, stack)]
+    networks = _find_networks(options)
     if len(networks) > 1 and sum(len(network.layers) for _, network in networks) > MAX_LAYERS:
         raise LimitError(f"these networks have more than {MAX_LAYERS:,} layers together")
     return [_walk_network(net, network, options.framework) for net, network in networks]
+
+
+def _find_networks(options: ShapeOptions) -> list[tuple[str | None, Network]]:
+    """Return each network, once for each input, after what `--net` names it by."""
+    inputs = options.input or ()
+    if options.net:
+        return [(net, network) for net in options.net for network in load_networks(net, inputs)]
+    stack = Network("stack", None, options.layers)
+    return [(None, with_inputs(stack, shapes)) for shapes in inputs] or [(None, stack)]
 
 
 def _walk_network(net: str | None, network: Network, framework: str | None) -> Walk:
@@ -105,6 +112,19 @@ def _walk_network(net: str | None, network: Network, framework: str | None) -> W
         name, counted = network.name, network.counted
         found = walk(layers, network.shape, name=name, framework=framework, counted=counted)
     return found._replace(remarks=network.notes)
+
+
+def _show_sizes(options: ShapeOptions, sizes: range, layout: str) -> None:
+    """Print what a network makes of inputs of several sizes."""
+    from convcli.arithmetic.sizes import describe_sizes, try_sizes
+
+    ((net, network),) = _find_networks(options)
+    if network.shape is None or len(network.shape) != 3:
+        raise click.UsageError("the input's channels are missing: give --input CxHxW")
+    with attribute_to_file(net):
+        trials = try_sizes(with_kernel_sizes(network.layers), network.shape[0], sizes)
+    print_data(format_sizes(trials, layout))
+    log(f"{network.name} {describe_sizes(trials)}")
 
 
 def _validate(options: ShapeOptions) -> None:
@@ -121,6 +141,7 @@ def _validate(options: ShapeOptions) -> None:
         raise click.UsageError("--explain and --totals exclude each other")
     if len(options.net) > 1 or len(options.input or ()) > 1:
         opt.refuse_typed(("explain", "figure"), "is of one network with one input")
+    _validate_sizes(options)
     if options.net.count(STDIN) > 1:
         raise click.UsageError("standard input is read once, but --net - was given twice")
     count = max(len(options.net), 1) * max(len(options.input or ()), 1)
@@ -129,6 +150,21 @@ def _validate(options: ShapeOptions) -> None:
     if len(options.net) > 1:
         for net in options.net:
             check_name(net)
+
+
+def _validate_sizes(options: ShapeOptions) -> None:
+    """Refuse what has no meaning for inputs of several sizes."""
+    if options.sizes is None:
+        return
+    names = ("explain", "figure", "totals", "framework", "batch", "dtype", *COSTS, "min_field")
+    opt.refuse_typed(names, "does not go with --sizes")
+    if len(options.net) > 1 or len(options.input or ()) > 1:
+        raise click.UsageError("--sizes is of one network with the channels of one input")
+    if any(net.lower().endswith(ONNX_SUFFIX) for net in options.net):
+        raise click.UsageError(
+            "--sizes does not go with an ONNX file, which is read for an input of one size: give "
+            "several to --input, like 3x200x200,3x208x208"
+        )
 
 
 def _broken_budgets(walk: Walk, storage: Storage, options: ShapeOptions) -> Iterator[str]:

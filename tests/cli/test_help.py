@@ -54,7 +54,7 @@ OPTIONS = {
         *("--padding", "-d", "--d", "--dilation", "--c-in", "--c-out", "--groups", "--pool"),
         *("--ceil", "--transposed", "--output-padding", "--input", "--net", "--format", "--json"),
         *("--explain", "--framework", "--figure", "--image", "-f", "--force", "--restrict"),
-        *("--keep-damaged", "--timeout", "--batch", "--dtype", "--totals"),
+        *("--keep-damaged", "--timeout", "--batch", "--dtype", "--totals", "--sizes"),
         *("--max-params", "--max-macs", "--max-bytes", "--min-rf"),
     },
 }

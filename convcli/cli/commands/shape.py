@@ -54,6 +54,10 @@ class ShapeOptions(opt.DeclaredOptions):
         "Stack or network", "--framework", click.Choice(tuple(FRAMEWORKS)), "Whose rules must hold "
         "where they differ: in same padding with a stride, and in ceil."
     )  # fmt: skip
+    sizes: range | None = option(
+        "Stack or network", "--sizes", opt.integer_range(least=1), "What it makes of inputs that "
+        "are so high and wide, in place of the input's own size, and which it does not take."
+    )  # fmt: skip
     batch: int = option(
         "Stack or network", "--batch", opt.POSITIVE, "Inputs at once, for the bytes of maps.",
         default="1",
@@ -157,6 +161,7 @@ def shape(**values: Any) -> None:
     convcli shape --input 3x224x224 conv:7,s=2,p=3,c=64 maxpool:3,s=2,p=1
     convcli shape --net resnet18 --max-params 12M
     convcli shape --net resnet18 --net vgg16 --input 3x224x224,3x256x256
+    convcli shape --net unet --sizes 500..600
     """
     options = ShapeOptions(**values)
     layout = opt.choose_format(options.format, opt.FORMATS, is_json=options.json)
