@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
     from convcli.arithmetic.geometry import output_size
     from convcli.arithmetic.network import Walk, walk
+    from convcli.arithmetic.network_design import Design, design
+    from convcli.arithmetic.solve import Ranges, Solutions, solve
+    from convcli.arithmetic.zoo import zoo_network
     from convcli.engine.conv2d import conv2d
     from convcli.engine.filter2d import filter2d
     from convcli.engine.gradients import conv2d_backward, conv_transpose2d_backward
@@ -39,15 +42,19 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
-    "ConvError", "Kernel", "Network", "Walk", "avg_pool2d", "avg_pool2d_backward", "col2im",
-    "conv2d", "conv2d_backward", "conv2d_naive", "conv_transpose2d", "conv_transpose2d_backward",
-    "filter2d", "im2col", "load_kernel", "load_network", "max_pool2d", "max_pool2d_backward",
-    "output_size", "pad2d", "set_threads", "walk",
+    "ConvError", "Design", "Kernel", "Network", "Ranges", "Solutions", "Walk", "avg_pool2d",
+    "avg_pool2d_backward", "col2im", "conv2d", "conv2d_backward", "conv2d_naive",
+    "conv_transpose2d", "conv_transpose2d_backward", "design", "filter2d", "im2col", "load_kernel",
+    "load_network", "max_pool2d", "max_pool2d_backward", "output_size", "pad2d", "set_threads",
+    "solve", "walk", "zoo_network",
 ]  # fmt: skip
 
 _NAMES_BY_MODULE = {
     "arithmetic.geometry": ("output_size",),
     "arithmetic.network": ("Walk", "walk"),
+    "arithmetic.network_design": ("Design", "design"),
+    "arithmetic.solve": ("Ranges", "Solutions", "solve"),
+    "arithmetic.zoo": ("zoo_network",),
     "engine.conv2d": ("conv2d",),
     "engine.filter2d": ("filter2d",),
     "engine.gradients": ("conv2d_backward", "conv_transpose2d_backward"),

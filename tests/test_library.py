@@ -18,6 +18,7 @@ PROMISED = {
     *("conv2d", "conv2d_naive", "conv2d_backward", "conv_transpose2d", "max_pool2d", "avg_pool2d"),
     *("conv_transpose2d_backward", "max_pool2d_backward", "avg_pool2d_backward"),
     *("im2col", "col2im", "pad2d", "filter2d", "load_kernel", "output_size"),
+    *("walk", "solve", "design", "zoo_network"),
 }
 
 
@@ -111,6 +112,17 @@ def test_the_size_of_an_output_is_the_engine_s() -> None:
     )
     result = convcli.conv2d(x, np.ones((5, 3, 3, 3)), stride=2, padding=1, dilation=2)
     assert result.shape == (5, rows, columns)
+
+
+def test_the_arithmetic_needs_no_numpy(tmp_path: Path) -> None:
+    statement = (
+        "import convcli; shape, layers = convcli.zoo_network('lenet5'); "
+        "assert convcli.walk(layers, shape, name='lenet5') == convcli.walk('lenet5'); "
+        "assert convcli.solve(224, 112)[0].layer.kernel == (3, 3); "
+        "assert convcli.design((3, 32, 32), params=10_000, rf=20).network.params <= 10_000; "
+        "repr(convcli.walk('lenet5'))"
+    )
+    assert not {"numpy", "PIL", "rich", "click"} & loaded_by(statement, tmp_path)
 
 
 def test_every_error_is_a_conv_error() -> None:
