@@ -17,6 +17,9 @@ from convcli.networks.onnx.model import Dims, Graph, parse_graph
 from convcli.networks.onnx.reader import Reader, Value, make_layer
 
 ONNX_EXTRA = "pip install 'convcli[onnx]', or '.[onnx]' where it was checked out"
+# Operations whose input has a batch and channels, and any number of further axes.
+NEEDS_BATCH = ("AveragePool", "BatchNormalization", "Conv", "ConvTranspose", "GlobalAveragePool",
+               "InstanceNormalization", "LRN", "MaxPool", "PRelu")  # fmt: skip
 MAX_MODEL_BYTES = 2 << 30  # of a file: the most that its format holds
 
 
@@ -41,7 +44,7 @@ def read_onnx(path: str, input_shapes: Mapping[str, Shape] | None = None) -> Net
     """Read an ONNX file; `convcli.networks.read_onnx` says how."""
     graph = open_graph(path)
     sizes = _input_dims(graph, dict(input_shapes or {}), path)
-    reader = Reader(graph, path, _batch(sizes))
+    reader = Reader(graph, path, _batch(graph, sizes))
     reader.values |= {name: read_tensor(tensor, path) for name, tensor in graph.tensors.items()
                       if name in graph.used}  # fmt: skip
     for name, dims in sizes.items():
@@ -129,9 +132,18 @@ def _format(dims: Sequence[int | str]) -> str:
     )
 
 
-def _batch(sizes: Mapping[str, Shape]) -> int:
-    """Return the first axis of a map or of flat values among the inputs; 1 if there is none."""
-    return next((dims[0] for dims in sizes.values() if len(dims) in (2, 4)), 1)
+def _batch(graph: Graph, sizes: Mapping[str, Shape]) -> int:
+    """Return the first axis of an input, if that is a batch; 1 if there is none.
+
+    Three axes may be (C, H, W) as well: a node that takes them says which they are.
+    """
+    for name, dims in sizes.items():
+        has_batch = len(dims) in (2, 4, 5) or any(
+            node.op in NEEDS_BATCH and node.inputs[:1] == (name,) for node in graph.nodes
+        )
+        if has_batch and len(dims) > 1:
+            return dims[0]
+    return 1
 
 
 def _channels_first(graph: Graph, name: str, dims: Shape) -> Sequence[int] | None:

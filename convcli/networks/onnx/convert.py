@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from convcli.networks.onnx import elements, matrices, rearrange, windows
+from convcli.networks.onnx import elements, matrices, rearrange, resampling, windows
 from convcli.networks.onnx.constants import Constant
 from convcli.networks.onnx.folding import NotFoldedError, fold, shape_slice
 from convcli.networks.onnx.model import DEFAULT_DOMAINS, Node
@@ -26,6 +26,7 @@ CONVERTERS: Mapping[str, Converter] = {
     **elements.CONVERTERS,
     **matrices.CONVERTERS,
     **rearrange.CONVERTERS,
+    **resampling.CONVERTERS,
     **windows.CONVERTERS,
 }
 
@@ -33,28 +34,30 @@ CONVERTERS: Mapping[str, Converter] = {
 def convert_node(reader: Reader, node: Node) -> None:
     """Add what a node makes to the values and layers that were read so far."""
     call = Call(reader, node)
-    made, misfit = _convert(call)
+    made = _convert(call)
     used = [name in reader.graph.used for name in node.outputs]
     if any(used[len(made) :]):
-        made += make_opaque(call, misfit)[len(made) :]
+        made += make_opaque(call)[len(made) :]
     reader.values.update(zip(node.outputs, made, strict=False))
 
 
-def _convert(call: Call) -> tuple[list[Made], str]:
-    """Return the outputs of a node for which there is an operation; none, and maybe why, if not."""
+def _convert(call: Call) -> list[Made]:
+    """Return the outputs of a node for which there is an operation; none where there is not."""
     node = call.node
     if node.domain not in DEFAULT_DOMAINS or node.op in call.reader.graph.functions:
-        return [], ""
+        return []
+    if not call.reader.guessed.isdisjoint(node.inputs):
+        return []
     converter = CONVERTERS.get(node.op)
     known = [value for value in call.inputs if not isinstance(value, Value)]
     try:
         if len(known) == len(call.inputs) and node.op not in rearrange.VIEWS:
-            return [*fold(node, known)], ""
+            return [*fold(node, known)]
         made = [] if converter is None else converter(call)
     except MisfitError as error:
-        return [], str(error)
+        call.reader.fail(node, str(error))
     except (NotFoldedError, UnknownError):
-        return [], ""
+        return []
     except (IndexError, KeyError, TypeError, ValueError, ArithmeticError):
-        return [], ""  # an attribute has a type or a number that the operation does not have
-    return made if isinstance(made, list) else [made], ""
+        return []  # an attribute has a type or a number that the operation does not have
+    return made if isinstance(made, list) else [made]

@@ -102,6 +102,12 @@ def _swish(call: Call) -> Value:
     return on_values(call, make_layer("silu"))
 
 
+def _dropout(call: Call) -> Value:
+    if any(call.numbers(2) or ()):  # it drops values, at random
+        raise UnknownError
+    return on_values(call, make_layer("dropout"))
+
+
 def _quantize(call: Call) -> Value:
     call.reader.notes["quantization of maps is left out: their values are not rounded"] = None
     return on_values(call, make_layer("identity"))
@@ -329,7 +335,7 @@ CONVERTERS: dict[str, Converter] = {
     "Concat": _concat,
     "DequantizeLinear": _quantize,
     "Div": _join("div"),
-    "Dropout": _each("dropout"),
+    "Dropout": _dropout,
     "Elu": _with_attributes("elu", alpha=("alpha", 1.0)),
     "Exp": _each("exp"),
     "Gelu": _gelu,

@@ -28,19 +28,15 @@ _SETTINGS = {
 _ROWS_OF = {"Conv": 1, "ConvInteger": 1, "QLinearConv": 3, "DeformConv": 1}
 
 
-def make_opaque(call: Call, misfit: str = "") -> list[Made]:
-    """Return the outputs of a node of which nothing is known but shape, parameters and products.
-
-    The misfit is what keeps it from being an operation of the notation: where ONNX has no shape for
-    it either, it is an error of the file.
-    """
+def make_opaque(call: Call) -> list[Made]:
+    """Return the outputs of a node of which nothing is known but shape, parameters and products."""
     node, reader = call.node, call.reader
     reader.unknown[node.op] += 1
     given = [value for value in call.inputs if isinstance(value, Value)]
     captured = [reader.values[name] for name in node.used if name not in node.inputs
                 and name in reader.values]  # fmt: skip
     given += [value for value in captured if isinstance(value, Value)]
-    dims = _infer(call, misfit)
+    dims = _infer(call)
     made: list[Made] = []
     for place, name in enumerate(node.outputs):
         if name not in reader.graph.used:
@@ -91,19 +87,19 @@ def _macs(call: Call, dims: Shape) -> int:
     return 0
 
 
-def _infer(call: Call, misfit: str) -> list[Shape]:
+def _infer(call: Call) -> list[Shape]:
     """Return the shapes of the outputs; a side that nothing says is 1, which is noted."""
     node, graph, reader = call.node, call.reader.graph, call.reader
-    inferred = _inferred_types(call)
+    is_guess = not reader.guessed.isdisjoint(node.inputs)
+    inferred = {} if is_guess else _inferred_types(call)
     result = []
     for name in node.outputs:
         dims = _dims(inferred.get(name))
         declared = graph.declared.get(name)
-        if dims is None and misfit:
-            reader.fail(node, misfit)
         if dims is None and declared is not None:
             dims = [side if isinstance(side, int) else None for side in declared]
         if name in graph.used and (dims is None or not all(dims)):
+            reader.guessed.add(name)
             reader.notes[f"the size of what {node} makes is not known before it runs, or 0: it and "
                          "what follows from it are taken as 1"] = None  # fmt: skip
         result.append(tuple(side or 1 for side in dims or ()))
@@ -142,10 +138,9 @@ def _inferred_types(call: Call) -> dict[str, Any]:
             schema, node.proto, types, data,
             opset_imports=[onnx.helper.make_opsetid("", call.opset)],
         )  # fmt: skip
-    except (onnx.defs.SchemaError, onnx.shape_inference.InferenceError, RuntimeError, ValueError):
-        return {}
-    except Exception as error:  # noqa: BLE001  # of classes that the library does not name
-        call.reader.notes[f"{node}: {type(error).__name__}"] = None
+    except Exception as error:  # of classes that the library makes in C++
+        if isinstance(error, MemoryError):
+            raise
         return {}
     for name, info in found.items():
         if info.HasField("tensor_type"):

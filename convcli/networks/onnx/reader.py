@@ -188,6 +188,7 @@ class Reader:
         self.learned: dict[str, dict[str, int]] = {}  # of each layer: array -> its parameters
         self.unknown: Counter[str] = Counter()
         self.notes: dict[str, None] = {}
+        self.guessed: set[str] = set()  # tensors whose shape nothing says
         self.types: dict[str, int] = {}
         self.makers = {name: node.name for node in graph.nodes for name in node.outputs}
         self._plain: dict[str, Value] = {}

@@ -189,7 +189,7 @@ def _take(call: Call, value: Value, taken: Sequence[range], name: str) -> Value:
     if rank < 2 or dims[0] != call.batch or len(taken[0]) != dims[0] or rank > 4:
         raise UnknownError
     if any(len(positions) == 0 for positions in taken):
-        call.reader.fail(call.node, "what it takes is empty")
+        raise UnknownError
     if any(positions.step < 1 for positions in taken if len(positions) > 1):
         raise UnknownError
     channels = taken[1]
@@ -275,7 +275,10 @@ def _depth_to_space(call: Call) -> Value:
 
 
 def _space_to_depth(call: Call) -> Value:
-    layer = make_layer("pixelunshuffle", block=call.attribute("blocksize"), dcr=True)
+    is_dcr = call.attribute("mode", "DCR") == "DCR"
+    layer = make_layer(
+        "pixelunshuffle", block=call.attribute("blocksize"), **({"dcr": True} if is_dcr else {})
+    )
     return call.emit(layer, _spatial_map(call))
 
 
