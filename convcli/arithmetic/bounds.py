@@ -53,3 +53,12 @@ class Bound(NamedTuple):
         """Return the bound of sums of several maps; a length is at most that, and errs as much."""
         largest, error = map(math.fsum, zip(self, *others, strict=True))
         return Bound(largest, error).sum(1, len(others) + 1, epsilon)
+
+    def times(self, other: Bound, epsilon: float) -> Bound:
+        """Return the bound of the products of two maps."""
+        largest = self.largest * other.largest
+        error = self.error * other.largest + self.largest * other.error + self.error * other.error
+        return Bound(largest, error + epsilon * largest)
+
+
+NO_BOUND = Bound(0.0, 0.0)  # of a quotient, say: only values that are equal count as equal

@@ -213,7 +213,7 @@ def _alpha_step(step: Step, opaque: str, total: float | None = None) -> Step:
         layer = layer._replace(mode=opaque)
     if step.kernel is None:
         if not (layer.operation.filters_alpha or layer.operation.is_join):  # alpha stays as it is
-            layer = Layer(op="dropout", name=layer.name, sources=layer.sources)
+            layer = Layer(op="identity", name=layer.name, sources=layer.sources)
         return step._replace(layer=layer)
     if step.kernel.outer is None:
         plane: Any = step.kernel.matrix.reshape(-1, *step.kernel.size).sum(axis=0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial, reduce
 from typing import NamedTuple
 
 import numpy as np
@@ -85,8 +84,7 @@ def bound_errors(values: Array, computation: Computation, *, is_exact: bool) -> 
     starts = [_bound_convolution(step, source, channels, epsilon) for step in plan.kernels]
     starts = starts or [source]
     if plan.combine is not None:
-        how = "choice" if plan.combine == "max" else plan.combine
-        starts = [_join(starts, how, epsilon)]
+        starts = [_combine(starts, plan.combine, epsilon)]
     return [
         _bound_layers(start, computation, number, epsilon) for number, start in enumerate(starts)
     ]
@@ -105,13 +103,9 @@ def _bound_layers(start: Bound, computation: Computation, number: int, epsilon: 
 
 def _bound_step(step: Step, inputs: Sequence[Bound], shape: Shape, epsilon: float) -> Bound:
     """Return the bound of a layer; the shape is (C, H, W) of its first input."""
-    layer, source = step.layer, inputs[0]
+    layer = step.layer
     if layer.operation.needs_kernel:
-        return _bound_convolution(step, source, shape[0], epsilon)
-    if layer.operation.is_join:
-        return _join(inputs, layer.operation.joined_by or "choice", epsilon)
-    if weights := layer.operation.weighted_sum(layer, shape):
-        return source.sum(*weights, epsilon)
+        return _bound_convolution(step, inputs[0], shape[0], epsilon)
     return layer.operation.bound(layer, inputs, shape, epsilon)
 
 
@@ -125,24 +119,11 @@ def _bound_convolution(step: Step, source: Bound, channels: int, epsilon: float)
     return source.sum(float(magnitudes.max()), count, epsilon, float(np.abs(step.bias).max()))
 
 
-def _join(parts: Sequence[Bound], how: str, epsilon: float) -> Bound:
-    """Return the bound of joined maps; a length is at most the sum, and errs as much.
-
-    A quotient has none, as its divisor may be small: no error says that equal values alone are.
-    """
+def _combine(parts: Sequence[Bound], how: str, epsilon: float) -> Bound:
+    """Return the bound of combined maps; a length is at most the sum, and errs as much."""
     if how == "direction":
         return Bound(360.0, 360.0 * epsilon)
-    if how == "choice":
+    if how == "max":
         return parts[0].union(parts[1:])
-    if how == "quotient":
-        return Bound(0.0, 0.0)
-    if how == "product":
-        return reduce(partial(_multiply, epsilon=epsilon), parts)
     joint = parts[0].plus(parts[1:], epsilon)
     return joint.scale(1 / len(parts)) if how == "mean" else joint
-
-
-def _multiply(left: Bound, right: Bound, epsilon: float) -> Bound:
-    largest = left.largest * right.largest
-    error = left.error * right.largest + left.largest * right.error + left.error * right.error
-    return Bound(largest, error + epsilon * largest)

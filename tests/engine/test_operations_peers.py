@@ -67,6 +67,11 @@ def case(layer: str, onnx: str | None = None, **settings: Any) -> Case:
 
 
 WINDOW = {"kernel_shape": [3, 2], "strides": [2, 1], "pads": [1, 0, 1, 0]}
+BIASED = ["weight", "bias"]
+GROUPED = {"strides": [2, 1], "pads": [1, 2, 1, 2], "dilations": [1, 2], "group": 2}
+SPREAD = {"strides": [2, 2], "weights": ["weight"], "has_code": False}
+ENLARGED = {"strides": [2, 2], "pads": [1, 1, 1, 1], "output_padding": [1, 0]}
+CUT = {"strides": [2, 2], "pads": [0, 2, 1, 0]}
 CASES = [
     case("relu", "Relu"),
     case("relu6", "Clip", constants=[0, 6]),
@@ -109,6 +114,13 @@ CASES = [
     case("globalavgpool", "GlobalAveragePool"),
     case("adaptivemaxpool:5x3"),
     case("adaptiveavgpool:5x3"),
+    case("conv:3x2,s=2x1,p=1x2,d=1x2,g=2,c=6", "Conv", **GROUPED, weights=BIASED),
+    case("conv:3,p=same-lower,s=2,c=2,nobias", "Conv", auto_pad="SAME_LOWER", **SPREAD),
+    case("conv:4,p=0.1.2.3,c=2", "Conv", pads=[0, 2, 1, 3], weights=BIASED, has_code=False),
+    case("tconv:3x2,s=2x1,p=1x2,d=1x2,g=2,c=6", "ConvTranspose", **GROUPED, weights=BIASED),
+    case("tconv:3,s=2,p=1,op=1x0,c=3", "ConvTranspose", **ENLARGED, weights=BIASED),
+    case("tconv:3,s=2,p=same,c=2,nobias", "ConvTranspose", auto_pad="SAME_UPPER", **SPREAD),
+    case("tconv:3,s=2,p=0.1.2.0,c=2", "ConvTranspose", **CUT, weights=BIASED, has_code=False),
     case("linear:7", "Gemm", transB=1, weights=["weight", "bias"], shape=(11,)),
     case("linear:7,nobias", "Gemm", transB=1, weights=["weight"], shape=(11,)),
 ]
@@ -232,7 +244,13 @@ def make_model(one: Case, dtype: Any) -> tuple[Any, dict[str, Array]]:
 IN_ONNX = [one for one in CASES if one.onnx is not None]
 
 
-@pytest.mark.parametrize("one", IN_ONNX, ids=name_of)
+# The reference of a transposed convolution takes no groups.
+IN_REFERENCE = [
+    one for one in IN_ONNX if (one.onnx, "group" in one.attributes) != ("ConvTranspose", True)
+]
+
+
+@pytest.mark.parametrize("one", IN_REFERENCE, ids=name_of)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_an_operation_is_that_of_onnx(one: Case, dtype: Any) -> None:
     reference = require_peer("onnx.reference")
@@ -255,3 +273,16 @@ def test_an_operation_is_that_of_onnx_runtime(one: Case) -> None:
     )
     (expected,) = session.run(None, {"x": x[None], **inputs})
     assert_near(run(one, x, make_weights(one, np.float32)), expected[0])
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize("text", ["tconv:3,s=2,p=0.1.2.0,op=1,c=4", "tconv:2,s=1,p=same,c=4"])
+def test_what_is_cut_off_one_side_alone_is_cut_off_by_pytorchs_code(text: str) -> None:
+    one = case(text)
+    torch = require_peer("torch")
+    x, weights = make_input(one, np.float64), make_weights(one, np.float64)
+    layer, nn = one.parsed, torch.nn
+    code = layer.operation.torch(layer, one.shape, output_shape(layer, [one.shape]))
+    modules = eval(f"nn.Sequential({code})", {"nn": nn}).double()
+    modules[0].load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})
+    assert_near(run(one, x, weights), modules(torch.from_numpy(x)[None])[0].detach())

@@ -359,6 +359,16 @@ def test_a_difference_keeps_the_largest_alpha_and_is_not_divided_by_it() -> None
     assert not found.values.any()
 
 
+def test_the_alpha_of_a_gate_has_no_part_in_that_of_its_product() -> None:
+    values = np.full((2, 4, 4), (200, 100, 40, 255), np.uint8)
+    values[:, :2, 3] = 0
+    layers = ["globalavgpool:name=gate", "mul:from=input+gate"]
+    (found,) = compute_pictures(picture_of(values), make_plan(layers=layers))
+    assert found.alpha is not None
+    assert found.alpha[0, :, 0].tolist() == [0, 0, 255, 255]
+    np.testing.assert_allclose(found.values[0, 2:], [(40_000, 10_000, 1600)] * 2, rtol=1e-5)
+
+
 def test_a_padding_has_an_alpha_of_its_own() -> None:
     def padded(mode: str) -> Picture:
         (found,) = compute_pictures(two_colors(), make_plan(layers=[f"pad:1,mode={mode}"]))

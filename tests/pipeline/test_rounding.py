@@ -56,6 +56,8 @@ LAYERS: list[list[str]] = [
     ["conv:kernel=log:1,p=same,mode=replicate,name=a", "concat:from=a+a", "crop:1"],
     ["conv:kernel=box:3,p=same,mode=replicate,name=a", "mul:from=a+input+a", "pad:1,mode=edge"],
     ["conv:kernel=box:3,p=same,mode=replicate,name=a", "sub:from=a+input", "slice:..1"],
+    ["abs:name=a", "max:from=a+input", "div:from=a+a"],
+    ["globalavgpool:name=g", "min:from=g+input"],
     ["upsample:1.5,mode=bilinear"], ["resize:9x70,mode=bicubic", "upsample:2"],
     ["conv:kernel=box:3,p=same,mode=replicate,name=a", "mean:from=a+input", "pixelunshuffle:1"],
     *([operation.example] for operation in OPERATIONS.values() if is_simple(operation)),

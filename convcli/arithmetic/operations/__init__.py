@@ -331,9 +331,6 @@ class Operation:
         Whether it moves a window, is a transposed convolution, takes several inputs.
     joined_by : {"sum", "difference", "mean", "product", "quotient", "choice"}, optional
         What a join makes of the values at a position; "choice" is one of them, as it is.
-    weighted_sum : callable
-        Layer, input -> the sum of the absolute weights and the number of products that an output
-        is the sum of; None if it is a value of the input.
     is_for_images : bool
         Whether it makes an image of an image.
     takes_alpha : bool
@@ -388,7 +385,6 @@ class Operation:
     is_transposed: bool = False
     is_join: bool = False
     joined_by: str | None = None
-    weighted_sum: Callable[[Layer, Shape], tuple[float, int] | None] = staticmethod(lambda *_: None)
     is_for_images: bool = True
     takes_alpha: bool = True
     needs_kernel: bool = False

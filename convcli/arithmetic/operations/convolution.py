@@ -111,6 +111,29 @@ def _torch(layer: Layer, shape: Shape, output: Shape) -> str:
     return f"nn.ConstantPad2d({(left, right, top, bottom)}, {value!r}),\n    {convolution}"
 
 
+def _torch_transposed(layer: Layer, shape: Shape, output: Shape) -> str:
+    """The transposed convolution; what is cut off one side alone is a padding below zero."""
+    (top, bottom), (left, right) = layer.window.pads((shape[1], shape[2]))
+    rows, columns = min(top, bottom), min(left, right)
+    settings = {
+        "stride": (torch_size(layer.stride), "1"),
+        "padding": (torch_size((rows, columns)), "0"),
+        "output_padding": (torch_size(layer.output_padding), "0"),
+        "groups": (str(group_count(layer, shape[0])), "1"),
+        "bias": (str(layer.bias), "True"),
+        "dilation": (torch_size(layer.dilation), "1"),
+    }
+    keywords = [
+        f"{name}={value}" for name, (value, default) in settings.items() if value != default
+    ]
+    positional = [str(shape[0]), str(output[0]), torch_size(layer.window.kernel)]
+    modules = [f"nn.ConvTranspose2d({', '.join(positional + keywords)})"]
+    if (top, left) != (bottom, right):
+        sides = (columns - left, columns - right, rows - top, rows - bottom)
+        modules.append(f"nn.ZeroPad2d({sides})")
+    return ",\n    ".join(modules)
+
+
 def _convolution(name: str, description: str, **rules: Any) -> Operation:
     return window_operation(
         name,
@@ -146,6 +169,7 @@ OPERATIONS = (
         shape_effect="c channels; (i - 1)*s - p + d*(k - 1) + op + 1 on each side",
         field_effect="grows by up to d*(k - 1) / s jumps; the jump is divided by s",
         keys=key_table("k", "kernel", "s", "p", "d", "g", "op", "c"),
+        torch=_torch_transposed,
         is_transposed=True,
     ),
 )

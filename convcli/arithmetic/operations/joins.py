@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 from convcli.arithmetic.operations import Operation
@@ -10,6 +11,7 @@ from convcli.arithmetic.values import Shape, format_shapes
 from convcli.errors import NotationError, ShapeError
 
 if TYPE_CHECKING:
+    from convcli.arithmetic.bounds import Bound
     from convcli.arithmetic.layers import Layer
 
 
@@ -58,32 +60,57 @@ def _join(name: str, description: str, joined_by: str, **rules: Any) -> Operatio
     )
 
 
+def _bound_sum(_: Layer, inputs: Sequence[Bound], __: Shape, epsilon: float) -> Bound:
+    return inputs[0].plus(inputs[1:], epsilon)
+
+
+def _bound_mean(_: Layer, inputs: Sequence[Bound], __: Shape, epsilon: float) -> Bound:
+    return inputs[0].plus(inputs[1:], epsilon).scale(1 / len(inputs))
+
+
+def _bound_product(_: Layer, inputs: Sequence[Bound], __: Shape, epsilon: float) -> Bound:
+    return reduce(lambda product, bound: product.times(bound, epsilon), inputs)
+
+
+def _no_bound(*_: Any) -> Bound:
+    from convcli.arithmetic.bounds import NO_BOUND
+
+    return NO_BOUND
+
+
 _AT_EACH_POSITION: dict[str, Any] = {
     "shape_effect": "the larger side along each axis: one channel, row or column spreads",
     "shape": _spread_shape,
 }
 
 OPERATIONS = (
-    _join("add", "the sum of several maps", "sum", **_AT_EACH_POSITION),
+    _join("add", "the sum of several maps", "sum", bound=_bound_sum, **_AT_EACH_POSITION),
     _join(
         "mul",
         "the product of several maps, such as a map and a gate",
         "product",
+        bound=_bound_product,
         **_AT_EACH_POSITION,
     ),
     _join(
-        "sub", "the first map minus the second", "difference", check=_check_two, **_AT_EACH_POSITION
+        "sub",
+        "the first map minus the second",
+        "difference",
+        check=_check_two,
+        bound=_bound_sum,
+        **_AT_EACH_POSITION,
     ),
     _join(
         "div",
         "the first map divided by the second",
         "quotient",
         check=_check_two,
+        bound=_no_bound,
         **_AT_EACH_POSITION,
     ),
     _join("max", "the largest value of several maps", "choice", **_AT_EACH_POSITION),
     _join("min", "the smallest value of several maps", "choice", **_AT_EACH_POSITION),
-    _join("mean", "the mean of several maps", "mean", **_AT_EACH_POSITION),
+    _join("mean", "the mean of several maps", "mean", bound=_bound_mean, **_AT_EACH_POSITION),
     _join(
         "concat",
         "the channels of several maps, one after the other",

@@ -336,6 +336,7 @@ OPERATIONS = (
         needs="channels, like slice:0..16 or slice:16..",
         keys=key_table() | {"step": _STEP},
         shape=_slice_shape,
+        keeps_level=True,
         takes_flat=True,
     ),
     Operation(
@@ -348,6 +349,7 @@ OPERATIONS = (
         needs="its groups, like channelshuffle:4",
         shape=_shuffle_shape,
         torch=lambda layer, *_: f"nn.ChannelShuffle({layer.groups})",
+        keeps_level=True,
     ),
     Operation(
         "pixelshuffle",
@@ -363,6 +365,7 @@ OPERATIONS = (
         shape=_pixelshuffle_shape,
         axes=partial(_block_axes, transposed=True),
         torch=lambda layer, *_: _block_torch(layer, "PixelShuffle"),
+        keeps_level=True,
         takes_alpha=False,
     ),
     Operation(
@@ -379,6 +382,7 @@ OPERATIONS = (
         shape=_pixelunshuffle_shape,
         axes=partial(_block_axes, transposed=False),
         torch=lambda layer, *_: _block_torch(layer, "PixelUnshuffle"),
+        keeps_level=True,
         takes_alpha=False,
     ),
 )

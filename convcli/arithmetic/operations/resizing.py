@@ -17,6 +17,7 @@ from convcli.arithmetic.values import MAX_DIGITS, Pair, Shape, parse_number, par
 from convcli.errors import ArgumentError, NotationError, ShapeError
 
 if TYPE_CHECKING:
+    from convcli.arithmetic.bounds import Bound
     from convcli.arithmetic.layers import Layer
 
 CUBIC = -0.75  # the coefficient of bicubic
@@ -192,15 +193,15 @@ def _resize_axes(layer: Layer, inputs: Sequence[Shape]) -> tuple[Resampling, Res
     return rows, columns
 
 
-def _weighted_sum(layer: Layer, _: Shape) -> tuple[float, int] | None:
-    """The weights of a position between two others are `1 - t` and `t`; of a cubic, at most."""
+def _bound(layer: Layer, inputs: Sequence[Bound], _: Shape, epsilon: float) -> Bound:
+    """The weights of two positions are `1 - t` and `t`; the sum of those of four has a bound."""
     mode = layer.value("interpolation")
     if mode == "nearest":
-        return None
+        return inputs[0]
     if mode == "bilinear":
-        return 1.0, 4
+        return inputs[0].sum(1, 4, epsilon)
     side = 1 + abs(layer.value("cubic")) / 2
-    return float((2 * side if layer.value("is_inside") else side) ** 2), 16
+    return inputs[0].sum((2 * side if layer.value("is_inside") else side) ** 2, 16, epsilon)
 
 
 def _torch_settings(layer: Layer) -> str:
@@ -231,7 +232,8 @@ _SHARED: dict[str, Any] = {
     "flags": (_INSIDE,),
     "field_effect": "grows to the positions around; the jump is divided by the scale",
     "check": _check,
-    "weighted_sum": _weighted_sum,
+    "bound": _bound,
+    "keeps_level": True,
     "filters_alpha": True,
 }
 
