@@ -171,7 +171,7 @@ def test_writing_says_nothing_twice_and_nothing_that_goes_without_saying(layer: 
 def test_every_operation_can_be_written(op: str) -> None:
     written = {"k": ":3", "c": ":10", "size": ":7", "margin": ":2", "slope": ":0.2"}
     written |= {"shape": ":2x3x4", "channels": ":1..3", "g": ":4", "block": ":2", "scale": ":2"}
-    written |= {"alpha": ":0.2", "bounds": ":-1:inf"}
+    written |= {"alpha": ":0.2", "bounds": ":-1:inf", "groups": ":4", "neighbors": ":5"}
     argument = OPERATIONS[op].argument
     own = "" if argument is None else written.get(argument.name, "")
     text = f"{op}:from=a+b" if OPERATIONS[op].is_join else op + own

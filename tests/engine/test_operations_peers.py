@@ -66,6 +66,9 @@ def case(layer: str, onnx: str | None = None, **settings: Any) -> Case:
     return Case(layer, onnx=onnx, attributes=settings, **own)
 
 
+LAYER_NORM_OF_CHANNELS = """torch.nn.functional.layer_norm(
+    x.permute(0, 2, 3, 1), (4,), w["scale"], w["shift"]
+).permute(0, 3, 1, 2)"""
 WINDOW = {"kernel_shape": [3, 2], "strides": [2, 1], "pads": [1, 0, 1, 0]}
 BIASED = ["weight", "bias"]
 GROUPED = {"strides": [2, 1], "pads": [1, 2, 1, 2], "dilations": [1, 2], "group": 2}
@@ -121,12 +124,49 @@ CASES = [
     case("tconv:3,s=2,p=1,op=1x0,c=3", "ConvTranspose", **ENLARGED, weights=BIASED),
     case("tconv:3,s=2,p=same,c=2,nobias", "ConvTranspose", auto_pad="SAME_UPPER", **SPREAD),
     case("tconv:3,s=2,p=0.1.2.0,c=2", "ConvTranspose", **CUT, weights=BIASED, has_code=False),
+    case("bn", "BatchNormalization", weights=["scale", "shift", "mean", "variance"]),
+    case(
+        "bn:eps=0.01",
+        "BatchNormalization",
+        epsilon=0.01,
+        weights=["scale", "shift", "mean", "variance"],
+    ),
+    case("bn:noscale,noshift"),
+    case("layernorm", "LayerNormalization", axis=1, weights=["scale", "shift"]),
+    case("layernorm:axes=hw,noshift", "LayerNormalization", axis=2, weights=["scale"]),
+    case("layernorm:axes=w,eps=0.1", "LayerNormalization", epsilon=0.1, weights=["scale", "shift"]),
+    case("layernorm:noscale,noshift"),
+    case("layernorm:axes=c", torch=LAYER_NORM_OF_CHANNELS, has_code=False),
+    case("groupnorm:2", "GroupNormalization", num_groups=2, weights=["scale", "shift"]),
+    case("groupnorm:4,eps=0.1,noscale,noshift"),
+    case("instancenorm"),
+    case(
+        "instancenorm:eps=0.01,affine",
+        "InstanceNormalization",
+        epsilon=0.01,
+        weights=["scale", "shift"],
+    ),
+    case("lrn:3", "LRN", size=3),
+    case("lrn:5,alpha=0.1,beta=0.5,bias=2", "LRN", size=5, alpha=0.1, beta=0.5, bias=2.0),
+    case("lrn:4,alpha=0.5,beta=0.6"),
+    case("lrn:15,alpha=0.5,bias=0.5", "LRN", size=15, alpha=0.5, bias=0.5, shape=(20, 3, 4)),
+    case("softmax", "Softmax", axis=1),
+    case("softmax:axes=h", "Softmax", axis=2),
+    case("softmax:axes=w", "Softmax", axis=3),
+    case("softmax:axes=hw", torch="x.flatten(2).softmax(2).view(x.shape)", has_code=False),
+    case("softmax:axes=chw", torch="x.flatten(1).softmax(1).view(x.shape)", has_code=False),
+    case("affine", torch="x * w['scale'][:, None, None] + w['shift'][:, None, None]"),
+    case("affine:noscale", torch="x + w['shift'][:, None, None]"),
+    case("affine:noshift,fixed", torch="x * w['scale'][:, None, None]"),
     case("linear:7", "Gemm", transB=1, weights=["weight", "bias"], shape=(11,)),
     case("linear:7,nobias", "Gemm", transB=1, weights=["weight"], shape=(11,)),
 ]
 FLAT = [
     case(name, shape=(6,))
-    for name in ("prelu:channelwise", "gelu", "softplus", "identity", "hardswish")
+    for name in (
+        *("prelu:channelwise", "gelu", "softplus", "identity", "hardswish"),
+        *("bn", "layernorm", "softmax", "groupnorm:2"),
+    )
 ]
 ELEMENTWISE = [
     one
@@ -180,7 +220,12 @@ def test_an_operation_is_pytorchs(one: Case, dtype: Any) -> None:
     x, weights = make_input(one, dtype), make_weights(one, dtype)
     tensor = torch.from_numpy(x)[None]
     if one.torch is not None:
-        assert_near(run(one, x, weights), eval(one.torch, {"x": tensor, "torch": torch})[0])
+        names = {
+            "x": tensor,
+            "torch": torch,
+            "w": {n: torch.from_numpy(weights[n]) for n in weights},
+        }
+        assert_near(run(one, x, weights), eval(one.torch, names)[0])
     elif one.has_code:
         module = make_module(one).to(tensor.dtype)
         for name, array in weights.items():
@@ -206,9 +251,12 @@ def test_its_arrays_are_those_of_the_module(one: Case) -> None:
     module, operation = make_module(one), one.parsed.operation
     count = sum(weights.numel() for weights in module.parameters())
     assert operation.parameters(one.parsed, one.shape) == count
-    for name, shape in operation.weights(one.parsed, one.shape).items():
+    weights = operation.weights(one.parsed, one.shape)
+    for name, shape in (weights | operation.statistics(one.parsed, one.shape)).items():
         assert tuple(getattr(module, TORCH_NAMES[name]).shape) == shape
-    assert sum(1 for _ in module.parameters()) == len(operation.weights(one.parsed, one.shape))
+    assert sum(1 for _ in module.parameters()) == len(weights)
+    needs_weights = bool(weights or operation.statistics(one.parsed, one.shape))
+    assert operation.needs_weights(one.parsed) == needs_weights
 
 
 def make_module(one: Case) -> Any:
@@ -251,6 +299,8 @@ IN_REFERENCE = [
 
 
 @pytest.mark.parametrize("one", IN_REFERENCE, ids=name_of)
+# The reference evaluator's LRN takes the number of pictures for that of channels.
+@pytest.mark.parametrize("one", [one for one in IN_ONNX if one.onnx != "LRN"], ids=name_of)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_an_operation_is_that_of_onnx(one: Case, dtype: Any) -> None:
     reference = require_peer("onnx.reference")

@@ -339,9 +339,6 @@ class Operation:
         Whether its weights come from `kernel=`.
     needs_weights : callable
         Layer -> whether it has arrays of weights or statistics.
-    sees_whole : callable
-        Layer -> whether every output depends on whole columns, and on whole rows, of the map beside
-        what `axes` says.
     reduction : {"max", "mean"}, optional
         How a pool makes one value of a window's.
     bound : callable
@@ -389,7 +386,6 @@ class Operation:
     takes_alpha: bool = True
     needs_kernel: bool = False
     needs_weights: Callable[[Layer], bool] = staticmethod(lambda _: False)
-    sees_whole: Callable[[Layer], tuple[bool, bool]] = staticmethod(lambda _: (False, False))
     reduction: str | None = None
     bound: BoundRule = staticmethod(lambda _, inputs, *__: inputs[0].union(inputs[1:]))
     is_bounded: bool = False

@@ -154,12 +154,15 @@ def _softmax(call: Call) -> Value:
 
 
 def _lrn(call: Call) -> Value:
+    size = call.attribute("size")
+    if size % 2 == 0:  # of which ONNX takes the further channel after, and PyTorch before
+        raise UnknownError
     layer = make_layer(
         "lrn",
-        size=call.attribute("size"),
+        neighbors=size,
         alpha=_real(call.attribute("alpha", 1e-4)),
         beta=_real(call.attribute("beta", 0.75)),
-        bias=_real(call.attribute("bias", 1.0)),
+        constant=_real(call.attribute("bias", 1.0)),
     )
     return call.emit(layer, call.map())
 
