@@ -94,6 +94,8 @@ class Job:
         plan, figure = self.plan, None if self.figure is None else self._absolute(self.figure)
         if plan.selection is not None:
             plan = plan._replace(selection=plan.selection.resolve(self.working_dir))
+        if plan.network is not None:
+            plan = plan._replace(network=plan.network.resolve(self.working_dir))
         output_dir = None if self.output_dir is None else self._absolute(self.output_dir)
         return replace(self, plan=plan, target=target, figure=figure, output_dir=output_dir)
 
@@ -132,6 +134,8 @@ class Report(NamedTuple):
         Text to print, made of the maps.
     routes : tuple of Route
         How the input was filtered, or would be: one for each part of the job that was run.
+    vectors : tuple of (str, list of float)
+        The label and the values of each flat output of a network, if they are to be reported.
     """
 
     source: str
@@ -143,6 +147,7 @@ class Report(NamedTuple):
     trace: str = ""
     text: str = ""
     routes: tuple[Route, ...] = ()
+    vectors: tuple[tuple[str, list[float]], ...] = ()
 
 
 RenderText: TypeAlias = Callable[[Outcome, Job], str]
@@ -206,7 +211,20 @@ def _run(job: Job, render_text: RenderText | None) -> Report:
         seconds=sum(outcome.seconds for outcome in outcomes),
         text="".join(map(render_text, outcomes, parts)) if render_text else "",
         routes=tuple(outcome.route for outcome in outcomes),
+        vectors=()
+        if job.plan.network is None
+        else tuple(chain.from_iterable(map(_find_vectors, outcomes, parts))),
     )
+
+
+def _find_vectors(outcome: Outcome, job: Job) -> list[tuple[str, list[float]]]:
+    """Return the labels and the values of a network's flat outputs, if they are reported."""
+    if job.plan.network is None or not job.plan.network.prints_vectors:
+        return []
+    results = zip(job.target.labels, outcome.results, strict=False)
+    return [
+        (label, result.values.ravel().tolist()) for label, result in results if result.is_vector
+    ]
 
 
 def _failure_report(job: Job, error: Exception) -> Report:
@@ -288,7 +306,10 @@ def _missing_parts(job: Job, existing: list[list[str]]) -> list[Job]:
         if not all(is_missing):  # then there are several, of a kernel each
             maps = replace(
                 maps,
-                plan=plan._replace(kernels=tuple(compress(plan.kernels, is_missing))),
+                plan=plan._replace(
+                    kernels=tuple(compress(plan.kernels, is_missing)),
+                    network=plan.network and plan.network.keep_maps(is_missing),
+                ),
                 target=target._replace(labels=tuple(compress(target.labels, is_missing))),
             )
         parts.append(maps)

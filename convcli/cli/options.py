@@ -35,7 +35,8 @@ NOT_OF_POOL = "is of a kernel, and --pool has settings of its own: max:3,s=2,p=1
 # The headings of the help, in their order.
 GROUPS = (
     "Stack or network", "Budgets", "One layer", "Sizes", "Ranges to try", "Stack", "Input",
-    "Kernel", "Window", "Layers", "Values", "Selection", "Frames", "Output", "Work", "Help",
+    "Kernel", "Window", "Layers", "Network", "Values", "Selection", "Frames", "Output",
+    "Work", "Help",
 )  # fmt: skip
 
 

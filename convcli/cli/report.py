@@ -65,6 +65,9 @@ def report_documents(report: Report) -> Iterator[dict[str, Any]]:
         return
     for path in report.skipped:
         yield {"input": report.source, "output": path, "skipped": True}
+    for label, values in report.vectors:
+        shape = [len(values)]
+        yield {"input": report.source, "map": label, "shape": shape, "values": values}
     methods = dict.fromkeys(route.methods for route in report.routes if route.methods)
     for written in report.written:
         yield {

@@ -182,6 +182,8 @@ class Picture:
         Messages to the user about how it was read.
     error : float
         By how much two values that should be equal may differ, as all were rounded; 0 if unknown.
+    is_vector : bool
+        Whether the values are no map but a vector, in one row.
     """
 
     values: Values
@@ -190,6 +192,7 @@ class Picture:
     metadata: Metadata = NO_METADATA
     notes: tuple[str, ...] = ()
     error: float = 0.0
+    is_vector: bool = False
 
     @property
     def size(self) -> Pair:

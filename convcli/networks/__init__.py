@@ -70,3 +70,18 @@ def read_onnx(path: str, input_shapes: Mapping[str, Shape] | None = None) -> Net
     from convcli.networks.onnx import read_onnx
 
     return read_onnx(path, input_shapes)
+
+
+def read_input_sides(path: str) -> dict[str, tuple[int | None, ...] | None]:
+    """Return the sides of each input of an ONNX file without the batch, (C, H, W), by its name.
+
+    A side that the file leaves open is None; so is an input of which it says nothing.
+
+    Raises
+    ------
+    FileError
+        As `read_onnx`.
+    """
+    from convcli.networks.onnx import read_input_sides
+
+    return read_input_sides(path)

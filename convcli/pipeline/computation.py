@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -16,6 +16,9 @@ from convcli.errors import ArgumentError
 from convcli.images import Header
 from convcli.pipeline.plan import MapShapes, Plan, Step, infer_shapes
 from convcli.pipeline.preprocess import preprocessed_dtype
+
+if TYPE_CHECKING:
+    from convcli.pipeline.inference.plan import NetworkRun
 
 
 class StepFilters(NamedTuple):
@@ -58,6 +61,8 @@ class Computation(NamedTuple):
     base : Plan, optional
         How a picture is preprocessed to be what the maps are blended with; None if it is that
         itself.
+    network : NetworkRun, optional
+        The network that makes the maps.
     """
 
     plan: Plan
@@ -68,6 +73,7 @@ class Computation(NamedTuple):
     alpha: Computation | None = None
     selected_shape: Shape | None = None
     base: Plan | None = None
+    network: NetworkRun | None = None
 
     @property
     def outputs(self) -> tuple[Shape, ...]:

@@ -81,6 +81,10 @@ def compute_maps(
         For values that are not finite.
     """
     plan = computation.plan
+    if computation.network is not None:
+        from convcli.pipeline.inference.run import run_network
+
+        return run_network(picture, computation, on_stage)
     with np.errstate(over="ignore", invalid="ignore"):
         source = source or preprocess(picture, plan)
         bounds = _bound_maps(source, computation) if with_errors else []

@@ -79,6 +79,8 @@ def estimate_memory(
     if execution == "fused":
         return fixed + _peak(decoding, _fused_bytes(header, plan, outputs, target.format))
     maps, filtering = _filter_bytes(header, computation)
+    if computation.network is not None:
+        filtering += computation.network.bytes
     if plan.nan != "refuse" and header.dtype.kind == "f":
         filtering += NAN_BYTES * math.prod(header.shape) + NAN_COPIES * maps
     rendered = [0]

@@ -24,6 +24,7 @@ from convcli.images.quantize import DEGREES
 from convcli.kernels import Kernel, check_size, kernel_path, load_kernel
 
 if TYPE_CHECKING:
+    from convcli.pipeline.inference.step import NetworkStep
     from convcli.pipeline.selection import Selection
 
 MAX_STEP = 65_536  # padding, stride and dilation
@@ -116,6 +117,8 @@ class Plan(NamedTuple):
         The most bytes that a process may need; left out, three quarters of the machine's memory.
     selection : Selection, optional
         What is filtered of a picture; the rest is as it would be without kernels and layers.
+    network : NetworkStep, optional
+        A network with its weights that is run, in place of kernels and layers.
     """
 
     gray: bool = False
@@ -133,6 +136,7 @@ class Plan(NamedTuple):
     reading: ReadSettings = DEFAULT_SETTINGS
     max_memory: int | None = None
     selection: Selection | None = None
+    network: NetworkStep | None = None
 
     @property
     def kernel_files(self) -> tuple[str, ...]:

@@ -218,6 +218,9 @@ def _run(
         is_shown = target.is_image or keep_maps
         with_errors = is_shown and plan.range_policy(picture.depth) == "rescale"
         results = compute_maps(picture, computation, on_stage, with_errors=with_errors)
+        if computation.network is not None:
+            notes = (*picture.notes, *computation.network.notes)
+            picture = replace(picture, notes=notes)
     else:
         selected = selector.run(picture, computation, plan.frame or 0, on_stage=on_stage)
         results = selected.maps

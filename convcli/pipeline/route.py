@@ -139,6 +139,11 @@ def open_route(
     try:
         with open_frames(source, plan.reading) as frames:
             is_one_image = frames.count == 1 and frames.header.shape[2] in IMAGE_CHANNELS
+            if plan.network is not None:
+                from convcli.pipeline.inference.plan import fit_target
+
+                header = frames.read_header(plan.frame or 0)
+                target = fit_target(plan, header, target)
             if not is_one_image and _is_wide(frames, plan, draws_figure):
                 target = target.as_tiff()
 
@@ -194,7 +199,12 @@ def choose_route(
         frames.check_pixels(plan.reading.max_pixels, plan.frame)
     shape = preprocessed_shape(plan, header)
     computation = None
-    if plan.selection is not None:
+    if plan.network is not None:
+        from convcli.pipeline.inference.plan import plan_network
+
+        computation = plan_network(plan, header)
+        outputs = computation.outputs
+    elif plan.selection is not None:
         from convcli.pipeline.selection_plan import plan_selection
 
         computation = plan_selection(plan, plan.selection, header)
@@ -234,7 +244,7 @@ def _is_wide(frames: FrameSource, plan: Plan, draws_figure: bool) -> bool:
     differ = plan.resize is None and len(set(frames.sizes)) > 1
     if (depth != "8" or differ) and _is_sequence(frames, plan, draws_figure):
         return True
-    if not frames.format or is_image(frames.header.shape[2]):
+    if not frames.format or is_image(frames.header.shape[2]) or plan.network is not None:
         return False
     shapes = infer_shapes(plan, preprocessed_shape(plan, frames.header))
     return not all(is_image(branch.output[0]) for branch in shapes)
@@ -248,6 +258,11 @@ def _is_sequence(frames: FrameSource, plan: Plan, draws_figure: bool) -> bool:
 def _steps(computation: Computation) -> Iterator[tuple[RouteEntry, ...]]:
     """Yield the steps of each map."""
     plan, shapes = computation.plan, computation.shapes
+    if (run := computation.network) is not None:
+        for name, shape in zip(run.names, run.outputs, strict=True):
+            rows_first = shape if len(shape) == 1 else _rows_first(shape)
+            yield (RouteEntry(run.title(name), rows_first),)
+        return
     kernels = [
         RouteEntry(
             step.kernel.name if step.kernel else "",

@@ -208,6 +208,8 @@ def _write(
     file_format = target.format
     if file_format in NUMBER_SUFFIXES:
         numbers = squeeze_channel(result.values)
+        if result.is_vector and file_format == ".npy":
+            numbers = numbers[0]
         with atomic_write(path, force=target.force) as stream:
             write_grid(stream, numbers, file_format)
         notes = () if result.alpha is None else (LOST_ALPHA,)
@@ -303,6 +305,8 @@ def find_remedies(
 def _find_gain(plan: Plan, index: int) -> float:
     """Return the factor by which a map multiplies areas of one value; NaN if there is none."""
     kernels = plan.kernels[index : index + 1] if plan.combine is None else plan.kernels
+    if plan.network is not None:
+        return math.nan
     gain, *others = [_gain(step) for step in kernels] or [1.0]
     if not all(math.isclose(gain, other, rel_tol=UNIT_TOLERANCE) for other in others):
         return math.nan

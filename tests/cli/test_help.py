@@ -27,7 +27,7 @@ OPTIONS = {
         *("-o", "--output", "--output-dir", "-f", "--force", "--figure", "--print", "--method"),
         *("-j", "--jobs", "--scheduler", "--max-pixels", "--dry-run", "--json", "-q", "--quiet"),
         *("-v", "--verbose", "--linear", "--strip", "--frame", "--preview", "--name"),
-        *("-r", "--recursive"),
+        *("-r", "--recursive", "--at", "--scale", "--mean", "--std", "--tile"),
         *(
             "--keep-damaged",
             "--skip-existing",

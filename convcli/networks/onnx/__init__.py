@@ -119,6 +119,22 @@ def _open_message(name: str, own: str, dims: Dims | None) -> str:
     return f"the input {name!r} leaves its {' and '.join(texts)} open: give --input {own}{shape}"
 
 
+def read_input_sides(path: str) -> dict[str, tuple[int | None, ...] | None]:
+    """Return the sides of each input; `convcli.networks.read_input_sides` says how."""
+    graph = open_graph(path)
+    found: dict[str, tuple[int | None, ...] | None] = {}
+    for name, dims in graph.inputs.items():
+        if dims is None:
+            found[name] = None
+            continue
+        sides = tuple(int(side) if _is_number(side) else None for side in dims)
+        order = _channels_first(graph, name, tuple(side or 0 for side in sides))
+        if order is not None:
+            sides = tuple(sides[axis] for axis in order)
+        found[name] = sides[1:] if len(sides) > 1 else sides
+    return found
+
+
 def _is_number(side: int | str) -> bool:
     return isinstance(side, int) and side > 0
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from convcli.arithmetic.layers import Layer, activations
-from convcli.arithmetic.values import Pair, Resize, Sides
+from convcli.arithmetic.values import Pair, Resize, Sides, parse_real
 from convcli.cli import options as opt
 from convcli.cli.options import flag, option
 from convcli.deadline import TimeLimit
@@ -33,6 +34,7 @@ from convcli.pipeline.outputs import (
 from convcli.pipeline.plan import COMBINATIONS, DEPTHS
 
 if TYPE_CHECKING:
+    from convcli.pipeline.inference.step import NetworkStep
     from convcli.pipeline.selection import Region, Selection
 
 
@@ -54,6 +56,32 @@ def _read_threshold(text: str) -> float:
     return parse_threshold(text)
 
 
+def read_name(text: str) -> str:
+    """Return a name; an empty one is what a shell makes of a variable that is not set."""
+    if not text:
+        raise ArgumentError("it must be a name, not ''")
+    return text
+
+
+def _read_offsets(text: str) -> tuple[float, ...]:
+    return tuple(parse_real(part, "it") for part in text.split(","))
+
+
+def _read_factors(text: str) -> tuple[float, ...]:
+    """Read numbers that can be divided by; 1/255 is one, too."""
+    found = []
+    for part in text.split(","):
+        above, slash, below = part.partition("/")
+        divisor = parse_real(below, "it") if slash else 1.0
+        found.append(parse_real(above, "it") / divisor if divisor else 0.0)
+    if not all(found) or not all(map(isfinite, found)):
+        raise ArgumentError(f"it must not be 0, as in {text!r}")
+    return tuple(found)
+
+
+OFFSETS = opt.TextType("X[,...]", _read_offsets)
+FACTORS = opt.TextType("X[,...]", _read_factors)
+ONNX_SUFFIX = ".onnx"  # of networks whose weights run
 REGION = opt.TextType("WxH+X+Y", _read_region)
 CHANNELS = opt.TextType("NAME[,...]", _read_channels)
 THRESHOLD = opt.TextType("T", _read_threshold)
@@ -136,8 +164,28 @@ class ApplyOptions(opt.WindowOptions):
         "maxpool:2; repeat for a stack.", multiple=True
     )  # fmt: skip
     net: str | None = option(
-        "Layers", "--net", opt.NETWORK_FILE, "A network file, instead of kernels and layers; - is "
-        "standard input."
+        "Layers", "--net", opt.NETWORK_FILE, "A network file instead of kernels and layers: of "
+        "layers as text (- is standard input), or .onnx, whose own weights run."
+    )  # fmt: skip
+    at: tuple[str, ...] = option(
+        "Network", "--at", opt.TextType("NAME", read_name), "The map of this layer or output of "
+        "--net, which names its {kernel}; repeat for more. Default: the last.", multiple=True
+    )  # fmt: skip
+    scale: tuple[float, ...] | None = option(
+        "Network", "--scale", FACTORS, "What pixels are multiplied by to be its input, one number "
+        "or one a channel. Default: 1/255 for pictures (1/65535 of 16 bits), 1 for grids and "
+        "networks as text."
+    )  # fmt: skip
+    mean: tuple[float, ...] | None = option(
+        "Network", "--mean", OFFSETS, "What is subtracted then. A map of one or three channels is "
+        "brought back to the input's units."
+    )  # fmt: skip
+    std: tuple[float, ...] | None = option(
+        "Network", "--std", FACTORS, "What is divided by then, as in 0.229,0.224,0.225."
+    )
+    tile: int | None = option(
+        "Network", "--tile", opt.POSITIVE, "Run it in tiles of so many pixels a side, which "
+        "overlap by what a tile sees: the result is that of the whole. Default: if memory needs it."
     )  # fmt: skip
 
     linear: bool = flag(
@@ -260,6 +308,19 @@ class ApplyOptions(opt.WindowOptions):
         activation = () if self.activation is None else (Layer(op=self.activation),)
         pool = () if self.pool is None else (self.pool,)
         return (*activation, *pool, *self.layer)
+
+    @property
+    def network(self) -> NetworkStep | None:
+        """The network that is run with its weights; None for layers that are filters."""
+        is_step = any((self.at, self.scale, self.mean, self.std, self.tile))
+        if self.net is None or not (is_step or self.net.lower().endswith(ONNX_SUFFIX)):
+            return None
+        from convcli.pipeline.inference.step import NetworkStep
+
+        return NetworkStep(
+            self.net, tuple(dict.fromkeys(self.at)), self.scale, self.mean or (0.0,),
+            self.std or (1.0,), self.tile, prints_vectors=self.json,
+        )  # fmt: skip
 
     @property
     def template(self) -> str | None:

@@ -48,6 +48,8 @@ EXCLUDED = {  # by each of these options
     "dry_run": ("print_numbers", "preview", "verbose", "scheduler"),
     "jobs": ("scheduler",),
 }
+# These say how a network runs.
+NETWORK_OPTIONS = ("at", "scale", "mean", "std", "tile")
 # These say how a kernel filters, and would have no effect without one.
 KERNEL_OPTIONS = (
     "stride", "padding", "dilation", "padding_mode", "flip", "bias", "normalize", "combine"
@@ -66,7 +68,8 @@ def build_plan(options: ApplyOptions) -> tuple[Plan, tuple[str, ...]]:
     """
     base = options.make_layer()
     check_limits(base, options.max_pixels)
-    layers = _layer_steps(options)
+    network = None if options.net is None else options.network
+    layers = _layer_steps(options) if network is None else ()
     kernels = load_kernels(options.kernel)
     plan = Plan(
         gray=options.gray,
@@ -88,7 +91,14 @@ def build_plan(options: ApplyOptions) -> tuple[Plan, tuple[str, ...]]:
             options.max_pixels, options.keep_damaged, allows_nan=options.nan != "refuse"
         ),
         max_memory=options.max_process_memory,
+        network=network,
     )
+    if network is not None:
+        from convcli.pipeline.inference.step import check_network
+
+        check_network(network)
+        names = [slugify(name) for name in network.at]
+        return plan, number_duplicates(names) or ("filtered",)
     if any((options.region, options.mask is not None, options.channels, options.threshold)):
         from convcli.pipeline.selection_plan import check_selection
 
@@ -167,6 +177,7 @@ def validate(options: ApplyOptions) -> None:
     has_encoding = options.to or options.depth or options.quality or options.lossless
     for find_conflicts, is_concerned in (
         (_work_conflicts, True),
+        (_network_conflicts, options.net is not None or any(map(is_typed, NETWORK_OPTIONS))),
         (_value_conflicts, options.linear or options.combine == "direction"),
         (_output_conflicts, True),
         (_format_conflicts, has_encoding or options.png_level is not None),
@@ -195,6 +206,23 @@ def _work_conflicts(options: ApplyOptions) -> Iterator[str]:
         yield f"--resize would make {pixels:,} pixels, and --max-pixels allows {most:,}"
     if (*options.inputs, options.net, options.mask).count(STDIN) > 1:
         yield "standard input can be read once: give - once"
+
+
+def _network_conflicts(options: ApplyOptions) -> Iterator[str]:
+    """Yield what does not go with a network that is run with its weights, or without one."""
+    if options.net is None:
+        refuse_typed(NETWORK_OPTIONS, "goes with --net")
+    if options.network is None:
+        return
+    if options.net == STDIN:
+        named = next(filter(is_typed, NETWORK_OPTIONS))
+        yield f"{option_name(named)} takes a network from a file: - does not go with it"
+    why = "is for kernels and layers, and this network runs as it is"
+    refuse_typed(("method", "nan", "region", "mask", "channels", "threshold"), why)
+    template, count = options.template, len(set(options.at))
+    is_one_file = count > 1 and template is not None and "{kernel}" not in template
+    if is_one_file and options.output_format != ".npy":
+        yield f"output {template!r} is one file for {count} layers: put {{kernel}} in its name"
 
 
 def _value_conflicts(options: ApplyOptions) -> Iterator[str]:
