@@ -252,7 +252,12 @@ def output_size(
     both = sides if isinstance(sides, str) else (sides, sides)
     square = window(kernel, stride=stride, padding=both, dilation=dilation, ceil_mode=ceil_mode)
     size = as_number(size, "size", least=1)
-    return square.output((size, size))[0]
+    try:
+        return square.output((size, size))[0]
+    except ShapeError as error:
+        if size >= kernel:
+            raise
+        raise ShapeError(f"{error}; the size comes first, then the kernel") from None
 
 
 def size_formula(axis: Axis) -> str:

@@ -308,6 +308,8 @@ def walk(
     if isinstance(layers, str):
         own_name, own_shape, layers = _read_network(layers)
         name, input_shape = name or own_name, own_shape if input_shape is None else input_shape
+    elif layers and all(isinstance(layer, int) for layer in layers):
+        raise ArgumentError("the layers come first, then the input's shape")
     if input_shape is None:
         raise ArgumentError("the input's shape is missing: give (C, H, W)")
     if not layers:

@@ -73,7 +73,7 @@ def as_filters(weight: ArrayLike, c_in: int, groups: int) -> Array:
     ShapeError
         For groups that do not divide the channels, or weights that do not fit them.
     """
-    filters = as_real(weight, "weight")
+    filters = as_numbers(weight, "weight")
     if filters.ndim != 4 or 0 in filters.shape:
         raise ShapeError(f"weight must be (C_out, C_in / groups, kh, kw), not {filters.shape}")
     count = as_number(groups, "groups", least=1)
@@ -97,7 +97,7 @@ def as_bias(bias: ArrayLike, c_out: int) -> Array:
     ShapeError
         For any other shape.
     """
-    offsets = as_real(bias, "bias")
+    offsets = as_numbers(bias, "bias")
     if offsets.shape != (c_out,):
         raise ShapeError(f"bias must have the shape ({c_out},), not {offsets.shape}")
     return offsets

@@ -10,11 +10,13 @@ from numpy.typing import ArrayLike
 from convcli.arithmetic.geometry import Window, effective_kernel
 from convcli.arithmetic.geometry import window as make_window
 from convcli.arithmetic.values import PaddingLike, Pair
-from convcli.engine.arrays import Array, as_batch, as_filters, as_real, like_batch
+from convcli.engine.arrays import Array, as_batch, as_filters, as_numbers, like_batch
+from convcli.engine.hints import add_hint, conv_hint, transposed_hint
 from convcli.engine.im2col import as_columns, overlap_add
+from convcli.engine.integers import as_floats, check_sums, result_dtype
 from convcli.engine.padding import pad2d, pad2d_backward
 from convcli.engine.scratch import MAX_COLUMNS_BYTES, input_span, split_plane, split_range
-from convcli.engine.transposed import as_transposed_filters
+from convcli.engine.transposed import as_transposed_filters, swap_channels
 from convcli.errors import ShapeError
 from convcli.parallel import parallel_for
 
@@ -47,12 +49,14 @@ def conv2d_backward(
     dx, dweight, dbias : ndarray
         With the shapes of `x`, `weight` and `(C_out,)`. With `y = W @ columns(x)` they are
         `col2im(Wᵀ @ grad)`, `grad @ columnsᵀ` and the sum of `grad`. A value that the padding
-        copies has the gradients of its copies, too.
+        copies has the gradients of its copies, too. Their type is that of `conv2d`.
 
     Raises
     ------
     ShapeError
         For shapes that do not match.
+    ArgumentError
+        For integers of which a sum may be beyond 2^53, to which float64 is exact.
 
     Examples
     --------
@@ -60,13 +64,17 @@ def conv2d_backward(
     >>> dx.tolist(), dweight.tolist(), dbias.tolist()
     ([[[5.0, 12.0, 7.0]]], [[[[3.0, 5.0]]]], [2.0])
     """
-    array = as_real(x, "x")
-    images = as_batch(array)
-    n, c_in, *size = images.shape
-    filters = as_filters(weight, c_in, groups).astype(images.dtype, copy=False)
-    window = make_window(filters.shape[-2:], stride=stride, padding=padding, dilation=dilation)
-    output = window.output((size[0], size[1]))
-    grads = as_gradient(grad, (n, len(filters), *output), images.dtype)
+    with add_hint(conv_hint, x, weight, groups=groups):
+        array = as_numbers(x, "x")
+        images = as_floats(as_batch(array))
+        n, c_in, *size = images.shape
+        kernels = as_filters(weight, c_in, groups)
+        filters = kernels.astype(images.dtype, copy=False)
+        window = make_window(filters.shape[-2:], stride=stride, padding=padding, dilation=dilation)
+        output = window.output((size[0], size[1]))
+    numbers = as_gradient(grad, (n, len(filters), *output))
+    _check_sums(array, numbers, lambda: swap_channels(kernels, groups))
+    grads = numbers.astype(images.dtype, copy=False)
     sides = window.pads((size[0], size[1]))
     padded = pad2d(images, sides, padding_mode)  # (N, C_in, H + p, W + p)
     weights = filters.reshape(groups, len(filters) // groups, -1)  # (G, C_out/G, C_in/G·kh·kw)
@@ -84,7 +92,7 @@ def conv2d_backward(
 
     dweights = _sum_over_images(n, weights, add)
     dx = pad2d_backward(dpadded, sides, padding_mode)
-    return like_batch(dx, array), dweights.reshape(filters.shape), grads.sum(axis=(0, 2, 3))
+    return _as_results(array, dx, dweights.reshape(filters.shape), grads)
 
 
 def conv_transpose2d_backward(
@@ -127,16 +135,20 @@ def conv_transpose2d_backward(
     >>> dx.tolist(), dweight.tolist(), dbias.tolist()
     ([[[19.0, 38.0]]], [[[[7.0, 14.0]]]], [7.0])
     """
-    array = as_real(x, "x")
-    images = as_batch(array)
-    n, c_in, height, width = images.shape
-    filters = as_transposed_filters(weight, c_in, groups).astype(images.dtype, copy=False)
+    with add_hint(transposed_hint, x, weight):
+        array = as_numbers(x, "x")
+        images = as_floats(as_batch(array))
+        n, c_in, height, width = images.shape
+        kernels = as_transposed_filters(weight, c_in, groups)
+    filters = kernels.astype(images.dtype, copy=False)
     window = make_window(
         filters.shape[-2:], stride=stride, padding=padding, dilation=dilation, transposed=True,
         output_padding=output_padding,
     )  # fmt: skip
     output = window.output((height, width))
-    grads = as_gradient(grad, (n, groups * filters.shape[1], *output), images.dtype)
+    numbers = as_gradient(grad, (n, groups * filters.shape[1], *output))
+    _check_sums(array, numbers, lambda: kernels)
+    grads = numbers.astype(images.dtype, copy=False)
     weights = filters.reshape(groups, c_in // groups, -1)  # (G, C_in/G, C_out/G·kh·kw)
     dx = np.empty_like(images)
     whole = _undo_crop(grads, window, (height, width))
@@ -151,21 +163,40 @@ def conv_transpose2d_backward(
             dx[image, :, rows, columns] = (weights @ matrix).reshape(tile.shape)
 
     dweights = _sum_over_images(n, weights, add)
-    return like_batch(dx, array), dweights.reshape(filters.shape), grads.sum(axis=(0, 2, 3))
+    return _as_results(array, dx, dweights.reshape(filters.shape), grads)
 
 
-def as_gradient(grad: ArrayLike, shape: tuple[int, ...], dtype: np.dtype[np.generic]) -> Array:
-    """Return the gradient of an output as a batch of a dtype.
+def as_gradient(grad: ArrayLike, shape: tuple[int, ...]) -> Array:
+    """Return the gradient of an output as a batch.
 
     Raises
     ------
     ShapeError
         If it does not have the shape (N, C, oh, ow) of the output.
     """
-    grads = as_batch(as_real(grad, "grad"), "grad").astype(dtype, copy=False)
+    grads = as_batch(as_numbers(grad, "grad"), "grad")
     if grads.shape != shape:
         raise ShapeError(f"grad must have the shape {shape}")
     return grads
+
+
+def _check_sums(x: Array, grads: Array, kernels: Callable[[], Array]) -> None:
+    """Check that sums of integers are exact: those of the input's gradient, weights' and bias'.
+
+    `kernels` returns the weights that the gradient of an output is multiplied with: (C_in, ...).
+    """
+    if x.dtype.kind in "iu":
+        check_sums(x, grads.swapaxes(0, 1))
+        check_sums(grads, kernels())
+        check_sums(grads, np.array([[float(grads[:, 0].size)]]))
+
+
+def _as_results(x: Array, dx: Array, dweight: Array, grads: Array) -> tuple[Array, Array, Array]:
+    """Return the gradients of the input, the weights and the bias, in the type of results."""
+    dbias = grads.sum(axis=(0, 2, 3))
+    dtype = result_dtype(x, dx, dweight, dbias)
+    dx, dweight, dbias = (array.astype(dtype, copy=False) for array in (dx, dweight, dbias))
+    return like_batch(dx, x), dweight, dbias
 
 
 def _undo_crop(grads: Array, window: Window, size: Pair) -> Array:

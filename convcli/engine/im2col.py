@@ -18,9 +18,10 @@ from convcli.arithmetic.geometry import Window, effective_kernel
 from convcli.arithmetic.geometry import window as make_window
 from convcli.arithmetic.values import PaddingLike, Pair, as_number
 from convcli.engine.arrays import Array, as_batch, as_numbers, like_batch
+from convcli.engine.hints import add_hint, pool_hint
 from convcli.engine.padding import pad2d
 from convcli.engine.scratch import Scratch
-from convcli.errors import ShapeError
+from convcli.errors import ArgumentError, ShapeError
 
 
 def im2col(
@@ -59,8 +60,9 @@ def im2col(
            [4, 5],
            [5, 6]])
     """
-    array = as_numbers(x, "x")
-    images = as_batch(array)
+    with add_hint(pool_hint, x, kernel_size):
+        array = as_numbers(x, "x")
+        images = as_batch(array)
     window = make_window(kernel_size, stride=stride, padding=padding, dilation=dilation)
     window.output(images.shape[-2:])  # raises where no window fits
     columns = as_columns(pad2d(images, window.pads(images.shape[-2:])), window)
@@ -142,10 +144,17 @@ def col2im(
     kernel_size, stride, padding, dilation
         As in `im2col`.
 
+    Returns
+    -------
+    ndarray
+        Floats keep their type; integers and bool are summed in 64 bits, as `np.sum` does.
+
     Raises
     ------
     ShapeError
         Where the columns are not those of an array of that shape.
+    ArgumentError
+        For integers of which a sum may not fit 64 bits.
 
     Examples
     --------
@@ -164,12 +173,26 @@ def col2im(
         raise ShapeError(f"columns of {tuple(shape)} have the shape {expected}, not {matrix.shape}")
     windows = matrix.reshape(*(batch or [1]), c, *window.kernel, oh, ow)
     (top, _), (left, _) = window.pads((height, width))
-    padded = empty_target(
-        windows.shape[:2], window, (oh, ow), (top + height, left + width), matrix.dtype
-    )
+    dtype = _sum_type(matrix, window.kernel[0] * window.kernel[1])
+    padded = empty_target(windows.shape[:2], window, (oh, ow), (top + height, left + width), dtype)
     overlap_add(padded, windows, window)
     summed = padded[:, :, top : top + height, left : left + width]
     return summed if batch else summed[0]
+
+
+def _sum_type(values: Array, count: int) -> np.dtype[Any]:
+    """The type of the sums of so many values."""
+    if values.dtype.kind == "f":
+        return values.dtype
+    dtype = np.dtype(np.uint64 if values.dtype.kind == "u" else np.int64)
+    limits = np.iinfo(dtype)
+    if values.size and values.dtype.itemsize == dtype.itemsize:
+        least, most = int(values.min()) * count, int(values.max()) * count
+        if least < limits.min or most > limits.max:
+            raise ArgumentError(
+                f"sums of its {values.dtype} may not fit 64 bits; convert columns to float64"
+            )
+    return dtype
 
 
 def empty_target(

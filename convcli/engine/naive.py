@@ -14,7 +14,9 @@ from numpy.typing import ArrayLike
 
 from convcli.arithmetic.geometry import window as make_window
 from convcli.arithmetic.values import PaddingLike, as_padding_mode, padding_value
-from convcli.engine.arrays import Array, as_batch, as_bias, as_filters, as_real, like_batch
+from convcli.engine.arrays import Array, as_batch, as_bias, as_filters, as_numbers, like_batch
+from convcli.engine.hints import add_hint, conv_hint
+from convcli.engine.integers import as_floats, check_sums, result_dtype
 
 
 def conv2d_naive(
@@ -37,20 +39,22 @@ def conv2d_naive(
     >>> conv2d_naive([[[1, 2, 4]]], [[[[1, -1]]]])
     array([[[-1., -2.]]], dtype=float32)
     """
-    array = as_real(x, "x")
-    images = as_batch(array)
-    n, c_in, height, width = images.shape
-    filters = as_filters(weight, c_in, groups)
-    c_out, depth, kh, kw = filters.shape
-    window = make_window((kh, kw), stride=stride, padding=padding, dilation=dilation)
-    (sh, sw), (dh, dw) = window.stride, window.dilation
-    oh, ow = window.output((height, width))
+    with add_hint(conv_hint, x, weight, groups=groups):
+        array = as_numbers(x, "x")
+        images = as_floats(as_batch(array))
+        n, c_in, height, width = images.shape
+        filters = as_filters(weight, c_in, groups)
+        c_out, depth, kh, kw = filters.shape
+        window = make_window((kh, kw), stride=stride, padding=padding, dilation=dilation)
+        (sh, sw), (dh, dw) = window.stride, window.dilation
+        oh, ow = window.output((height, width))
     (top, _), (left, _) = window.pads((height, width))
     biases = np.zeros(c_out) if bias is None else as_bias(bias, c_out)
+    check_sums(array, filters, biases)
 
     constant = padding_value(as_padding_mode(padding_mode)) or 0.0
     values, weights = images.tolist(), filters.tolist()
-    maps = np.empty((n, c_out, oh, ow), array.dtype)
+    maps = np.empty((n, c_out, oh, ow), images.dtype)
     for image, o, i, j in product(range(n), range(c_out), range(oh), range(ow)):
         first_channel = o // (c_out // groups) * depth
         rows = [source_index(i * sh + u * dh - top, height, padding_mode) for u in range(kh)]
@@ -61,7 +65,7 @@ def conv2d_naive(
             value = values[image][first_channel + c][row][column] if is_inside else constant
             total += weights[o][c][u][v] * value
         maps[image, o, i, j] = total
-    return like_batch(maps, array)
+    return like_batch(maps.astype(result_dtype(array, maps), copy=False), array)
 
 
 def source_index(position: int, size: int, mode: str) -> int | None:

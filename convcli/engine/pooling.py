@@ -12,7 +12,9 @@ from numpy.typing import ArrayLike
 from convcli.arithmetic.geometry import Axis, Window
 from convcli.arithmetic.geometry import window as make_window
 from convcli.arithmetic.values import PaddingLike
-from convcli.engine.arrays import Array, as_batch, as_numbers, as_real, like_batch
+from convcli.engine.arrays import Array, as_batch, as_numbers, like_batch
+from convcli.engine.hints import add_hint, pool_hint
+from convcli.engine.integers import as_floats, check_sums, result_dtype
 from convcli.engine.padding import clip_range
 from convcli.engine.scratch import Scratch, split_range
 from convcli.parallel import parallel_for
@@ -59,8 +61,9 @@ def max_pool2d(
     >>> max_pool2d([[[1, 5, 2, 0], [3, 4, 9, 8]]], 2)
     array([[[5, 9]]])
     """
-    array = as_numbers(x, "x")
-    images = as_batch(array)
+    with add_hint(pool_hint, x, kernel_size):
+        array = as_numbers(x, "x")
+        images = as_batch(array)
     window = make_pool_window(kernel_size, stride, padding, dilation, ceil_mode=ceil_mode)
     return like_batch(_pool(images, window, np.maximum, smallest_value(array.dtype)), array)
 
@@ -88,12 +91,15 @@ def avg_pool2d(
     Returns
     -------
     ndarray, (C, oh, ow) or (N, C, oh, ow)
-        float64 for a float64 `x`, else float32. A window of padding alone gives 0.
+        float64 for a float64 `x`, else float32; float64 for integers too where a mean is beyond
+        2^24. Integers are summed in float64. A window of padding alone gives 0.
 
     Raises
     ------
     ShapeError
         Where no window fits.
+    ArgumentError
+        For integers of which a sum may be beyond 2^53, to which float64 is exact.
 
     Examples
     --------
@@ -101,12 +107,15 @@ def avg_pool2d(
     array([[[ 6. ,  7.5],
             [12. , 13.5]]])
     """
-    array = as_real(x, "x")
-    images = as_batch(array)
+    with add_hint(pool_hint, x, kernel_size):
+        array = as_numbers(x, "x")
+        images = as_floats(as_batch(array))
     window = make_pool_window(kernel_size, stride, padding, dilation, ceil_mode=ceil_mode)
     axes = window.axes(images.shape[-2:])
     counts = window_divisors(axes, include_pad=count_include_pad).astype(images.dtype)
-    return like_batch(_pool(images, window, np.add, 0, counts), array)
+    check_sums(array, np.array([[float(window.kernel[0] * window.kernel[1])]]))
+    means = _pool(images, window, np.add, 0, counts)
+    return like_batch(means.astype(result_dtype(array, means), copy=False), array)
 
 
 def make_pool_window(

@@ -10,9 +10,11 @@ from numpy.typing import ArrayLike
 
 from convcli.arithmetic.geometry import Axis, Window
 from convcli.arithmetic.values import PaddingLike
-from convcli.engine.arrays import Array, as_batch, as_numbers, as_real, like_batch
+from convcli.engine.arrays import Array, as_batch, as_numbers, like_batch
 from convcli.engine.gradients import as_gradient
+from convcli.engine.hints import add_hint, pool_hint
 from convcli.engine.im2col import tap_index
+from convcli.engine.integers import as_floats, result_dtype
 from convcli.engine.pooling import make_pool_window, smallest_value, window_divisors
 
 
@@ -53,12 +55,14 @@ def max_pool2d_backward(
     array([[[0., 1., 2., 0.],
             [0., 0., 0., 0.]]], dtype=float32)
     """
-    array = as_numbers(x, "x")
-    images = as_batch(array)
+    with add_hint(pool_hint, x, kernel_size):
+        array = as_numbers(x, "x")
+        images = as_batch(array)
     window = make_pool_window(kernel_size, stride, padding, dilation, ceil_mode=ceil_mode)
     size = images.shape[-2], images.shape[-1]
     output = window.output(size)
-    grads = as_gradient(grad, (*images.shape[:2], *output), as_real(images[:0], "x").dtype)
+    grads = as_gradient(grad, (*images.shape[:2], *output))
+    grads = grads.astype(as_floats(images[:0]).dtype, copy=False)
     rows, columns = window.axes(size)
     reaches = _reach(rows), _reach(columns)
     padded = np.full((*images.shape[:2], *reaches), smallest_value(images.dtype), images.dtype)
@@ -71,7 +75,8 @@ def max_pool2d_backward(
     dpadded = np.zeros(padded.shape, grads.dtype)
     for tap, (u, v) in enumerate(product(*map(range, window.kernel))):
         dpadded[tap_index(u, v, window, output)] += np.where(chosen == tap, grads, 0)
-    return like_batch(dpadded[:, :, inside[0], inside[1]], array)
+    dx = dpadded[:, :, inside[0], inside[1]]
+    return like_batch(dx.astype(result_dtype(array, dx), copy=False), array)
 
 
 def avg_pool2d_backward(
@@ -110,17 +115,18 @@ def avg_pool2d_backward(
     >>> avg_pool2d_backward([[[2.0, 4.0]]], [[[1, 5, 9]]], (1, 2), stride=1)
     array([[[1., 3., 2.]]], dtype=float32)
     """
-    array = as_numbers(x, "x")
-    images = as_batch(array)
+    with add_hint(pool_hint, x, kernel_size):
+        array = as_numbers(x, "x")
+        images = as_batch(array)
     window = make_pool_window(kernel_size, stride, padding, dilation, ceil_mode=ceil_mode)
     size = images.shape[-2], images.shape[-1]
     shape = *images.shape[:2], *window.output(size)
-    grads = as_gradient(grad, shape, as_real(images[:0], "x").dtype)
+    grads = as_gradient(grad, shape).astype(as_floats(images[:0]).dtype, copy=False)
     rows, columns = window.axes(size)
     divisors = window_divisors((rows, columns), include_pad=count_include_pad)
     shares = grads / divisors.astype(grads.dtype)
     spread = _spread(_spread(shares, columns).swapaxes(2, 3), rows).swapaxes(2, 3)
-    return like_batch(spread, array)
+    return like_batch(spread.astype(result_dtype(array, spread), copy=False), array)
 
 
 def _choose_largest(padded: Array, window: Window, axes: tuple[Axis, Axis]) -> Array:

@@ -10,8 +10,10 @@ from numpy.typing import ArrayLike
 from convcli.arithmetic.geometry import Window, effective_kernel
 from convcli.arithmetic.geometry import window as make_window
 from convcli.arithmetic.values import PaddingLike, as_number
-from convcli.engine.arrays import Array, as_batch, as_bias, as_real, like_batch
+from convcli.engine.arrays import Array, as_batch, as_bias, as_numbers, like_batch
+from convcli.engine.hints import add_hint, transposed_hint
 from convcli.engine.im2col import empty_target, overlap_add
+from convcli.engine.integers import as_floats, check_sums, result_dtype
 from convcli.engine.scratch import MAX_COLUMNS_BYTES, input_span, split_range
 from convcli.errors import ShapeError
 
@@ -44,7 +46,8 @@ def conv_transpose2d(
     Returns
     -------
     ndarray, (C_out, oh, ow) or (N, C_out, oh, ow)
-        `oh = (H - 1)·s - p_top - p_bottom + d(kh - 1) + output_padding + 1`.
+        `oh = (H - 1)·s - p_top - p_bottom + d(kh - 1) + output_padding + 1`. Its type is that of
+        `conv2d`.
 
     Raises
     ------
@@ -56,19 +59,24 @@ def conv_transpose2d(
     >>> conv_transpose2d([[[1.0, 2.0]]], [[[[1.0, 1.0, 1.0]]]], stride=(1, 2))
     array([[[1., 1., 3., 2., 2.]]])
     """
-    array = as_real(x, "x")
-    images = as_batch(array)
-    c_in = images.shape[1]
-    weights = as_transposed_filters(weight, c_in, groups).astype(images.dtype, copy=False)
+    with add_hint(transposed_hint, x, weight):
+        array = as_numbers(x, "x")
+        images = as_floats(as_batch(array))
+        c_in = images.shape[1]
+        filters = as_transposed_filters(weight, c_in, groups)
+    weights = filters.astype(images.dtype, copy=False)
     c_out = groups * weights.shape[1]
     window = make_window(
         weights.shape[-2:], stride=stride, padding=padding, dilation=dilation, transposed=True,
         output_padding=output_padding,
     )  # fmt: skip
+    offsets = None if bias is None else as_bias(bias, c_out)
+    if array.dtype.kind in "iu":
+        check_sums(array, swap_channels(filters, groups), offsets)
     maps = _conv_transpose(images, weights.reshape(groups, c_in // groups, -1), window)
-    if bias is not None:
-        maps += as_bias(bias, c_out).astype(maps.dtype)[:, np.newaxis, np.newaxis]
-    return like_batch(maps, array)
+    if offsets is not None:
+        maps += offsets.astype(maps.dtype)[:, np.newaxis, np.newaxis]
+    return like_batch(maps.astype(result_dtype(array, maps), copy=False), array)
 
 
 def as_transposed_filters(weight: ArrayLike, c_in: int, groups: int) -> Array:
@@ -80,13 +88,24 @@ def as_transposed_filters(weight: ArrayLike, c_in: int, groups: int) -> Array:
         For weights that do not fit the input's channels in these groups.
     """
     count = as_number(groups, "groups", least=1)
-    filters = as_real(weight, "weight")
+    filters = as_numbers(weight, "weight")
     if filters.ndim != 4 or 0 in filters.shape or len(filters) != c_in or c_in % count:
         raise ShapeError(
             f"weight must be (C_in, C_out / groups, kh, kw), with the {c_in} channels of the input "
             f"in {count} groups, not {filters.shape}"
         )
     return filters
+
+
+def swap_channels(filters: Array, groups: int) -> Array:
+    """View (C_in, C_out / groups, kh, kw) as (C_out, C_in / groups, kh, kw), and the other way.
+
+    >>> swap_channels(np.zeros((4, 3, 1, 1)), 2).shape
+    (6, 2, 1, 1)
+    """
+    count, depth, *taps = filters.shape
+    grouped = filters.reshape(groups, count // groups, depth, *taps).swapaxes(1, 2)
+    return grouped.reshape(groups * depth, count // groups, *taps)
 
 
 def _conv_transpose(images: Array, weights: Array, window: Window) -> Array:

@@ -12,10 +12,12 @@ from numpy.typing import ArrayLike
 
 from convcli.arithmetic.geometry import window as make_window
 from convcli.arithmetic.values import PaddingLike, Pair
-from convcli.engine.arrays import Array, as_batch, as_bias, as_filters, as_real, like_batch
+from convcli.engine.arrays import Array, as_batch, as_bias, as_filters, as_numbers, like_batch
 from convcli.engine.conv2d.problem import ConvProblem, Part, choose_conv_method, shares_rows
 from convcli.engine.conv2d.winograd import run_winograd
+from convcli.engine.hints import add_hint, conv_hint
 from convcli.engine.im2col import unroll_rows, unroll_windows
+from convcli.engine.integers import as_floats, check_sums, result_dtype
 from convcli.engine.naive import conv2d_naive
 from convcli.engine.scratch import Scratch
 from convcli.errors import ArgumentError
@@ -59,17 +61,22 @@ def conv2d(
     Returns
     -------
     ndarray, (C_out, oh, ow) or (N, C_out, oh, ow)
-        float64 for a float64 `x`, float32 for any other.
+        float64 for a float64 `x`, float32 for any other; float64 for integers too where a result is
+        beyond 2^24, up to which float32 holds every whole number.
 
     Raises
     ------
     ShapeError
         For shapes that do not fit each other, and where the output would be empty.
     ArgumentError
-        For settings that no convolution has, and for `winograd` where it cannot be taken.
+        For settings that no convolution has, for `winograd` where it cannot be taken, and for
+        integers, with weights that are whole numbers, of which a sum may be beyond 2^53, to which
+        float64 is exact.
 
     Notes
     -----
+    Integers and bool are summed in float64, so that sums of whole numbers are exact.
+
     In float32 `im2col` is off by some 1e-6 of the largest `sum(abs(x * weight))` over a window, and
     `winograd` by up to 1e-5 of it: with weights of either sign, 2e-5 of the largest output. NaN and
     infinity reach the same outputs whatever the method.
@@ -94,13 +101,17 @@ def conv2d(
             groups=groups,
             padding_mode=padding_mode,
         )
-    array = as_real(x, "x")
-    images = as_batch(array)
-    filters = as_filters(weight, images.shape[1], groups).astype(images.dtype, copy=False)
-    window = make_window(filters.shape[-2:], stride=stride, padding=padding, dilation=dilation)
-    offsets = None if bias is None else as_bias(bias, len(filters)).astype(images.dtype)
-    problem = ConvProblem(images, filters, offsets, window, groups=groups, mode=padding_mode)
-    return like_batch(run_conv(problem, choose_conv_method(problem.size, method).tile), array)
+    with add_hint(conv_hint, x, weight, groups=groups):
+        array = as_numbers(x, "x")
+        images = as_floats(as_batch(array))
+        weights = as_filters(weight, images.shape[1], groups)
+        filters = weights.astype(images.dtype, copy=False)
+        window = make_window(filters.shape[-2:], stride=stride, padding=padding, dilation=dilation)
+        offsets = None if bias is None else as_bias(bias, len(filters)).astype(images.dtype)
+        problem = ConvProblem(images, filters, offsets, window, groups=groups, mode=padding_mode)
+    check_sums(array, weights, offsets)
+    maps = run_conv(problem, choose_conv_method(problem.size, method).tile)
+    return like_batch(maps.astype(result_dtype(array, maps), copy=False), array)
 
 
 def run_conv(problem: ConvProblem, tile: Pair | None) -> Array:

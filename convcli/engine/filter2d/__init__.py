@@ -17,6 +17,7 @@ from convcli.arithmetic.values import PaddingLike
 from convcli.engine.arrays import Array, as_numbers
 from convcli.engine.filter2d.plan import check_method, plan_filter
 from convcli.engine.filter2d.problem import FilterSettings
+from convcli.engine.hints import add_hint, filter_hint
 from convcli.errors import ArgumentError
 
 
@@ -86,9 +87,10 @@ def filter2d(
     dtype = _result_type(pixels.dtype, out_dtype)
     check_method(method, kernel)
     settings = FilterSettings(bias, stride, padding, padding_mode, dilation, flip, method)
-    plan = plan_filter(
-        pixels.shape, pixels.dtype, kernel, settings, integer_output=dtype.kind in "iu"
-    )
+    with add_hint(filter_hint, image, kernel):
+        plan = plan_filter(
+            pixels.shape, pixels.dtype, kernel, settings, integer_output=dtype.kind in "iu"
+        )
     result = np.empty(plan.shape, dtype)
     plan.run_into(pixels, result)
     return result
