@@ -13,6 +13,7 @@ from convcli.files import STDIN, read_bytes
 from convcli.networks import NetworkFile
 from convcli.networks.onnx.constants import Array, Constant, read_tensor
 from convcli.networks.onnx.convert import convert_node
+from convcli.networks.onnx.fusion import fuse
 from convcli.networks.onnx.model import Dims, Graph, parse_graph
 from convcli.networks.onnx.reader import Reader, Value, make_layer
 
@@ -49,7 +50,7 @@ def read_onnx(path: str, input_shapes: Mapping[str, Shape] | None = None) -> Net
                       if name in graph.used}  # fmt: skip
     for name, dims in sizes.items():
         reader.add_input(name, dims, _channels_first(graph, name, dims))
-    for node in graph.nodes:
+    for node in fuse(graph.nodes, reader.number):
         convert_node(reader, node)
     outputs = {name: _output(reader, name) for name in graph.outputs}
     return _network_file(reader, outputs, "stdin" if path == STDIN else Path(path).stem)

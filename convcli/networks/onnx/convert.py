@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from convcli.networks.onnx import elements, matrices, rearrange, resampling, windows
+from convcli.networks.onnx import elements, matrices, normalizations, rearrange, resampling, windows
 from convcli.networks.onnx.constants import Constant
 from convcli.networks.onnx.folding import NotFoldedError, fold, shape_slice
 from convcli.networks.onnx.model import DEFAULT_DOMAINS, Node
@@ -25,6 +25,7 @@ CONVERTERS: Mapping[str, Converter] = {
     "Size": lambda call: Constant.of(math.prod(call.value().dims)),
     **elements.CONVERTERS,
     **matrices.CONVERTERS,
+    **normalizations.CONVERTERS,
     **rearrange.CONVERTERS,
     **resampling.CONVERTERS,
     **windows.CONVERTERS,

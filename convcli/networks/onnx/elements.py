@@ -1,4 +1,4 @@
-"""Elementwise operations, normalizations and joins: nodes that keep the shape of their input."""
+"""Elementwise operations and joins."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import numpy as np
 from convcli.arithmetic.layers import Layer
 from convcli.arithmetic.values import Shape
 from convcli.networks.onnx.constants import Array, Constant
+from convcli.networks.onnx.layout import CHANNELS, find_letters
+from convcli.networks.onnx.normalizations import as_real
 from convcli.networks.onnx.reader import Call, Converter, UnknownError, Value, make_layer
 
 # ---- functions of each value --------------------------------------------------------------------
@@ -31,17 +33,12 @@ def _with_attributes(op: str, **defaults: tuple[str, float]) -> Converter:
 
     def convert(call: Call) -> Value:
         values = {
-            field: _real(call.attribute(name, default))
+            field: as_real(call.attribute(name, default))
             for name, (field, default) in defaults.items()
         }
         return on_values(call, make_layer(op, **values))
 
     return convert
-
-
-def _real(value: float) -> float:
-    """Return the shortest number that is the same float32, in which the attributes are stored."""
-    return float(str(np.float32(value)))
 
 
 def _gelu(call: Call) -> Value:
@@ -74,7 +71,7 @@ def _bound(value: float) -> float:
         raise UnknownError
     if abs(value) >= float(np.finfo(np.float32).max):
         return math.copysign(math.inf, value)
-    return _real(value)
+    return as_real(value)
 
 
 def _prelu(call: Call) -> Value:
@@ -83,7 +80,7 @@ def _prelu(call: Call) -> Value:
         raise UnknownError
     if slope.size == 1:
         return call.emit(make_layer("prelu"), value, weights={"slope": slope.reshape((1,))})
-    channels = as_channels(slope, value.dims, value.shape)
+    channels = as_channels(slope, value)
     layer = make_layer("prelu", channelwise=True)
     return call.emit(layer, value, weights={"slope": channels})
 
@@ -122,68 +119,27 @@ def _cast(call: Call) -> Value:
     return on_values(call, make_layer("identity"))
 
 
-# ---- normalizations -----------------------------------------------------------------------------
-
-
-def _batch_norm(call: Call) -> Value:
-    value = call.map()
-    if call.attribute("training_mode", 0) or not call.attribute("spatial", 1):
-        raise UnknownError
-    arrays = {}
-    for place, name in enumerate(("scale", "shift", "mean", "variance"), start=1):
-        constant = call.constant(place)
-        if constant is None:
-            raise UnknownError
-        arrays[name] = constant
-    layer = make_layer("bn", eps=_real(call.attribute("epsilon", 1e-5)))
-    return call.emit(layer, value, weights=arrays)
-
-
-def _softmax(call: Call) -> Value:
-    value = call.map()
-    rank = len(value.dims)
-    axis = call.attribute("axis", 1 if call.opset < 13 else -1) % rank
-    sides = value.dims[axis:] if call.opset < 13 else value.dims[axis : axis + 1]
-    if value.dims[0] == call.batch and axis == 0:
-        raise UnknownError
-    inner = value.shape if len(value.shape) == 1 else value.shape[:1]
-    is_over_channels = axis == 1 and math.prod(sides) == math.prod(inner)
-    if rank > 1 and value.dims[0] == call.batch and is_over_channels:
-        return call.emit(make_layer("softmax"), value)
-    raise UnknownError
-
-
-def _lrn(call: Call) -> Value:
-    size = call.attribute("size")
-    if size % 2 == 0:  # of which ONNX takes the further channel after, and PyTorch before
-        raise UnknownError
-    layer = make_layer(
-        "lrn",
-        neighbors=size,
-        alpha=_real(call.attribute("alpha", 1e-4)),
-        beta=_real(call.attribute("beta", 0.75)),
-        constant=_real(call.attribute("bias", 1.0)),
-    )
-    return call.emit(layer, call.map())
-
-
 # ---- joins --------------------------------------------------------------------------------------
 
 
-def as_channels(constant: Constant, dims: Shape, shape: Shape) -> Constant:
-    """Return an array that has one value a channel of a map of these dims, as (C,).
+def as_channels(constant: Constant, value: Value) -> Constant:
+    """Return an array that has one value a channel of a tensor, as (C,).
 
     Raises
     ------
     UnknownError
         If it has others.
     """
-    padded = (1,) * (len(dims) - len(constant.shape)) + constant.shape
-    axis = 1 if len(dims) > 1 else 0
-    wanted = tuple(side if place == axis else 1 for place, side in enumerate(dims))
-    if len(padded) != len(dims) or padded != wanted or dims[axis] != shape[0]:
+    rank = len(value.dims)
+    padded = (1,) * (rank - len(constant.shape)) + constant.shape
+    letters = find_letters(value)
+    is_right = len(padded) == rank and all(
+        side == (size if axis == CHANNELS else 1)
+        for side, size, axis in zip(padded, value.dims, letters, strict=True)
+    )
+    if not is_right or constant.size != value.shape[0]:
         raise UnknownError
-    return constant.reshape(shape[:1])
+    return constant.reshape(value.shape[:1])
 
 
 def _legacy(call: Call, constant: Constant, dims: Shape) -> Constant:
@@ -283,8 +239,13 @@ def _affine(call: Call, value: Value, constant: Constant, role: str, *, can_lear
         if rank > len(value.dims):
             raise UnknownError
     else:
-        value = call.reader.as_plain(value, value.layer)
-        channels = as_channels(constant, value.dims, value.shape)
+        channels = as_channels(constant, value)
+        if (
+            role == "shift"
+            and can_learn
+            and call.reader.add_bias(call.node.inputs, value, channels)
+        ):
+            return value
     layer = make_layer("affine", **without, **({"fixed": True} if fixed else {}))
     return call.emit(layer, value, weights={role: channels}, view=value.view)
 
@@ -332,7 +293,6 @@ _WITH_CONSTANT: dict[str, Callable[[Call], Value]] = {
 CONVERTERS: dict[str, Converter] = {
     "Abs": _each("abs"),
     "Add": _join("add"),
-    "BatchNormalization": _batch_norm,
     "Cast": _cast,
     "Clip": _clip,
     "Concat": _concat,
@@ -345,7 +305,6 @@ CONVERTERS: dict[str, Converter] = {
     "HardSigmoid": _with_attributes("hardsigmoid", alpha=("alpha", 0.2), beta=("beta", 0.5)),
     "HardSwish": _each("hardswish"),
     "Identity": _each("identity"),
-    "LRN": _lrn,
     "LeakyRelu": _with_attributes("leaky-relu", alpha=("negative_slope", 0.01)),
     "Log": _each("log"),
     "Max": _join("max"),
@@ -364,7 +323,6 @@ CONVERTERS: dict[str, Converter] = {
         gamma=("gamma", 1.05070102214813232421875),
     ),
     "Sigmoid": _each("sigmoid"),
-    "Softmax": _softmax,
     "Softplus": _each("softplus"),
     "Sqrt": _each("sqrt"),
     "Sub": _join("sub"),

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from convcli.networks.onnx.constants import Array, Constant
+from convcli.networks.onnx.layout import CHANNELS, find_letters, with_channels
 from convcli.networks.onnx.reader import Call, Converter, UnknownError, Value, make_layer
 
 
@@ -24,10 +25,25 @@ def _gemm(call: Call) -> Value:
 
 
 def _matmul(call: Call) -> Value:
-    value, weight = call.map(), call.constant(1)
+    """`A·B` with a known B: of flat values, or at each position of a map with channels last."""
+    value, weight = call.value(), call.constant(1)
     if weight is None or len(weight.shape) != 2:
         raise UnknownError
-    return _linear(call, value, {"weight": weight.transpose((1, 0))})
+    rows = weight.transpose((1, 0))
+    if len(value.shape) == 3 and find_letters(value)[-1] == CHANNELS:
+        made = _pointwise(call, value, rows)
+    else:
+        made = _linear(call, call.map(), {"weight": rows})
+    if call.reader.uses[call.node.outputs[0]] == 1:
+        call.reader.open_biases[call.node.outputs[0]] = made.layer
+    return made
+
+
+def _pointwise(call: Call, value: Value, rows: Constant) -> Value:
+    """Return a convolution of one position, which does the same to each."""
+    layer = make_layer("conv", kernel=(1, 1), channels=rows.shape[0], bias=False)
+    arrays = {"weight": rows.reshape((*rows.shape, 1, 1))}
+    return call.emit(layer, value, weights=arrays, view=with_channels(value, rows.shape[0]))
 
 
 def _linear(call: Call, value: Value, arrays: dict[str, Constant]) -> Value:

@@ -13,6 +13,7 @@ from convcli.arithmetic.operations import as_name
 from convcli.arithmetic.values import Shape, format_shape
 from convcli.errors import ArgumentError, FileError
 from convcli.networks.onnx.constants import Constant
+from convcli.networks.onnx.folding import NotFoldedError, fold
 from convcli.networks.onnx.model import Graph, Node
 from convcli.networks.onnx.views import View, normalize
 
@@ -188,15 +189,30 @@ class Reader:
         self.learned: dict[str, dict[str, int]] = {}  # of each layer: array -> its parameters
         self.unknown: Counter[str] = Counter()
         self.notes: dict[str, None] = {}
+        self.uses = Counter(name for node in graph.nodes for name in node.inputs)
+        self.open_biases: dict[str, str] = {}  # tensors -> layers that a shift may be the bias of
         self.guessed: set[str] = set()  # tensors whose shape nothing says
         self.types: dict[str, int] = {}
         self.makers = {name: node.name for node in graph.nodes for name in node.outputs}
         self._plain: dict[str, Value] = {}
+        self._constants = {node.outputs[0]: node for node in graph.nodes if node.op == "Constant"}
         self._names: Counter[str] = Counter({INPUT_KEYWORD: 1})
 
     def fail(self, node: Node, cause: str) -> NoReturn:
         """Raise for a node that contradicts itself."""
         raise FileError(self.path, f"{node}: {cause}")
+
+    def number(self, name: str) -> float | None:
+        """Return the number that a name is of before the first node is read, if it is one."""
+        value: Any = self.values.get(name)
+        if name in self._constants:
+            try:
+                (value,) = fold(self._constants[name], [])
+            except NotFoldedError:
+                return None
+        if not isinstance(value, Constant) or value.size != 1 or value.dtype.kind != "f":
+            return None
+        return float(value.load().reshape(-1)[0])
 
     def find(self, name: str) -> Made:
         """Return a value by its name."""
@@ -284,6 +300,16 @@ class Reader:
                 for root in constant.roots
             }
         return Value(own, shape, view)
+
+    def add_bias(self, names: Iterable[str], value: Value, bias: Constant) -> bool:
+        """Give the last layer a bias, if it makes one of some tensors and can have one."""
+        layers = [self.open_biases.get(name) for name in names]
+        if value.layer not in layers or self.layers[-1].name != value.layer:
+            return False
+        self.layers[-1] = self.layers[-1]._replace(bias=True)
+        self.weights[value.layer]["bias"] = bias
+        self.learned[value.layer] |= {root.name: bias.size for root in bias.roots}
+        return True
 
     @staticmethod
     def _check_weights(layer: Layer, shape: Shape, weights: Mapping[str, Constant]) -> None:
