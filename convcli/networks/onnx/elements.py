@@ -106,7 +106,20 @@ def _dropout(call: Call) -> Value:
 
 
 def _quantize(call: Call) -> Value:
+    """Return the values before they are rounded, for a node that takes that back."""
+    takers = call.reader.takers[call.node.outputs[0]]
+    if {node.op for node in takers} != {"DequantizeLinear"} or any(
+        node.inputs[1:] != call.node.inputs[1:] for node in takers
+    ):
+        raise UnknownError
     call.reader.notes["quantization of maps is left out: their values are not rounded"] = None
+    return call.value()
+
+
+def _dequantize(call: Call) -> Value:
+    maker = call.reader.makers.get(call.node.inputs[0])
+    if maker is None or maker.op != "QuantizeLinear":
+        raise UnknownError
     return on_values(call, make_layer("identity"))
 
 
@@ -296,7 +309,7 @@ CONVERTERS: dict[str, Converter] = {
     "Cast": _cast,
     "Clip": _clip,
     "Concat": _concat,
-    "DequantizeLinear": _quantize,
+    "DequantizeLinear": _dequantize,
     "Div": _join("div"),
     "Dropout": _dropout,
     "Elu": _with_attributes("elu", alpha=("alpha", 1.0)),

@@ -189,11 +189,14 @@ class Reader:
         self.learned: dict[str, dict[str, int]] = {}  # of each layer: array -> its parameters
         self.unknown: Counter[str] = Counter()
         self.notes: dict[str, None] = {}
-        self.uses = Counter(name for node in graph.nodes for name in node.inputs)
         self.open_biases: dict[str, str] = {}  # tensors -> layers that a shift may be the bias of
         self.guessed: set[str] = set()  # tensors whose shape nothing says
         self.types: dict[str, int] = {}
-        self.makers = {name: node.name for node in graph.nodes for name in node.outputs}
+        self.makers = {name: node for node in graph.nodes for name in node.outputs}
+        self.takers: dict[str, list[Node]] = {name: [] for name in graph.used}
+        for node in graph.nodes:
+            for name in filter(None, node.inputs):
+                self.takers[name].append(node)
         self._plain: dict[str, Value] = {}
         self._constants = {node.outputs[0]: node for node in graph.nodes if node.op == "Constant"}
         self._names: Counter[str] = Counter({INPUT_KEYWORD: 1})
@@ -336,7 +339,7 @@ class Reader:
             return value
         if name not in self._plain:
             layer = self._rearrangement(value, shape)
-            own = self.unique_name(self.makers.get(name, name))
+            own = self.unique_name((name in self.makers and self.makers[name].proto.name) or name)
             self.layers.append(layer._replace(name=own, sources=(value.layer,)))
             self._plain[name] = Value(own, shape, View.of(value.dims))
         return self._plain[name]
