@@ -14,6 +14,7 @@ from support.oracles import reals
 
 import convcli
 from convcli import Network, conv2d_naive, load_network
+from convcli.arithmetic.layers import activations
 from convcli.arithmetic.notation import parse_layer
 from convcli.engine.arrays import Array
 from convcli.errors import ArgumentError, FileError, ShapeError
@@ -75,6 +76,25 @@ def test_a_view_of_a_map_that_is_used_again_is_not_overwritten() -> None:
     own = network.weights["a"]
     a = conv2d_naive(x, own["weight"], own["bias"])[:, 1:4, 1:4]
     assert_allclose(network.run(x), np.concatenate([a, a.clip(0)]), atol=1e-5)
+
+
+def test_a_map_that_is_joined_with_itself_is_not_overwritten_between() -> None:
+    network, x = random_network(["dropout:name=a", "add:from=a+a+a"], (2, 3, 3)), reals(9, 2, 3, 3)
+    assert_allclose(network.run(x), 3 * x, atol=1e-6)
+    layers = ["conv:1,name=a", "abs:name=b", "add:from=b+b+b"]
+    network = random_network(layers, (2, 3, 3))
+    assert_allclose(network.run(x), 3 * network.run(x, at="b"), atol=1e-5)
+
+
+@pytest.mark.parametrize("operation", [name for name in activations() if name != "prelu"])
+def test_elementwise_layers_run_on_each_part_of_a_convolution(operation: str) -> None:
+    norm = "abs" if operation in ("log", "sqrt") else "bn"
+    layers = ["conv:3,p=1,c=5,name=a", f"{norm}:name=b", f"{operation}:name=c", "abs:name=d"]
+    network, x = random_network(layers, (3, 40, 30)), reals(8, 3, 40, 30)
+    apart = Network("n", network.layers[2:])
+    assert len(network.schedule({"input": x.shape}, ["d"]).tasks) == 1
+    assert_allclose(network.run(x), apart.run(network.run(x, at="b")), atol=1e-6)
+    assert_allclose(network.run(x, at="c"), apart.run(network.run(x, at="b"), at="c"), atol=1e-6)
 
 
 @pytest.mark.parametrize(

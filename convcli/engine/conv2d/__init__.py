@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from convcli.arithmetic.geometry import window as make_window
 from convcli.arithmetic.values import PaddingLike, Pair
 from convcli.engine.arrays import Array, as_batch, as_bias, as_filters, as_numbers, like_batch
-from convcli.engine.conv2d.problem import ConvProblem, Part, choose_conv_method, shares_rows
+from convcli.engine.conv2d.problem import ConvProblem, Finish, Part, choose_conv_method, shares_rows
 from convcli.engine.conv2d.winograd import run_winograd
 from convcli.engine.hints import add_hint, conv_hint
 from convcli.engine.im2col import unroll_rows, unroll_windows
@@ -101,6 +101,39 @@ def conv2d(
             groups=groups,
             padding_mode=padding_mode,
         )
+    return convolve(
+        x,
+        weight,
+        bias,
+        stride=stride,
+        padding=padding,
+        dilation=dilation,
+        groups=groups,
+        padding_mode=padding_mode,
+        method=method,
+    )
+
+
+def convolve(
+    x: ArrayLike,
+    weight: ArrayLike,
+    bias: ArrayLike | None = None,
+    *,
+    stride: int | Sequence[int] = 1,
+    padding: PaddingLike = 0,
+    dilation: int | Sequence[int] = 1,
+    groups: int = 1,
+    padding_mode: str = "zero",
+    method: str = "auto",
+    finish: Finish | None = None,
+) -> Array:
+    """Do what `conv2d` does, by `im2col` or `winograd`, and then `finish`, part by part, in place.
+
+    Parameters
+    ----------
+    finish : callable, optional
+        Changes an array of some of the sums, of any shape, in place.
+    """
     with add_hint(conv_hint, x, weight, groups=groups):
         array = as_numbers(x, "x")
         images = as_floats(as_batch(array))
@@ -108,7 +141,9 @@ def conv2d(
         filters = weights.astype(images.dtype, copy=False)
         window = make_window(filters.shape[-2:], stride=stride, padding=padding, dilation=dilation)
         offsets = None if bias is None else as_bias(bias, len(filters)).astype(images.dtype)
-        problem = ConvProblem(images, filters, offsets, window, groups=groups, mode=padding_mode)
+        problem = ConvProblem(
+            images, filters, offsets, window, groups=groups, mode=padding_mode, finish=finish
+        )
     check_sums(array, weights, offsets)
     maps = run_conv(problem, choose_conv_method(problem.size, method).tile)
     return like_batch(maps.astype(result_dtype(array, maps), copy=False), array)
@@ -137,6 +172,8 @@ def run_im2col(problem: ConvProblem, maps: Array, parts: Sequence[Part] | None =
             np.matmul(weights[..., part.filters, :], columns, out=products)
             if bias is not None:
                 products += bias[..., part.filters, :]
+            if problem.finish is not None:
+                problem.finish(products)
 
         return work
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import product
 from math import prod
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -28,6 +29,9 @@ _PART_PRODUCTS = 25_000_000  # of one part: they take 0.4 ms, and starting a par
 _MIN_PARTS = 4  # so that as many threads have work; divided by filters where positions are few
 _MIN_PART_PRODUCTS = 4_000_000  # of one part: a small convolution has fewer than `_MIN_PARTS`
 _MIN_PART_POSITIONS = 256  # narrower matrices are slow to multiply
+
+
+Finish: TypeAlias = Callable[[Array], object]
 
 
 class Part(NamedTuple):
@@ -54,6 +58,8 @@ class ConvProblem:
     groups : int
     mode : str
         The padding mode: the values beyond the border.
+    finish : callable, optional
+        Changes part of the maps in place, once it is summed: while it is in the cache.
 
     Attributes
     ----------
@@ -70,10 +76,11 @@ class ConvProblem:
         *,
         groups: int = 1,
         mode: str = "zero",
+        finish: Finish | None = None,
     ) -> None:
         size = images.shape[-2], images.shape[-1]
         self.images, self.filters, self.bias = images, filters, bias
-        self.window, self.groups = window, groups
+        self.window, self.groups, self.finish = window, groups, finish
         self.output = window.output(size)
         self._pads, self._mode = window.pads(size), as_padding_mode(mode)
 

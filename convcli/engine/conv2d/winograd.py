@@ -266,6 +266,8 @@ class _Worker:
             np.copyto(part, outputs[i, :, : part.shape[1], : part.shape[2]])
         if plan.problem.bias is not None:
             target += plan.problem.bias[filters, np.newaxis, np.newaxis]
+        if plan.problem.finish is not None:
+            plan.problem.finish(target)
         flat = outputs.reshape(-1)
         return bool(np.isfinite(flat @ flat))
 

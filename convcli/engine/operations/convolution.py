@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from convcli.arithmetic.operations.convolution import group_count
 from convcli.engine.arrays import Array
-from convcli.engine.conv2d import conv2d
+from convcli.engine.conv2d import convolve
+from convcli.engine.conv2d.problem import Finish
 from convcli.engine.operations import LayerFunction, Weights
 from convcli.engine.transposed import conv_transpose2d
 
@@ -15,8 +16,11 @@ if TYPE_CHECKING:
     from convcli.arithmetic.layers import Layer
 
 
-def _conv(layer: Layer, inputs: Sequence[Array], weights: Weights) -> Array:
-    return conv2d(
+def run_conv(
+    layer: Layer, inputs: Sequence[Array], weights: Weights, finish: Finish | None = None
+) -> Array:
+    """Return the output of `conv`, of which `finish` has changed every part in place."""
+    return convolve(
         inputs[0],
         weights["weight"],
         weights.get("bias"),
@@ -25,6 +29,7 @@ def _conv(layer: Layer, inputs: Sequence[Array], weights: Weights) -> Array:
         dilation=layer.dilation,
         groups=group_count(layer, len(inputs[0])),
         padding_mode=layer.mode,
+        finish=finish,
     )
 
 
@@ -41,4 +46,4 @@ def _tconv(layer: Layer, inputs: Sequence[Array], weights: Weights) -> Array:
     )
 
 
-FUNCTIONS: dict[str, LayerFunction] = {"conv": _conv, "tconv": _tconv}
+FUNCTIONS: dict[str, LayerFunction] = {"conv": run_conv, "tconv": _tconv}

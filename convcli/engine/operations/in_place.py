@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from convcli.engine.arrays import Array
-from convcli.engine.operations import Weights
+from convcli.engine.operations import NO_WEIGHTS, Weights, find_function
 
 if TYPE_CHECKING:
     from convcli.arithmetic.layers import Layer
@@ -23,6 +23,17 @@ OverwritingFunction: TypeAlias = "Callable[[Layer, Array, Sequence[Array], Weigh
 def _add(_: Layer, target: Array, others: Sequence[Array], __: Weights) -> None:
     for other in others:
         target += other
+
+
+def overwrite(layer: Layer, values: Array) -> None:
+    """Run an elementwise operation without weights in place, on values of any shape."""
+    function = IN_PLACE.get(layer.op)
+    if function is not None:
+        function(layer, values, (), NO_WEIGHTS)
+        return
+    result = find_function(layer.operation)(layer, [values], NO_WEIGHTS)
+    if result is not values:
+        values[...] = result
 
 
 IN_PLACE: dict[str, OverwritingFunction] = {

@@ -10,7 +10,8 @@ import numpy as np
 from convcli.arithmetic.values import Shape
 from convcli.engine.arrays import Array
 from convcli.engine.operations import Weights, find_function
-from convcli.engine.operations.in_place import IN_PLACE
+from convcli.engine.operations.convolution import run_conv
+from convcli.engine.operations.in_place import IN_PLACE, overwrite
 from convcli.engine.padding import pad2d
 from convcli.pipeline.network.schedule import Schedule, Task, View, attribute_to_layer
 
@@ -41,8 +42,7 @@ def run_schedule(
             for index in set(task.inputs):
                 if last_use.get(index) == position:
                     del values[index]
-            used = [*values.values(), *inputs.values()]
-            free = [not _shares_memory(argument, used) for argument in arguments]
+            free = _find_free(arguments, [*values.values(), *inputs.values()])
             like = [_only_shape(schedule.shapes[index], dtype) for index in task.like]
             prepared = weights.of(task, schedule, dtype)
             with attribute_to_layer(task.name, task.layer):
@@ -50,13 +50,23 @@ def run_schedule(
                     arguments = _cut_inputs(task, task.view, arguments)
                 result = _run_in_place(task, arguments, free, schedule, prepared)
                 if result is None:
-                    function = find_function(task.layer.operation)
-                    result = function(task.layer, [*arguments, *like], prepared)
+                    result = _run_task(task, [*arguments, *like], prepared)
             if task.view is not None:
                 result = result[(slice(None), *task.view.output)]
             values[task.output] = result
             del arguments, result  # which keep the maps that were released
     return {index: values[index] for index in schedule.targets}
+
+
+def _run_task(task: Task, inputs: Sequence[Array], weights: Weights) -> Array:
+    if not task.finishing:
+        return find_function(task.layer.operation)(task.layer, inputs, weights)
+
+    def finish(part: Array) -> None:
+        for layer in task.finishing:
+            overwrite(layer, part)
+
+    return run_conv(task.layer, inputs, weights, finish)
 
 
 def _run_in_place(
@@ -92,8 +102,12 @@ def _only_shape(shape: Shape, dtype: np.dtype[Any]) -> Array:
     return np.broadcast_to(np.zeros((), dtype), shape)
 
 
-def _shares_memory(array: Array, others: Sequence[Array]) -> bool:
-    """Whether an array may be a view of what others have, or they of it."""
-    if len(others) > MAX_OWNERS:
-        return True
-    return any(np.may_share_memory(array, other) for other in others)
+def _find_free(inputs: Sequence[Array], others: Sequence[Array]) -> list[bool]:
+    """Return which inputs of a task have memory that nobody else will read."""
+    if len(others) + len(inputs) > MAX_OWNERS:
+        return [False] * len(inputs)
+    return [
+        not any(np.may_share_memory(one, other) for other in (*others, *inputs) if other is not one)
+        and sum(other is one for other in (*others, *inputs)) == 1
+        for one in inputs
+    ]

@@ -10,6 +10,7 @@ from typing import NamedTuple, TypeAlias
 
 from convcli.arithmetic.layers import Layer, output_shape
 from convcli.arithmetic.notation import INPUT, format_layer, input_indices, last_uses
+from convcli.arithmetic.operations import Operation
 from convcli.arithmetic.values import Shape, Sides, format_shapes
 from convcli.engine.arrays import Array
 from convcli.engine.operations.in_place import IN_PLACE
@@ -19,6 +20,7 @@ from convcli.parallel import get_threads
 # Layers that multiply and add, into whose weights and bias another's scale and shift can go.
 _FOLDING = ("conv", "tconv", "linear")
 _FOLDED = ("bn", "affine")
+_FINISHING = ("conv",)  # of which an elementwise layer can change each part, as it is summed
 THREAD_SCRATCH_BYTES = 12 << 20  # of a convolution: columns, or the transforms of Winograd's tiles
 TEMPORARIES = 2  # maps of its output's size that any other function makes on its way
 
@@ -57,6 +59,10 @@ class Task(NamedTuple):
         The layer's index.
     folded : tuple of int
         The normalizations after it that its weights include.
+    finishing : tuple of Layer
+        The elementwise layers after that, which run on each part of its output.
+    output : int
+        The index of the layer whose output it computes: the last of all these.
     inputs : tuple of int
         The layers whose outputs it takes.
     like : tuple of int
@@ -69,14 +75,11 @@ class Task(NamedTuple):
     layer: Layer
     number: int
     folded: tuple[int, ...]
+    finishing: tuple[Layer, ...]
+    output: int
     inputs: tuple[int, ...]
     like: tuple[int, ...] = ()
     view: View | None = None
-
-    @property
-    def output(self) -> int:
-        """The index of the layer whose output it computes: the last that is folded into it."""
-        return self.folded[-1] if self.folded else self.number
 
 
 class Schedule(NamedTuple):
@@ -167,19 +170,21 @@ def plan_schedule(
         with attribute_to_layer(names[index], layers[index], found):
             shapes[index] = output_shape(layers[index], found)
     running = [index for index in _reach(targets, taken) if index not in is_input]
-    folds = _find_folds(layers, running, taken, targets)
-    folded = {index for chain in folds.values() for index in chain}
+    chains = _find_chains(layers, running, taken, targets)
+    included = {index for chain in chains.values() for index in chain}
     tasks = tuple(
         Task(
             names[index],
             _with_numbers(layers[index], [shapes[source] for source in indices[index]]),
             index,
-            folds.get(index, ()),
+            tuple(one for one in chains.get(index, ()) if layers[one].op in _FOLDED),
+            tuple(layers[one] for one in chains.get(index, ()) if layers[one].op not in _FOLDED),
+            chains.get(index, (index,))[-1],
             taken[index],
             indices[index][len(taken[index]) :],
         )
         for index in running
-        if index not in folded
+        if index not in included
     )
     return Schedule(tasks, tuple(targets), shapes)
 
@@ -229,24 +234,35 @@ def _reach(targets: Sequence[int], sources: Mapping[int, Sequence[int]]) -> list
     return sorted(found)
 
 
-def _find_folds(
+def _find_chains(
     layers: Sequence[Layer],
     running: Sequence[int],
     sources: Mapping[int, Sequence[int]],
     targets: Sequence[int],
 ) -> dict[int, tuple[int, ...]]:
-    """Return the normalizations that go into the weights of the layer before them, in order.
+    """Return the layers that can be included in the one before them, in order.
 
-    No other layer takes what lies between, and it is not asked for.
+    These are normalizations, and then elementwise layers, where no other layer takes what lies
+    between, and it is not asked for.
     """
     uses = Counter(source for index in running for source in sources[index])
-    folds: dict[int, tuple[int, ...]] = {}
-    first_of: dict[int, int] = {}  # the layer that each is folded into
+    chains: dict[int, tuple[int, ...]] = {}
+    first_of: dict[int, int] = {}  # the layer that each is included in
     for index in running:
         source = sources[index][0] if sources[index] else INPUT
         first = first_of.get(source, source)
-        can_fold = first != INPUT and layers[first].op in _FOLDING and layers[index].op in _FOLDED
-        if can_fold and uses[source] == 1 and source not in targets:
-            first_of[index] = first
-            folds[first] = (*folds.get(first, ()), index)
-    return folds
+        if first == INPUT or uses[source] > 1 or source in targets:
+            continue
+        chain = chains.get(first, ())
+        if _can_include(layers[index], [layers[one] for one in (first, *chain)]):
+            first_of[index], chains[first] = first, (*chain, index)
+    return chains
+
+
+def _can_include(layer: Layer, before: Sequence[Layer]) -> bool:
+    """Whether a layer can be included in the first of those before it, with the others."""
+    first, operation = before[0], layer.operation
+    if layer.op in _FOLDED:
+        return first.op in _FOLDING and all(one.op in _FOLDED for one in before[1:])
+    is_alike = operation.family == "elementwise" and operation.weights is Operation.weights
+    return is_alike and first.op in _FINISHING
