@@ -17,6 +17,7 @@ DISTRIBUTIONS = {
         "opencv-contrib-python-headless",
         "opencv-contrib-python",
     ),
+    "onnxruntime": ("onnxruntime",),
     "scipy": ("scipy",),
     "torch": ("torch",),
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from benchmarks import commands, filters, growth, layers, pictures
+from benchmarks import commands, filters, growth, layers, networks, pictures
 from benchmarks.row import Profile, Row
 
 
@@ -14,6 +14,7 @@ def all_rows(profile: Profile, only: str = "") -> list[Row]:
     every = [
         *filters.rows(profile),
         *layers.rows(),
+        *networks.rows(profile),
         *pictures.rows(profile),
         *commands.rows(profile),
         *growth.rows(profile),
