@@ -59,7 +59,7 @@ def _join(branches: list[ReceptiveField], sizes: list[int], output: int) -> Rece
             ReceptiveField.of_constant(field.at(0)) if size == 1 else field
             for field, size in zip(branches, sizes, strict=True)
         ]
-    return union(branches)
+    return union(branches, output)
 
 
 def join_notes(
@@ -78,6 +78,8 @@ def join_notes(
         jumps = sorted({branch.jump for branch in branches})
         if len(jumps) > 1:
             found = " and ".join(map(str, jumps))
+            if count > 1:
+                return (f"its branches drift apart, by resampling: their jumps are {found}",)
             return (f"its branches, of one position, come from maps with different jumps: {found}",)
         starts = sorted({branch.start for branch in branches})
         if len(starts) > 1:

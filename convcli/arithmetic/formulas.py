@@ -167,6 +167,8 @@ def _join_calculations(branches: Sequence[ReceptiveField], after: ReceptiveField
         "jump": (
             f"that of every branch = {after.jump}"
             if is_one_jump
+            else f"of {', '.join(map(str, jumps))}, that of a map not resampled = {after.jump}"
+            if after.is_resampled
             else f"the largest of {', '.join(map(str, jumps))}, rounded up = {after.jump}"
         ),
         "start": f"from {starts} = {after.start}" + ("" if after.aligned else ", not aligned"),

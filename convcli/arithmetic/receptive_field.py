@@ -44,6 +44,8 @@ class ReceptiveField(NamedTuple):
         Whether the branches of all joins before have the same center.
     constant : (first, last), optional
         The interval that every output depends on besides.
+    is_resampled : bool
+        Whether a map before was resampled, whose jump fits those of other maps only about.
 
     Examples
     --------
@@ -58,6 +60,7 @@ class ReceptiveField(NamedTuple):
     start: Fraction
     aligned: bool = True
     constant: Interval = None
+    is_resampled: bool = False
 
     @classmethod
     def of_input(cls) -> ReceptiveField:
@@ -216,7 +219,7 @@ class ReceptiveField(NamedTuple):
             raise LimitError(f"resampled to {count} positions: the most is {MAX_PARTS}")
         phases = tuple(self._span_of(_within(axis.bounds(v), axis.size)) for v in range(count))
         start = self.start + center * self.jump
-        return self._replace(phases=phases, step=int(step), start=start)
+        return self._replace(phases=phases, step=int(step), start=start, is_resampled=True)
 
     def _after_window(self, axis: Axis) -> ReceptiveField:
         """Output v depends on the positions v·s - p + d·t."""
@@ -264,8 +267,14 @@ def _within(taps: range, size: int) -> range:
     return taps if taps[0] < size else range(size - 1, size)
 
 
-def union(branches: Sequence[ReceptiveField]) -> ReceptiveField:
+def union(branches: Sequence[ReceptiveField], outputs: int | None = None) -> ReceptiveField:
     """Return the receptive field of a join: the union of those of its branches.
+
+    Parameters
+    ----------
+    branches : sequence of ReceptiveField
+    outputs : int, optional
+        The number of outputs, by which jumps may differ of which one is that of a resampled map.
 
     Raises
     ------
@@ -279,22 +288,30 @@ def union(branches: Sequence[ReceptiveField]) -> ReceptiveField:
     branches = [branch for branch in branches if branch.slides]
     if not branches:
         return ReceptiveField.of_constant(constant)
-    first = branches[0]
-    if any(
-        (branch.step, len(branch.phases)) != (first.step, len(first.phases)) for branch in branches
-    ):
-        _check_jumps(branches)
+    first = min(branches, key=lambda branch: branch.is_resampled)
+    is_resampled = any(branch.is_resampled for branch in branches)
     count = math.lcm(*(len(branch.phases) for branch in branches))
+    if len({branch.jump for branch in branches}) > 1:
+        if outputs is None or not is_resampled:
+            raise ShapeError(
+                f"its branches have {_list_jumps(branches)}: their outputs drift apart"
+            )
+        count = -(-outputs // len(first.phases)) * len(first.phases)  # each by itself
     _check_phases(count)
     phases = tuple(span(branch.window_at(output) for branch in branches) for output in range(count))
-    step, start = int(first.jump * count), first.start
-    if all(branch.start == start for branch in branches):
-        aligned = all(branch.aligned for branch in branches)
-        return ReceptiveField(phases, step, start, aligned, constant)
+    joined = ReceptiveField(
+        phases, int(first.jump * count), first.start, constant=constant, is_resampled=is_resampled
+    )
+    if len({(branch.start, branch.jump) for branch in branches}) == 1:
+        return joined._replace(aligned=all(branch.aligned for branch in branches))
     padding = max(branch.effective_padding for branch in branches)
-    size = ReceptiveField(phases, step, start).receptive_field
-    start = Fraction(size - 1, 2) - padding
-    return ReceptiveField(phases, step, start, aligned=False, constant=constant)
+    start = Fraction(joined.receptive_field - 1, 2) - padding
+    return joined._replace(start=start, aligned=False)
+
+
+def _list_jumps(branches: Sequence[ReceptiveField]) -> str:
+    jumps = sorted({branch.jump for branch in branches})
+    return f"different jumps, {' and '.join(map(str, jumps))}"
 
 
 def union_at_one_position(branches: Sequence[ReceptiveField]) -> ReceptiveField:
@@ -311,10 +328,3 @@ def union_at_one_position(branches: Sequence[ReceptiveField]) -> ReceptiveField:
     center = Fraction(0) if own is None else Fraction(sum(own), 2)
     constant = span(branch.constant for branch in branches)
     return ReceptiveField((own,), math.ceil(jump), center, aligned=False, constant=constant)
-
-
-def _check_jumps(branches: Sequence[ReceptiveField]) -> None:
-    jumps = {branch.jump for branch in branches}
-    if len(jumps) > 1:
-        found = " and ".join(map(str, sorted(jumps)))
-        raise ShapeError(f"its branches have different jumps, {found}: their outputs drift apart")

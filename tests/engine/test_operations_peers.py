@@ -292,8 +292,8 @@ def make_model(one: Case, dtype: Any) -> tuple[Any, dict[str, Array]]:
 IN_ONNX = [one for one in CASES if one.onnx is not None]
 
 
-# The reference of a transposed convolution takes no groups; that of LRN takes the number of pictures
-# for that of channels.
+# The reference of a transposed convolution takes no groups; that of LRN takes the number of
+# pictures for that of channels.
 IN_REFERENCE = [
     one
     for one in IN_ONNX

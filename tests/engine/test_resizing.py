@@ -322,3 +322,36 @@ def onnx_resize(
         model.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
     return np.asarray(session.run(None, {"x": x[np.newaxis]})[0][0])
+
+
+# ---- joins with what was not resampled -----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("size", "upsampled"),
+    [
+        (16, "upsample:2,mode=bilinear,coords=align-corners"),
+        (13, "resize:13,mode=bilinear"),
+        (13, "resize:13"),
+        (15, "resize:15,mode=bicubic"),
+    ],
+)
+def test_a_join_with_a_map_of_about_the_same_jump_sees_what_both_see(
+    size: int, upsampled: str
+) -> None:
+    layers = ["conv:1,s=2,name=a", f"{upsampled},name=b", "add:from=b+input", "conv:3,p=1"]
+    reports = walk(layers, (1, size, size)).layers
+    (note,) = reports[2].notes
+    assert note.startswith("its branches drift apart, by resampling: their jumps are ")
+    alone = walk(layers[:2], (1, size, size)).layers[-1]
+    assert alone.fields is not None
+    joined, after = reports[2].fields, reports[3].fields
+    assert joined is not None
+    assert after is not None
+    for output in range(size):
+        first, last = alone.fields[0].window_at(output) or (output, output)
+        assert joined[0].at(output) == (min(first, output), max(last, output))
+    assert after[0].jump == 1
+    middle = size // 2
+    around = [joined[0].at(output) or (0, 0) for output in range(middle - 1, middle + 2)]
+    assert after[0].at(middle) == (min(around)[0], max(last for _, last in around))
