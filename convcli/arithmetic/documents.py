@@ -72,6 +72,7 @@ def _seen(report: LayerReport) -> dict[str, Any]:
     """Return what is seen locally beside a gate, and in all where the field exceeds that."""
     names = ["local_receptive_field"] if report.has_gate else []
     names += [] if report.coverage == report.receptive_field else ["coverage"]
+    names += ["has_holes"] if report.has_holes else []
     return {name: as_json(getattr(report, name)) for name in names}
 
 

@@ -12,6 +12,7 @@ from pathlib import PurePath
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias
 
+from convcli.arithmetic.coverage import CoverageOfWalk, MapState, SeenPair
 from convcli.arithmetic.fields import Fields, fields_of_input, join_notes, output_fields
 from convcli.arithmetic.frameworks import check_rules, differences
 from convcli.arithmetic.geometry import Axis
@@ -53,15 +54,6 @@ MAX_LOOKUPS = 1 << 21  # of intervals that the receptive fields of all layers ar
 PHASE_LOOKUPS = 4  # what a phase takes beside its lookups, in lookups
 
 
-class _Output(NamedTuple):
-    """What is known of the output of a layer, or of an input: see `LayerReport`."""
-
-    shape: Shape
-    fields: Fields | None
-    is_map: bool
-    input_size: Pair
-
-
 class LayerReport(NamedTuple):
     """One layer of a network, and what follows from its inputs.
 
@@ -81,7 +73,8 @@ class LayerReport(NamedTuple):
         unknown.
     coverage : (int, int), optional
         The largest number of rows and of columns of the input, without padding, that an output
-        depends on; None if that is unknown.
+        really depends on, what strides drop and dilation leaves out not counted; None if that is
+        unknown.
     dropped : (int, int)
         Rows and columns of its padded input that no window covers.
     params, macs : int
@@ -90,6 +83,8 @@ class LayerReport(NamedTuple):
         was spread again since, by upsampling or by a join with a feature map.
     input_size : (int, int)
         The rows and columns of the network's input; of several that it depends on, the most.
+    has_holes : bool
+        Whether an output depends on nothing of some rows or columns between those that it does.
     notes : tuple of str
         For the user.
     """
@@ -106,6 +101,7 @@ class LayerReport(NamedTuple):
     macs: int
     is_map: bool
     input_size: Pair
+    has_holes: bool
     notes: tuple[str, ...] = ()
 
     @property
@@ -320,14 +316,16 @@ def walk(
         input_name, input_shape = _set_inputs(stack, input_shape)
     shape = as_input_shape(input_shape)
     counts, is_known = Counter[str](), True
-    outputs = {INPUT: _Output(shape, fields_of_input(), True, map_size(shape))}
+    outputs = {INPUT: MapState.of_input(shape)}
     reports: list[LayerReport] = []
-    effort = _Effort()
+    effort, coverage = _Effort(), CoverageOfWalk()
     for index, (layer, indices) in enumerate(zip(stack, input_indices(stack), strict=True)):
         counts[layer.op] += layer.name is None
         layer_name = f"{layer.op}{counts[layer.op]}" if layer.name is None else layer.name
         try:
-            report = _report(layer, layer_name, indices, outputs, framework)
+            report, seen = _report(
+                layer, layer_name, indices, outputs, framework=framework, coverage=coverage
+            )
             effort.add(report)
             if report.name in counted:
                 report = _without_shared(report, counted[report.name])
@@ -337,7 +335,9 @@ def walk(
         if report.fields is None and is_known:
             is_known, report = False, report._replace(notes=(*report.notes, UNKNOWN_FROM_HERE))
         reports.append(report)
-        outputs[index] = _Output(report.output, report.fields, report.is_map, report.input_size)
+        outputs[index] = MapState(
+            report.output, report.fields, seen, report.is_map, report.input_size
+        )
     return Walk(name or "network", shape, tuple(reports), input_name=input_name)
 
 
@@ -417,37 +417,43 @@ def _report(
     layer: Layer,
     name: str,
     indices: tuple[int, ...],
-    outputs: Mapping[int, _Output],
+    outputs: Mapping[int, MapState],
+    *,
     framework: str | None,
-) -> LayerReport:
-    """Return the report of a layer that takes the outputs at these indices."""
+    coverage: CoverageOfWalk,
+) -> tuple[LayerReport, SeenPair | None]:
+    """Return the report of a layer that takes the outputs at these indices, and what they see."""
     if layer.operation.is_source:
-        shape = layer.value("shape")
-        took = [_Output(shape, fields_of_input(), True, map_size(shape))]
+        took = [MapState.of_input(layer.value("shape"))]
     else:
         took = [outputs[index] for index in indices]
-    inputs, before, are_maps, input_sizes = zip(*took, strict=True)
+    inputs, before, _, are_maps, input_sizes = zip(*took, strict=True)
     input_size = input_sizes[0] if len(took) == 1 else tuple(map(max, *input_sizes))
     bare = layer._replace(name=None, sources=()) if layer.name or layer.sources else layer
     sizes = _measure(bare, inputs, framework)
     axes, output = sizes.axes, sizes.output
     fields = output_fields(layer, axes, inputs, output, before)
     alignment = join_notes(before, inputs, output) if layer.operation.is_join else ()
-    return LayerReport(
+    seen = None
+    if fields is not None:
+        seen = coverage.of_layer(layer, axes, took, output, fields)
+    report = LayerReport(
         name=name,
         layer=layer,
         inputs=inputs,
         indices=indices,
         output=output,
         fields=fields,
-        coverage=_coverage(fields, input_size, map_size(output)),
+        coverage=None if fields is None or seen is None else coverage.count(seen, fields),
         dropped=(0, 0) if axes is None else (axes[0].dropped, axes[1].dropped),
         params=sizes.params,
         macs=sizes.macs,
         is_map=_is_map(axes, inputs, output, are_maps),
         input_size=input_size,
+        has_holes=seen is not None and coverage.has_holes(seen),
         notes=(*alignment, *sizes.notes),
     )
+    return report, seen
 
 
 class _Effort:
@@ -523,12 +529,3 @@ def _is_map(
     is_larger = math.prod(output[1:]) > max(math.prod(map_size(shape)) for shape in inputs)
     can_spread = not isinstance(axis, Axis) or axis.transposed
     return (any(are_maps) and not is_gathered) or (is_larger and can_spread)
-
-
-def _coverage(fields: Fields | None, sizes: Pair, counts: Pair) -> Pair | None:
-    if fields is None:
-        return None
-    rows = fields[0].coverage(sizes[0], counts[0])
-    if fields[0] is fields[1] and sizes[0] == sizes[1] and counts[0] == counts[1]:
-        return rows, rows
-    return rows, fields[1].coverage(sizes[1], counts[1])

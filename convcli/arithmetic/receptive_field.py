@@ -122,39 +122,6 @@ class ReceptiveField(NamedTuple):
             return self._after_resampling(axis)
         return self._after_transposed(axis) if axis.transposed else self._after_window(axis)
 
-    def coverage(self, size: int, outputs: int) -> int:
-        """Return the largest number of positions of an input that any of its outputs depends on.
-
-        It is less than the receptive field where that reaches beyond the input on both sides.
-        """
-        largest = 0
-        for index, phase in enumerate(self.phases[:outputs]):
-            own = self.at(index)
-            if own is None:
-                continue
-            last_period = (outputs - 1 - index) // len(self.phases)
-            periods = {0, last_period}
-            if phase is not None:
-                # The overlap grows until the interval reaches the input's end, then shrinks; so
-                # does what it adds to the constant one.
-                first, last = self.constant or (0, size - 1)
-                bounds = (-phase[0], size - 1 - phase[1], first - 1 - phase[1], last + 1 - phase[0])
-                for bound in bounds:
-                    periods |= {bound // self.step, bound // self.step + 1}
-            for period in periods:
-                output = index + min(max(period, 0), last_period) * len(self.phases)
-                largest = max(largest, self._count_within(size, output))
-        return largest
-
-    def _count_within(self, size: int, output: int) -> int:
-        """Return the number of positions of an input that one output depends on."""
-        count, end = 0, 0
-        for interval in sorted(filter(None, (self.window_at(output), self.constant))):
-            first, last = max(interval[0], end), min(interval[1], size - 1)
-            count += max(last - first + 1, 0)
-            end = max(end, last + 1)
-        return count
-
     def _span_of(self, outputs: range) -> Interval:
         """Return the span of the intervals of several outputs.
 
@@ -217,7 +184,7 @@ class ReceptiveField(NamedTuple):
             step = Fraction(math.ceil(jump * count))
         if count > MAX_PARTS:
             raise LimitError(f"resampled to {count} positions: the most is {MAX_PARTS}")
-        phases = tuple(self._span_of(_within(axis.bounds(v), axis.size)) for v in range(count))
+        phases = tuple(self._span_of(taps_within(axis.bounds(v), axis.size)) for v in range(count))
         start = self.start + center * self.jump
         return self._replace(phases=phases, step=int(step), start=start, is_resampled=True)
 
@@ -260,7 +227,7 @@ def _check_phases(count: int, lookups: int = 1) -> None:
         raise LimitError("its outputs see in too many different ways to be told apart")
 
 
-def _within(taps: range, size: int) -> range:
+def taps_within(taps: range, size: int) -> range:
     """Return taps; of those that lie beyond an end altogether, the position at the end."""
     if taps[-1] < 0:
         return range(1)

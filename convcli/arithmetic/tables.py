@@ -87,7 +87,8 @@ def format_field(report: LayerReport) -> str:
         return f"{whole} (local {format_size(report.local_receptive_field)})"
     if report.coverage == report.receptive_field:
         return field
-    return f"{field} (sees {format_size(report.coverage)})"
+    holes = ", with holes" if report.has_holes else ""
+    return f"{field} (sees {format_size(report.coverage)}{holes})"
 
 
 def summary_row(
