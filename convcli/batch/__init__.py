@@ -361,4 +361,5 @@ def _draw_figure(outcome: Outcome, job: Job, branches: list[list[Stage]]) -> byt
         ],
         white=None if depth is None else 2.0**depth - 1,
         suffix=Path(job.figure or "").suffix.lower(),
+        has_sheets=job.plan.network is not None,
     )

@@ -12,6 +12,7 @@ import numpy as np
 
 from convcli.engine.arrays import Array
 from convcli.pictures.canvas import Box, Canvas, Ink, Panel, Point, cell_box, render, text_width
+from convcli.pictures.contact_sheet import make_sheet_panel
 from convcli.pictures.text import format_cells
 from convcli.pictures.theme import CELL, LIGHT, TEXT, Color, Theme, gray_levels, heat_map, ink_for
 
@@ -199,6 +200,7 @@ def draw_apply_figure(
     *,
     white: float | None,
     suffix: str,
+    has_sheets: bool = False,
     theme: Theme = LIGHT,
 ) -> bytes:
     """Draw the stages of an input through its kernels and layers, a row for each branch.
@@ -214,6 +216,8 @@ def draw_apply_figure(
     white : float, optional
         The input's own white, where it has one: maps within 0..white are drawn on that scale.
     suffix : {".png", ".svg"}
+    has_sheets : bool
+        Whether a map that is no picture has all its channels drawn, each with its number.
 
     Returns
     -------
@@ -227,7 +231,10 @@ def draw_apply_figure(
             if weights is not None:
                 row.append(make_kernel_panel(title, weights, theme))
             map_title = title if weights is None else "feature map"
-            row.append(_make_scaled_panel(map_title, output, white))
+            if has_sheets and output.shape[2] not in (1, 3):
+                row.append(make_sheet_panel(map_title, output, theme))
+            else:
+                row.append(_make_scaled_panel(map_title, output, white))
         rows.append(row)
     return render(rows, suffix, theme)
 

@@ -165,6 +165,11 @@ def test_a_map_of_many_channels_is_written_as_it_is(folder: Path) -> None:
     assert len(list(folder.glob("m.conv1-*.png"))) == 8
     applied(folder, "in.png", "--net", "cls.onnx", "--at", "conv1", "--figure", "sheet.png")
     assert opened(folder, "sheet.png").ndim == 3
+    applied(folder, "in.png", "--net", "cls.onnx", "--at", "conv1", "--figure", "sheet.svg")
+    drawing = (folder / "sheet.svg").read_text()
+    assert drawing.count("<image") == 1 + 8
+    assert [f">{channel}<" in drawing for channel in range(9)] == [True] * 8 + [False]
+    assert "0 neutral" in drawing
     assert "'conv1' has 8 channels: --figure draws them" in refused(
         folder, "in.png", "--net", "cls.onnx", "--at", "conv1"
     )

@@ -1,0 +1,45 @@
+"""Contact sheets: every channel once, on one scale, in pictures of a bounded size."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from convcli.pictures.canvas import render
+from convcli.pictures.contact_sheet import MAX_CHANNELS, MAX_SIDE, make_sheet_panel
+from convcli.pictures.theme import LIGHT
+
+
+def test_zero_has_one_color_in_all_channels_of_a_signed_map() -> None:
+    values = np.zeros((4, 6, 5))
+    values[:, :, 1], values[:, :, 2], values[:, :, 3] = 2.0, -4.0, 4.0
+    panel = make_sheet_panel("map", values, LIGHT)
+    colors = [tuple(picture[0, 0].tolist()) for picture in panel.pictures]
+    assert colors[0] == colors[4] == LIGHT.zero
+    assert (colors[2], colors[3]) == (LIGHT.negative, LIGHT.positive)
+    assert panel.captions == ["4x6x5", "-4 to 4, 0 neutral"]
+    assert list(panel.labels) == ["0", "1", "2", "3", "4"]
+
+
+def test_a_map_that_is_not_signed_goes_from_black_to_white() -> None:
+    values = np.stack([np.zeros((3, 3)), np.full((3, 3), 5.0)], axis=2)
+    panel = make_sheet_panel("map", values, LIGHT)
+    assert [int(picture.max()) for picture in panel.pictures] == [0, 255]
+
+
+@pytest.mark.parametrize("shape", [(1000, 700, 2), (1, 5000, 4), (3, 2, 300), (5000, 1, 2)])
+def test_a_picture_is_never_larger_than_what_is_drawn_of_it(shape: tuple[int, ...]) -> None:
+    values = np.random.default_rng(0).random(shape)
+    panel = make_sheet_panel("map", values, LIGHT)
+    assert len(panel.pictures) == min(shape[2], MAX_CHANNELS)
+    assert max(max(picture.shape[:2]) for picture in panel.pictures) < 2 * MAX_SIDE
+    for suffix in (".png", ".svg"):
+        assert render([[panel]], suffix)
+
+
+def test_a_large_channel_keeps_its_mean() -> None:
+    values = np.random.default_rng(1).random((640, 640, 1))
+    values[:, :, 0] += 1
+    (picture,) = make_sheet_panel("map", values, LIGHT).pictures
+    expected = values.mean() / values.max() * 255
+    assert picture.mean() == pytest.approx(expected, abs=1)
