@@ -24,6 +24,7 @@ from convcli.pipeline.inference.step import (
 )
 from convcli.pipeline.memory import BASE_BYTES, MIN_SCRATCH_BYTES, default_max_memory
 from convcli.pipeline.network import Network
+from convcli.pipeline.network.schedule import Schedule
 from convcli.pipeline.outputs import IMAGE_CHANNELS, OutputTarget
 from convcli.pipeline.plan import MapShapes, Plan
 from convcli.pipeline.preprocess import preprocessed_dtype, preprocessed_shape
@@ -98,10 +99,8 @@ def plan_network(plan: Plan, header: Header) -> Computation:
     network = load(step, shape)
     names = step.at or (list(network.outputs)[-1],)
     inputs = {next(iter(network.inputs)): shape}
-    outputs = []
-    for name in names:
-        schedule = network.schedule(inputs, [name])
-        outputs.append(schedule.shapes[schedule.targets[0]])
+    schedules = [network.schedule(inputs, [name]) for name in names]
+    outputs = [one.shapes[one.targets[0]] for one in schedules]
     dtype = sum_dtype(preprocessed_dtype(plan, header))
     if header.depth is not None:  # whose values float32 holds
         dtype = np.dtype(np.float32)
@@ -113,7 +112,7 @@ def plan_network(plan: Plan, header: Header) -> Computation:
         *(network, shape, names, tuple(outputs), dtype, scale, step.mean, step.std),
         notes=(LOST_ALPHA,) if is_lost else (),
     )
-    weights = PARAMETER_BYTES * network.walk(shape).params
+    weights = PARAMETER_BYTES * max(map(_count_weights, schedules))
     if step.tile is not None:
         run = _in_tiles(run, step.tile)
     else:
@@ -172,6 +171,15 @@ def _in_tiles(run: NetworkRun, tile: int) -> NetworkRun:
     scratch: int = max(one.schedule.scratch_bytes() for one in plans)
     values: int = max(one.peak_values() for one in plans)
     return run._replace(tile=tile, bytes=values * run.dtype.itemsize + scratch)
+
+
+def _count_weights(schedule: Schedule) -> int:
+    """Return the number of weights of the layers that run."""
+    return sum(
+        task.layer.operation.parameters(task.layer, schedule.shapes[task.inputs[0]])
+        for task in schedule.tasks
+        if task.inputs
+    )
 
 
 def _as_map(shape: Shape) -> Shape:
