@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,11 @@ from support.peers import require_peer
 
 from convcli import load_network
 from convcli.engine.arrays import Array
+
+QUICK = ("shufflenet", "squeezenet")
+SLOW = (
+    "bvlc_alexnet", "densenet121", "inception_v1", "inception_v2", "resnet50", "vgg19", "zfnet512"
+)  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -38,8 +44,82 @@ def run_onnxruntime(path: str, *inputs: Array) -> list[Array]:
     return outputs
 
 
+def light_folder() -> Path:
+    """Return the folder of the models that ONNX's own tests run."""
+    onnx: Any = pytest.importorskip("onnx")
+    return Path(onnx.__file__).parent / "backend" / "test" / "data" / "light"
+
+
+def stored_output(path: Path) -> Array:
+    onnx: Any = pytest.importorskip("onnx")
+    tensor = onnx.TensorProto()
+    tensor.ParseFromString(path.read_bytes())
+    values: Array = onnx.numpy_helper.to_array(tensor)
+    return values
+
+
+@pytest.mark.parametrize(
+    "name", [*QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)]
+)
+def test_the_light_models_give_their_stored_outputs(name: str) -> None:
+    """Their weights are constants, and their input counts from 0 to below 1.
+
+    The maps of SqueezeNet are of 1e10, where a float32 is off by 500, before it takes exponentials
+    of their differences; in float64 they are the same for each class, as they have to be.
+    """
+    folder = light_folder()
+    network = load_network(str(folder / f"light_{name}.onnx"))
+    (shape,) = network.inputs.values()
+    assert shape is not None
+    count = int(np.prod(shape))
+    dtype = np.float64 if name == "squeezenet" else np.float32
+    x = (np.arange(count).reshape(1, *shape) / count).astype(np.float32)
+    expected = stored_output(folder / f"light_{name}_output_0.pb")
+    result = network.run(x.astype(dtype))
+    assert_allclose(result.reshape(expected.shape), expected, rtol=1e-3, atol=1e-4)
+
+
 @pytest.mark.peers
-@pytest.mark.parametrize("name", ["resnet block", "unet", "shufflenet"])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [*QUICK, *SLOW])
+def test_the_light_models_with_random_weights_give_what_onnxruntime_does(
+    name: str, tmp_path: Path
+) -> None:
+    """Their own weights are so small that most of them give the same for each class."""
+    onnx = require_peer("onnx")
+    model = onnx.load(light_folder() / f"light_{name}.onnx")
+    with_random_weights(model)
+    path = str(tmp_path / "model.onnx")
+    onnx.save(model, path)
+    network = load_network(path)
+    (shape,) = network.inputs.values()
+    assert shape is not None
+    x = np.random.default_rng(7).random((1, *shape), np.float32)
+    (expected,) = run_onnxruntime(path, x)
+    assert expected.std() > 0
+    result = network.run(x)
+    assert_allclose(result.reshape(expected.shape), expected, rtol=1e-3, atol=1e-4)
+
+
+def with_random_weights(model: Any) -> None:
+    """Replace the constants of a model that are made of a shape by random ones."""
+    onnx = require_peer("onnx")
+    random = np.random.default_rng(6)
+    known = {one.name: onnx.numpy_helper.to_array(one) for one in model.graph.initializer}
+    users = {name: node for node in model.graph.node for name in node.input}
+    for node in [node for node in model.graph.node if node.op_type == "ConstantOfShape"]:
+        shape = tuple(known[node.input[0]])
+        values = random.standard_normal(shape, np.float32)
+        if len(shape) > 1:
+            values *= np.float32(np.sqrt(2 / np.prod(shape[1:])))
+        elif users[node.output[0]].op_type == "BatchNormalization":
+            values = np.exp(values / 8)  # a variance is above zero
+        model.graph.node.remove(node)
+        model.graph.initializer.append(onnx.numpy_helper.from_array(values, node.output[0]))
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize("name", torch_networks.NETWORKS)
 def test_exported_networks_give_what_torch_and_onnxruntime_do(name: str, tmp_path: Path) -> None:
     torch = require_peer("torch")
     module = torch_networks.randomize(torch_networks.NETWORKS[name]())
