@@ -71,7 +71,7 @@ def _instance_norm(call: Call) -> Value:
     value = call.value()
     grouped = _as_groups(call, value, arrays)
     if grouped is not None:
-        layer = make_layer("groupnorm", count=value.dims[1], eps=eps)
+        layer = make_layer("groupnorm", count=value.dims[1], eps=eps, noscale=True, noshift=True)
         return call.emit(layer, grouped, view=value.view)
     value = call.map()
     if len(value.dims) not in (3, 4) or value.dims[0] != call.batch:
@@ -103,7 +103,7 @@ def _group_norm(call: Call) -> Value:
     if len(value.dims) not in (3, 4) or arrays["scale"].shape != value.shape[:1]:
         raise UnknownError
     eps = as_real(call.attribute("epsilon", 1e-5))
-    layer = make_layer("groupnorm", count=call.attribute("num_groups"), eps=eps, affine=True)
+    layer = make_layer("groupnorm", count=call.attribute("num_groups"), eps=eps)
     return call.emit(layer, value, weights=arrays)
 
 
