@@ -42,7 +42,9 @@ def reshape_back(
 
 
 def gelu(*, half_first: bool) -> Any:
-    numbers = {"r": np.float32(2**0.5), "one": np.float32(1), "h": np.float32(0.5)}
+    numbers: dict[str, Any] = {
+        "r": np.float32(2**0.5), "one": np.float32(1), "h": np.float32(0.5)
+    }  # fmt: skip
     start = [node("Div", "x r", "d"), node("Erf", "d", "e"), node("Add", "e one", "p")]
     if half_first:
         return chain(*start, node("Mul", "x h", "s"), node("Mul", "s p", "y"), **numbers)
@@ -391,9 +393,10 @@ def test_quantized_maps_and_weights_are_read_as_what_they_stand_for(tmp_path: Pa
         node("DequantizeLinear", "w8 s8 z8", "w", axis=0),
         node("Conv", "d w", "y"),
     ]
-    weights = {
+    weights: dict[str, Any] = {
         "s": np.float32(0.1), "z": np.uint8(128), "z8": np.zeros(4, np.int8),
-        "w8": np.arange(24, dtype=np.int8).reshape(4, 6, 1, 1), "s8": np.float32([1, 2, 3, 4]),
+        "w8": np.arange(24, dtype=np.int8).reshape(4, 6, 1, 1),
+        "s8": np.array([1, 2, 3, 4], np.float32),
     }  # fmt: skip
     network = read_onnx(save(model(nodes, {"x": MAP}, weights=weights), tmp_path))
     assert [layer.op for layer in network.layers] == ["identity", "conv"]

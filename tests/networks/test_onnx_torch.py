@@ -57,10 +57,10 @@ def compare(module: Any, shape: tuple[int, ...], folder: Path) -> list[str]:
 
 
 def test_blocks_of_common_networks_are_counted_as_torch_does(tmp_path: Path) -> None:
-    torch = require_peer("torch")
+    torch: Any = require_peer("torch")
     nn = torch.nn
 
-    class Blocks(nn.Module):
+    class Blocks(nn.Module):  # type: ignore[misc,name-defined]  # of a library without types
         def __init__(self) -> None:
             super().__init__()
             self.stem = nn.Sequential(
