@@ -19,7 +19,7 @@ from convcli.arithmetic.geometry import Axis
 from convcli.arithmetic.intervals import input_interval
 from convcli.arithmetic.layers import Layer
 from convcli.arithmetic.notation import INPUT, format_layer
-from convcli.arithmetic.operations import AxisMap
+from convcli.arithmetic.operations import AxisMap, Resampling
 from convcli.arithmetic.values import NO_PADDING, Pair, Shape, padding_value
 from convcli.engine.arrays import Array
 from convcli.engine.padding import source_positions
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 MAX_TILES = 1 << 16
 MAX_STRETCHES = 1 << 19  # of all tiles along the rows and along the columns
-_IDENTITY = Layer("dropout")
+_IDENTITY = Layer("identity")
 _SHIFTS = ("pad", "crop")  # whose outputs are inputs and padding: there is nothing to compute
 
 Span: TypeAlias = Pair  # the first and the last position of a part, along one axis
@@ -53,6 +53,8 @@ class Stretch(NamedTuple):
         The output padding.
     positions : ndarray, optional
         Of the first input's part, those that its padded part consists of; None if `pads` say it.
+    resampling : Resampling, optional
+        Of the input's part, where the axis is resampled.
     """
 
     inputs: tuple[Span, ...]
@@ -60,6 +62,7 @@ class Stretch(NamedTuple):
     pads: Pair = (0, 0)
     extra: int = 0
     positions: Array | None = None
+    resampling: Resampling | None = None
 
 
 class AxisTile(NamedTuple):
@@ -206,6 +209,8 @@ def plan_axis(schedule: Schedule, axis: int, outputs: Span) -> AxisTile:
 
 def find_stretch(layer: Layer, axis: AxisMap | None, outputs: Span) -> Stretch:
     """Return what a layer takes and makes along one axis, so that some outputs are known."""
+    if isinstance(axis, Resampling):
+        return _of_resampling(axis, outputs)
     if not isinstance(axis, Axis):
         return Stretch((outputs,), outputs)
     if not axis.transposed:
@@ -256,13 +261,21 @@ def _of_block(axis: Axis, outputs: Span) -> Stretch:
     return Stretch(((start, stop),), (start * axis.stride, (stop + 1) * axis.stride - 1))
 
 
+def _of_resampling(axis: Resampling, outputs: Span) -> Stretch:
+    start = min(max(axis.bounds(outputs[0]).start, 0), axis.size - 1)
+    stop = max(min(axis.bounds(outputs[1]).stop - 1, axis.size - 1), start)
+    first = axis.first + outputs[0] * axis.step - start * axis.denominator
+    part = axis._replace(size=size_of((start, stop)), outputs=size_of(outputs), first=first)
+    return Stretch(((start, stop),), outputs, resampling=part)
+
+
 def _check_task(task: Task, shapes: Mapping[int, Shape]) -> None:
     """Check that a task runs on parts of its inputs."""
     before = [shapes[index] for index in (*task.inputs, *task.like)]
     layer = task.layer
     axes = layer.operation.axes(layer, before)
     is_map = all(len(shape) == 3 for shape in (*before, shapes[task.output]))
-    if is_map and (axes is None or all(isinstance(axis, Axis) for axis in axes)):
+    if is_map and (axes is None or all(isinstance(axis, Axis | Resampling) for axis in axes)):
         return
     text = format_layer(layer._replace(name=None, sources=()))
     raise ArgumentError(
@@ -278,6 +291,9 @@ def _cut_task(task: Task, tile_rows: AxisTile, tile_columns: AxisTile) -> Task:
     pads, view_pads = (rows.pads, columns.pads), NO_PADDING
     if layer.op in _SHIFTS:
         layer, view_pads = _IDENTITY._replace(mode=layer.mode), pads
+    elif layer.op == "reshape":  # of channels alone: positions stay
+        sides = size_of(rows.outputs), size_of(columns.outputs)
+        layer = layer.with_values(shape=(layer.value("shape")[0], *sides))
     elif layer.operation.is_window:
         layer = layer.with_values(padding=pads, output_padding=(rows.extra, columns.extra))
     inputs = tuple(
@@ -291,7 +307,10 @@ def _cut_task(task: Task, tile_rows: AxisTile, tile_columns: AxisTile) -> Task:
         _within(tile_rows.spans[task.output], rows.outputs),
         _within(tile_columns.spans[task.output], columns.outputs),
     )
-    view = View(inputs, (rows.positions, columns.positions), view_pads, output)
+    resampling = None
+    if rows.resampling is not None and columns.resampling is not None:
+        resampling = rows.resampling, columns.resampling
+    view = View(inputs, (rows.positions, columns.positions), view_pads, output, resampling)
     return task._replace(layer=layer, like=(), view=view)
 
 

@@ -15,6 +15,8 @@ from support.networks import random_network
 from support.oracles import reals
 
 from convcli.arithmetic.intervals import backtrace
+from convcli.arithmetic.layers import OPERATIONS
+from convcli.arithmetic.operations import Operation
 from convcli.errors import ArgumentError, LimitError
 
 SIZE = (10, 13)
@@ -100,6 +102,64 @@ def test_paths_that_see_differently_are_joined_as_in_the_whole(
 ) -> None:
     check_tiles(joined(paths, join), tile)
 
+
+# Of operations with settings of their own, those that matter where a map of 8 channels is cut.
+CUT = {
+    "pad": ["pad:1.2.3.0", "pad:3,mode=reflect", "pad:2x0,mode=circular", "pad:1,mode=constant:3"],
+    "crop": ["crop:1", "crop:0.1.2.0"],
+    "upsample": ["upsample:2", "upsample:2,mode=bilinear", "upsample:1.5x3,mode=bicubic",
+                 "upsample:2,mode=bilinear,coords=align-corners"],
+    "resize": ["resize:17x9", "resize:5x31,mode=bilinear", "resize:7x8,mode=bicubic,inside"],
+    "pixelshuffle": ["pixelshuffle:2"],
+    "pixelunshuffle": ["pixelunshuffle:2"],
+    "reshape": ["reshape:8x12x14", "reshape:4x24x14"],
+    "conv": ["conv:3,p=1,c=4,g=4", "conv:3,s=2,g=depthwise"],
+    "concat": ["conv:3,p=1,name=a", "concat:from=a+input"],
+    "slice": ["slice:2..5"],
+    "channelshuffle": ["channelshuffle:4"],
+}  # fmt: skip
+# What cannot be run or takes flat values; `tconv` is cut in the stacks above.
+APART = ("opaque", "input", "linear", "tconv")
+
+
+def alone(operation: Operation) -> list[list[str]]:
+    """Return networks in which an operation has a part, between two convolutions."""
+    name = operation.name
+    if operation.is_join:
+        stacks = [["conv:3,p=1,name=a", f"{name}:from=a+input"],
+                  ["conv:1,c=1,name=a", f"{name}:from=input+a"]]  # fmt: skip
+        return stacks if name != "concat" else stacks[:1]
+    return [[text] for text in CUT.get(name, [operation.example])]
+
+
+@pytest.mark.parametrize("name", [name for name in OPERATIONS if name not in APART])
+def test_every_operation_in_tiles_is_the_whole_or_is_refused_by_name(name: str) -> None:
+    """One that is added later is refused, or its parts are right: never wrong without a word."""
+    for texts in alone(OPERATIONS[name]):
+        stack = ["abs:name=first", *texts, "clip:-1e6:1e6"]
+        size = (12, 14)
+        try:
+            network = random_network(stack, (8, *size))
+        except ArgumentError as error:
+            pytest.fail(f"{stack}: {error}")
+        x = np.abs(reals(1, 8, *size)) + 0.5
+        whole = network.run(x)
+        for tile in (3, 5, 13):
+            try:
+                tiles = network.run_tiles(x, tile)
+            except ArgumentError as error:
+                assert "depends on its whole input" in str(error)  # noqa: PT017
+                assert name in str(error)  # noqa: PT017
+                assert name in WHOLE
+                break
+            assert_allclose(tiles, whole, rtol=1e-10, atol=1e-10, err_msg=str(stack))
+            assert name not in WHOLE or name == "reshape"
+
+
+WHOLE = (  # in their examples
+    "globalavgpool", "globalmaxpool", "adaptiveavgpool", "adaptivemaxpool", "flatten",
+    "layernorm", "groupnorm", "instancenorm", "reshape",
+)  # fmt: skip
 
 UNET = [
     "conv:3,p=1,c=8", "bn", "relu:name=a", "maxpool:2", "conv:3,p=1,c=12,name=b", "relu:name=c",

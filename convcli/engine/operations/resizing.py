@@ -40,12 +40,14 @@ class Taps(NamedTuple):
 
 
 def _resample(layer: Layer, inputs: Sequence[Array], _: Weights) -> Array:
-    values = inputs[0]
-    axes = layer.operation.axes(layer, [values.shape])
+    axes = cast("tuple[Resampling, Resampling]", layer.operation.axes(layer, [inputs[0].shape]))
+    return resample_as(layer, inputs[0], axes)
+
+
+def resample_as(layer: Layer, values: Array, axes: tuple[Resampling, Resampling]) -> Array:
+    """Resample a map, or part of one, (C, H, W), along its rows and columns as a layer does."""
     cubic, is_inside = layer.value("cubic"), layer.value("is_inside")
-    rows, columns = (
-        find_taps(cast("Resampling", axis), cubic, is_inside) for axis in axes or ()
-    )  # fmt: skip
+    rows, columns = (find_taps(axis, cubic, is_inside) for axis in axes)
     return resample(values, rows, columns)
 
 

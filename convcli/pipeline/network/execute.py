@@ -12,6 +12,7 @@ from convcli.engine.arrays import Array
 from convcli.engine.operations import Weights, find_function
 from convcli.engine.operations.convolution import run_conv
 from convcli.engine.operations.in_place import IN_PLACE, overwrite
+from convcli.engine.operations.resizing import resample_as
 from convcli.engine.padding import pad2d
 from convcli.pipeline.network.schedule import Schedule, Task, View, attribute_to_layer
 
@@ -59,6 +60,8 @@ def run_schedule(
 
 
 def _run_task(task: Task, inputs: Sequence[Array], weights: Weights) -> Array:
+    if task.view is not None and task.view.resampling is not None:
+        return resample_as(task.layer, inputs[0], task.view.resampling)
     if not task.finishing:
         return find_function(task.layer.operation)(task.layer, inputs, weights)
 

@@ -10,7 +10,7 @@ from typing import NamedTuple, TypeAlias
 
 from convcli.arithmetic.layers import Layer, output_shape
 from convcli.arithmetic.notation import INPUT, format_layer, input_indices, last_uses
-from convcli.arithmetic.operations import Operation
+from convcli.arithmetic.operations import Operation, Resampling
 from convcli.arithmetic.values import Shape, Sides, format_shapes
 from convcli.engine.arrays import Array
 from convcli.engine.operations.in_place import IN_PLACE
@@ -40,12 +40,15 @@ class View(NamedTuple):
     pads : ((top, bottom), (left, right))
         What `pad` adds to the first input's part.
     output : (slice, slice)
+    resampling : (Resampling, Resampling), optional
+        How the rows and the columns of the first input's part are resampled.
     """
 
     inputs: tuple[Slices, ...]
     positions: tuple[Array | None, Array | None]
     pads: Sides
     output: Slices
+    resampling: tuple[Resampling, Resampling] | None = None
 
 
 class Task(NamedTuple):
