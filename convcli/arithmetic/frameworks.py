@@ -1,8 +1,10 @@
-"""Where the rules of PyTorch, TensorFlow and ONNX differ, and a stack as PyTorch code.
+"""Where sizes in PyTorch, TensorFlow and ONNX differ, and a stack as PyTorch code.
 
 - `same` with a stride above 1 is TensorFlow's SAME and ONNX's SAME_UPPER; PyTorch refuses it.
 - `same-lower` is ONNX's alone.
 - Pools that round up are those of PyTorch and ONNX; TensorFlow has none.
+
+`convcli.arithmetic.framework_rules` has all that a framework refuses.
 """
 
 from __future__ import annotations
@@ -12,7 +14,6 @@ from typing import TYPE_CHECKING
 from convcli.arithmetic.layers import Layer
 from convcli.arithmetic.operations import CEIL
 from convcli.arithmetic.values import format_padding, format_shape
-from convcli.errors import ArgumentError
 
 if TYPE_CHECKING:
     from convcli.arithmetic.network import Walk
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 FRAMEWORKS = {"torch": "PyTorch", "tf": "TensorFlow", "onnx": "ONNX"}
 
 
-def refusal(layer: Layer, framework: str) -> str | None:
-    """Return why a framework does not have a layer, or None if it does."""
+def _difference(layer: Layer, framework: str) -> str | None:
+    """Return what a framework does not have that decides the size; None if it has the layer."""
     name = FRAMEWORKS[framework]
     if framework == "torch" and layer.padding == "same" and max(layer.stride) > 1:
         return f"{name} has no same padding at a stride above 1"
@@ -33,25 +34,9 @@ def refusal(layer: Layer, framework: str) -> str | None:
     return None
 
 
-def check_rules(layer: Layer, framework: str) -> None:
-    """Check a layer against the rules of a framework.
-
-    Raises
-    ------
-    ArgumentError
-        If the framework does not have the layer, with what to write instead.
-    """
-    if framework not in FRAMEWORKS:
-        raise ArgumentError(f"framework {framework!r} is none of {', '.join(FRAMEWORKS)}")
-    reason = refusal(layer, framework)
-    if reason is not None:
-        instead = "leave ceil out, or pad more" if layer.ceil else "give the padding in numbers"
-        raise ArgumentError(f"{reason}; {instead}")
-
-
 def differences(layer: Layer, shape: Shape, framework: str | None) -> tuple[str, ...]:
     """Return what other frameworks do differently with a layer over an input of `shape`."""
-    reasons = [refusal(layer, other) for other in FRAMEWORKS if other != framework]
+    reasons = [_difference(layer, other) for other in FRAMEWORKS if other != framework]
     instead = _alternative(layer, shape) if any(reasons) else None
     return tuple(f"{reason}; {instead}" for reason in reasons if reason and instead)
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from convcli.arithmetic.coverage import CoverageOfWalk, MapState, SeenPair
 from convcli.arithmetic.fields import Fields, fields_of_input, join_notes, output_fields
-from convcli.arithmetic.frameworks import check_rules, differences
+from convcli.arithmetic.frameworks import differences
 from convcli.arithmetic.geometry import Axis
 from convcli.arithmetic.layers import OPERATIONS, Layer, output_shape
 from convcli.arithmetic.notation import (
@@ -501,7 +501,9 @@ class _Sizes(NamedTuple):
 @lru_cache(maxsize=MAX_KNOWN)
 def _measure(layer: Layer, inputs: tuple[Shape, ...], framework: str | None) -> _Sizes:
     if framework is not None:
-        check_rules(layer, framework)
+        from convcli.arithmetic.framework_rules import check_rules
+
+        check_rules(layer, inputs[0], framework)
     operation = layer.operation
     output = output_shape(layer, inputs)
     return _Sizes(

@@ -25,7 +25,7 @@ HAVE = {
     SAME_LOWER: {"onnx"},
     CEIL: {"torch", "onnx"},
     "conv:3,p=same": {"torch", "tf", "onnx"},
-    "conv:3,s=2,p=1": {"torch", "tf", "onnx"},
+    "conv:3,s=2": {"torch", "tf", "onnx"},
     "maxpool:3,s=2": {"torch", "tf", "onnx"},
 }
 CASES = [(layer, framework) for layer in HAVE for framework in ("torch", "tf", "onnx")]
@@ -125,7 +125,16 @@ def test_the_code_builds_the_same_stack(block: str, shape: Shape, params: int, f
 
 
 @pytest.mark.parametrize(
-    "layer", ["abs", "maxpool:2,p=same", "avgpool:3,p=0.1.0.1", "conv:3,p=same", "conv:3,p=0.1.0.1"]
+    "layer",
+    [
+        "abs",
+        "maxpool:2,p=2",
+        "avgpool:2,d=2",
+        "maxpool:2,p=same",
+        "avgpool:3,p=0.1.0.1",
+        "conv:3,p=same",
+        "conv:3,p=0.1.0.1",
+    ],
 )
 def test_what_is_not_written_as_code_is_refused(layer: str) -> None:
     with pytest.raises(ArgumentError, match="PyTorch"):

@@ -13,13 +13,11 @@ from convcli.arithmetic.operations import (
     Operation,
     key_table,
     parts_axes,
-    refuse_torch,
     size_key,
     torch_size,
     window_operation,
 )
 from convcli.arithmetic.values import Shape
-from convcli.errors import ArgumentError
 
 if TYPE_CHECKING:
     from convcli.arithmetic.bounds import Bound
@@ -37,16 +35,14 @@ _MEAN: dict[str, Any] = {"reduction": "mean", "bound": _bound_mean}
 _TORCH = {"max": "Max", "mean": "Avg"}
 
 
-def _window_torch(layer: Layer, *_: Any) -> str:
-    operation = layer.operation
-    if isinstance(layer.padding, str):
-        return refuse_torch(layer)
-    (top, bottom), (left, right) = layer.padding
-    if (top, left) != (bottom, right):
-        raise ArgumentError("PyTorch's pools pad opposite sides alike")
-    settings = {
+def _window_torch(layer: Layer, shape: Shape, _: Shape) -> str:
+    from convcli.arithmetic.framework_rules import check_rules
+
+    check_rules(layer, shape, "torch")
+    rows, columns = layer.window.pads((shape[1], shape[2]))
+    settings: dict[str, tuple[Any, Any]] = {
         "stride": (layer.stride, layer.kernel),
-        "padding": ((top, left), (0, 0)),
+        "padding": ((rows[0], columns[0]), (0, 0)),
         "dilation": (layer.dilation, (1, 1)),
         "ceil_mode": (layer.ceil, False),
         "count_include_pad": (layer.count_padding, True),
@@ -57,7 +53,7 @@ def _window_torch(layer: Layer, *_: Any) -> str:
         if value != default
     ]
     arguments = ", ".join([torch_size(layer.window.kernel), *keywords])
-    return f"nn.{_TORCH[operation.reduction or '']}Pool2d({arguments})"
+    return f"nn.{_TORCH[layer.operation.reduction or '']}Pool2d({arguments})"
 
 
 def _window_pool(name: str, description: str, rules: dict[str, Any], **more: Any) -> Operation:
