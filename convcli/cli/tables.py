@@ -84,7 +84,7 @@ def worked_text(size: LayerSize) -> str:
 
 def explain_layers(sizes: list[LayerSize]) -> str:
     """Explain each layer as a network of its own, with its receptive field."""
-    from convcli.arithmetic.formulas import explain_walk
+    from convcli.arithmetic.explain import explain_walk
     from convcli.arithmetic.network import walk
 
     return "\n\n".join(

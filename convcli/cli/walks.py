@@ -56,7 +56,7 @@ def show_networks(options: ShapeOptions, layout: str) -> None:
         log_notes(options.image or "", notes)
     storage = Storage(options.dtype, options.batch)
     if options.explain:
-        from convcli.arithmetic.formulas import explain_walk
+        from convcli.arithmetic.explain import explain_walk
 
         print_data(explain_walk(walks[0], storage))
     elif len(walks) > 1 or options.totals:

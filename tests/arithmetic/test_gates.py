@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.command import here
 
-from convcli.arithmetic.formulas import explain_walk
+from convcli.arithmetic.explain import explain_walk
 from convcli.arithmetic.geometry import Axis
 from convcli.arithmetic.intervals import backtrace
 from convcli.arithmetic.layers import OPERATIONS

@@ -88,10 +88,12 @@ def message(names: set[str], asked: dict[str, str]) -> str:
     [
         (["--help"], ()),
         (["--version"], ()),
+        (["shape", "--h", "224", "--k", "3"], ()),
+        (["shape", "--h", "224", "--k", "3", "--c-in", "3", "--c-out", "64"], ()),
         (["shape", "--h", "224", "--k", "3", "--json"], ("json",)),
         (["shape", "--h", "224", "--k", "3", "--c-in", "3", "--json"], ("json",)),
     ],
-    ids=["help", "version", "shape", "shape with channels"],
+    ids=["help", "version", "shape", "costs", "shape as JSON", "costs as JSON"],
 )
 def test_what_only_prints_loads_click_alone(
     arguments: list[str], slow: tuple[str, ...], tmp_path: Path

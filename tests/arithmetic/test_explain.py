@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.network_oracle import Case, networks
 
+from convcli.arithmetic.explain import explain_walk
 from convcli.arithmetic.footprint import Storage
-from convcli.arithmetic.formulas import explain_walk
 from convcli.arithmetic.network import LayerReport, Walk, walk
 from convcli.arithmetic.zoo import zoo_network
 
