@@ -95,6 +95,24 @@ def make_sheet_panel(title: str, values: Array, theme: Theme) -> ContactSheet:
     return ContactSheet(title, captions, pictures, [str(index) for index in range(len(pictures))])
 
 
+def make_color_panel(title: str, weights: Array) -> ContactSheet:
+    """Return the panel of a layer over red, green and blue: a colored picture of each map.
+
+    Parameters
+    ----------
+    title : str
+    weights : ndarray, (C_out, 3, kh, kw)
+        Zero is mid-gray, as all are on one scale.
+    """
+    count, _, height, width = weights.shape
+    largest = float(np.abs(weights).max())
+    levels = gray_levels(weights[:MAX_CHANNELS].transpose(0, 2, 3, 1), -largest, largest)
+    captions = [f"{count}x3x{height}x{width}", f"{-largest:.4g} to {largest:.4g}, 0 mid-gray"]
+    if count > MAX_CHANNELS:
+        captions.append(f"the first {MAX_CHANNELS} maps")
+    return ContactSheet(title, captions, list(levels), [str(index) for index in range(len(levels))])
+
+
 def _shrink(plane: Array) -> Array:
     """Return the means of blocks of a plane that is larger than any picture of it."""
     step = max(plane.shape) // MAX_SIDE

@@ -12,7 +12,7 @@ import numpy as np
 
 from convcli.engine.arrays import Array
 from convcli.pictures.canvas import Box, Canvas, Ink, Panel, Point, cell_box, render, text_width
-from convcli.pictures.contact_sheet import make_sheet_panel
+from convcli.pictures.contact_sheet import make_color_panel, make_sheet_panel
 from convcli.pictures.text import format_cells
 from convcli.pictures.theme import CELL, LIGHT, TEXT, Color, Theme, gray_levels, heat_map, ink_for
 
@@ -158,6 +158,8 @@ def make_kernel_panel(title: str, matrix: Array, theme: Theme) -> Panel:
     largest = float(np.abs(matrix).max())
     captions = [_format_shape(matrix.shape), f"{-largest:.4g} to {largest:.4g}, 0 neutral"]
     planes = matrix.reshape(-1, *matrix.shape[-2:])
+    if matrix.ndim == 4 and matrix.shape[1] == 3 and len(planes) > MAX_PLANES:
+        return make_color_panel(title, matrix)
     # The weights of a layer have a row for each output and a column for each input.
     columns = matrix.shape[1] if matrix.ndim == 4 else None
     paint = partial(heat_map, largest=largest, theme=theme)

@@ -17,6 +17,11 @@ from support.apply import pixels, usage
 from support.command import Finished, here
 from support.onnx_models import model, node, save, weight
 
+from convcli.batch import Job
+from convcli.pipeline.inference.step import NetworkStep
+from convcli.pipeline.outputs import OutputTarget
+from convcli.pipeline.plan import Plan
+
 ANY: list[int | str] = ["n", 3, "h", "w"]
 IMAGE = pixels(18, 14, 3)
 
@@ -234,6 +239,20 @@ def test_a_network_as_text_runs_so_too(folder: Path) -> None:
     (folder / "bn.net").write_text("conv:kernel=box:3\nbn:name=norm\n")
     for options in ((), ("--at", "norm")):
         assert "bn" in refused(folder, "in.png", "--net", "bn.net", *options)
+
+
+def test_linear_light_goes_through_and_back(folder: Path) -> None:
+    applied(folder, "in.png", "--net", "id.onnx", "--linear", "-o", "linear.png")
+    np.testing.assert_array_equal(opened(folder, "linear.png"), IMAGE)
+
+
+def test_a_worker_elsewhere_finds_the_network(tmp_path: Path) -> None:
+    step = NetworkStep("nets/id.onnx")
+    target = OutputTarget("{stem}.png", ("filtered",))
+    job = Job(source="in.png", plan=Plan(network=step), target=target, working_dir=str(tmp_path))
+    network = job.resolve().plan.network
+    assert network is not None
+    assert network.path == str(tmp_path / "nets" / "id.onnx")
 
 
 # ---- reports ------------------------------------------------------------------------------------

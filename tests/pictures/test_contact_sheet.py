@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 from convcli.pictures.canvas import render
-from convcli.pictures.contact_sheet import MAX_CHANNELS, MAX_SIDE, make_sheet_panel
+from convcli.pictures.contact_sheet import (
+    MAX_CHANNELS,
+    MAX_SIDE,
+    ContactSheet,
+    make_sheet_panel,
+)
+from convcli.pictures.panels import make_kernel_panel
 from convcli.pictures.theme import LIGHT
 
 
@@ -43,3 +49,14 @@ def test_a_large_channel_keeps_its_mean() -> None:
     (picture,) = make_sheet_panel("map", values, LIGHT).pictures
     expected = values.mean() / values.max() * 255
     assert picture.mean() == pytest.approx(expected, abs=1)
+
+
+def test_a_layer_over_colors_is_a_colored_picture_of_each_map() -> None:
+    weights = np.zeros((8, 3, 5, 4))
+    weights[1, 0], weights[2, :, 0] = 2.0, -2.0
+    panel = make_kernel_panel("bank", weights, LIGHT)
+    assert isinstance(panel, ContactSheet)
+    colors = [picture[0, 0].tolist() for picture in panel.pictures]
+    assert colors[:3] == [[128, 128, 128], [255, 128, 128], [0, 0, 0]]
+    assert panel.captions == ["8x3x5x4", "-2 to 2, 0 mid-gray"]
+    assert render([[panel]], ".png")

@@ -12,9 +12,8 @@ from typing import NamedTuple, TypeAlias
 
 from convcli.arithmetic.values import Shape
 from convcli.errors import ArgumentError, FileError
-from convcli.pipeline.network import Network, load_network
+from convcli.pipeline.network import ONNX_SUFFIX, Network, load_network
 
-ONNX_SUFFIX = ".onnx"
 MAX_LOADED = 2  # networks that a process keeps, each for one size of its input
 
 Factors: TypeAlias = tuple[float, ...]  # one for all channels, or one for each

@@ -81,7 +81,6 @@ def _read_factors(text: str) -> tuple[float, ...]:
 
 OFFSETS = opt.TextType("X[,...]", _read_offsets)
 FACTORS = opt.TextType("X[,...]", _read_factors)
-ONNX_SUFFIX = ".onnx"  # of networks whose weights run
 REGION = opt.TextType("WxH+X+Y", _read_region)
 CHANNELS = opt.TextType("NAME[,...]", _read_channels)
 THRESHOLD = opt.TextType("T", _read_threshold)
@@ -127,8 +126,8 @@ class ApplyOptions(opt.WindowOptions):
     keep_damaged: bool = opt.keep_damaged_option("Input")
 
     kernel: tuple[str, ...] = option(
-        "Kernel", opt.KERNEL, opt.SPEC, "A name, name:parameter, rows of numbers, or a file; "
-        "several make several maps.", multiple=True
+        "Kernel", opt.KERNEL, opt.SPEC, "A name, name:parameter, rows of numbers, a file, or "
+        "a layer's weights (model.onnx:NAME); several make several maps.", multiple=True
     )  # fmt: skip
     flip: bool = flag(
         "Kernel", "--flip", "True convolution: rotate the kernel by 180 degrees. Default: "
@@ -313,9 +312,12 @@ class ApplyOptions(opt.WindowOptions):
     def network(self) -> NetworkStep | None:
         """The network that is run with its weights; None for layers that are filters."""
         is_step = any((self.at, self.scale, self.mean, self.std, self.tile))
-        if self.net is None or not (is_step or self.net.lower().endswith(ONNX_SUFFIX)):
+        if self.net is None:
             return None
-        from convcli.pipeline.inference.step import NetworkStep
+        from convcli.pipeline.inference.step import NetworkStep, is_onnx
+
+        if not (is_step or is_onnx(self.net)):
+            return None
 
         return NetworkStep(
             self.net, tuple(dict.fromkeys(self.at)), self.scale, self.mean or (0.0,),
