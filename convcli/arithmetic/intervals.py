@@ -42,8 +42,11 @@ def input_interval(axis: AxisMap, interval: Interval) -> Interval:
     first, last = interval
     if isinstance(axis, WholeAxis):
         return span([(0, axis.size - 1), interval if axis.has_own else None])
-    if isinstance(axis, Parts | Resampling):
+    if isinstance(axis, Parts):
         return axis.bounds(first).start, axis.bounds(last).stop - 1
+    if isinstance(axis, Resampling):  # of which an output on a position takes less than one beside
+        outputs = {first, min(first + 1, last), max(last - 1, first), last}
+        return span((axis.bounds(output)[0], axis.bounds(output)[-1]) for output in outputs)
     if not axis.transposed:
         start = first * axis.stride - axis.before
         return start, start + (last - first) * axis.stride + axis.effective_kernel - 1

@@ -262,8 +262,8 @@ def _of_block(axis: Axis, outputs: Span) -> Stretch:
 
 
 def _of_resampling(axis: Resampling, outputs: Span) -> Stretch:
-    start = min(max(axis.bounds(outputs[0]).start, 0), axis.size - 1)
-    stop = max(min(axis.bounds(outputs[1]).stop - 1, axis.size - 1), start)
+    taps = input_interval(axis, outputs) or (0, 0)
+    start, stop = (min(max(tap, 0), axis.size - 1) for tap in taps)
     first = axis.first + outputs[0] * axis.step - start * axis.denominator
     part = axis._replace(size=size_of((start, stop)), outputs=size_of(outputs), first=first)
     return Stretch(((start, stop),), outputs, resampling=part)

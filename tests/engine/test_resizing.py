@@ -236,6 +236,15 @@ def test_fields_worked_out_by_hand() -> None:
         assert (report.jump, report.start) == ((jump, jump), (start, start))
 
 
+@pytest.mark.parametrize("coords", ["align-corners", "pytorch-half-pixel"])
+@pytest.mark.parametrize("size", [1, 7])
+def test_one_output_sees_the_first_position(coords: str, size: int) -> None:
+    report = walk([f"resize:1,mode=bilinear,coords={coords}"], (1, size, size)).layers[-1]
+    assert report.receptive_field == report.coverage == (1, 1)
+    assert report.fields is not None
+    assert report.fields[0].at(0) == (0, 0)
+
+
 # ---- other libraries -----------------------------------------------------------------------------
 
 TORCH = [

@@ -161,6 +161,34 @@ WHOLE = (  # in their examples
     "layernorm", "groupnorm", "instancenorm", "reshape",
 )  # fmt: skip
 
+scales = st.sampled_from(["2", "3", "1.5", "2/3", "0.5", "5/4"])
+numbers = st.integers(2, 25)
+coordinates = st.sampled_from(
+    ["half-pixel", "asymmetric", "tf-half-pixel", "align-corners", "half-pixel-symmetric"]
+)
+interpolations = st.sampled_from(
+    ["nearest", "nearest,nearest=round-up", "bilinear", "bicubic", "bicubic,inside"]
+)
+resized = st.one_of(
+    st.builds(
+        "upsample:{}x{},mode={},coords={}".format, scales, scales, interpolations, coordinates
+    ),
+    st.builds(
+        "resize:{}x{},mode={},coords={}".format, numbers, numbers, interpolations, coordinates
+    ),
+)
+
+
+@settings(max_examples=15)
+@given(st.lists(st.one_of(resized, convolutions), min_size=1, max_size=4), st.integers(2, 15))
+@example(["upsample:2,mode=bicubic,coords=asymmetric"], 2)
+@example(["resize:21x9,mode=bicubic", "conv:3,p=1,c=4"], 4)
+def test_maps_that_are_resampled_one_after_the_other_are_the_whole(
+    stack: list[str], tile: int
+) -> None:
+    check_tiles(stack, tile)
+
+
 UNET = [
     "conv:3,p=1,c=8", "bn", "relu:name=a", "maxpool:2", "conv:3,p=1,c=12,name=b", "relu:name=c",
     "maxpool:2", "conv:3,p=1,c=16", "relu", "tconv:2,s=2,c=12,name=up", "concat:from=up+c",

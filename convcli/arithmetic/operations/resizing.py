@@ -36,11 +36,11 @@ def _half_pixel(_: int, __: int, ratio: Pair) -> tuple[int, int, int]:
 
 
 def _align_corners(size: int, outputs: int, _: Pair) -> tuple[int, int, int]:
-    return (size - 1, 0, outputs - 1) if outputs > 1 else (0, 0, 1)
+    return (size - 1, 0, outputs - 1) if outputs > 1 else (size, 0, 1)
 
 
 def _pytorch_half_pixel(size: int, outputs: int, ratio: Pair) -> tuple[int, int, int]:
-    return _half_pixel(size, outputs, ratio) if outputs > 1 else (0, 0, 1)
+    return _half_pixel(size, outputs, ratio) if outputs > 1 else (size, 0, 1)
 
 
 def _half_pixel_symmetric(size: int, outputs: int, ratio: Pair) -> tuple[int, int, int]:
