@@ -19,10 +19,10 @@ from convcli.arithmetic.geometry import Axis
 from convcli.arithmetic.intervals import Interval, contributing_inputs, span
 from convcli.arithmetic.layers import Layer
 from convcli.arithmetic.operations import AxisMap, Parts, Resampling, WholeAxis
-from convcli.arithmetic.receptive_field import ReceptiveField, taps_within
+from convcli.arithmetic.receptive_field import ReceptiveField, distinct_jumps, taps_within
 from convcli.arithmetic.values import Pair, Shape, map_size
 
-MAX_STEPS = 1 << 22  # of following single positions; beyond, what is between them counts as well
+MAX_STEPS = 1 << 21  # of following single positions; beyond, what is between them counts as well
 STEP_BITS = 1 << 9  # of a set of positions that one step takes
 
 
@@ -378,6 +378,8 @@ def _join_sliding(
 ) -> Seen | None:
     """Return the union of windows that slide, where they are one window at each output."""
     period = min(math.lcm(*(len(field.phases) for _, field in windows)), outputs)
+    if len(distinct_jumps([field for _, field in windows])) > 1:  # of resampled maps
+        period = outputs
     largest = max(windows, key=lambda window: window[1].receptive_field)
     others = [window for window in windows if not _is_inside(window, largest, period)]
     seen = largest[0]
@@ -396,14 +398,19 @@ def _is_inside(
 ) -> bool:
     """Return whether what each output depends on in one branch it depends on in another, too."""
     (seen, field), (whole, around) = window, larger
-    if window is larger or (seen.reach, seen.live, field) == (whole.reach, whole.live, around):
-        return True
-    pairs = [(seen.reach, whole.reach), (seen.live, whole.live)]
-    pairs += [(field.window_at(output), around.window_at(output)) for output in range(period)]
-    return all(
-        inner is None or (outer is not None and outer[0] <= inner[0] and inner[1] <= outer[1])
-        for inner, outer in pairs
+    return window is larger or (
+        _contains(whole.reach, seen.reach)
+        and _contains(whole.live, seen.live)
+        and all(
+            _contains(around.window_at(output), field.window_at(output)) for output in range(period)
+        )
     )
+
+
+def _contains(outer: Interval, inner: Interval) -> bool:
+    if inner is None or outer is inner:
+        return True
+    return outer is not None and outer[0] <= inner[0] and inner[1] <= outer[1]
 
 
 def _follow_masks(masks: tuple[int, ...], axis: AxisMap, outputs: int) -> Iterable[int]:

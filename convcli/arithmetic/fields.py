@@ -7,7 +7,13 @@ from typing import TypeAlias
 
 from convcli.arithmetic.layers import Layer
 from convcli.arithmetic.operations import AxisMap
-from convcli.arithmetic.receptive_field import ReceptiveField, union, union_at_one_position
+from convcli.arithmetic.receptive_field import (
+    ReceptiveField,
+    distinct_jumps,
+    distinct_starts,
+    union,
+    union_at_one_position,
+)
 from convcli.arithmetic.values import Shape, map_size
 
 Fields: TypeAlias = tuple[ReceptiveField, ReceptiveField]  # along the rows, along the columns
@@ -75,13 +81,13 @@ def join_notes(
             for fields, shape in zip(before, inputs, strict=True)
             if fields is not None and fields[side].slides and (count == map_size(shape)[side])
         ]
-        jumps = sorted({branch.jump for branch in branches})
+        jumps = distinct_jumps(branches)
         if len(jumps) > 1:
             found = " and ".join(map(str, jumps))
             if count > 1:
                 return (f"its branches drift apart, by resampling: their jumps are {found}",)
             return (f"its branches, of one position, come from maps with different jumps: {found}",)
-        starts = sorted({branch.start for branch in branches})
+        starts = distinct_starts(branches)
         if len(starts) > 1:
             found = " and ".join(map(str, starts))
             return (f"its branches are not aligned: their first {axis} are centered on {found}",)

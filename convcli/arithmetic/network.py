@@ -51,6 +51,7 @@ UNKNOWN_FROM_HERE = "what it depends on is unknown, and so is the receptive fiel
 MAX_NUMBER_BITS = 1 << 24
 LONG_NUMBER_BITS = 1 << 15
 MAX_LOOKUPS = 1 << 21  # of intervals that the receptive fields of all layers are made of
+BRANCH_LOOKUPS = 8  # what a branch of a join takes, in lookups
 PHASE_LOOKUPS = 4  # what a phase takes beside its lookups, in lookups
 
 
@@ -477,7 +478,7 @@ class _Effort:
         self._bits += bits + bits * bits // LONG_NUMBER_BITS
         if self._bits > MAX_NUMBER_BITS:
             raise LimitError("so many layers with numbers of so many digits take too long")
-        self._lookups += PHASE_LOOKUPS * (len(report.indices) - 1)
+        self._lookups += BRANCH_LOOKUPS * (len(report.indices) - 1)
         fields = (rows,) if columns is rows else (rows, columns)
         for field, taps in zip(fields, report.layer.kernel or (2, 2), strict=False):
             phases = len(field.phases)

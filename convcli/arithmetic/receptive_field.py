@@ -258,7 +258,7 @@ def union(branches: Sequence[ReceptiveField], outputs: int | None = None) -> Rec
     first = min(branches, key=lambda branch: branch.is_resampled)
     is_resampled = any(branch.is_resampled for branch in branches)
     count = math.lcm(*(len(branch.phases) for branch in branches))
-    if len({branch.jump for branch in branches}) > 1:
+    if len(distinct_jumps(branches)) > 1:
         if outputs is None or not is_resampled:
             raise ShapeError(
                 f"its branches have {_list_jumps(branches)}: their outputs drift apart"
@@ -269,16 +269,27 @@ def union(branches: Sequence[ReceptiveField], outputs: int | None = None) -> Rec
     joined = ReceptiveField(
         phases, int(first.jump * count), first.start, constant=constant, is_resampled=is_resampled
     )
-    if len({(branch.start, branch.jump) for branch in branches}) == 1:
+    if max(len(distinct_jumps(branches)), len(distinct_starts(branches))) == 1:
         return joined._replace(aligned=all(branch.aligned for branch in branches))
     padding = max(branch.effective_padding for branch in branches)
     start = Fraction(joined.receptive_field - 1, 2) - padding
     return joined._replace(start=start, aligned=False)
 
 
+def distinct_jumps(branches: Sequence[ReceptiveField]) -> list[Fraction]:
+    """Return the different jumps of branches, in order."""
+    different = {(branch.step, len(branch.phases)): branch for branch in branches}
+    return sorted({branch.jump for branch in different.values()})
+
+
+def distinct_starts(branches: Sequence[ReceptiveField]) -> list[Fraction]:
+    """Return the different starts of branches, in order."""
+    # Most share one number, of which the identity is found out faster.
+    return sorted({*{id(branch.start): branch.start for branch in branches}.values()})
+
+
 def _list_jumps(branches: Sequence[ReceptiveField]) -> str:
-    jumps = sorted({branch.jump for branch in branches})
-    return f"different jumps, {' and '.join(map(str, jumps))}"
+    return f"different jumps, {' and '.join(map(str, distinct_jumps(branches)))}"
 
 
 def union_at_one_position(branches: Sequence[ReceptiveField]) -> ReceptiveField:
@@ -288,7 +299,7 @@ def union_at_one_position(branches: Sequence[ReceptiveField]) -> ReceptiveField:
     >>> union_at_one_position([coarse, fine]).jump
     Fraction(8, 1)
     """
-    if len({branch.jump for branch in branches if branch.slides}) < 2:
+    if len(distinct_jumps([branch for branch in branches if branch.slides])) < 2:
         return union(branches)
     jump = max(branch.jump for branch in branches)
     own = span(branch.window_at(0) for branch in branches)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.marked_engine import Drawn, drawn_networks
 from support.network_oracle import Case, networks
 
 from convcli.arithmetic.explain import explain_walk
@@ -61,6 +62,7 @@ def check(text: str) -> Fraction | None:
 FIGURES: dict[str, Callable[[LayerReport, int], Any]] = {
     "height": lambda one, _: one.output[1],
     "width": lambda one, _: one.output[2],
+    "local rf": lambda one, axis: one.local_receptive_field[axis],
     "rf": lambda one, axis: one.receptive_field[axis],
     "jump": lambda one, axis: one.jump[axis],
     "start": lambda one, axis: one.start[axis],
@@ -93,8 +95,10 @@ def check_walk(found: Walk) -> None:
         expected = {"bytes"}
         if one.layer.kernel is not None:
             expected |= {"height", "width", "rf", "jump", "start", "eff. padding"}
-        if one.layer.op in ("add", "concat"):
+        if one.layer.operation.is_join:
             expected |= {"rf", "jump", "start", "eff. padding"}
+        if one.has_gate and "rf" in expected:
+            expected |= {"local rf"}
         expected |= {"params"} if one.params else set()
         expected |= {"MACs"} if one.macs else set()
         assert named == expected
@@ -104,6 +108,12 @@ def check_walk(found: Walk) -> None:
 @given(networks(), st.integers(1, 3))
 def test_every_formula_gives_its_number(case: Case, channels: int) -> None:
     check_walk(walk(case.layers, (channels, *case.size)))
+
+
+@settings(max_examples=50)
+@given(drawn_networks())
+def test_every_formula_of_any_operation_gives_its_number(drawn: Drawn) -> None:
+    check_walk(drawn.walk())
 
 
 @pytest.mark.parametrize("name", ["alexnet", "resnet18", "googlenet", "mobilenet_v2", "unet"])

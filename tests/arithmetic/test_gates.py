@@ -57,6 +57,40 @@ def test_a_gate_from_a_global_pool_sees_the_whole_input() -> None:
     assert one.notes == ()
 
 
+# Of efficientnet_b0: expansion, kernel, stride, channels and repeats of each stage.
+STAGES = (
+    (1, 3, 1, 16, 1), (6, 3, 2, 24, 2), (6, 5, 2, 40, 2), (6, 3, 2, 80, 3), (6, 5, 1, 112, 3),
+    (6, 5, 2, 192, 4), (6, 3, 1, 320, 1),
+)  # fmt: skip
+
+
+def efficientnet_b0() -> list[str]:
+    layers, channels = ["conv:3,s=2,p=1,c=32,nobias", "bn", "silu:name=in0"], 32
+    for expansion, kernel, first_stride, outputs, repeats in STAGES:
+        for stride in (first_stride, *[1] * (repeats - 1)):
+            block, wide = len(layers), channels * expansion
+            before = layers[-1].rpartition("name=")[2]
+            layers += [f"conv:1,c={wide},nobias", "bn", "silu"] if expansion > 1 else []
+            layers += [f"conv:{kernel},s={stride},p={kernel // 2},g=depthwise,nobias", "bn"]
+            layers += [f"silu:name=x{block}", "globalavgpool", f"conv:1,c={channels // 4}"]
+            layers += ["silu", f"conv:1,c={wide}", f"sigmoid:name=g{block}"]
+            layers += [f"mul:from=x{block}+g{block}", f"conv:1,c={outputs},nobias"]
+            layers += [f"bn:name=y{block}"]
+            if stride == 1 and channels == outputs:
+                layers += [f"add:from=y{block}+{before},name=z{block}"]
+            channels = outputs
+    return [*layers, "conv:1,c=1280,nobias", "bn", "silu", "globalavgpool", "flatten"]
+
+
+def test_efficientnet_sees_the_whole_picture() -> None:
+    found = walk([*efficientnet_b0(), "linear:1000"], (3, 224, 224))
+    one = found.last_map
+    assert one is not None
+    assert (found.params, one.output) == (5_288_548, (1280, 7, 7))
+    assert (one.receptive_field, one.local_receptive_field) == ((224, 224), (851, 851))
+    assert one.jump == (32, 32)
+
+
 def test_what_comes_after_a_gate_slides_on() -> None:
     one = last(*GATED, "conv:3,s=2", "maxpool:2", "tconv:2,s=2", "relu")
     assert one.receptive_field == (32, 32)
