@@ -80,9 +80,13 @@ def make_sheet_panel(title: str, values: Array, theme: Theme) -> ContactSheet:
     theme : Theme
     """
     height, width, channels = values.shape
-    least, largest = float(values.min()), float(values.max())
+    finite = values[np.isfinite(values)]
+    least, largest = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
     most = max(abs(least), abs(largest))
-    planes = [_shrink(values[:, :, channel]) for channel in range(min(channels, MAX_CHANNELS))]
+    planes = [
+        _shrink(np.nan_to_num(values[:, :, channel], nan=0.0, posinf=most, neginf=-most))
+        for channel in range(min(channels, MAX_CHANNELS))
+    ]
     if least < 0:
         pictures = [heat_map(plane, most, theme) for plane in planes]
         scale = f"{-most:.4g} to {most:.4g}, 0 neutral"
@@ -90,6 +94,8 @@ def make_sheet_panel(title: str, values: Array, theme: Theme) -> ContactSheet:
         pictures = [gray_levels(plane, 0.0, largest) for plane in planes]
         scale = f"black 0, white {largest:.6g}"
     captions = [f"{height}x{width}x{channels}", scale]
+    if count := int(np.count_nonzero(np.isnan(values))):
+        captions.append(f"{count:,} NaN as 0")
     if channels > MAX_CHANNELS:
         captions.append(f"the first {MAX_CHANNELS} channels")
     return ContactSheet(title, captions, pictures, [str(index) for index in range(len(pictures))])

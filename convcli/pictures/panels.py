@@ -219,7 +219,8 @@ def draw_apply_figure(
         The input's own white, where it has one: maps within 0..white are drawn on that scale.
     suffix : {".png", ".svg"}
     has_sheets : bool
-        Whether a map that is no picture has all its channels drawn, each with its number.
+        Whether any map that is no picture has all its channels drawn, each with its number; one of
+        more than `MAX_PLANES` has in any case.
 
     Returns
     -------
@@ -233,7 +234,7 @@ def draw_apply_figure(
             if weights is not None:
                 row.append(make_kernel_panel(title, weights, theme))
             map_title = title if weights is None else "feature map"
-            if has_sheets and output.shape[2] not in (1, 3):
+            if (has_sheets or output.shape[2] > MAX_PLANES) and output.shape[2] not in (1, 3):
                 row.append(make_sheet_panel(map_title, output, theme))
             else:
                 row.append(_make_scaled_panel(map_title, output, white))
