@@ -148,10 +148,10 @@ def plan_computation(
     if not header.has_alpha:
         return _plan_filters(plan, dtype, shape, shapes, integer_output=integer_output)
     for step in plan.layers:
-        if not step.layer.operation.takes_alpha:
+        if refusal := step.layer.operation.alpha_refusal:
             raise ArgumentError(
                 f"layer {format_layer(step.layer)!r} has no meaning for a picture with alpha: "
-                "channels that become pixels have none of their own"
+                f"{refusal}"
             )
     from convcli.pipeline.alpha import make_alpha_plan, without_biases
 

@@ -309,7 +309,7 @@ def _infinity_cause(plan: Plan) -> str:
     for step in plan.layers:
         if domain := step.layer.operation.domain:
             return (
-                f"{step.layer.op} is finite for values {domain} alone, and its input holds others; "
-                "a layer like clip:1:inf before it leaves none"
+                f"{step.layer.op} is finite for values {domain[0]} alone, and its input holds "
+                f"others; a layer like {domain[1]} before it leaves none"
             )
     return OVERFLOW

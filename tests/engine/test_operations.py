@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from support.oracles import reals, seeds
 from support.peers import require_peer
 
-from convcli.arithmetic.layers import OPERATIONS, Layer, activations
+from convcli.arithmetic.layers import Layer, activations
 from convcli.arithmetic.notation import parse_layer
 from convcli.engine.arrays import Array
 from convcli.engine.operations import NO_WEIGHTS, find_function
@@ -45,7 +45,7 @@ def test_floats_stay_and_so_does_the_shape(name: str, dtype: type[np.floating[An
 @pytest.mark.parametrize("name", activations())
 def test_nothing_overflows_and_the_input_is_left_alone(name: str) -> None:
     x = np.array([-np.inf, -1e30, 0, 1e30, np.inf], np.float32)
-    x = x[2:] if OPERATIONS[name].domain else x
+    x = x[2:] if name in ("log", "sqrt") else x
     copy = x.copy()
     assert not np.isnan(apply(name, x)).any()
     assert_array_equal(x, copy)

@@ -46,7 +46,7 @@ def is_simple(operation: Operation) -> bool:
             operation.shape(layer, [(1, *size)])
     except ShapeError:
         return False
-    return not operation.domain and layer.op != "exp"
+    return operation.domain is None
 
 
 LAYERS: list[list[str]] = [

@@ -333,8 +333,8 @@ class Operation:
         What a join makes of the values at a position; "choice" is one of them, as it is.
     is_for_images : bool
         Whether it makes an image of an image.
-    takes_alpha : bool
-        Whether it has a meaning for a picture with alpha.
+    alpha_refusal : str
+        Why it has no meaning for a picture with alpha, for the user; empty if it has one.
     needs_kernel : bool
         Whether its weights come from `kernel=`.
     needs_weights : callable
@@ -348,8 +348,8 @@ class Operation:
         Whether its values fill little of the range of a pixel.
     keeps_level : bool
         Whether it makes, of an area of one value that is not negative, the same value.
-    domain : str
-        For which values alone its own are finite, for the user: `above 0`.
+    domain : (str, str), optional
+        For which values alone its own are finite, for the user, and a layer that leaves no others.
     can_be_infinite : bool
         Whether a window of padding alone gives -inf.
     filters_alpha : bool
@@ -383,14 +383,14 @@ class Operation:
     is_join: bool = False
     joined_by: str | None = None
     is_for_images: bool = True
-    takes_alpha: bool = True
+    alpha_refusal: str = ""
     needs_kernel: bool = False
     needs_weights: Callable[[Layer], bool] = staticmethod(lambda _: False)
     reduction: str | None = None
     bound: BoundRule = staticmethod(lambda _, inputs, *__: inputs[0].union(inputs[1:]))
     is_bounded: bool = False
     keeps_level: bool = False
-    domain: str = ""
+    domain: tuple[str, str] | None = None
     can_be_infinite: bool = False
     filters_alpha: bool = False
     is_homogeneous: bool = True

@@ -253,6 +253,7 @@ OPERATIONS = (
             _exp(inputs[0].largest), epsilon, slope=_exp(inputs[0].largest)
         ),
         is_homogeneous=False,
+        domain=("up to 88", "clip:-inf:88"),
     ),
     elementwise(
         "log",
@@ -263,7 +264,7 @@ OPERATIONS = (
         ),
         is_bounded=True,
         is_homogeneous=False,
-        domain="above 0",
+        domain=("above 0", "clip:1:inf"),
     ),
     elementwise(
         "sqrt",
@@ -273,7 +274,7 @@ OPERATIONS = (
         ).within(math.sqrt(inputs[0].largest), epsilon),
         is_bounded=True,
         is_homogeneous=False,
-        domain="of 0 or more",
+        domain=("of 0 or more", "clip:0:inf"),
     ),
     elementwise(
         "square",

@@ -127,7 +127,7 @@ def _group_shape(layer: Layer, inputs: Sequence[Shape]) -> Shape:
 def _bound(layer: Layer, inputs: Sequence[Bound], shape: Shape, epsilon: float) -> Bound:
     """Of values minus their mean, divided by the square root of their variance and eps."""
     count = math.prod(_normalized_shape(layer, shape))
-    centered = inputs[0].sum(1, count, epsilon)
+    centered = inputs[0].sum(1, 1, epsilon)  # a mean that is summed in float64
     slope = 2 / math.sqrt(max(layer.value("eps"), MIN_EPS))
     return centered.within(math.sqrt(count), epsilon, slope=slope)
 
@@ -222,6 +222,7 @@ _STANDARD: dict[str, Any] = {
     "needs_weights": lambda layer: bool(_has(layer)),
     "is_bounded": True,
     "is_homogeneous": False,
+    "alpha_refusal": "its mean and variance would count hidden colors",
 }
 _WHOLE_MAP = "the whole map"
 

@@ -250,6 +250,8 @@ def _reshape_torch(_: Layer, shape: Shape, output: Shape) -> str:
     return ",\n    ".join(modules or ["nn.Identity()"])
 
 
+_NO_ALPHA = "channels that become pixels have none of their own"
+
 OPERATIONS = (
     Operation(
         "magnitude",
@@ -366,7 +368,7 @@ OPERATIONS = (
         axes=partial(_block_axes, transposed=True),
         torch=lambda layer, *_: _block_torch(layer, "PixelShuffle"),
         keeps_level=True,
-        takes_alpha=False,
+        alpha_refusal=_NO_ALPHA,
     ),
     Operation(
         "pixelunshuffle",
@@ -383,6 +385,6 @@ OPERATIONS = (
         axes=partial(_block_axes, transposed=False),
         torch=lambda layer, *_: _block_torch(layer, "PixelUnshuffle"),
         keeps_level=True,
-        takes_alpha=False,
+        alpha_refusal=_NO_ALPHA,
     ),
 )
