@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
     from convcli.arithmetic.bounds import Bound
     from convcli.arithmetic.layers import Layer
 
-_RANGE = re.compile(r"([0-9]*)\.\.([0-9]*)\Z")
 _TORCH_PADS = {
     "zero": "Zero", "reflect": "Reflection", "replicate": "Replication", "circular": "Circular"
 }  # fmt: skip
@@ -128,10 +126,10 @@ def _pad_torch(layer: Layer, *_: Shape) -> str:
 
 def _parse_range(text: str) -> tuple[int, int | None]:
     """Read `A..B`, of which either may be left out."""
-    found = _RANGE.match(text)
-    if found is None:
+    first, dots, last = text.partition("..")
+    if not dots or not all(side.isdecimal() and side.isascii() for side in (first, last) if side):
         raise NotationError(f"slice takes channels A..B, like 0..16, ..16 or 16.., not {text!r}")
-    start, stop = (parse_number(side, "a channel") if side else None for side in found.groups())
+    start, stop = (parse_number(side, "a channel") if side else None for side in (first, last))
     if stop is not None and stop <= (start or 0):
         raise NotationError(f"slice takes channels from A to before B, and {text} are none")
     return start or 0, stop

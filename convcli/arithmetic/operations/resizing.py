@@ -7,7 +7,6 @@ for Digital Image Processing" (1981), with a coefficient of -0.75 where none is 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -24,8 +23,6 @@ CUBIC = -0.75  # the coefficient of bicubic
 MODES = ("nearest", "bilinear", "bicubic")
 ROUNDINGS = ("floor", "ceil", "round-down", "round-up")  # of a position, for nearest
 MAX_DECIMALS = 6  # of a scale that is written as a decimal; others are written as fractions
-
-_SCALE = re.compile(r"(?:([0-9]+)/([0-9]+)|([0-9]+)(?:\.([0-9]+))?)\Z")
 
 # ---- where an output lies on the input -----------------------------------------------------------
 
@@ -91,12 +88,13 @@ def _parse_word(words: Sequence[str], what: str, text: str) -> str:
 
 
 def _parse_scale(text: str) -> Pair:
-    found = _SCALE.match(text)
-    if found is None or len(text) > MAX_DIGITS:
+    over, slash, under = text.partition("/")
+    whole, point, decimals = text.partition(".")
+    parts = (over, under) if slash else (whole, decimals) if point else (whole,)
+    if not all(part.isdecimal() and part.isascii() for part in parts) or len(text) > MAX_DIGITS:
         raise NotationError(f"a scale is a number like 2, 1.5 or 7/5, not {text[:40]!r}")
-    over, under, whole, decimals = found.groups()
-    if whole is not None:
-        over, under = whole + (decimals or ""), "1" + "0" * len(decimals or "")
+    if not slash:
+        over, under = whole + decimals, "1" + "0" * len(decimals)
     numerator, denominator = (parse_number(part, "a scale", least=1) for part in (over, under))
     common = math.gcd(numerator, denominator)
     return numerator // common, denominator // common
