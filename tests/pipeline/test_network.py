@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tracemalloc
 from pathlib import Path
+from time import process_time
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,9 @@ from convcli import Network, conv2d_naive, load_network
 from convcli.arithmetic.layers import activations
 from convcli.arithmetic.notation import parse_layer
 from convcli.engine.arrays import Array
+from convcli.engine.operations import find_function
 from convcli.errors import ArgumentError, FileError, ShapeError
+from convcli.pipeline.network.weights import with_kernels
 
 BLOCK = (
     "conv:3,p=1,c=6,name=a", "bn:name=b", "relu:name=c",
@@ -86,6 +89,24 @@ def test_a_map_that_is_joined_with_itself_is_not_overwritten_between() -> None:
     assert_allclose(network.run(x), 3 * network.run(x, at="b"), atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    "layer",
+    ["conv:3,c=6,g=2", "conv:3,c=6,nobias", "tconv:3,s=2,c=6,g=2", "tconv:2,c=6", "linear:6"],
+)
+@pytest.mark.parametrize("norms", [["bn:name=z"], ["affine", "bn:name=z"], ["affine:noshift"],
+                                   ["affine:noscale", "bn:noscale,name=z"]])  # fmt: skip
+def test_scales_and_shifts_go_into_the_weights_before_them(layer: str, norms: list[str]) -> None:
+    start = ["flatten:name=x"] if layer.startswith("linear") else ["dropout:name=x"]
+    network = random_network([*start, f"{layer},name=a", *norms], (4, 5, 6))
+    shapes = {"input": (4, 5, 6)}
+    assert len(network.schedule(shapes, list(network.outputs)).tasks) == 2
+    x = reals(10, 4, 5, 6)
+    expected = network.run(x, at="a")
+    for norm, weights in zip(network.layers[2:], [*network.weights.values()][1:], strict=True):
+        expected = find_function(norm.operation)(norm, [expected], weights)
+    assert_allclose(network.run(x), expected, atol=1e-6)
+
+
 @pytest.mark.parametrize("operation", [name for name in activations() if name != "prelu"])
 def test_elementwise_layers_run_on_each_part_of_a_convolution(operation: str) -> None:
     norm = "abs" if operation in ("log", "sqrt") else "bn"
@@ -121,6 +142,20 @@ def test_a_batch_is_its_images_one_by_one() -> None:
 def test_layers_that_are_not_needed_do_not_run() -> None:
     network = Network("n", [parse_layer(text) for text in ("relu:name=a", "conv:99", "conv:3")])
     assert_array_equal(network.run(np.ones((1, 2, 2)), at="a"), np.ones((1, 2, 2)))
+
+
+def test_a_name_comes_before_a_number() -> None:
+    network = Network("n", [parse_layer(text) for text in ("abs:name=relu1", "relu")])
+    x = np.array([[[-2.0, 3.0]]])
+    assert_array_equal(network.run(x, at="relu1"), [[[2, 3]]])
+
+
+def test_long_chains_are_planned_and_run_in_time_that_grows_with_them() -> None:
+    layers = [parse_layer("conv:kernel=box:3"), *([parse_layer("relu")] * 20_000)]
+    started = process_time()
+    network = Network("n", with_kernels(layers))
+    assert network.run(np.ones((1, 3, 3))).max() == pytest.approx(1)
+    assert process_time() - started < 6
 
 
 def test_text_and_zoo_networks_load(tmp_path: Path) -> None:

@@ -87,6 +87,8 @@ class Network:
         self.notes = tuple(notes)
         self._names = names
         self._indices = {name: index for index, name in enumerate(names)}
+        # A layer of this name comes before one that is only called so.
+        self._indices |= {str(one.name): index for index, one in enumerate(layers) if one.name}
         others = [index for index, layer in enumerate(self.layers) if layer.operation.is_source]
         self._sources = dict(zip(self.inputs, [INPUT, *others], strict=False))
         self._counted = dict(counted or {})

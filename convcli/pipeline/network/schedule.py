@@ -21,6 +21,7 @@ from convcli.parallel import get_threads
 _FOLDING = ("conv", "tconv", "linear")
 _FOLDED = ("bn", "affine")
 _FINISHING = ("conv",)  # of which an elementwise layer can change each part, as it is summed
+MAX_INCLUDED = 16  # layers in the one before them
 THREAD_SCRATCH_BYTES = 12 << 20  # of a convolution: columns, or the transforms of Winograd's tiles
 TEMPORARIES = 2  # maps of its output's size that any other function makes on its way
 
@@ -107,8 +108,8 @@ class Schedule(NamedTuple):
     @property
     def last_uses(self) -> dict[int, int]:
         """The position of the last task that takes an output; outputs asked for are not here."""
-        uses = last_uses([task.inputs for task in self.tasks])
-        return {index: user for index, user in uses.items() if index not in self.targets}
+        uses, kept = last_uses([task.inputs for task in self.tasks]), {*self.targets}
+        return {index: user for index, user in uses.items() if index not in kept}
 
     def peak_values(self) -> int:
         """Return the most values that are kept at a time, with those that a function makes."""
@@ -257,7 +258,9 @@ def _find_chains(
         if first == INPUT or uses[source] > 1 or source in targets:
             continue
         chain = chains.get(first, ())
-        if _can_include(layers[index], [layers[one] for one in (first, *chain)]):
+        if len(chain) < MAX_INCLUDED and _can_include(
+            layers[index], [layers[one] for one in (first, *chain)]
+        ):
             first_of[index], chains[first] = first, (*chain, index)
     return chains
 
