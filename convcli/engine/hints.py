@@ -15,6 +15,8 @@ from numpy.typing import ArrayLike
 from convcli.arithmetic.values import Shape
 from convcli.errors import ArgumentError, ShapeError
 
+_HAS_HINT = "did you mean"
+
 
 @contextmanager
 def add_hint(find: Callable[..., str], *arguments: Any, **settings: Any) -> Iterator[None]:
@@ -22,6 +24,8 @@ def add_hint(find: Callable[..., str], *arguments: Any, **settings: Any) -> Iter
     try:
         yield
     except ShapeError as error:
+        if _HAS_HINT in str(error):  # of a function that was called
+            raise
         hint = find(*map(_shape, arguments), **settings)
         raise type(error)(f"{error}{hint}") from None
 
@@ -80,6 +84,15 @@ def pool_hint(x: Shape, kernel_size: Shape) -> str:
     if len(kernel_size) > 1:
         return "; the array comes first, then the size of the kernel"
     return _axes_hint(x, (), 0)
+
+
+def image_hint(x: Shape, channels: int) -> str:
+    """Return a hint on images for what takes so many channels, or nothing.
+
+    >>> image_hint((2, 480, 640, 3), 3)
+    '; x looks like (N, H, W, C): did you mean x.transpose(0, 3, 1, 2)?'
+    """
+    return _axes_hint(x, (), channels)
 
 
 _LAST_WEIGHTS = (

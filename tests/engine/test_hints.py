@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import convcli
+from convcli.arithmetic.notation import parse_layer
 from convcli.errors import ArgumentError, ShapeError
 
 HEIGHT, WIDTH = 24, 32
@@ -110,6 +111,25 @@ def test_sizes_and_layers_say_which_comes_first() -> None:
     for layers in (["conv:3"], "resnet18", ["conv:3", "relu", "conv:3"]):
         with pytest.raises(ArgumentError, match="the layers come first, then the input's shape"):
             convcli.walk((3, 224, 224), layers)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("layers", "filters"),
+    [(["conv:3,c=4,name=first"], 4), (["conv:3,p=1,c=3,name=first", "add:from=input+first"], 3)],
+)
+def test_a_network_says_what_was_meant(layers: list[str], filters: int) -> None:
+    stack = [parse_layer(layer) for layer in layers]
+    weights = {"first": {"weight": np.ones((filters, 3, 3, 3)), "bias": np.ones(filters)}}
+    network = convcli.Network("n", stack, inputs={"x": (3, 9, 8)}, weights=weights)
+    assert network.run(np.ones((3, HEIGHT, WIDTH))).ndim == 3
+    for shape, hint in [((9, 8, 3), LAST_X), ((2, 9, 8, 3), LAST_BATCH)]:
+        for run in (network.run, lambda x: network.run_tiles(x, 4)):
+            with pytest.raises(ShapeError, match=hint) as refusal:
+                run(np.ones(shape))
+            assert str(refusal.value).count("did you mean") == 1
+    with pytest.raises(ShapeError) as refusal:
+        network.run(np.ones((4, 9, 8)))
+    assert "did you mean" not in str(refusal.value)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from convcli.arithmetic.layers import Layer
 from convcli.arithmetic.notation import INPUT, INPUT_KEYWORD, format_layer, parse_layer
 from convcli.arithmetic.values import Shape, as_number, format_shape
 from convcli.engine.arrays import Array, as_real
+from convcli.engine.hints import add_hint, image_hint
 from convcli.engine.operations import Weights
 from convcli.errors import OVERFLOW, ArgumentError, ShapeError, did_you_mean
 from convcli.pipeline.network.execute import run_schedule
@@ -157,8 +158,10 @@ class Network:
         images, is_batch = self._as_batches(x)
         names = self._target_names(at)
         shapes = {name: values.shape[1:] for name, values in images.items()}
-        schedule = self.schedule(shapes, names)
-        outputs = [run_schedule(schedule, inputs, self._prepared) for inputs in self._split(images)]
+        with add_hint(lambda: self._find_hint(images, is_batch=is_batch)):
+            schedule = self.schedule(shapes, names)
+            each = self._split(images)
+            outputs = [run_schedule(schedule, inputs, self._prepared) for inputs in each]
         found = {index: np.stack([one.pop(index) for one in outputs]) for index in schedule.targets}
         by_name = {name: found[self._index_of(name)] for name in names}
         return self._results(by_name, at, is_batch=is_batch)
@@ -196,12 +199,23 @@ class Network:
         images, is_batch = self._as_batches(x)
         names = self._target_names(at)
         shapes = {name: values.shape[1:] for name, values in images.items()}
-        plans = {name: self.plan_tiles(shapes, tile, name) for name in dict.fromkeys(names)}
-        found = {
-            name: np.stack([plan.run(one, self._prepared) for one in self._split(images)])
-            for name, plan in plans.items()
-        }
+        with add_hint(lambda: self._find_hint(images, is_batch=is_batch)):
+            plans = {name: self.plan_tiles(shapes, tile, name) for name in dict.fromkeys(names)}
+            found = {
+                name: np.stack([plan.run(one, self._prepared) for one in self._split(images)])
+                for name, plan in plans.items()
+            }
         return self._results(found, at, is_batch=is_batch)
+
+    def _find_hint(self, images: Mapping[str, Array], *, is_batch: bool) -> str:
+        """Return a hint on inputs whose channels seem to be the last axis, or nothing."""
+        for name, values in images.items():
+            own = self.inputs[name]
+            if own is not None and len(own) == 3:
+                hint = image_hint(values.shape if is_batch else values.shape[1:], own[0])
+                if hint:
+                    return hint
+        return ""
 
     def plan_tiles(self, shapes: Mapping[str, Shape], tile: int, name: str) -> TilePlan:
         """Return the tiles in which `run_tiles` computes one layer or output.
