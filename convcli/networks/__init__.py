@@ -72,10 +72,24 @@ def read_onnx(path: str, input_shapes: Mapping[str, Shape] | None = None) -> Net
     return read_onnx(path, input_shapes)
 
 
-def read_input_sides(path: str) -> dict[str, tuple[int | None, ...] | None]:
-    """Return the sides of each input of an ONNX file without the batch, (C, H, W), by its name.
+class InputSides(NamedTuple):
+    """What a file says of the shape of an input.
 
-    A side that the file leaves open is None; so is an input of which it says nothing.
+    Parameters
+    ----------
+    sides : tuple of (int or None), optional
+        (C, H, W), without the batch; a side that is left open is None, and so are all if nothing is
+        said.
+    is_channels_last : bool
+        Whether the file has them as (H, W, C).
+    """
+
+    sides: tuple[int | None, ...] | None
+    is_channels_last: bool = False
+
+
+def read_input_sides(path: str) -> dict[str, InputSides]:
+    """Return what an ONNX file says of the shape of each input, by its name.
 
     Raises
     ------

@@ -241,6 +241,28 @@ def test_a_network_as_text_runs_so_too(folder: Path) -> None:
         assert "bn" in refused(folder, "in.png", "--net", "bn.net", *options)
 
 
+@pytest.mark.parametrize(
+    "sides", [[1, 18, 14, 3], ["n", "h", "w", 3], [2, "h", "w", 3]], ids=["fixed", "open", "batch"]
+)
+def test_an_input_with_its_channels_last_is_transposed(
+    folder: Path, sides: list[int | str]
+) -> None:
+    nodes = [node("Transpose", "x", "t", perm=[0, 3, 1, 2]), padded("c", "t", "w", "y", 3)]
+    save(model(nodes, {"x": sides}, weights={"w": identity(3)}), folder, "last.onnx")
+    applied(folder, "in.png", "--net", "last.onnx", "-o", "o.png")
+    np.testing.assert_array_equal(opened(folder, "o.png"), IMAGE)
+
+
+@pytest.mark.parametrize("sides", [["n", "c", "h", "w"], None], ids=["channels", "all"])
+def test_an_input_of_open_channels_takes_the_pictures(
+    folder: Path, sides: list[int | str] | None
+) -> None:
+    proto = model([padded("c", "x", "w", "y", 3)], {"x": sides}, weights={"w": identity(3)})
+    save(proto, folder, "open.onnx")
+    applied(folder, "in.png", "--net", "open.onnx", "-o", "o.png")
+    np.testing.assert_array_equal(opened(folder, "o.png"), IMAGE)
+
+
 def test_linear_light_goes_through_and_back(folder: Path) -> None:
     applied(folder, "in.png", "--net", "id.onnx", "--linear", "-o", "linear.png")
     np.testing.assert_array_equal(opened(folder, "linear.png"), IMAGE)
@@ -341,6 +363,7 @@ def test_what_does_not_go_together_is_a_usage_error(
         (("--net", "cls.onnx", "--tile", "4"), "depends on its whole input"),
         (("--net", "odd.onnx"), "Odd"),
         (("--net", "two.onnx"), "two.onnx: has 2 inputs (a, b)"),
+        (("--net", "none.onnx"), "none.onnx: has no input that its outputs depend on"),
         (("--net", "four.onnx"), "in.png: has 3 channels, and the network takes 4"),
     ],
 )
@@ -356,6 +379,7 @@ def test_what_cannot_run_is_named(folder: Path, options: tuple[str, ...], words:
     both = {"a": [1, 3, 18, 14], "b": [1, 3, 18, 14]}
     save(model([node("Add", "a b", "y")], both), folder, "two.onnx")
     save(model([node("Relu", "x", "y")], {"x": ["n", 4, "h", "w"]}), folder, "four.onnx")
+    save(model([node("Relu", "c", "y")], {}, weights={"c": weight(1, 3)}), folder, "none.onnx")
     assert words in refused(folder, "in.png", *options)
 
 

@@ -10,7 +10,7 @@ from convcli.arithmetic.notation import INPUT_KEYWORD
 from convcli.arithmetic.values import Shape, format_shape
 from convcli.errors import ArgumentError, FileError
 from convcli.files import STDIN, read_bytes
-from convcli.networks import NetworkFile
+from convcli.networks import InputSides, NetworkFile
 from convcli.networks.onnx.constants import Array, Constant, read_tensor
 from convcli.networks.onnx.convert import convert_node
 from convcli.networks.onnx.fusion import fuse
@@ -120,19 +120,19 @@ def _open_message(name: str, own: str, dims: Dims | None) -> str:
     return f"the input {name!r} leaves its {' and '.join(texts)} open: give --input {own}{shape}"
 
 
-def read_input_sides(path: str) -> dict[str, tuple[int | None, ...] | None]:
-    """Return the sides of each input; `convcli.networks.read_input_sides` says how."""
+def read_input_sides(path: str) -> dict[str, InputSides]:
+    """Return the shape of each input; `convcli.networks.read_input_sides` says how."""
     graph = open_graph(path)
-    found: dict[str, tuple[int | None, ...] | None] = {}
+    found = {}
     for name, dims in graph.inputs.items():
         if dims is None:
-            found[name] = None
+            found[name] = InputSides(None)
             continue
         sides = tuple(int(side) if _is_number(side) else None for side in dims)
         order = _channels_first(graph, name, tuple(side or 0 for side in sides))
         if order is not None:
             sides = tuple(sides[axis] for axis in order)
-        found[name] = sides[1:] if len(sides) > 1 else sides
+        found[name] = InputSides(sides[1:] if len(sides) > 1 else sides, order is not None)
     return found
 
 

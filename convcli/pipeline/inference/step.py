@@ -96,10 +96,12 @@ def _read_sides(path: str, _: object) -> Sides:
     from convcli.networks import read_input_sides
 
     inputs = read_input_sides(path)
+    if not inputs:
+        raise ArgumentError("has no input that its outputs depend on")
     if len(inputs) > 1:
         names = ", ".join(inputs)
         raise ArgumentError(f"has {len(inputs)} inputs ({names}), and apply gives it one picture")
-    sides = next(iter(inputs.values()), None)
+    sides = next(iter(inputs.values())).sides
     if sides is not None and len(sides) != 3:
         raise ArgumentError(f"takes {len(sides)} axes, not a picture of (C, H, W)")
     return sides
@@ -116,9 +118,10 @@ def _load_file(path: str, _: object, shape: Shape) -> Network:
         return load_network(path)
     from convcli.networks import read_input_sides
 
-    (name, sides), *_ = read_input_sides(path).items()
-    is_known = sides is not None and None not in sides
-    return load_network(path, None if is_known else {name: shape})
+    (name, (sides, is_channels_last)), *_ = read_input_sides(path).items()
+    if sides is not None and None not in sides:
+        return load_network(path)
+    return load_network(path, {name: (*shape[1:], shape[0]) if is_channels_last else shape})
 
 
 def _identify(path: str) -> object:
