@@ -150,7 +150,7 @@ def test_a_layer_leaves_out_its_file_s_bias_where_it_says_so(tmp_path: Path) -> 
     np.testing.assert_allclose(with_bias - without, 128)
 
 
-@pytest.mark.parametrize("layer", ["conv:3", "tconv:2,s=2", "bn", "flatten", "linear:3", "dropout"])
+@pytest.mark.parametrize("layer", ["conv:3", "tconv:2,s=2", "bn", "flatten", "linear:3", "prelu"])
 def test_layers_that_an_image_cannot_go_through_are_named(tmp_path: Path, layer: str) -> None:
     assert layer in usage(tmp_path, "absent.png", "-l", "relu", "-l", layer)
 

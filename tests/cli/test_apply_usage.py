@@ -54,7 +54,7 @@ def test_options_of_a_kernel_need_one(tmp_path: Path, option: tuple[str, ...]) -
         ("-k", "blur", "-d", "65537"),
         ("-k", "blur", "--padding-mode", "wrapped"),
         ("-k", "blur", "--bias", "nan"),
-        ("-k", "blur", "--activation", "gelu"),
+        ("-k", "blur", "--activation", "swish"),
         ("-k", "blur", "--pool", "median:3"),
         ("-k", "blur", "--pool", "max"),
         ("-k", "blur", "--method", "gpu"),

@@ -48,7 +48,7 @@ def test_commands_and_the_options_of_all_are_offered(tmp_path: Path) -> None:
 
 def test_the_options_of_a_command_are_offered(tmp_path: Path) -> None:
     found = offered("convcli apply a.png --st", tmp_path)
-    assert found == ["plain,--stride", "plain,--strip"]
+    assert found == ["plain,--stride", "plain,--std", "plain,--strip"]
     assert "plain,--c-out" in offered("convcli shape --c", tmp_path)
 
 
