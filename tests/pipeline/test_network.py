@@ -183,6 +183,7 @@ REFUSED: dict[str, tuple[Any, dict[str, Any], str]] = {
     "NaN": (np.full((3, 7, 8), np.nan), {}, "input 'input' holds values that are not finite"),
     "an unknown layer": (np.ones((3, 7, 8)), {"at": "relu_1"}, "no layer or output 'relu_1'"),
     "a near name": (np.ones((3, 7, 8)), {"at": "last"}, "did you mean 'last1'"),
+    "a number": (np.ones((3, 7, 8)), {"at": 5}, "at must be a name, or a list of names, not 5"),
     "an unknown input": ({"x": np.ones((3, 7, 8))}, {}, "has no input 'x'; it has input"),
     "no input": ({}, {}, "needs its input 'input'"),
 }
@@ -202,6 +203,11 @@ def test_what_no_float_holds_is_refused() -> None:
     network.weights["a"]["weight"][:] = 10
     with pytest.raises(ArgumentError, match="output 'a' holds values that are not finite"):
         network.run(np.full((1, 2, 2), 3e38, np.float32))
+
+
+def test_a_network_without_layers_is_refused() -> None:
+    with pytest.raises(ArgumentError, match="one layer at least"):
+        Network("n", [])
 
 
 def test_a_layer_without_weights_is_named_before_any_work() -> None:

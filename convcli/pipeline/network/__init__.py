@@ -81,6 +81,8 @@ class Network:
         notes: Sequence[str] = (),
     ) -> None:
         self.name, self.layers = name, tuple(layers)
+        if not self.layers:
+            raise ArgumentError("a network has one layer at least")
         names = layer_names(self.layers)
         self.inputs: Mapping[str, Shape | None] = dict(inputs or {INPUT_KEYWORD: None})
         self.outputs: Mapping[str, str] = dict(outputs or {names[-1]: names[-1]})
@@ -289,7 +291,10 @@ class Network:
     def _target_names(self, at: str | Sequence[str] | None) -> list[str]:
         if at is None:
             return [list(self.outputs)[-1]]
-        return [at] if isinstance(at, str) else list(at)
+        names = [at] if isinstance(at, str) else at
+        if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
+            raise ArgumentError(f"at must be a name, or a list of names, not {at!r}")
+        return list(names)
 
     def _index_of(self, name: str) -> int:
         layer = self.outputs.get(name, name)

@@ -250,12 +250,13 @@ def _find_chains(
     between, and it is not asked for.
     """
     uses = Counter(source for index in running for source in sources[index])
+    kept = {*targets}
     chains: dict[int, tuple[int, ...]] = {}
     first_of: dict[int, int] = {}  # the layer that each is included in
     for index in running:
         source = sources[index][0] if sources[index] else INPUT
         first = first_of.get(source, source)
-        if first == INPUT or uses[source] > 1 or source in targets:
+        if first == INPUT or uses[source] > 1 or source in kept:
             continue
         chain = chains.get(first, ())
         if len(chain) < MAX_INCLUDED and _can_include(
