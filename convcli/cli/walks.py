@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -10,7 +10,7 @@ import click
 from convcli.arithmetic.documents import summary_document
 from convcli.arithmetic.footprint import Storage
 from convcli.arithmetic.network import Walk, walk
-from convcli.arithmetic.notation import MAX_LAYERS
+from convcli.arithmetic.notation import INPUT_KEYWORD, MAX_LAYERS
 from convcli.arithmetic.values import format_shape, format_size
 from convcli.cli import options as opt
 from convcli.cli.networks import (
@@ -24,13 +24,16 @@ from convcli.cli.networks import (
 )
 from convcli.cli.output import log, log_notes, print_data
 from convcli.cli.tables import format_network, format_sizes, format_totals
-from convcli.errors import LimitError
+from convcli.errors import ConvError, FileError, LimitError
 from convcli.files import STDIN
 
 if TYPE_CHECKING:
+    from convcli.arithmetic.sizes import SizeTrial
+    from convcli.arithmetic.values import Shape
     from convcli.cli.commands.shape import ShapeOptions
 
 MAX_WALKS = 200  # networks times inputs
+MAX_READINGS = 64  # of an ONNX file, for as many sizes
 COSTS = {  # options, and the numbers of the total that they limit
     "max_params": ("params", "parameters"),
     "max_macs": ("macs", "MACs"),
@@ -118,13 +121,49 @@ def _show_sizes(options: ShapeOptions, sizes: range, layout: str) -> None:
     """Print what a network makes of inputs of several sizes."""
     from convcli.arithmetic.sizes import describe_sizes, try_sizes
 
-    ((net, network),) = _find_networks(options)
-    if network.shape is None or len(network.shape) != 3:
-        raise click.UsageError("the input's channels are missing: give --input CxHxW")
-    with attribute_to_file(net):
-        trials = try_sizes(with_kernel_sizes(network.layers), network.shape[0], sizes)
+    if options.net and options.net[0].lower().endswith(ONNX_SUFFIX):
+        name, trials = _read_at_sizes(options.net[0], options.input or (), sizes)
+    else:
+        ((net, network),) = _find_networks(options)
+        if network.shape is None or len(network.shape) != 3:
+            raise click.UsageError("the input's channels are missing: give --input CxHxW")
+        with attribute_to_file(net):
+            trials = try_sizes(with_kernel_sizes(network.layers), network.shape[0], sizes)
+        name = network.name
     print_data(format_sizes(trials, layout))
-    log(f"{network.name} {describe_sizes(trials)}")
+    log(f"{name} {describe_sizes(trials)}")
+
+
+def _read_at_sizes(
+    net: str, given: Sequence[Mapping[str, Shape]], sizes: range
+) -> tuple[str, list[SizeTrial]]:
+    """Read an ONNX file, whose shapes are computed while it is read, for inputs of several sizes.
+
+    What is wrong with the file itself is wrong at every size, and raised.
+    """
+    from convcli.arithmetic.sizes import SizeTrial, try_sizes
+
+    if len(sizes) > MAX_READINGS:
+        raise LimitError(f"an ONNX file is read for each size: try {MAX_READINGS} at most")
+    shapes = given[0] if given else {INPUT_KEYWORD: load_networks(net, ())[0].shape or ()}
+    first = next(iter(shapes))
+    if len(shapes[first]) != 3:
+        raise click.UsageError("--sizes needs an input of CxHxW")
+    channels, trials, name = shapes[first][0], [], ""
+    errors: list[ConvError] = []
+    for size in sizes:
+        try:
+            (network,) = load_networks(net, [{**shapes, first: (channels, size, size)}])
+        except ConvError as error:
+            errors.append(error)
+            cause = error.cause if isinstance(error, FileError) else str(error)
+            trials.append(SizeTrial(size, None, cause))
+        else:
+            name = network.name
+            trials += try_sizes(network.layers, channels, range(size, size + 1))
+    if len(errors) == len(sizes):
+        raise errors[0]
+    return name, trials
 
 
 def _validate(options: ShapeOptions) -> None:
@@ -160,11 +199,6 @@ def _validate_sizes(options: ShapeOptions) -> None:
     opt.refuse_typed(names, "does not go with --sizes")
     if len(options.net) > 1 or len(options.input or ()) > 1:
         raise click.UsageError("--sizes is of one network with the channels of one input")
-    if any(net.lower().endswith(ONNX_SUFFIX) for net in options.net):
-        raise click.UsageError(
-            "--sizes does not go with an ONNX file, which is read for an input of one size: give "
-            "several to --input, like 3x200x200,3x208x208"
-        )
 
 
 def _broken_budgets(walk: Walk, storage: Storage, options: ShapeOptions) -> Iterator[str]:

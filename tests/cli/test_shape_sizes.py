@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from support.command import here
+from support.peers import require_peer
 
 
 def test_sizes_are_tried_one_after_the_other(tmp_path: Path) -> None:
@@ -35,7 +36,6 @@ def test_sizes_are_tried_one_after_the_other(tmp_path: Path) -> None:
         (["--net", "unet", "--max-params", "9"], "--max-params does not go with --sizes"),
         (["--net", "unet", "--batch", "2"], "--batch does not go with --sizes"),
         (["--net", "unet", "--net", "vgg16"], "--sizes is of one network"),
-        (["--net", "a.onnx"], "--sizes does not go with an ONNX file"),
         (["relu"], "the input's channels are missing: give --input CxHxW"),
         (["--h", "8", "--k", "3"], "--sizes goes with a stack or a network"),
     ],
@@ -44,3 +44,32 @@ def test_what_does_not_go_with_sizes(tmp_path: Path, arguments: list[str], messa
     done = here("shape", *arguments, "--sizes", "7..9", cwd=tmp_path)
     assert (done.code, done.stdout) == (2, b"")
     assert message in done.stderr
+
+
+def test_an_onnx_file_is_read_for_each_size(tmp_path: Path) -> None:
+    helper = require_peer("onnx.helper")
+    nodes = [
+        helper.make_node("MaxPool", ["x"], ["p"], kernel_shape=[2, 2], strides=[2, 2]),
+        helper.make_node("DepthToSpace", ["c"], ["u"], blocksize=2),
+        helper.make_node("Concat", ["p", "p", "p", "p"], ["c"], axis=1),
+        helper.make_node("Concat", ["u", "x"], ["y"], axis=1),
+    ]
+    values = [
+        helper.make_tensor_value_info(name, 1, [1, channels, "height", "width"])
+        for name, channels in (("x", 3), ("y", 6))
+    ]
+    graph = helper.make_graph([nodes[0], nodes[2], nodes[1], nodes[3]], "g", values[:1], values[1:])
+    (tmp_path / "net.onnx").write_bytes(helper.make_model(graph).SerializeToString())
+    options = ("--input", "3x8x8", "--sizes", "7..9", "--json")
+    done = here("shape", "--net", "net.onnx", *options, cwd=tmp_path)
+    assert done.code == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert [one["output"] for one in found] == [None, [6, 8, 8], None]
+    assert "concat needs inputs of one size, not 3x6x6 and 3x7x7" in found[0]["error"]
+    too_many = here(
+        "shape", "--net", "net.onnx", "--input", "3x8x8", "--sizes", "1..65", cwd=tmp_path
+    )
+    assert (too_many.code, "try 64 at most" in too_many.stderr) == (2, True)
+    missing = here("shape", "--net", "no.onnx", *options, cwd=tmp_path)
+    assert (missing.code, missing.stdout) == (1, b"")
+    assert missing.stderr.startswith("convcli: no.onnx: ")

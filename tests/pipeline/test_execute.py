@@ -227,9 +227,7 @@ def test_a_kernel_of_three_axes_sums_the_channels_into_one_map(tmp_path: Path) -
         assert walk(with_kernel_sizes([parse_layer(text)]), (3, 7, 9)).output == (1, 7, 9)
 
 
-@pytest.mark.parametrize(
-    "layer", ["conv:3", "tconv:2,s=2", "bn", "linear:10", "flatten", "prelu"]
-)
+@pytest.mark.parametrize("layer", ["conv:3", "tconv:2,s=2", "bn", "linear:10", "flatten", "prelu"])
 def test_a_layer_that_an_image_cannot_go_through_is_named(layer: str, tmp_path: Path) -> None:
     (tmp_path / "mine.net").write_text(f"input 1x8x8\nrelu\n{layer}\n")
     np.save(tmp_path / "in.npy", np.ones((8, 8)))
