@@ -125,6 +125,7 @@ def test_a_batch_of_none_has_gradients_and_a_transpose() -> None:
 
 
 @given(transposes(), seeds, channels, batches)
+@settings(max_examples=50)
 def test_gradients_of_the_transposed_are_what_a_small_step_changes(
     transpose: Any, seed: int, counts: tuple[int, int, int], batch: tuple[int, ...]
 ) -> None:

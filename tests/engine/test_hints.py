@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import convcli
@@ -149,6 +149,7 @@ shapes = st.lists(st.integers(0, 5), max_size=5).map(tuple)
 
 
 @given(shapes, shapes, st.integers(1, 3))
+@settings(max_examples=50)
 def test_hints_change_no_result_and_no_kind_of_error(x: Any, weight: Any, groups: int) -> None:
     """Whatever the shapes: an array, or an error of one line that names what was wrong."""
     calls: list[Callable[[], Any]] = [

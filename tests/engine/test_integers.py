@@ -61,6 +61,7 @@ def assert_is_exactly(found: Array, expected: Array) -> None:
 
 
 @given(types, types, st.sampled_from([9, 2**12, 2**22]), seeds)
+@settings(max_examples=50)
 def test_sums_of_integers_are_exact(kind: str, weights: str, limit: int, seed: int) -> None:
     x = integers(seed, kind, limit, 2, 4, 5)
     weight = integers(seed + 1, weights, limit, 3, 2, 2, 3)

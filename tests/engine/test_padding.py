@@ -2,7 +2,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import ndimage
@@ -176,6 +176,7 @@ def test_beyond_the_padding_comes_what_more_padding_would_bring() -> None:
 
 
 @given(st.sampled_from([*MODES, "constant:3"]), pairs(1, 4), pairs(0, 9), pairs(0, 9), seeds)
+@settings(max_examples=50)
 def test_the_gradient_of_a_padding_is_its_adjoint(
     mode: str, size: tuple[int, int], rows: tuple[int, int], columns: tuple[int, int], seed: int
 ) -> None:

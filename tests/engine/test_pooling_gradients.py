@@ -55,6 +55,7 @@ def give_to_the_first_largest(grad: Array, x: Array, geometry: Geometry) -> Arra
 
 
 @given(geometries(), seeds, batches, st.booleans(), st.sampled_from([2, 9]))
+@settings(max_examples=50)
 def test_a_maximum_has_the_gradient_of_its_window_the_first_of_several(
     geometry: Geometry, seed: int, batch: tuple[int, ...], ceil: bool, most: int
 ) -> None:
@@ -68,6 +69,7 @@ def test_a_maximum_has_the_gradient_of_its_window_the_first_of_several(
 
 
 @given(geometries(), seeds, batches, st.booleans(), st.booleans())
+@settings(max_examples=50)
 def test_an_average_is_linear_and_its_gradient_the_adjoint(
     geometry: Geometry, seed: int, batch: tuple[int, ...], ceil: bool, count_padding: bool
 ) -> None:
@@ -130,7 +132,7 @@ def torch_gradient(pool: str, x: Array, grad_of: Any, asked: dict[str, Any]) -> 
 
 @pytest.mark.peers
 @given(torch_pools(), st.tuples(st.integers(1, 3), st.integers(1, 3)), seeds, st.booleans())
-@settings(max_examples=60)
+@settings(max_examples=40)
 def test_the_gradient_of_a_maximum_is_torchs(
     pool: Any, dilation: tuple[int, int], seed: int, with_nan: bool
 ) -> None:
@@ -149,7 +151,7 @@ def test_the_gradient_of_a_maximum_is_torchs(
 
 @pytest.mark.peers
 @given(torch_pools(), st.booleans(), seeds)
-@settings(max_examples=60)
+@settings(max_examples=40)
 def test_the_gradient_of_an_average_is_torchs(pool: Any, count_padding: bool, seed: int) -> None:
     asked, size = pool
     asked["count_include_pad"] = count_padding
