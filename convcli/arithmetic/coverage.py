@@ -19,7 +19,7 @@ from convcli.arithmetic.geometry import Axis
 from convcli.arithmetic.intervals import Interval, contributing_inputs, span
 from convcli.arithmetic.layers import Layer
 from convcli.arithmetic.operations import AxisMap, Parts, Resampling, WholeAxis
-from convcli.arithmetic.receptive_field import ReceptiveField, distinct_jumps, taps_within
+from convcli.arithmetic.receptive_field import ReceptiveField, have_one_jump, taps_within
 from convcli.arithmetic.values import Pair, Shape, map_size
 
 MAX_STEPS = 1 << 21  # of following single positions; beyond, what is between them counts as well
@@ -58,8 +58,8 @@ class Seen(NamedTuple):
         if self.live is None or self.reach is None:
             return 0
         (first, last), count = self.live, len(field.phases)
-        if self.constant is None and count == 1 and first == last:
-            return self._count_at(field, first)
+        if self.constant is None and count == 1 and field.phases[0] is not None:
+            return self._count_of_one_phase(field.phases[0], field.step)
         outputs = {first, last}
         for index, phase in enumerate(field.phases[: last - first + 1 if first == 0 else None]):
             if phase is None:
@@ -77,6 +77,17 @@ class Seen(NamedTuple):
                 for period in (bound // field.step, bound // field.step + 1):
                     outputs.add(index + min(max(period, lowest), highest) * count)
         return max(self._count_at(field, output) for output in outputs)
+
+    def _count_of_one_phase(self, phase: Pair, step: int) -> int:
+        """As `coverage`, of windows alike without a constant."""
+        (start, end), (first, last), most = self.reach or (0, -1), self.live or (0, -1), 0
+        # The overlap grows until the window reaches an end, then shrinks.
+        for bound in ((start - phase[0]) // step, (end - phase[1]) // step):
+            for output in (bound, bound + 1):
+                shift = (first if output < first else min(output, last)) * step
+                count = min(phase[1] + shift, end) - max(phase[0] + shift, start) + 1
+                most = max(most, count)
+        return most
 
     def _count_at(self, field: ReceptiveField, output: int) -> int:
         return sum(last - first + 1 for first, last in self.intervals(field, output))
@@ -141,10 +152,13 @@ class CoverageOfWalk:
         fields : Fields
             Of the outputs.
         """
+        is_join = layer.operation.is_join
+        if axes is None and not is_join and (len(took[0].shape) == len(output) or len(output) != 3):
+            return took[0].seen
         inputs = [one.shape for one in took]
         before: list[Fields] = [one.fields for one in took]
         seen: list[SeenPair] = [one.seen for one in took]
-        if layer.operation.is_join or (axes is None and len(inputs[0]) < len(output) == 3):
+        if axes is None or is_join:
             sizes, outputs = list(map(map_size, inputs)), map_size(output)
             along_rows, along_columns = (
                 [
@@ -158,8 +172,6 @@ class CoverageOfWalk:
             return _pair(
                 rows, rows if is_square else self.join(along_columns, fields[1], outputs[1])
             )
-        if axes is None:
-            return seen[0]
         rows = self.after(seen[0][0], before[0][0], axes[0], fields[0])
         if fields[0] is fields[1] and axes[0] == axes[1] and seen[0][0] == seen[0][1]:
             return rows, rows
@@ -177,6 +189,8 @@ class CoverageOfWalk:
 
     def has_holes(self, seen: SeenPair) -> bool:
         """Return whether an output depends on nothing of some positions between others."""
+        if seen[0].masks is seen[1].masks is None:
+            return False
         for masks in (seen[0].masks, seen[1].masks):
             if masks is not None:
                 if id(masks) not in self._holes:
@@ -282,7 +296,7 @@ def _follow_windows(
         return Seen(seen.reach, live, constant)
     first, last = field.window_at(live[0]), field.window_at(live[1])
     reach = _clip(first and last and (first[0], last[1]), seen.reach)
-    return None if reach is None else seen._replace(reach=reach, live=live)
+    return None if reach is None else Seen(reach, live, seen.constant)
 
 
 def _follow_whole(seen: Seen, before: ReceptiveField, axis: WholeAxis) -> Seen | None:
@@ -309,21 +323,23 @@ def _live_outputs(seen: Seen, before: ReceptiveField, axis: AxisMap) -> Pair | N
         is_known = is_whole and (has_one_tap or _is_gapless(before, 1, axis.size))
         return (0, axis.outputs - 1) if is_known else None
     kernel, stride, pad = axis.effective_kernel, axis.stride, axis.before
+    outputs = axis.output
     if axis.transposed:
         is_dense = axis.dilation == 1 and axis.kernel >= stride
         if not is_dense or not (axis.kernel == stride or _is_gapless(before, 1, axis.size)):
             return None
         first, last = live[0] * stride - pad, live[1] * stride + kernel - 1 - pad
     else:
-        end = (axis.output - 1) * stride - pad + kernel
-        is_inside = is_whole and pad <= 0 and end <= axis.size
-        is_dense = axis.dilation == 1 or is_inside
+        is_dense = axis.dilation == 1
+        if not is_dense:
+            end = (outputs - 1) * stride - pad + kernel
+            is_dense = is_whole and pad <= 0 and end <= axis.size
         if axis.kernel > 1 and not (is_dense and _is_gapless(before, axis.dilation, axis.size)):
             is_hit = is_whole and axis.dilation <= axis.size  # every window has a tap on the map
             if not (is_hit and _sees_all(seen, before)):
                 return None
         first, last = -(-(live[0] + pad - kernel + 1) // stride), (live[1] + pad) // stride
-    return max(first, 0), min(last, axis.output - 1)
+    return max(first, 0), min(last, outputs - 1)
 
 
 def _sees_all(seen: Seen, field: ReceptiveField) -> bool:
@@ -378,7 +394,7 @@ def _join_sliding(
 ) -> Seen | None:
     """Return the union of windows that slide, where they are one window at each output."""
     period = min(math.lcm(*(len(field.phases) for _, field in windows)), outputs)
-    if len(distinct_jumps([field for _, field in windows])) > 1:  # of resampled maps
+    if not have_one_jump([field for _, field in windows]):  # of resampled maps
         period = outputs
     largest = max(windows, key=lambda window: window[1].receptive_field)
     others = [window for window in windows if not _is_inside(window, largest, period)]

@@ -11,6 +11,7 @@ from convcli.arithmetic.receptive_field import (
     ReceptiveField,
     distinct_jumps,
     distinct_starts,
+    have_one_jump,
     union,
     union_at_one_position,
 )
@@ -81,14 +82,14 @@ def join_notes(
             for fields, shape in zip(before, inputs, strict=True)
             if fields is not None and fields[side].slides and (count == map_size(shape)[side])
         ]
-        jumps = distinct_jumps(branches)
-        if len(jumps) > 1:
+        if branches and not have_one_jump(branches):
+            jumps = distinct_jumps(branches)
             found = " and ".join(map(str, jumps))
             if count > 1:
                 return (f"its branches drift apart, by resampling: their jumps are {found}",)
             return (f"its branches, of one position, come from maps with different jumps: {found}",)
-        starts = distinct_starts(branches)
-        if len(starts) > 1:
+        if any(branch.start != branches[0].start for branch in branches):
+            starts = distinct_starts(branches)
             found = " and ".join(map(str, starts))
             return (f"its branches are not aligned: their first {axis} are centered on {found}",)
     return ()

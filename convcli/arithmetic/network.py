@@ -428,8 +428,12 @@ def _report(
         took = [MapState.of_input(layer.value("shape"))]
     else:
         took = [outputs[index] for index in indices]
-    inputs, before, _, are_maps, input_sizes = zip(*took, strict=True)
-    input_size = input_sizes[0] if len(took) == 1 else tuple(map(max, *input_sizes))
+    inputs = tuple([one.shape for one in took])
+    before = [one.fields for one in took]
+    input_size = took[0].input_size
+    if len(took) > 1:
+        height, width = (max(one.input_size[side] for one in took) for side in (0, 1))
+        input_size = height, width
     bare = layer._replace(name=None, sources=()) if layer.name or layer.sources else layer
     sizes = _measure(bare, inputs, framework)
     axes, output = sizes.axes, sizes.output
@@ -449,7 +453,7 @@ def _report(
         dropped=(0, 0) if axes is None else (axes[0].dropped, axes[1].dropped),
         params=sizes.params,
         macs=sizes.macs,
-        is_map=_is_map(axes, inputs, output, are_maps),
+        is_map=_is_map(axes, took, output),
         input_size=input_size,
         has_holes=seen is not None and coverage.has_holes(seen),
         notes=(*alignment, *sizes.notes),
@@ -472,8 +476,9 @@ class _Effort:
             If all layers together take too long.
         """
         rows, columns = report.fields or fields_of_input()
-        sizes = (field.receptive_field for field in (rows, columns))
-        largest = max(*report.output, rows.step, columns.step, *sizes)
+        largest = max(*report.output, rows.step, rows.receptive_field)
+        if columns is not rows:
+            largest = max(largest, columns.step, columns.receptive_field)
         bits = largest.bit_length()
         self._bits += bits + bits * bits // LONG_NUMBER_BITS
         if self._bits > MAX_NUMBER_BITS:
@@ -516,19 +521,17 @@ def _measure(layer: Layer, inputs: tuple[Shape, ...], framework: str | None) -> 
     )
 
 
-def _is_map(
-    axes: tuple[AxisMap, AxisMap] | None,
-    inputs: Sequence[Shape],
-    output: Shape,
-    are_maps: Sequence[bool],
-) -> bool:
+def _is_map(axes: tuple[AxisMap, AxisMap] | None, took: Sequence[MapState], output: Shape) -> bool:
     """Return whether an output is a feature map: not gathered from one, or spread again."""
     if len(output) != 3:
         return False
     axis = None if axes is None else axes[0]
+    has_map = any(one.is_map for one in took)
+    if has_map and (axis is None or type(axis) is Axis):
+        return True
     if isinstance(axis, Parts):
         return False
     is_gathered = isinstance(axis, WholeAxis) and not axis.has_own
-    is_larger = math.prod(output[1:]) > max(math.prod(map_size(shape)) for shape in inputs)
+    is_larger = math.prod(output[1:]) > max(math.prod(map_size(one.shape)) for one in took)
     can_spread = not isinstance(axis, Axis) or axis.transposed
-    return (any(are_maps) and not is_gathered) or (is_larger and can_spread)
+    return (has_map and not is_gathered) or (is_larger and can_spread)

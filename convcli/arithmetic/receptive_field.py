@@ -90,7 +90,10 @@ class ReceptiveField(NamedTuple):
     @property
     def receptive_field(self) -> int:
         """The number of input positions in the window that slides, in the largest phase."""
-        return max((phase[1] - phase[0] + 1 for phase in self.phases if phase), default=0)
+        phases = self.phases
+        if len(phases) == 1 and phases[0] is not None:
+            return phases[0][1] - phases[0][0] + 1
+        return max((phase[1] - phase[0] + 1 for phase in phases if phase), default=0)
 
     @property
     def effective_padding(self) -> Fraction:
@@ -258,7 +261,7 @@ def union(branches: Sequence[ReceptiveField], outputs: int | None = None) -> Rec
     first = min(branches, key=lambda branch: branch.is_resampled)
     is_resampled = any(branch.is_resampled for branch in branches)
     count = math.lcm(*(len(branch.phases) for branch in branches))
-    if len(distinct_jumps(branches)) > 1:
+    if not have_one_jump(branches):
         if outputs is None or not is_resampled:
             raise ShapeError(
                 f"its branches have {_list_jumps(branches)}: their outputs drift apart"
@@ -269,11 +272,17 @@ def union(branches: Sequence[ReceptiveField], outputs: int | None = None) -> Rec
     joined = ReceptiveField(
         phases, int(first.jump * count), first.start, constant=constant, is_resampled=is_resampled
     )
-    if max(len(distinct_jumps(branches)), len(distinct_starts(branches))) == 1:
+    if have_one_jump(branches) and all(branch.start == first.start for branch in branches):
         return joined._replace(aligned=all(branch.aligned for branch in branches))
     padding = max(branch.effective_padding for branch in branches)
     start = Fraction(joined.receptive_field - 1, 2) - padding
     return joined._replace(start=start, aligned=False)
+
+
+def have_one_jump(branches: Sequence[ReceptiveField]) -> bool:
+    """Return whether all branches have the same jump."""
+    step, count = branches[0].step, len(branches[0].phases)
+    return all(branch.step * count == step * len(branch.phases) for branch in branches)
 
 
 def distinct_jumps(branches: Sequence[ReceptiveField]) -> list[Fraction]:
@@ -299,7 +308,8 @@ def union_at_one_position(branches: Sequence[ReceptiveField]) -> ReceptiveField:
     >>> union_at_one_position([coarse, fine]).jump
     Fraction(8, 1)
     """
-    if len(distinct_jumps([branch for branch in branches if branch.slides])) < 2:
+    sliding = [branch for branch in branches if branch.slides]
+    if not sliding or have_one_jump(sliding):
         return union(branches)
     jump = max(branch.jump for branch in branches)
     own = span(branch.window_at(0) for branch in branches)
