@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from functools import lru_cache
@@ -23,8 +22,10 @@ from convcli.arithmetic.notation import (
     MAX_KNOWN,
     format_layer,
     input_indices,
+    layer_names,
     parse_layer,
     parse_network,
+    set_input_shapes,
 )
 from convcli.arithmetic.operations import AxisMap, Parts, WholeAxis
 from convcli.arithmetic.values import (
@@ -314,18 +315,19 @@ def walk(
     stack = [parse_layer(layer) if isinstance(layer, str) else layer for layer in layers]
     input_name = INPUT_KEYWORD
     if isinstance(input_shape, Mapping):
-        input_name, input_shape = _set_inputs(stack, input_shape)
+        stack, others = set_input_shapes(stack, input_shape)
+        input_name = _the_first(others, stack)
+        input_shape = input_shape[input_name]
     shape = as_input_shape(input_shape)
-    counts, is_known = Counter[str](), True
+    is_known = True
     outputs = {INPUT: MapState.of_input(shape)}
     reports: list[LayerReport] = []
     effort, coverage = _Effort(), CoverageOfWalk()
-    for index, (layer, indices) in enumerate(zip(stack, input_indices(stack), strict=True)):
-        counts[layer.op] += layer.name is None
-        layer_name = f"{layer.op}{counts[layer.op]}" if layer.name is None else layer.name
+    names, sources = layer_names(stack), input_indices(stack)
+    for index, (layer, indices) in enumerate(zip(stack, sources, strict=True)):
         try:
             report, seen = _report(
-                layer, layer_name, indices, outputs, framework=framework, coverage=coverage
+                layer, names[index], indices, outputs, framework=framework, coverage=coverage
             )
             effort.add(report)
             if report.name in counted:
@@ -342,18 +344,13 @@ def walk(
     return Walk(name or "network", shape, tuple(reports), input_name=input_name)
 
 
-def _set_inputs(stack: list[Layer], shapes: Mapping[str, Shape]) -> tuple[str, Shape]:
-    """Put shapes of further inputs into their layers; return the name and shape of the first."""
-    further = {layer.name or "": at for at, layer in enumerate(stack) if layer.op == INPUT_KEYWORD}
-    first = [name for name in shapes if name not in further]
-    if len(first) != 1:
-        known = "".join(f", and {name}" for name in further)
-        found = " and ".join(map(repr, first)) or "none"
+def _the_first(names: Sequence[str], layers: Sequence[Layer]) -> str:
+    """Return the name of a network's first input: the only one that is not a layer's."""
+    if len(names) != 1:
+        known = "".join(f", and {layer.name}" for layer in layers if layer.operation.is_source)
+        found = " and ".join(map(repr, names)) or "none"
         raise ArgumentError(f"the inputs are one of any name{known}; {found} would be the one")
-    for name, at in further.items():
-        if name in shapes:
-            stack[at] = stack[at].with_values(shape=as_input_shape(shapes[name]))
-    return first[0], shapes[first[0]]
+    return names[0]
 
 
 def _without_shared(report: LayerReport, shared: int) -> LayerReport:

@@ -8,13 +8,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
 from convcli.arithmetic.layers import OPERATIONS, Layer
 from convcli.arithmetic.operations import Operation
-from convcli.arithmetic.values import Shape, format_shape, parse_axes, parse_shape
+from convcli.arithmetic.values import Shape, as_input_shape, format_shape, parse_axes, parse_shape
 from convcli.errors import ArgumentError, LimitError, NotationError, did_you_mean
 
 INPUT_KEYWORD = "input"
@@ -233,6 +234,46 @@ def input_indices(layers: Sequence[Layer]) -> list[tuple[int, ...]]:
         if layer.name is not None:
             by_name[layer.name] = index
     return indices
+
+
+def layer_names(layers: Sequence[Layer]) -> list[str]:
+    """Return what layers are called: their own name, or their operation and a number.
+
+    >>> layer_names([parse_layer("conv:3"), parse_layer("relu:name=a"), parse_layer("conv:1")])
+    ['conv1', 'a', 'conv2']
+    """
+    counts, names = Counter[str](), []
+    for layer in layers:
+        counts[layer.op] += layer.name is None
+        names.append(f"{layer.op}{counts[layer.op]}" if layer.name is None else layer.name)
+    return names
+
+
+def set_input_shapes(
+    layers: Sequence[Layer], shapes: Mapping[str, Shape]
+) -> tuple[list[Layer], list[str]]:
+    """Put the shapes of further inputs into their layers.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+    shapes : mapping of str to Shape
+        By the names of inputs.
+
+    Returns
+    -------
+    layers : list of Layer
+    others : list of str
+        The names that no layer `input` has: where there is one, it is the first input's.
+    """
+    given = {name: as_input_shape(shape) for name, shape in shapes.items()}
+    found = []
+    for layer in layers:
+        if layer.operation.is_source and layer.name is not None and layer.name in given:
+            found.append(layer.with_values(shape=given.pop(layer.name)))
+        else:
+            found.append(layer)
+    return found, list(given)
 
 
 def last_uses(inputs: Sequence[Sequence[int]]) -> Mapping[int, int]:

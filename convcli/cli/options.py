@@ -216,7 +216,7 @@ def kernel_paths(spec: str | None) -> tuple[str, ...]:
 
 
 def _network_paths(net: str) -> tuple[str, ...]:
-    from convcli.cli.networks import is_network_file
+    from convcli.networks import is_network_file
 
     return (net.removeprefix("@"),) if is_network_file(net) else ()
 

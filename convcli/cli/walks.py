@@ -13,19 +13,12 @@ from convcli.arithmetic.network import Walk, walk
 from convcli.arithmetic.notation import INPUT_KEYWORD, MAX_LAYERS
 from convcli.arithmetic.values import format_shape, format_size
 from convcli.cli import options as opt
-from convcli.cli.networks import (
-    ONNX_SUFFIX,
-    Network,
-    attribute_to_file,
-    check_name,
-    load_networks,
-    with_inputs,
-    with_kernel_sizes,
-)
+from convcli.cli.networks import attribute_to_file, read_networks, with_kernel_sizes
 from convcli.cli.output import log, log_notes, print_data
 from convcli.cli.tables import format_network, format_sizes, format_totals
 from convcli.errors import ConvError, FileError, LimitError
 from convcli.files import STDIN
+from convcli.networks import NetworkFile, check_name, is_onnx, read_network
 
 if TYPE_CHECKING:
     from convcli.arithmetic.sizes import SizeTrial
@@ -97,23 +90,23 @@ def walk_networks(options: ShapeOptions) -> list[Walk]:
     return [_walk_network(net, network, options.framework) for net, network in networks]
 
 
-def _find_networks(options: ShapeOptions) -> list[tuple[str | None, Network]]:
+def _find_networks(options: ShapeOptions) -> list[tuple[str | None, NetworkFile]]:
     """Return each network, once for each input, after what `--net` names it by."""
     inputs = options.input or ()
     if options.net:
-        return [(net, network) for net in options.net for network in load_networks(net, inputs)]
-    stack = Network("stack", None, options.layers)
-    return [(None, with_inputs(stack, shapes)) for shapes in inputs] or [(None, stack)]
+        return [(net, network) for net in options.net for network in read_networks(net, inputs)]
+    stack = NetworkFile.of_layers("stack", None, options.layers)
+    return [(None, stack.with_input_shapes(shapes)) for shapes in inputs] or [(None, stack)]
 
 
-def _walk_network(net: str | None, network: Network, framework: str | None) -> Walk:
+def _walk_network(net: str | None, network: NetworkFile, framework: str | None) -> Walk:
     """Walk through a network that `--net` names, or through the layers that were typed."""
-    if network.shape is None:
+    if network.input_shape is None:
         raise click.UsageError("the input's shape is missing: give --input CxHxW")
     with attribute_to_file(net):
         layers = with_kernel_sizes(network.layers)
         name, counted = network.name, network.counted
-        found = walk(layers, network.shape, name=name, framework=framework, counted=counted)
+        found = walk(layers, network.input_shape, name=name, framework=framework, counted=counted)
     return found._replace(remarks=network.notes)
 
 
@@ -121,14 +114,14 @@ def _show_sizes(options: ShapeOptions, sizes: range, layout: str) -> None:
     """Print what a network makes of inputs of several sizes."""
     from convcli.arithmetic.sizes import describe_sizes, try_sizes
 
-    if options.net and options.net[0].lower().endswith(ONNX_SUFFIX):
+    if options.net and is_onnx(options.net[0]):
         name, trials = _read_at_sizes(options.net[0], options.input or (), sizes)
     else:
         ((net, network),) = _find_networks(options)
-        if network.shape is None or len(network.shape) != 3:
+        if network.input_shape is None or len(network.input_shape) != 3:
             raise click.UsageError("the input's channels are missing: give --input CxHxW")
         with attribute_to_file(net):
-            trials = try_sizes(with_kernel_sizes(network.layers), network.shape[0], sizes)
+            trials = try_sizes(with_kernel_sizes(network.layers), network.input_shape[0], sizes)
         name = network.name
     print_data(format_sizes(trials, layout))
     log(f"{name} {describe_sizes(trials)}")
@@ -145,7 +138,7 @@ def _read_at_sizes(
 
     if len(sizes) > MAX_READINGS:
         raise LimitError(f"an ONNX file is read for each size: try {MAX_READINGS} at most")
-    shapes = given[0] if given else {INPUT_KEYWORD: load_networks(net, ())[0].shape or ()}
+    shapes = given[0] if given else {INPUT_KEYWORD: read_network(net).input_shape or ()}
     first = next(iter(shapes))
     if len(shapes[first]) != 3:
         raise click.UsageError("--sizes needs an input of CxHxW")
@@ -153,7 +146,7 @@ def _read_at_sizes(
     errors: list[ConvError] = []
     for size in sizes:
         try:
-            (network,) = load_networks(net, [{**shapes, first: (channels, size, size)}])
+            network = read_network(net, {**shapes, first: (channels, size, size)})
         except ConvError as error:
             errors.append(error)
             cause = error.cause if isinstance(error, FileError) else str(error)

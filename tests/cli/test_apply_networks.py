@@ -102,6 +102,8 @@ def test_an_identity_gives_the_picture_back_to_the_bit(folder: Path) -> None:
     scaled = ("--scale", "1/255", "--mean", "0.485,0.456,0.406", "--std", "0.229,0.224,0.225")
     applied(folder, "in.png", "--net", "id.onnx", *scaled, "-o", "n.png")
     np.testing.assert_array_equal(opened(folder, "n.png"), IMAGE)
+    applied(folder, "in.png", "--net", "@id.onnx", "-o", "at.png")
+    np.testing.assert_array_equal(opened(folder, "at.png"), IMAGE)
     wide = pixels(9, 8, 3, dtype=np.uint16)
     cv2.imwrite(str(folder / "wide.png"), wide[:, :, ::-1])
     applied(folder, "wide.png", "--net", "id.onnx", "-o", "w.png")
@@ -275,6 +277,9 @@ def test_a_worker_elsewhere_finds_the_network(tmp_path: Path) -> None:
     network = job.resolve().plan.network
     assert network is not None
     assert network.path == str(tmp_path / "nets" / "id.onnx")
+    assert (
+        NetworkStep("@nets/edges").resolve(str(tmp_path)).path == f"@{tmp_path / 'nets' / 'edges'}"
+    )
 
 
 # ---- reports ------------------------------------------------------------------------------------

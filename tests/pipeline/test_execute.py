@@ -20,9 +20,9 @@ from convcli.arithmetic.layers import Layer
 from convcli.arithmetic.network import walk
 from convcli.arithmetic.notation import format_layer, format_network, parse_layer
 from convcli.arithmetic.values import Shape
-from convcli.cli.networks import with_kernel_sizes
 from convcli.errors import ArgumentError
 from convcli.images import Picture
+from convcli.kernels.layers import with_kernel_sizes
 from convcli.pipeline.plan import Plan, make_layer_steps
 
 KERNELS = ["sharpen", "sobel-x", "roberts-1", "gaussian-5x5", "box:2x5", "ones:4", "gaussian:0.7"]

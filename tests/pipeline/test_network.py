@@ -20,7 +20,7 @@ from convcli.arithmetic.notation import parse_layer
 from convcli.engine.arrays import Array
 from convcli.engine.operations import find_function
 from convcli.errors import ArgumentError, FileError, ShapeError
-from convcli.pipeline.network.weights import with_kernels
+from convcli.kernels.layers import with_kernel_sizes
 
 BLOCK = (
     "conv:3,p=1,c=6,name=a", "bn:name=b", "relu:name=c",
@@ -153,7 +153,7 @@ def test_a_name_comes_before_a_number() -> None:
 def test_long_chains_are_planned_and_run_in_time_that_grows_with_them() -> None:
     layers = [parse_layer("conv:kernel=box:3"), *([parse_layer("relu")] * 20_000)]
     started = process_time()
-    network = Network("n", with_kernels(layers))
+    network = Network("n", with_kernel_sizes(layers))
     assert network.run(np.ones((1, 3, 3))).max() == pytest.approx(1)
     assert process_time() - started < 6
 
@@ -173,6 +173,17 @@ def test_text_and_zoo_networks_load(tmp_path: Path) -> None:
     assert zoo.walk().params == 11_689_512
     assert zoo.inputs == {"input": (3, 224, 224)}
     assert "resnet18" in repr(zoo)
+
+
+def test_inputs_of_texts_and_of_the_zoo_take_other_shapes(tmp_path: Path) -> None:
+    path = tmp_path / "two.net"
+    path.write_text("input 3x8x8\nconv:3,p=1,name=a\ninput:4x8x8,name=guide\nconcat:from=a+guide\n")
+    network = load_network(str(path), {"input": (3, 6, 6), "guide": (2, 6, 6)})
+    assert network.inputs == {"input": (3, 6, 6), "guide": (2, 6, 6)}
+    assert network.walk().output == (5, 6, 6)
+    assert load_network("resnet18", {"input": (3, 64, 64)}).walk().input == (3, 64, 64)
+    with pytest.raises(ArgumentError, match="resnet18 has no input 'x'; it has input"):
+        load_network("resnet18", {"x": (3, 64, 64)})
 
 
 REFUSED: dict[str, tuple[Any, dict[str, Any], str]] = {

@@ -214,8 +214,8 @@ def _network_file(reader: Reader, outputs: Mapping[str, str], name: str) -> Netw
     return NetworkFile(
         name,
         inputs,
-        outputs,
         tuple(_short(layers)),
+        outputs,
         Weights(weights),
         _counted(layers, reader.learned),
         (*reader.notes, *_unknown_note(reader)),

@@ -12,6 +12,7 @@ from convcli.arithmetic.values import Shape
 from convcli.engine.arrays import Array, sum_dtype
 from convcli.errors import ArgumentError, ShapeError
 from convcli.images import Header
+from convcli.networks import is_onnx
 from convcli.pipeline.computation import Computation
 from convcli.pipeline.inference.step import (
     Factors,
@@ -19,7 +20,6 @@ from convcli.pipeline.inference.step import (
     Sides,
     check_factors,
     input_sides,
-    is_onnx,
     load,
 )
 from convcli.pipeline.memory import BASE_BYTES, MIN_SCRATCH_BYTES, default_max_memory

@@ -12,7 +12,8 @@ from typing import NamedTuple, TypeAlias
 
 from convcli.arithmetic.values import Shape
 from convcli.errors import ArgumentError, FileError
-from convcli.pipeline.network import ONNX_SUFFIX, Network, load_network
+from convcli.networks import is_onnx, read_input_sides
+from convcli.pipeline.network import Network, load_network
 
 MAX_LOADED = 2  # networks that a process keeps, each for one size of its input
 
@@ -48,7 +49,8 @@ class NetworkStep(NamedTuple):
 
     def resolve(self, folder: str) -> NetworkStep:
         """Return the step with an absolute path, for a worker in another folder."""
-        return self._replace(path=str(Path(folder) / self.path))
+        marker = "@" if self.path.startswith("@") else ""
+        return self._replace(path=f"{marker}{Path(folder) / self.path.removeprefix('@')}")
 
     def keep_maps(self, is_kept: Sequence[bool]) -> NetworkStep:
         """Return the step with some of its maps."""
@@ -93,8 +95,6 @@ def input_sides(step: NetworkStep) -> Sides:
 def _read_sides(path: str, _: object) -> Sides:
     if not is_onnx(path):
         return next(iter(load_network(path).inputs.values()))
-    from convcli.networks import read_input_sides
-
     inputs = read_input_sides(path)
     if not inputs:
         raise ArgumentError("has no input that its outputs depend on")
@@ -116,8 +116,6 @@ def load(step: NetworkStep, shape: Shape) -> Network:
 def _load_file(path: str, _: object, shape: Shape) -> Network:
     if not is_onnx(path):
         return load_network(path)
-    from convcli.networks import read_input_sides
-
     (name, (sides, is_channels_last)), *_ = read_input_sides(path).items()
     if sides is not None and None not in sides:
         return load_network(path)
@@ -127,15 +125,10 @@ def _load_file(path: str, _: object, shape: Shape) -> Network:
 def _identify(path: str) -> object:
     """Return what tells a file from another that took its place."""
     try:
-        status = os.stat(path)  # noqa: PTH116
+        status = os.stat(path.removeprefix("@"))  # noqa: PTH116
     except OSError:  # which opening it will tell
         return None
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
-
-
-def is_onnx(path: str) -> bool:
-    """Whether a network comes from an ONNX file, with its weights."""
-    return path.lower().endswith(ONNX_SUFFIX)
 
 
 def check_factors(factors: Factors, channels: int) -> None:

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from convcli.arithmetic.layers import Layer
-from convcli.arithmetic.notation import INPUT, INPUT_KEYWORD, format_layer, parse_layer
+from convcli.arithmetic.notation import INPUT, INPUT_KEYWORD, format_layer, layer_names
 from convcli.arithmetic.values import Shape, as_number, format_shape
 from convcli.engine.arrays import Array, as_real
 from convcli.engine.hints import add_hint, image_hint
 from convcli.engine.operations import Weights
 from convcli.errors import OVERFLOW, ArgumentError, ShapeError, did_you_mean
+from convcli.kernels.layers import with_kernel_sizes
+from convcli.networks import read_network
 from convcli.pipeline.network.execute import run_schedule
-from convcli.pipeline.network.schedule import Schedule, layer_names, plan_schedule
-from convcli.pipeline.network.weights import PreparedWeights, with_kernels
+from convcli.pipeline.network.schedule import Schedule, plan_schedule
+from convcli.pipeline.network.weights import PreparedWeights
 
 if TYPE_CHECKING:
     from convcli.arithmetic.network import Walk
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 Inputs: TypeAlias = "ArrayLike | Mapping[str, ArrayLike]"
 
 MAX_NAMES = 1000  # among which the one that was meant is looked for
-ONNX_SUFFIX = ".onnx"
 # Layers whose notation holds a size of their output: a file may have computed it from its input's.
 _SIZED = ("resize", "reshape")
 
@@ -368,11 +368,11 @@ def load_network(path: str, input_shapes: Mapping[str, Shape] | None = None) -> 
     Parameters
     ----------
     path : str
-        An `.onnx` file, whose weights are read with it; a file with a layer a line; or the name of
-        a network of the zoo, which has no weights.
+        An `.onnx` file, whose weights are read with it; a file with a layer a line, of another
+        suffix or behind `@`; or the name of a network of the zoo, which has no weights.
     input_shapes : mapping, optional
-        The shapes of an ONNX file's inputs, (C, H, W) or (N,), by their names: needed where the
-        file leaves them open.
+        The shapes of inputs, (C, H, W) or (N,), by their names; `input` is the first. Needed where
+        an ONNX file leaves them open.
 
     Raises
     ------
@@ -386,28 +386,13 @@ def load_network(path: str, input_shapes: Mapping[str, Shape] | None = None) -> 
     >>> load_network("lenet5").walk().output
     (10,)
     """
-    name = os.fspath(path)
-    if Path(name).suffix.lower() == ONNX_SUFFIX:
-        from convcli.networks import read_onnx
-
-        file = read_onnx(name, input_shapes)
-        return Network(
-            file.name,
-            file.layers,
-            inputs=file.inputs,
-            outputs=file.outputs,
-            weights=file.weights,
-            counted=file.counted,
-            notes=file.notes,
-        )
-    if name.startswith("@") or Path(name).suffix:
-        from convcli.networks.text import read_text
-
-        shape, layers = read_text(name.removeprefix("@"))
-        others = {str(one.name): one.value("shape") for one in layers if one.operation.is_source}
-        inputs = {INPUT_KEYWORD: shape} | others
-        return Network(Path(name).stem, with_kernels(layers), inputs=inputs)
-    from convcli.arithmetic.zoo import zoo_network
-
-    own, texts = zoo_network(name)
-    return Network(name, list(map(parse_layer, texts)), inputs={INPUT_KEYWORD: own})
+    file = read_network(os.fspath(path), input_shapes)
+    return Network(
+        file.name,
+        with_kernel_sizes(file.layers),
+        inputs=file.inputs,
+        outputs=file.outputs,
+        weights=file.weights,
+        counted=file.counted,
+        notes=file.notes,
+    )

@@ -193,20 +193,6 @@ def plan_schedule(
     return Schedule(tasks, tuple(targets), shapes)
 
 
-def layer_names(layers: Sequence[Layer]) -> list[str]:
-    """Return what layers are called: their own name, or their operation and a number.
-
-    >>> from convcli.arithmetic.notation import parse_layer
-    >>> layer_names([parse_layer("conv:3"), parse_layer("relu:name=a"), parse_layer("conv:1")])
-    ['conv1', 'a', 'conv2']
-    """
-    counts, names = Counter[str](), []
-    for layer in layers:
-        counts[layer.op] += layer.name is None
-        names.append(f"{layer.op}{counts[layer.op]}" if layer.name is None else layer.name)
-    return names
-
-
 @contextmanager
 def attribute_to_layer(name: str, layer: Layer, inputs: Sequence[Shape] = ()) -> Iterator[None]:
     """Raise what is wrong with a layer with its name, and with the shapes of its inputs."""

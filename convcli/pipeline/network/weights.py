@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -98,19 +98,6 @@ class PreparedWeights:
                         f"its {what} is {format_shape(found[what].shape)}, "
                         f"and this input needs {format_shape(array_shape)}"
                     )
-
-
-def with_kernels(layers: Sequence[Layer]) -> list[Layer]:
-    """Give every layer that says `kernel=` the size and the channels of its kernel."""
-    from convcli.kernels import load_kernel
-    from convcli.pipeline.plan import make_convolution
-
-    specs = dict.fromkeys(layer.spec for layer in layers if layer.spec is not None)
-    kernels = {spec: load_kernel(spec) for spec in specs}
-    return [
-        layer if layer.spec is None else make_convolution(layer, kernels[layer.spec], "auto").layer
-        for layer in layers
-    ]
 
 
 def kernel_weights(layer: Layer, channels: int) -> Weights:

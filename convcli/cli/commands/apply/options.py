@@ -314,13 +314,14 @@ class ApplyOptions(opt.WindowOptions):
         is_step = any((self.at, self.scale, self.mean, self.std, self.tile))
         if self.net is None:
             return None
-        from convcli.pipeline.inference.step import NetworkStep, is_onnx
+        from convcli.networks import is_onnx
+        from convcli.pipeline.inference.step import NetworkStep
 
         if not (is_step or is_onnx(self.net)):
             return None
-
+        path = self.net.removeprefix("@") if is_onnx(self.net) else self.net
         return NetworkStep(
-            self.net, tuple(dict.fromkeys(self.at)), self.scale, self.mean or (0.0,),
+            path, tuple(dict.fromkeys(self.at)), self.scale, self.mean or (0.0,),
             self.std or (1.0,), self.tile, prints_vectors=self.json,
         )  # fmt: skip
 

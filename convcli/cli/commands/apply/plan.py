@@ -120,9 +120,10 @@ def _layer_steps(options: ApplyOptions) -> tuple[Step, ...]:
     make_steps = partial(make_layer_steps, method=options.method, max_pixels=options.max_pixels)
     if options.net is None:
         return make_steps(options.layers)
-    from convcli.cli.networks import attribute_to_file, load_network
+    from convcli.cli.networks import attribute_to_file
+    from convcli.networks import read_network
 
-    network = load_network(options.net)
+    network = read_network(options.net)
     with attribute_to_file(options.net):
         return make_steps(network.layers)
 
