@@ -56,6 +56,15 @@ def test_hidden_colors_have_no_part_in_what_is_seen(layers: list[str]) -> None:
     np.testing.assert_array_equal(found.alpha, other.alpha)
 
 
+def test_what_is_hidden_has_no_logarithm_and_needs_none() -> None:
+    colors, alpha = make_pixels(1, 3, least=1), make_pixels(2, 1, least=1)
+    colors[2:5, 3:9] = alpha[2:5, 3:9] = 0
+    found = compute(colors, ["log"], alpha)
+    expected = np.where(alpha == 0, 0, np.log(np.maximum(colors, 1.0)))
+    np.testing.assert_allclose(found.values, expected, rtol=1e-4, atol=1e-4)
+    assert np.isfinite(compute(colors, ["log", "avgpool:3,s=1"], alpha).values).all()
+
+
 @pytest.mark.parametrize("layers", TAKE_ALPHA, ids=" ".join)
 def test_colors_that_are_opaque_are_as_without_alpha(layers: list[str]) -> None:
     colors = make_pixels(1, 3)

@@ -258,9 +258,9 @@ OPERATIONS = (
     elementwise(
         "log",
         "the natural logarithm of x",
-        # The slope near zero has no bound: this is that of a flat map near its largest value.
+        # The slope near zero has no bound: this is that from half of the largest value on.
         bound=lambda _, inputs, __, epsilon: inputs[0].within(
-            abs(math.log(inputs[0].largest or 1)) + 1, epsilon, slope=1 / (inputs[0].largest or 1)
+            abs(math.log(inputs[0].largest or 1)) + 1, epsilon, slope=2 / (inputs[0].largest or 1)
         ),
         is_bounded=True,
         is_homogeneous=False,
