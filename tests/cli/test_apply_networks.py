@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -386,6 +387,16 @@ def test_what_cannot_run_is_named(folder: Path, options: tuple[str, ...], words:
     save(model([node("Relu", "x", "y")], {"x": ["n", 4, "h", "w"]}), folder, "four.onnx")
     save(model([node("Relu", "c", "y")], {}, weights={"c": weight(1, 3)}), folder, "none.onnx")
     assert words in refused(folder, "in.png", *options)
+
+
+@pytest.mark.parametrize("options", [("--net", "id.onnx"), ("-k", "id.onnx:c")])
+def test_the_extra_that_is_missing_is_named(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...]
+) -> None:
+    (folder / "id.onnx").rename(folder / "unread.onnx")  # of which nothing is kept
+    options = tuple(option.replace("id.onnx", "unread.onnx") for option in options)
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    assert "extra `onnx`" in refused(folder, "in.png", *options)
 
 
 def test_no_data_outside_the_restriction_are_read(folder: Path) -> None:

@@ -30,6 +30,7 @@ from convcli.pipeline.plan import MapShapes, Plan
 from convcli.pipeline.preprocess import preprocessed_dtype, preprocessed_shape
 
 PARAMETER_BYTES = 12  # of a file's content, the array made of it, and the one prepared to run
+COPIES = 2  # of the input and the outputs: on their scale, and with their channels first
 TILES = (4096, 2048, 1024, 512, 256, 128, 64)
 MEMORY_SHARE = 0.9  # of what is allowed, as an estimate adds a tenth for gaps
 LOST_ALPHA = "its alpha is left out, as the map of the network is no picture of its size"
@@ -113,15 +114,14 @@ def plan_network(plan: Plan, header: Header) -> Computation:
         notes=(LOST_ALPHA,) if is_lost else (),
     )
     weights = PARAMETER_BYTES * max(map(_count_weights, schedules))
+    copies = COPIES * (sum(map(prod, outputs)) + prod(shape)) * dtype.itemsize
     if step.tile is not None:
         run = _in_tiles(run, step.tile)
     else:
         limit = plan.max_memory or default_max_memory()
-        values = sum(map(prod, outputs)) + prod(shape)
-        kept = BASE_BYTES + MIN_SCRATCH_BYTES + weights + 2 * header.bytes
-        kept += 2 * values * dtype.itemsize
+        kept = BASE_BYTES + MIN_SCRATCH_BYTES + weights + copies + 2 * header.bytes
         run = _choose_tile(run, None if limit is None else int(MEMORY_SHARE * limit) - kept)
-    run = run._replace(bytes=run.bytes + weights)
+    run = run._replace(bytes=run.bytes + weights + copies)
     shapes = tuple(MapShapes(_as_map(one), ()) for one in outputs)
     return Computation(plan, dtype, shapes, (), ((),) * len(shapes), network=run)
 
@@ -149,20 +149,18 @@ def _find_shape(sides: Sides, channels: int, size: tuple[int, int]) -> Shape:
 
 
 def _choose_tile(run: NetworkRun, most: int | None) -> NetworkRun:
-    """Return the run in tiles if the whole would take more memory than so many bytes."""
+    """Return the run in tiles as large as so many bytes allow, if the whole takes more."""
     whole = run._replace(bytes=run.network.peak_bytes(run.shape, list(run.names), run.dtype))
-    if most is None or whole.bytes <= most:
-        return whole
+    least = whole
     for tile in TILES:
-        if tile >= max(run.shape[1:]):
-            continue
-        try:
-            tiled = _in_tiles(run, tile)
-        except ArgumentError:  # it cannot be cut, or not so small
+        if most is None or least.bytes <= most:
             break
-        if tiled.bytes <= most:
-            return tiled
-    return whole
+        if tile < max(run.shape[1:]):
+            try:
+                least = min(least, _in_tiles(run, tile), key=lambda one: one.bytes)
+            except ArgumentError:  # it cannot be cut, or not so small
+                break
+    return least
 
 
 def _in_tiles(run: NetworkRun, tile: int) -> NetworkRun:
