@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from numpy.testing import assert_allclose
+from onnx import numpy_helper
 from support import torch_networks
 from support.oracles import reals
 from support.peers import require_peer
@@ -46,15 +48,13 @@ def run_onnxruntime(path: str, *inputs: Array) -> list[Array]:
 
 def light_folder() -> Path:
     """Return the folder of the models that ONNX's own tests run."""
-    onnx: Any = pytest.importorskip("onnx")
     return Path(onnx.__file__).parent / "backend" / "test" / "data" / "light"
 
 
 def stored_output(path: Path) -> Array:
-    onnx: Any = pytest.importorskip("onnx")
     tensor = onnx.TensorProto()
     tensor.ParseFromString(path.read_bytes())
-    values: Array = onnx.numpy_helper.to_array(tensor)
+    values: Array = numpy_helper.to_array(tensor)
     return values
 
 
@@ -86,7 +86,6 @@ def test_the_light_models_with_random_weights_give_what_onnxruntime_does(
     name: str, tmp_path: Path
 ) -> None:
     """Their own weights are so small that most of them give the same for each class."""
-    onnx = require_peer("onnx")
     model = onnx.load(light_folder() / f"light_{name}.onnx")
     with_random_weights(model)
     path = str(tmp_path / "model.onnx")
@@ -103,9 +102,8 @@ def test_the_light_models_with_random_weights_give_what_onnxruntime_does(
 
 def with_random_weights(model: Any) -> None:
     """Replace the constants of a model that are made of a shape by random ones."""
-    onnx = require_peer("onnx")
     random = np.random.default_rng(6)
-    known = {one.name: onnx.numpy_helper.to_array(one) for one in model.graph.initializer}
+    known = {one.name: numpy_helper.to_array(one) for one in model.graph.initializer}
     users = {name: node for node in model.graph.node for name in node.input}
     for node in [node for node in model.graph.node if node.op_type == "ConstantOfShape"]:
         shape = tuple(known[node.input[0]])
@@ -115,7 +113,7 @@ def with_random_weights(model: Any) -> None:
         elif users[node.output[0]].op_type == "BatchNormalization":
             values = np.exp(values / 8)  # a variance is above zero
         model.graph.node.remove(node)
-        model.graph.initializer.append(onnx.numpy_helper.from_array(values, node.output[0]))
+        model.graph.initializer.append(numpy_helper.from_array(values, node.output[0]))
 
 
 @pytest.mark.peers
