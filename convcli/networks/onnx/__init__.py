@@ -14,6 +14,7 @@ from convcli.networks import InputSides, NetworkFile
 from convcli.networks.onnx.constants import Array, Constant, read_tensor
 from convcli.networks.onnx.convert import convert_node
 from convcli.networks.onnx.fusion import fuse
+from convcli.networks.onnx.inference import ShapeInference
 from convcli.networks.onnx.model import Dims, Graph, parse_graph
 from convcli.networks.onnx.reader import Reader, Value, make_layer
 
@@ -45,14 +46,9 @@ def read_onnx(path: str, input_shapes: Mapping[str, Shape] | None = None) -> Net
     """Read an ONNX file; `convcli.networks.read_onnx` says how."""
     graph = open_graph(path)
     sizes = _input_dims(graph, dict(input_shapes or {}), path)
-    reader = Reader(graph, path, _batch(graph, sizes))
-    reader.values |= {name: read_tensor(tensor, path) for name, tensor in graph.tensors.items()
-                      if name in graph.used}  # fmt: skip
-    for name, dims in sizes.items():
-        reader.add_input(name, dims, _channels_first(graph, name, dims))
-    for node in fuse(graph.nodes, reader.number):
-        convert_node(reader, node)
-    outputs = {name: _output(reader, name) for name in graph.outputs}
+    with ShapeInference() as inference:
+        reader = Reader(graph, path, _batch(graph, sizes), inference)
+        outputs = _read_graph(reader, sizes)
     return _network_file(reader, outputs, "stdin" if path == STDIN else Path(path).stem)
 
 
@@ -63,6 +59,18 @@ def open_graph(path: str) -> Graph:
     except ImportError:
         raise FileError(path, f"to read it needs the extra `onnx`: {ONNX_EXTRA}") from None
     return parse_graph(read_bytes(path, MAX_MODEL_BYTES), path)
+
+
+def _read_graph(reader: Reader, sizes: Mapping[str, Shape]) -> dict[str, str]:
+    """Read all nodes; return the layers that make the outputs, by the names of these."""
+    graph = reader.graph
+    reader.values |= {name: read_tensor(tensor, reader.path)
+                      for name, tensor in graph.tensors.items() if name in graph.used}  # fmt: skip
+    for name, dims in sizes.items():
+        reader.add_input(name, dims, _channels_first(graph, name, dims))
+    for node in fuse(graph.nodes, reader.number):
+        convert_node(reader, node)
+    return {name: _output(reader, name) for name in graph.outputs}
 
 
 # ---- inputs -------------------------------------------------------------------------------------

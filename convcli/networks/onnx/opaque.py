@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Any
 
 from convcli.arithmetic.values import Shape
 from convcli.networks.onnx.constants import Constant
-from convcli.networks.onnx.model import DEFAULT_DOMAINS
 from convcli.networks.onnx.reader import Call, Made, Value, make_layer
 from convcli.networks.onnx.views import View
-
-MAX_INFERRED_VALUES = 1 << 12  # of an input whose values may say what shape there is
 
 _NO_TYPE = re.compile(r"[^A-Za-z0-9_.:\-]")
 
@@ -91,58 +87,16 @@ def _infer(call: Call) -> list[Shape]:
     """Return the shapes of the outputs; a side that nothing says is 1, which is noted."""
     node, graph, reader = call.node, call.reader.graph, call.reader
     is_guess = not reader.guessed.isdisjoint(node.inputs)
-    inferred = {} if is_guess else _inferred_types(call)
+    inferred = {} if is_guess else reader.inference.infer(call)
     result = []
     for name in node.outputs:
-        dims = _dims(inferred.get(name))
+        dims: tuple[int | None, ...] | None = inferred.get(name)
         declared = graph.declared.get(name)
         if dims is None and declared is not None:
-            dims = [side if isinstance(side, int) else None for side in declared]
+            dims = tuple(side if isinstance(side, int) else None for side in declared)
         if name in graph.used and (dims is None or not all(dims)):
             reader.guessed.add(name)
             reader.notes[f"the size of what {node} makes is not known before it runs, or 0: it and "
                          "what follows from it are taken as 1"] = None  # fmt: skip
-        result.append(tuple(side or 1 for side in dims or ()))
+        result.append(tuple(max(1, side or 1) for side in dims or ()))
     return result
-
-
-def _dims(info: Any) -> list[int | None] | None:
-    if info is None or not info.HasField("tensor_type") or not info.tensor_type.HasField("shape"):
-        return None
-    return [side.dim_value if side.HasField("dim_value") else None
-            for side in info.tensor_type.shape.dim]  # fmt: skip
-
-
-def _inferred_types(call: Call) -> dict[str, Any]:
-    """Return what ONNX says of the outputs of a node, whose inputs' shapes are known."""
-    import onnx
-
-    node = call.node
-    if node.domain not in DEFAULT_DOMAINS:
-        return {}
-    types, data = {}, {}
-    for name, value in zip(node.inputs, call.inputs, strict=True):
-        if value is None:
-            continue
-        if isinstance(value, Constant):
-            kind = onnx.helper.np_dtype_to_tensor_dtype(value.dtype)
-            if value.size <= MAX_INFERRED_VALUES:
-                data[name] = onnx.numpy_helper.from_array(value.load(), name)
-            types[name] = onnx.helper.make_tensor_type_proto(kind, value.shape)
-        else:
-            kind = call.reader.types.get(name, onnx.TensorProto.FLOAT)
-            types[name] = onnx.helper.make_tensor_type_proto(kind, value.dims)
-    try:
-        schema = onnx.defs.get_schema(node.op, call.opset, "")
-        found = onnx.shape_inference.infer_node_outputs(
-            schema, node.proto, types, data,
-            opset_imports=[onnx.helper.make_opsetid("", call.opset)],
-        )  # fmt: skip
-    except Exception as error:  # of classes that the library makes in C++
-        if isinstance(error, MemoryError):
-            raise
-        return {}
-    for name, info in found.items():
-        if info.HasField("tensor_type"):
-            call.reader.types[name] = info.tensor_type.elem_type
-    return dict(found)

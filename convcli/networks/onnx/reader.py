@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeAlias
 
 from convcli.arithmetic.layers import OPERATIONS, Layer, output_shape
 from convcli.arithmetic.notation import INPUT_KEYWORD, format_layer, parse_layer
@@ -16,6 +16,9 @@ from convcli.networks.onnx.constants import Constant
 from convcli.networks.onnx.folding import NotFoldedError, fold
 from convcli.networks.onnx.model import Graph, Node
 from convcli.networks.onnx.views import View, normalize
+
+if TYPE_CHECKING:
+    from convcli.networks.onnx.inference import ShapeInference
 
 MAX_SETTING_VALUES = 1 << 12  # of an input that says how a node works
 
@@ -179,10 +182,12 @@ class Reader:
     path : str
     batch : int
         The first axis of the tensors, which the notation does not have.
+    inference : ShapeInference
+        For nodes that no operation does.
     """
 
-    def __init__(self, graph: Graph, path: str, batch: int) -> None:
-        self.graph, self.path, self.batch = graph, path, batch
+    def __init__(self, graph: Graph, path: str, batch: int, inference: ShapeInference) -> None:
+        self.graph, self.path, self.batch, self.inference = graph, path, batch, inference
         self.values: dict[str, Made] = {}
         self.layers: list[Layer] = []
         self.weights: dict[str, dict[str, Constant]] = {}
