@@ -174,9 +174,11 @@ def _batch(graph: Graph, sizes: Mapping[str, Shape]) -> int:
 def _channels_first(graph: Graph, name: str, dims: Shape) -> Sequence[int] | None:
     """Return the order that the nodes which take an input in (H, W, C) give it."""
     takers = [node for node in graph.nodes if name in node.inputs]
-    orders = {tuple(node.attributes.get("perm", ())) for node in takers if node.op == "Transpose"}
-    is_alone = all(node.op == "Transpose" for node in takers)
-    return (0, 3, 1, 2) if is_alone and orders == {(0, 3, 1, 2)} and len(dims) == 4 else None
+    order = [0, 3, 1, 2]
+    is_taken_so = len(dims) == 4 and all(
+        node.op == "Transpose" and node.attributes.get("perm") == order for node in takers
+    )
+    return order if is_taken_so and takers else None
 
 
 # ---- outputs ------------------------------------------------------------------------------------

@@ -59,6 +59,6 @@ def _convert(call: Call) -> list[Made]:
         call.reader.fail(node, str(error))
     except (NotFoldedError, UnknownError):
         return []
-    except (IndexError, KeyError, TypeError, ValueError, ArithmeticError):
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError, ArithmeticError):
         return []  # an attribute has a type or a number that the operation does not have
     return made if isinstance(made, list) else [made]

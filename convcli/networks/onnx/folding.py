@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from convcli.arithmetic.values import Shape
-from convcli.networks.onnx.constants import Array, Constant, Root, as_native
+from convcli.networks.onnx.constants import MAX_RANK, Array, Constant, Root, as_native
 from convcli.networks.onnx.model import Node
 
 MAX_FOLDED_VALUES = 1 << 20  # of an array that is made while the file is read
@@ -46,7 +46,7 @@ def fold(node: Node, inputs: Sequence[Constant | None]) -> list[Constant]:
     try:
         with np.errstate(all="ignore"):
             result = function(node, arrays)
-    except (ValueError, TypeError, IndexError, KeyError, OverflowError, ArithmeticError) as error:
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError, ArithmeticError) as error:
         raise NotFoldedError from error
     if node.op == "ConstantOfShape":
         return [result.as_root(node.outputs[0])]
@@ -189,7 +189,7 @@ _LATER: dict[str, Fold] = {
 
 def _checked(shape: Sequence[Any]) -> Shape:
     sides = tuple(int(side) for side in shape)
-    if any(side < 0 for side in sides):
+    if any(side < 0 for side in sides) or len(sides) > MAX_RANK:
         raise ValueError(sides)
     return sides
 

@@ -86,7 +86,11 @@ class ShapeInference:
         if dims is not None:
             _note_type(call)
             return {node.outputs[0]: dims}
-        answer = self._ask(_model(call).SerializeToString())
+        try:
+            content = _model(call).SerializeToString()
+        except (TypeError, ValueError):  # a side or a type that the format does not hold
+            return {}
+        answer = self._ask(content)
         return {} if answer is None else _read_answer(call, answer)
 
     def _ask(self, content: bytes) -> bytes | None:

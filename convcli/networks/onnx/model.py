@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from typing import Any, NamedTuple, TypeAlias
 
@@ -35,6 +36,11 @@ class Node:
         self.outputs: tuple[str, ...] = tuple(proto.output)
 
     @property
+    def texts(self) -> tuple[str, ...]:
+        """All that should be text, which the library that reads files leaves unchecked."""
+        return (self.op, self.domain, self.proto.name, *self.inputs, *self.outputs)
+
+    @property
     def name(self) -> str:
         """Its name, else that of its first output."""
         return self.proto.name or next(filter(None, self.outputs), "")
@@ -44,13 +50,14 @@ class Node:
 
     @cached_property
     def attributes(self) -> dict[str, Any]:
-        """The values of its attributes by their names."""
+        """The values of its attributes by their names, without those of unknown types."""
         import onnx
 
-        return {
-            attribute.name: onnx.helper.get_attribute_value(attribute)
-            for attribute in self.proto.attribute
-        }
+        values = {}
+        for attribute in self.proto.attribute:
+            with suppress(ValueError, TypeError):
+                values[attribute.name] = onnx.helper.get_attribute_value(attribute)
+        return values
 
     @property
     def used(self) -> Iterable[str]:
@@ -120,6 +127,9 @@ def parse_graph(content: bytes, path: str) -> Graph:
     inputs = {info.name: _dims(info) for info in proto.input if info.name not in tensors}
     nodes = [Node(node, number) for number, node in enumerate(proto.node, start=1)]
     outputs = tuple(dict.fromkeys(info.name for info in proto.output))
+    names = (*tensors, *inputs, *outputs, *(name for node in nodes for name in node.texts))
+    if not all(isinstance(name, str) for name in names):
+        raise FileError(path, "holds a name that is no text")
     declared = {info.name: _dims(info) for info in (*proto.value_info, *proto.output)}
     kept = _sort(nodes, {*tensors, *inputs, ""}, outputs, path)
     used = frozenset((*outputs, *(name for node in kept for name in node.used)))

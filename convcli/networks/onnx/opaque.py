@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from contextlib import suppress
 
 from convcli.arithmetic.values import Shape
 from convcli.networks.onnx.constants import Constant
@@ -72,14 +73,15 @@ def _macs(call: Call, dims: Shape) -> int:
     outputs = math.prod(dims)
     if len(dims) > 1 and dims[0] == batch:
         outputs //= batch
-    if op in ("MatMul", "MatMulInteger", "QLinearMatMul"):
-        return outputs * (shapes[0][-1] if shapes[0] else 1)
-    if op == "Gemm":
-        return outputs * shapes[0][0 if call.attribute("transA") else -1]
-    if op in _ROWS_OF and len(shapes) > _ROWS_OF[op]:
-        return outputs * math.prod(shapes[_ROWS_OF[op]][1:])
-    if op == "ConvTranspose":
-        return math.prod(shapes[0][2:]) * math.prod(shapes[1])
+    with suppress(IndexError):  # of a node without the inputs that it should have
+        if op in ("MatMul", "MatMulInteger", "QLinearMatMul"):
+            return outputs * shapes[0][-1]
+        if op == "Gemm":
+            return outputs * shapes[0][0 if call.attribute("transA") else -1]
+        if op in _ROWS_OF:
+            return outputs * math.prod(shapes[_ROWS_OF[op]][1:])
+        if op == "ConvTranspose":
+            return math.prod(shapes[0][2:]) * math.prod(shapes[1])
     return 0
 
 

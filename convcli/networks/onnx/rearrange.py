@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from convcli.arithmetic.values import Shape
-from convcli.networks.onnx.constants import Constant
+from convcli.networks.onnx.constants import MAX_RANK, Constant
 from convcli.networks.onnx.folding import slice_range, split_sizes
 from convcli.networks.onnx.model import Node
 from convcli.networks.onnx.reader import (
@@ -75,6 +75,8 @@ def _view(function: Callable[[Node, Shape, Any], Shape]) -> Converter:
         sides = function(call.node, dims, numbers)
         if min(sides, default=1) < 0 or math.prod(sides) != math.prod(dims):
             call.reader.fail(call.node, f"the values of {dims} do not fill {sides}")
+        if len(sides) > MAX_RANK:
+            raise UnknownError
         if isinstance(source, Constant):
             return source.reshape(sides)
         view = source.view.reshape(sides)
