@@ -7,11 +7,11 @@ from fractions import Fraction
 from typing import Any
 
 from convcli.arithmetic.footprint import FLOAT32, Storage, peak_elements
+from convcli.arithmetic.layers import FLOPS_PER_MAC
 from convcli.arithmetic.network import LayerReport, Walk
 from convcli.arithmetic.notation import format_layer
 
 MAX_FLOAT = 10**300
-FLOPS_PER_MAC = 2  # a product and a sum
 FIELD = ("receptive_field", "jump", "start", "effective_padding")
 
 

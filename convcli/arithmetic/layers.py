@@ -26,6 +26,7 @@ from convcli.arithmetic.operations.convolution import group_count
 from convcli.arithmetic.values import NO_PADDING, Pair, Shape, Sides, format_shapes
 from convcli.errors import ArgumentError, ShapeError
 
+FLOPS_PER_MAC = 2  # a product and a sum
 _FAMILIES = (
     convolution, pooling, elementwise, normalization, joins, reshaping, resizing, linear, inputs,
     unknown,
@@ -256,8 +257,9 @@ class LayerSize(NamedTuple):
         }
         if layer.operation.is_transposed:
             document["output_padding"] = list(layer.output_padding)
-        if self.channels is not None:
-            document |= {"params": self.params, "macs": self.macs}
+        macs = self.macs
+        if macs is not None:
+            document |= {"params": self.params, "macs": macs, "flops": FLOPS_PER_MAC * macs}
         return document
 
     def __repr__(self) -> str:

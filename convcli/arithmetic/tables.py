@@ -119,6 +119,8 @@ def size_rows(
 ) -> tuple[list[str], list[list[str]]]:
     """Return the headings of the sizes of layers, and a row for each."""
     documents = [size.to_dict() for size in sizes]
+    for document in documents:
+        document.pop("flops", None)  # twice the MACs, which stand beside
     rows = [[_size_cell(*item, count) for item in document.items()] for document in documents]
     return [name.replace("_", " ") for name in documents[0]], rows
 

@@ -146,7 +146,12 @@ def test_the_keys_of_one_layer() -> None:
     )
     assert list(transposed) == [*keys, "output_padding"]
     assert (transposed["output_padding"], transposed["output"]) == ([1, 1], [20, 20])
-    assert list(measured("--h", "9", "--k", "3", "--c-in", "3")) == [*keys, "params", "macs"]
+    assert list(measured("--h", "9", "--k", "3", "--c-in", "3")) == [
+        *keys,
+        "params",
+        "macs",
+        "flops",
+    ]
 
 
 # ---- what it costs -----------------------------------------------------------------------------
@@ -162,6 +167,7 @@ def test_64_filters_over_three_channels_have_1792_parameters(
     assert found["output"] == [output, output]
     assert found["params"] == 1792 == 64 * 3 * 3 * 3 + 64
     assert found["macs"] == 64 * 3 * 3 * 3 * output * output
+    assert found["flops"] == 2 * found["macs"]
 
 
 def test_groups_divide_the_weights() -> None:
@@ -197,7 +203,7 @@ def test_results_of_more_digits_than_python_prints_are_exact(tmp_path: Path) -> 
     done = convcli("shape", "--h", tens, "--k", "1", "--c-in", "3", "--json", cwd=tmp_path)
     assert (done.code, done.stderr) == (0, "")
     assert f'"output": [{tens}, {tens}]' in done.text
-    assert f'"macs": 9{"0" * 8_000}}}' in done.text
+    assert f'"macs": 9{"0" * 8_000}, "flops": 18{"0" * 8_000}}}' in done.text
 
 
 # ---- layouts -----------------------------------------------------------------------------------
