@@ -14,6 +14,7 @@ from PIL import Image, ImageCms, PngImagePlugin
 from support.hostile_cases import chunk, npy, png
 from support.tiffs import page, tiff
 
+from convcli.arithmetic.layers import OPERATIONS
 from convcli.images.pillow import load_plugin
 
 SIDE = (17, 13)  # width and height
@@ -336,7 +337,8 @@ LAYERS = (
     "crop:like=a", "add:from=a+input", "concat:from=a+input,name=b", "conv:3,p=same,name=a",
     "relu:from=a", "conv:3,p=same-lower", "conv:2,p=full", "conv:5,p=valid",
     "conv:3,p=1,g=depthwise,from=input", "conv:kernel=k.csv", "conv:kernel=box:3x1,p=2,c=3",
-    "maxpool:2x3,s=1x2", "crop:1x0",
+    "maxpool:2x3,s=1x2", "crop:1x0", "layernorm:axes=hw,noscale", "softmax:axes=w", "gelu:tanh",
+    "lrn:5,alpha=0.1,bias=2", *(operation.example for operation in OPERATIONS.values()),
 )  # fmt: skip
 NETWORKS = (
     "input 3x32x32\nconv:3,p=1,c=8,name=a\nrelu\nconv:3,p=1,c=8,name=b\nadd:from=a+b\nmaxpool:2\n",
