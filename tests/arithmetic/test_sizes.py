@@ -5,7 +5,7 @@ from __future__ import annotations
 from time import process_time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from support.network_oracle import Case, networks
 
 from convcli.arithmetic.network import walk
@@ -32,9 +32,10 @@ def walked(case: Case, size: int) -> tuple[Shape | None, str]:
         return None, str(error)
 
 
+@settings(max_examples=25)
 @given(networks())
 def test_a_size_is_taken_if_and_only_if_the_network_can_be_walked(case: Case) -> None:
-    for trial in try_sizes(case.layers, 1, range(1, 20)):
+    for trial in try_sizes(case.layers, 1, range(1, 20, 3)):
         output, error = walked(case, trial.size)
         assert trial.output == output
         where, _, cause = (trial.error or "").partition("): ")
@@ -113,5 +114,5 @@ def test_too_many_sizes_are_refused_and_the_most_are_tried_in_time() -> None:
     with pytest.raises(LimitError, match=r"^10,000 sizes of 100 layers take too long: try fewer"):
         trials(["relu"] * 100, range(1, 10_001))
     started = process_time()
-    assert len(trials(["conv:3,p=1"] * 50, range(1, 1001))) == 1000
-    assert process_time() - started < 10
+    assert len(trials(["conv:3,p=1"] * 50, range(1, 301))) == 300
+    assert process_time() - started < 3

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from support.oracles import reals, seeds
@@ -66,6 +66,7 @@ def shapes(draw: st.DrawFn, count: int) -> list[tuple[int, ...]]:
 
 
 @pytest.mark.parametrize("name", VALUES)
+@settings(max_examples=25)
 @given(st.data(), seeds)
 def test_each_value_is_made_of_those_at_its_position(name: str, data: Any, seed: int) -> None:
     count = 2 if name in ("sub", "div") else data.draw(st.integers(2, 4))

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from support.network_oracle import Seen
@@ -58,6 +58,7 @@ def run(text: str, *inputs: Array) -> Array:
 sides = st.tuples(st.integers(0, 5), st.integers(0, 5))
 
 
+@settings(max_examples=40)
 @given(seeds, st.tuples(sides, sides), st.sampled_from([*MODES, "constant:7"]))
 def test_a_padding_is_that_of_a_convolution(seed: int, margin: Any, mode: str) -> None:
     x = whole_numbers(seed, 2, 3, 4)
@@ -81,6 +82,7 @@ def test_channels_are_taken_from_the_first_to_before_the_last() -> None:
     assert_array_equal(run("slice:3..5", x[:, 0, 0]), x[[3, 4], 0, 0])
 
 
+@settings(max_examples=40)
 @given(seeds, st.integers(1, 4), st.integers(1, 3), st.booleans())
 def test_a_block_is_a_position_of_more_channels(
     seed: int, channels: int, r: int, dcr: bool
@@ -95,6 +97,7 @@ def test_a_block_is_a_position_of_more_channels(
     assert_array_equal(run(f"pixelunshuffle:{r}{flag}", found), x)
 
 
+@settings(max_examples=40)
 @given(seeds, st.integers(1, 4), st.integers(1, 4))
 def test_shuffled_channels_come_from_the_groups_by_turns(seed: int, groups: int, size: int) -> None:
     x = whole_numbers(seed, groups * size, 1, 2)

@@ -125,7 +125,7 @@ def cases(draw: st.DrawFn) -> Case:
     )
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(seeds, cases())
 def test_each_output_is_the_weighted_sum_of_the_positions_around(seed: int, case: Case) -> None:
     size, scales = case.size, case.scales
