@@ -16,6 +16,7 @@ from support.onnx_models import model, node, save, weight
 
 from convcli.errors import FileError
 from convcli.networks import read_onnx
+from convcli.networks.onnx import inference
 
 W = weight(4, 3, 3, 3)
 IMAGE = {"x": (1, 3, 8, 8)}
@@ -318,3 +319,15 @@ def test_a_shape_that_nothing_says_is_noted_and_refuses_nothing(tmp_path: Path) 
     assert network.layers[0].op == "opaque"
     assert "node 1 (NonZero, 'places')" in network.notes[0]
     assert network.notes[-1].endswith("1 NonZero, 1 Reshape, 1 Transpose")
+
+
+@pytest.mark.parametrize("deed", ["import os; os.abort()", "import time; time.sleep(60)"])
+def test_a_node_that_ends_or_stalls_the_inference_of_shapes_ends_that_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, deed: str
+) -> None:
+    monkeypatch.setattr(inference, "WORKER", deed)
+    monkeypatch.setattr(inference, "ANSWER_TIMEOUT_S", 0.2)
+    nodes = [node("Einsum", "x", "a", equation="bchw->bch"), node("TopK", "a k", "y _")]
+    network = read_onnx(save(model(nodes, IMAGE, weights={"k": np.array([1])}), tmp_path))
+    assert [layer.op for layer in network.layers] == ["opaque", "opaque"]
+    assert "node 1 (Einsum, 'a')" in network.notes[0]
