@@ -88,6 +88,9 @@ def test_rows_that_are_dropped_or_cut_off_are_not_seen() -> None:
 def test_padding_alone_is_not_seen() -> None:
     assert last("pad:3", "conv:1,s=9", size=4).coverage == (0, 0)
     assert last("pad:1", "maxpool:2,s=7", size=6).coverage == (1, 1)
+    assert last("conv:3,p=1", "pad:1", "conv:1,s=40", size=32).coverage == (0, 0)
+    # What sees no row sees no column, either.
+    assert last("conv:1,s=9x1,p=1.0.0.0", "conv:1x3", size=4).coverage == (0, 0)
 
 
 # ---- bounds ------------------------------------------------------------------------------------
