@@ -24,6 +24,14 @@ SLOW = (
 )  # fmt: skip
 
 
+TORCHVISION = (
+    "alexnet", "vgg11_bn", "resnet50", "resnext50_32x4d", "squeezenet1_1", "densenet121",
+    "googlenet", "shufflenet_v2_x1_0", "mobilenet_v2", "mobilenet_v3_small", "mnasnet1_0",
+    "efficientnet_b0", "regnet_y_400mf", "convnext_tiny",
+)  # fmt: skip
+TIMM = ("ghostnet_100", "hrnet_w18_small", "mixnet_s", "repvgg_a0", "tf_efficientnet_lite0")
+
+
 @pytest.fixture(autouse=True)
 def _one_thread(request: pytest.FixtureRequest) -> Iterator[None]:
     if request.node.get_closest_marker("peers"):
@@ -185,4 +193,33 @@ def test_resnet18_gives_what_torch_does(tmp_path: Path) -> None:
     x = reals(5, 1, 3, 224, 224).astype(np.float32)
     with torch.no_grad():
         expected = module(torch.from_numpy(x)).numpy()
+    assert_allclose(load_network(path).run(x), expected, rtol=0, atol=1e-4 * abs(expected).max())
+
+
+@pytest.mark.peers
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TORCHVISION)
+def test_networks_of_torchvision_give_what_torch_does(name: str, tmp_path: Path) -> None:
+    settings = {"init_weights": False} if name == "googlenet" else {}
+    module = getattr(require_peer("torchvision.models"), name)(weights=None, **settings)
+    # Adaptive pools are exported where they divide their input.
+    check_module(module, tmp_path, 224 if name in ("alexnet", "vgg11_bn") else 96)
+
+
+@pytest.mark.peers
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TIMM)
+def test_networks_of_timm_give_what_torch_does(name: str, tmp_path: Path) -> None:
+    check_module(require_peer("timm").create_model(name), tmp_path)
+
+
+def check_module(module: Any, folder: Path, side: int = 96) -> None:
+    """Check a module with random weights, on a picture of a side."""
+    torch = require_peer("torch")
+    torch_networks.randomize(module)
+    path = torch_networks.export(module, [(3, side, side)], folder / "model.onnx")
+    x = reals(8, 1, 3, side, side).astype(np.float32)
+    with torch.no_grad():
+        expected = module(torch.from_numpy(x)).numpy()
+    assert np.isfinite(expected).all()
     assert_allclose(load_network(path).run(x), expected, rtol=0, atol=1e-4 * abs(expected).max())
