@@ -15,7 +15,7 @@ from convcli.networks.onnx.constants import Array, Constant, read_tensor
 from convcli.networks.onnx.convert import convert_node
 from convcli.networks.onnx.fusion import fuse
 from convcli.networks.onnx.inference import ShapeInference
-from convcli.networks.onnx.model import Dims, Graph, parse_graph
+from convcli.networks.onnx.model import Dims, Graph, Node, parse_graph
 from convcli.networks.onnx.reader import Reader, Value, make_layer
 
 ONNX_EXTRA = "pip install 'convcli[onnx]', or '.[onnx]' where it was checked out"
@@ -67,7 +67,7 @@ def _read_graph(reader: Reader, sizes: Mapping[str, Shape]) -> dict[str, str]:
     reader.values |= {name: read_tensor(tensor, reader.path)
                       for name, tensor in graph.tensors.items() if name in graph.used}  # fmt: skip
     for name, dims in sizes.items():
-        reader.add_input(name, dims, _channels_first(graph, name, dims))
+        reader.add_input(name, dims, _channels_first(reader.takers[name], dims))
     for node in fuse(graph.nodes, reader.number):
         convert_node(reader, node)
     return {name: _output(reader, name) for name in graph.outputs}
@@ -131,13 +131,13 @@ def _open_message(name: str, own: str, dims: Dims | None) -> str:
 def read_input_sides(path: str) -> dict[str, InputSides]:
     """Return the shape of each input; `convcli.networks.read_input_sides` says how."""
     graph = open_graph(path)
-    found = {}
+    found, takers = {}, graph.find_takers()
     for name, dims in graph.inputs.items():
         if dims is None:
             found[name] = InputSides(None)
             continue
         sides = tuple(int(side) if _is_number(side) else None for side in dims)
-        order = _channels_first(graph, name, tuple(side or 0 for side in sides))
+        order = _channels_first(takers[name], tuple(side or 0 for side in sides))
         if order is not None:
             sides = tuple(sides[axis] for axis in order)
         found[name] = InputSides(sides[1:] if len(sides) > 1 else sides, order is not None)
@@ -162,18 +162,16 @@ def _batch(graph: Graph, sizes: Mapping[str, Shape]) -> int:
 
     Three axes may be (C, H, W) as well: a node that takes them says which they are.
     """
+    batched = {node.inputs[0] for node in graph.nodes if node.op in NEEDS_BATCH and node.inputs}
     for name, dims in sizes.items():
-        has_batch = len(dims) in (2, 4, 5) or any(
-            node.op in NEEDS_BATCH and node.inputs[:1] == (name,) for node in graph.nodes
-        )
+        has_batch = len(dims) in (2, 4, 5) or name in batched
         if has_batch and len(dims) > 1:
             return dims[0]
     return 1
 
 
-def _channels_first(graph: Graph, name: str, dims: Shape) -> Sequence[int] | None:
+def _channels_first(takers: Sequence[Node], dims: Shape) -> Sequence[int] | None:
     """Return the order that the nodes which take an input in (H, W, C) give it."""
-    takers = [node for node in graph.nodes if name in node.inputs]
     order = [0, 3, 1, 2]
     is_taken_so = len(dims) == 4 and all(
         node.op == "Transpose" and node.attributes.get("perm") == order for node in takers

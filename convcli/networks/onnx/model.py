@@ -97,6 +97,14 @@ class Graph(NamedTuple):
     used: frozenset[str]
     functions: frozenset[str]
 
+    def find_takers(self) -> dict[str, list[Node]]:
+        """Return the nodes that take each value, by its name."""
+        takers: dict[str, list[Node]] = {name: [] for name in self.used}
+        for node in self.nodes:
+            for name in filter(None, node.inputs):
+                takers[name].append(node)
+        return takers
+
 
 def parse_graph(content: bytes, path: str) -> Graph:
     """Return the graph of a model.

@@ -198,10 +198,8 @@ class Reader:
         self.guessed: set[str] = set()  # tensors whose shape nothing says
         self.types: dict[str, int] = {}
         self.makers = {name: node for node in graph.nodes for name in node.outputs}
-        self.takers: dict[str, list[Node]] = {name: [] for name in graph.used}
-        for node in graph.nodes:
-            for name in filter(None, node.inputs):
-                self.takers[name].append(node)
+        self.takers = graph.find_takers()
+        self._has_input = False
         self._plain: dict[str, Value] = {}
         self._constants = {node.outputs[0]: node for node in graph.nodes if node.op == "Constant"}
         self._names: Counter[str] = Counter({INPUT_KEYWORD: 1})
@@ -260,15 +258,11 @@ class Reader:
             view = view.transpose([order.index(axis) for axis in range(len(order))])
         shape = self.shape_of(inner)
         layer = INPUT_KEYWORD
-        if self.values_of_layers:
+        if self._has_input:
             layer = self.unique_name(name)
             self.layers.append(make_layer("input", shape=shape, name=layer))
+        self._has_input = True
         self.values[name] = Value(layer, shape, view)
-
-    @property
-    def values_of_layers(self) -> bool:
-        """Whether there is an input already."""
-        return any(isinstance(value, Value) for value in self.values.values())
 
     def emit(
         self,
