@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from convcli.networks.onnx.model import Node
@@ -31,12 +32,16 @@ def fuse(nodes: Sequence[Node], known: Callable[[str], float | None]) -> list[No
     replaced: dict[int, Node] = {}
     dropped: set[int] = set()
     for node in nodes:
+        found = None
         if node.op == "Erf":
-            found = _find_gelu(node, makers, takers, known)
-            if found is not None:
-                source, parts = found
-                replaced[id(parts[-1])] = _gelu(source, parts[-1])
-                dropped.update(map(id, parts))
+            with suppress(
+                IndexError, KeyError
+            ):  # of nodes without the inputs that they should have
+                found = _find_gelu(node, makers, takers, known)
+        if found is not None:
+            source, parts = found
+            replaced[id(parts[-1])] = _gelu(source, parts[-1])
+            dropped.update(map(id, parts))
     return [replaced.get(id(node), node) for node in nodes
             if id(node) not in dropped or id(node) in replaced]  # fmt: skip
 
