@@ -49,7 +49,7 @@ def peak_elements(walk: Walk) -> int:
     """Return the most values that maps hold at once while a network is run layer by layer.
 
     A map is held until the last layer that takes it has run, the inputs from the beginning, and
-    what no layer takes, which is an output of the network, to the end. A layer's own output is
+    the outputs of the network to the end. A layer's own output is
     held beside what it takes.
 
     Examples
@@ -62,10 +62,10 @@ def peak_elements(walk: Walk) -> int:
     sizes = {step: math.prod(report.output) for step, report in enumerate(walk.layers)}
     sizes[INPUT] = math.prod(walk.input)
     freed = [0] * len(indices)  # by each layer, which is the last to take them
-    ends = last_uses(indices)
-    for source, end in ends.items():
-        freed[end] += sizes[source]
-    peak = held = sizes[INPUT] * (INPUT in ends) + sum(
+    uses = last_uses(indices)
+    for source in uses.keys() - {*walk.ends}:
+        freed[uses[source]] += sizes[source]
+    peak = held = sizes[INPUT] * (INPUT in uses) + sum(
         sizes[step] for step, sources in enumerate(indices) if not sources
     )
     for step, sources in enumerate(indices):

@@ -187,31 +187,43 @@ class Walk(NamedTuple):
     layers : tuple of LayerReport
     remarks : tuple of str
         On the file that it was read from, for the user.
-    input_name : str
-        The name of its first input.
+    input_names : tuple of str
+        Of all inputs, in order; left out, `input` and the names of the layers of further ones.
+    output_layers : mapping of str to str
+        The name of the layer that makes each output, by the output's name; left out, the layers
+        that no other takes are the outputs.
     """
 
     name: str
     input: Shape
     layers: tuple[LayerReport, ...]
     remarks: tuple[str, ...] = ()
-    input_name: str = INPUT_KEYWORD
+    input_names: tuple[str, ...] = ()
+    output_layers: Mapping[str, str] = MappingProxyType({})
 
     @property
     def inputs(self) -> dict[str, Shape]:
         """The shapes of all inputs by their names."""
-        further = (layer for layer in self.layers if layer.layer.operation.is_source)
-        return {self.input_name: self.input} | {layer.name: layer.output for layer in further}
+        further = [layer for layer in self.layers if layer.layer.operation.is_source]
+        names = self.input_names or (INPUT_KEYWORD, *(layer.name for layer in further))
+        return dict(zip(names, (self.input, *(layer.output for layer in further)), strict=True))
 
     @property
     def outputs(self) -> dict[str, Shape]:
-        """The shapes of the outputs that no layer takes, by the names of their layers."""
+        """The shapes of the outputs by their names."""
+        if not self.output_layers:
+            return {self.layers[index].name: self.layers[index].output for index in self.ends}
+        shapes = {layer.name: layer.output for layer in self.layers}
+        return {output: shapes[name] for output, name in self.output_layers.items()}
+
+    @property
+    def ends(self) -> list[int]:
+        """The indices of the layers that make the outputs."""
+        if self.output_layers:
+            making = set(self.output_layers.values())
+            return [index for index, layer in enumerate(self.layers) if layer.name in making]
         taken = {index for layer in self.layers for index in layer.indices}
-        return {
-            layer.name: layer.output
-            for index, layer in enumerate(self.layers)
-            if index not in taken
-        }
+        return [index for index in range(len(self.layers)) if index not in taken]
 
     @property
     def params(self) -> int:
@@ -313,11 +325,12 @@ def walk(
     if not layers:
         raise ArgumentError("a network has one layer at least")
     stack = [parse_layer(layer) if isinstance(layer, str) else layer for layer in layers]
-    input_name = INPUT_KEYWORD
+    input_names: tuple[str, ...] = ()
     if isinstance(input_shape, Mapping):
         stack, others = set_input_shapes(stack, input_shape)
-        input_name = _the_first(others, stack)
-        input_shape = input_shape[input_name]
+        first = _the_first(others, stack)
+        further = (str(layer.name) for layer in stack if layer.operation.is_source)
+        input_names, input_shape = (first, *further), input_shape[first]
     shape = as_input_shape(input_shape)
     is_known = True
     outputs = {INPUT: MapState.of_input(shape)}
@@ -341,7 +354,7 @@ def walk(
         outputs[index] = MapState(
             report.output, report.fields, seen, report.is_map, report.input_size
         )
-    return Walk(name or "network", shape, tuple(reports), input_name=input_name)
+    return Walk(name or "network", shape, tuple(reports), input_names=input_names)
 
 
 def _the_first(names: Sequence[str], layers: Sequence[Layer]) -> str:

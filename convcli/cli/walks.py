@@ -107,7 +107,11 @@ def _walk_network(net: str | None, network: NetworkFile, framework: str | None) 
         layers = with_kernel_sizes(network.layers)
         name, counted = network.name, network.counted
         found = walk(layers, network.input_shape, name=name, framework=framework, counted=counted)
-    return found._replace(remarks=network.notes)
+    return found._replace(
+        remarks=network.notes,
+        input_names=tuple(network.inputs),
+        output_layers=network.outputs,
+    )
 
 
 def _show_sizes(options: ShapeOptions, sizes: range, layout: str) -> None:

@@ -56,6 +56,12 @@ def test_a_map_for_a_later_join_is_held_until_then() -> None:
     assert peak_elements(walk(heads, (1, 1, 1))) == 9 + 1 + 2  # the first head is an output
 
 
+def test_an_output_that_a_layer_takes_is_held_to_the_end() -> None:
+    found = walk(["relu:name=a", "relu", "relu:name=b"], (1, 1, 1))
+    assert peak_elements(found) == 2
+    assert peak_elements(found._replace(output_layers={"first": "a", "last": "b"})) == 3
+
+
 def test_a_chain_holds_no_more_than_two_maps() -> None:
     shape, layers = zoo_network("vgg16")
     assert peak_elements(walk(layers, shape)) == 2 * 64 * 224 * 224

@@ -13,6 +13,8 @@ import pytest
 from support.command import Finished, here
 from support.onnx_models import model, node, save, weight
 
+import convcli
+
 
 @pytest.fixture
 def siamese(tmp_path: Path) -> str:
@@ -83,6 +85,19 @@ def test_a_size_that_is_left_open_is_asked_for_by_its_name(stack: str, siamese: 
 def test_inputs_are_given_by_name_with_the_batch_or_without(siamese: str, sizes: str) -> None:
     found = document("--net", siamese, "--input", sizes)
     assert found["total"]["output"] == [8, 8, 8]
+
+
+def test_inputs_and_outputs_have_the_names_of_the_file(tmp_path: Path) -> None:
+    nodes = [node("Relu", "a/1", "mid"), node("Add", "mid b/2", "sum")]
+    shapes = {"a/1": (1, 3, 8, 8), "b/2": (1, 3, 8, 8)}
+    path = save(model(nodes, shapes, outputs="mid sum"), tmp_path, "two.onnx")
+    found = document("--net", path)
+    assert found["inputs"] == {"a/1": [3, 8, 8], "b/2": [3, 8, 8]}
+    assert found["outputs"] == {"mid": [3, 8, 8], "sum": [3, 8, 8]}
+    walked = convcli.load_network(path).walk()
+    assert (walked.inputs, walked.outputs) == (
+        {"a/1": (3, 8, 8), "b/2": (3, 8, 8)}, {"mid": (3, 8, 8), "sum": (3, 8, 8)}
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(

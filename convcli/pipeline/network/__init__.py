@@ -124,7 +124,10 @@ class Network:
         shape = input_shape or own
         if shape is None:
             raise ShapeError(f"the shape of input {name!r} is not known: give it as input_shape")
-        return walk(self.layers, shape, name=self.name, counted=self._counted)
+        found = walk(self.layers, shape, name=self.name, counted=self._counted)
+        return found._replace(
+            remarks=self.notes, input_names=tuple(self.inputs), output_layers=self.outputs
+        )
 
     @overload
     def run(self, x: Inputs, at: str | None = None) -> Array: ...
