@@ -14,6 +14,7 @@ from typing import Any
 from unittest.mock import patch
 
 from convcli.cli.commands import run
+from convcli.parallel import get_threads, set_threads
 
 SAMPLES = Path(__file__).resolve().parents[2] / "samples"
 COMMAND = [sys.executable, "-m", "convcli"]
@@ -58,12 +59,13 @@ def here(*arguments: str | Path, cwd: Path, stdin: bytes = b"") -> Finished:
         "stdout": io.TextIOWrapper(io.BytesIO(), encoding="utf-8"),
         "stderr": io.TextIOWrapper(io.BytesIO(), encoding="utf-8"),
     }
-    digits = sys.get_int_max_str_digits()
+    digits, threads = sys.get_int_max_str_digits(), get_threads()
     try:
         with patch.multiple(sys, **streams), chdir(cwd):
             code = run([str(argument) for argument in arguments])
     finally:
         sys.set_int_max_str_digits(digits)
+        set_threads(threads)
     for stream in streams.values():
         stream.flush()
     stdout, stderr = (streams[name].buffer.getvalue() for name in ("stdout", "stderr"))
