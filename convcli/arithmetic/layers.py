@@ -5,35 +5,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, MutableMapping, Sequence
+from importlib import import_module
 from typing import Any, NamedTuple
 
 from convcli.arithmetic.geometry import Window
-from convcli.arithmetic.operations import (
-    Operation,
-    convolution,
-    elementwise,
-    inputs,
-    joins,
-    linear,
-    normalization,
-    pooling,
-    reshaping,
-    resizing,
-    unknown,
-)
+from convcli.arithmetic.operations import Operation
 from convcli.arithmetic.operations.convolution import group_count
 from convcli.arithmetic.values import NO_PADDING, Pair, Shape, Sides, format_shapes
 from convcli.errors import ArgumentError, ShapeError
 
 FLOPS_PER_MAC = 2  # a product and a sum
+# Of the modules of operations, in the order in which the operations are listed.
 _FAMILIES = (
-    convolution, pooling, elementwise, normalization, joins, reshaping, resizing, linear, inputs,
-    unknown,
+    "convolution", "pooling", "elementwise", "normalization", "joins", "reshaping", "resizing",
+    "linear", "inputs", "unknown",
 )  # fmt: skip
-OPERATIONS: dict[str, Operation] = {
-    operation.name: operation for family in _FAMILIES for operation in family.OPERATIONS
-}
+
+
+class Operations(MutableMapping[str, Operation]):
+    """The records of all operations by name; a family is loaded when one of its names is asked for.
+
+    A name is looked for family by family, and the first hold what most commands use.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[str, Operation] = {}
+        self._unread = iter(_FAMILIES)
+
+    def __getitem__(self, name: str) -> Operation:
+        while name not in self._known and self._load_family():
+            pass
+        return self._known[name]
+
+    def __setitem__(self, name: str, operation: Operation) -> None:
+        self._load_all()
+        self._known[name] = operation
+
+    def __delitem__(self, name: str) -> None:
+        del self._known[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._load_all())
+
+    def __len__(self) -> int:
+        return len(self._load_all())
+
+    def _load_all(self) -> dict[str, Operation]:
+        while self._load_family():
+            pass
+        return self._known
+
+    def _load_family(self) -> bool:
+        """Load the next family, if there is one more."""
+        family = next(self._unread, None)
+        if family is not None:
+            module = import_module(f"convcli.arithmetic.operations.{family}")
+            self._known |= {operation.name: operation for operation in module.OPERATIONS}
+        return family is not None
+
+
+OPERATIONS = Operations()
 
 
 class Layer(NamedTuple):

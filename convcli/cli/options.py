@@ -93,6 +93,22 @@ class TextType(click.ParamType[Any]):
         return complete(self.completes, incomplete)
 
 
+class NameType(click.Choice[str]):
+    """A choice among names that are found when they are asked for, not when a command starts."""
+
+    def __init__(self, find_names: Callable[[], Sequence[str]]) -> None:
+        self._find_names, self.case_sensitive = find_names, True
+
+    @property
+    def choices(self) -> Sequence[str]:  # type: ignore[override]
+        """All names."""
+        return self._find_names()
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:  # noqa: ARG002
+        """Return a word: the names stand in the text of the option."""
+        return "NAME"
+
+
 class PaddingModeType(click.Choice[str]):
     """A padding mode: its own name, that of another tool, or a constant."""
 
@@ -260,6 +276,13 @@ class DeclaredOption(click.Option):
     def __set_name__(self, owner: type, name: str) -> None:
         """Take the attribute's name for the parameter's."""
         self.name = name
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """Return the two columns of the help, with the names that there are."""
+        record = super().get_help_record(ctx)
+        if record is None or not isinstance(self.type, NameType):
+            return record
+        return record[0], f"{record[1]}: {' | '.join(self.type.choices)}."
 
 
 class DeclaredOptions:

@@ -152,8 +152,7 @@ class ApplyOptions(opt.WindowOptions):
     )  # fmt: skip
 
     activation: str | None = option(
-        "Layers", "--activation", click.Choice(activations()), "Applied to the maps of the "
-        f"kernels: {' | '.join(activations())}.", metavar="NAME"
+        "Layers", "--activation", opt.NameType(activations), "Applied to the maps of the kernels"
     )  # fmt: skip
     pool: Layer | None = option(
         "Layers", "--pool", opt.POOL, "Pool after the activation: max:K[,s=,p=,ceil] or avg:..."
