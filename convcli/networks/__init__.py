@@ -25,6 +25,27 @@ if TYPE_CHECKING:
 ONNX_SUFFIX = ".onnx"
 
 
+class OpenInputError(ArgumentError):
+    """A file that leaves sides of an input open, which were not given.
+
+    Parameters
+    ----------
+    name : str
+        The input's.
+    sides : sequence of str
+        Its sides without the batch, as numbers or letters.
+    cause : str
+        What is open.
+    is_only : bool
+        Whether the network has no other input.
+    """
+
+    def __init__(self, name: str, sides: Sequence[str], cause: str, *, is_only: bool) -> None:
+        self.name, self.sides, self.cause = name, tuple(sides), cause
+        own = "" if is_only else f"{name}="
+        super().__init__(f"{cause}: give --input {own}{'x'.join(sides)}")
+
+
 class NetworkFile(NamedTuple):
     """A network that was read from a file, or is one of the zoo.
 

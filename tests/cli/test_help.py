@@ -11,6 +11,7 @@ import click
 import pytest
 from PIL import Image
 from support.command import SAMPLES, convcli, here
+from support.onnx_models import model, node, save, weight
 
 from convcli import __version__
 from convcli.cli import commands
@@ -132,6 +133,9 @@ def test_every_option_says_what_it_does(name: str) -> None:
 def test_the_examples_work(tmp_path: Path, line: str) -> None:
     cat = tmp_path / "cat.jpg"
     Image.open(SAMPLES / "cat.jpg").resize((30, 20)).save(cat)
+    if "model.onnx" in line:
+        nodes = [node("Conv", "x w", "y", name="conv1")]
+        save(model(nodes, {"x": (1, 3, 9, 9)}, weights={"w": weight(4, 3, 3, 3)}), tmp_path)
     done = here(*shlex.split(line)[1:], cwd=tmp_path)
     assert done.code == 0
     assert done.stdout or len(list(tmp_path.iterdir())) > 1

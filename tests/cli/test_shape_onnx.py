@@ -14,6 +14,7 @@ from support.command import Finished, here
 from support.onnx_models import model, node, save, weight
 
 import convcli
+from convcli.errors import ArgumentError
 
 
 @pytest.fixture
@@ -76,6 +77,9 @@ def test_a_size_that_is_left_open_is_asked_for_by_its_name(stack: str, siamese: 
     assert shape("--net", stack, code=2).stderr == (
         "convcli: the input 'x' leaves its height and width open: give --input 3xHxW\n"
     )
+    with pytest.raises(ArgumentError, match=r"open: give input_shapes=\{'x': \(3, H, W\)\}$"):
+        convcli.load_network(stack)
+    assert convcli.load_network(stack, {"input": (3, 9, 9)}).inputs == {"x": (3, 9, 9)}
     assert shape("--net", siamese, code=2).stderr == (
         "convcli: the input 'left' leaves its height and width open: give --input left=3xHxW\n"
     )

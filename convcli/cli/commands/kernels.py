@@ -45,6 +45,7 @@ def kernels(spec: str | None, *, as_json: bool) -> None:
     \b
     convcli kernels
     convcli kernels gaussian:1.5
+    convcli kernels model.onnx
     """
     if spec is not None and (path := weights_path(spec)):
         layers = list_layers(path)

@@ -47,12 +47,13 @@ class ShapeOptions(opt.DeclaredOptions):
         "several by name: x=3x8x8+y=10. Values separated by commas are tried in turn."
     )  # fmt: skip
     net: tuple[str, ...] = option(
-        "Stack or network", "--net", opt.NETWORK, "A well-known network, or a file of layers; "
-        "several make a table of totals.", multiple=True
+        "Stack or network", "--net", opt.NETWORK, "A well-known network, or a file: of "
+        "layers, or .onnx; several make a table of totals.", multiple=True
     )  # fmt: skip
     framework: str | None = option(
         "Stack or network", "--framework", click.Choice(tuple(FRAMEWORKS)), "Whose rules must hold "
-        "where they differ: in same padding with a stride, and in ceil."
+        "where they differ, as in padding and in ceil; what it refuses is told with what to write "
+        "instead."
     )  # fmt: skip
     sizes: range | None = option(
         "Stack or network", "--sizes", opt.integer_range(least=1), "What it makes of inputs that "
@@ -155,12 +156,17 @@ def shape(**values: Any) -> None:
     MACs count the products of convolutions and linear layers, without biases. Several networks, or
     inputs, have a row of totals each.
 
+    The receptive field (rf) is how many rows and columns of the input an output depends on, padding
+    included; jump is how far apart on the input two outputs lie, start where the center of the
+    first lies, and the effective padding how far its field begins before the input.
+
     \b
     convcli shape --h 224 --k 3 --p 1 --s 2
     convcli shape --h 224 --k 3,5,7 --s 1,2 --p same --c-in 3 --c-out 64
     convcli shape --input 3x224x224 conv:7,s=2,p=3,c=64 maxpool:3,s=2,p=1
     convcli shape --net resnet18 --max-params 12M
     convcli shape --net resnet18 --net vgg16 --input 3x224x224,3x256x256
+    convcli shape --net model.onnx --batch 8 --dtype float16
     convcli shape --net unet --sizes 500..600
     """
     options = ShapeOptions(**values)

@@ -10,7 +10,7 @@ from convcli.arithmetic.notation import INPUT_KEYWORD
 from convcli.arithmetic.values import Shape, format_shape
 from convcli.errors import ArgumentError, FileError
 from convcli.files import STDIN, read_bytes
-from convcli.networks import InputSides, NetworkFile
+from convcli.networks import InputSides, NetworkFile, OpenInputError
 from convcli.networks.onnx.constants import Array, Constant, read_tensor
 from convcli.networks.onnx.convert import convert_node
 from convcli.networks.onnx.fusion import fuse
@@ -90,8 +90,7 @@ def _input_dims(graph: Graph, given: dict[str, Shape], path: str) -> dict[str, S
     for name, declared in graph.inputs.items():
         dims = _with_given(name, declared, given.get(name))
         if dims is None or not all(map(_is_number, dims)):
-            own = "" if len(names) == 1 else f"{name}="
-            raise ArgumentError(_open_message(name, own, dims))
+            raise _open_error(name, dims, is_only=len(names) == 1)
         sizes[name] = tuple(map(int, dims))
     return sizes
 
@@ -115,17 +114,19 @@ def _with_given(name: str, declared: Dims | None, given: Shape | None) -> Dims |
     return wanted
 
 
-def _open_message(name: str, own: str, dims: Dims | None) -> str:
+def _open_error(name: str, dims: Dims | None, *, is_only: bool) -> OpenInputError:
     if dims is None:
-        return f"the shape of the input {name!r} is open: give --input {own}CxHxW"
+        cause = f"the shape of the input {name!r} is open"
+        return OpenInputError(name, "CHW", cause, is_only=is_only)
     names = ("batch", "channels", "height", "width") if len(dims) == 4 else ()
     texts = [
         names[axis] if names else f"axis {axis}"
         for axis, side in enumerate(dims)
         if not _is_number(side)
     ]
-    shape = _format(dims[1:] if len(dims) > 1 else dims)
-    return f"the input {name!r} leaves its {' and '.join(texts)} open: give --input {own}{shape}"
+    sides = _format(dims[1:] if len(dims) > 1 else dims).split("x")
+    cause = f"the input {name!r} leaves its {' and '.join(texts)} open"
+    return OpenInputError(name, sides, cause, is_only=is_only)
 
 
 def read_input_sides(path: str) -> dict[str, InputSides]:

@@ -17,7 +17,7 @@ from convcli.engine.hints import add_hint, image_hint
 from convcli.engine.operations import Weights
 from convcli.errors import OVERFLOW, ArgumentError, ShapeError, did_you_mean
 from convcli.kernels.layers import with_kernel_sizes
-from convcli.networks import read_network
+from convcli.networks import OpenInputError, read_network
 from convcli.pipeline.network.execute import run_schedule
 from convcli.pipeline.network.schedule import Schedule, plan_schedule
 from convcli.pipeline.network.weights import PreparedWeights
@@ -389,7 +389,14 @@ def load_network(path: str, input_shapes: Mapping[str, Shape] | None = None) -> 
     >>> load_network("lenet5").walk().output
     (10,)
     """
-    file = read_network(os.fspath(path), input_shapes)
+    try:
+        file = read_network(os.fspath(path), input_shapes)
+    except OpenInputError as error:
+        shape = "".join(f"{side}, " for side in error.sides).removesuffix(" ")
+        shape = shape if len(error.sides) == 1 else shape.removesuffix(",")
+        raise ArgumentError(
+            f"{error.cause}: give input_shapes={{{error.name!r}: ({shape})}}"
+        ) from None
     return Network(
         file.name,
         with_kernel_sizes(file.layers),
