@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from convcli.arithmetic.geometry import output_size
-    from convcli.arithmetic.network import Walk, walk
+    from convcli.arithmetic.network import walk
     from convcli.arithmetic.network_design import Design, design
+    from convcli.arithmetic.reports import Walk
     from convcli.arithmetic.solve import Ranges, Solutions, solve
     from convcli.arithmetic.zoo import zoo_network
     from convcli.engine.conv2d import conv2d
@@ -51,7 +52,8 @@ __all__ = [
 
 _NAMES_BY_MODULE = {
     "arithmetic.geometry": ("output_size",),
-    "arithmetic.network": ("Walk", "walk"),
+    "arithmetic.network": ("walk",),
+    "arithmetic.reports": ("Walk",),
     "arithmetic.network_design": ("Design", "design"),
     "arithmetic.solve": ("Ranges", "Solutions", "solve"),
     "arithmetic.zoo": ("zoo_network",),

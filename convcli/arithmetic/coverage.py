@@ -10,16 +10,17 @@ that reach the map at all; otherwise it is followed position by position.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import chain
 from typing import Any, NamedTuple, TypeAlias
 
 from convcli.arithmetic.fields import Fields, fields_of_input
 from convcli.arithmetic.geometry import Axis
-from convcli.arithmetic.intervals import Interval, contributing_inputs, span
+from convcli.arithmetic.intervals import Interval, clip, contains, merge, span
 from convcli.arithmetic.layers import Layer
-from convcli.arithmetic.operations import AxisMap, Parts, Resampling, WholeAxis
-from convcli.arithmetic.receptive_field import ReceptiveField, have_one_jump, taps_within
+from convcli.arithmetic.operations import AxisMap, Resampling, WholeAxis
+from convcli.arithmetic.positions import bits_of, follow_positions, union_of, width_of
+from convcli.arithmetic.receptive_field import ReceptiveField, have_one_jump
 from convcli.arithmetic.values import Pair, Shape, map_size
 
 MAX_STEPS = 1 << 21  # of following single positions; beyond, what is between them counts as well
@@ -96,8 +97,8 @@ class Seen(NamedTuple):
         """Return the positions that an output depends on, as intervals apart; without masks."""
         if self.live is None or not self.live[0] <= output <= self.live[1]:
             return []
-        window = _clip(field.window_at(output), self.reach)
-        return _merge(filter(None, (window, self.constant)))
+        window = clip(field.window_at(output), self.reach)
+        return merge(filter(None, (window, self.constant)))
 
 
 Branch: TypeAlias = tuple[Seen, ReceptiveField, int]  # of a join, with its number of positions
@@ -194,7 +195,7 @@ class CoverageOfWalk:
         for masks in (seen[0].masks, seen[1].masks):
             if masks is not None:
                 if id(masks) not in self._holes:
-                    has_holes = any(_width(mask) > mask.bit_count() for mask in masks)
+                    has_holes = any(width_of(mask) > mask.bit_count() for mask in masks)
                     self._holes[id(masks)] = masks, has_holes
                 if self._holes[id(masks)][1]:
                     return True
@@ -225,7 +226,7 @@ class CoverageOfWalk:
             return _widen(seen, outputs)
         known = self._known.get((id(masks), axis))
         if known is None:
-            found_masks = tuple(_follow_masks(masks, axis, outputs))
+            found_masks = tuple(follow_positions(masks, axis, outputs))
             known = masks, masks if found_masks == masks else found_masks
             self._known[id(masks), axis] = known
         return _simplify(known[1], field)
@@ -268,7 +269,7 @@ class CoverageOfWalk:
         if seen.masks is not None:
             return seen.masks
         return tuple(
-            sum(_bits(interval) for interval in seen.intervals(field, output))
+            sum(bits_of(interval) for interval in seen.intervals(field, output))
             for output in range(size)
         )
 
@@ -292,10 +293,10 @@ def _follow_windows(
     if live[0] > live[1]:
         return Seen(None, None)
     if not field.slides:
-        constant = span((seen.constant, _clip(before.window_at(0), seen.reach)))
+        constant = span((seen.constant, clip(before.window_at(0), seen.reach)))
         return Seen(seen.reach, live, constant)
     first, last = field.window_at(live[0]), field.window_at(live[1])
-    reach = _clip(first and last and (first[0], last[1]), seen.reach)
+    reach = clip(first and last and (first[0], last[1]), seen.reach)
     return None if reach is None else Seen(reach, live, seen.constant)
 
 
@@ -303,8 +304,8 @@ def _follow_whole(seen: Seen, before: ReceptiveField, axis: WholeAxis) -> Seen |
     is_whole = seen.live == (0, axis.size - 1) and _is_gapless(before, 1, axis.size)
     if not is_whole:
         return None
-    window = _clip(span((before.window_at(0), before.window_at(axis.size - 1))), seen.reach)
-    constant = _merge(filter(None, (window, seen.constant)))
+    window = clip(span((before.window_at(0), before.window_at(axis.size - 1))), seen.reach)
+    constant = merge(filter(None, (window, seen.constant)))
     if len(constant) != 1:
         return None
     live = seen.live if axis.has_own else (0, axis.outputs - 1)
@@ -376,7 +377,7 @@ def _join_windows(branches: Sequence[Branch], outputs: int) -> Seen | None:
     live = [branch for branch in branches if branch[0].live is not None]
     maps = [(seen, field) for seen, field, size in live if size > 1 or outputs == 1]
     spread = [seen.intervals(field, 0) for seen, field, size in live if 1 == size < outputs]
-    constants = _merge(
+    constants = merge(
         (*chain(*spread), *(seen.constant for seen, _ in maps if seen.constant is not None))
     )
     whole = 0, outputs - 1
@@ -404,7 +405,7 @@ def _join_sliding(
     fields = [largest[1], *(field for _, field in others)]
     for output in range(period if others else 0):
         found = [field.window_at(output) for field in fields]
-        if len(_merge(filter(None, found))) > 1:
+        if len(merge(filter(None, found))) > 1:
             return None
     return Seen(seen.reach, seen.live, constant)
 
@@ -415,53 +416,25 @@ def _is_inside(
     """Return whether what each output depends on in one branch it depends on in another, too."""
     (seen, field), (whole, around) = window, larger
     return window is larger or (
-        _contains(whole.reach, seen.reach)
-        and _contains(whole.live, seen.live)
+        contains(whole.reach, seen.reach)
+        and contains(whole.live, seen.live)
         and all(
-            _contains(around.window_at(output), field.window_at(output)) for output in range(period)
+            contains(around.window_at(output), field.window_at(output)) for output in range(period)
         )
     )
 
 
-def _contains(outer: Interval, inner: Interval) -> bool:
-    if inner is None or outer is inner:
-        return True
-    return outer is not None and outer[0] <= inner[0] and inner[1] <= outer[1]
-
-
-def _follow_masks(masks: tuple[int, ...], axis: AxisMap, outputs: int) -> Iterable[int]:
-    """Return the positions of each output as bits, from those of the map."""
-    if isinstance(axis, WholeAxis):
-        whole = _union(masks)
-        own = masks if axis.has_own else (0,) * outputs
-        return (whole | mask for mask in own)
-    return (_union(masks[tap] for tap in _taps(axis, output)) for output in range(outputs))
-
-
-def _taps(axis: Axis | Parts | Resampling, output: int) -> Iterable[int]:
-    """Return the positions of a map that an output is made of, without padding."""
-    if isinstance(axis, Axis):
-        if axis.transposed:
-            taps = contributing_inputs(axis, output)
-        else:
-            start = output * axis.stride - axis.before
-            taps = range(start, start + axis.effective_kernel, axis.dilation)
-    else:
-        taps = axis.bounds(output)
-        taps = taps_within(taps, axis.size) if isinstance(axis, Resampling) else taps
-    return (tap for tap in taps if 0 <= tap < axis.size)
-
-
 def _simplify(masks: tuple[int, ...], field: ReceptiveField) -> Seen:
     """Return sets of positions as windows without holes, where they are that."""
-    union = _union(masks)
+    union = union_of(masks)
     if not union:
         return Seen(None, None)
     reach = (union & -union).bit_length() - 1, union.bit_length() - 1
     live = [output for output, mask in enumerate(masks) if mask]
     found = Seen(reach, (live[0], live[-1]))
     if field.constant is None and all(
-        mask == sum(map(_bits, found.intervals(field, output))) for output, mask in enumerate(masks)
+        mask == sum(map(bits_of, found.intervals(field, output)))
+        for output, mask in enumerate(masks)
     ):
         return found
     return Seen(reach, found.live, masks=masks)
@@ -473,42 +446,3 @@ def _widen(seen: Seen, outputs: int) -> Seen:
         return seen
     constant = seen.constant if seen.masks is None else None
     return Seen(seen.reach, (0, outputs - 1), constant)
-
-
-def _union(masks: Iterable[int]) -> int:
-    union = 0
-    for mask in masks:
-        union |= mask
-    return union
-
-
-def _width(mask: int) -> int:
-    return mask.bit_length() - (mask & -mask).bit_length() + 1 if mask else 0
-
-
-def _bits(interval: Pair) -> int:
-    first, last = interval
-    return ((1 << (last - first + 1)) - 1) << first
-
-
-def _clip(interval: Interval, bounds: Interval) -> Interval:
-    """Return the part of an interval that lies in another."""
-    if interval is None or bounds is None:
-        return None
-    first, last = max(interval[0], bounds[0]), min(interval[1], bounds[1])
-    return (first, last) if first <= last else None
-
-
-def _merge(intervals: Iterable[Pair]) -> list[Pair]:
-    """Return intervals as those apart, in order.
-
-    >>> _merge([(5, 6), (0, 2), (3, 4), (8, 9)])
-    [(0, 6), (8, 9)]
-    """
-    merged: list[Pair] = []
-    for first, last in sorted(intervals):
-        if merged and first <= merged[-1][1] + 1:
-            merged[-1] = merged[-1][0], max(merged[-1][1], last)
-        else:
-            merged.append((first, last))
-    return merged

@@ -15,7 +15,8 @@ from itertools import accumulate, product
 from typing import TypeAlias
 
 from convcli.arithmetic.layers import Layer
-from convcli.arithmetic.network import Walk, walk
+from convcli.arithmetic.network import walk
+from convcli.arithmetic.reports import Walk
 from convcli.arithmetic.shortest_stack import (
     ALL_BLOCKS,
     BLOCKS,

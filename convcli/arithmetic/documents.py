@@ -8,8 +8,8 @@ from typing import Any
 
 from convcli.arithmetic.footprint import FLOAT32, Storage, peak_elements
 from convcli.arithmetic.layers import FLOPS_PER_MAC
-from convcli.arithmetic.network import LayerReport, Walk
 from convcli.arithmetic.notation import format_layer
+from convcli.arithmetic.reports import LayerReport, Walk
 
 MAX_FLOAT = 10**300
 FIELD = ("receptive_field", "jump", "start", "effective_padding")

@@ -13,7 +13,8 @@ from itertools import product
 
 from convcli.arithmetic.design import InfeasibleError, check_multiple, largest, min_used
 from convcli.arithmetic.layers import Layer
-from convcli.arithmetic.network import Walk, walk
+from convcli.arithmetic.network import walk
+from convcli.arithmetic.reports import Walk
 from convcli.arithmetic.shortest_stack import BLOCKS, BlockSpec, Budget, Cost, channel_step
 from convcli.arithmetic.values import Shape
 from convcli.errors import ArgumentError

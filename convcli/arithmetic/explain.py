@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from convcli.arithmetic.footprint import FLOAT32, Storage
 from convcli.arithmetic.formulas import align, cost_calculations, size_calculation
 from convcli.arithmetic.geometry import Axis
-from convcli.arithmetic.network import LayerReport, Walk
 from convcli.arithmetic.notation import INPUT, format_layer
 from convcli.arithmetic.receptive_field import ReceptiveField
+from convcli.arithmetic.reports import LayerReport, Walk
 from convcli.arithmetic.values import DTYPE_BITS, format_shape, format_shapes, map_size
 
 MAX_SHOWN_PHASES = 16

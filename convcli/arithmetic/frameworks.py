@@ -16,7 +16,7 @@ from convcli.arithmetic.operations import CEIL
 from convcli.arithmetic.values import format_padding, format_shape
 
 if TYPE_CHECKING:
-    from convcli.arithmetic.network import Walk
+    from convcli.arithmetic.reports import Walk
     from convcli.arithmetic.values import Shape
 
 FRAMEWORKS = {"torch": "PyTorch", "tf": "TensorFlow", "onnx": "ONNX"}

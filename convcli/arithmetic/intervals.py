@@ -13,7 +13,7 @@ from convcli.arithmetic.values import Pair, map_size
 from convcli.errors import ArgumentError
 
 if TYPE_CHECKING:
-    from convcli.arithmetic.network import LayerReport, Walk
+    from convcli.arithmetic.reports import LayerReport, Walk
 
 Interval: TypeAlias = tuple[int, int] | None  # (first, last) position; None where there is none
 Region: TypeAlias = tuple[Interval, Interval]  # of rows, of columns
@@ -129,3 +129,33 @@ def _region_of_input(report: LayerReport, size: Pair, region: Region) -> Region:
         for side, output, interval in zip(size, map_size(report.output), region, strict=True)
     )
     return rows, columns
+
+
+def contains(outer: Interval, inner: Interval) -> bool:
+    """Return whether an interval holds another."""
+    if inner is None or outer is inner:
+        return True
+    return outer is not None and outer[0] <= inner[0] and inner[1] <= outer[1]
+
+
+def clip(interval: Interval, bounds: Interval) -> Interval:
+    """Return the part of an interval that lies in another."""
+    if interval is None or bounds is None:
+        return None
+    first, last = max(interval[0], bounds[0]), min(interval[1], bounds[1])
+    return (first, last) if first <= last else None
+
+
+def merge(intervals: Iterable[Pair]) -> list[Pair]:
+    """Return intervals as those apart, in order.
+
+    >>> merge([(5, 6), (0, 2), (3, 4), (8, 9)])
+    [(0, 6), (8, 9)]
+    """
+    merged: list[Pair] = []
+    for first, last in sorted(intervals):
+        if merged and first <= merged[-1][1] + 1:
+            merged[-1] = merged[-1][0], max(merged[-1][1], last)
+        else:
+            merged.append((first, last))
+    return merged

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 from convcli.arithmetic.design import design as design_stack
 from convcli.arithmetic.design import min_used
 from convcli.arithmetic.encoder_decoder import design_encoder_decoder
-from convcli.arithmetic.network import Walk
 from convcli.arithmetic.notation import format_layer, format_network
+from convcli.arithmetic.reports import Walk
 from convcli.arithmetic.shortest_stack import Budget
 from convcli.arithmetic.values import (
     Pair,

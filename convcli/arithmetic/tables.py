@@ -8,8 +8,8 @@ from typing import Any, TypeAlias
 from convcli.arithmetic.documents import map_bytes, summary_document
 from convcli.arithmetic.footprint import FLOAT32, Storage
 from convcli.arithmetic.layers import LayerSize
-from convcli.arithmetic.network import LayerReport, Walk
 from convcli.arithmetic.notation import format_layer
+from convcli.arithmetic.reports import LayerReport, Walk
 from convcli.arithmetic.text_table import format_table
 from convcli.arithmetic.values import format_padding, format_shape, format_size
 

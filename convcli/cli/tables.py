@@ -14,7 +14,7 @@ from convcli.errors import LimitError
 
 if TYPE_CHECKING:
     from convcli.arithmetic.footprint import Storage
-    from convcli.arithmetic.network import Walk
+    from convcli.arithmetic.reports import Walk
     from convcli.arithmetic.sizes import SizeTrial
 
 SWEPT = (

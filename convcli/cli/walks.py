@@ -9,8 +9,9 @@ import click
 
 from convcli.arithmetic.documents import summary_document
 from convcli.arithmetic.footprint import Storage
-from convcli.arithmetic.network import Walk, walk
+from convcli.arithmetic.network import walk
 from convcli.arithmetic.notation import INPUT_KEYWORD, MAX_LAYERS
+from convcli.arithmetic.reports import Walk
 from convcli.arithmetic.values import format_shape, format_size
 from convcli.cli import options as opt
 from convcli.cli.networks import attribute_to_file, read_networks, with_kernel_sizes

@@ -9,8 +9,8 @@ from itertools import product
 from pathlib import Path
 
 from convcli.arithmetic.intervals import Interval, Region, backtrace
-from convcli.arithmetic.network import Walk
 from convcli.arithmetic.notation import INPUT
+from convcli.arithmetic.reports import Walk
 from convcli.arithmetic.values import Pair
 from convcli.engine.arrays import Array
 from convcli.errors import ArgumentError, LimitError

@@ -10,7 +10,8 @@ from support.marked_engine import Drawn, Engine, drawn_networks
 from support.network_oracle import PADDING, Case, Marked, networks
 
 from convcli.arithmetic.coverage import MAX_STEPS
-from convcli.arithmetic.network import LayerReport, walk
+from convcli.arithmetic.network import walk
+from convcli.arithmetic.reports import LayerReport
 
 AXES = (0, 1)
 

@@ -22,8 +22,9 @@ from support.design import (
 
 from convcli.arithmetic.design import InfeasibleError, design
 from convcli.arithmetic.encoder_decoder import design_encoder_decoder
-from convcli.arithmetic.network import Walk, walk
+from convcli.arithmetic.network import walk
 from convcli.arithmetic.notation import format_layer, format_network, parse_network
+from convcli.arithmetic.reports import Walk
 from convcli.arithmetic.shortest_stack import BLOCKS, Budget
 from convcli.errors import ArgumentError, LimitError
 

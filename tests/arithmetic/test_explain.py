@@ -16,7 +16,8 @@ from support.network_oracle import Case, networks
 
 from convcli.arithmetic.explain import explain_walk
 from convcli.arithmetic.footprint import Storage
-from convcli.arithmetic.network import LayerReport, Walk, walk
+from convcli.arithmetic.network import walk
+from convcli.arithmetic.reports import LayerReport, Walk
 from convcli.arithmetic.zoo import zoo_network
 
 SUM = re.compile(r"[-+*/() 0-9]*(?:floor|ceil)?[-+*/() 0-9]+\Z")

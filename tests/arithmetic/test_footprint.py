@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from support.network_oracle import Case, networks
 
 from convcli.arithmetic.footprint import Storage, peak_elements
-from convcli.arithmetic.network import Walk, walk
+from convcli.arithmetic.network import walk
+from convcli.arithmetic.reports import Walk
 from convcli.arithmetic.values import DTYPE_BITS
 from convcli.arithmetic.zoo import zoo_network
 from convcli.errors import ArgumentError

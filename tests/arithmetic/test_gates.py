@@ -15,10 +15,11 @@ from convcli.arithmetic.explain import explain_walk
 from convcli.arithmetic.geometry import Axis
 from convcli.arithmetic.intervals import backtrace
 from convcli.arithmetic.layers import OPERATIONS
-from convcli.arithmetic.network import LayerReport, Walk, check_alignment, walk
+from convcli.arithmetic.network import check_alignment, walk
 from convcli.arithmetic.notation import INPUT, parse_layer
 from convcli.arithmetic.operations import Operation, Parts, Resampling, WholeAxis
 from convcli.arithmetic.receptive_field import ReceptiveField
+from convcli.arithmetic.reports import LayerReport, Walk
 from convcli.errors import ArgumentError, ShapeError
 
 

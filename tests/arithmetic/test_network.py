@@ -14,8 +14,9 @@ from support.network_oracle import Case, in_the_open, networks
 from support.peers import require_peer
 
 from convcli.arithmetic.layers import Layer
-from convcli.arithmetic.network import Walk, walk
+from convcli.arithmetic.network import walk
 from convcli.arithmetic.notation import INPUT, format_layer, input_indices, parse_layer
+from convcli.arithmetic.reports import Walk
 from convcli.arithmetic.zoo import zoo_network
 from convcli.errors import ArgumentError, NotationError, ShapeError
 

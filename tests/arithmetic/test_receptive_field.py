@@ -13,9 +13,10 @@ from support.network_oracle import WINDOWS, Case, InTheOpen, Seen, in_the_open, 
 from convcli.arithmetic.geometry import Axis
 from convcli.arithmetic.intervals import span
 from convcli.arithmetic.layers import Layer
-from convcli.arithmetic.network import LayerReport, Walk, walk
+from convcli.arithmetic.network import walk
 from convcli.arithmetic.notation import parse_layer
 from convcli.arithmetic.receptive_field import ReceptiveField, union
+from convcli.arithmetic.reports import LayerReport, Walk
 from convcli.errors import LimitError, ShapeError
 
 AXES = (0, 1)

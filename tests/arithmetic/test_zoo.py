@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from support.network_oracle import in_the_open
 
-from convcli.arithmetic.network import Walk, walk
+from convcli.arithmetic.network import walk
 from convcli.arithmetic.notation import parse_layer
+from convcli.arithmetic.reports import Walk
 from convcli.arithmetic.zoo import ZOO, zoo_network
 from convcli.errors import ArgumentError
 

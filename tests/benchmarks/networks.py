@@ -12,7 +12,8 @@ import numpy as np
 from benchmarks.photo import Workplace, sides
 from benchmarks.row import Profile, Row
 from benchmarks.timing import Contest, Verdict
-from convcli.arithmetic.network import LayerReport, walk
+from convcli.arithmetic.network import walk
+from convcli.arithmetic.reports import LayerReport
 from convcli.arithmetic.zoo import zoo_network
 
 OF_LARGEST = 1e-4  # of a network's output

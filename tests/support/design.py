@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from support.oracles import count_windows
 
 from convcli.arithmetic.design import InfeasibleError, design
-from convcli.arithmetic.network import Walk
+from convcli.arithmetic.reports import Walk
 from convcli.arithmetic.shortest_stack import BLOCKS, Budget
 
 Shape = tuple[int, int, int]

@@ -16,8 +16,9 @@ import numpy as np
 from hypothesis import strategies as st
 
 from convcli.arithmetic.layers import OPERATIONS, Layer, output_shape
-from convcli.arithmetic.network import Walk, walk
+from convcli.arithmetic.network import walk
 from convcli.arithmetic.notation import INPUT, input_indices, parse_layer
+from convcli.arithmetic.reports import Walk
 from convcli.arithmetic.values import Shape
 from convcli.engine.operations import find_function
 from convcli.errors import ArgumentError

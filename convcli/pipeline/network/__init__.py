@@ -23,7 +23,7 @@ from convcli.pipeline.network.schedule import Schedule, plan_schedule
 from convcli.pipeline.network.weights import PreparedWeights
 
 if TYPE_CHECKING:
-    from convcli.arithmetic.network import Walk
+    from convcli.arithmetic.reports import Walk
     from convcli.pipeline.tiles import TilePlan
 
 Inputs: TypeAlias = "ArrayLike | Mapping[str, ArrayLike]"
