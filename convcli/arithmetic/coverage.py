@@ -113,14 +113,15 @@ class MapState(NamedTuple):
     seen: SeenPair | Any
     is_map: bool
     input_size: Pair
+    origins: frozenset[str]  # the names of the inputs that it depends on
 
     @classmethod
-    def of_input(cls, shape: Shape) -> MapState:
+    def of_input(cls, shape: Shape, name: str) -> MapState:
         """Return that of an input of the network."""
         height, width = size = map_size(shape)
         rows = Seen.of_input(height)
         seen = rows, rows if height == width else Seen.of_input(width)
-        return cls(shape, fields_of_input(), seen, True, size)
+        return cls(shape, fields_of_input(), seen, True, size, frozenset([name]))
 
 
 class CoverageOfWalk:

@@ -10,13 +10,14 @@ from pathlib import PurePath
 from types import MappingProxyType
 from typing import NamedTuple
 
-from convcli.arithmetic.coverage import CoverageOfWalk, MapState, SeenPair
+from convcli.arithmetic.coverage import CoverageOfWalk, MapState
 from convcli.arithmetic.fields import Fields, fields_of_input, join_notes, output_fields
 from convcli.arithmetic.frameworks import differences
 from convcli.arithmetic.geometry import Axis
 from convcli.arithmetic.layers import OPERATIONS, Layer, output_shape
 from convcli.arithmetic.notation import (
     INPUT,
+    INPUT_KEYWORD,
     MAX_KNOWN,
     format_layer,
     input_indices,
@@ -26,6 +27,7 @@ from convcli.arithmetic.notation import (
     set_input_shapes,
 )
 from convcli.arithmetic.operations import AxisMap, Parts, WholeAxis
+from convcli.arithmetic.receptive_field import JumpError
 from convcli.arithmetic.reports import LayerReport, Walk
 from convcli.arithmetic.values import (
     Shape,
@@ -105,13 +107,13 @@ def walk(
         input_names, input_shape = (first, *further), input_shape[first]
     shape = as_input_shape(input_shape)
     is_known = True
-    outputs = {INPUT: MapState.of_input(shape)}
+    outputs = {INPUT: MapState.of_input(shape, INPUT_KEYWORD)}
     reports: list[LayerReport] = []
     effort, coverage = _Effort(), CoverageOfWalk()
     names, sources = layer_names(stack), input_indices(stack)
     for index, (layer, indices) in enumerate(zip(stack, sources, strict=True)):
         try:
-            report, seen = _report(
+            report, outputs[index] = _report(
                 layer, names[index], indices, outputs, framework=framework, coverage=coverage
             )
             effort.add(report)
@@ -123,9 +125,6 @@ def walk(
         if report.fields is None and is_known:
             is_known, report = False, report._replace(notes=(*report.notes, UNKNOWN_FROM_HERE))
         reports.append(report)
-        outputs[index] = MapState(
-            report.output, report.fields, seen, report.is_map, report.input_size
-        )
     return Walk(name or "network", shape, tuple(reports), input_names=input_names)
 
 
@@ -204,24 +203,29 @@ def _report(
     *,
     framework: str | None,
     coverage: CoverageOfWalk,
-) -> tuple[LayerReport, SeenPair | None]:
-    """Return the report of a layer that takes the outputs at these indices, and what they see."""
+) -> tuple[LayerReport, MapState]:
+    """Return the report of a layer that takes the outputs at these indices, and its output."""
     if layer.operation.is_source:
-        took = [MapState.of_input(layer.value("shape"))]
+        took = [MapState.of_input(layer.value("shape"), name)]
     else:
         took = [outputs[index] for index in indices]
     inputs = tuple([one.shape for one in took])
     before = [one.fields for one in took]
-    input_size = took[0].input_size
+    input_size, origins = took[0].input_size, took[0].origins
     if len(took) > 1:
         height, width = (max(one.input_size[side] for one in took) for side in (0, 1))
-        input_size = height, width
+        input_size, origins = (height, width), origins.union(*(one.origins for one in took))
     bare = layer._replace(name=None, sources=()) if layer.name or layer.sources else layer
     sizes = _measure(bare, inputs, framework)
     axes, output = sizes.axes, sizes.output
-    fields = output_fields(layer, axes, inputs, output, before)
     alignment = join_notes(before, inputs, output) if layer.operation.is_join else ()
-    seen = None
+    fields = seen = None
+    try:
+        fields = output_fields(layer, axes, inputs, output, before)
+    except JumpError as error:  # between positions of different inputs there is no distance
+        if len(origins) == 1:
+            raise
+        alignment = (f"{error}, on different inputs",)
     if fields is not None:
         seen = coverage.of_layer(layer, axes, took, output, fields)
     report = LayerReport(
@@ -240,7 +244,7 @@ def _report(
         has_holes=seen is not None and coverage.has_holes(seen),
         notes=(*alignment, *sizes.notes),
     )
-    return report, seen
+    return report, MapState(output, fields, seen, report.is_map, input_size, origins)
 
 
 class _Effort:

@@ -24,6 +24,10 @@ MAX_PARTS = 1 << 16  # of an adaptive pool or a resampling
 MAX_LOOKUPS = 1 << 20  # of single intervals, for all phases together
 
 
+class JumpError(ShapeError):
+    """Maps that are joined, and whose positions lie differently far apart on the input."""
+
+
 class ReceptiveField(NamedTuple):
     """The interval of the network's input that each output of a map depends on, along one axis.
 
@@ -248,7 +252,7 @@ def union(branches: Sequence[ReceptiveField], outputs: int | None = None) -> Rec
 
     Raises
     ------
-    ShapeError
+    JumpError
         If the branches have different jumps, so that their outputs drift apart.
     """
     first = branches[0]
@@ -263,9 +267,7 @@ def union(branches: Sequence[ReceptiveField], outputs: int | None = None) -> Rec
     count = math.lcm(*(len(branch.phases) for branch in branches))
     if not have_one_jump(branches):
         if outputs is None or not is_resampled:
-            raise ShapeError(
-                f"its branches have {_list_jumps(branches)}: their outputs drift apart"
-            )
+            raise JumpError(f"its branches have {_list_jumps(branches)}: their outputs drift apart")
         count = -(-outputs // len(first.phases)) * len(first.phases)  # each by itself
     _check_phases(count)
     phases = tuple(span(branch.window_at(output) for branch in branches) for output in range(count))

@@ -41,6 +41,18 @@ def test_shapes_of_inputs_are_given_by_their_names() -> None:
         walk(TWO, {"guide": (1, 8, 8)})
 
 
+def test_branches_of_different_inputs_may_have_different_jumps() -> None:
+    two = ["conv:3,s=2,p=1,c=4,name=a", "input:4x8x8,name=guide", "add:from=a+guide", "relu"]
+    found = walk(two, (3, 16, 16))
+    assert (found.output, found.params) == ((4, 8, 8), 4 * 27 + 4)
+    assert [layer.receptive_field for layer in found.layers] == [(3, 3), (1, 1), None, None]
+    (note, unknown) = found.notes
+    assert "different jumps, 1 and 2: their outputs drift apart, on different inputs" in note
+    assert "unknown" in unknown
+    with pytest.raises(ArgumentError, match="different jumps, 1 and 2"):
+        walk(["maxpool:2,name=a", "crop:like=a,from=input,name=b", "add:from=a+b"], (3, 8, 8))
+
+
 def test_inputs_can_be_flat() -> None:
     found = walk(["linear:4,name=a", "input:3,name=b", "concat:from=a+b"], (10,))
     assert (found.inputs, found.output) == ({"input": (10,), "b": (3,)}, (7,))
