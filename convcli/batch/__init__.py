@@ -18,7 +18,7 @@ from convcli.files.output import atomic_write, check_output, make_folder
 from convcli.files.restriction import is_allowed, restrict
 from convcli.images.formats import FORMATS, format_of
 from convcli.pipeline.memory import check_memory
-from convcli.pipeline.outputs import OutputTarget
+from convcli.pipeline.outputs import OutputTarget, holds_vector
 from convcli.pipeline.plan import Plan
 from convcli.pipeline.process import Outcome, dry_run, process
 from convcli.pipeline.route import Route
@@ -223,7 +223,9 @@ def _find_vectors(outcome: Outcome, job: Job) -> list[tuple[str, list[float]]]:
         return []
     results = zip(job.target.labels, outcome.results, strict=False)
     return [
-        (label, result.values.ravel().tolist()) for label, result in results if result.is_vector
+        (label, result.values.ravel().tolist())
+        for label, result in results
+        if result.is_vector or holds_vector(result.values.shape)
     ]
 
 

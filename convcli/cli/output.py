@@ -113,11 +113,18 @@ def escape_control(text: str) -> str:
 
 
 def format_numbers(maps: Mapping[str, Any]) -> str:
-    """Return feature maps, (H, W, C) each, as columns of numbers, each of several with a title."""
+    """Return feature maps, (H, W, C) each, as columns of numbers, each of several with a title.
+
+    A map that is a vector is a row.
+    """
+    from convcli.pipeline.outputs import holds_vector
+
     blocks = [
-        (label if values.shape[2] == 1 else f"{label}, channel {channel}", values[:, :, channel])
+        (label if count == 1 else f"{label}, channel {channel}", planes[:, :, channel])
         for label, values in maps.items()
-        for channel in range(values.shape[2])
+        for planes in [values.transpose(0, 2, 1) if holds_vector(values.shape) else values]
+        for count in [planes.shape[2]]
+        for channel in range(count)
     ]
     if len(blocks) == 1:
         return _format_plane(blocks[0][1])

@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
+from convcli.arithmetic.values import Shape
 from convcli.errors import ArgumentError, ShapeError
 from convcli.files import STDIN, STDOUT
 from convcli.files.output import check_output
@@ -43,6 +44,7 @@ MAIN_SUFFIXES = (  # without others of the same formats
     *NUMBER_SUFFIXES,
 )
 IMAGE_CHANNELS = (1, 3)  # gray, RGB
+
 MAX_FILES_PER_MAP = 1024  # one for each channel
 
 
@@ -360,3 +362,12 @@ def format_name(path: str) -> str:
 
 def _suffix(path: str) -> str:
     return split_name(path)[1].lower()
+
+
+def holds_vector(shape: Shape) -> bool:
+    """Whether a map, (H, W, C), is a vector: one position with more channels than a color has.
+
+    >>> holds_vector((1, 1, 1000)), holds_vector((1, 1, 3)), holds_vector((2, 1, 1000))
+    (True, False, False)
+    """
+    return shape[:2] == (1, 1) and shape[2] > max(IMAGE_CHANNELS)

@@ -222,6 +222,25 @@ def test_a_vector_is_printed_reported_or_written(folder: Path) -> None:
         )
 
 
+def test_many_channels_of_one_position_are_a_vector_where_they_are_reported(folder: Path) -> None:
+    nodes = [
+        padded("c", "x", "w", "c", 1), node("GlobalAveragePool", "c", "p", name="pool"),
+        padded("scores", "p", "v", "y", 1),
+    ]  # fmt: skip
+    weights = {"w": weight(4, 3, 1, 1), "v": weight(7, 4, 1, 1, seed=2)}
+    save(model(nodes, {"x": ANY}, weights=weights), folder, "squeeze.onnx")
+    options = ("in.png", "--net", "squeeze.onnx")
+    applied(folder, *options, "-o", "s.npy")
+    scores = np.load(folder / "s.npy")
+    assert scores.shape == (1, 1, 7)
+    document = json.loads(applied(folder, *options, "--json").text)
+    assert (document["map"], document["shape"]) == ("filtered", [7])
+    np.testing.assert_allclose(document["values"], scores.ravel(), rtol=1e-6)
+    (row,) = applied(folder, *options, "--print").rows
+    np.testing.assert_allclose([*row], scores.ravel(), rtol=1e-5)
+    assert "'y' is a vector of 7: --print or --json shows it" in refused(folder, *options)
+
+
 def test_a_grid_of_numbers_goes_in_and_comes_out_as_it_is(folder: Path) -> None:
     grid = np.random.default_rng(1).normal(size=(18, 14, 3))
     np.save(folder / "grid.npy", grid)

@@ -25,7 +25,7 @@ from convcli.pipeline.inference.step import (
 from convcli.pipeline.memory import BASE_BYTES, MIN_SCRATCH_BYTES, default_max_memory
 from convcli.pipeline.network import Network
 from convcli.pipeline.network.schedule import Schedule
-from convcli.pipeline.outputs import IMAGE_CHANNELS, OutputTarget
+from convcli.pipeline.outputs import IMAGE_CHANNELS, OutputTarget, holds_vector
 from convcli.pipeline.plan import MapShapes, Plan
 from convcli.pipeline.preprocess import preprocessed_dtype, preprocessed_shape
 
@@ -203,7 +203,8 @@ def fit_target(plan: Plan, header: Header, target: OutputTarget) -> OutputTarget
     if run is None or step is None or target.template is None:
         return target
     for name, shape in zip(run.names, run.outputs, strict=True):
-        if len(shape) == 1:
+        is_flat = len(shape) == 1
+        if is_flat or (target.is_default and holds_vector((*shape[1:], shape[0]))):
             if target.is_default and step.prints_vectors:
                 return target._replace(template=None)
             if target.is_image:
