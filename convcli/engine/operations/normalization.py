@@ -24,16 +24,22 @@ def _axes(layer: Layer, x: Array) -> tuple[int, ...]:
 
 def _batch_norm(layer: Layer, inputs: Sequence[Array], weights: Weights) -> Array:
     """Return (x - mean) / sqrt(variance + eps), scaled and shifted, for each channel."""
-    factor = 1 / np.sqrt(weights["variance"] + layer.value("eps"))
-    if "scale" in weights:
-        factor = factor * weights["scale"]
-    factor = factor.astype(inputs[0].dtype)
-    offset = -weights["mean"] * factor
-    if "shift" in weights:
-        offset = offset + weights["shift"]
-    offset = offset.astype(inputs[0].dtype)
-    result: Array = inputs[0] * _spread(factor, inputs[0]) + _spread(offset, inputs[0])
+    x = inputs[0]
+    factor, offset = (_spread(one.astype(x.dtype), x) for one in channel_factors(layer, weights))
+    result: Array = x * factor
+    result += offset
     return result
+
+
+def channel_factors(norm: Layer, weights: Weights) -> tuple[Array, Array]:
+    """Return what `bn` or `affine` multiplies each channel by, and adds to it, in float64."""
+    arrays = {name: np.asarray(array, np.float64) for name, array in weights.items()}
+    scale, shift = arrays.get("scale", np.ones(1)), arrays.get("shift", np.zeros(1))
+    if norm.op == "bn":
+        scale = scale / np.sqrt(arrays["variance"] + norm.value("eps"))
+        shift = shift - arrays["mean"] * scale
+    factor, offset = np.broadcast_arrays(scale, shift)
+    return factor, offset
 
 
 def _spread(values: Array, x: Array) -> Array:

@@ -9,8 +9,8 @@ import numpy as np
 
 from convcli.arithmetic.operations.convolution import output_channels
 from convcli.arithmetic.values import Shape, format_shape
-from convcli.engine.arrays import Array
 from convcli.engine.operations import NO_WEIGHTS, Weights
+from convcli.engine.operations.normalization import channel_factors
 from convcli.errors import ArgumentError, ShapeError
 from convcli.pipeline.network.schedule import Schedule, Task, attribute_to_layer
 
@@ -138,14 +138,3 @@ def fold(layer: Layer, weights: Weights, norm: Layer, norm_weights: Weights) -> 
         scaled = weight * factor.reshape(-1, *(1,) * (weight.ndim - 1))
     bias = np.asarray(weights.get("bias", 0.0), np.float64) * factor + offset
     return {"weight": scaled.reshape(weight.shape), "bias": bias}
-
-
-def channel_factors(norm: Layer, weights: Weights) -> tuple[Array, Array]:
-    """Return what `bn` or `affine` multiplies each channel by, and adds to it, in float64."""
-    arrays = {name: np.asarray(array, np.float64) for name, array in weights.items()}
-    scale, shift = arrays.get("scale", np.ones(1)), arrays.get("shift", np.zeros(1))
-    if norm.op == "bn":
-        scale = scale / np.sqrt(arrays["variance"] + norm.value("eps"))
-        shift = shift - arrays["mean"] * scale
-    factor, offset = np.broadcast_arrays(scale, shift)
-    return factor, offset
