@@ -27,7 +27,14 @@ OF_EACH_VALUE = [
 ]
 OF_FLAT_MAPS = [
     *("layernorm:noscale,noshift", "layernorm:axes=c,eps=0.1,noscale,noshift", "instancenorm"),
-    *("groupnorm:2,noscale,noshift", "softmax", "softmax:axes=hw", "lrn:3", "lrn:3,alpha=2,beta=1"),
+    *(
+        "groupnorm:2,noscale,noshift",
+        "softmax",
+        "softmax:axes=hw",
+        "softmax:log",
+        "lrn:3",
+        "lrn:3,alpha=2,beta=1",
+    ),
     *("avgpool:2", "globalavgpool", "adaptiveavgpool:2", "maxpool:2", "magnitude", "log"),
 ]
 

@@ -155,6 +155,8 @@ CASES = [
     case("softmax:axes=w", "Softmax", axis=3),
     case("softmax:axes=hw", torch="x.flatten(2).softmax(2).view(x.shape)", has_code=False),
     case("softmax:axes=chw", torch="x.flatten(1).softmax(1).view(x.shape)", has_code=False),
+    case("softmax:log", "LogSoftmax", axis=1),
+    case("softmax:axes=w,log", "LogSoftmax", axis=3),
     case("affine", torch="x * w['scale'][:, None, None] + w['shift'][:, None, None]"),
     case("affine:noscale", torch="x + w['shift'][:, None, None]"),
     case("affine:noshift,fixed", torch="x * w['scale'][:, None, None]"),
@@ -165,7 +167,7 @@ FLAT = [
     case(name, shape=(6,))
     for name in (
         *("prelu:channelwise", "gelu", "softplus", "identity", "hardswish"),
-        *("bn", "layernorm", "softmax", "groupnorm:2"),
+        *("bn", "layernorm", "softmax", "softmax:log", "groupnorm:2"),
     )
 ]
 ELEMENTWISE = [

@@ -337,7 +337,7 @@ LAYERS = (
     "crop:like=a", "add:from=a+input", "concat:from=a+input,name=b", "conv:3,p=same,name=a",
     "relu:from=a", "conv:3,p=same-lower", "conv:2,p=full", "conv:5,p=valid",
     "conv:3,p=1,g=depthwise,from=input", "conv:kernel=k.csv", "conv:kernel=box:3x1,p=2,c=3",
-    "maxpool:2x3,s=1x2", "crop:1x0", "layernorm:axes=hw,noscale", "softmax:axes=w", "gelu:tanh",
+    "maxpool:2x3,s=1x2", "crop:1x0", "layernorm:axes=hw,noscale", "softmax:axes=w,log", "gelu:tanh",
     "lrn:5,alpha=0.1,bias=2", *(operation.example for operation in OPERATIONS.values()),
 )  # fmt: skip
 NETWORKS = (

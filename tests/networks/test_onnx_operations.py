@@ -163,6 +163,7 @@ MODELS: dict[str, tuple[Any, str]] = {
     ),
     "softmax": (chain(node("Softmax", "x", "y", axis=1)), "softmax"),
     "softmax of old": (chain(node("Softmax", "x", "y"), shape=FLAT, opset=11), "softmax"),
+    "logarithm of softmax": (chain(node("LogSoftmax", "x", "y", axis=1)), "softmax"),
     "linear": (
         chain(node("Gemm", "x w b", "y", transB=1, alpha=0.5, beta=2.0), shape=FLAT,
               w=weight(7, 24), b=weight(7)),

@@ -50,6 +50,7 @@ _EPS = Key(
 _NO_SCALE = Flag("noscale", "noscale", True, "have no learned scale")
 _NO_SHIFT = Flag("noshift", "noshift", True, "have no learned shift")
 _FIXED = Flag("fixed", "fixed", True, "have numbers that are not learned")
+_LOG = Flag("log", "log", True, "return the logarithms of the shares")
 _AFFINE = Flag("affine", "affine", True, "have a learned scale and shift for each channel")
 _GROUPS = Key(
     "groups", "count", partial(parse_number, what="the groups", least=1), str, "N", "",
@@ -134,6 +135,8 @@ def _bound(layer: Layer, inputs: Sequence[Bound], shape: Shape, epsilon: float) 
 
 def _bound_softmax(layer: Layer, inputs: Sequence[Bound], shape: Shape, epsilon: float) -> Bound:
     count = math.prod(_normalized_shape(layer, shape))
+    if layer.value("log"):  # each value minus the logarithm of a sum, which is as large
+        return inputs[0].sum(2, count, epsilon, math.log(count))
     return inputs[0]._replace(largest=1.0).sum(1, count, epsilon)
 
 
@@ -194,7 +197,8 @@ def _softmax_torch(layer: Layer, shape: Shape, _: Shape) -> str:
     axes = normalized_axes(layer)
     if len(shape) == 3 and len(axes) > 1:
         return refuse_torch(layer)
-    return f"nn.Softmax(dim={-1 if len(shape) == 1 else ALL_AXES.index(axes) - 3})"
+    name = "LogSoftmax" if layer.value("log") else "Softmax"
+    return f"nn.{name}(dim={-1 if len(shape) == 1 else ALL_AXES.index(axes) - 3})"
 
 
 _LRN_ALPHA = Key(
@@ -299,6 +303,7 @@ OPERATIONS = (
         "exp(x) divided by its sum over the channels, or along the axes",
         field_effect="unchanged; the axes, where they are not the channels",
         keys=key_table() | {"axes": _SOFTMAX_AXES},
+        flags=(_LOG,),
         axes=_map_axes,
         bound=_bound_softmax,
         is_bounded=True,

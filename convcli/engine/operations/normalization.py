@@ -100,8 +100,13 @@ def _affine(_: Layer, inputs: Sequence[Array], weights: Weights) -> Array:
 def _softmax(layer: Layer, inputs: Sequence[Array], _: Weights) -> Array:
     x, axes = inputs[0], _axes(layer, inputs[0])
     with np.errstate(all="ignore"):  # infinite values
-        powers: Array = np.exp(x - x.max(axes, keepdims=True))
-        powers /= powers.sum(axes, keepdims=True)
+        shifted: Array = x - x.max(axes, keepdims=True)
+        powers: Array = np.exp(shifted)
+        sums = powers.sum(axes, keepdims=True)
+        if layer.value("log"):  # of powers that are too small for the type, too
+            shifted -= np.log(sums)
+            return shifted
+        powers /= sums
     return powers
 
 

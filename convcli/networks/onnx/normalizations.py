@@ -110,14 +110,15 @@ def _group_norm(call: Call) -> Value:
 def _softmax(call: Call) -> Value:
     """Before set 13 the sum was over all axes from the given one on."""
     value = call.value()
+    settings = {"log": True} if call.node.op == "LogSoftmax" else {}
     rank = len(value.dims)
     axis = call.attribute("axis", 1 if call.opset < 13 else -1) % rank
     axes = range(axis, rank if call.opset < 13 else axis + 1)
     if len(value.shape) == 1:
         if math.prod(value.dims[place] for place in axes) != value.shape[0]:
             raise UnknownError
-        return call.emit(make_layer("softmax"), value, view=value.view)
-    layer = make_layer("softmax", axes=find_axes(value, axes, _AXES))
+        return call.emit(make_layer("softmax", **settings), value, view=value.view)
+    layer = make_layer("softmax", axes=find_axes(value, axes, _AXES), **settings)
     return call.emit(layer, value, view=value.view)
 
 
@@ -141,5 +142,6 @@ CONVERTERS: dict[str, Converter] = {
     "InstanceNormalization": _instance_norm,
     "LRN": _lrn,
     "LayerNormalization": _layer_norm,
+    "LogSoftmax": _softmax,
     "Softmax": _softmax,
 }
