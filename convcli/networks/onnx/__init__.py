@@ -68,7 +68,7 @@ def _read_graph(reader: Reader, sizes: Mapping[str, Shape]) -> dict[str, str]:
                       for name, tensor in graph.tensors.items() if name in graph.used}  # fmt: skip
     for name, dims in sizes.items():
         reader.add_input(name, dims, _channels_first(reader.takers[name], dims))
-    for node in fuse(graph.nodes, reader.number):
+    for node in fuse(graph, reader.number):
         convert_node(reader, node)
     return {name: _output(reader, name) for name in graph.outputs}
 

@@ -107,10 +107,13 @@ def _dropout(call: Call) -> Value:
 
 def _quantize(call: Call) -> Value:
     """Return the values before they are rounded, for a node that takes that back."""
-    takers = call.reader.takers[call.node.outputs[0]]
+    name = call.node.outputs[0]
+    takers = call.reader.takers[name]
     if {node.op for node in takers} != {"DequantizeLinear"} or any(
         node.inputs[1:] != call.node.inputs[1:] for node in takers
     ):
+        raise UnknownError
+    if name in call.reader.graph.outputs:
         raise UnknownError
     call.reader.notes["quantization of maps is left out: their values are not rounded"] = None
     return call.value()

@@ -7,23 +7,23 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from convcli.networks.onnx.model import Node
+from convcli.networks.onnx.model import Graph, Node
 
 CLOSE = 1e-3  # to which a constant is known, as exporters write it with few bits
 
 
-def fuse(nodes: Sequence[Node], known: Callable[[str], float | None]) -> list[Node]:
-    """Return the nodes, of which those that are a GELU are one.
+def fuse(graph: Graph, known: Callable[[str], float | None]) -> list[Node]:
+    """Return the nodes of a graph, of which those that are a GELU are one.
 
     Exporters write `x * (1 + erf(x / sqrt(2))) / 2` as a node for each arithmetic operation.
 
     Parameters
     ----------
-    nodes : sequence of Node
-        In order.
+    graph : Graph
     known : callable
         Returns the number of that name, if it is one.
     """
+    nodes = graph.nodes
     makers = {name: node for node in nodes for name in node.outputs}
     takers: dict[str, list[Node]] = {}
     for node in nodes:
@@ -38,7 +38,7 @@ def fuse(nodes: Sequence[Node], known: Callable[[str], float | None]) -> list[No
                 IndexError, KeyError
             ):  # of nodes without the inputs that they should have
                 found = _find_gelu(node, makers, takers, known)
-        if found is not None:
+        if found is not None and _is_inner(found[1][:-1], graph):
             source, parts = found
             replaced[id(parts[-1])] = _gelu(source, parts[-1])
             dropped.update(map(id, parts))
@@ -54,7 +54,7 @@ def _find_gelu(
 ) -> tuple[str, list[Node]] | None:
     """Return the name of x, and the nodes of a GELU that this node is part of."""
     scaled = makers.get(erf.inputs[0])
-    if scaled is None or len(takers[erf.inputs[0]]) > 1:
+    if scaled is None:
         return None
     factor = {"Div": math.sqrt(2), "Mul": math.sqrt(0.5)}.get(scaled.op)
     source = None if factor is None else _other(scaled, factor, known)
@@ -67,12 +67,16 @@ def _find_gelu(
     other = next((name for name in times.inputs if name != plus.outputs[0]), "")
     half = makers.get(other)
     if half is not None and half.op == "Mul" and _other(half, 0.5, known) == source:
-        is_alone = len(takers[other]) == 1
-        return (source, [scaled, erf, plus, half, times]) if is_alone else None
+        return source, [scaled, erf, plus, half, times]
     last = _only(takers.get(times.outputs[0], ()))
     if other != source or last is None or last.op != "Mul" or _other(last, 0.5, known) is None:
         return None
     return source, [scaled, erf, plus, times, last]
+
+
+def _is_inner(parts: Sequence[Node], graph: Graph) -> bool:
+    """Whether nothing but the next one takes what the nodes make."""
+    return graph.inner.issuperset(name for node in parts for name in node.outputs)
 
 
 def _only(nodes: Sequence[Node]) -> Node | None:

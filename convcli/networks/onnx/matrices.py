@@ -34,7 +34,7 @@ def _matmul(call: Call) -> Value:
         made = _pointwise(call, value, rows)
     else:
         made = _linear(call, call.map(), {"weight": rows})
-    if len(call.reader.takers[call.node.outputs[0]]) == 1:
+    if call.node.outputs[0] in call.reader.graph.inner:
         call.reader.open_biases[call.node.outputs[0]] = made.layer
     return made
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
@@ -86,6 +86,8 @@ class Graph(NamedTuple):
         The names of all values that an output depends on.
     functions : set of str
         The operations that the model itself defines.
+    inner : set of str
+        The values that one node takes and nothing else: no output, and no subgraph.
     """
 
     nodes: list[Node]
@@ -96,6 +98,7 @@ class Graph(NamedTuple):
     opset: int
     used: frozenset[str]
     functions: frozenset[str]
+    inner: frozenset[str]
 
     def find_takers(self) -> dict[str, list[Node]]:
         """Return the nodes that take each value, by its name."""
@@ -150,7 +153,16 @@ def parse_graph(content: bytes, path: str) -> Graph:
         opset,
         used,
         frozenset(function.name for function in model.functions),
+        _find_inner(kept, outputs),
     )
+
+
+def _find_inner(nodes: Sequence[Node], outputs: Sequence[str]) -> frozenset[str]:
+    """Return the values that one node takes and nothing else."""
+    uses = Counter(name for node in nodes for name in node.inputs)
+    captured = {name for node in nodes for name in node.used if name not in node.inputs}
+    once = {name for name, count in uses.items() if count == 1}
+    return frozenset(once.difference(captured, outputs))
 
 
 def _opset(model: Any, path: str) -> int:
