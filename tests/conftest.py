@@ -17,9 +17,11 @@ settings.load_profile("convcli")
 
 
 def pytest_configure() -> None:
-    """Let what tests start hear SIGINT, which a shell's job in the background would ignore."""
+    """Let what tests start hear the signals that a shell's background job or nohup ignores."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.hookimpl(optionalhook=True)
