@@ -80,11 +80,11 @@ def _list(path: str) -> Mapping[str, LayerWeights]:
 
 def _find_layer(path: str, name: str | None, layers: Mapping[str, LayerWeights]) -> LayerWeights:
     kernels = [known for known, layer in layers.items() if not _find_fault(layer)]
+    if not layers or not (name or kernels):
+        raise KernelFileError(path, "holds no weights that are a kernel")
     if not name:
         if len(kernels) == 1:
             return layers[kernels[0]]
-        if not kernels:
-            raise KernelFileError(path, "holds no weights that are a kernel")
         raise KernelFileError(path, f"holds {len(kernels)} kernels: {_few(path, kernels)}")
     if name in layers:
         return layers[name]

@@ -58,6 +58,14 @@ def test_what_is_no_kernel_is_an_error_of_the_file(path: str, name: str, words: 
     assert caught.value.path == path
 
 
+@pytest.mark.parametrize("name", ["", "conv"])
+def test_a_file_without_weights_is_said_to_have_none(tmp_path: Path, name: str) -> None:
+    path = str(tmp_path / "none.safetensors")
+    save_file({}, path)
+    with pytest.raises(KernelFileError, match=r"^[^;]* holds no weights that are a kernel$"):
+        load_kernel(f"{path}:{name}")
+
+
 def test_the_only_kernel_of_a_file_needs_no_name(tmp_path: Path) -> None:
     save_file({"a": np.eye(3), "a.bias": np.ones(1)}, tmp_path / "one.safetensors")
     assert load_kernel(tmp_path / "one.safetensors").name == "one:a"
