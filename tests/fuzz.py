@@ -38,7 +38,12 @@ WARM = (
     ),
     *("convcli.cli.walks", "convcli.cli.report", "convcli.arithmetic.formulas"),
     *("convcli.engine.gradients", "convcli.engine.pooling"),
-    *("convcli.pipeline.execute", "decimal"),
+    *("convcli.pipeline.execute", "convcli.networks.onnx", "convcli.networks.safetensors"),
+    *("convcli.networks.onnx.weights", "convcli.pipeline.network", "convcli.pipeline.inference"),
+    *("convcli.kernels.layers", "convcli.arithmetic.tables", "convcli.arithmetic.text_table"),
+    *("convcli.arithmetic.operations.elementwise", "convcli.arithmetic.operations.joins"),
+    *("convcli.arithmetic.operations.normalization", "convcli.engine.operations.convolution"),
+    *("convcli.engine.operations.resizing", "onnx.numpy_helper", "decimal", "difflib"),
     *("numpy.fft", "rich.console", "rich.table", "PIL.ImageCms"),
 )
 WARM_IF_THERE = ("imagecodecs", "pillow_heif.HeifImagePlugin", "pillow_jxl", "tifffile")

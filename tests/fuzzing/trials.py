@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from fuzzing.floods import FLOODS, flooded, grid_of_any_shape
 from fuzzing.mutation import garbled, spoiled
 from fuzzing.seeds import KERNEL_ARRAYS, KERNEL_TEXTS, KINDS, LAYERS, NETWORKS, pictures
+from fuzzing.trained import spoiled_onnx, spoiled_safetensors
 from fuzzing.trial import Trial
 from support.hostile_cases import png
 
@@ -143,6 +144,42 @@ def network(rng: random.Random) -> Trial:
     return Trial(("shape", "--net", name, "--input", "3x32x32", *how), files)
 
 
+SHAPE_OF_ONNX: tuple[tuple[str, ...], ...] = (
+    *((), ("--json",), ("--explain",), ("--totals",), ("--framework", "torch")),
+    *(("--input", "3x6x8"), ("--sizes", "5..9"), ("--input", "x=3x6x6+z=3x1x6", "--batch", "4")),
+)
+APPLY_OF_ONNX: tuple[tuple[str, ...], ...] = (
+    *(("-o", "out.png"), ("-o", "out.npy"), ("-o", "out.npy", "--at", "a"), ("--print", "-q")),
+    *(("-o", "out.npy", "--tile", "4"), ("-o", "out.npy", "--scale", "0.01", "--mean", "0.5")),
+)
+
+
+def onnx(rng: random.Random) -> Trial:
+    """A file of a network: its arithmetic, its run, and a layer's weights as kernels."""
+    name = f"{INPUT}.onnx"
+    choice = rng.randrange(8)
+    if choice < 3:
+        arguments = ("shape", "--net", name, *rng.choice(SHAPE_OF_ONNX))
+    elif choice < 6:
+        arguments = ("apply", "good.png", "--net", name, *rng.choice(APPLY_OF_ONNX), *LIMIT)
+    else:
+        arguments = _weights_of(name, rng.choice(("conv", "a", "b", "y")), choice == 6, rng)
+    files = {name: spoiled_onnx(rng), "good.png": GOOD, "k.csv": GOOD_KERNEL}
+    return Trial(arguments, files)
+
+
+def safetensors(rng: random.Random) -> Trial:
+    name = f"{INPUT}.safetensors"
+    arguments = _weights_of(name, rng.choice("wbkh"), rng.random() < 0.7, rng)
+    return Trial(arguments, {name: spoiled_safetensors(rng), "good.png": GOOD})
+
+
+def _weights_of(file: str, name: str, is_applied: bool, rng: random.Random) -> tuple[str, ...]:
+    if is_applied:
+        return ("apply", "good.png", "-k", f"{file}:{name}", "-o", "out.npy", *LIMIT)
+    return ("kernels", rng.choice((file, f"{file}:{name}")), *rng.choice(((), ("--json",))))
+
+
 def _text(seeds: tuple[str, ...], rng: random.Random) -> bytes:
     content = garbled(rng.choice(seeds), seeds, rng).encode("utf-8", "surrogatepass")
     if rng.random() < 0.2:
@@ -165,4 +202,6 @@ TRIALS: Mapping[str, Callable[[random.Random], Trial]] = {
     "kernel": kernel,
     "notation": notation,
     "network": network,
+    "onnx": onnx,
+    "safetensors": safetensors,
 }
