@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping
 from fractions import Fraction
 from types import MappingProxyType
@@ -14,6 +15,7 @@ from convcli.arithmetic.notation import INPUT_KEYWORD, format_layer
 from convcli.arithmetic.values import Pair, Shape, format_shape, suggest_channels_first
 
 FLOAT_BYTES = 4
+MAX_ALIKE = 5  # notes of one kind that are listed
 # Of what follows from the fields, which is None where they are unknown: few users meet that.
 KnownPair: TypeAlias = Pair | Any
 KnownFractions: TypeAlias = tuple[Fraction, Fraction] | Any
@@ -228,11 +230,25 @@ class Walk(NamedTuple):
 
     @property
     def notes(self) -> list[str]:
-        """The remarks, a note on an unusual input, and those of the layers, with their layers."""
+        """The remarks, a note on an unusual input, and those of the layers, with their layers.
+
+        Of more than `MAX_ALIKE` that differ in nothing but numbers, the first stands for all.
+        """
         question = suggest_channels_first(self.input)
         about_input = [f"input {format_shape(self.input)}: {question}"] if question else []
-        return [*self.remarks, *about_input] + [
-            f"layer {number} ({format_layer(report.layer)}): {note}"
-            for number, report in enumerate(self.layers, start=1)
-            for note in report.notes
-        ]
+        alike = Counter(_without_numbers(note) for report in self.layers for note in report.notes)
+        found = [*self.remarks, *about_input]
+        for number, report in enumerate(self.layers, start=1):
+            for note in report.notes:
+                text = f"layer {number} ({format_layer(report.layer)}): {note}"
+                kind = _without_numbers(note)
+                if alike[kind] > MAX_ALIKE:
+                    more, alike[kind] = alike[kind] - 1, 0
+                    found.append(f"{text}; and so on for {more:,} more layers")
+                elif alike[kind]:
+                    found.append(text)
+        return found
+
+
+def _without_numbers(note: str) -> str:
+    return "".join(filter(str.isalpha, note))

@@ -401,3 +401,13 @@ def test_a_layer_that_cannot_be_is_named_with_its_input_and_why(
 def test_a_walk_needs_layers_and_an_input(wrong: Callable[[], object]) -> None:
     with pytest.raises(ArgumentError):
         wrong()
+
+
+@pytest.mark.parametrize(("count", "lines"), [(5, 5), (6, 1), (40, 1)])
+def test_notes_that_differ_in_numbers_alone_are_one(count: int, lines: int) -> None:
+    layers = [f"conv:1,name=c{number}" for number in range(count + 1)]
+    shared = {f"c{number}": number for number in range(1, count + 1)}
+    notes = walk(layers, (12, 8, 8), counted=shared).notes
+    assert len(notes) == lines
+    assert notes[0].startswith("layer 2 (conv:1,name=c1): 1 of its parameters")
+    assert notes[0].endswith(f"; and so on for {count - 1} more layers") == (lines == 1)
