@@ -38,6 +38,7 @@ def test_outputs_change_with_as_much_of_the_input_as_coverage_says(drawn: Drawn)
 
 
 @given(networks())
+@settings(max_examples=120)
 def test_coverage_is_the_most_marks_that_any_output_has(case: Case) -> None:
     found = walk(case.layers, (1, *case.size))
     maps = [Marked(case.layers, case.size[axis], axis).maps[1:] for axis in AXES]

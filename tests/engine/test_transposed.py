@@ -35,6 +35,7 @@ MB = 1 << 20
 
 
 @given(geometries(forms=(*NUMBERS, "valid", "full")), seeds, channels, batches)
+@settings(max_examples=120)
 def test_the_transposed_convolution_is_the_adjoint(
     geometry: Geometry, seed: int, counts: tuple[int, int, int], batch: tuple[int, ...]
 ) -> None:
@@ -60,6 +61,7 @@ def test_the_transposed_convolution_is_the_adjoint(
     st.tuples(pairs(1, 3), pairs(1, 2)),
     seeds,
 )
+@settings(max_examples=120)
 def test_same_is_the_adjoint_of_same(
     name: str, size: tuple[int, int], kernel: tuple[int, int], steps: Any, seed: int
 ) -> None:
@@ -75,6 +77,7 @@ def test_same_is_the_adjoint_of_same(
 
 
 @given(transposes(), seeds, channels, batches, st.booleans())
+@settings(max_examples=120)
 def test_every_value_paints_the_kernel(
     transpose: Any, seed: int, counts: tuple[int, int, int], batch: tuple[int, ...], with_bias: bool
 ) -> None:

@@ -46,7 +46,7 @@ def entry(**changes: Any) -> dict[str, Any]:
         max_size=4,
     )
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15)
 def test_every_tensor_is_read_as_it_was_written(
     tensors: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
