@@ -126,7 +126,29 @@ GRAPHS = {
         "node 1 (Reshape, 'y')",
     ),
     "order": (model([node("Transpose", "x", "y", perm=[0, 1, 1, 9])], IMAGE), "is no order"),
-}
+    "window": (
+        model([node("Conv", "x w", "y", kernel_shape=[5, 3])], IMAGE, weights={"w": W}),
+        "its kernel_shape is [5, 3], and its weight (4, 3, 3, 3)",
+    ),
+    "sizes": (
+        model([node("Relu", "z", "r"), node("Mul", "x r", "y")], {**IMAGE, "z": (1, 3, 9, 8)}),
+        "node 2 (Mul, 'y'): (1, 3, 8, 8) and (1, 3, 9, 8) do not spread over each other",
+    ),
+    "size of a number": (
+        model([node("Add", "x b", "y")], IMAGE, weights={"b": weight(5)}),
+        "(1, 3, 8, 8) and (5,) do not spread over each other",
+    ),
+} | {
+    f"axis of {op}": (
+        model([node(op, inputs, "y", **settings)], IMAGE, weights={"a": np.array([7])}),
+        "its input has 4 axes, and none is 7",
+    )
+    for op, inputs, settings in (
+        ("Concat", "x x", {"axis": 7}), ("Softmax", "x", {"axis": 7}), ("ReduceMean", "x a", {}),
+        ("Squeeze", "x a", {}), ("Split", "x", {"axis": 7}),
+        ("Resize", "x _ a", {"axes": [7]}),
+    )
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("case", sorted(GRAPHS))

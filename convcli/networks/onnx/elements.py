@@ -13,7 +13,15 @@ from convcli.arithmetic.values import Shape
 from convcli.networks.onnx.constants import Array, Constant
 from convcli.networks.onnx.layout import CHANNELS, find_letters
 from convcli.networks.onnx.normalizations import as_real
-from convcli.networks.onnx.reader import Call, Converter, UnknownError, Value, make_layer
+from convcli.networks.onnx.reader import (
+    Call,
+    Converter,
+    MisfitError,
+    UnknownError,
+    Value,
+    as_axis,
+    make_layer,
+)
 
 # ---- functions of each value --------------------------------------------------------------------
 
@@ -170,6 +178,7 @@ def _join(op: str) -> Converter:
     """Return what converts a node of two inputs and more, of which one may be known."""
 
     def convert(call: Call) -> Value:
+        _check_spread(call)
         values = [value for value in call.inputs if isinstance(value, Value)]
         if len(values) == len(call.inputs) > 1:
             return _join_values(call, op)
@@ -180,6 +189,22 @@ def _join(op: str) -> Converter:
         return _WITH_CONSTANT[op](call)
 
     return convert
+
+
+def _check_spread(call: Call) -> None:
+    """Check that the inputs spread over each other, which those of set 6 did in another way."""
+    if call.opset < 7:
+        return
+    shapes = [
+        value.dims if isinstance(value, Value) else value.shape
+        for value in call.inputs
+        if value is not None
+    ]
+    try:
+        np.broadcast_shapes(*shapes)
+    except ValueError:
+        texts = " and ".join(map(str, dict.fromkeys(shapes)))
+        raise MisfitError(f"{texts} do not spread over each other") from None
 
 
 def _join_values(call: Call, op: str) -> Value:
@@ -290,7 +315,7 @@ def _concat(call: Call) -> Value:
         return on_values(call, make_layer("identity"))
     if any(len(value.dims) != rank or value.dims[:1] != (call.batch,) for value in values):
         raise UnknownError
-    if axis % rank != 1 or rank not in (2, 3, 4):
+    if as_axis(axis, rank) != 1 or rank not in (2, 3, 4):
         raise UnknownError
     channels = sum(value.dims[1] for value in values)
     dims = (values[0].dims[0], channels, *values[0].dims[2:])

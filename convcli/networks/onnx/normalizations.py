@@ -9,7 +9,7 @@ import numpy as np
 
 from convcli.networks.onnx.constants import Constant
 from convcli.networks.onnx.layout import find_axes
-from convcli.networks.onnx.reader import Call, Converter, UnknownError, Value, make_layer
+from convcli.networks.onnx.reader import Call, Converter, UnknownError, Value, as_axis, make_layer
 
 _AXES = ("c", "h", "w", "hw", "chw")  # that a layer may normalize over
 
@@ -41,7 +41,7 @@ def _batch_norm(call: Call) -> Value:
 def _layer_norm(call: Call) -> Value:
     value, scale, shift = call.value(), call.constant(1), call.constant(2)
     rank = len(value.dims)
-    axis = call.attribute("axis", -1) % rank
+    axis = as_axis(call.attribute("axis", -1), rank)
     settings: dict[str, Any] = {"eps": as_real(call.attribute("epsilon", 1e-5))}
     if len(value.shape) == 3:
         settings["axes"] = find_axes(value, range(axis, rank), _AXES)
@@ -112,7 +112,7 @@ def _softmax(call: Call) -> Value:
     value = call.value()
     settings = {"log": True} if call.node.op == "LogSoftmax" else {}
     rank = len(value.dims)
-    axis = call.attribute("axis", 1 if call.opset < 13 else -1) % rank
+    axis = as_axis(call.attribute("axis", 1 if call.opset < 13 else -1), rank)
     axes = range(axis, rank if call.opset < 13 else axis + 1)
     if len(value.shape) == 1:
         if math.prod(value.dims[place] for place in axes) != value.shape[0]:

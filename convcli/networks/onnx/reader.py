@@ -31,6 +31,19 @@ class MisfitError(UnknownError):
     """A node that an operation does, but not of its inputs."""
 
 
+def as_axis(axis: int, rank: int) -> int:
+    """Return the number of an axis, which may be counted from the last, from -1 on.
+
+    Raises
+    ------
+    MisfitError
+        If there is no such axis.
+    """
+    if not -rank <= axis < rank:
+        raise MisfitError(f"its input has {rank} axes, and none is {axis}")
+    return int(axis) % rank
+
+
 class Value(NamedTuple):
     """A tensor that a layer makes.
 

@@ -18,6 +18,7 @@ from convcli.networks.onnx.reader import (
     Made,
     UnknownError,
     Value,
+    as_axis,
     make_layer,
 )
 from convcli.networks.onnx.views import View
@@ -30,7 +31,7 @@ def squeezed(node: Node, shape: Shape, axes: Any) -> Shape:
     axes = node.attributes.get("axes") if axes is None else axes
     if axes is None:
         return tuple(side for side in shape if side != 1)
-    dropped = {int(axis) % len(shape) for axis in axes}
+    dropped = {as_axis(axis, len(shape)) for axis in axes}
     return tuple(side for axis, side in enumerate(shape) if axis not in dropped)
 
 
@@ -38,7 +39,7 @@ def unsqueezed(node: Node, shape: Shape, axes: Any) -> Shape:
     """Return the shape that `Unsqueeze` makes."""
     axes = node.attributes.get("axes", ()) if axes is None else axes
     rank = len(shape) + len(axes)
-    added = {int(axis) % rank for axis in axes}
+    added = {as_axis(axis, rank) for axis in axes}
     sides = iter(shape)
     return tuple(1 if axis in added else next(sides, 1) for axis in range(rank))
 
@@ -226,7 +227,7 @@ def _take_positions(call: Call, value: Value, rows: range, columns: range, name:
 
 def _split(call: Call) -> list[Made]:
     value = call.map()
-    axis = call.attribute("axis", 0) % len(value.dims)
+    axis = as_axis(call.attribute("axis", 0), len(value.dims))
     given = call.numbers(1)
     try:
         sizes = split_sizes(call.node, value.dims[axis], given)
@@ -251,7 +252,7 @@ def _gather(call: Call) -> Value:
     numbers = call.numbers(1)
     if indices is None or not numbers or len(indices.shape) > 1:
         raise UnknownError
-    axis = call.attribute("axis", 0) % len(value.dims)
+    axis = as_axis(call.attribute("axis", 0), len(value.dims))
     side = value.dims[axis]
     places = [int(place) + side if place < 0 else int(place) for place in numbers]
     step = places[1] - places[0] if len(places) > 1 else 1

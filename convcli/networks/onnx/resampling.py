@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from convcli.arithmetic.values import Pair
-from convcli.networks.onnx.reader import Call, Converter, UnknownError, Value, make_layer
+from convcli.networks.onnx.reader import Call, Converter, UnknownError, Value, as_axis, make_layer
 
 _MODES = {"nearest": "nearest", "linear": "bilinear", "cubic": "bicubic"}
 _COORDINATES = {
@@ -39,7 +39,7 @@ def _resize(call: Call) -> Value:
         scales, sizes = call.numbers(1) or call.attribute("scales"), None
     else:
         scales, sizes = call.numbers(2), call.numbers(3)
-    axes = [int(axis) % rank for axis in call.attribute("axes") or range(rank)]
+    axes = [as_axis(axis, rank) for axis in call.attribute("axes") or range(rank)]
     settings = _settings(call, is_first_kind=is_first_kind)
     if sizes:
         return _to_sizes(call, value, _of_all(sizes, axes, value.dims), settings)

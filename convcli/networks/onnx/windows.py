@@ -6,7 +6,15 @@ from typing import Any
 
 from convcli.arithmetic.values import NO_PADDING, Pair, Sides
 from convcli.networks.onnx.constants import Constant
-from convcli.networks.onnx.reader import Call, Converter, UnknownError, Value, make_layer
+from convcli.networks.onnx.reader import (
+    Call,
+    Converter,
+    MisfitError,
+    UnknownError,
+    Value,
+    as_axis,
+    make_layer,
+)
 from convcli.networks.onnx.views import View
 
 _AUTO_PADS: dict[str, str | Sides] = {
@@ -54,6 +62,9 @@ def _weights(call: Call) -> tuple[Constant, dict[str, Constant]]:
     weight, bias = call.constant(1), call.constant(2)
     if weight is None or len(weight.shape) not in (3, 4):
         raise UnknownError
+    taps = call.attribute("kernel_shape")
+    if taps and tuple(taps) != weight.shape[2:]:
+        raise MisfitError(f"its kernel_shape is {taps}, and its weight {weight.shape}")
     as_rows = weight
     if len(weight.shape) == 3:
         as_rows = weight.reshape((*weight.shape[:2], 1, weight.shape[2]))
@@ -161,7 +172,7 @@ def _reduce(pool: str) -> Converter:
         rank, order = len(value.dims), value.view.permutation
         if rank not in (3, 4) or (not axes and call.attribute("noop_with_empty_axes", 0)):
             raise UnknownError
-        reduced = {int(axis) % rank for axis in (axes or range(rank))}
+        reduced = {as_axis(axis, rank) for axis in (axes or range(rank))}
         if order is None:
             value, order = call.map(), tuple(range(rank))
         value = value._replace(
