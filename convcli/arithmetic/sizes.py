@@ -52,6 +52,11 @@ class SizeTrial(NamedTuple):
         }
 
 
+def count_sizes(sizes: range) -> int:
+    """Return how many sizes there are, of which `len` counts no more than an index holds."""
+    return max(-((sizes.start - sizes.stop) // sizes.step), 0)
+
+
 def try_sizes(layers: Sequence[Layer], channels: int, sizes: range) -> list[SizeTrial]:
     """Infer a network's output for inputs of several sizes, each as high as wide.
 
@@ -77,9 +82,10 @@ def try_sizes(layers: Sequence[Layer], channels: int, sizes: range) -> list[Size
     >>> [trial.is_same_size for trial in try_sizes(layers, 1, range(1, 5))]
     [False, True, False, True]
     """
-    if len(layers) * len(sizes) > MAX_SHAPES:
+    count = count_sizes(sizes)
+    if len(layers) * count > MAX_SHAPES:
         raise LimitError(
-            f"{len(sizes):,} sizes of {len(layers):,} layers take too long: try fewer, at most "
+            f"{count:,} sizes of {len(layers):,} layers take too long: try fewer, at most "
             f"{MAX_SHAPES // len(layers):,}"
         )
     inputs = input_indices(layers)

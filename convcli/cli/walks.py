@@ -139,9 +139,9 @@ def _read_at_sizes(
 
     What is wrong with the file itself is wrong at every size, and raised.
     """
-    from convcli.arithmetic.sizes import SizeTrial, try_sizes
+    from convcli.arithmetic.sizes import SizeTrial, count_sizes, try_sizes
 
-    if len(sizes) > MAX_READINGS:
+    if count_sizes(sizes) > MAX_READINGS:
         raise LimitError(f"an ONNX file is read for each size: try {MAX_READINGS} at most")
     shapes = given[0] if given else {INPUT_KEYWORD: read_network(net).input_shape or ()}
     first = next(iter(shapes))

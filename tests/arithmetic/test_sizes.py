@@ -113,6 +113,8 @@ def test_what_is_taken_is_said_in_a_line(taken: range, same: range, text: str) -
 def test_too_many_sizes_are_refused_and_the_most_are_tried_in_time() -> None:
     with pytest.raises(LimitError, match=r"^10,000 sizes of 100 layers take too long: try fewer"):
         trials(["relu"] * 100, range(1, 10_001))
+    with pytest.raises(LimitError, match=r"^99,999,999,999,999,999,999 sizes of 1 layers take"):
+        trials(["relu"], range(1, 10**20))
     started = process_time()
     assert len(trials(["conv:3,p=1"] * 50, range(1, 301))) == 300
     assert process_time() - started < 3
