@@ -34,7 +34,9 @@ def test_all_operations_are_one_list_of_objects_and_one_is_an_object(tmp_path: P
         assert list(one) == KEYS
         assert document(tmp_path, one["name"]) == one
         assert parse_layer(one["example"]).op == one["name"]
-        assert {"name", "from"} <= {key["key"] for key in one["keys"]}
+        keys = {key["key"] for key in one["keys"]}
+        assert "name" in keys
+        assert ("from" in keys) != OPERATIONS[one["name"]].is_source
         for item in (*one["keys"], *one["flags"]):
             assert item["about"]
 
@@ -70,6 +72,16 @@ def test_the_tables_say_how_each_is_written_and_what_it_does(tmp_path: Path) -> 
         "like=NAME",
     ):
         assert re.search(rf"^{re.escape(item)} ", done.text, re.MULTILINE)
+
+
+def test_a_further_input_has_no_from(tmp_path: Path) -> None:
+    assert "from=NAMES" not in here("layers", "input", cwd=tmp_path).text
+    (row,) = [
+        line
+        for line in here("layers", cwd=tmp_path).text.splitlines()
+        if line.startswith("from=NAMES")
+    ]
+    assert row.endswith("all but input")
 
 
 def test_one_operation_has_its_keys_and_their_defaults(tmp_path: Path) -> None:

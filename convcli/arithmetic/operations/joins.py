@@ -52,7 +52,7 @@ def _join(name: str, description: str, joined_by: str, **rules: Any) -> Operatio
         description,
         syntax=f"{name}:from=NAME+NAME",
         example=f"{name}:from=a+b",
-        field_effect="the union of its inputs', whose jumps must be equal",
+        field_effect="the union of its inputs', of equal jumps, unless there is one position",
         takes_flat=True,
         is_join=True,
         joined_by=joined_by,

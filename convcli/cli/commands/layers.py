@@ -13,6 +13,8 @@ from convcli.arithmetic.operations import Key, Operation
 from convcli.cli.options import OPERATION, json_option
 from convcli.cli.output import format_json, format_rows, print_data
 
+MAX_OTHERS = 2  # operations that are named where all others have a key
+
 
 @click.command(no_args_is_help=False)
 @click.argument("operation", required=False, type=OPERATION)
@@ -49,10 +51,16 @@ def operation_document(operation: Operation) -> dict[str, Any]:
         "receptive_field": operation.field_effect,
         "argument": None if argument is None else _key_document(operation, argument),
         "keys": [
-            {"key": key.name, **_key_document(operation, key)} for key in operation.keys.values()
+            {"key": key.name, **_key_document(operation, key)} for key in _known_keys(operation)
         ],
         "flags": [{"flag": flag.name, "about": flag.description} for flag in operation.flags],
     }
+
+
+def _known_keys(operation: Operation) -> list[Key]:
+    """Return the keys that an operation takes: a source has no `from=`."""
+    keys = operation.keys.values()
+    return [key for key in keys if key.field != "sources" or not operation.is_source]
 
 
 def _key_document(operation: Operation, key: Key) -> dict[str, str | None]:
@@ -89,7 +97,7 @@ def operations_text() -> str:
             items.setdefault(item, []).append(operation.name)
     labels = [label for label, _, _ in items]
     rows = [
-        (*item, "all" if len(names) == len(operations) else ", ".join(names))
+        (*item, _list_operations(names))
         for item, names in sorted(items.items(), key=lambda pair: labels.index(pair[0][0]))
     ]
     examples = [(found.syntax, found.example, found.description) for found in operations]
@@ -104,10 +112,17 @@ def operations_text() -> str:
 def _items(operation: Operation) -> list[tuple[str, str, str]]:
     """Return the keys and flags of an operation: how each is written, its default, its meaning."""
     items = []
-    for key in operation.keys.values():
+    for key in _known_keys(operation):
         value, default, about = _key_texts(operation, key)
         items.append((f"{key.name}={value}", default, about))
     return items + [(flag.name, "", flag.description) for flag in operation.flags]
+
+
+def _list_operations(names: Sequence[str]) -> str:
+    others = [name for name in OPERATIONS if name not in names]
+    if len(others) > MAX_OTHERS:
+        return ", ".join(names)
+    return f"all but {', '.join(others)}" if others else "all"
 
 
 def _tables(*tables: tuple[Sequence[Sequence[str]], Sequence[str]]) -> str:
