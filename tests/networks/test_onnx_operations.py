@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from onnx import ModelProto, TensorProto, helper
 from onnx.reference import ReferenceEvaluator
@@ -50,6 +51,21 @@ def gelu(*, half_first: bool) -> Any:
     if half_first:
         return chain(*start, node("Mul", "x h", "s"), node("Mul", "s p", "y"), **numbers)
     return chain(*start, node("Mul", "x p", "s"), node("Mul", "s h", "y"), **numbers)
+
+
+def standardize(*, axes: Sequence[int], by_power: bool, opset: int = 13, **more: Any) -> Any:
+    """Return a model with a layer normalization in its parts."""
+    two = np.float32(2)
+    square = node("Pow", "d two", "q") if by_power else node("Mul", "d d", "q")
+    settings: dict[str, Any] = {} if opset >= 18 else {"axes": axes}
+    last = "" if opset < 18 else " axes"
+    numbers: dict[str, Any] = {"two": two, "eps": np.float32(1e-3), "axes": np.array(axes, INT)}
+    return chain(
+        node("ReduceMean", f"x{last}", "m", **settings), node("Sub", "x m", "d"), square,
+        node("ReduceMean", f"q{last}", "v", **settings), node("Add", "v eps", "p"),
+        node("Sqrt", "p", "r"), node("Div", "d r", "n"), node("Mul", "n s", "k"),
+        node("Add", "k b", "y"), opset=opset, **numbers, **more,
+    )  # fmt: skip
 
 
 # Each with the operations that it is read as.
@@ -162,6 +178,20 @@ MODELS: dict[str, tuple[Any, str]] = {
               b=weight(6, 8, 10)),
         "layernorm",
     ),
+    "layer normalization in parts": (
+        standardize(axes=[1], by_power=True, s=weight(6, 1, 1), b=weight(1, 6, 1, 1)),
+        "layernorm affine affine",
+    ),
+    "layer normalization in parts, of a later set": (
+        standardize(axes=[1], by_power=False, opset=18, s=weight(6, 1, 1), b=weight(6, 1, 1)),
+        "layernorm affine affine",
+    ),
+    "layer normalization in parts, of positions": (
+        standardize(axes=[-1, -2], by_power=False, s=weight(6, 1, 1), b=weight(6, 1, 1)),
+        "layernorm affine affine",
+    ),
+    "standardization": (chain(node("MeanVarianceNormalization", "x", "y", axes=[2, 3])),
+                        "layernorm"),
     "softmax": (chain(node("Softmax", "x", "y", axis=1)), "softmax"),
     "softmax of old": (chain(node("Softmax", "x", "y"), shape=FLAT, opset=11), "softmax"),
     "logarithm of softmax": (chain(node("LogSoftmax", "x", "y", axis=1)), "softmax"),
@@ -321,6 +351,14 @@ def test_what_lies_between_nodes_can_be_an_output_too(tmp_path: Path, name: str)
             found = found.transpose(1, 2, 0)
         found = found.reshape(wanted[output].shape)
         np.testing.assert_allclose(found, wanted[output], rtol=1e-4, atol=1e-5)
+
+
+def test_parts_of_a_normalization_that_others_take_stay_apart(tmp_path: Path) -> None:
+    proto = standardize(axes=[1], by_power=True, s=weight(6, 1, 1), b=weight(6, 1, 1))
+    proto.graph.output.append(onnx.helper.make_empty_tensor_value_info("v"))
+    operations = [layer.op for layer in read_onnx(save(proto, tmp_path)).layers]
+    assert "layernorm" not in operations
+    assert "sqrt" in operations
 
 
 # ---- what has no operation -----------------------------------------------------------------------

@@ -12,6 +12,7 @@ from convcli.networks.onnx.layout import find_axes
 from convcli.networks.onnx.reader import Call, Converter, UnknownError, Value, as_axis, make_layer
 
 _AXES = ("c", "h", "w", "hw", "chw")  # that a layer may normalize over
+STANDARD_EPS = 1e-18  # of the node MeanVarianceNormalization, which adds 1e-9 to the root
 
 
 def as_real(value: float) -> float:
@@ -107,6 +108,20 @@ def _group_norm(call: Call) -> Value:
     return call.emit(layer, value, weights=arrays)
 
 
+def _standardize(call: Call) -> Value:
+    """Convert a node that ONNX has, or the one that the parts of a normalization are taken for."""
+    value = call.value()
+    rank = len(value.dims)
+    axes = [axis % rank for axis in call.attribute("axes", (0, 2, 3))]
+    eps = as_real(call.attribute("epsilon", STANDARD_EPS))
+    settings: dict[str, Any] = {"eps": eps, "noscale": True, "noshift": True}
+    if len(value.shape) == 3:
+        settings["axes"] = find_axes(value, axes, _AXES)
+    elif math.prod(value.dims[axis] for axis in axes) != value.shape[0]:
+        raise UnknownError
+    return call.emit(make_layer("layernorm", **settings), value, view=value.view)
+
+
 def _softmax(call: Call) -> Value:
     """Before set 13 the sum was over all axes from the given one on."""
     value = call.value()
@@ -143,5 +158,6 @@ CONVERTERS: dict[str, Converter] = {
     "LRN": _lrn,
     "LayerNormalization": _layer_norm,
     "LogSoftmax": _softmax,
+    "MeanVarianceNormalization": _standardize,
     "Softmax": _softmax,
 }

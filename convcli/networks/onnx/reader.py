@@ -229,7 +229,7 @@ class Reader:
                 (value,) = fold(self._constants[name], [])
             except NotFoldedError:
                 return None
-        if not isinstance(value, Constant) or value.size != 1 or value.dtype.kind != "f":
+        if not isinstance(value, Constant) or value.size != 1 or value.dtype.kind not in "fi":
             return None
         return float(value.load().reshape(-1)[0])
 
