@@ -19,6 +19,8 @@ from support.command import Finished, here
 from support.onnx_models import model, node, save, weight
 
 from convcli.batch import Job
+from convcli.networks import onnx as networks_onnx
+from convcli.networks.onnx.model import Graph, parse_graph
 from convcli.pipeline.inference.step import NetworkStep
 from convcli.pipeline.outputs import OutputTarget
 from convcli.pipeline.plan import Plan
@@ -151,6 +153,20 @@ def test_every_frame_of_an_animation_goes_through(folder: Path) -> None:
     with Image.open(folder / "out.png") as image:
         found = [np.asarray(frame.convert("RGB")) for frame in ImageSequence.Iterator(image)]
     np.testing.assert_array_equal(found, [np.asarray(frame) for frame in frames])
+
+
+def test_a_file_is_read_for_its_inputs_and_for_its_layers_alone(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+
+    def parse(content: bytes, path: str) -> Graph:
+        read.append(path)
+        return parse_graph(content, path)
+
+    monkeypatch.setattr(networks_onnx, "parse_graph", parse)
+    applied(folder, "in.png", "--net", "id.onnx", "--dry-run")
+    assert read == ["id.onnx", "id.onnx"]
 
 
 def test_processes_make_what_one_makes(folder: Path) -> None:

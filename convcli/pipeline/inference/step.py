@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeAlias
 
 from convcli.arithmetic.values import Shape
 from convcli.errors import ArgumentError, FileError
-from convcli.networks import is_onnx, read_input_sides
+from convcli.networks import InputSides, is_onnx, read_input_sides
 from convcli.pipeline.network import Network, load_network
 
 MAX_LOADED = 2  # networks that a process keeps, each for one size of its input
@@ -92,10 +92,16 @@ def input_sides(step: NetworkStep) -> Sides:
 
 
 @lru_cache(MAX_LOADED)
-def _read_sides(path: str, _: object) -> Sides:
+def _read_inputs(path: str, _: object) -> dict[str, InputSides]:
+    """Return what an ONNX file says of its inputs; to read it takes long where it is large."""
+    return read_input_sides(path)
+
+
+@lru_cache(MAX_LOADED)
+def _read_sides(path: str, identity: object) -> Sides:
     if not is_onnx(path):
         return next(iter(load_network(path).inputs.values()))
-    inputs = read_input_sides(path)
+    inputs = _read_inputs(path, identity)
     if not inputs:
         raise ArgumentError("has no input that its outputs depend on")
     if len(inputs) > 1:
@@ -113,10 +119,10 @@ def load(step: NetworkStep, shape: Shape) -> Network:
 
 
 @lru_cache(MAX_LOADED)
-def _load_file(path: str, _: object, shape: Shape) -> Network:
+def _load_file(path: str, identity: object, shape: Shape) -> Network:
     if not is_onnx(path):
         return load_network(path)
-    (name, (sides, is_channels_last)), *_ = read_input_sides(path).items()
+    (name, (sides, is_channels_last)), *_ = _read_inputs(path, identity).items()
     if sides is not None and None not in sides:
         return load_network(path)
     return load_network(path, {name: (*shape[1:], shape[0]) if is_channels_last else shape})
