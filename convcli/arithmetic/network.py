@@ -99,13 +99,7 @@ def walk(
     if not layers:
         raise ArgumentError("a network has one layer at least")
     stack = [parse_layer(layer) if isinstance(layer, str) else layer for layer in layers]
-    input_names: tuple[str, ...] = ()
-    if isinstance(input_shape, Mapping):
-        stack, others = set_input_shapes(stack, input_shape)
-        first = _the_first(others, stack)
-        further = (str(layer.name) for layer in stack if layer.operation.is_source)
-        input_names, input_shape = (first, *further), input_shape[first]
-    shape = as_input_shape(input_shape)
+    stack, shape, input_names = _apply_input_shapes(stack, input_shape)
     is_known = True
     outputs = {INPUT: MapState.of_input(shape, INPUT_KEYWORD)}
     reports: list[LayerReport] = []
@@ -128,13 +122,19 @@ def walk(
     return Walk(name or "network", shape, tuple(reports), input_names=input_names)
 
 
-def _the_first(names: Sequence[str], layers: Sequence[Layer]) -> str:
-    """Return the name of a network's first input: the only one that is not a layer's."""
-    if len(names) != 1:
-        known = "".join(f", and {layer.name}" for layer in layers if layer.operation.is_source)
-        found = " and ".join(map(repr, names)) or "none"
+def _apply_input_shapes(
+    stack: list[Layer], shapes: Shape | Mapping[str, Shape]
+) -> tuple[list[Layer], Shape, tuple[str, ...]]:
+    """Return the layers, the shape of the first input, and the names of all if there are some."""
+    if not isinstance(shapes, Mapping):
+        return stack, as_input_shape(shapes), ()
+    stack, others = set_input_shapes(stack, shapes)
+    further = tuple(str(layer.name) for layer in stack if layer.operation.is_source)
+    if len(others) != 1:
+        known = "".join(f", and {name}" for name in further)
+        found = " and ".join(map(repr, others)) or "none"
         raise ArgumentError(f"the inputs are one of any name{known}; {found} would be the one")
-    return names[0]
+    return stack, as_input_shape(shapes[others[0]]), (others[0], *further)
 
 
 def _without_shared(report: LayerReport, shared: int) -> LayerReport:
