@@ -21,7 +21,7 @@ from convcli.arithmetic.values import Pair
 from convcli.errors import LimitError
 
 MAX_DEPTH = 8  # layers of a stack
-MAX_SIZES = 20_000  # that the layers of all stacks start from
+MAX_SIZES = 8_000  # that the layers of all stacks start from: 12 s
 
 _Rank: TypeAlias = tuple[int, ...]
 _Axes: TypeAlias = tuple[Axis, Axis]
@@ -105,11 +105,11 @@ class _Search:
                         total = _add(rank, step_rank)
                         if end not in deeper or total < deeper[end][0]:
                             deeper[end] = total, (*stack, axes)
+                if self._steps.cache_info().currsize > MAX_SIZES:
+                    raise LimitError("there are too many sizes in between: narrow the ranges")
             levels = deeper
             if output in levels:
                 found[depth] = levels[output][1]
-            if self._steps.cache_info().currsize > MAX_SIZES:
-                raise LimitError("there are too many sizes in between: narrow the ranges")
         return found
 
     def _find_steps(self, size: Pair) -> dict[Pair, tuple[_Rank, _Axes]]:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from itertools import product
 from time import process_time
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.oracles import count_windows
 
+from convcli.arithmetic import solve_stacks as solve_stacks_module
 from convcli.arithmetic.layers import LayerSize
 from convcli.arithmetic.notation import format_layer
-from convcli.arithmetic.solve import Ranges
+from convcli.arithmetic.solve import Ranges, bare_axes
 from convcli.arithmetic.solve_stacks import solve_stacks
 from convcli.errors import LimitError
 
@@ -91,3 +93,17 @@ def test_no_stack_is_no_answer() -> None:
 def test_ranges_without_end_are_refused() -> None:
     with pytest.raises(LimitError, match="narrow"):
         solve_stacks((224, 224), (112, 112), Ranges(kernel=range(1, 10_000)), max_layers=2)
+
+
+def test_a_search_ends_at_the_size_that_is_one_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried = set[int]()
+
+    def find_axes(size: int, *options: Any, **settings: Any) -> Any:
+        tried.add(size)
+        return bare_axes(size, *options, **settings)
+
+    monkeypatch.setattr(solve_stacks_module, "bare_axes", find_axes)
+    monkeypatch.setattr(solve_stacks_module, "MAX_SIZES", 20)
+    with pytest.raises(LimitError, match="too many sizes in between"):
+        solve_stacks((10**20, 10**20), (3, 3), max_layers=8)
+    assert len(tried) == 21
