@@ -12,6 +12,7 @@ from convcli.arithmetic.values import format_shape
 from convcli.errors import ArgumentError, FileError, KernelFileError, did_you_mean
 from convcli.kernels import Kernel
 from convcli.kernels.files import MAX_WEIGHTS
+from convcli.networks.names import find_in_module
 from convcli.networks.weights import LayerWeights, list_weights
 
 MAX_NAMED = 5  # layers that a message lists
@@ -40,7 +41,8 @@ def read_layer(path: str, name: str | None) -> Kernel:
     ----------
     path : str
     name : str, optional
-        The layer's, or that of its weights. It may be left out if there is one alone.
+        The layer's, that of its weights, or the path of its module in PyTorch. It may be left out
+        if there is one alone.
 
     Raises
     ------
@@ -91,8 +93,12 @@ def _find_layer(path: str, name: str | None, layers: Mapping[str, LayerWeights])
     by_tensor = {layer.tensor: layer for layer in layers.values()}
     if name in by_tensor:
         return by_tensor[name]
+    inside = find_in_module(name.removesuffix(".weight"), layers)
+    if len(inside) == 1:
+        return layers[inside[0]]
     known = [*kernels, *filter(None, by_tensor)][:MAX_COMPARED]
-    hint = did_you_mean(name, known) or f"; it has {_few(path, kernels or list(layers))}"
+    hint = "" if inside else did_you_mean(name, known)
+    hint = hint or f"; it has {_few(path, inside or kernels or list(layers))}"
     raise KernelFileError(path, f"has no weights of the name {name!r}{hint}")
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
+from support.onnx_models import model, node, save, weight
 
 from convcli import load_kernel
 from convcli.errors import KernelFileError
@@ -64,6 +65,22 @@ def test_a_file_without_weights_is_said_to_have_none(tmp_path: Path, name: str) 
     save_file({}, path)
     with pytest.raises(KernelFileError, match=r"^[^;]* holds no weights that are a kernel$"):
         load_kernel(f"{path}:{name}")
+
+
+def test_a_layer_goes_by_the_path_of_its_module_too(tmp_path: Path) -> None:
+    names = {"a": "/conv1/Conv", "b": "/layer1/layer1.0/conv1/Conv", "c": "/layer1/layer1.1/Conv"}
+    nodes = [
+        node("Conv", f"{before} w{after}", after, name=names[after], pads=[1] * 4)
+        for before, after in zip("xab", "abc", strict=True)
+    ]
+    weights = {f"w{name}": weight(3, 3, 3, 3, seed=ord(name)) for name in names}
+    path = save(model(nodes, {"x": (1, 3, 8, 8)}, "c", weights), tmp_path)
+    for module, letter in (("conv1", "a"), ("layer1.0.conv1.weight", "b"), ("layer1.1", "c")):
+        kernel = load_kernel(f"{path}:{module}")
+        np.testing.assert_array_equal(kernel.matrix, weights[f"w{letter}"])
+        assert kernel.source == f"{path}:{names[letter]}"
+    with pytest.raises(KernelFileError, match=r"'layer1'; it has [^;]*:/layer1/layer1.0/\S*, \S*$"):
+        load_kernel(f"{path}:layer1")
 
 
 def test_the_only_kernel_of_a_file_needs_no_name(tmp_path: Path) -> None:

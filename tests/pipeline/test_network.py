@@ -186,6 +186,24 @@ def test_inputs_of_texts_and_of_the_zoo_take_other_shapes(tmp_path: Path) -> Non
         load_network("resnet18", {"x": (3, 64, 64)})
 
 
+def test_a_module_of_the_exporter_is_asked_for_by_its_path() -> None:
+    """A layer by the path of its module; a module of several gives what its last layer makes."""
+    network = random_network(
+        ["conv:1,c=2,name=/stem/Conv", "relu:name=/layer1/layer1.0/act/Relu",
+         "conv:1,c=3,name=/layer1/layer1.1/conv/Conv", "relu:name=/layer10/Relu"], (3, 4, 4),
+    )  # fmt: skip
+    x = reals(1, 3, 4, 4)
+    for module, layer in (
+        ("stem", "/stem/Conv"),
+        ("layer1.0", "/layer1/layer1.0/act/Relu"),
+        ("layer1", "/layer1/layer1.1/conv/Conv"),
+        ("layer10", "/layer10/Relu"),
+    ):
+        np.testing.assert_array_equal(network.run(x, at=module), network.run(x, at=layer))
+    with pytest.raises(ArgumentError, match="no layer or output 'layer'"):
+        network.run(x, at="layer")
+
+
 REFUSED: dict[str, tuple[Any, dict[str, Any], str]] = {
     "two axes": (np.ones((4, 4)), {}, r"input 'input' must be \(C, H, W\) or .*not \(4, 4\)"),
     "empty": (np.ones((3, 0, 4)), {}, r"input 'input' must be"),

@@ -18,6 +18,7 @@ from convcli.engine.operations import Weights
 from convcli.errors import OVERFLOW, ArgumentError, ShapeError, did_you_mean
 from convcli.kernels.layers import with_kernel_sizes
 from convcli.networks import OpenInputError, read_network
+from convcli.networks.names import find_in_module
 from convcli.pipeline.network.execute import run_schedule
 from convcli.pipeline.network.schedule import Schedule, plan_schedule
 from convcli.pipeline.network.weights import PreparedWeights
@@ -145,7 +146,8 @@ class Network:
             with or each without N. float64 is computed in float64, all else in float32.
         at : str, or list of str, optional
             The layer or output whose values are returned, or several; the last output if left out.
-            Layers that these do not need are not run.
+            In a file that PyTorch wrote, the path of a module is its last layer: `layer1.0`. Layers
+            that these do not need are not run.
 
         Returns
         -------
@@ -302,6 +304,9 @@ class Network:
     def _index_of(self, name: str) -> int:
         layer = self.outputs.get(name, name)
         if layer not in self._indices:
+            inside = find_in_module(name, self._names)
+            if inside:
+                return self._indices[inside[-1]]
             known = [*self.outputs, *self._names[-MAX_NAMES:]]
             hint = did_you_mean(name, known) or f"; the last is {self._names[-1]!r}"
             raise ArgumentError(f"{self.name} has no layer or output {name!r}{hint}")
