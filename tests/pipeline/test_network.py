@@ -277,3 +277,12 @@ def test_maps_are_freed_and_the_estimate_covers_what_is_alive() -> None:
     assert estimate <= 4 * whole + 12 * 2**20
     assert peak <= estimate
     assert network.peak_bytes((3, 1024, 1024)) > 16 * 4 * whole
+
+
+def test_a_walk_refuses_channels_that_the_weights_are_not_for() -> None:
+    layers = [parse_layer("conv:3,c=2,name=c")]
+    weights = {"c": {"weight": np.ones((2, 3, 3, 3)), "bias": np.ones(2)}}
+    network = Network("net", layers, inputs={"x": (3, 5, 5)}, weights=weights)
+    assert network.walk((3, 7, 7)).params == 56
+    with pytest.raises(ShapeError, match=r"weights are for 3 channels of its input 'x', not for"):
+        network.walk((4, 5, 5))

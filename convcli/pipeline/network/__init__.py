@@ -117,7 +117,7 @@ class Network:
         Raises
         ------
         ShapeError
-            If neither says it.
+            If neither says it, or the network's weights are for other channels.
         """
         from convcli.arithmetic.network import walk
 
@@ -125,6 +125,11 @@ class Network:
         shape = input_shape or own
         if shape is None:
             raise ShapeError(f"the shape of input {name!r} is not known: give it as input_shape")
+        if self.weights and own is not None and len(shape) == len(own) and shape[0] != own[0]:
+            raise ShapeError(
+                f"the network's weights are for {own[0]} channels of its input {name!r}, "
+                f"not for the {shape[0]} of {format_shape(shape)}"
+            )
         found = walk(self.layers, shape, name=self.name, counted=self._counted)
         return found._replace(
             remarks=self.notes, input_names=tuple(self.inputs), output_layers=self.outputs
