@@ -353,6 +353,14 @@ def test_what_lies_between_nodes_can_be_an_output_too(tmp_path: Path, name: str)
         np.testing.assert_allclose(found, wanted[output], rtol=1e-4, atol=1e-5)
 
 
+def test_a_concatenation_along_a_negative_axis_has_its_size_in_old_sets(tmp_path: Path) -> None:
+    proto = chain(node("Concat", "x x", "y", axis=-1), opset=9)
+    network = read_onnx(save(proto, tmp_path))
+    assert [(layer.op, layer.value("out")) for layer in network.layers] == [("opaque", (6, 8, 20))]
+    (note,) = network.notes
+    assert note.startswith("operations of which only shape and costs are known")
+
+
 def test_parts_of_a_normalization_that_others_take_stay_apart(tmp_path: Path) -> None:
     proto = standardize(axes=[1], by_power=True, s=weight(6, 1, 1), b=weight(6, 1, 1))
     proto.graph.output.append(onnx.helper.make_empty_tensor_value_info("v"))

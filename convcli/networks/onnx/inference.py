@@ -52,7 +52,8 @@ _LIKE_FIRST = frozenset((
     "Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "Bernoulli", "BitwiseNot", "Cast",
     "CastLike", "Ceil", "Celu", "Clip", "Cos", "Cosh", "CumSum", "DequantizeLinear", "Dropout",
     "Erf", "Floor",
-    "Hardmax", "IsInf", "IsNaN", "LayerNormalization", "LogSoftmax", "Not", "PRelu",
+    "Gelu", "Hardmax", "IsInf", "IsNaN", "LayerNormalization", "LogSoftmax",
+    "MeanVarianceNormalization", "Not", "PRelu",
     "QuantizeLinear", "RMSNormalization", "Reciprocal", "Round", "ScatterElements", "ScatterND",
     "Shrink", "Sign", "Sin", "Sinh", "Softmax", "Softsign", "Sqrt", "Tan", "ThresholdedRelu",
     "Trilu",
@@ -158,9 +159,21 @@ def _simple_dims(call: Call) -> Shape | None:
         if node.op == "MatMul" and min(map(len, shapes)) >= 2 and shapes[0][-1] == shapes[1][-2]:
             outer = np.broadcast_shapes(shapes[0][:-2], shapes[1][:-2])
             return (*outer, shapes[0][-2], shapes[1][-1])
+        if node.op == "Concat":
+            return _concatenated(shapes, call.attribute("axis", 1))
     except (IndexError, ValueError):
-        return None
+        pass
     return None
+
+
+def _concatenated(shapes: list[Shape], axis: int) -> Shape | None:
+    """Return the shape of a concatenation; ONNX takes a negative axis since set 11 alone."""
+    first = shapes[0]
+    place = range(len(first))[axis]
+    others = {(len(shape), shape[:place], shape[place + 1 :]) for shape in shapes}
+    if len(others) > 1:
+        return None
+    return (*first[:place], sum(shape[place] for shape in shapes), *first[place + 1 :])
 
 
 def _note_type(call: Call) -> None:
