@@ -299,17 +299,17 @@ def _check_finite(maps: Sequence[Array], plan: Plan) -> None:
         if plan.nan != "refuse" and np.isnan(least):
             least, largest = np.fmin.reduce(values, axis=None), np.fmax.reduce(values, axis=None)
         elif np.isnan(least):
-            raise ArgumentError(_infinity_cause(plan))
+            raise ArgumentError(infinity_cause(step.layer for step in plan.layers))
         if np.isposinf(largest) or (np.isneginf(least) and not can_be_infinite):
-            raise ArgumentError(_infinity_cause(plan))
+            raise ArgumentError(infinity_cause(step.layer for step in plan.layers))
 
 
-def _infinity_cause(plan: Plan) -> str:
+def infinity_cause(layers: Iterable[Layer]) -> str:
     """Return why values are not finite: a layer that takes some alone, or an overflow."""
-    for step in plan.layers:
-        if domain := step.layer.operation.domain:
+    for layer in layers:
+        if domain := layer.operation.domain:
             return (
-                f"{step.layer.op} is finite for values {domain[0]} alone, and its input holds "
+                f"{layer.op} is finite for values {domain[0]} alone, and its input holds "
                 f"others; a layer like {domain[1]} before it leaves none"
             )
     return OVERFLOW

@@ -234,6 +234,27 @@ def test_what_no_float_holds_is_refused() -> None:
         network.run(np.full((1, 2, 2), 3e38, np.float32))
 
 
+def test_the_cause_of_values_that_are_not_finite_is_named() -> None:
+    network = random_network(["conv:1,name=a"], (1, 2, 2))
+    network.weights["a"]["weight"][:] = np.nan
+    with pytest.raises(ArgumentError, match="neither are all of the weight of layer 'a'"):
+        network.run(np.ones((1, 2, 2)))
+    with pytest.raises(ArgumentError, match="log is finite for values"):
+        Network("n", [parse_layer("log")]).run(np.full((1, 2, 2), -1.0))
+
+
+@pytest.mark.parametrize("path", [None, 5, b"lenet5"])
+def test_a_network_is_a_path_or_a_name(path: Any) -> None:
+    with pytest.raises(ArgumentError, match="a network is a path or a name"):
+        load_network(path)
+
+
+def test_shapes_of_inputs_have_names() -> None:
+    shape: Any = (1, 28, 28)
+    with pytest.raises(ArgumentError, match=r"like {'input': \(1, 28, 28\)}"):
+        load_network("lenet5", shape)
+
+
 def test_a_network_without_layers_is_refused() -> None:
     with pytest.raises(ArgumentError, match="one layer at least"):
         Network("n", [])

@@ -15,7 +15,7 @@ from convcli.arithmetic.values import Shape, as_number, format_shape
 from convcli.engine.arrays import Array, as_real
 from convcli.engine.hints import add_hint, image_hint
 from convcli.engine.operations import Weights
-from convcli.errors import OVERFLOW, ArgumentError, ShapeError, did_you_mean
+from convcli.errors import ArgumentError, ShapeError, did_you_mean
 from convcli.kernels.layers import with_kernel_sizes
 from convcli.networks import OpenInputError, read_network
 from convcli.networks.names import find_in_module
@@ -328,9 +328,21 @@ class Network:
         results = {}
         for name, values in found.items():
             if not np.isfinite(values).all():
-                raise ArgumentError(f"output {name!r} holds values that are not finite: {OVERFLOW}")
+                raise ArgumentError(
+                    f"output {name!r} holds values that are not finite: {self._infinity_cause()}"
+                )
             results[name] = values if is_batch else values[0]
         return next(iter(results.values())) if at is None or isinstance(at, str) else results
+
+    def _infinity_cause(self) -> str:
+        """Return why values are not finite."""
+        from convcli.pipeline.execute import infinity_cause
+
+        for layer, arrays in self.weights.items():
+            for array, values in arrays.items():
+                if not np.isfinite(values).all():
+                    return f"neither are all of the {array} of layer {layer!r}"
+        return infinity_cause(self.layers)
 
     def _check_sizes(self, schedule: Schedule, shapes: Mapping[str, Shape]) -> None:
         """Check that no layer holds a size that its file has computed for another input."""
@@ -399,6 +411,12 @@ def load_network(path: str, input_shapes: Mapping[str, Shape] | None = None) -> 
     >>> load_network("lenet5").walk().output
     (10,)
     """
+    if not isinstance(path, (str, os.PathLike)):
+        raise ArgumentError(f"a network is a path or a name, not {path!r}")
+    if not isinstance(input_shapes, (Mapping, type(None))):
+        raise ArgumentError(
+            f"input_shapes gives shapes by the inputs' names, like {{'input': {input_shapes!r}}}"
+        )
     try:
         file = read_network(os.fspath(path), input_shapes)
     except OpenInputError as error:
