@@ -25,6 +25,7 @@ from convcli.arithmetic.shortest_stack import (
     BlockSpec,
     Budget,
     Cost,
+    Effort,
     block_cost,
     channel_step,
     cheapest_stack,
@@ -117,7 +118,7 @@ def design(shape: Shape, budget: Budget, *, block: str = "plain") -> Walk:
     if block not in BLOCKS:
         raise ArgumentError(f"block {block!r} is none of {', '.join(BLOCKS)}")
     stacks = []
-    for count, specs in product(EXTRA_BLOCKS, _candidates(shape, budget, block)):
+    for count, specs in product(EXTRA_BLOCKS, _Search(shape, budget, block).candidates()):
         stack = _widen(_Stack(block, shape, _deepen(specs, count)), budget)
         if stack is not None:
             stacks.append(stack)
@@ -139,84 +140,92 @@ def check_multiple(budget: Budget) -> None:
         raise ArgumentError(f"a width of {budget.width} is no multiple of {budget.multiple_of}")
 
 
-def _candidates(shape: Shape, budget: Budget, block: str) -> set[_Specs]:
-    """Return the cheapest stacks: those without dilation, unless they are much longer."""
-    shortest = (budget.field + 1).bit_length() - 1  # with dilation, of fields 3, 7, 15, ...
-    refused, found = None, set[_Specs]()
-    try:
-        found = _cheapest_specs(shape, budget, block, (COMMON_BLOCKS, ALL_BLOCKS))
-    except InfeasibleError as error:
-        refused = error
-    length = min(map(len, found), default=0)
-    if found and length <= MAX_LENGTHENING * shortest:
-        return found
-    try:
-        dilated = _cheapest_specs(shape, budget, block, (DILATED_BLOCKS,))
-    except (InfeasibleError, LimitError) as error:
-        if refused is None:
+class _Search:
+    """The cheapest stacks of blocks for a budget, and the work that it took to find them."""
+
+    def __init__(self, shape: Shape, budget: Budget, block: str) -> None:
+        self.shape, self.budget, self.block = shape, budget, block
+        self.effort = Effort()
+
+    def candidates(self) -> set[_Specs]:
+        """Return the cheapest stacks: those without dilation, unless they are much longer."""
+        shortest = (
+            self.budget.field + 1
+        ).bit_length() - 1  # with dilation, of fields 3, 7, 15, ...
+        refused, found = None, set[_Specs]()
+        try:
+            found = self._cheapest_specs((COMMON_BLOCKS, ALL_BLOCKS))
+        except InfeasibleError as error:
+            refused = error
+        length = min(map(len, found), default=0)
+        if found and length <= MAX_LENGTHENING * shortest:
             return found
-        needed = error.needed if isinstance(error, InfeasibleError) else None
-        if needed is not None and refused.needed is not None and needed < refused.needed:
-            raise
-        raise refused from None
-    return dilated if not found or min(map(len, dilated)) * MAX_LENGTHENING < length else found
+        try:
+            dilated = self._cheapest_specs((DILATED_BLOCKS,))
+        except (InfeasibleError, LimitError) as error:
+            if refused is None:
+                return found
+            needed = error.needed if isinstance(error, InfeasibleError) else None
+            if needed is not None and refused.needed is not None and needed < refused.needed:
+                raise
+            raise refused from None
+        return dilated if not found or min(map(len, dilated)) * MAX_LENGTHENING < length else found
 
+    def _cheapest_specs(self, choices: Sequence[_Specs]) -> set[_Specs]:
+        """Return the cheapest stacks in parameters and in MACs, and that within both bounds.
 
-def _cheapest_specs(
-    shape: Shape, budget: Budget, block: str, choices: Sequence[_Specs]
-) -> set[_Specs]:
-    """Return the cheapest stacks in parameters and in MACs, and that within both bounds.
-
-    They are of the first choice of blocks of which one is within the limit.
-    """
-    windows = "3x3, stride 1 to 3, padding 0 or 1"
-    if choices[-1] is DILATED_BLOCKS:
-        windows = "3x3, stride 1 or 2, dilated without holes"
-    stacks: set[_Specs] = set()
-    for objective, name in (("params", "parameters"), ("macs", "MACs")):
-        limit = getattr(budget, objective)
-        if limit is None:
-            return stacks
-        found = _cheapest((objective, limit), shape, replace(budget, macs=None), block, choices)
-        if found is None:
+        They are of the first choice of blocks of which one is within the limit.
+        """
+        shape, budget, block = self.shape, self.budget, self.block
+        windows = "3x3, stride 1 to 3, padding 0 or 1"
+        if choices[-1] is DILATED_BLOCKS:
+            windows = "3x3, stride 1 or 2, dilated without holes"
+        stacks: set[_Specs] = set()
+        for objective, name in (("params", "parameters"), ("macs", "MACs")):
+            limit = getattr(budget, objective)
+            if limit is None:
+                return stacks
+            found = self._cheapest((objective, limit), replace(budget, macs=None), choices)
+            if found is None:
+                raise InfeasibleError(
+                    f"size: no 3x3 windows of stride 1 to 3 and padding 0 or 1 take "
+                    f"{shape[1]}x{shape[2]} to {'x'.join(map(str, budget.output or ()))}"
+                )
+            lowest, specs = found
+            if lowest > limit:
+                raise InfeasibleError(
+                    f"{name}: the cheapest stack of {block} units ({windows}) "
+                    f"that does it has {len(specs)} of them and needs {lowest:,} {name}, "
+                    f"{lowest - limit:,} over the budget of {limit:,}",
+                    lowest,
+                )
+            stacks.add(specs)
+        found = self._cheapest(("params", budget.params), budget, choices)
+        if found is None or found[0] > budget.params:
+            needs = "more" if found is None else f"{found[0]:,}"
             raise InfeasibleError(
-                f"size: no 3x3 windows of stride 1 to 3 and padding 0 or 1 take "
-                f"{shape[1]}x{shape[2]} to {'x'.join(map(str, budget.output or ()))}"
+                "parameters and MACs: each budget can be kept by itself, but within "
+                f"{budget.macs:,} MACs the cheapest stack of {block} units needs {needs} "
+                f"parameters, and {budget.params:,} are allowed"
             )
-        lowest, specs = found
-        if lowest > limit:
-            raise InfeasibleError(
-                f"{name}: the cheapest stack of {block} units ({windows}) "
-                f"that does it has {len(specs)} of them and needs {lowest:,} {name}, "
-                f"{lowest - limit:,} over the budget of {limit:,}",
-                lowest,
+        return stacks | {found[1]}
+
+    def _cheapest(
+        self, goal: tuple[str, int], budget: Budget, choices: Sequence[_Specs]
+    ) -> tuple[int, _Specs] | None:
+        """Return the cheapest stack of the first choice of blocks with one within the limit.
+
+        If there is none, it is the cheapest of the last choice. The goal is what is minimized, and
+        its limit.
+        """
+        objective, limit = goal
+        for specs in choices:
+            found = cheapest_stack(
+                self.block, self.shape, budget, objective, specs, effort=self.effort
             )
-        stacks.add(specs)
-    found = _cheapest(("params", budget.params), shape, budget, block, choices)
-    if found is None or found[0] > budget.params:
-        needs = "more" if found is None else f"{found[0]:,}"
-        raise InfeasibleError(
-            f"parameters and MACs: each budget can be kept by itself, but within {budget.macs:,} "
-            f"MACs the cheapest stack of {block} units needs {needs} parameters, and "
-            f"{budget.params:,} are allowed"
-        )
-    return stacks | {found[1]}
-
-
-def _cheapest(
-    goal: tuple[str, int], shape: Shape, budget: Budget, block: str, choices: Sequence[_Specs]
-) -> tuple[int, _Specs] | None:
-    """Return the cheapest stack of the first choice of blocks with one within the limit.
-
-    If there is none, it is the cheapest of the last choice. The goal is what is minimized, and its
-    limit.
-    """
-    objective, limit = goal
-    for specs in choices:
-        found = cheapest_stack(block, shape, budget, objective, specs)
-        if found is not None and found[0] <= limit:
-            break
-    return found
+            if found is not None and found[0] <= limit:
+                break
+        return found
 
 
 def _deepen(specs: _Specs, count: int) -> _Specs:

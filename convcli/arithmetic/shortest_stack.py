@@ -119,7 +119,7 @@ DILATED_BLOCKS = (
     *(BlockSpec(stride=1, dilation=1 << power) for power in range(1, MAX_FIELD.bit_length() - 1)),
 )
 MIN_MAP_SIDE = 4  # of the last map, unless its size is given
-MAX_STATES = 400_000
+MAX_STATES = 700_000  # of all searches for one design
 
 Score: TypeAlias = tuple[int, int]  # what is minimized, and what only has a limit
 
@@ -167,8 +167,33 @@ class Budget:
         return cost.params <= self.params and (self.macs is None or cost.macs <= self.macs)
 
 
+class Effort:
+    """The states that all searches for one design have come to."""
+
+    def __init__(self) -> None:
+        self._states = 0
+
+    def add(self) -> None:
+        """Count one more.
+
+        Raises
+        ------
+        LimitError
+            If there are too many.
+        """
+        self._states += 1
+        if self._states > MAX_STATES:
+            raise LimitError("this size and receptive field leave too many stacks to search")
+
+
 def cheapest_stack(
-    block: str, shape: Shape, budget: Budget, objective: str, specs: Sequence[BlockSpec]
+    block: str,
+    shape: Shape,
+    budget: Budget,
+    objective: str,
+    specs: Sequence[BlockSpec],
+    *,
+    effort: Effort | None = None,
 ) -> tuple[int, tuple[BlockSpec, ...]] | None:
     """Find the stack of the lowest cost that reaches a budget's receptive field and size.
 
@@ -191,11 +216,15 @@ def cheapest_stack(
         `COMMON_BLOCKS`, `ALL_BLOCKS` or `DILATED_BLOCKS`. Of the last, what neighboring taps of a
         window depend on overlaps by half, so that no input is left out in between.
 
+    effort : Effort, optional
+        Of this search and of those before it.
+
     Raises
     ------
     LimitError
         If the search would take too long.
     """
+    effort = effort or Effort()
     if budget.field > MAX_FIELD:
         raise LimitError(
             f"a receptive field of {budget.field} is too large: the most is {MAX_FIELD}"
@@ -221,10 +250,9 @@ def cheapest_stack(
             if budget.macs is not None and total[1] > budget.macs:
                 continue
             if after not in best or total[1] < best[after]:
+                effort.add()
                 previous.setdefault((total, after), (score, state, spec))
                 heapq.heappush(queue, (total, sign * after.field, after))
-        if len(previous) > MAX_STATES:
-            raise LimitError("this size and receptive field leave too many stacks to search")
     return None
 
 

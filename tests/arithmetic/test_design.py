@@ -20,12 +20,13 @@ from support.design import (
     small_stacks,
 )
 
+from convcli.arithmetic import shortest_stack
 from convcli.arithmetic.design import InfeasibleError, design
 from convcli.arithmetic.encoder_decoder import design_encoder_decoder
 from convcli.arithmetic.network import walk
 from convcli.arithmetic.notation import format_layer, format_network, parse_network
 from convcli.arithmetic.reports import Walk
-from convcli.arithmetic.shortest_stack import BLOCKS, Budget
+from convcli.arithmetic.shortest_stack import BLOCKS, Budget, Effort
 from convcli.errors import ArgumentError, LimitError
 
 
@@ -170,6 +171,24 @@ def test_a_refusal_of_a_width_is_true_of_what_would_be_built(
     assert least <= built.params
     exactly = Budget(params=least, field=9, output=tight.output, width=width)
     assert refused(shape, exactly, "plain") is None
+
+
+def test_all_searches_for_one_design_have_one_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    counts = []
+    add = Effort.add
+
+    def count(effort: Effort) -> None:
+        counts.append(effort)
+        add(effort)
+
+    monkeypatch.setattr(Effort, "add", count)
+    budget = Budget(params=10**6, field=64, macs=10**9, output=(14, 14))
+    design(IMAGENET, budget)
+    assert len(set(map(id, counts))) == 1
+    monkeypatch.setattr(shortest_stack, "MAX_STATES", len(counts) - 1)
+    with pytest.raises(LimitError, match="too many stacks to search"):
+        design(IMAGENET, budget)
+    design(IMAGENET, Budget(params=10**6, field=64))  # one search
 
 
 def test_one_map_can_stay_as_it_is() -> None:
