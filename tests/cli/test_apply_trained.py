@@ -139,6 +139,14 @@ def reference(model: onnx.ModelProto, name: str, x: NDArray[Any]) -> NDArray[Any
     return made
 
 
+def test_an_error_is_one_line_without_the_notes_of_kernels(folder: Path) -> None:
+    for command in (("apply", "in.png", "--gray"), ("explain", "in.png", "--gray", "--at", "0,0")):
+        done = here(*command, "-k", "m.onnx:conv1", cwd=folder)
+        assert done.code == 1
+        assert done.stderr.count("\n") == 1
+        assert "biases" not in done.stderr
+
+
 def test_a_layer_of_a_model_brings_its_biases_and_groups(
     folder: Path, model: onnx.ModelProto
 ) -> None:

@@ -152,15 +152,18 @@ def _make_scene(options: AnimateOptions) -> Scene:
     layer = _make_layer(options, None if kernel is None else kernel.size)
     if kernel is not None:
         layer = layer._replace(origin=flip_origin(kernel, flip=options.flip))
-    log_kernel_notes([kernel])
     settings = ReadSettings(keep_damaged=options.keep_damaged)
     picture = read_within(options.source, settings, options.timeout)
     log_notes(options.source, picture.notes)
     plane = to_gray(picture.values)[:, :, 0].astype(np.float64)
     try:
-        return numbers_scene(layer, plane, kernel, flip=options.flip, max_frames=options.max_frames)
+        scene = numbers_scene(
+            layer, plane, kernel, flip=options.flip, max_frames=options.max_frames
+        )
     except ArgumentError as error:
         raise FileError(options.source, str(error)) from error
+    log_kernel_notes([kernel])
+    return scene
 
 
 def _make_layer(options: AnimateOptions, kernel: Pair | None) -> Layer:

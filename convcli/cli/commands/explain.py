@@ -84,7 +84,6 @@ def explain(**values: Any) -> None:
             f"kernel {options.kernel!r} has {format_shape(kernel.size)} weights, and a window of "
             f"more than {MAX_KERNEL_SIDE} a side is not shown"
         )
-    log_kernel_notes([kernel])
     settings = ReadSettings(keep_damaged=options.keep_damaged)
     picture = read_within(options.source, settings, options.timeout)
     log_notes(options.source, picture.notes)
@@ -93,6 +92,7 @@ def explain(**values: Any) -> None:
         print_data(_explain(to_gray(pixels) if options.gray else pixels, layer, kernel, options))
     except ArgumentError as error:
         raise FileError(options.source, str(error)) from error
+    log_kernel_notes([kernel])
 
 
 def _check(options: ExplainOptions) -> None:

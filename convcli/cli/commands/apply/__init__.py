@@ -68,8 +68,6 @@ def run_apply(options: ApplyOptions, *, is_debugging: bool = False) -> int:
     validate_target(target, options.inputs, options.figures)
     if options.output_dir is not None and options.scheduler is None and not options.dry_run:
         make_folder(options.output_dir)
-    if not options.quiet:
-        log_kernel_notes(step.kernel for step in (*plan.kernels, *plan.layers))
     if options.processes == 1:
         set_threads(options.threads or available_cores())
     summary = Summary(warns_of_each=len(options.inputs) == 1 or options.verbose)
@@ -84,6 +82,8 @@ def run_apply(options: ApplyOptions, *, is_debugging: bool = False) -> int:
                 with progress.paused():
                     print_report(report, options)
     if not options.quiet:
+        if summary.failed < summary.total:  # an error alone is one line
+            log_kernel_notes(step.kernel for step in (*plan.kernels, *plan.layers))
         for line in summary.warnings():
             log(line)
     if summary.failed and summary.total > 1:
