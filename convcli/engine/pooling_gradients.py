@@ -55,15 +55,10 @@ def max_pool2d_backward(
     array([[[0., 1., 2., 0.],
             [0., 0., 0., 0.]]], dtype=float32)
     """
-    with add_hint(pool_hint, x, kernel_size):
-        array = as_numbers(x, "x")
-        images = as_batch(array)
+    array, images = _as_images(x, kernel_size)
     window = make_pool_window(kernel_size, stride, padding, dilation, ceil_mode=ceil_mode)
-    size = images.shape[-2], images.shape[-1]
-    output = window.output(size)
-    grads = as_gradient(grad, (*images.shape[:2], *output))
-    grads = grads.astype(as_floats(images[:0]).dtype, copy=False)
-    rows, columns = window.axes(size)
+    grads = _as_grads(grad, images, window)
+    rows, columns = window.axes(images.shape[2:])
     reaches = _reach(rows), _reach(columns)
     padded = np.full((*images.shape[:2], *reaches), smallest_value(images.dtype), images.dtype)
     inside = (
@@ -74,7 +69,7 @@ def max_pool2d_backward(
     chosen = _choose_largest(padded, window, (rows, columns))
     dpadded = np.zeros(padded.shape, grads.dtype)
     for tap, (u, v) in enumerate(product(*map(range, window.kernel))):
-        dpadded[tap_index(u, v, window, output)] += np.where(chosen == tap, grads, 0)
+        dpadded[tap_index(u, v, window, grads.shape[2:])] += np.where(chosen == tap, grads, 0)
     dx = dpadded[:, :, inside[0], inside[1]]
     return like_batch(dx.astype(result_dtype(array, dx), copy=False), array)
 
@@ -115,18 +110,28 @@ def avg_pool2d_backward(
     >>> avg_pool2d_backward([[[2.0, 4.0]]], [[[1, 5, 9]]], (1, 2), stride=1)
     array([[[1., 3., 2.]]], dtype=float32)
     """
-    with add_hint(pool_hint, x, kernel_size):
-        array = as_numbers(x, "x")
-        images = as_batch(array)
+    array, images = _as_images(x, kernel_size)
     window = make_pool_window(kernel_size, stride, padding, dilation, ceil_mode=ceil_mode)
-    size = images.shape[-2], images.shape[-1]
-    shape = *images.shape[:2], *window.output(size)
-    grads = as_gradient(grad, shape).astype(as_floats(images[:0]).dtype, copy=False)
-    rows, columns = window.axes(size)
+    grads = _as_grads(grad, images, window)
+    rows, columns = window.axes(images.shape[2:])
     divisors = window_divisors((rows, columns), include_pad=count_include_pad)
     shares = grads / divisors.astype(grads.dtype)
     spread = _spread(_spread(shares, columns).swapaxes(2, 3), rows).swapaxes(2, 3)
     return like_batch(spread.astype(result_dtype(array, spread), copy=False), array)
+
+
+def _as_images(x: ArrayLike, kernel_size: int | Sequence[int]) -> tuple[Array, Array]:
+    """Return the input as an array, and that as (N, C, H, W)."""
+    with add_hint(pool_hint, x, kernel_size):
+        array = as_numbers(x, "x")
+        return array, as_batch(array)
+
+
+def _as_grads(grad: ArrayLike, images: Array, window: Window) -> Array:
+    """Return the gradient of a pool's output, (N, C, oh, ow), in the type of its sums."""
+    height, width = images.shape[2:]
+    grads = as_gradient(grad, (*images.shape[:2], *window.output((height, width))))
+    return grads.astype(as_floats(images[:0]).dtype, copy=False)
 
 
 def _choose_largest(padded: Array, window: Window, axes: tuple[Axis, Axis]) -> Array:
