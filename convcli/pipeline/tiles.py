@@ -35,6 +35,7 @@ MAX_STRETCHES = 1 << 19  # of all tiles along the rows and along the columns
 _IDENTITY = Layer("identity")
 _SHIFTS = ("pad", "crop")  # whose outputs are inputs and padding: there is nothing to compute
 
+_AxisMaps: TypeAlias = tuple[AxisMap, AxisMap] | None  # None: each output on its own position
 Span: TypeAlias = Pair  # the first and the last position of a part, along one axis
 
 
@@ -104,8 +105,7 @@ class TilePlan:
 
     def __init__(self, schedule: Schedule, tile: int) -> None:
         self.schedule = schedule
-        for task in schedule.tasks:
-            _check_task(task, schedule.shapes)
+        axes = {task.number: _find_axes(task, schedule.shapes) for task in schedule.tasks}
         output, source = schedule.shapes[schedule.targets[0]], schedule.shapes[INPUT]
         sides = [max(tile * output[axis] // source[axis], 1) for axis in (1, 2)]
         counts = [-(-output[axis + 1] // side) for axis, side in enumerate(sides)]
@@ -116,7 +116,7 @@ class TilePlan:
             )
         self.rows, self.columns = (
             [
-                plan_axis(schedule, axis, (first, min(first + side, output[axis]) - 1))
+                plan_axis(schedule, axes, axis, (first, min(first + side, output[axis]) - 1))
                 for first in range(0, output[axis], side)
             ]
             for axis, side in zip((1, 2), sides, strict=True)
@@ -179,12 +179,16 @@ class TilePlan:
         return self.schedule._replace(tasks=tasks, shapes=shapes)
 
 
-def plan_axis(schedule: Schedule, axis: int, outputs: Span) -> AxisTile:
+def plan_axis(
+    schedule: Schedule, axes: Mapping[int, _AxisMaps], axis: int, outputs: Span
+) -> AxisTile:
     """Find the part of every map that some positions of the output depend on, along one axis.
 
     Parameters
     ----------
     schedule : Schedule
+    axes : mapping
+        How the outputs of every task depend on its inputs, by its layer's index.
     axis : int
         1 for the rows, 2 for the columns.
     outputs : (first, last)
@@ -192,8 +196,8 @@ def plan_axis(schedule: Schedule, axis: int, outputs: Span) -> AxisTile:
     spans, stretches = {schedule.targets[0]: outputs}, {}
     for task in reversed(schedule.tasks):
         shapes = [schedule.shapes[index] for index in (*task.inputs, *task.like)]
-        axes = task.layer.operation.axes(task.layer, shapes)
-        found = find_stretch(task.layer, axes and axes[axis - 1], spans[task.output])
+        both = axes[task.number]
+        found = find_stretch(task.layer, both and both[axis - 1], spans[task.output])
         # What a join spreads over the other inputs has one position.
         is_join = task.layer.operation.is_join
         parts = tuple(
@@ -269,14 +273,14 @@ def _of_resampling(axis: Resampling, outputs: Span) -> Stretch:
     return Stretch(((start, stop),), outputs, resampling=part)
 
 
-def _check_task(task: Task, shapes: Mapping[int, Shape]) -> None:
-    """Check that a task runs on parts of its inputs."""
+def _find_axes(task: Task, shapes: Mapping[int, Shape]) -> _AxisMaps:
+    """Return how the outputs of a task depend on its inputs, which are to be cut into parts."""
     before = [shapes[index] for index in (*task.inputs, *task.like)]
     layer = task.layer
     axes = layer.operation.axes(layer, before)
     is_map = all(len(shape) == 3 for shape in (*before, shapes[task.output]))
     if is_map and (axes is None or all(isinstance(axis, Axis | Resampling) for axis in axes)):
-        return
+        return axes
     text = format_layer(layer._replace(name=None, sources=()))
     raise ArgumentError(
         f"layer {task.name} ({text}) depends on its whole input, of which a tile is a part: "
