@@ -71,6 +71,17 @@ def contributing_inputs(axis: Axis, output: int) -> range:
     return range(start, position // axis.stride + 1, period)
 
 
+def clip_positions(positions: range, size: int) -> range:
+    """Return those of some ascending positions that lie in `range(size)`.
+
+    >>> clip_positions(range(-3, 9, 2), 4)
+    range(1, 5, 2)
+    """
+    first = min(max(-(positions.start // positions.step), 0), len(positions))
+    stop = min(max(-((positions.start - size) // positions.step), first), len(positions))
+    return positions[first:stop]
+
+
 def backtrace(walk: Walk, index: int, at: Pair) -> dict[int, Region]:
     """Return the regions of the earlier maps and of the input that one output depends on.
 

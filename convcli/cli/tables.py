@@ -58,12 +58,6 @@ def worked_text(size: LayerSize) -> str:
 
     layer = size.layer
     rows, columns = layer.window.axes(size.size)
-    settings = [f"stride {format_size(layer.stride)}", f"padding {format_padding(size.padding)}"]
-    if layer.dilation != (1, 1):
-        settings.append(f"dilation {format_size(layer.dilation)}")
-    if layer.output_padding != (0, 0):
-        settings.append(f"output padding {format_size(layer.output_padding)}")
-    title = f"{layer.op} {format_shape(layer.window.kernel)}, {', '.join(settings)}"
     lines = {
         "output": size_formula(rows),
         "height": size_calculation(rows),
@@ -79,7 +73,18 @@ def worked_text(size: LayerSize) -> str:
         lines |= cost_calculations(layer, shape, output_shape(layer, [shape]))
     note = "\n   (MACs: products of the convolution; no biases)" if "MACs" in lines else ""
     sizes = " -> ".join(map(format_shape, (size.size, size.output)))
-    return f"{title}: {sizes}\n{align(lines)}{note}"
+    return f"{describe_layer(size)}: {sizes}\n{align(lines)}{note}"
+
+
+def describe_layer(size: LayerSize) -> str:
+    """Return the operation of a layer, its kernel and its settings."""
+    layer = size.layer
+    settings = [f"stride {format_size(layer.stride)}", f"padding {format_padding(size.padding)}"]
+    if layer.dilation != (1, 1):
+        settings.append(f"dilation {format_size(layer.dilation)}")
+    if layer.output_padding != (0, 0):
+        settings.append(f"output padding {format_size(layer.output_padding)}")
+    return f"{layer.op} {format_shape(layer.window.kernel)}, {', '.join(settings)}"
 
 
 def explain_layers(sizes: list[LayerSize]) -> str:

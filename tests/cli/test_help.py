@@ -56,7 +56,7 @@ OPTIONS = {
         *("--ceil", "--transposed", "--output-padding", "--input", "--net", "--format", "--json"),
         *("--explain", "--framework", "--figure", "--image", "-f", "--force", "--restrict"),
         *("--keep-damaged", "--timeout", "--batch", "--dtype", "--totals", "--sizes"),
-        *("--max-params", "--max-macs", "--max-bytes", "--min-rf"),
+        *("--max-params", "--max-macs", "--max-bytes", "--min-rf", "--counts"),
     },
 }
 BUILT = {  # what has to be there

@@ -112,6 +112,8 @@ class ShapeOptions(opt.DeclaredOptions):
         "convolution's output."
     )  # fmt: skip
 
+    counts: bool = flag("One layer", "--counts", "Show how often each pixel of the input is used.")
+
     figure: str | None = option(
         "Output", "--figure", opt.PATH, "Draw what one output of the last map sees, layer by "
         "layer: .png or .svg."
@@ -163,6 +165,7 @@ def shape(**values: Any) -> None:
     \b
     convcli shape --h 224 --k 3 --p 1 --s 2
     convcli shape --h 224 --k 3,5,7 --s 1,2 --p same --c-in 3 --c-out 64
+    convcli shape --h 5 --k 3 --counts
     convcli shape --input 3x224x224 conv:7,s=2,p=3,c=64 maxpool:3,s=2,p=1
     convcli shape --net resnet18 --max-params 12M
     convcli shape --net resnet18 --net vgg16 --input 3x224x224,3x256x256
@@ -173,6 +176,8 @@ def shape(**values: Any) -> None:
     layout = opt.choose_format(options.format, opt.FORMATS, is_json=options.json)
     if options.explain and layout != "table":
         raise click.UsageError("--explain is text: it goes without --json and --format")
+    if options.explain and options.counts:
+        raise click.UsageError("--explain and --counts exclude each other")
     _validate_figure(options)
     if options.layers or options.net or options.input is not None:
         from convcli.cli.walks import show_networks
@@ -181,6 +186,11 @@ def shape(**values: Any) -> None:
         return
     _validate_layer(options)
     sizes = compute_sweep(options)
+    if options.counts:
+        from convcli.cli.counts import show_counts
+
+        show_counts(sizes, layout)
+        return
     print_data(explain_layers(sizes) if options.explain else format_layers(sizes, layout))
 
 
