@@ -27,6 +27,7 @@ COMMANDS = {
     "design": "Design a stack of layers for a budget.",
     "explain": "Show the products and the sum of one output.",
     "kernels": "List the kernels, or show one.",
+    "page": "Write a page on which a convolution can be touched.",
     "layers": "List the operations of layers, or show one.",
     "solve": "Find the convolutions that take one size to another.",
     "shape": "Compute the sizes and costs of a layer, a stack or a network.",
