@@ -1,6 +1,9 @@
 // The arithmetic of windows: sizes, outputs, and what each output is computed from. No DOM.
 
+import { parseLayer } from "./notation.js";
+
 /** @typedef {import("./types.d.ts").State} State */
+/** @typedef {import("./types.d.ts").LayerSettings} LayerSettings */
 /** @typedef {import("./types.d.ts").Maps} Maps */
 /** @typedef {import("./types.d.ts").Pair} Pair */
 /** @typedef {import("./types.d.ts").Tap} Tap */
@@ -23,7 +26,7 @@
  * @property {boolean} isCeil
  */
 
-/** @typedef {Pick<State, "op"|"kernel"|"stride"|"padding"|"dilation"|"outputPadding"|"ceil"|"size">} WindowSettings */
+/** @typedef {Omit<LayerSettings, "mode">} WindowSettings */
 
 const OPERATIONS = ["conv", "tconv", "maxpool", "avgpool"];
 
@@ -186,7 +189,7 @@ function listTaps(axis, state) {
  * Return the taps of one output along an axis, in the order of their positions.
  * @param {Axis} axis
  * @param {number} output
- * @param {State} state
+ * @param {Pick<State, "op" | "mode"> & Partial<Pick<State, "flip" | "countPadding">>} state
  * @returns {AxisTap[]}
  */
 function listOutputTaps(axis, output, state) {
@@ -208,7 +211,7 @@ function listOutputTaps(axis, output, state) {
       position,
       source: sourceIndex(position, size, isCopied ? state.mode : "zero"),
       weight: state.flip && !isPool(state.op) ? kernel - 1 - weight : weight,
-      isCounted: state.countPadding || (position >= 0 && position < size),
+      isCounted: state.countPadding === true || (position >= 0 && position < size),
       isBeyond: position >= size + after,
     });
   }
@@ -467,4 +470,112 @@ export function findBounds(maps) {
 function roundHalfEven(value) {
   const rounded = Math.round(value);
   return Math.abs(value % 1) === 0.5 && rounded % 2 !== 0 ? rounded - 1 : rounded;
+}
+
+/**
+ * A layer of the stack: its notation, its settings (null for one on each value), its output's size.
+ * @typedef {object} StackLayer
+ * @property {string} name
+ * @property {LayerSettings | null} settings
+ * @property {Pair} size
+ */
+
+/**
+ * Return the page's own layer and those after it, each with the size of its output.
+ * @param {State} state
+ * @returns {StackLayer[]}
+ * @throws {Error} For a layer that cannot be read, or whose output is empty.
+ */
+export function listLayers(state) {
+  let size = outputSize(state);
+  const own = isPool(state.op) ? { ...state, mode: "zero" } : state;
+  /** @type {StackLayer[]} */
+  const layers = [{ name: state.op, settings: own, size }];
+  for (const name of state.layers) {
+    const settings = parseLayer(name, size);
+    if (settings !== null) size = outputSize(settings);
+    if (Math.min(...size) < 1) throw new Error(`${name}: its output is empty`);
+    layers.push({ name, settings, size });
+  }
+  return layers;
+}
+
+/**
+ * Walk the receptive field of an output of the last layer back to the input.
+ *
+ * The first of the fields is the output itself, the last lies in the input of the page. Positions
+ * outside of a map are padding; where a layer sees padding alone, fields before it are empty:
+ * their first position is after their last.
+ * @param {State} state
+ * @param {Position} at
+ * @returns {Field[]}
+ */
+export function traceBack(state, at) {
+  const layers = listLayers(state);
+  const last = layers[layers.length - 1];
+  /** @type {Field} */
+  let field = {
+    name: last.name, size: last.size, rows: [at.row, at.row], columns: [at.column, at.column],
+  };
+  const fields = [field];
+  for (let index = layers.length - 1; index >= 0; index -= 1) {
+    const { settings } = layers[index];
+    const name = index > 0 ? layers[index - 1].name : "input";
+    if (settings === null) {
+      field = { ...field, name };
+    } else {
+      const [rowAxis, columnAxis] = makeAxes(settings);
+      const rows = traceAxis(rowAxis, settings, keepInside(field.rows, field.size[0], layers, index));
+      const inner = keepInside(field.columns, field.size[1], layers, index);
+      const columns = traceAxis(columnAxis, settings, inner);
+      field = { name, size: settings.size, rows, columns };
+    }
+    fields.push(field);
+  }
+  return fields;
+}
+
+/**
+ * Return the positions inside of a map that a span of positions stands for: copies of a border
+ * stand for what they copy.
+ * @param {Pair} span
+ * @param {number} size
+ * @param {StackLayer[]} layers
+ * @param {number} index Of the layer whose output the map is; the next one with a window saw it.
+ * @returns {Pair}
+ */
+function keepInside(span, size, layers, index) {
+  const reader = layers.slice(index + 1).find((layer) => layer.settings !== null)?.settings;
+  const mode = reader?.op === "conv" ? reader.mode : "zero";
+  const sources = [];
+  for (let position = span[0]; position <= span[1]; position += 1) {
+    const source = sourceIndex(position, size, mode);
+    if (source >= 0) sources.push(source);
+  }
+  return bound(sources);
+}
+
+/** @param {number[]} positions @returns {Pair} */
+function bound(positions) {
+  if (positions.length === 0) return [0, -1];
+  return [Math.min(...positions), Math.max(...positions)];
+}
+
+/**
+ * @param {Axis} axis
+ * @param {LayerSettings} settings
+ * @param {Pair} outputs First and last.
+ * @returns {Pair}
+ */
+function traceAxis(axis, settings, [first, last]) {
+  if (first > last) return [0, -1];
+  if (!axis.isTransposed) {
+    const start = first * axis.stride - axis.before;
+    return [start, last * axis.stride - axis.before + effectiveKernel(axis) - 1];
+  }
+  const positions = [];
+  for (let output = first; output <= last; output += 1) {
+    positions.push(...listOutputTaps(axis, output, settings).map((tap) => tap.position));
+  }
+  return bound(positions);
 }

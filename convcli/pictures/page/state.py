@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +29,8 @@ MAX_PICTURE_PIXELS = 1 << 16  # of a picture in a page; a larger one is resample
 MAX_NUMBERS = 1 << 16  # of a grid, of weights, and of the maps that a page computes
 MAX_EMBEDDED_NUMBERS = 1 << 12  # of the engine's maps in a page
 MAX_SIDE = 1 << 12  # of an input without numbers
+MAX_LAYERS = 100
+WINDOWS = ("conv", "tconv", "maxpool", "avgpool")  # the operations of a page with a window
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -248,6 +251,7 @@ def check_limits(state: PageState) -> None:
             f"a side of {max(*state.input.size, height, width):,} is too large for a page: "
             f"the most is {MAX_SIDE:,}"
         )
+    _check_layers(state.layers, (height, width))
     maps = len(state.filters)
     channels = 0 if state.input.values is None else len(state.input.values)
     most = MAX_PICTURE_PIXELS * 4 if state.input.is_picture else MAX_NUMBERS
@@ -263,6 +267,20 @@ def check_limits(state: PageState) -> None:
             f"there is no output at {state.at[0]},{state.at[1]}: rows are 0..{height - 1}, "
             f"columns 0..{width - 1}"
         )
+
+
+def _check_layers(layers: Sequence[Layer], size: Pair) -> None:
+    """Raise for layers after the first that a page does not know, or that do not fit its output."""
+    if len(layers) > MAX_LAYERS:
+        raise LimitError(f"these are {len(layers)} layers; a page has {MAX_LAYERS} at most")
+    for layer in layers:
+        if layer.op not in WINDOWS and layer.operation.family != "elementwise":
+            raise ArgumentError(
+                f"layer {format_layer(layer)!r}: a page has {', '.join(WINDOWS)} and what works on "
+                "each value by itself"
+            )
+        if layer.op in WINDOWS:
+            size = layer.window.output(size)
 
 
 def _fit(size: Pair) -> Pair:

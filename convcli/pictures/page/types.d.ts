@@ -38,6 +38,12 @@ export interface State {
   at: OutputPosition;
 }
 
+/** What the sizes and the field of a layer with a window follow from. */
+export type LayerSettings = Pick<
+  State,
+  "op" | "kernel" | "stride" | "padding" | "dilation" | "outputPadding" | "ceil" | "mode" | "size"
+>;
+
 export interface OutputPosition {
   channel: number;
   row: number;
