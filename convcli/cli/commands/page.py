@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +21,11 @@ from convcli.errors import ArgumentError, FileError, LimitError
 from convcli.files import STDOUT
 from convcli.files.output import atomic_write, check_output
 from convcli.images import ReadSettings
-from convcli.images.color import to_gray
 from convcli.images.quantize import POLICIES
 from convcli.images.read import read_within
 from convcli.kernels import Kernel, load_kernel
 from convcli.pictures.page import make_page
-from convcli.pictures.page.state import PageInput, PageState, read_page_input
+from convcli.pictures.page.state import PageInput, PageState, make_input
 from convcli.pipeline.plan import check_limits, make_convolution
 
 KERNEL_OPTIONS = ("padding", "stride", "dilation", "flip", "bias", "transposed", "output_padding",
@@ -150,13 +148,14 @@ def _make_state(options: PageOptions, kernel: Kernel | None) -> PageState:
     """Return what the page shows first: a layer over an input's numbers, or over sizes alone."""
     layer = _make_layer(options, kernel)
     page_input = _read(options)
+    own_bias = 0.0 if kernel is None or np.ndim(kernel.bias) else float(kernel.bias)
     return PageState(
         title=_make_title(options, layer),
         layer=layer,
         input=page_input,
         weights=None if kernel is None else np.asarray(kernel.matrix),
         flip=options.flip,
-        bias=options.bias + (float(kernel.bias) if kernel and np.ndim(kernel.bias) == 0 else 0.0),
+        bias=options.bias + own_bias,
         map_biases=_map_biases(kernel),
         relu=options.activation is not None,
         layers=tuple(layer._replace(spec=None) for layer in with_kernel_sizes(options.layer)),
@@ -164,6 +163,7 @@ def _make_state(options: PageOptions, kernel: Kernel | None) -> PageState:
         at=options.at,
         source=options.source,
         spec=None if kernel is None else options.kernel,
+        spec_bias=own_bias,
     )
 
 
@@ -192,10 +192,8 @@ def _read(options: PageOptions) -> PageInput:
         return PageInput((height, options.width or height))
     settings = ReadSettings(keep_damaged=options.keep_damaged)
     picture = read_within(options.source, settings, options.timeout)
-    if options.gray:
-        picture = replace(picture, values=to_gray(picture.values))
     try:
-        page_input = read_page_input(picture)
+        page_input = make_input(picture, is_gray=options.gray)
     except ArgumentError as error:
         raise FileError(options.source, str(error)) from error
     log_notes(options.source, (*picture.notes, *page_input.notes))

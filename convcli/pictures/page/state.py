@@ -21,7 +21,7 @@ from convcli.engine.padding import pad2d
 from convcli.engine.transposed import conv_transpose2d
 from convcli.errors import OVERFLOW, ArgumentError, LimitError, ShapeError
 from convcli.images import Picture, Values
-from convcli.images.color import resize
+from convcli.images.color import resize, to_gray
 from convcli.images.png.write import write_png
 from convcli.kernels.bank import bank
 
@@ -45,7 +45,7 @@ class PageInput:
     is_picture : bool
         Whether the values are levels, 0 to 255, of one or three channels.
     options : tuple of str
-        Options of `apply` by which it makes the same of INPUT.
+        Options of `apply` by which it makes a PNG of the same levels of INPUT.
     notes : tuple of str
         Messages to the reader.
     """
@@ -83,6 +83,8 @@ class PageState:
         The output that is explained first.
     source, spec : str, optional
         INPUT and the kernel as they were typed.
+    spec_bias : float
+        The part of the bias that the kernel brings.
     """
 
     title: str
@@ -98,6 +100,7 @@ class PageState:
     at: Pair = (0, 0)
     source: str | None = None
     spec: str | None = None
+    spec_bias: float = 0.0
 
     @property
     def filters(self) -> Array:
@@ -134,6 +137,7 @@ class PageState:
             "source": self.source,
             "sourceOptions": self.input.options,
             "spec": self.spec,
+            "specBias": self.spec_bias,
             "notes": self.input.notes,
         }
 
@@ -162,8 +166,14 @@ class PageState:
         }
 
 
-def read_page_input(picture: Picture) -> PageInput:
+def make_input(picture: Picture, *, is_gray: bool = False) -> PageInput:
     """Return a picture or a grid as the input of a page; a large picture is resampled.
+
+    Parameters
+    ----------
+    picture : Picture
+    is_gray : bool
+        Convert colors to gray first.
 
     Raises
     ------
@@ -171,6 +181,8 @@ def read_page_input(picture: Picture) -> PageInput:
         For a grid that is too large.
     """
     values, depth = picture.values, picture.depth
+    if is_gray:
+        values = to_gray(values)
     if depth is None or values.shape[2] not in (1, 3):
         if values.size > MAX_NUMBERS:
             raise LimitError(
@@ -179,21 +191,26 @@ def read_page_input(picture: Picture) -> PageInput:
         planes = np.moveaxis(values, 2, 0).astype(np.float64)
         return PageInput(picture.size, planes)
     notes: list[str] = []
-    options: tuple[str, ...] = ()
+    options: list[str] = []
+    if is_gray and picture.values.shape[2] == 3:
+        options.append("--gray")
+        notes.append("gray levels are rounded to whole numbers")
     size = _fit(picture.size)
     if size != picture.size:
-        values, options = resize(values, size), ("--resize", f"{size[1]}x{size[0]}")
+        values = resize(values, size)
+        options += ["--resize", f"{size[1]}x{size[0]}"]
         notes.append(
             f"the picture is resampled from {format_size(picture.size)} to {format_size(size)}, "
             f"as a page holds {MAX_PICTURE_PIXELS:,} pixels at most"
         )
     if depth == 16:
         values = values / 257
+        options += ["--depth", "8"]
         notes.append("its 16 bits are shown as levels of 8, 0 to 255")
     if picture.alpha is not None:
         notes.append("its transparency is not shown")
     levels = np.rint(np.moveaxis(values, 2, 0).astype(np.float64)).clip(0, 255)
-    return PageInput(size, levels, is_picture=True, options=options, notes=tuple(notes))
+    return PageInput(size, levels, is_picture=True, options=tuple(options), notes=tuple(notes))
 
 
 def compute_outputs(state: PageState) -> Array | None:

@@ -74,10 +74,12 @@ export interface PageData {
   outputs: (number | null)[][][] | null;
   /** INPUT as it was typed, and its options; null for sizes alone. */
   source: string | null;
-  /** Options of `apply` that make the input of INPUT: ["--resize", "256x171"]. */
+  /** Options of `apply` that make a PNG of the input of INPUT: ["--resize", "256x171"]. */
   sourceOptions: string[];
   /** The kernel as it was typed; null for a pool or a size. */
   spec: string | null;
+  /** The bias that the kernel brings, which is part of the state's. */
+  specBias: number;
   /** Messages to the reader. */
   notes: string[];
 }
