@@ -27,6 +27,7 @@ from convcli.pipeline.write import OutputFile
 if TYPE_CHECKING:
     from convcli.engine.arrays import Array
     from convcli.kernels import Kernel
+    from convcli.pictures.theme import Style
     from convcli.pipeline.execute import Stage
 
 
@@ -46,6 +47,8 @@ class Job:
     target : OutputTarget
     figure : str, optional
         The file of a figure of input, kernels and maps.
+    style : Style, optional
+        How the figure looks.
     skip_existing : bool
         Leave existing outputs as they are.
     key : JobKey, optional
@@ -68,6 +71,7 @@ class Job:
     plan: Plan
     target: OutputTarget
     figure: str | None = None
+    style: Style | None = None
     skip_existing: bool = False
     key: JobKey | None = None
     working_dir: str = ""
@@ -351,6 +355,7 @@ def _drawn_weights(kernel: Kernel | None) -> Array | None:
 def _draw_figure(outcome: Outcome, job: Job, branches: list[list[Stage]]) -> bytes:
     """Draw the input, the kernels and every map, a row for each branch."""
     from convcli.pictures.panels import draw_apply_figure
+    from convcli.pictures.theme import Style
     from convcli.pipeline.preprocess import preprocess
 
     depth = outcome.picture.depth
@@ -364,4 +369,5 @@ def _draw_figure(outcome: Outcome, job: Job, branches: list[list[Stage]]) -> byt
         white=None if depth is None else 2.0**depth - 1,
         suffix=Path(job.figure or "").suffix.lower(),
         has_sheets=job.plan.network is not None,
+        style=job.style or Style(),
     )

@@ -36,7 +36,7 @@ NOT_OF_POOL = "is of a kernel, and --pool has settings of its own: max:3,s=2,p=1
 GROUPS = (
     "Stack or network", "Budgets", "One layer", "Sizes", "Ranges to try", "Stack", "Input",
     "Kernel", "Window", "Layers", "Network", "Values", "Selection", "Frames", "Output",
-    "Work", "Help",
+    "Picture", "Work", "Help",
 )  # fmt: skip
 
 

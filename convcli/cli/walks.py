@@ -47,8 +47,8 @@ def show_networks(options: ShapeOptions, layout: str) -> None:
         from convcli.pictures.receptive_field import write_receptive_field
 
         notes = write_receptive_field(
-            walks[0], options.figure, options.image, keep_damaged=options.keep_damaged,
-            timeout=options.timeout, force=options.force,
+            walks[0], options.figure, options.image, style=options.style,
+            keep_damaged=options.keep_damaged, timeout=options.timeout, force=options.force,
         )  # fmt: skip
         log_notes(options.image or "", notes)
     storage = Storage(options.dtype, options.batch)

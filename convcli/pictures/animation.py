@@ -18,26 +18,28 @@ from convcli.arithmetic.values import Pair
 from convcli.engine.arrays import Array
 from convcli.errors import LimitError
 from convcli.files.output import atomic_write, check_output, make_folder
-from convcli.pictures.canvas import Canvas, Point, Raster, cell_box, grid_box, text_width
-from convcli.pictures.panels import cell_side, draw_cell
+from convcli.pictures.canvas import Canvas, Point, Raster, grid_box
+from convcli.pictures.cells import Cell, draw_cells, fit_cells
+from convcli.pictures.fonts import text_width
 from convcli.pictures.scene import Frame, Scene
-from convcli.pictures.theme import CELL, DASH, GAP, LIGHT, LINE, MARGIN, TEXT, TITLE, Theme
+from convcli.pictures.theme import CELL, GAP, LINE, MARGIN, TEXT, TITLE, Style, Theme
 
 FORMATS = {".gif": "GIF", ".png": "PNG", ".apng": "PNG"}  # by the suffix of a file's name
 MIN_WIDTH = 320  # pixels of a frame: room for the formula
 MIN_FRAME_MS = 20  # browsers slow down what is shorter
 MAX_PIXELS = 1_000_000_000  # of all frames together
 PALETTE_FRAMES = 16  # from which the palette is taken, where there are as many
-MAX_COLORS = 256  # of a palette
+CLEAR = 255  # the index of what is transparent, after all colors of the palette
 
 
 @dataclass(frozen=True, slots=True)
-class Style:
+class FrameStyle(Style):
     """How an animation looks and plays.
 
     Parameters
     ----------
-    theme : Theme
+    theme, scale, is_transparent
+        As in `Style`.
     cell : int
         The side of a cell in pixels; cells are larger where their numbers need it.
     fps : float
@@ -46,7 +48,6 @@ class Style:
         How often it plays; 0 is forever.
     """
 
-    theme: Theme = LIGHT
     cell: int = CELL
     fps: float = 2.0
     loop: int = 0
@@ -64,6 +65,8 @@ class Layout:
     formula_top : float
     cell : int
         The side of a cell.
+    type_size : int
+        Of the numbers in the cells.
     """
 
     size: Pair
@@ -71,10 +74,11 @@ class Layout:
     right_grid: Point
     formula_top: float
     cell: int
+    type_size: int
 
 
 def write_animation(
-    path: str, scene: Scene, style: Style, *, force: bool = False, inputs: Sequence[str] = ()
+    path: str, scene: Scene, style: FrameStyle, *, force: bool = False, inputs: Sequence[str] = ()
 ) -> None:
     """Write a scene as a GIF or an animated PNG, by the suffix of the path.
 
@@ -100,7 +104,7 @@ def write_animation(
         save_animation(stream, scene, style, FORMATS[Path(path).suffix.lower()])
 
 
-def write_frames(folder: str, scene: Scene, style: Style, *, force: bool = False) -> None:
+def write_frames(folder: str, scene: Scene, style: FrameStyle, *, force: bool = False) -> None:
     """Write a scene as numbered PNGs; none is written where one would replace a file.
 
     Parameters
@@ -122,28 +126,32 @@ def write_frames(folder: str, scene: Scene, style: Style, *, force: bool = False
             picture.save(stream, "PNG", optimize=True)
 
 
-def check_pixels(scene: Scene, style: Style) -> None:
+def check_pixels(scene: Scene, style: FrameStyle) -> None:
     """Raise for frames that would not fit in memory, by arithmetic alone."""
     rows, columns = len(scene.kinds) + 2, len(scene.kinds[0]) + scene.output[1] + 2
-    pixels = rows * columns * style.cell**2
+    pixels = math.ceil(rows * columns * (style.cell * style.scale) ** 2)
     if pixels * len(scene.frames) > MAX_PIXELS:
         raise LimitError(
             f"{len(scene.frames)} frames of about {pixels:,} pixels are too many: the most is "
-            f"{MAX_PIXELS:,} in all; give a smaller --size"
+            f"{MAX_PIXELS:,} in all; give a smaller --size or --scale"
         )
 
 
-def save_animation(stream: BinaryIO, scene: Scene, style: Style, file_format: str) -> None:
+def save_animation(stream: BinaryIO, scene: Scene, style: FrameStyle, file_format: str) -> None:
     """Write a scene to a stream as a "GIF" or an animated "PNG"; each frame is drawn once."""
     options: dict[str, Any] = {"duration": max(round(1000 / style.fps), MIN_FRAME_MS)}
     if file_format == "PNG":
         options["loop"] = style.loop
     else:
         options["disposal"] = 1
+        if style.is_transparent:
+            options["disposal"] = 2  # each frame clears the one before
         if style.loop != 1:  # a GIF counts what follows the first play
             options["loop"] = max(style.loop - 1, 0)
+    if style.is_transparent:
+        options["transparency"] = CLEAR
     layout = make_layout(scene, style)
-    draw = partial(draw_frame, scene, layout=layout, theme=style.theme)
+    draw = partial(draw_frame, scene, layout=layout, style=style)
     count = len(scene.frames)
     spread = {index * (count - 1) // (PALETTE_FRAMES - 1) for index in range(PALETTE_FRAMES)}
     # The frames that the palette is taken from are kept, so that none is drawn twice.
@@ -159,40 +167,49 @@ def save_animation(stream: BinaryIO, scene: Scene, style: Style, file_format: st
 
 
 def choose_palette(pictures: Iterable[Image.Image], theme: Theme) -> Array:
-    """Return one palette for all frames, (n, 3): the theme's colors, then the most frequent."""
+    """Return one palette for all frames, (n, 3): the theme's colors, then the most frequent.
+
+    There is room for one more: `CLEAR`.
+    """
     counts: Counter[tuple[int, ...]] = Counter()
     for picture in pictures:
-        for count, color in picture.getcolors(picture.width * picture.height) or []:
+        flat = picture.convert("RGB")
+        for count, color in flat.getcolors(flat.width * flat.height) or []:
             counts[cast("tuple[int, ...]", color)] += count
-    flat = [theme.page, theme.ink, theme.faint, theme.cell, theme.output, theme.window,
+    named = [theme.page, theme.ink, theme.faint, theme.cell, theme.output, theme.window,
             theme.window_on_padding, theme.current, theme.blank]  # fmt: skip
-    colors = dict.fromkeys([*flat, *(color for color, _ in counts.most_common())])
-    return np.array(list(colors)[:MAX_COLORS], np.uint8)
+    colors = dict.fromkeys([*named, *(color for color, _ in counts.most_common())])
+    return np.array(list(colors)[:CLEAR], np.uint8)
 
 
 def to_palette(picture: Image.Image, palette: Array) -> Image.Image:
-    """Map each pixel of an RGB picture to the nearest color of a palette, (n, 3)."""
-    codes = np.asarray(picture.convert("RGBA")).view(np.uint32)[:, :, 0]  # a number for each color
+    """Map each pixel to the nearest color of a palette, (n, 3), or to `CLEAR` if it is clear."""
+    codes = np.asarray(picture.convert("RGB").convert("RGBA")).view(np.uint32)[
+        :, :, 0
+    ]  # a number for each color
     unique, inverse = np.unique(codes, return_inverse=True)
     colors = unique.view(np.uint8).reshape(-1, 1, 4)[:, :, :3].astype(np.int64)  # (colors, 1, 3)
     nearest = ((colors - palette) ** 2).sum(axis=2).argmin(axis=1).astype(np.uint8)
-    indexed = Image.fromarray(nearest[inverse].reshape(codes.shape))
+    indices = nearest[inverse].reshape(codes.shape)
+    if picture.mode == "RGBA":
+        indices[np.asarray(picture)[:, :, 3] < 128] = CLEAR
+    indexed = Image.fromarray(indices)
     indexed.putpalette(palette.tobytes())
     return indexed
 
 
-def draw_frames(scene: Scene, style: Style | None = None) -> Iterator[Image.Image]:
+def draw_frames(scene: Scene, style: FrameStyle | None = None) -> Iterator[Image.Image]:
     """Draw a scene, one picture for each output."""
-    style = style or Style()
+    style = style or FrameStyle()
     layout = make_layout(scene, style)
     for number in range(len(scene.frames)):
-        yield draw_frame(scene, number, layout, style.theme)
+        yield draw_frame(scene, number, layout, style)
 
 
-def make_layout(scene: Scene, style: Style) -> Layout:
+def make_layout(scene: Scene, style: FrameStyle) -> Layout:
     """Lay out a scene: every frame has the same size, with room for the longest formula."""
     results = [frame.result for frame in scene.frames]
-    cell = cell_side([*scene.texts, results], style.cell)
+    cell, type_size = fit_cells([*scene.texts, results], style.cell)
     rows, columns = len(scene.kinds), len(scene.kinds[0])
     grids = cell * (columns + scene.output[1]) + 2 * GAP
     width = math.ceil(max(grids, MIN_WIDTH, text_width(scene.title, TITLE))) + 2 * MARGIN
@@ -206,6 +223,7 @@ def make_layout(scene: Scene, style: Style) -> Layout:
         right_grid=(left + cell * columns + 2 * GAP, top + (height - cell * scene.output[0]) // 2),
         formula_top=top + height + LINE * 0.5,
         cell=cell,
+        type_size=type_size,
     )
 
 
@@ -224,18 +242,24 @@ def wrap_text(text: str, width: float) -> list[str]:
     return lines
 
 
-def draw_frame(scene: Scene, number: int, layout: Layout, theme: Theme) -> Image.Image:
+def draw_frame(scene: Scene, number: int, layout: Layout, style: FrameStyle) -> Image.Image:
     """Draw one output being computed, with all outputs before it."""
-    canvas = Raster(*layout.size, theme.page)
+    theme = style.theme
+    canvas = Raster(
+        *layout.size, theme.page, scale=style.scale, is_transparent=style.is_transparent
+    )
     frame = scene.frames[number]
     center = layout.size[0] / 2
     canvas.text((center, MARGIN + LINE / 2), scene.title, size=TITLE, color=theme.ink)
     _draw_input(canvas, scene, frame, layout, theme)
+    cells = []
     for index, other in enumerate(scene.frames):
         color = theme.blank if index > number else theme.output
         color = theme.current if index == number else color
-        box = cell_box(layout.right_grid, other.at, layout.cell)
-        draw_cell(canvas, box, color, other.result if index <= number else "", theme)
+        cells.append(Cell(color, other.result if index <= number else ""))
+    starts = range(0, len(cells), scene.output[1])
+    outputs = [cells[start : start + scene.output[1]] for start in starts]
+    draw_cells(canvas, layout.right_grid, layout.cell, outputs, theme, size=layout.type_size)
     for line, text in enumerate(wrap_text(frame.formula, layout.size[0] - 2 * MARGIN)):
         at = (center, layout.formula_top + LINE * (line + 0.5))
         canvas.text(at, text, size=TEXT, color=theme.ink)
@@ -245,17 +269,19 @@ def draw_frame(scene: Scene, number: int, layout: Layout, theme: Theme) -> Image
 def _draw_input(canvas: Canvas, scene: Scene, frame: Frame, layout: Layout, theme: Theme) -> None:
     """Draw the padded input, the cells under the window's taps shaded and the window outlined."""
     taps = set(frame.taps)
-    for row, kinds in enumerate(scene.kinds):
-        for column, kind in enumerate(kinds):
-            box = cell_box(layout.left_grid, (row, column), layout.cell)
-            text = scene.texts[row][column]
-            is_tap = (row, column) in taps
-            if kind == "input":
-                draw_cell(canvas, box, theme.window if is_tap else theme.cell, text, theme)
-            else:
-                color = theme.window_on_padding if is_tap else theme.page
-                ink = theme.ink if is_tap else theme.faint
-                draw_cell(canvas, box, color, text, theme, ink=ink, dash=DASH)
+
+    def make_cell(at: Pair, kind: str) -> Cell:
+        text, is_tap = scene.texts[at[0]][at[1]], at in taps
+        if kind == "input":
+            return Cell(theme.window if is_tap else theme.cell, text)
+        color = theme.window_on_padding if is_tap else theme.page
+        return Cell(color, text, theme.ink if is_tap else theme.faint, is_dashed=True)
+
+    cells = [
+        [make_cell((row, column), kind) for column, kind in enumerate(kinds)]
+        for row, kinds in enumerate(scene.kinds)
+    ]
+    draw_cells(canvas, layout.left_grid, layout.cell, cells, theme, size=layout.type_size)
     (top, left), (bottom, right) = frame.taps[0], frame.taps[-1]
     window = grid_box(layout.left_grid, (top, bottom), (left, right), layout.cell)
     canvas.rectangle(window, outline=theme.ink, width=2)

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from convcli.engine.arrays import Array
-from convcli.pictures.canvas import Canvas, Panel, Point, text_width
+from convcli.pictures.canvas import Canvas, Panel, Point
+from convcli.pictures.fonts import text_width
 from convcli.pictures.theme import TEXT, Theme, gray_levels, heat_map
 
 SHEET_SIDE = 900  # pixels of the longer side of all pictures together, about

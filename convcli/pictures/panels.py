@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TypeAlias
@@ -11,10 +11,11 @@ from typing import TypeAlias
 import numpy as np
 
 from convcli.engine.arrays import Array
-from convcli.pictures.canvas import Box, Canvas, Ink, Panel, Point, cell_box, render, text_width
+from convcli.pictures.canvas import DEFAULT_STYLE, Canvas, Panel, Point, render
+from convcli.pictures.cells import Cell, draw_cells, fit_cells
 from convcli.pictures.contact_sheet import make_color_panel, make_sheet_panel
 from convcli.pictures.text import format_cells
-from convcli.pictures.theme import CELL, LIGHT, TEXT, Color, Theme, gray_levels, heat_map, ink_for
+from convcli.pictures.theme import Color, Style, Theme, gray_levels, heat_map
 
 MAX_NUMBERED_CELLS = 32  # a side of a grid whose cells show their numbers
 MAX_NUMBERED_WEIGHTS = 7  # a side of a kernel whose cells do: its numbers are longer
@@ -42,7 +43,7 @@ class CellGrid(Panel):
     @cached_property
     def cell(self) -> int:
         """The side of a cell in pixels."""
-        return cell_side(self.texts)
+        return fit_cells(self.texts)[0]
 
     @property
     def body(self) -> Point:
@@ -51,10 +52,11 @@ class CellGrid(Panel):
 
     def draw_body(self, canvas: Canvas, left: float, top: float, theme: Theme) -> None:
         """Draw the cells."""
-        for row, (texts, colors) in enumerate(zip(self.texts, self.colors, strict=True)):
-            for column, (text, color) in enumerate(zip(texts, colors, strict=True)):
-                box = cell_box((left, top), (row, column), self.cell)
-                draw_cell(canvas, box, color, text, theme)
+        cells = [
+            [Cell(color, text) for text, color in zip(texts, colors, strict=True)]
+            for texts, colors in zip(self.texts, self.colors, strict=True)
+        ]
+        draw_cells(canvas, (left, top), self.cell, cells, theme)
 
 
 @dataclass(frozen=True)
@@ -96,28 +98,6 @@ class Mosaic(Panel):
             box = (left + column * width, top + row * height, width, height)
             canvas.picture(box, pixels)
             canvas.rectangle(box, outline=theme.faint)
-
-
-def cell_side(texts: Iterable[Iterable[str]], least: int = CELL) -> int:
-    """The side of cells in pixels: as large as the longest of their texts needs."""
-    return max(least, math.ceil(max(text_width(text, TEXT) for row in texts for text in row)) + 8)
-
-
-def draw_cell(
-    canvas: Canvas,
-    box: Box,
-    color: Color,
-    text: str,
-    theme: Theme,
-    *,
-    ink: Ink = None,
-    dash: int = 0,
-) -> None:
-    """Draw a cell: a filled and outlined box with a number, in the ink that stands out most."""
-    canvas.rectangle(box, fill=color, outline=theme.faint, dash=dash)
-    if text:
-        center = (box[0] + box[2] / 2, box[1] + box[3] / 2)
-        canvas.text(center, text, size=TEXT, color=ink or ink_for(color))
 
 
 def make_map_panel(title: str, values: Array, scale: tuple[float, float] | None = None) -> Panel:
@@ -203,7 +183,7 @@ def draw_apply_figure(
     white: float | None,
     suffix: str,
     has_sheets: bool = False,
-    theme: Theme = LIGHT,
+    style: Style = DEFAULT_STYLE,
 ) -> bytes:
     """Draw the stages of an input through its kernels and layers, a row for each branch.
 
@@ -221,13 +201,14 @@ def draw_apply_figure(
     has_sheets : bool
         Whether any map that is no picture has all its channels drawn, each with its number; one of
         more than `MAX_PLANES` has in any case.
+    style : Style
 
     Returns
     -------
     bytes
         A PNG or an SVG file.
     """
-    rows = []
+    rows, theme = [], style.theme
     for branch in branches:
         row = [_make_scaled_panel(name, values, white)]
         for title, output, weights in branch:
@@ -239,7 +220,7 @@ def draw_apply_figure(
             else:
                 row.append(_make_scaled_panel(map_title, output, white))
         rows.append(row)
-    return render(rows, suffix, theme)
+    return render(rows, suffix, style, title=name)
 
 
 def _make_scaled_panel(title: str, values: Array, white: float | None) -> Panel:

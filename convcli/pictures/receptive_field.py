@@ -19,8 +19,17 @@ from convcli.images import Picture, ReadSettings
 from convcli.images.color import resize
 from convcli.images.quantize import quantize
 from convcli.images.read import read_within
-from convcli.pictures.canvas import Box, Canvas, Panel, Point, cell_box, grid_box, render
-from convcli.pictures.theme import DASH, LIGHT, Theme, mix
+from convcli.pictures.canvas import (
+    DEFAULT_STYLE,
+    Box,
+    Canvas,
+    Panel,
+    Point,
+    cell_box,
+    grid_box,
+    render,
+)
+from convcli.pictures.theme import DASH, Style, Theme, mix
 
 MAP_SIDE = 190  # pixels of a map's longer side
 MIN_REGION = 2  # pixels of a region's side: less would not be seen
@@ -109,6 +118,7 @@ def write_receptive_field(
     path: str,
     image: str | None,
     *,
+    style: Style = DEFAULT_STYLE,
     keep_damaged: bool,
     timeout: float | None,
     force: bool,
@@ -122,6 +132,7 @@ def write_receptive_field(
         Ends in .png or .svg.
     image : str, optional
         The path of a picture to draw the input's region on.
+    style : Style
     keep_damaged : bool
         Draw what the picture holds if it is damaged.
     timeout : float, optional
@@ -141,7 +152,8 @@ def write_receptive_field(
     if image is not None:
         picture = read_within(image, ReadSettings(keep_damaged=keep_damaged), timeout)
         pixels, notes = _draw_picture(picture, (walk.input[1], walk.input[2])), picture.notes
-    content = draw_receptive_field(maps, Path(path).suffix.lower(), picture=pixels)
+    suffix, title = Path(path).suffix.lower(), f"receptive field: {walk.name}"
+    content = draw_receptive_field(maps, suffix, picture=pixels, style=style, title=title)
     with atomic_write(path, force=force) as stream:
         stream.write(content)
     return notes
@@ -190,7 +202,8 @@ def draw_receptive_field(
     suffix: str,
     *,
     picture: Array | None = None,
-    theme: Theme = LIGHT,
+    style: Style = DEFAULT_STYLE,
+    title: str = "",
 ) -> bytes:
     """Draw the regions that one output depends on, the input's first.
 
@@ -200,6 +213,9 @@ def draw_receptive_field(
     suffix : {".png", ".svg"}
     picture : ndarray, optional
         The input itself: (h, w) or (h, w, 3) of uint8.
+    style : Style
+    title : str
+        The network's name.
 
     Returns
     -------
@@ -217,7 +233,8 @@ def draw_receptive_field(
         for index, (title, size, region) in enumerate(maps)
     ]
     starts = range(0, len(panels), PANELS_PER_ROW)
-    return render([panels[start : start + PANELS_PER_ROW] for start in starts], suffix, theme)
+    rows = [panels[start : start + PANELS_PER_ROW] for start in starts]
+    return render(rows, suffix, style, title=title)
 
 
 def _draw_picture(picture: Picture, size: Pair) -> Array:

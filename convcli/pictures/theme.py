@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-import numpy as np
-
-from convcli.engine.arrays import Array
+if TYPE_CHECKING:
+    from convcli.engine.arrays import Array
 
 Color: TypeAlias = tuple[int, int, int]
 
@@ -86,6 +85,24 @@ DARK = Theme(
 THEMES = {"light": LIGHT, "dark": DARK}
 
 
+@dataclass(frozen=True, slots=True)
+class Style:
+    """How a picture looks, whatever it shows.
+
+    Parameters
+    ----------
+    theme : Theme
+    scale : float
+        Pixels of the picture for each of the measures above.
+    is_transparent : bool
+        Whether what lies behind the picture is seen, instead of the theme's page.
+    """
+
+    theme: Theme = LIGHT
+    scale: float = 1.0
+    is_transparent: bool = False
+
+
 def mix(color: Color, other: Color, share: float) -> Color:
     """Mix two colors, `share` of them the other.
 
@@ -101,6 +118,8 @@ def heat_map(weights: Array, largest: float, theme: Theme) -> Array:
 
     Zero is neutral, `-largest` and `largest` are the ends.
     """
+    import numpy as np  # the names of the themes are options of commands that start without it
+
     shares = np.minimum(np.abs(weights) / (largest or 1.0), 1.0)[..., np.newaxis]
     zero = np.array(theme.zero)
     ends = np.where(weights[..., np.newaxis] < 0, theme.negative, theme.positive)
@@ -134,6 +153,8 @@ def gray_levels(values: Array, black: float, white: float) -> Array:
 
     NaN is black.
     """
+    import numpy as np
+
     if white <= black:
         return np.where(np.isnan(values), 0, 128).astype(np.uint8)
     # In float64 and scaled to at most 1, no difference overflows, and none is lost.

@@ -21,7 +21,7 @@ from support.oracles import span
 from convcli.engine.conv2d import conv2d
 from convcli.engine.pooling import avg_pool2d, max_pool2d
 from convcli.engine.transposed import conv_transpose2d
-from convcli.pictures.canvas import text_width
+from convcli.pictures.fonts import text_width
 from convcli.pictures.scene import Scene
 from convcli.pictures.theme import CELL, DARK, LIGHT, TEXT, Theme
 

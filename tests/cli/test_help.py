@@ -29,6 +29,7 @@ OPTIONS = {
         *("-j", "--jobs", "--scheduler", "--max-pixels", "--dry-run", "--json", "-q", "--quiet"),
         *("-v", "--verbose", "--linear", "--strip", "--frame", "--preview", "--name"),
         *("-r", "--recursive", "--at", "--scale", "--mean", "--std", "--tile"),
+        *("--theme", "--figure-scale", "--transparent"),
         *(
             "--keep-damaged",
             "--skip-existing",
@@ -57,6 +58,7 @@ OPTIONS = {
         *("--explain", "--framework", "--figure", "--image", "-f", "--force", "--restrict"),
         *("--keep-damaged", "--timeout", "--batch", "--dtype", "--totals", "--sizes"),
         *("--max-params", "--max-macs", "--max-bytes", "--min-rf", "--counts"),
+        *("--theme", "--scale", "--transparent"),
     },
 }
 BUILT = {  # what has to be there

@@ -18,13 +18,19 @@ from support.oracles import Geometry, geometries
 
 from convcli.arithmetic.geometry import window
 from convcli.pictures import animation
-from convcli.pictures.animation import Style, draw_frames, make_layout, save_animation, wrap_text
-from convcli.pictures.canvas import text_width
+from convcli.pictures.animation import (
+    FrameStyle,
+    draw_frames,
+    make_layout,
+    save_animation,
+    wrap_text,
+)
+from convcli.pictures.fonts import text_width
 from convcli.pictures.scene import Numbers, Scene, make_scene
 from convcli.pictures.theme import DARK, LIGHT, MARGIN, TEXT, THEMES
 
 Size = tuple[int, int]
-STYLES = {name: Style(theme) for name, theme in THEMES.items()}
+STYLES = {name: FrameStyle(theme) for name, theme in THEMES.items()}
 
 
 def plain(size: int, kernel: int, *, op: str = "conv", **numbers: Any) -> Scene:
@@ -38,7 +44,7 @@ def numbered(values: list[list[float]], results: list[list[float]]) -> Scene:
     return make_scene("numbers", (plane.shape[0], plane.shape[1]), window(1), numbers=numbers)
 
 
-def corners(scene: Scene, style: Style) -> tuple[dict[Size, Size], dict[Size, Size]]:
+def corners(scene: Scene, style: FrameStyle) -> tuple[dict[Size, Size], dict[Size, Size]]:
     """A pixel in every cell of the input and of the output: where no text and no line is."""
     layout = make_layout(scene, style)
     grids = (
@@ -61,10 +67,10 @@ def corners(scene: Scene, style: Style) -> tuple[dict[Size, Size], dict[Size, Si
 @settings(max_examples=25)
 @given(geometries(largest_kernel=3, largest_dilation=2), st.sampled_from(list(STYLES.values())))
 def test_every_frame_shades_the_window_s_taps_and_fills_one_output_more(
-    geometry: Geometry, style: Style
+    geometry: Geometry, style: FrameStyle
 ) -> None:
     scene = make_scene("", geometry.size, window(geometry.kernel, **geometry.settings))
-    style = Style(style.theme, 12)
+    style = FrameStyle(style.theme, cell=12)
     theme = style.theme
     left, right = corners(scene, style)
     (top, _), (first, _) = geometry.sides
@@ -107,16 +113,16 @@ def test_all_frames_have_one_size_with_room_for_the_longest_words() -> None:
 def test_cells_are_as_wide_as_their_longest_number() -> None:
     narrow = numbered([[1, 2]], [[1, 2]])
     wide = numbered([[1, -12345.678]], [[1, 2]])
-    assert make_layout(narrow, Style()).cell == Style().cell
+    assert make_layout(narrow, FrameStyle()).cell == FrameStyle().cell
     for scene in (narrow, wide):
         texts = [text for row in scene.texts for text in row] + [s.result for s in scene.frames]
         widest = max(text_width(text, TEXT) for text in texts)
-        assert make_layout(scene, Style(cell=8)).cell >= widest + 4
+        assert make_layout(scene, FrameStyle(cell=8)).cell >= widest + 4
 
 
 @pytest.mark.parametrize("theme", THEMES.values(), ids=THEMES)
 def test_nothing_is_drawn_on_the_margin(theme: object) -> None:
-    style = Style(theme)  # type: ignore[arg-type]
+    style = FrameStyle(theme)  # type: ignore[arg-type]
     results = np.full((5, 5), -99999.0)
     numbers = Numbers(np.full((7, 7), -99999.0), results, np.full((3, 3), -0.001234))
     scene = make_scene("a long title that goes on " * 4, (7, 7), window(3), numbers=numbers)
@@ -130,7 +136,7 @@ def test_padding_is_dashed() -> None:
     """Along the edge of a cell of padding, dashes and gaps take turns."""
     scene = plain(3, 3, padding=1)
     picture = list(draw_frames(scene))[-1]  # the window is at the other end
-    left, top = (round(part) for part in make_layout(scene, Style()).left_grid)
+    left, top = (round(part) for part in make_layout(scene, FrameStyle()).left_grid)
     edge = [picture.getpixel((left + x, top)) for x in range(2, 32)]
     turns = sum(one != other for one, other in pairwise(edge))
     assert turns >= 6
@@ -140,7 +146,7 @@ def test_padding_is_dashed() -> None:
 
 @pytest.mark.parametrize("theme", THEMES.values(), ids=THEMES)
 def test_dashes_are_of_one_color_with_the_ground_between_them(theme: object) -> None:
-    style = Style(theme)  # type: ignore[arg-type]
+    style = FrameStyle(theme)  # type: ignore[arg-type]
     picture = list(draw_frames(plain(3, 3, padding=1), style))[-1]
     left, top = (round(part) for part in make_layout(plain(3, 3, padding=1), style).left_grid)
     edge = {picture.getpixel((left + x, top)) for x in range(34)}
@@ -162,7 +168,7 @@ def test_words_are_broken_between_words_into_lines_that_fit(words: list[str]) ->
 
 def saved(scene: Scene, kind: str, *, fps: float = 2, loop: int = 0) -> Image.Image:
     held = io.BytesIO()
-    save_animation(held, scene, Style(fps=fps, loop=loop), kind)
+    save_animation(held, scene, FrameStyle(fps=fps, loop=loop), kind)
     held.seek(0)
     return Image.open(held)
 
@@ -196,7 +202,7 @@ def test_a_animation_has_a_frame_for_every_output(kind: str) -> None:
 )
 def test_a_film_s_frames_have_the_theme_s_colors(kind: str, scene: Scene) -> None:
     replay = list(replayed(saved(scene, kind)))
-    style = Style()
+    style = FrameStyle()
     left, right = corners(scene, style)
     drawn = list(draw_frames(scene, style))
     assert len(replay) == len(drawn)
@@ -237,7 +243,7 @@ def test_type_stays_smooth_in_a_film() -> None:
 
 def test_a_margin_is_kept_around_the_grids() -> None:
     for scene in (plain(2, 1), plain(9, 3, padding=2)):
-        layout = make_layout(scene, Style(DARK))
+        layout = make_layout(scene, FrameStyle(DARK))
         assert layout.left_grid[0] >= MARGIN
         right_end = layout.right_grid[0] + layout.cell * scene.output[1]
         assert right_end <= layout.size[0] - MARGIN

@@ -16,7 +16,8 @@ from PIL import Image
 from support.looking import LEGIBLE, READABLE, Drawing, contrast, drawing
 from support.oracles import seeds
 
-from convcli.pictures.canvas import Panel, Raster, Vector, render, sheet_size, text_width
+from convcli.pictures.canvas import Panel, Raster, Vector, render, sheet_size
+from convcli.pictures.fonts import text_width
 from convcli.pictures.panels import (
     MAP_SIDE,
     MAX_NUMBERED_CELLS,
@@ -29,7 +30,7 @@ from convcli.pictures.panels import (
 )
 from convcli.pictures.receptive_field import draw_receptive_field
 from convcli.pictures.text import format_cell
-from convcli.pictures.theme import CELL, DARK, DASH, LIGHT, TEXT, THEMES, Theme
+from convcli.pictures.theme import CELL, DARK, DASH, LIGHT, TEXT, THEMES, Style, Theme
 
 themes = pytest.mark.parametrize("theme", THEMES.values(), ids=THEMES)
 
@@ -39,7 +40,7 @@ def grid(*shape: int, seed: int = 0) -> NDArray[Any]:
 
 
 def drawn(*panels: Panel, theme: Theme = LIGHT) -> Drawing:
-    return drawing(render([panels], ".svg", theme))
+    return drawing(render([panels], ".svg", Style(theme)))
 
 
 def assert_all_inside(seen: Drawing) -> None:
@@ -192,7 +193,9 @@ def test_nothing_lies_beyond_the_sheet_or_out_of_its_cell(theme: Theme, case: st
     values, weights = AWKWARD[case]
     title = "a_very_long_kernel_file_name_that_goes_on_and_on"
     rows = [[(title, values, weights), ("relu", values, None)], [("k", values, weights)]]
-    figure = draw_apply_figure("input.csv", values, rows, white=None, suffix=".svg", theme=theme)
+    figure = draw_apply_figure(
+        "input.csv", values, rows, white=None, suffix=".svg", style=Style(theme)
+    )
     assert_all_inside(drawing(figure))
 
 
@@ -201,7 +204,9 @@ def test_nothing_lies_beyond_the_sheet_or_out_of_its_cell(theme: Theme, case: st
 def test_everything_that_is_written_can_be_read(theme: Theme, case: str) -> None:
     values, weights = AWKWARD[case]
     rows = [[("name", values, weights)]]
-    seen = drawing(draw_apply_figure("in", values, rows, white=None, suffix=".svg", theme=theme))
+    seen = drawing(
+        draw_apply_figure("in", values, rows, white=None, suffix=".svg", style=Style(theme))
+    )
     for word in seen.words:
         least = LEGIBLE if word.color == theme.faint else READABLE
         assert contrast(word.color, seen.ground_of(word)) >= least, word
@@ -226,8 +231,8 @@ def test_panels_of_a_sheet_do_not_overlap() -> None:
 
 def test_a_sheet_is_the_same_size_as_png_and_as_svg() -> None:
     rows = [[make_map_panel("one", grid(5, 6, 1)), make_kernel_panel("two", grid(3, 3), DARK)]]
-    picture = Image.open(io.BytesIO(render(rows, ".png", DARK)))
-    vector = drawing(render(rows, ".svg", DARK))
+    picture = Image.open(io.BytesIO(render(rows, ".png", Style(DARK))))
+    vector = drawing(render(rows, ".svg", Style(DARK)))
     assert sheet_size(rows) == picture.size
     assert [vector.width, vector.height] == list(picture.size)
     assert picture.getpixel((0, 0)) == DARK.page
@@ -243,7 +248,7 @@ def test_cells_stay_square_and_grow_with_their_numbers() -> None:
 
 
 def test_every_number_is_measured_a_few_times_at_most() -> None:
-    with patch("convcli.pictures.panels.text_width", wraps=text_width) as measured:
+    with patch("convcli.pictures.cells.text_width", wraps=text_width) as measured:
         render([[make_map_panel("", grid(12, 12, 1))]], ".svg")
     assert measured.call_count < 1000
 
@@ -323,7 +328,7 @@ def test_what_lies_beyond_the_border_stays_on_the_sheet() -> None:
         ("nothing", (4, 4), (None, (0, 0))),
     ]
     for theme in THEMES.values():
-        seen = drawing(draw_receptive_field(maps, ".svg", theme=theme))
+        seen = drawing(draw_receptive_field(maps, ".svg", style=Style(theme)))
         assert_all_inside(seen)
         assert seen.texts[2::3] == ["sees 10x6", "sees 5x4", "sees 0x1"]
 

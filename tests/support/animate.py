@@ -61,9 +61,9 @@ class Seen:
         }
 
     def edges(self, place: Pair) -> int:
-        """How often the color changes along a cell's lower edge, inside its corners."""
+        """How often the color changes along a cell's upper edge, inside its corners."""
         x, y = self.places[0][place]
-        line = [self.picture.getpixel((x + 2 + step, y + self.cell - 1)) for step in range(30)]
+        line = [self.picture.getpixel((x + 2 + step, y)) for step in range(30)]
         return sum(one != other for one, other in pairwise(line))
 
 

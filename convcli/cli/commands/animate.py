@@ -13,14 +13,15 @@ from convcli.arithmetic.values import Pair, parse_number, parse_real, parse_size
 from convcli.cli import options as opt
 from convcli.cli.options import flag, option
 from convcli.cli.output import log_kernel_notes, log_notes
+from convcli.cli.pictures import PictureOptions
 from convcli.errors import ArgumentError, FileError
 from convcli.images import ReadSettings
 from convcli.images.color import to_gray
 from convcli.images.read import read_within
 from convcli.kernels import load_kernel
-from convcli.pictures.animation import FORMATS, Style, write_animation, write_frames
+from convcli.pictures.animation import FORMATS, FrameStyle, write_animation, write_frames
 from convcli.pictures.scene import Scene, numbers_scene, size_scene
-from convcli.pictures.theme import CELL, THEMES
+from convcli.pictures.theme import CELL
 from convcli.pipeline.plan import check_limits, flip_origin
 
 MAX_FRAMES = 400
@@ -49,7 +50,7 @@ SIDE = opt.whole_number("N", least=8)
 SIZE_OR_SPEC = opt.TextType("N|HxW|SPEC", str, "kernel", opt.kernel_paths)
 
 
-class AnimateOptions(opt.WindowOptions):
+class AnimateOptions(PictureOptions, opt.WindowOptions):
     """The input and the options of `animate`, as they were typed."""
 
     source: str | None
@@ -76,9 +77,6 @@ class AnimateOptions(opt.WindowOptions):
         "Frames", "--size", SIDE, "Side of a cell, in pixels; larger where numbers need it.",
         default=str(CELL)
     )  # fmt: skip
-    theme: str = option(
-        "Frames", "--theme", click.Choice(tuple(THEMES)), "The colors.", default="light"
-    )
     max_frames: int = option(
         "Frames", "--max-frames", opt.POSITIVE, "The most frames to draw.", default=str(MAX_FRAMES)
     )
@@ -109,7 +107,10 @@ def animate(**values: Any) -> None:
     options = AnimateOptions(**values)
     _check(options)
     scene = _make_scene(options)
-    style = Style(THEMES[options.theme], options.cell, options.fps, options.loop)
+    looks = options.style
+    style = FrameStyle(
+        looks.theme, looks.scale, looks.is_transparent, options.cell, options.fps, options.loop
+    )
     if options.output is None:
         write_frames(options.folder or "", scene, style, force=options.force)
     else:

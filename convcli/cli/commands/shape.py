@@ -13,6 +13,7 @@ from convcli.arithmetic.values import DTYPE_BITS
 from convcli.cli import options as opt
 from convcli.cli.options import flag, option
 from convcli.cli.output import print_data
+from convcli.cli.pictures import STYLE_OPTIONS, PictureOptions
 from convcli.cli.tables import compute_sweep, explain_layers, format_layers
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ POOL_OR_SIZE = opt.pool_type(
 )
 
 
-class ShapeOptions(opt.DeclaredOptions):
+class ShapeOptions(PictureOptions):
     """The layers and the options of `shape`, as they were typed."""
 
     layers: tuple[Layer, ...]
@@ -218,6 +219,8 @@ def _validate_figure(options: ShapeOptions) -> None:
     figure, image = options.figure, options.image
     if figure is None and (image is not None or options.force):
         raise click.UsageError(f"--{'image' if image else 'force'} goes with --figure")
+    if figure is None:
+        opt.refuse_typed(STYLE_OPTIONS, "goes with --figure")
     if image is None and options.keep_damaged:
         raise click.UsageError("--keep-damaged goes with --image")
     if image is None and options.timeout is not None:

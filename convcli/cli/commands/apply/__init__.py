@@ -134,6 +134,7 @@ def make_jobs(
             plan=plan,
             target=own_target,
             figure=figure,
+            style=None if figure is None else options.style,
             skip_existing=options.skip_existing,
             key=None if batch is None else JobKey(batch, number),
             working_dir=str(Path.cwd()) if is_elsewhere else "",

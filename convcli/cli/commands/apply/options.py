@@ -12,6 +12,7 @@ from convcli.arithmetic.layers import Layer, activations
 from convcli.arithmetic.values import Pair, Resize, Sides, parse_real
 from convcli.cli import options as opt
 from convcli.cli.options import flag, option
+from convcli.cli.pictures import GROUP, SCALE, SCALE_HELP, PictureOptions
 from convcli.deadline import TimeLimit
 from convcli.engine.filter2d.plan import METHODS
 from convcli.engine.filter2d.problem import NAN_POLICIES
@@ -101,7 +102,7 @@ DEFAULT_SUFFIXES: dict[str | None, str] = {"float": TIFF_SUFFIX}
 FORMAT = opt.TextType("FORMAT", _read_format)
 
 
-class ApplyOptions(opt.WindowOptions):
+class ApplyOptions(PictureOptions, opt.WindowOptions):
     """The inputs and the options of `apply`, as they were typed."""
 
     inputs: tuple[str, ...]
@@ -259,6 +260,8 @@ class ApplyOptions(opt.WindowOptions):
         "Output", "--png-level", opt.LEVEL, "How hard to compress, as in zlib; default: fast "
         "run-length."
     )  # fmt: skip
+    # Of a network, --scale is of its input.
+    picture_scale: float = option(GROUP, "--figure-scale", SCALE, SCALE_HELP, default=1)
     figure: str | None = option(
         "Output", "--figure", opt.PATH, "Draw input, kernels and maps side by side: .png or .svg. "
         "Without -o, nothing else is written."

@@ -15,6 +15,7 @@ from convcli.arithmetic.layers import Layer
 from convcli.arithmetic.values import PADDING_CONSTANT
 from convcli.cli.commands.apply.options import ApplyOptions
 from convcli.cli.options import FIGURE_SUFFIXES, is_typed, option_name, refuse_typed
+from convcli.cli.pictures import STYLE_OPTIONS
 from convcli.errors import ArgumentError, KernelError, KernelFileError
 from convcli.files import STDIN, STDOUT
 from convcli.files.restriction import check_typed
@@ -183,7 +184,7 @@ def validate(options: ApplyOptions) -> None:
         (_output_conflicts, True),
         (_format_conflicts, has_encoding or options.png_level is not None),
         (_skip_conflicts, options.skip_existing),
-        (_figure_conflicts, options.figure is not None),
+        (_figure_conflicts, options.figure is not None or any(map(is_typed, STYLE_OPTIONS))),
         (_worker_conflicts, not options.is_local),
     ):
         for conflict in find_conflicts(options) if is_concerned else ():
@@ -314,6 +315,7 @@ def _skip_conflicts(options: ApplyOptions) -> Iterator[str]:
 
 def _figure_conflicts(options: ApplyOptions) -> Iterator[str]:
     if options.figure is None:
+        refuse_typed(STYLE_OPTIONS, "goes with --figure")
         return
     named = f"--figure {options.figure!r}"
     if Path(options.figure).suffix.lower() not in FIGURE_SUFFIXES:
