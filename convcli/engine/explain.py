@@ -2,22 +2,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from math import prod
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from convcli.arithmetic.geometry import Window
+from convcli.arithmetic.geometry import Axis, Window
+from convcli.arithmetic.intervals import clip_positions, contributing_inputs
 from convcli.arithmetic.layers import OPERATIONS
 from convcli.arithmetic.values import Pair, as_padding_mode, padding_value
 from convcli.engine.arrays import Array, as_numbers, check_exact, largest_exact_value
-from convcli.engine.im2col import im2col
-from convcli.engine.padding import pad2d, source_positions
-from convcli.engine.pooling import count_positions
+from convcli.engine.padding import source_positions
+from convcli.engine.pooling import is_counted
 from convcli.errors import OVERFLOW, ArgumentError, ShapeError
 
-MAX_COLUMNS = 64  # of a columns matrix that can still be read
+
+class Taps(NamedTuple):
+    """The values along one axis that an output is computed from.
+
+    Parameters
+    ----------
+    positions : sequence of int
+        Where they lie in the input; below 0 and from its size on is padding.
+    weights : sequence of int
+        The index of the weight that each is multiplied with.
+    """
+
+    positions: Sequence[int]
+    weights: Sequence[int]
+
+
+class Samples(NamedTuple):
+    """The values of an input at some taps.
+
+    Parameters
+    ----------
+    taps : (Taps, Taps)
+        Of the rows and of the columns.
+    values : ndarray, (D, n, m)
+    is_padding : ndarray of bool, (n, m)
+    """
+
+    taps: tuple[Taps, Taps]
+    values: Array
+    is_padding: Array
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,16 +60,16 @@ class Explanation:
         The output's position.
     channel : int
         The output's channel.
-    rows, columns : range
-        The input positions that the window's rows and columns lie on; below 0 and from the input's
-        size on they are padding.
-    window : ndarray, (D, kh, kw)
+    taps : (Taps, Taps)
+        Of the rows and of the columns, n and m of them: of a convolution or a pool those of the
+        window, of a transposed convolution the inputs that meet a weight.
+    window : ndarray, (D, n, m)
         The values there: of one channel, or of all channels that are summed.
-    is_padding : ndarray of bool, (kh, kw)
+    is_padding : ndarray of bool, (n, m)
         True where they come from the padding.
-    kernel : ndarray, (D, kh, kw)
-        The weights as they are applied; ones for a pool.
-    products : ndarray, (D, kh, kw)
+    kernel : ndarray, (D, n, m)
+        The weights as they are applied, each in the place of its value; ones for a pool.
+    products : ndarray, (D, n, m)
         The products of both; for a maximum, the values.
     total : float
         The sum of the products; for a maximum, the largest value.
@@ -47,13 +77,14 @@ class Explanation:
     divisor : int
         The sum's divisor: above 1 for an average only.
     op : str
-        "conv", "maxpool" or "avgpool".
+        "conv", "tconv", "maxpool" or "avgpool".
+    is_counted : ndarray of bool, (n, m), optional
+        False where a value has no part in an average; None where all have.
     """
 
     at: Pair
     channel: int
-    rows: range
-    columns: range
+    taps: tuple[Taps, Taps]
     window: Array
     is_padding: Array
     kernel: Array
@@ -62,6 +93,17 @@ class Explanation:
     bias: float = 0.0
     divisor: int = 1
     op: str = "conv"
+    is_counted: Array | None = None
+
+    @property
+    def rows(self) -> Sequence[int]:
+        """The rows of the input that the values lie on."""
+        return self.taps[0].positions
+
+    @property
+    def columns(self) -> Sequence[int]:
+        """The columns of the input that the values lie on."""
+        return self.taps[1].positions
 
     @property
     def value(self) -> float:
@@ -70,8 +112,8 @@ class Explanation:
 
     @property
     def slice_text(self) -> str:
-        """The window as a slice of the input, `X[0:3, 1:4]`; with a step where it is dilated."""
-        return f"X[{_format_slice(self.rows)}, {_format_slice(self.columns)}]"
+        """The input's values as a slice, `X[0:3, 1:4]`; with a step where they are apart."""
+        return f"X[{format_slice(self.rows)}, {format_slice(self.columns)}]"
 
 
 def explain_convolution(
@@ -90,12 +132,13 @@ def explain_convolution(
     ----------
     image : array_like, (H, W) or (H, W, C)
     kernel : array_like, (kh, kw), (C, kh, kw) or (C_out, C, kh, kw)
+        Of a transposed convolution, (kh, kw), (C, kh, kw) or (C, C_out, kh, kw).
     at : (row, column)
         Of the output.
     window : Window
-        Its kernel size is that of `kernel`.
+        Its kernel size is that of `kernel`; it may be that of a transposed convolution.
     padding_mode, bias, flip
-        As in `filter2d`.
+        As in `filter2d`. A transposed convolution pads nothing.
 
     Raises
     ------
@@ -112,26 +155,27 @@ def explain_convolution(
     ([[[2.0, 0.0], [0.0, 6.0]]], 8.0, 'X[0:2, 1:3]')
     """
     numbers = np.atleast_3d(as_numbers(image, "image"))
-    pixels = numbers.astype(np.float64)
+    planes = np.moveaxis(numbers, 2, 0).astype(np.float64)  # (C, H, W)
     weights = as_numbers(kernel, "kernel").astype(np.float64)
     if flip:
         weights = weights[..., ::-1, ::-1]
-    rows, columns, values, is_padding = _look_up_window(pixels, at, window, padding_mode)
-    check_exact(values, largest_exact_value(numbers.dtype, weights, bias), weights)
+    if window.transposed and weights.ndim == 4:
+        weights = weights.swapaxes(0, 1)  # (C_out, C, kh, kw)
+    samples = look_up(planes, find_taps(window, planes.shape[1:], at), padding_mode)
+    weights = select(weights, *(taps.weights for taps in samples.taps))
+    check_exact(samples.values, largest_exact_value(numbers.dtype, weights, bias), weights)
     if weights.ndim == 2:
-        pairs = [(plane, weights[np.newaxis]) for plane in values[:, np.newaxis]]
+        planes = samples.values[:, np.newaxis]
+        pairs = [(samples._replace(values=plane), weights[np.newaxis]) for plane in planes]
     else:
-        _check_channels(weights, len(values))
-        pairs = [(values, summed) for summed in weights.reshape(-1, *weights.shape[-3:])]
-    with np.errstate(over="ignore", invalid="ignore"):
-        biases = np.broadcast_to(bias, len(pairs)).tolist()
-        found = [
-            Explanation(at, channel, rows, columns, inputs, is_padding, factors, inputs * factors,
-                        float((inputs * factors).sum()), biases[channel])
-            for channel, (inputs, factors) in enumerate(pairs)
-        ]  # fmt: skip
-    _check_finite([explanation.value for explanation in found])
-    return found
+        check_channels(weights, len(planes))
+        pairs = [(samples, summed) for summed in (weights if weights.ndim == 4 else [weights])]
+    biases = np.broadcast_to(bias, len(pairs)).tolist()
+    op = "tconv" if window.transposed else "conv"
+    return [
+        multiply(at, channel, inputs, factors, bias=biases[channel], op=op)
+        for channel, (inputs, factors) in enumerate(pairs)
+    ]
 
 
 def explain_pool(
@@ -150,124 +194,148 @@ def explain_pool(
         As in `avg_pool2d`.
     """
     pixels = np.atleast_3d(as_numbers(image, "image")).astype(np.float64)
-    rows, columns, values, is_padding = _look_up_window(pixels, at, window, "zero")
+    planes = np.moveaxis(pixels, 2, 0)
+    taps, values, is_padding = look_up(planes, find_taps(window, planes.shape[1:], at), "zero")
+    counted: Array | None = None
     if OPERATIONS[op].reduction == "max":
         values, divisor = np.where(is_padding, -np.inf, values), 1
         totals = values.max(axis=(1, 2))
     else:
-        counts = (
-            count_positions(axis, include_pad=count_include_pad)[index]
-            for axis, index in zip(window.axes(pixels.shape[:2]), at, strict=True)
+        counted = np.logical_and.outer(
+            *(
+                is_counted(axis, np.array(along.positions), include_pad=count_include_pad)
+                for axis, along in zip(window.axes(planes.shape[1:]), taps, strict=True)
+            )
         )
         with np.errstate(over="ignore", invalid="ignore"):
-            totals, divisor = values.sum(axis=(1, 2)), max(int(prod(counts)), 1)
-        _check_finite(totals)
+            totals, divisor = values.sum(axis=(1, 2)), max(int(counted.sum()), 1)
+        check_finite(totals)
     ones = np.ones((1, *window.kernel))
     return [
-        Explanation(at, channel, rows, columns, plane, is_padding, ones, plane, float(total),
-                    0.0, divisor, op)
+        Explanation(at, channel, taps, plane, is_padding, ones, plane, float(total),
+                    0.0, divisor, op, counted)
         for channel, (plane, total) in enumerate(zip(values[:, np.newaxis], totals, strict=True))
     ]  # fmt: skip
 
 
-def explain_im2col(
-    image: ArrayLike,
-    kernel: ArrayLike,
-    window: Window,
+def multiply(
+    at: Pair,
+    channel: int,
+    samples: Samples,
+    weights: Array,
     *,
-    padding_mode: str = "zero",
-    bias: float | Array = 0.0,
-    flip: bool = False,
-) -> dict[str, Array]:
-    """Return the flattened kernel, the columns matrix and their product, as im2col has them.
-
-    Parameters
-    ----------
-    image : array_like, (H, W, C)
-    kernel, window, padding_mode, bias, flip
-        As in `explain_convolution`.
-
-    Returns
-    -------
-    dict
-        "weights", (C_out, C·kh·kw), "columns", (C·kh·kw, oh·ow), and "product", (C_out, oh·ow).
+    bias: float = 0.0,
+    op: str = "conv",
+) -> Explanation:
+    """Multiply values with their weights, (D, n, m) both, and sum.
 
     Raises
     ------
     ArgumentError
-        For several channels that are filtered each by itself, and for more than `MAX_COLUMNS`.
-    ShapeError
-        For a kernel that sums over another number of channels.
+        If the sum is beyond the numbers of float64.
     """
-    planes = np.moveaxis(as_numbers(image, "image"), 2, 0).astype(np.float64)
-    weights = as_numbers(kernel, "kernel").astype(np.float64)
-    if weights.ndim == 2 and len(planes) > 1:
-        raise ArgumentError(
-            f"it has {len(planes)} channels, each of which is filtered by itself; show one with "
-            "--gray"
-        )
-    if weights.ndim > 2:
-        _check_channels(weights, len(planes))
-    padded = pad2d(planes, window.pads(planes.shape[1:]), padding_mode)
-    matrix = im2col(padded, window.kernel, stride=window.stride, dilation=window.dilation)
-    if matrix.shape[1] > MAX_COLUMNS:
-        raise ArgumentError(
-            f"its columns matrix is {matrix.shape[0]}x{matrix.shape[1]}; "
-            f"the most that is shown is {MAX_COLUMNS} columns"
-        )
-    if flip:
-        weights = weights[..., ::-1, ::-1]
-    rows = weights.reshape(len(weights) if weights.ndim == 4 else 1, -1)
+    taps, values, is_padding = samples
     with np.errstate(over="ignore", invalid="ignore"):
-        product = rows @ matrix + np.reshape(bias, (-1, 1))
-    _check_finite(product)
-    return {"weights": rows, "columns": matrix, "product": product}
+        products = values * weights
+        found = Explanation(at, channel, taps, values, is_padding, weights, products,
+                            float(products.sum()), bias, op=op)  # fmt: skip
+    check_finite(found.value)
+    return found
 
 
-def _check_finite(sums: ArrayLike) -> None:
+def check_finite(sums: ArrayLike) -> None:
+    """Raise if a sum is beyond the numbers of float64."""
     if not np.isfinite(sums).all():
         raise ArgumentError(OVERFLOW)
 
 
-def _check_channels(weights: Array, channels: int) -> None:
+def check_channels(weights: Array, channels: int) -> None:
+    """Raise if weights, (..., C, kh, kw), sum over another number of channels."""
     if weights.shape[-3] != channels:
         raise ShapeError(
             f"the kernel sums over {weights.shape[-3]} channels; the image has {channels}"
         )
 
 
-def _look_up_window(
-    pixels: Array, at: Pair, window: Window, mode: str
-) -> tuple[range, range, Array, Array]:
-    """Look up the window at an output.
+def find_taps(window: Window, size: Pair, at: Pair) -> tuple[Taps, Taps]:
+    """Find what an output is computed from: rows and columns of an input of (height, width).
 
-    Returns
-    -------
-    rows, columns : range
-        The positions under its taps; outside the input is padding.
-    values : ndarray, (C, kh, kw)
-    is_padding : ndarray of bool, (kh, kw)
+    Raises
+    ------
+    ArgumentError
+        For a position that the output does not have.
     """
-    output = window.output(pixels.shape[:2])
-    if not (0 <= at[0] < output[0] and 0 <= at[1] < output[1]):
+    check_position(at, window.output(size), "output")
+    rows, columns = map(_find_taps_along, window.axes(size), at)
+    return rows, columns
+
+
+def check_position(at: Pair, size: Pair, noun: str) -> None:
+    """Raise for a position outside a map of (height, width)."""
+    if not (0 <= at[0] < size[0] and 0 <= at[1] < size[1]):
         raise ArgumentError(
-            f"there is no output at {at[0]},{at[1]}: "
-            f"rows are 0..{output[0] - 1}, columns 0..{output[1] - 1}"
+            f"there is no {noun} at {at[0]},{at[1]}: "
+            f"rows are 0..{size[0] - 1}, columns 0..{size[1] - 1}"
         )
-    taps, sources, outside = [], [], []
-    for axis, index in zip(window.axes(pixels.shape[:2]), at, strict=True):
-        start = index * axis.stride - axis.before
-        taps.append(range(start, start + axis.effective_kernel, axis.dilation))
-        sources.append(source_positions(np.asarray(taps[-1]), axis.size, mode))
-        outside.append([position not in range(axis.size) for position in taps[-1]])
+
+
+def _find_taps_along(axis: Axis, output: int) -> Taps:
+    """Find what an output is computed from along one axis.
+
+    >>> _find_taps_along(Axis(size=5, kernel=3, before=1), 0)
+    Taps(positions=range(-1, 2), weights=range(0, 3))
+    >>> _find_taps_along(Axis(size=5, kernel=4, stride=2, transposed=True), 5)
+    Taps(positions=range(1, 3), weights=range(3, -1, -2))
+    """
+    if not axis.transposed:
+        start = output * axis.stride - axis.before
+        return Taps(range(start, start + axis.effective_kernel, axis.dilation), range(axis.kernel))
+    inputs = clip_positions(contributing_inputs(axis, output), axis.size)
+    return Taps(inputs, meet_weights(axis, output, inputs))
+
+
+def meet_weights(axis: Axis, position: int, others: range) -> range:
+    """Return the weight k of each of the positions v on the other side: p + before = v·s + k·d.
+
+    It is of a convolution's padded input p and its outputs v, and of a transposed convolution's
+    output p and its inputs v.
+    """
+    if not others:
+        return range(0)
+    first = (position + axis.before - others[0] * axis.stride) // axis.dilation
+    step = others.step * axis.stride // axis.dilation
+    return range(first, first - len(others) * step, -step)
+
+
+def look_up(planes: Array, taps: tuple[Taps, Taps], mode: str) -> Samples:
+    """Look up values of (C, H, W) at the positions of rows and columns; outside is padding."""
+    positions = [np.array(along.positions, np.intp) for along in taps]
+    sizes = planes.shape[1:]
+    sources = [source_positions(*pair, mode) for pair in zip(positions, sizes, strict=True)]
+    outside = [(at < 0) | (at >= size) for at, size in zip(positions, sizes, strict=True)]
     is_padding = np.logical_or.outer(*outside)
-    values = np.moveaxis(pixels[np.ix_(*sources)], 2, 0)
+    values = select(planes, *sources)
     constant = padding_value(as_padding_mode(mode))
     if constant is not None:
         values = np.where(is_padding, constant, values)
-    return taps[0], taps[1], values, is_padding
+    return Samples(taps, values, is_padding)
 
 
-def _format_slice(positions: range) -> str:
-    step = f":{positions.step}" if positions.step > 1 and len(positions) > 1 else ""
-    return f"{positions[0]}:{positions[-1] + 1}{step}"
+def select(planes: Array, rows: Sequence[int] | Array, columns: Sequence[int] | Array) -> Array:
+    """Select rows and columns of (..., H, W): (..., n, m)."""
+    return planes[..., np.array(rows, np.intp)[:, np.newaxis], np.array(columns, np.intp)]
+
+
+def format_slice(positions: Sequence[int]) -> str:
+    """Format positions as Python slices them, or else as a list.
+
+    >>> format_slice(range(0, 5, 2)), format_slice(range(3, -1, -1)), format_slice((0, 0, 1))
+    ('0:5:2', '3::-1', '[0, 0, 1]')
+    """
+    if len(positions) == 1:
+        return f"{positions[0]}:{positions[0] + 1}"
+    if not isinstance(positions, range) or not positions:
+        return f"[{', '.join(map(str, positions))}]"
+    step = positions.step
+    stop = positions[-1] + (1 if step > 0 else -1)
+    return f"{positions[0]}:{stop if stop >= 0 or step > 0 else ''}" + f":{step}" * (step != 1)

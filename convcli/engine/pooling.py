@@ -262,9 +262,15 @@ def count_positions(axis: Axis, *, include_pad: bool) -> Array:
     """The number of positions in each window that an average counts along one axis: (outputs,)."""
     starts = np.arange(axis.output) * axis.stride - axis.before
     positions = starts[:, np.newaxis] + np.arange(axis.kernel) * axis.dilation
-    first, end = (-axis.before, axis.size + axis.after) if include_pad else (0, axis.size)
-    counts: Array = ((positions >= first) & (positions < end)).sum(axis=1)
+    counts: Array = is_counted(axis, positions, include_pad=include_pad).sum(axis=1)
     return counts
+
+
+def is_counted(axis: Axis, positions: Array, *, include_pad: bool) -> Array:
+    """Return for each position along an axis whether an average counts it."""
+    first, end = (-axis.before, axis.size + axis.after) if include_pad else (0, axis.size)
+    found: Array = (positions >= first) & (positions < end)
+    return found
 
 
 def smallest_value(dtype: np.dtype[Any]) -> float:

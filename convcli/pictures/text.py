@@ -1,22 +1,17 @@
-"""Numbers as text, matrices side by side, explanations, and previews in the terminal."""
+"""Numbers as text, and previews in the terminal."""
 
 from __future__ import annotations
 
 import os
-import textwrap
-from collections.abc import Iterable, Sequence
-from itertools import product, repeat, zip_longest
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from itertools import product, repeat
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from convcli.arithmetic.layers import OPERATIONS
 from convcli.engine.arrays import Array
 from convcli.pictures.theme import LIGHT, Color, heat_map, ink_for
-
-if TYPE_CHECKING:
-    from convcli.engine.explain import Explanation
 
 HALF_BLOCK = "▀"  # the foreground is the upper pixel, the background the lower one
 RESET = "\x1b[0m"
@@ -26,7 +21,6 @@ MIN_PREVIEW_COLUMNS = 8  # to which a smaller picture may be enlarged
 CUBE_LEVELS = (0, 95, 135, 175, 215, 255)
 GRAYS = [(level, level, level) for level in range(8, 248, 10)]
 COLORS_256 = np.array([*product(CUBE_LEVELS, repeat=3), *GRAYS])
-Block = tuple[str, Sequence[str]]  # a title and lines
 
 
 def format_number(value: float) -> str:
@@ -48,125 +42,6 @@ def format_cell(value: float) -> str:
 def format_cells(matrix: Array) -> list[list[str]]:
     """Format each number of a matrix for a cell."""
     return [[format_cell(value) for value in row] for row in matrix.tolist()]
-
-
-def format_rows(matrix: Array, in_brackets: Array | None = None) -> list[str]:
-    """Format the rows of a matrix, its columns flush right.
-
-    Parameters
-    ----------
-    matrix : ndarray, (rows, columns)
-    in_brackets : ndarray of bool, (rows, columns), optional
-        The numbers to put into brackets.
-    """
-    texts = [[format_number(value) for value in row] for row in matrix.tolist()]
-    if in_brackets is not None:
-        for row, column in np.argwhere(in_brackets):
-            texts[row][column] = f"({texts[row][column]})"
-    width = max(len(text) for row in texts for text in row)
-    return ["  ".join(text.rjust(width) for text in row) for row in texts]
-
-
-def join_side_by_side(
-    blocks: Sequence[Block], operators: Sequence[str], width: int | None = None
-) -> str:
-    """Put titled blocks of lines beside each other, an operator between them at half height.
-
-    Where they are wider than `width` they stand one below the other.
-
-    >>> print(join_side_by_side([("a", ["1", "2", "3"]), ("b", ["4"])], ["+"]))
-    a   b
-    1   4
-    2 +
-    3
-    """
-    middle = (max(len(lines) for _, lines in blocks) + 1) // 2
-    strips: list[list[str]] = []
-    for (title, lines), operator in zip_longest(blocks, operators):
-        strips.append([title, *lines])
-        if operator is not None:
-            strips.append([""] * middle + [f" {operator} "])
-    widths = [max(map(len, strip)) for strip in strips]
-    if width is not None and sum(widths) > width:
-        prefixes = ["", *(f"{operator} " for operator in operators)]
-        return _stack(
-            (f"{prefix}{title}", lines)
-            for prefix, (title, lines) in zip(prefixes, blocks, strict=True)
-        )
-    rows = zip_longest(*strips, fillvalue="")
-    return "\n".join("".join(map(str.ljust, row, widths)).rstrip() for row in rows)
-
-
-def format_explanation(
-    explanation: Explanation, *, show_channel: bool = False, width: int | None = None
-) -> str:
-    """Format an explanation as in a textbook: window, kernel, products, and the sum.
-
-    Parameters
-    ----------
-    explanation : Explanation
-    show_channel : bool
-        Write the output's channel beside its row and column.
-    width : int, optional
-        The most characters a line, as far as the numbers allow.
-    """
-    channels = range(len(explanation.window))
-    titles = [f"channel {c}" for c in channels] if len(channels) > 1 else [explanation.slice_text]
-    windows: list[Block] = [
-        (titles[c], format_rows(explanation.window[c], explanation.is_padding)) for c in channels
-    ]
-    row, column = explanation.at
-    output = f"Y[{row},{column}{f',{explanation.channel}' if show_channel else ''}]"
-    value = format_number(explanation.value)
-    reduction = OPERATIONS[explanation.op].reduction
-    if reduction is None:
-        return _format_products(explanation, output, windows, width)
-    if reduction == "mean":
-        value = f"{format_number(explanation.total)} / {explanation.divisor} = {value}"
-    return f"{output} = {reduction}({explanation.slice_text}) = {value}\n\n{_stack(windows)}"
-
-
-def _format_products(
-    explanation: Explanation, output: str, windows: Sequence[Block], width: int | None
-) -> str:
-    """Format a convolution: each channel's window * kernel = products, and the sum of all."""
-    several = len(windows) > 1
-    planes = [
-        join_side_by_side(
-            [
-                window,
-                (f"W[{c}]" if several else "W", format_rows(explanation.kernel[c])),
-                ("products", format_rows(explanation.products[c])),
-            ],
-            ["*", "="],
-            width,
-        )
-        for c, window in enumerate(windows)
-    ]
-    bias = f" + {format_number(explanation.bias)}" if explanation.bias else ""
-    value = format_number(explanation.value)
-    head = f"{output} = sum(W * {explanation.slice_text}){bias} = {value}"
-    terms = [format_number(product) for product in explanation.products.ravel().tolist()]
-    terms = [f"({term})" if term.startswith("-") else term for term in terms]
-    total = f"{' + '.join(terms)}{bias} = {value}"
-    if width is not None:
-        total = textwrap.fill(total, width, break_long_words=False, break_on_hyphens=False)
-    return "\n\n".join([head, *planes, total])
-
-
-def format_matrices(columns: Array, weights: Array, product: Array) -> str:
-    """Format the product of im2col: flattened kernels, the columns matrix, and their product."""
-    matrices = (("W", weights), ("columns", columns), ("Y", product))
-    blocks = [
-        (f"{name}  {'x'.join(map(str, matrix.shape))}", format_rows(matrix))
-        for name, matrix in matrices
-    ]
-    return join_side_by_side(blocks, ["@", "="])
-
-
-def _stack(blocks: Iterable[Block]) -> str:
-    """Put titled blocks of lines one below the other."""
-    return "\n\n".join("\n".join([title, *lines]) for title, lines in blocks)
 
 
 def has_true_color() -> bool:

@@ -24,13 +24,8 @@ from support.oracles import (
 
 from convcli.arithmetic.geometry import Window, window
 from convcli.engine.conv2d import conv2d
-from convcli.engine.explain import (
-    MAX_COLUMNS,
-    Explanation,
-    explain_convolution,
-    explain_im2col,
-    explain_pool,
-)
+from convcli.engine.explain import Explanation, explain_convolution, explain_pool
+from convcli.engine.explain_matrices import MAX_COLUMNS, explain_im2col
 from convcli.engine.filter2d import filter2d
 from convcli.engine.pooling import avg_pool2d, max_pool2d
 from convcli.errors import ArgumentError, ShapeError

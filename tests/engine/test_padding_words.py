@@ -14,7 +14,8 @@ from support.oracles import whole_numbers
 import convcli
 from convcli.arithmetic.geometry import Window
 from convcli.arithmetic.values import PADDING_ALIASES, PADDING_MODES
-from convcli.engine.explain import explain_convolution, explain_im2col
+from convcli.engine.explain import explain_convolution
+from convcli.engine.explain_matrices import explain_im2col
 from convcli.errors import ArgumentError
 
 IMAGE = whole_numbers(1, 2, 4, 5)

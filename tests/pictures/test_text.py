@@ -1,42 +1,8 @@
-"""Matrices as text: flush, marked, side by side."""
+"""Numbers as text."""
 
 from __future__ import annotations
 
-import numpy as np
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from support.oracles import seeds, whole_numbers
-
-from convcli.arithmetic.geometry import window
-from convcli.engine.explain import explain_convolution, explain_pool
-from convcli.pictures.text import (
-    format_explanation,
-    format_matrices,
-    format_number,
-    format_rows,
-    join_side_by_side,
-)
-
-GRID = np.arange(1.0, 26).reshape(5, 5)
-
-
-@settings(max_examples=60)
-@given(seeds, st.integers(1, 5), st.integers(1, 5))
-def test_columns_read_back_as_the_matrix(seed: int, height: int, width: int) -> None:
-    plane = whole_numbers(seed, height, width)
-    lines = format_rows(plane)
-    assert [[float(word) for word in line.split()] for line in lines] == plane.tolist()
-    assert len({len(line) for line in lines}) == 1
-
-
-@settings(max_examples=60)
-@given(seeds, st.integers(1, 4), st.integers(1, 4))
-def test_marked_numbers_and_no_others_stand_in_brackets(seed: int, height: int, width: int) -> None:
-    plane = whole_numbers(seed, height, width)
-    marked = np.random.default_rng(seed).integers(0, 2, plane.shape).astype(bool)
-    words = [line.split() for line in format_rows(plane, marked)]
-    assert [[word.startswith("(") for word in row] for row in words] == marked.tolist()
-    assert [[float(word.strip("()")) for word in row] for row in words] == plane.tolist()
+from convcli.pictures.text import format_number
 
 
 def test_a_zero_has_no_sign() -> None:
@@ -45,65 +11,3 @@ def test_a_zero_has_no_sign() -> None:
         "0.3",
         "-1e-09",
     )
-
-
-def test_signs_stand_once_at_half_height() -> None:
-    text = join_side_by_side([("a", ["1"] * 3), ("b", ["2"] * 3), ("c", ["3"] * 3)], ["*", "="])
-    lines = text.splitlines()
-    assert lines[0].split() == ["a", "b", "c"]
-    assert [("*" in line, "=" in line) for line in lines[1:]] == [
-        (False, False), (True, True), (False, False)
-    ]  # fmt: skip
-    assert text.count("*") == text.count("=") == 1
-    assert not any(line.endswith(" ") for line in lines)
-
-
-def test_an_even_height_has_its_sign_above_the_middle() -> None:
-    lines = join_side_by_side([("a", ["1"] * 4), ("b", ["2"] * 4)], ["+"]).splitlines()
-    assert [line for line in lines if "+" in line] == [lines[2]]
-
-
-def test_the_three_matrices_stand_side_by_side_with_the_sum_below() -> None:
-    (trace,) = explain_convolution(GRID, [[1, 0], [0, -1]], (0, 1), window(2), bias=0.5)
-    assert format_explanation(trace).splitlines() == [
-        "Y[0,1] = sum(W * X[0:2, 1:3]) + 0.5 = -5.5",
-        "",
-        "X[0:2, 1:3]   W        products",
-        "2  3        *  1   0 =  2   0",
-        "7  8           0  -1    0  -8",
-        "",
-        "2 + 0 + 0 + (-8) + 0.5 = -5.5",
-    ]
-
-
-def test_channels_that_are_summed_stand_one_below_the_other() -> None:
-    image = np.stack([GRID, -GRID, GRID * 2], axis=2)
-    (trace,) = explain_convolution(image, np.ones((3, 2, 2)), (0, 0), window(2))
-    text = format_explanation(trace)
-    for channel in range(3):
-        assert f"channel {channel}" in text
-        assert f"W[{channel}]" in text
-    assert text.endswith("= 32")
-
-
-def test_a_pool_shows_its_window_and_what_it_divides_by() -> None:
-    shape = window(2, padding=1)
-    (largest,) = explain_pool(GRID, (0, 0), shape, op="maxpool")
-    assert format_explanation(largest).splitlines() == [
-        "Y[0,0] = max(X[-1:1, -1:1]) = 1",
-        "",
-        "X[-1:1, -1:1]",
-        "(-inf)  (-inf)",
-        "(-inf)       1",
-    ]
-    (mean,) = explain_pool(GRID, (0, 0), shape, op="avgpool")
-    assert format_explanation(mean).startswith("Y[0,0] = mean(X[-1:1, -1:1]) = 1 / 4 = 0.25\n")
-
-
-def test_a_product_of_matrices_is_laid_out_with_its_shapes() -> None:
-    text = format_matrices(GRID[:2, :3], np.ones((1, 2)), np.ones((1, 2)) @ GRID[:2, :3])
-    assert text.splitlines() == [
-        "W  1x2   columns  2x3   Y  1x3",
-        "1  1   @ 1  2  3      =  7   9  11",
-        "         6  7  8",
-    ]

@@ -15,13 +15,14 @@ from convcli.arithmetic.values import MAX_KERNEL_SIDE, Pair, format_shape, parse
 from convcli.cli import options as opt
 from convcli.cli.options import flag, option
 from convcli.cli.output import format_json, log_kernel_notes, log_notes, print_data
-from convcli.engine.explain import Explanation, explain_convolution, explain_im2col, explain_pool
+from convcli.engine.explain import Explanation, explain_convolution, explain_pool
+from convcli.engine.explain_matrices import explain_im2col
 from convcli.errors import ArgumentError, FileError, LimitError
 from convcli.images import ReadSettings
 from convcli.images.color import to_gray
 from convcli.images.read import read_within
 from convcli.kernels import Kernel, load_kernel
-from convcli.pictures.text import format_explanation, format_matrices
+from convcli.pictures.explanations import format_explanation, format_matrices
 from convcli.pipeline.plan import check_limits, make_convolution
 
 KERNEL_OPTIONS = ("padding", "padding_mode", "stride", "dilation", "flip", "bias")
@@ -64,8 +65,8 @@ class ExplainOptions(opt.WindowOptions):
 def explain(**values: Any) -> None:
     """Show how one output is computed: the window, the kernel, their products, the sum.
 
-    X is the input, Y the output; numbers in brackets are padding. Every channel is explained by
-    itself, or, where a kernel sums them, all together.
+    X is the input, Y the output; numbers in brackets are padding, and a dot is what an average does
+    not count. Every channel is explained by itself, or, where a kernel sums them, all together.
 
     \b
     convcli explain samples/grid5.csv -k sobel-x --at 0,1
@@ -124,7 +125,7 @@ def _explain(pixels: Any, layer: Layer, kernel: Kernel | None, options: ExplainO
             matrices = explain_im2col(pixels, kernel, layer.window, **settings)
             if options.json:
                 return format_json({name: matrix.tolist() for name, matrix in matrices.items()})
-            return format_matrices(**matrices)
+            return format_matrices(**matrices, width=_find_width())
         explain_at = partial(explain_convolution, pixels, kernel, **settings)
     found = [explanation for at in options.at for explanation in explain_at(at, layer.window)]
     if not options.json:
@@ -135,28 +136,33 @@ def _explain(pixels: Any, layer: Layer, kernel: Kernel | None, options: ExplainO
 
 def _format_text(found: list[Explanation]) -> str:
     has_channels = any(explanation.channel > 0 for explanation in found)
-    on_terminal = sys.stdout is not None and sys.stdout.isatty()
-    width = shutil.get_terminal_size().columns if on_terminal else None
     return "\n\n".join(
-        format_explanation(explanation, show_channel=has_channels, width=width)
+        format_explanation(explanation, show_channel=has_channels, width=_find_width())
         for explanation in found
     )
+
+
+def _find_width() -> int | None:
+    """Return the width of the terminal; what goes into a file or a pipe is not folded."""
+    on_terminal = sys.stdout is not None and sys.stdout.isatty()
+    return shutil.get_terminal_size().columns if on_terminal else None
 
 
 def _make_record(explanation: Explanation) -> dict[str, Any]:
     """One explanation for JSON; matrices of a single channel have two axes."""
     planes = 0 if len(explanation.window) == 1 else slice(None)
+    counted = True if explanation.is_counted is None else explanation.is_counted
 
-    def finite(values: Any) -> Any:
-        found: Any = np.where(np.isfinite(values), values, None)
+    def finite(values: Any, *, is_counted: Any = True) -> Any:
+        found: Any = np.where(np.isfinite(values) & is_counted, values, None)
         return found.tolist()
 
     return {
         "at": explanation.at,
         "slice": [[axis[0], axis[-1] + 1] for axis in (explanation.rows, explanation.columns)],
-        "window": finite(explanation.window[planes]),
+        "window": finite(explanation.window[planes], is_counted=counted),
         "kernel": finite(explanation.kernel[planes]),
-        "products": finite(explanation.products[planes]),
+        "products": finite(explanation.products[planes], is_counted=counted),
         "sum": finite(explanation.total),
         "bias": explanation.bias,
         "value": finite(explanation.value),
