@@ -53,10 +53,6 @@ def find_commands(
     return [(state, one) for (state, _), one in zip(paired, found, strict=True)]
 
 
-def has_transposed() -> bool:
-    return "--transposed" in here("explain", "--help", cwd=Path()).text
-
-
 def test_a_command_explains_the_step_that_is_shown(modules: Page, tmp_path: Path) -> None:
     random = np.random.default_rng(17)
     states = [random_state(random) for _ in range(60)]

@@ -21,9 +21,13 @@ from typing import Any
 from convcli.pictures.page.state import PageState
 
 MAIN = "main.js"
+STYLES = ("page.css", "picture.css")
 _IMPORT = re.compile(r'^import \{([^}]*)\} from "\./([a-z_]+\.js)";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(?:async )?(?:function|const|class) (\w+))", re.MULTILINE)
-_DOC_COMMENT = re.compile(r"^[ \t]*/\*\*(?:(?!\*/).)*\*/[ \t]*\n", re.MULTILINE | re.DOTALL)
+# Lines of comments and empty ones, and indentation; no module has a text of several lines.
+_BLANK = re.compile(
+    r"^[ \t]*(?:/\*\*(?:(?!\*/).)*\*/[ \t]*\n|//[^\n]*\n|\n)|^[ \t]+", re.MULTILINE | re.DOTALL
+)
 _ESCAPES = {ord(character): f"\\u{ord(character):04x}" for character in "<>&"}
 
 
@@ -36,7 +40,7 @@ def make_page(state: PageState, *, version: str) -> bytes:
     version : str
         Of the program that makes it.
     """
-    style, script = _read("page.css"), join_modules()
+    style, script = "\n" + "\n".join(map(_read, STYLES)), join_modules()
     policy = (
         f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; "
         "img-src data: blob:; base-uri 'none'; form-action 'none'"
@@ -59,7 +63,7 @@ def format_data(data: Any) -> str:
 
 @cache
 def join_modules(main: str = MAIN) -> str:
-    """Return a module and what it imports as one script, without comments for the type checker.
+    """Return a module and what it imports as one script, without comments.
 
     Each module becomes a function that runs once, after those that it imports, and returns its
     exports, so that names of two modules never meet.
@@ -83,7 +87,7 @@ def join_modules(main: str = MAIN) -> str:
 def _wrap_module(name: str, text: str) -> str:
     """Return a module as a constant of its exports."""
     exports = ", ".join(_EXPORT.findall(text))
-    body = _DOC_COMMENT.sub("", text)
+    body = _BLANK.sub("", text)
     body = _IMPORT.sub(lambda found: f"const {{{found[1]}}} = {_constant(found[2])};\n", body)
     body = _EXPORT.sub("", body)
     return f"const {_constant(name)} = (() => {{\n{body}return {{ {exports} }};\n}})();\n"

@@ -124,7 +124,7 @@ class PageState:
         values = self.input.values
         picture = None
         if self.input.is_picture and values is not None:
-            picture = _make_picture(values)
+            picture = make_picture(values)
         is_listed = outputs is not None and outputs.size <= MAX_EMBEDDED_NUMBERS
         return {
             "title": self.title,
@@ -311,14 +311,15 @@ def _fit(size: Pair) -> Pair:
     return (short, long) if height < width else (long, short)
 
 
-def _make_picture(values: Array) -> dict[str, Any]:
+def make_picture(values: Array) -> dict[str, Any]:
     """Return levels, (C, H, W), as a PNG in a data URL, with its size."""
     pixels: Values = np.moveaxis(values, 0, 2).astype(np.uint8)
     stream = io.BytesIO()
     write_png(stream, pixels, [], 9)
     text = base64.b64encode(stream.getvalue()).decode()
-    height, width = pixels.shape[:2]
-    return {"width": width, "height": height, "dataUrl": f"data:image/png;base64,{text}"}
+    height, width, channels = pixels.shape
+    url = f"data:image/png;base64,{text}"
+    return {"width": width, "height": height, "channels": channels, "dataUrl": url}
 
 
 def _list_finite(maps: Array) -> Any:

@@ -54,6 +54,8 @@ export interface OutputPosition {
 export interface PagePicture {
   width: number;
   height: number;
+  /** 1 or 3. */
+  channels: number;
   dataUrl: string;
 }
 
