@@ -247,7 +247,8 @@ def _format_products(explanation: Explanation, names: Names, width: int | None) 
     bias = f" + {format_number(explanation.bias)}" if explanation.bias else ""
     value = format_number(explanation.value)
     if explanation.window.size == 0:
-        return f"{names.output} = 0{bias} = {value}\n\nNothing meets there."
+        total = f"0{bias} = {value}" if bias else value
+        return f"{names.output} = {total}\n\nNo value meets a weight there."
     head = f"{names.output} = sum({names.kernel} * {names.window}){bias} = {value}"
     count = len(explanation.window)
     titles = names.planes if count > 1 else [(names.window, names.kernel)]
