@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from itertools import groupby
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,16 +17,29 @@ from convcli.cli.output import format_json, print_data
 from convcli.cli.tables import describe_layer
 from convcli.errors import LimitError
 
+if TYPE_CHECKING:
+    from convcli.cli.commands.shape import ShapeOptions
+
 MAX_TABLE_SIDE = 80  # lines, and characters of a line, of a table of counts
 MAX_COUNTED_ROWS = 1_000_000  # and columns, of all layers together
 MAX_LISTED_PIXELS = 4_000_000  # whose counts are written one by one
 MAX_PATTERN = 8  # runs that are looked for again
+MIN_SLOPE = 4  # numbers that are written as the first and the last
 
 
-def show_counts(sizes: Sequence[LayerSize], layout: str) -> None:
-    """Print how often each layer uses each pixel of its input."""
+def show_counts(sizes: Sequence[LayerSize], layout: str, options: ShapeOptions) -> None:
+    """Print how often each layer uses each pixel of its input, and draw the figure asked for."""
     check_counts(sizes, layout)
     counts = [count_uses(size) for size in sizes]
+    if options.figure is not None:
+        # Drawing needs NumPy and Pillow, which arithmetic alone does not load.
+        from convcli.pictures.counts_figure import write_counts_figure
+
+        titles = (re.sub(r"(?<=\d)x(?=\d)", "×", describe_layer(size)) for size in sizes)
+        write_counts_figure(
+            options.figure, list(zip(titles, counts, strict=True)), style=options.style,
+            force=options.force,
+        )  # fmt: skip
     if layout == "json":
         documents = [
             size.to_dict() | {"rows": found.rows, "columns": found.columns, "counts": found.pixels}
@@ -80,20 +95,43 @@ def _summarize(size: LayerSize, counts: Counts) -> str:
 
 
 def _format_runs(numbers: Sequence[int]) -> str:
-    """Format numbers, those that repeat once, with how often they do.
+    """Format numbers, those that repeat once, with how often they do, and those that rise or fall.
 
     >>> _format_runs([1, 2, 3, 3, 3, 2]), _format_runs([1, 3, 4, 3, 4, 3, 4, 2])
     ('1, 2, 3 x 3, 2', '1, 3 x (3, 4), 2')
+    >>> _format_runs([1, 2, 3, 4, 5, 5, 4])
+    '1..4, 2 x 5, 4'
     """
     groups = ((number, len(list(group))) for number, group in groupby(numbers))
     runs = [f"{number}" if length == 1 else f"{length} x {number}" for number, length in groups]
-    texts, start = [], 0
+    texts: list[str] = []
+    start = 0
     while start < len(runs):
         length, repeats = _find_pattern(runs, start)
-        pattern = ", ".join(runs[start : start + length])
-        texts.append(f"{repeats} x ({pattern})" if repeats > 1 else pattern)
-        start += length * repeats
+        if repeats > 1:
+            texts.append(f"{repeats} x ({', '.join(runs[start : start + length])})")
+            start += length * repeats
+            continue
+        length = _find_slope(runs, start)
+        texts += [f"{runs[start]}..{runs[start + length - 1]}"] if length > 1 else [runs[start]]
+        start += length
     return ", ".join(texts)
+
+
+def _find_slope(runs: Sequence[str], start: int) -> int:
+    """Count the numbers from a run on that rise or fall by 1, of which each stands once."""
+    for step in (1, -1):
+        end = start
+        while end + 1 < len(runs) and _differ_by(step, runs[end], runs[end + 1]):
+            end += 1
+        if end + 1 - start >= MIN_SLOPE:
+            return end + 1 - start
+    return 1
+
+
+def _differ_by(step: int, run: str, following: str) -> bool:
+    is_single = run.isdecimal() and following.isdecimal()
+    return is_single and int(following) - int(run) == step
 
 
 def _find_pattern(runs: Sequence[str], start: int) -> tuple[int, int]:

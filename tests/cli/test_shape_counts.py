@@ -6,15 +6,22 @@ import csv
 import json
 import re
 import tempfile
+from itertools import pairwise
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from support.command import Finished, here
 
+from convcli.arithmetic.counts import count_uses
+from convcli.arithmetic.layers import measure
+from convcli.arithmetic.notation import parse_layer
 from convcli.cli.counts import _format_runs
+from convcli.pictures.counts_figure import _average
 
 ROOT = Path(tempfile.gettempdir())
 
@@ -63,20 +70,25 @@ def test_a_sweep_has_the_counts_of_every_layer() -> None:
 
 
 def expand(runs: str) -> list[int]:
-    """Read runs back: `2, 3 x 1, 2 x (4, 3)`."""
+    """Read runs back: `2, 3 x 1, 2 x (4, 3), 5..9`."""
     numbers: list[int] = []
-    for times, pattern, number in re.findall(r"(?:(\d+) x )?(?:\(([^)]*)\)|(\d+))", runs):
-        inner = expand(pattern) if pattern else [int(number)]
+    part = r"(?:(\d+) x )?(?:\(([^)]*)\)|(\d+)(?:\.\.(\d+))?)"
+    for times, pattern, first, last in re.findall(part, runs):
+        ends = int(first or 0), int(last or first or 0)
+        step = 1 if ends[1] >= ends[0] else -1
+        inner = expand(pattern) if pattern else [*range(ends[0], ends[1] + step, step)]
         numbers += inner * int(times or 1)
     return numbers
 
 
+@settings(max_examples=40)
 @given(st.lists(st.integers(0, 2), min_size=1), st.integers(1, 30))
+@example([*range(12), *range(12, 0, -1)], 2)
 def test_runs_read_back_as_the_numbers(pattern: list[int], times: int) -> None:
     assert expand(_format_runs([3, *pattern * times, 1])) == [3, *pattern * times, 1]
 
 
-@pytest.mark.parametrize("options", [("--h", "224"), ("--h", "300", "--w", "5")])
+@pytest.mark.parametrize("options", [("--h", "224"), ("--h", "300", "--w", "31")])
 def test_large_inputs_have_the_counts_of_their_rows_and_columns(options: tuple[str, ...]) -> None:
     layer = (*options, "--k", "7x5", "--s", "2x3", "--p", "3", "--d", "1x2")
     text = counts(*layer).text
@@ -86,6 +98,72 @@ def test_large_inputs_have_the_counts_of_their_rows_and_columns(options: tuple[s
         assert expand(line) == document[name]
         assert len(line) < 80
     assert len(text.splitlines()) < 8
+
+
+# ---- the figure --------------------------------------------------------------------------------
+
+
+def svg_texts(path: Path) -> list[str]:
+    return [
+        element.text or "" for element in ET.parse(path).iter() if element.tag.endswith("}text")
+    ]
+
+
+def test_a_heat_map_has_the_count_in_every_cell(tmp_path: Path) -> None:
+    layer = ("--h", "6", "--k", "3", "--s", "2")
+    done = here("shape", *layer, "--counts", "--figure", "c.svg", cwd=tmp_path)
+    assert (done.code, done.stderr) == (0, "")
+    rows = [line.split() for line in done.text.splitlines()[3:]]
+    title, *cells = svg_texts(tmp_path / "c.svg")
+    assert title == "conv 3×3, stride 2, padding 0"
+    assert cells[:36] == [cell for row in rows for cell in row]
+    assert cells[36:] == ["used 0 to 4 times; 0 neutral, 4 strongest", "11 of 36 pixels never"]
+
+
+def test_layers_of_one_figure_share_a_scale_and_large_inputs_are_pictures(tmp_path: Path) -> None:
+    options = ("--h", "5", "--k", "1,3", "--counts", "--figure", "c.svg")
+    assert here("shape", *options, cwd=tmp_path).code == 0
+    assert sum(text.endswith("9 strongest") for text in svg_texts(tmp_path / "c.svg")) == 2
+    large = ("--h", "4000", "--w", "5000", "--k", "9", "--s", "7", "--counts", "--figure", "c.png")
+    assert here("shape", *large, cwd=tmp_path).code == 0
+    with Image.open(tmp_path / "c.png") as picture:
+        assert picture.width < 500
+
+
+@pytest.mark.parametrize("size", [33, 100, 479, 481, 1300])
+def test_an_average_of_counts_is_that_of_its_pixels(size: int) -> None:
+    found = count_uses(measure(parse_layer("conv:5,s=3,p=1"), (size, 3)))
+    averages = _average(found.rows)
+    assert len(averages) == min(size, 480)
+    edges = [index * size // len(averages) for index in range(len(averages) + 1)]
+    expected = [np.mean(found.rows[a:b]) for a, b in pairwise(edges)]
+    np.testing.assert_allclose(averages, expected)
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        (("--figure", "c.png"), "or with --counts"),
+        (("--counts", "--figure", "c.gif"), "must end in .png or .svg"),
+        (("--counts", "--figure", "c.png", "--image", "a.png"), "--image"),
+        (("--counts", "--theme", "dark"), "--theme goes with --figure"),
+        (("--counts", "--figure", "c.png", "--s", ",".join(map(str, range(1, 18)))), "17 layers"),
+    ],
+)
+def test_what_a_figure_of_counts_cannot_be(options: tuple[str, ...], word: str) -> None:
+    assert word in refused("--h", "5", "--k", "3", *options)
+
+
+def test_an_existing_figure_is_replaced_by_force_alone(tmp_path: Path) -> None:
+    (tmp_path / "c.png").write_bytes(b"old")
+    options = ("--h", "5", "--k", "3", "--counts", "--figure", "c.png")
+    done = here("shape", *options, cwd=tmp_path)
+    assert (done.code, done.stdout) == (1, b"")
+    assert (tmp_path / "c.png").read_bytes() == b"old"
+    assert here("shape", *options, "-f", cwd=tmp_path).code == 0
+
+
+# ---- what is refused ---------------------------------------------------------------------------
 
 
 def test_what_cannot_be_listed_is_refused_by_name() -> None:

@@ -117,7 +117,7 @@ class ShapeOptions(PictureOptions):
 
     figure: str | None = option(
         "Output", "--figure", opt.PATH, "Draw what one output of the last map sees, layer by "
-        "layer: .png or .svg."
+        "layer, or with --counts the counts: .png or .svg."
     )  # fmt: skip
     image: str | None = option(
         "Output", "--image", opt.PATH, "A picture to draw it on, with --figure."
@@ -136,10 +136,9 @@ class ShapeOptions(PictureOptions):
         """The names of the options that have no effect on one layer."""
         groups = ("Stack or network", "Budgets")
         parameters = self.parameters().items()
-        return [name for name, option in parameters if option.group in groups] + [
-            "figure",
-            "totals",
-        ]
+        drawing = ("image",) if self.counts else ("figure",)
+        own = [name for name, option in parameters if option.group in groups]
+        return [*own, *drawing, "totals"]
 
     @property
     def layer_options(self) -> list[str]:
@@ -190,7 +189,7 @@ def shape(**values: Any) -> None:
     if options.counts:
         from convcli.cli.counts import show_counts
 
-        show_counts(sizes, layout)
+        show_counts(sizes, layout, options)
         return
     print_data(explain_layers(sizes) if options.explain else format_layers(sizes, layout))
 
@@ -212,7 +211,8 @@ def _validate_layer(options: ShapeOptions) -> None:
             raise click.UsageError(f"{opt.option_name(name)} and --pool exclude each other here")
     if "kernel" not in names and not has_size:
         raise click.UsageError("the window's size is missing: give --k 3, or --pool max:2")
-    opt.refuse_typed(options.network_options, "goes with a stack or a network")
+    instead = "" if options.counts or options.figure is None else ", or with --counts"
+    opt.refuse_typed(options.network_options, f"goes with a stack or a network{instead}")
 
 
 def _validate_figure(options: ShapeOptions) -> None:
