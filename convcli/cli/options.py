@@ -340,19 +340,21 @@ def timeout_option(group: str, what: str = "reading the input may take") -> Any:
     return option(group, "--timeout", SECONDS, text)
 
 
+def padding_mode_option() -> Any:
+    """Declare `--padding-mode`."""
+    text = (
+        "Values beyond the border; V is in the input's units. NumPy's edge, wrap, SciPy's nearest, "
+        "mirror and zeros are understood, too; SciPy's reflect is symmetric here."
+    )
+    return option("Window", "--padding-mode", MODE, text, default="replicate")
+
+
 class WindowOptions(DeclaredOptions):
     """The options of a window that slides over an input."""
 
     stride: Pair = option("Window", STRIDE, SIZE, "Step of the window.", default="1")
     padding: str | Sides = option("Window", PADDING, SIDES, "As in apply.", default="valid")
-    padding_mode: str = option(
-        "Window",
-        "--padding-mode",
-        MODE,
-        "Values beyond the border; V is in the input's units. NumPy's edge, wrap, SciPy's nearest, "
-        "mirror and zeros are understood, too; SciPy's reflect is symmetric here.",
-        default="replicate",
-    )
+    padding_mode: str = padding_mode_option()
     dilation: Pair = option("Window", DILATION, SIZE, "Distance between the weights.", default="1")
 
     def make_layer(self, op: str = "conv", **settings: Any) -> Layer:

@@ -3,91 +3,85 @@
 from __future__ import annotations
 
 import io
-import math
+import os
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import partial
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import numpy as np
 from PIL import Image
 
-from convcli.arithmetic.values import Pair
 from convcli.engine.arrays import Array
-from convcli.errors import LimitError
+from convcli.errors import LimitError, OutputError
 from convcli.files.output import atomic_write, check_output, make_folder
-from convcli.pictures.canvas import Canvas, Point, Raster, grid_box
-from convcli.pictures.cells import Cell, draw_cells, fit_cells
-from convcli.pictures.fonts import text_width
-from convcli.pictures.scene import Frame, Scene
-from convcli.pictures.theme import CELL, GAP, LINE, MARGIN, TEXT, TITLE, Style, Theme
+from convcli.files.paths import system_errors
+from convcli.files.restriction import check_real
+from convcli.pictures.frame import Drawing
+from convcli.pictures.scene import Scene
+from convcli.pictures.theme import CELL, Style, Theme
 
-FORMATS = {".gif": "GIF", ".png": "PNG", ".apng": "PNG"}  # by the suffix of a file's name
-MIN_WIDTH = 320  # pixels of a frame: room for the formula
+FORMATS = {".gif": "GIF", ".png": "PNG", ".apng": "PNG", ".webp": "WEBP"}  # by the suffix of a name
+FRAME_SUFFIXES = (".png", ".svg")
 MIN_FRAME_MS = 20  # browsers slow down what is shorter
 MAX_PIXELS = 1_000_000_000  # of all frames together
 PALETTE_FRAMES = 16  # from which the palette is taken, where there are as many
-CLEAR = 255  # the index of what is transparent, after all colors of the palette
+CLEAR = 127  # the index of what is transparent, after all colors of the palette
+WEBP_EFFORT = {"method": 4, "quality": 50}  # more takes long, and saves little
+MIN_DIGITS = 3  # of a frame's number in the name of its file
+
+_FRAME_NAME = re.compile(r"frame-(?!0+\.)[0-9]{3,}\.(png|svg)")
 
 
 @dataclass(frozen=True, slots=True)
-class FrameStyle(Style):
+class Settings:
     """How an animation looks and plays.
 
     Parameters
     ----------
-    theme, scale, is_transparent
-        As in `Style`.
+    style : Style
     cell : int
         The side of a cell in pixels; cells are larger where their numbers need it.
     fps : float
         Frames a second.
     loop : int
         How often it plays; 0 is forever.
+    rest_s : float
+        How long the last frame is shown, if that is longer than the others.
     """
 
+    style: Style = field(default_factory=Style)
     cell: int = CELL
     fps: float = 2.0
     loop: int = 0
+    rest_s: float = 2.0
 
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """The positions of everything in a frame, in pixels.
-
-    Parameters
-    ----------
-    size : (width, height)
-    left_grid, right_grid : (left, top)
-        Of the padded input and of the output.
-    formula_top : float
-    cell : int
-        The side of a cell.
-    type_size : int
-        Of the numbers in the cells.
-    """
-
-    size: Pair
-    left_grid: Point
-    right_grid: Point
-    formula_top: float
-    cell: int
-    type_size: int
+    def durations(self, count: int) -> list[int]:
+        """Return how long each of so many frames is shown, in milliseconds."""
+        each = max(round(1000 / self.fps), MIN_FRAME_MS)
+        return [*[each] * (count - 1), max(each, round(1000 * self.rest_s))]
 
 
 def write_animation(
-    path: str, scene: Scene, style: FrameStyle, *, force: bool = False, inputs: Sequence[str] = ()
+    path: str,
+    scenes: Sequence[Scene],
+    settings: Settings,
+    *,
+    force: bool = False,
+    inputs: Sequence[str] = (),
 ) -> None:
-    """Write a scene as a GIF or an animated PNG, by the suffix of the path.
+    """Write scenes, one above the other and in step, in the format of the path's suffix.
 
     Parameters
     ----------
     path : str
         Ends in a key of `FORMATS`.
-    scene : Scene
-    style : Style
+    scenes : sequence of Scene
+        One that has fewer frames rests at its last.
+    settings : Settings
     force : bool
         Replace an existing file.
     inputs : sequence of str
@@ -98,72 +92,119 @@ def write_animation(
     LimitError
         For frames that are too large together.
     """
-    check_pixels(scene, style)
+    drawing = make_drawing(scenes, settings)
     check_output(path, force=force, inputs=inputs)
     with atomic_write(path, force=force) as stream:
-        save_animation(stream, scene, style, FORMATS[Path(path).suffix.lower()])
+        save_animation(stream, drawing, settings, FORMATS[Path(path).suffix.lower()])
 
 
-def write_frames(folder: str, scene: Scene, style: FrameStyle, *, force: bool = False) -> None:
-    """Write a scene as numbered PNGs; none is written where one would replace a file.
+def write_frames(
+    folder: str,
+    scenes: Sequence[Scene],
+    settings: Settings,
+    *,
+    suffix: str = ".png",
+    force: bool = False,
+    inputs: Sequence[str] = (),
+) -> None:
+    """Write scenes as numbered pictures; none is written where one would replace a file.
 
     Parameters
     ----------
     folder : str
         Made where it is missing.
-    scene, style, force
+    scenes, settings, inputs
         As in `write_animation`.
+    suffix : {".png", ".svg"}
+    force : bool
+        Replace existing frames, and remove those of an earlier animation that was longer.
     """
-    check_pixels(scene, style)
+    drawing = make_drawing(scenes, settings)
     make_folder(folder)
-    count = len(scene.frames)
-    names = (f"frame-{number:0{max(len(str(count)), 3)}}.png" for number in range(1, count + 1))
-    paths = [str(Path(folder) / name) for name in names]
-    for path in paths:
-        check_output(path, force=force, inputs=[])
-    for path, picture in zip(paths, draw_frames(scene, style), strict=True):
-        with atomic_write(path, force=force) as stream:
-            picture.save(stream, "PNG", optimize=True)
+    digits = max(len(str(drawing.count)), MIN_DIGITS)
+    names = [f"frame-{number:0{digits}}{suffix}" for number in range(1, drawing.count + 1)]
+    for name in names:
+        check_output(str(Path(folder) / name), force=force, inputs=inputs)
+    for number, name in enumerate(names):
+        document = drawing.render(number, suffix)
+        with atomic_write(str(Path(folder) / name), force=force) as stream:
+            stream.write(document)
+    if force:
+        _remove_frames(folder, suffix, names, inputs)
 
 
-def check_pixels(scene: Scene, style: FrameStyle) -> None:
-    """Raise for frames that would not fit in memory, by arithmetic alone."""
-    rows, columns = len(scene.kinds) + 2, len(scene.kinds[0]) + scene.output[1] + 2
-    pixels = math.ceil(rows * columns * (style.cell * style.scale) ** 2)
-    if pixels * len(scene.frames) > MAX_PIXELS:
+def _remove_frames(folder: str, suffix: str, names: Sequence[str], inputs: Sequence[str]) -> None:
+    """Remove the numbered frames that are not among the names, and no input."""
+    kept = set(names)
+    with system_errors(folder, OutputError), os.scandir(folder) as entries:
+        old = [
+            entry.path
+            for entry in entries
+            if _FRAME_NAME.fullmatch(entry.name)
+            and entry.name.endswith(suffix)
+            and entry.name not in kept
+            and entry.is_file(follow_symlinks=False)
+        ]
+    for path in old:
+        with system_errors(path, OutputError):
+            check_real(path, OutputError)
+            if not any(_is_same_file(path, source) for source in inputs):
+                Path(path).unlink()
+
+
+def _is_same_file(path: str, other: str) -> bool:
+    with suppress(OSError, ValueError):
+        return Path(path).samefile(other)
+    return False
+
+
+def make_drawing(scenes: Sequence[Scene], settings: Settings) -> Drawing:
+    """Lay out the frames of scenes; raise if they would not fit in memory, before any is drawn."""
+    drawing = Drawing(scenes, settings.style, settings.cell)
+    pixels = round(drawing.size[0] * drawing.size[1] * settings.style.scale**2)
+    if pixels * drawing.count > MAX_PIXELS:
         raise LimitError(
-            f"{len(scene.frames)} frames of about {pixels:,} pixels are too many: the most is "
+            f"{drawing.count} frames of about {pixels:,} pixels are too many: the most is "
             f"{MAX_PIXELS:,} in all; give a smaller --size or --scale"
         )
+    return drawing
 
 
-def save_animation(stream: BinaryIO, scene: Scene, style: FrameStyle, file_format: str) -> None:
-    """Write a scene to a stream as a "GIF" or an animated "PNG"; each frame is drawn once."""
-    options: dict[str, Any] = {"duration": max(round(1000 / style.fps), MIN_FRAME_MS)}
-    if file_format == "PNG":
-        options["loop"] = style.loop
+def save_animation(
+    stream: BinaryIO, drawing: Drawing, settings: Settings, file_format: str
+) -> None:
+    """Write frames to a stream as a "GIF", "PNG" or "WEBP"; each is drawn once."""
+    options: dict[str, Any] = {"duration": settings.durations(drawing.count)}
+    if file_format == "WEBP":
+        options |= {"loop": settings.loop, "lossless": True, **WEBP_EFFORT}
+        frames: Iterator[Image.Image] = map(drawing.draw_image, range(drawing.count))
+    elif file_format == "PNG":
+        options |= {"loop": settings.loop, "optimize": True}
+        frames = _draw_indexed(drawing)
     else:
-        options["disposal"] = 1
-        if style.is_transparent:
-            options["disposal"] = 2  # each frame clears the one before
-        if style.loop != 1:  # a GIF counts what follows the first play
-            options["loop"] = max(style.loop - 1, 0)
-    if style.is_transparent:
+        # Where it is transparent, each frame clears the one before.
+        options |= {"disposal": 2 if settings.style.is_transparent else 1, "optimize": True}
+        if settings.loop != 1:  # a GIF counts what follows the first play
+            options["loop"] = max(settings.loop - 1, 0)
+        frames = _draw_indexed(drawing)
+    if settings.style.is_transparent and file_format != "WEBP":
         options["transparency"] = CLEAR
-    layout = make_layout(scene, style)
-    draw = partial(draw_frame, scene, layout=layout, style=style)
-    count = len(scene.frames)
-    spread = {index * (count - 1) // (PALETTE_FRAMES - 1) for index in range(PALETTE_FRAMES)}
-    # The frames that the palette is taken from are kept, so that none is drawn twice.
-    sample = {number: draw(number) for number in sorted(spread)}
-    palette = choose_palette(sample.values(), style.theme)
-    first, *others = (
-        to_palette(sample.pop(number) if number in sample else draw(number), palette)
-        for number in range(count)
-    )
     encoded = io.BytesIO()
-    first.save(encoded, file_format, save_all=True, append_images=others, optimize=True, **options)
+    first, *others = frames
+    first.save(encoded, file_format, save_all=True, append_images=others, **options)
     stream.write(encoded.getvalue())
+
+
+def _draw_indexed(drawing: Drawing) -> Iterator[Image.Image]:
+    """Draw all frames in colors of one palette."""
+    last, parts = drawing.count - 1, PALETTE_FRAMES - 1
+    spread = {index * last // parts for index in range(PALETTE_FRAMES)}
+    # The frames that the palette is taken from are kept, so that none is drawn twice.
+    sample = {number: drawing.draw_image(number) for number in sorted(spread)}
+    palette = choose_palette(sample.values(), drawing.style.theme)
+    for number in range(drawing.count):
+        picture = sample.pop(number) if number in sample else drawing.draw_image(number)
+        yield to_palette(picture, palette)
 
 
 def choose_palette(pictures: Iterable[Image.Image], theme: Theme) -> Array:
@@ -173,20 +214,19 @@ def choose_palette(pictures: Iterable[Image.Image], theme: Theme) -> Array:
     """
     counts: Counter[tuple[int, ...]] = Counter()
     for picture in pictures:
-        flat = picture.convert("RGB")
-        for count, color in flat.getcolors(flat.width * flat.height) or []:
+        opaque = picture.convert("RGB")
+        for count, color in opaque.getcolors(opaque.width * opaque.height) or []:
             counts[cast("tuple[int, ...]", color)] += count
-    named = [theme.page, theme.ink, theme.faint, theme.cell, theme.output, theme.window,
+    flat = [theme.page, theme.ink, theme.faint, theme.cell, theme.output, theme.window,
             theme.window_on_padding, theme.current, theme.blank]  # fmt: skip
-    colors = dict.fromkeys([*named, *(color for color, _ in counts.most_common())])
+    colors = dict.fromkeys([*flat, *(color for color, _ in counts.most_common())])
     return np.array(list(colors)[:CLEAR], np.uint8)
 
 
 def to_palette(picture: Image.Image, palette: Array) -> Image.Image:
-    """Map each pixel to the nearest color of a palette, (n, 3), or to `CLEAR` if it is clear."""
-    codes = np.asarray(picture.convert("RGB").convert("RGBA")).view(np.uint32)[
-        :, :, 0
-    ]  # a number for each color
+    """Map each pixel to the nearest color of a palette, (n, 3); to `CLEAR` if it shows little."""
+    opaque = picture.convert("RGB").convert("RGBA")
+    codes = np.asarray(opaque).view(np.uint32)[:, :, 0]  # a number for each color
     unique, inverse = np.unique(codes, return_inverse=True)
     colors = unique.view(np.uint8).reshape(-1, 1, 4)[:, :, :3].astype(np.int64)  # (colors, 1, 3)
     nearest = ((colors - palette) ** 2).sum(axis=2).argmin(axis=1).astype(np.uint8)
@@ -196,92 +236,3 @@ def to_palette(picture: Image.Image, palette: Array) -> Image.Image:
     indexed = Image.fromarray(indices)
     indexed.putpalette(palette.tobytes())
     return indexed
-
-
-def draw_frames(scene: Scene, style: FrameStyle | None = None) -> Iterator[Image.Image]:
-    """Draw a scene, one picture for each output."""
-    style = style or FrameStyle()
-    layout = make_layout(scene, style)
-    for number in range(len(scene.frames)):
-        yield draw_frame(scene, number, layout, style)
-
-
-def make_layout(scene: Scene, style: FrameStyle) -> Layout:
-    """Lay out a scene: every frame has the same size, with room for the longest formula."""
-    results = [frame.result for frame in scene.frames]
-    cell, type_size = fit_cells([*scene.texts, results], style.cell)
-    rows, columns = len(scene.kinds), len(scene.kinds[0])
-    grids = cell * (columns + scene.output[1]) + 2 * GAP
-    width = math.ceil(max(grids, MIN_WIDTH, text_width(scene.title, TITLE))) + 2 * MARGIN
-    lines = max(len(wrap_text(frame.formula, width - 2 * MARGIN)) for frame in scene.frames)
-    height = cell * max(rows, scene.output[0])
-    top = MARGIN + LINE * 1.5
-    left = (width - grids) / 2
-    return Layout(
-        size=(width, math.ceil(top + height + LINE * (lines + 0.5) + MARGIN)),
-        left_grid=(left, top + (height - cell * rows) // 2),
-        right_grid=(left + cell * columns + 2 * GAP, top + (height - cell * scene.output[0]) // 2),
-        formula_top=top + height + LINE * 0.5,
-        cell=cell,
-        type_size=type_size,
-    )
-
-
-def wrap_text(text: str, width: float) -> list[str]:
-    """Break text between words into lines of at most so many pixels.
-
-    >>> wrap_text("", 100)
-    []
-    """
-    lines: list[str] = []
-    for word in text.split():
-        if lines and text_width(f"{lines[-1]} {word}", TEXT) <= width:
-            lines[-1] += f" {word}"
-        else:
-            lines.append(word)
-    return lines
-
-
-def draw_frame(scene: Scene, number: int, layout: Layout, style: FrameStyle) -> Image.Image:
-    """Draw one output being computed, with all outputs before it."""
-    theme = style.theme
-    canvas = Raster(
-        *layout.size, theme.page, scale=style.scale, is_transparent=style.is_transparent
-    )
-    frame = scene.frames[number]
-    center = layout.size[0] / 2
-    canvas.text((center, MARGIN + LINE / 2), scene.title, size=TITLE, color=theme.ink)
-    _draw_input(canvas, scene, frame, layout, theme)
-    cells = []
-    for index, other in enumerate(scene.frames):
-        color = theme.blank if index > number else theme.output
-        color = theme.current if index == number else color
-        cells.append(Cell(color, other.result if index <= number else ""))
-    starts = range(0, len(cells), scene.output[1])
-    outputs = [cells[start : start + scene.output[1]] for start in starts]
-    draw_cells(canvas, layout.right_grid, layout.cell, outputs, theme, size=layout.type_size)
-    for line, text in enumerate(wrap_text(frame.formula, layout.size[0] - 2 * MARGIN)):
-        at = (center, layout.formula_top + LINE * (line + 0.5))
-        canvas.text(at, text, size=TEXT, color=theme.ink)
-    return canvas.image
-
-
-def _draw_input(canvas: Canvas, scene: Scene, frame: Frame, layout: Layout, theme: Theme) -> None:
-    """Draw the padded input, the cells under the window's taps shaded and the window outlined."""
-    taps = set(frame.taps)
-
-    def make_cell(at: Pair, kind: str) -> Cell:
-        text, is_tap = scene.texts[at[0]][at[1]], at in taps
-        if kind == "input":
-            return Cell(theme.window if is_tap else theme.cell, text)
-        color = theme.window_on_padding if is_tap else theme.page
-        return Cell(color, text, theme.ink if is_tap else theme.faint, is_dashed=True)
-
-    cells = [
-        [make_cell((row, column), kind) for column, kind in enumerate(kinds)]
-        for row, kinds in enumerate(scene.kinds)
-    ]
-    draw_cells(canvas, layout.left_grid, layout.cell, cells, theme, size=layout.type_size)
-    (top, left), (bottom, right) = frame.taps[0], frame.taps[-1]
-    window = grid_box(layout.left_grid, (top, bottom), (left, right), layout.cell)
-    canvas.rectangle(window, outline=theme.ink, width=2)

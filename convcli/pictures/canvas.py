@@ -22,7 +22,7 @@ from convcli.pictures.theme import GAP, LINE, MARGIN, TEXT, TITLE, Color, Style,
 
 Box: TypeAlias = tuple[float, float, float, float]  # left, top, width, height
 Point: TypeAlias = tuple[float, float]
-Line: TypeAlias = tuple[Point, Point]  # horizontal or vertical, from its left or upper end
+Line: TypeAlias = tuple[Point, Point]  # from its left or upper end
 Ink: TypeAlias = Color | None  # None leaves it out
 
 MAX_SHEET_PIXELS = 64_000_000
@@ -91,6 +91,12 @@ class Raster:
                 if not is_across:
                     ends = (x, y + start, x + thickness - 1, y + stop - 1)
                 self._draw.rectangle(ends, color)
+
+    def hatch(self, box: Box, color: Color) -> None:
+        """Draw three diagonals across a box, which go on in a box beside it."""
+        for start, end in _diagonals(box):
+            ends = (*self._pixel(start), *self._pixel(end))
+            self._draw.line(ends, color, max(round(self._scale), 1))
 
     def text(
         self, center: Point, text: str, *, size: float, color: Color, is_on_page: bool = True
@@ -162,6 +168,12 @@ class Vector:
         )
         if path:
             self._elements.append(f'<path d="{path}" {_stroke(color, width, dash)}/>')
+
+    def hatch(self, box: Box, color: Color) -> None:
+        """Draw three diagonals across a box, which go on in a box beside it."""
+        ends = ((*start, *end) for start, end in _diagonals(box))
+        path = "".join("M{:g} {:g}L{:g} {:g}".format(*line) for line in ends)
+        self._elements.append(f'<path d="{path}" stroke="{_hex(color)}"/>')
 
     def text(
         self, center: Point, text: str, *, size: float, color: Color, is_on_page: bool = True
@@ -382,6 +394,13 @@ def _sides(box: Box) -> list[Line]:
     left, top, right, bottom = box[0], box[1], box[0] + box[2], box[1] + box[3]
     corners = (left, top), (right, top), (left, bottom), (right, bottom)
     return [(corners[start], corners[end]) for start, end in ((0, 1), (2, 3), (0, 2), (1, 3))]
+
+
+def _diagonals(box: Box) -> list[Line]:
+    """Three lines across a box, upward to the right: from one corner to another, and half of it."""
+    left, top, right, bottom = box[0], box[1], box[0] + box[2], box[1] + box[3]
+    x, y = (left + right) / 2, (top + bottom) / 2
+    return [((left, y), (x, top)), ((left, bottom), (right, top)), ((x, bottom), (right, y))]
 
 
 def _escape(text: str) -> str:

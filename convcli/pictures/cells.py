@@ -10,7 +10,7 @@ from typing import TypeAlias
 from convcli.arithmetic.values import Pair
 from convcli.pictures.canvas import Canvas, Ink, Line, Point, cell_box
 from convcli.pictures.fonts import text_width
-from convcli.pictures.theme import CELL, DASH, TEXT, Color, Theme, ink_for
+from convcli.pictures.theme import CELL, DASH, SMALL, TEXT, Color, Theme, ink_for, mix
 
 ROOM = 4  # pixels on either side of a number in its cell
 
@@ -29,12 +29,19 @@ class Cell:
     ink : Color, optional
     is_dashed : bool
         Whether its lines are dashed, where none of a neighbor is solid.
+    is_hatched : bool
+        Whether diagonals lie across it.
+    weight : str, optional
+        A small number in its lower right corner, for which the other makes room, even if it is
+        empty.
     """
 
     color: Color
     text: str = ""
     ink: Ink = None
     is_dashed: bool = False
+    is_hatched: bool = False
+    weight: str | None = None
 
 
 def fit_cells(texts: Iterable[Iterable[str]], least: int = CELL) -> tuple[int, int]:
@@ -83,17 +90,24 @@ def draw_cells(
         if cell is not None
     ]
     for at, cell in present:
-        canvas.rectangle(cell_box(corner, at, side), fill=cell.color)
+        box = cell_box(corner, at, side)
+        canvas.rectangle(box, fill=cell.color)
+        if cell.is_hatched:
+            canvas.hatch(box, mix(theme.faint, cell.color, 0.5))
     solid = {edge for at, cell in present if not cell.is_dashed for edge in _edges(at)}
     dashed = {edge for at, cell in present if cell.is_dashed for edge in _edges(at)} - solid
     canvas.lines(_join_edges(dashed, corner, side), theme.faint, dash=DASH)
     canvas.lines(_join_edges(solid, corner, side), theme.faint)
     for at, cell in present:
+        left, top, _, _ = cell_box(corner, at, side)
+        ink = cell.ink or ink_for(cell.color)
         if cell.text:
-            left, top, _, _ = cell_box(corner, at, side)
-            center = (left + side / 2, top + side / 2)
-            ink = cell.ink or ink_for(cell.color)
+            center = (left + side / 2, top + side * (0.5 if cell.weight is None else 0.4))
             canvas.text(center, cell.text, size=size, color=ink, is_on_page=False)
+        if cell.weight:
+            small = size * SMALL / TEXT
+            x = left + side - text_width(cell.weight, small) / 2 - ROOM
+            canvas.text((x, top + side * 0.8), cell.weight, size=small, color=ink, is_on_page=False)
 
 
 def _edges(at: Pair) -> tuple[Edge, ...]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import re
 from dataclasses import dataclass
 from itertools import product
+from typing import TypeAlias
 
 import numpy as np
 
@@ -13,16 +14,14 @@ from convcli.arithmetic.geometry import Axis, Window
 from convcli.arithmetic.layers import Layer
 from convcli.arithmetic.values import Pair, format_padding, format_size
 from convcli.engine.arrays import Array
-from convcli.engine.filter2d import filter2d
-from convcli.engine.operations import NO_WEIGHTS, find_function
-from convcli.engine.padding import pad2d
-from convcli.engine.transposed import conv_transpose2d
-from convcli.errors import OVERFLOW, ArgumentError, LimitError
-from convcli.kernels import Kernel
-from convcli.pictures.text import format_cell
+from convcli.errors import LimitError
+from convcli.pictures.text import Formula, format_cell, format_terms
 
 MAX_SIDE_CELLS = 64  # cells along a side of the padded input
+MAX_PLANES = 8  # channels of an input, one below the other
 KINDS = ("input", "gap", "padding", "beyond")  # of a cell: the later of its row's and its column's
+
+Texts: TypeAlias = tuple[tuple[str, ...], ...]  # of the cells of a grid, row by row
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +36,25 @@ class Frame:
         The cells of the padded input under the window's taps, row by row.
     result : str
         The output's number; empty without numbers.
-    formula : str
-        The sum of products, or what is compared or averaged, with its result.
+    formula : Formula, optional
+        The sum of products, or what is compared or averaged. Where several channels are summed, its
+        terms are their sums. None without numbers.
+    products : tuple of grids of str
+        The window's values times the weights: a grid of the kernel's size for each channel. None
+        for a pool and without numbers.
+    sums : tuple of str
+        The sum of each grid of products.
+    largest : frozenset of (row, column)
+        The taps that hold the maximum that is taken.
     """
 
     at: Pair
     taps: tuple[Pair, ...]
     result: str = ""
-    formula: str = ""
+    formula: Formula | None = None
+    products: tuple[Texts, ...] = ()
+    sums: tuple[str, ...] = ()
+    largest: frozenset[Pair] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,18 +67,30 @@ class Scene:
     kinds : tuple of tuples of str
         The kind of each cell of the padded input: "input", "padding", "gap" (what a transposed
         convolution puts between inputs) or "beyond" (what a ceil pool reaches past the padding).
-    texts : tuple of tuples of str
-        The cells' numbers; empty without numbers.
+    planes : tuple of grids of str
+        The cells' numbers, a grid for each channel; empty texts without numbers.
     output : (height, width)
     frames : tuple of Frame
         In the order of the outputs, row by row.
+    kernel : ndarray, (C, kh, kw), optional
+        The weights as they are applied; None for a pool and without numbers.
+    is_turned : bool
+        Whether the weights are those that the user gave, turned by 180 degrees.
+    unused : frozenset of (row, column)
+        The cells that no window reaches.
+    note : str
+        What of a file is the input, such as a channel.
     """
 
     title: str
     kinds: tuple[tuple[str, ...], ...]
-    texts: tuple[tuple[str, ...], ...]
+    planes: tuple[Texts, ...]
     output: Pair
     frames: tuple[Frame, ...]
+    kernel: Array | None = None
+    is_turned: bool = False
+    unused: frozenset[Pair] = frozenset()
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,64 +99,32 @@ class Numbers:
 
     Parameters
     ----------
-    padded : ndarray
+    padded : ndarray, (C, H, W)
         The padded input, of `padded_size`; of a transposed convolution spread out, zeros between.
         NaN where a cell does not count: an average leaves it out.
     results : ndarray, (oh, ow)
-    kernel : ndarray, (kh, kw), optional
+    kernel : ndarray, (C, kh, kw), optional
         The weights as they are applied; None for a pool.
     bias : float
         Added to every sum.
+    is_turned : bool
+        Whether the kernel is turned by 180 degrees.
     """
 
     padded: Array
     results: Array
     kernel: Array | None = None
     bias: float = 0.0
+    is_turned: bool = False
 
 
 def size_scene(layer: Layer, size: Pair, max_frames: int) -> Scene:
     """Return the scene of a layer over an input of (height, width), without numbers."""
-    _check_size(layer, size, max_frames)
-    return make_scene(_title(layer, size), size, layer.window, op=layer.op)
+    check_size(layer, size, max_frames)
+    return make_scene(make_title(layer, size), size, layer.window, op=layer.op)
 
 
-def numbers_scene(
-    layer: Layer, plane: Array, kernel: Kernel | None, *, flip: bool, max_frames: int
-) -> Scene:
-    """Return the scene of a layer over an input, with the engine's numbers.
-
-    Parameters
-    ----------
-    layer : Layer
-        A convolution of `kernel`, or a pool.
-    plane : ndarray of float64, (H, W)
-    kernel : Kernel, optional
-    flip : bool
-        Turn the kernel by 180 degrees.
-    max_frames : int
-
-    Raises
-    ------
-    LimitError
-        For more frames than that, or more cells than can be drawn.
-    """
-    _check_size(layer, plane.shape, max_frames)
-    title = _title(layer, plane.shape)
-    with np.errstate(over="ignore", invalid="ignore"):
-        if kernel is None:
-            numbers = _pool_numbers(plane, layer)
-        else:
-            weights = np.asarray(kernel, np.float64)
-            weights = weights[::-1, ::-1] if flip else weights
-            numbers = _kernel_numbers(plane, layer, weights, float(kernel.bias))
-            title = f"{kernel.name}, {title}"
-    if np.isnan(numbers.results).any() or np.isposinf(numbers.results).any():
-        raise ArgumentError(OVERFLOW)  # -inf is the maximum of padding alone
-    return make_scene(title, plane.shape, layer.window, op=layer.op, numbers=numbers)
-
-
-def _check_size(layer: Layer, size: Pair, max_frames: int) -> None:
+def check_size(layer: Layer, size: Pair, max_frames: int) -> None:
     """Raise for an animation too long or too large to look at, by arithmetic alone."""
     frames = math.prod(layer.window.output(size))
     if frames > max_frames:
@@ -149,58 +139,36 @@ def _check_size(layer: Layer, size: Pair, max_frames: int) -> None:
         )
 
 
-def _title(layer: Layer, size: Pair) -> str:
-    """The operation, its settings where they are not the default, and the sizes."""
-    kernel, (rows, columns) = format_size(layer.window.kernel), layer.window.output(size)
+def make_title(layer: Layer, size: Pair, *, has_numbers: bool = False, bias: float = 0.0) -> str:
+    """Return the operation, its settings where they are not the default, and the sizes.
+
+    With numbers, the mode that those of the padding have is among them.
+    """
+    padding = format_padding(layer.window.pads(size))
+    has_mode = has_numbers and layer.operation.family == "convolution"
+    if has_mode and padding != "0" and not layer.operation.is_transposed:
+        padding = f"{padding} ({layer.mode})"
     settings = (
         ("stride", format_size(layer.stride), "1"),
-        ("padding", format_padding(layer.window.pads(size)), "0"),
+        ("padding", padding, "0"),
         ("dilation", format_size(layer.dilation), "1"),
         ("output padding", format_size(layer.output_padding), "0"),
     )
-    texts = "".join(f", {name} {text}" for name, text, default in settings if text != default)
-    return f"{layer.op} {kernel}{texts}: {size[0]}x{size[1]} -> {rows}x{columns}"
-
-
-def _kernel_numbers(plane: Array, layer: Layer, weights: Array, bias: float) -> Numbers:
-    """The numbers of a convolution, or of a transposed one."""
-    if layer.operation.is_transposed:
-        results = conv_transpose2d(
-            plane[np.newaxis], weights[np.newaxis, np.newaxis], stride=layer.stride,
-            padding=layer.padding, output_padding=layer.output_padding, dilation=layer.dilation,
-        )[0] + bias  # fmt: skip
-        return Numbers(_spread(plane, layer, 0.0), results, weights[::-1, ::-1], bias)
-    sides = layer.window.pads(plane.shape)
-    results = filter2d(
-        plane, weights, bias=bias, stride=layer.stride, padding=sides,
-        padding_mode=layer.mode, dilation=layer.dilation,
-    )  # fmt: skip
-    return Numbers(pad2d(plane, sides, layer.mode), results, weights, bias)
-
-
-def _pool_numbers(plane: Array, layer: Layer) -> Numbers:
-    """The numbers of a pool; cells that an average does not count are NaN."""
-    results = find_function(layer.operation)(layer, [plane[np.newaxis]], NO_WEIGHTS)[0]
-    if layer.operation.reduction == "max":
-        return Numbers(_spread(plane, layer, -np.inf), results)
-    padded = _spread(plane, layer, 0.0 if layer.count_padding else np.nan)
-    axes = layer.window.axes(plane.shape)
-    rows, columns = (axis.before + axis.size + axis.after for axis in axes)
-    padded[rows:] = padded[:, columns:] = np.nan
-    return Numbers(padded, results)
-
-
-def _spread(plane: Array, layer: Layer, fill: float) -> Array:
-    """The padded input: (H, W) in the cells of the input, `fill` in all others."""
-    axes = layer.window.axes(plane.shape)
-    padded = np.full([*map(padded_size, axes)], fill)
-    rows, columns = map(input_cells, axes)
-    padded[np.ix_([*rows], [*columns])] = plane[np.ix_([*rows.values()], [*columns.values()])]
-    return padded
+    texts = [f", {name} {text}" for name, text, default in settings if text != default]
+    texts += [", ceil"] * layer.ceil + [f", bias {format_cell(bias)}"] * bool(bias)
+    kernel, (rows, columns) = format_size(layer.window.kernel), layer.window.output(size)
+    title = f"{layer.op} {kernel}{''.join(texts)}: {size[0]}x{size[1]} → {rows}x{columns}"
+    return re.sub(r"(?<=\d)x(?=\d)", "×", title)
 
 
 def make_scene(
-    title: str, size: Pair, window: Window, *, op: str = "conv", numbers: Numbers | None = None
+    title: str,
+    size: Pair,
+    window: Window,
+    *,
+    op: str = "conv",
+    numbers: Numbers | None = None,
+    note: str = "",
 ) -> Scene:
     """Return the scene of a window operation over an input of (height, width).
 
@@ -210,16 +178,34 @@ def make_scene(
     reduction = Layer(op=op).operation.reduction
     down, across = map(_kinds, axes)
     kinds = tuple(tuple(max(row, column, key=KINDS.index) for column in across) for row in down)
-    padded = np.full((len(kinds), len(kinds[0])), np.nan) if numbers is None else numbers.padded
-    texts = tuple(
+    outputs = tuple(product(range(rows.output), range(columns.output)))
+    padded = np.full((1, len(down), len(across)), np.nan) if numbers is None else numbers.padded
+    return Scene(
+        title,
+        kinds,
+        tuple(map(_format_grid, padded)),
+        (rows.output, columns.output),
+        tuple(_make_frame(at, axes, reduction, numbers) for at in outputs),
+        None if numbers is None else numbers.kernel,
+        is_turned=numbers is not None and numbers.is_turned,
+        unused=_find_unused(axes),
+        note=note,
+    )
+
+
+def _format_grid(values: Array) -> Texts:
+    """The numbers of a grid; empty where they are NaN."""
+    return tuple(
         tuple("" if math.isnan(value) else format_cell(value) for value in row)
-        for row in padded.tolist()
+        for row in values.tolist()
     )
-    frames = tuple(
-        _make_frame(at, axes, reduction, numbers)
-        for at in product(range(rows.output), range(columns.output))
-    )
-    return Scene(title, kinds, texts, (rows.output, columns.output), frames)
+
+
+def _find_unused(axes: tuple[Axis, Axis]) -> frozenset[Pair]:
+    """The cells of the padded input that no window has a tap on."""
+    used = [{cell for at in range(axis.output) for cell in tap_cells(axis, at)} for axis in axes]
+    cells = product(range(padded_size(axes[0])), range(padded_size(axes[1])))
+    return frozenset(at for at in cells if at[0] not in used[0] or at[1] not in used[1])
 
 
 def tap_cells(axis: Axis, output: int) -> range:
@@ -283,22 +269,24 @@ def _make_frame(
     taps = tuple(product(rows, columns))
     if numbers is None:
         return Frame(at, taps)
-    operands = _format_operands(reduction, [float(numbers.padded[tap]) for tap in taps], numbers)
+    windows = numbers.padded[:, rows][:, :, columns]  # (C, kh, kw)
     result = format_cell(float(numbers.results[at]))
-    return Frame(at, taps, result, f"{operands} = {result}")
-
-
-def _format_operands(reduction: str | None, values: Sequence[float], numbers: Numbers) -> str:
-    """Write what is computed: `max(1, 2)`, `mean(1, 2)` or `1·2 + 3·(-1)`."""
     if numbers.kernel is None:
-        operands = ", ".join(format_cell(value) for value in values if not math.isnan(value))
-        return f"{reduction}({operands})"
-    terms = [
-        f"{format_cell(value)}·{_bracket_negative(weight)}"
-        for value, weight in zip(values, numbers.kernel.ravel().tolist(), strict=True)
-    ]
-    return " + ".join(terms + [_bracket_negative(numbers.bias)] * bool(numbers.bias))
-
-
-def _bracket_negative(weight: float) -> str:
-    return f"({format_cell(weight)})" if weight < 0 else format_cell(weight)
+        values = windows[0].ravel().tolist()
+        texts = tuple(format_cell(value) for value in values if not math.isnan(value))
+        is_largest = [reduction == "max" and value == numbers.results[at] for value in values]
+        return Frame(
+            at, taps, result, Formula(texts, result, reduction or ""),
+            largest=frozenset(tap for tap, found in zip(taps, is_largest, strict=True) if found),
+        )  # fmt: skip
+    products = windows * numbers.kernel
+    sums = products.sum(axis=(1, 2)).tolist()
+    if len(windows) == 1:
+        terms = format_terms(windows.ravel().tolist(), numbers.kernel.ravel().tolist())
+    else:
+        terms = format_terms(sums)
+    terms += format_terms([numbers.bias]) if numbers.bias else []
+    return Frame(
+        at, taps, result, Formula(tuple(terms), result),
+        tuple(map(_format_grid, products)), tuple(map(format_cell, sums)),
+    )  # fmt: skip

@@ -1,9 +1,10 @@
-"""Numbers as text, and previews in the terminal."""
+"""Numbers and sums as text, and previews in the terminal."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from itertools import product, repeat
 from typing import Any
 
@@ -16,6 +17,7 @@ from convcli.pictures.theme import LIGHT, Color, heat_map, ink_for
 HALF_BLOCK = "▀"  # the foreground is the upper pixel, the background the lower one
 RESET = "\x1b[0m"
 MAX_PREVIEW_LINES = 60
+MAX_FORMULA_LINES = 3
 MIN_PREVIEW_COLUMNS = 8  # to which a smaller picture may be enlarged
 # Of a 256-color terminal, after the 16 that users set: a cube of 6x6x6, and grays.
 CUBE_LEVELS = (0, 95, 135, 175, 215, 255)
@@ -42,6 +44,121 @@ def format_cell(value: float) -> str:
 def format_cells(matrix: Array) -> list[list[str]]:
     """Format each number of a matrix for a cell."""
     return [[format_cell(value) for value in row] for row in matrix.tolist()]
+
+
+@dataclass(frozen=True, slots=True)
+class Formula:
+    """What one output is computed from: a sum, or a maximum or mean of a list.
+
+    Parameters
+    ----------
+    terms : tuple of str
+        What is added, as `format_terms` writes it, or what is compared or averaged.
+    result : str
+        What follows the sign of equality.
+    reduction : str
+        "max" or "mean"; empty for a sum.
+
+    Examples
+    --------
+    >>> str(Formula(("3 × 2", "4"), "10")), str(Formula(("3", "4"), "4", "max"))
+    ('3 × 2 + 4 = 10', 'max(3, 4) = 4')
+    """
+
+    terms: tuple[str, ...]
+    result: str
+    reduction: str = ""
+
+    def __str__(self) -> str:
+        return " ".join(self._split(self.terms))
+
+    def fold(
+        self,
+        width: float,
+        measure: Callable[[str], float] = len,
+        max_lines: int = MAX_FORMULA_LINES,
+    ) -> list[str]:
+        """Fold it between its terms into lines, of so many at most.
+
+        Where it needs more, terms are left out in the middle, and their number is said.
+
+        Parameters
+        ----------
+        width : float
+            The most of a line, in units of `measure`; one term alone may be wider.
+        measure : callable
+            Returns the width of a text: of characters where left out.
+        max_lines : int
+
+        Examples
+        --------
+        >>> Formula(("2",) * 50, "100").fold(24)
+        ['2 + 2 + 2 + 2 + 2 + 2', '+ … 39 more terms … + 2', '+ 2 + 2 + 2 + 2 = 100']
+        """
+        widths = {part: measure(part) for part in self._split(self.terms)}
+        space = measure("a a") - measure("aa")
+
+        def wrap(kept: int) -> list[str]:
+            lines: list[str] = []
+            used = 0.0
+            for part in self._split(self._keep(kept)):
+                needed = widths[part] if part in widths else measure(part)
+                if lines and used + space + needed <= width:
+                    lines[-1] += f" {part}"
+                    used += space + needed
+                else:
+                    lines.append(part)
+                    used = needed
+            return lines
+
+        count = len(self.terms)
+        if len(lines := wrap(count)) <= max_lines:
+            return lines
+        least, most = min(2, count), count - 1  # of terms that are kept
+        while least < most:
+            middle = (least + most + 1) // 2
+            least, most = (middle, most) if len(wrap(middle)) <= max_lines else (least, middle - 1)
+        return wrap(least)
+
+    def _keep(self, kept: int) -> tuple[str, ...]:
+        """So many terms, from both ends, and what is said in place of the others."""
+        left_out = len(self.terms) - kept
+        if left_out <= 0:
+            return self.terms
+        head, tail = -(-kept // 2), kept // 2
+        return (
+            *self.terms[:head],
+            f"… {left_out} more terms …",
+            *self.terms[len(self.terms) - tail :],
+        )
+
+    def _split(self, terms: Sequence[str]) -> list[str]:
+        """The parts between which a line may end: each with the sign before or after it."""
+        if not self.reduction:
+            first, *others = terms or ("0",)
+            return [first, *(f"+ {term}" for term in others), f"= {self.result}"]
+        parts = [f"{term}," for term in terms[:-1]] + [f"{term})" for term in terms[-1:]] or [")"]
+        return [f"{self.reduction}({parts[0]}", *parts[1:], f"= {self.result}"]
+
+
+def format_terms(
+    values: Iterable[float],
+    weights: Iterable[float] | None = None,
+    format_value: Callable[[float], str] = format_cell,
+) -> list[str]:
+    """Format the terms of a sum, negative numbers in brackets: products, or values alone.
+
+    >>> format_terms([3.0, 1.5], [1.0, 2.0]), format_terms([3.0])
+    (['3 × 1', '1.5 × 2'], ['3'])
+    """
+
+    def bracket(value: float) -> str:
+        text = format_value(value)
+        return f"({text})" if value < 0 else text
+
+    if weights is None:
+        return [bracket(value) for value in values]
+    return [f"{bracket(a)} × {bracket(b)}" for a, b in zip(values, weights, strict=True)]
 
 
 def has_true_color() -> bool:

@@ -15,7 +15,7 @@ Color: TypeAlias = tuple[int, int, int]
 CELL = 34  # a cell with a number in it
 GAP = 28  # between panels
 MARGIN = 20  # around a sheet
-TITLE, TEXT = 15, 12  # font sizes
+TITLE, TEXT, SMALL = 15, 12, 9  # font sizes
 DASH = 4  # of a dashed line, and the gap after it
 LINE = 18  # from one line of text to the next
 

@@ -12,8 +12,8 @@ from PIL import Image
 from support.animate import GRID, Seen, drawn, scene_of
 from support.command import SAMPLES, Finished, convcli, here
 
-from convcli.pictures import animation
-from convcli.pictures.theme import LIGHT
+from convcli.pictures.frame import Drawing
+from convcli.pictures.theme import CELL, LIGHT
 
 
 def refused(folder: Path, *arguments: str | Path, code: int = 2) -> str:
@@ -30,7 +30,9 @@ def replayed(path: Path) -> Iterator[Image.Image]:
             yield animation.convert("RGB")
 
 
-@pytest.mark.parametrize(("name", "kind"), [("a.gif", "GIF"), ("a.png", "PNG"), ("a.APNG", "PNG")])
+@pytest.mark.parametrize(
+    ("name", "kind"), [("a.gif", "GIF"), ("a.png", "PNG"), ("a.APNG", "PNG"), ("a.webp", "WEBP")]
+)
 def test_a_animation_is_written_by_its_suffix(tmp_path: Path, name: str, kind: str) -> None:
     done = convcli(
         "animate", "--h", "5", "--k", "3", "--s", "2", "-o", name, "--fps", "4", cwd=tmp_path
@@ -40,6 +42,7 @@ def test_a_animation_is_written_by_its_suffix(tmp_path: Path, name: str, kind: s
     with Image.open(tmp_path / name) as animation:
         assert (animation.format, animation.n_frames) == (kind, 4)  # type: ignore[attr-defined]
         animation.seek(1)
+        animation.load()  # a WebP tells the time of a frame that is decoded
         assert animation.info["duration"] == 250
         assert animation.info["loop"] == 0
     stills = drawn(tmp_path, "--h", "5", "--k", "3", "--s", "2")
@@ -102,7 +105,7 @@ def test_cells_have_the_size_that_is_asked_for(tmp_path: Path) -> None:
     for size in (14, 50, 100):
         pictures = drawn(tmp_path, "--h", "4", "--k", "3", "--size", str(size))
         for number, picture in enumerate(pictures):
-            seen = Seen(picture, (4, 2), (4, 2), size)
+            seen = Seen(picture, (4, 2), (4, 2), size, type_scale=max(1, size / CELL))
             assert len(seen.of(LIGHT.window, grid=0)) == 9
             assert len(seen.of(LIGHT.output, grid=1)) == number
 
@@ -141,7 +144,7 @@ def test_a_grid_that_nobody_could_look_at_is_refused(tmp_path: Path) -> None:
 def test_frames_that_no_memory_would_hold_are_refused(
     tmp_path: Path, options: tuple[str, ...]
 ) -> None:
-    with patch.object(animation, "draw_frame", side_effect=AssertionError("it began to draw")):
+    with patch.object(Drawing, "draw_image", side_effect=AssertionError("it began to draw")):
         refused(tmp_path, *options, "-o", "a.gif")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ import pytest
 from numpy.testing import assert_allclose
 from numpy.typing import NDArray
 from PIL import Image
-from support.animate import GRID, Pair, Seen, drawn, scene_of
+from support.animate import GRID, Pair, Seen, drawn, evaluated, scene_of, widest_cell
 from support.command import SAMPLES, here
 from support.looking import overheard
 from support.oracles import span
@@ -21,9 +20,9 @@ from support.oracles import span
 from convcli.engine.conv2d import conv2d
 from convcli.engine.pooling import avg_pool2d, max_pool2d
 from convcli.engine.transposed import conv_transpose2d
-from convcli.pictures.fonts import text_width
 from convcli.pictures.scene import Scene
-from convcli.pictures.theme import CELL, DARK, LIGHT, TEXT, Theme
+from convcli.pictures.text import format_cell
+from convcli.pictures.theme import DARK, LIGHT, Theme
 
 # The figures of V. Dumoulin and F. Visin, "A guide to convolution arithmetic": their 5x5 input,
 # their kernel, and the outputs that they print.
@@ -104,8 +103,11 @@ def test_the_guide_s_scenarios_come_out(tmp_path: Path, name: str, theme: Theme)
     square = set(np.ndindex(scenario.cells, scenario.cells))
     inputs = {(row, column) for row in scenario.inputs for column in scenario.inputs}
     outputs = list(np.ndindex(scenario.o, scenario.o))
+    reached = {cell for at in range(scenario.o) for cell in scenario.taps(at)}
+    sizes = (scenario.cells, scenario.o)
+    is_hatched = len(reached) < scenario.cells
     for number, (at, picture) in enumerate(zip(outputs, pictures, strict=True)):
-        seen = Seen(picture, (scenario.cells, scenario.o), (scenario.cells, scenario.o))
+        seen = Seen(picture, sizes, sizes, is_hatched=is_hatched)
         taps = {(row, column) for row in scenario.taps(at[0]) for column in scenario.taps(at[1])}
         assert len(taps) == scenario.k**2
         assert seen.of(theme.window, grid=0) == taps & inputs
@@ -116,31 +118,37 @@ def test_the_guide_s_scenarios_come_out(tmp_path: Path, name: str, theme: Theme)
         assert seen.of(theme.output, grid=1) == set(outputs[:number])
         assert seen.of(theme.blank, grid=1) == set(outputs[number + 1 :])
     first_row = [(0, column) for column in range(scenario.cells - 1)]
-    seen = Seen(pictures[-1], (scenario.cells, scenario.o), (scenario.cells, scenario.o))
+    seen = Seen(pictures[-1], sizes, sizes, is_hatched=is_hatched)
     for place in first_row:
         if place not in taps:
             assert (seen.edges(place) >= 4) == (place not in inputs)
 
 
 @pytest.mark.parametrize(
-    ("options", "rows", "columns", "kernel"),
+    ("options", "rows", "columns", "kernel", "is_hatched"),
     [
-        (("--h", "5", "--w", "8", "--k", "2x3", "--s", "2x1"), (5, 2), (8, 6), (2, 3)),
-        (("--h", "6", "--k", "3", "--p", "same", "--s", "2"), (7, 3), (7, 3), (3, 3)),
-        (("--h", "5", "--k", "4", "--p", "same-lower"), (8, 5), (8, 5), (4, 4)),
-        (("--h", "3", "--k", "2", "--p", "1.0.0.2"), (4, 3), (5, 4), (2, 2)),
-        (("--h", "6", "--pool", "max:3,s=2,ceil"), (7, 3), (7, 3), (3, 3)),
-        (("--h", "4", "--pool", "avg:2"), (4, 2), (4, 2), (2, 2)),
-        (("--h", "9", "--pool", "max:4,p=2,ceil"), (13, 3), (13, 3), (4, 4)),
+        (("--h", "5", "--w", "8", "--k", "2x3", "--s", "2x1"), (5, 2), (8, 6), (2, 3), True),
+        (("--h", "6", "--k", "3", "--p", "same", "--s", "2"), (7, 3), (7, 3), (3, 3), False),
+        (("--h", "5", "--k", "4", "--p", "same-lower"), (8, 5), (8, 5), (4, 4), False),
+        (("--h", "3", "--k", "2", "--p", "1.0.0.2"), (4, 3), (5, 4), (2, 2), False),
+        (("--h", "6", "--pool", "max:3,s=2,ceil"), (7, 3), (7, 3), (3, 3), False),
+        (("--h", "4", "--pool", "avg:2"), (4, 2), (4, 2), (2, 2), False),
+        (("--h", "9", "--pool", "max:4,p=2,ceil"), (13, 3), (13, 3), (4, 4), True),
     ],
 )
 def test_other_windows_shade_as_many_cells_as_they_have(
-    tmp_path: Path, options: Sequence[str], rows: Pair, columns: Pair, kernel: Pair
+    tmp_path: Path,
+    options: Sequence[str],
+    *,
+    rows: Pair,
+    columns: Pair,
+    kernel: Pair,
+    is_hatched: bool,
 ) -> None:
     pictures = drawn(tmp_path, *options)
     assert len(pictures) == rows[1] * columns[1]
     for number, picture in enumerate(pictures):
-        seen = Seen(picture, rows, columns)
+        seen = Seen(picture, rows, columns, is_hatched=is_hatched)
         on_input = seen.of(LIGHT.window, grid=0)
         beside = seen.of(LIGHT.window_on_padding, grid=0)
         assert len(on_input) + len(beside) == kernel[0] * kernel[1]
@@ -183,13 +191,25 @@ def test_the_guide_s_numbers_come_out(tmp_path: Path, name: str) -> None:
     with overheard() as heard:
         drawn(tmp_path, grid_file(tmp_path), *options)
     for number, words in enumerate([word for word, _ in sheet] for sheet in heard()):
+        frame = scene.frames[number]
+        texts = [text for row in scene.planes[0] for text in row]
         drawn_results = [frame.result for frame in scene.frames[: number + 1]]
-        texts = [text for row in scene.texts for text in row]
-        said = " ".join(words[1 + len(texts) + number + 1 :])
         assert words[0] == scene.title
-        assert words[1 : 1 + len(texts)] == texts
-        assert words[1 + len(texts) : 1 + len(texts) + number + 1] == drawn_results
-        assert said == scene.frames[number].formula
+        start = words.index("X") + 1
+        shown = words[start : words.index("K")] if "K" in words else words[start:]
+        if scene.kernel is not None:  # every tap has its weight, after its value
+            weights = [format_cell(weight) for weight in scene.kernel.ravel().tolist()]
+            for tap, weight in sorted(zip(frame.taps, weights, strict=True), reverse=True):
+                position = tap[0] * len(scene.kinds[0]) + tap[1] + 1
+                taps_before = sum(other < tap for other in frame.taps)
+                assert shown.pop(position + taps_before) == weight
+            products = words.index("products") + 1
+            product_texts = [text for row in frame.products[0] for text in row]
+            assert words[products : products + len(product_texts)] == product_texts
+        assert shown[: len(texts)] == texts
+        start = words.index("Y") + 1
+        assert words[start : start + len(drawn_results)] == drawn_results
+        assert " ".join(words).endswith(str(frame.formula))
 
 
 @pytest.mark.parametrize("name", NUMERIC)
@@ -201,10 +221,11 @@ def test_the_guide_s_numeric_figures_are_shaded_as_its_others_are(
     assert len(pictures) == 9
     side = 7 if "-p" in options else 5
     scene = scene_of(tmp_path, grid_file(tmp_path), *options)
-    widest = max(text_width(frame.result, TEXT) for frame in scene.frames)
+    kernel = (3, 3) if scene.kernel is not None else None
     for number, picture in enumerate(pictures):
-        seen = Seen(picture, (side, 3), (side, 3), max(CELL, math.ceil(widest) + 8))
+        seen = Seen(picture, (side, 3), (side, 3), widest_cell(scene), kernel=kernel)
         shaded = seen.of(LIGHT.window, grid=0) | seen.of(LIGHT.window_on_padding, grid=0)
+        shaded |= seen.of(LIGHT.current, grid=0)  # the maximum
         step = 2 if "-s" in options else 1
         row, column = (at * step for at in divmod(number, 3))
         assert shaded == {(row + u, column + v) for u, v in np.ndindex(3, 3)}
@@ -212,10 +233,12 @@ def test_the_guide_s_numeric_figures_are_shaded_as_its_others_are(
 
 def test_the_words_below_are_the_sum_that_makes_the_result(tmp_path: Path) -> None:
     scene = scene_of(tmp_path, grid_file(tmp_path), "-k", KERNEL, "-p", "1")
-    assert scene.frames[0].formula == "3·0 + 3·1 + 3·2 + 3·2 + 3·2 + 3·0 + 0·0 + 0·1 + 0·2 = 21"
+    assert str(scene.frames[0].formula) == (
+        "3 × 0 + 3 × 1 + 3 × 2 + 3 × 2 + 3 × 2 + 3 × 0 + 0 × 0 + 0 × 1 + 0 × 2 = 21"
+    )
     for frame in scene.frames:
-        words, _, result = frame.formula.rpartition(" = ")
-        assert eval(words.replace("·", "*")) == float(result)
+        words, _, result = str(frame.formula).rpartition(" = ")
+        assert evaluated(words) == float(result)
 
 
 @pytest.mark.parametrize("options", ["avg:3,p=1,s=2,nopad", "avg:2,ceil", "avg:3,p=1,s=2"])
@@ -223,7 +246,7 @@ def test_a_mean_in_words_is_the_mean(tmp_path: Path, options: str) -> None:
     """What does not count is not in the list: padding, or what lies beyond it."""
     scene = scene_of(tmp_path, grid_file(tmp_path), "--pool", options)
     for frame in scene.frames:
-        words, _, result = frame.formula.rpartition(" = ")
+        words, _, result = str(frame.formula).rpartition(" = ")
         assert words.startswith("mean(")
         values = [float(word) for word in words[5:-1].split(", ")]
         assert_allclose(np.mean(values), float(result), atol=0.006)
@@ -261,16 +284,16 @@ def test_the_numbers_are_the_engine_s(tmp_path: Path, name: str, options: tuple[
     assert_allclose(results(scene), engine_s([name]), rtol=6e-3)
     if not options[0].startswith("--pool"):
         for frame in scene.frames:
-            words, _, result = frame.formula.rpartition(" = ")
-            assert eval(words.replace("·", "*")) == float(result)
+            words, _, result = str(frame.formula).rpartition(" = ")
+            assert evaluated(words) == float(result)
 
 
 def test_a_kernel_s_bias_is_in_the_sum(tmp_path: Path) -> None:
     kernel = SAMPLES / "kernels" / "engrave.json"
     scene = scene_of(tmp_path, GRID, "-k", kernel)
-    words, _, result = scene.frames[0].formula.rpartition(" = ")
+    words, _, result = str(scene.frames[0].formula).rpartition(" = ")
     assert words.endswith(" + 128")
-    assert eval(words.replace("·", "*")) == float(result)
+    assert evaluated(words) == float(result)
 
 
 @pytest.mark.parametrize("options", [(), ("--flip",), ("-s", "2")])
@@ -286,6 +309,6 @@ def test_a_kernel_s_origin_lies_on_the_output_s_own_pixel(
 def test_a_photograph_s_corner_can_be_animated_in_gray(tmp_path: Path) -> None:
     pixels = np.asarray(Image.open(SAMPLES / "cat.jpg"))[100:106, 200:206]
     Image.fromarray(pixels).save(tmp_path / "corner.png")
-    scene = scene_of(tmp_path, tmp_path / "corner.png", "-k", "identity")
+    scene = scene_of(tmp_path, tmp_path / "corner.png", "-k", "identity", "--gray")
     gray = pixels @ [0.299, 0.587, 0.114]
     assert_allclose(results(scene), gray[1:-1, 1:-1], rtol=0.01)

@@ -17,20 +17,14 @@ from support.looking import near
 from support.oracles import Geometry, geometries
 
 from convcli.arithmetic.geometry import window
-from convcli.pictures import animation
-from convcli.pictures.animation import (
-    FrameStyle,
-    draw_frames,
-    make_layout,
-    save_animation,
-    wrap_text,
-)
+from convcli.pictures.animation import Settings, save_animation
 from convcli.pictures.fonts import text_width
+from convcli.pictures.frame import Drawing, Layout
 from convcli.pictures.scene import Numbers, Scene, make_scene
-from convcli.pictures.theme import DARK, LIGHT, MARGIN, TEXT, THEMES
+from convcli.pictures.theme import CELL, DARK, LIGHT, MARGIN, TEXT, THEMES, Style, Theme
 
 Size = tuple[int, int]
-STYLES = {name: FrameStyle(theme) for name, theme in THEMES.items()}
+STYLES = {name: Style(theme) for name, theme in THEMES.items()}
 
 
 def plain(size: int, kernel: int, *, op: str = "conv", **numbers: Any) -> Scene:
@@ -39,27 +33,37 @@ def plain(size: int, kernel: int, *, op: str = "conv", **numbers: Any) -> Scene:
 
 
 def numbered(values: list[list[float]], results: list[list[float]]) -> Scene:
-    plane, found = np.array(values), np.array(results)
-    numbers = Numbers(plane, found, np.ones((1, 1)))
-    return make_scene("numbers", (plane.shape[0], plane.shape[1]), window(1), numbers=numbers)
+    plane, found = np.array([values]), np.array(results)
+    numbers = Numbers(plane, found, np.ones((1, 1, 1)))
+    return make_scene("numbers", (plane.shape[1], plane.shape[2]), window(1), numbers=numbers)
 
 
-def corners(scene: Scene, style: FrameStyle) -> tuple[dict[Size, Size], dict[Size, Size]]:
+def draw_frames(
+    scene: Scene, style: Style | None = None, cell: int = CELL
+) -> Iterator[Image.Image]:
+    drawing = Drawing([scene], style or Style(), cell)
+    return map(drawing.draw_image, range(drawing.count))
+
+
+def make_layout(scene: Scene, cell: int = CELL) -> Layout:
+    (layout,) = Drawing([scene], cell=cell).layouts
+    return layout
+
+
+def corners(scene: Scene, cell: int = CELL) -> tuple[dict[Size, Size], dict[Size, Size]]:
     """A pixel in every cell of the input and of the output: where no text and no line is."""
-    layout = make_layout(scene, style)
-    grids = (
-        (layout.left_grid, (len(scene.kinds), len(scene.kinds[0]))),
-        (layout.right_grid, scene.output),
-    )
+    layout = make_layout(scene, cell)
+    grids = (layout.find_grid("input"), layout.find_grid("output"))
+    side = layout.measures.cell
     found = [
         {
             (row, column): (
-                round(left + column * layout.cell) + 4,
-                round(top + row * layout.cell) + 4,
+                round(grid.corner[0] + column * side) + 4,
+                round(grid.corner[1] + row * side) + 4,
             )
-            for row, column in np.ndindex(size)
+            for row, column in np.ndindex(grid.size)
         }
-        for (left, top), size in grids
+        for grid in grids
     ]
     return found[0], found[1]
 
@@ -67,15 +71,14 @@ def corners(scene: Scene, style: FrameStyle) -> tuple[dict[Size, Size], dict[Siz
 @settings(max_examples=25)
 @given(geometries(largest_kernel=3, largest_dilation=2), st.sampled_from(list(STYLES.values())))
 def test_every_frame_shades_the_window_s_taps_and_fills_one_output_more(
-    geometry: Geometry, style: FrameStyle
+    geometry: Geometry, style: Style
 ) -> None:
     scene = make_scene("", geometry.size, window(geometry.kernel, **geometry.settings))
-    style = FrameStyle(style.theme, cell=12)
     theme = style.theme
-    left, right = corners(scene, style)
+    left, right = corners(scene, 12)
     (top, _), (first, _) = geometry.sides
     for number, picture in zip(
-        range(min(len(scene.frames), 6)), draw_frames(scene, style), strict=False
+        range(min(len(scene.frames), 6)), draw_frames(scene, style, 12), strict=False
     ):
         row, column = (
             at * step for at, step in zip(divmod(number, scene.output[1]), geometry.stride,
@@ -103,7 +106,7 @@ def test_every_frame_shades_the_window_s_taps_and_fills_one_output_more(
 
 def test_all_frames_have_one_size_with_room_for_the_longest_words() -> None:
     plane = np.arange(12.0).reshape(3, 4) * 10_101
-    numbers = Numbers(plane, plane[:2, :3] * 1.5, np.array([[1.5, 0], [0, 0]]))
+    numbers = Numbers(plane[np.newaxis], plane[:2, :3] * 1.5, np.array([[[1.5, 0], [0, 0]]]))
     scene = make_scene("a title", (3, 4), window(2), numbers=numbers)
     pictures = list(draw_frames(scene))
     assert len(pictures) == len(scene.frames) == 6
@@ -113,18 +116,18 @@ def test_all_frames_have_one_size_with_room_for_the_longest_words() -> None:
 def test_cells_are_as_wide_as_their_longest_number() -> None:
     narrow = numbered([[1, 2]], [[1, 2]])
     wide = numbered([[1, -12345.678]], [[1, 2]])
-    assert make_layout(narrow, FrameStyle()).cell == FrameStyle().cell
+    assert make_layout(narrow).measures.cell == CELL
     for scene in (narrow, wide):
-        texts = [text for row in scene.texts for text in row] + [s.result for s in scene.frames]
+        texts = [text for row in scene.planes[0] for text in row] + [s.result for s in scene.frames]
         widest = max(text_width(text, TEXT) for text in texts)
-        assert make_layout(scene, FrameStyle(cell=8)).cell >= widest + 4
+        assert make_layout(scene, 8).measures.cell >= widest + 4
 
 
 @pytest.mark.parametrize("theme", THEMES.values(), ids=THEMES)
-def test_nothing_is_drawn_on_the_margin(theme: object) -> None:
-    style = FrameStyle(theme)  # type: ignore[arg-type]
+def test_nothing_is_drawn_on_the_margin(theme: Theme) -> None:
+    style = Style(theme)
     results = np.full((5, 5), -99999.0)
-    numbers = Numbers(np.full((7, 7), -99999.0), results, np.full((3, 3), -0.001234))
+    numbers = Numbers(np.full((1, 7, 7), -99999.0), results, np.full((1, 3, 3), -0.001234))
     scene = make_scene("a long title that goes on " * 4, (7, 7), window(3), numbers=numbers)
     picture = next(draw_frames(scene, style))
     inner = np.array(picture)
@@ -136,7 +139,7 @@ def test_padding_is_dashed() -> None:
     """Along the edge of a cell of padding, dashes and gaps take turns."""
     scene = plain(3, 3, padding=1)
     picture = list(draw_frames(scene))[-1]  # the window is at the other end
-    left, top = (round(part) for part in make_layout(scene, FrameStyle()).left_grid)
+    left, top = (round(part) for part in make_layout(scene).find_grid("input").corner)
     edge = [picture.getpixel((left + x, top)) for x in range(2, 32)]
     turns = sum(one != other for one, other in pairwise(edge))
     assert turns >= 6
@@ -145,30 +148,25 @@ def test_padding_is_dashed() -> None:
 
 
 @pytest.mark.parametrize("theme", THEMES.values(), ids=THEMES)
-def test_dashes_are_of_one_color_with_the_ground_between_them(theme: object) -> None:
-    style = FrameStyle(theme)  # type: ignore[arg-type]
+def test_dashes_are_of_one_color_with_the_ground_between_them(theme: Theme) -> None:
+    style = Style(theme)
     picture = list(draw_frames(plain(3, 3, padding=1), style))[-1]
-    left, top = (round(part) for part in make_layout(plain(3, 3, padding=1), style).left_grid)
+    left, top = (
+        round(part) for part in make_layout(plain(3, 3, padding=1)).find_grid("input").corner
+    )
     edge = {picture.getpixel((left + x, top)) for x in range(34)}
     assert edge == {style.theme.faint, style.theme.page}
-
-
-# ---- words -------------------------------------------------------------------------------------
-
-
-@given(st.lists(st.sampled_from(["1·0", "+", "-123.5·(-0.125)", "=", "7"]), max_size=60))
-def test_words_are_broken_between_words_into_lines_that_fit(words: list[str]) -> None:
-    lines = wrap_text(" ".join(words), 200)
-    assert " ".join(lines).split() == words
-    assert all(text_width(line, TEXT) <= 200 for line in lines)
 
 
 # ---- files -------------------------------------------------------------------------------------
 
 
-def saved(scene: Scene, kind: str, *, fps: float = 2, loop: int = 0) -> Image.Image:
+def saved(
+    scene: Scene, kind: str, *, fps: float = 2, loop: int = 0, rest: float = 0
+) -> Image.Image:
     held = io.BytesIO()
-    save_animation(held, scene, FrameStyle(fps=fps, loop=loop), kind)
+    settings = Settings(fps=fps, loop=loop, rest_s=rest)
+    save_animation(held, Drawing([scene]), settings, kind)
     held.seek(0)
     return Image.open(held)
 
@@ -179,7 +177,7 @@ def replayed(moving: Image.Image) -> Iterator[Image.Image]:
         yield moving.convert("RGB")
 
 
-@pytest.mark.parametrize("kind", ["GIF", "PNG"])
+@pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP"])
 def test_a_animation_has_a_frame_for_every_output(kind: str) -> None:
     moving = saved(plain(4, 3), kind, fps=4, loop=3)
     assert moving.format == kind
@@ -189,7 +187,7 @@ def test_a_animation_has_a_frame_for_every_output(kind: str) -> None:
     assert moving.info["loop"] in (3, 2)  # GIF counts repeats, APNG plays
 
 
-@pytest.mark.parametrize("kind", ["GIF", "PNG"])
+@pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP"])
 @pytest.mark.parametrize(
     "scene",
     [
@@ -202,27 +200,26 @@ def test_a_animation_has_a_frame_for_every_output(kind: str) -> None:
 )
 def test_a_film_s_frames_have_the_theme_s_colors(kind: str, scene: Scene) -> None:
     replay = list(replayed(saved(scene, kind)))
-    style = FrameStyle()
-    left, right = corners(scene, style)
-    drawn = list(draw_frames(scene, style))
+    left, right = corners(scene)
+    drawn = list(draw_frames(scene))
     assert len(replay) == len(drawn)
     for seen, original in zip(replay, drawn, strict=True):
         for pixel in (*left.values(), *right.values()):
             assert near(seen.getpixel(pixel), original.getpixel(pixel)), pixel
 
 
-@pytest.mark.parametrize("kind", ["GIF", "PNG"])
+@pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP"])
 def test_the_page_of_a_film_is_exactly_the_theme_s(kind: str) -> None:
     """It lies on a page of that color, and would stand out."""
     for frame in replayed(saved(plain(4, 3, padding=1), kind)):
         assert frame.getpixel((0, 0)) == LIGHT.page
 
 
-@pytest.mark.parametrize("kind", ["GIF", "PNG"])
+@pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP"])
 @pytest.mark.parametrize("size", [2, 4, 9])
 def test_each_frame_is_drawn_once(kind: str, size: int) -> None:
     scene = plain(size, 2)
-    with patch.object(animation, "draw_frame", wraps=animation.draw_frame) as draw:
+    with patch.object(Drawing, "draw_image", autospec=True, side_effect=Drawing.draw_image) as draw:
         saved(scene, kind)
     drawn = [call.args[1] for call in draw.call_args_list]
     assert sorted(drawn) == list(range((size - 1) ** 2))
@@ -243,7 +240,8 @@ def test_type_stays_smooth_in_a_film() -> None:
 
 def test_a_margin_is_kept_around_the_grids() -> None:
     for scene in (plain(2, 1), plain(9, 3, padding=2)):
-        layout = make_layout(scene, FrameStyle(DARK))
-        assert layout.left_grid[0] >= MARGIN
-        right_end = layout.right_grid[0] + layout.cell * scene.output[1]
-        assert right_end <= layout.size[0] - MARGIN
+        drawing = Drawing([scene], Style(DARK))
+        (layout,) = drawing.layouts
+        assert layout.find_grid("input").corner[0] >= MARGIN
+        left = layout.find_grid("output").corner[0]
+        assert left + layout.measures.cell * scene.output[1] <= drawing.size[0] - MARGIN

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from numpy.testing import assert_allclose
 from numpy.typing import NDArray
+from support.animate import evaluated
 from support.oracles import Geometry, geometries, pad, reals, seeds, span
 
 from convcli.arithmetic.geometry import Axis, window
@@ -24,21 +25,16 @@ from convcli.pictures.scene import (
     Scene,
     input_cells,
     make_scene,
-    numbers_scene,
     padded_size,
     size_scene,
 )
+from convcli.pictures.scene_numbers import numbers_scene
 
-PLANE = np.arange(20.0).reshape(4, 5)
+PLANE = np.arange(20.0).reshape(1, 4, 5)
 
 
 def laid(geometry: Geometry) -> Scene:
     return make_scene("", geometry.size, window(geometry.kernel, **geometry.settings))
-
-
-def evaluated(words: str) -> float:
-    """The sum of products, worked out."""
-    return float(eval(words.replace("·", "*")))
 
 
 @settings(max_examples=150)
@@ -81,10 +77,10 @@ def test_the_words_of_a_step_evaluate_to_its_result(geometry: Geometry, seed: in
     results = filter2d(plane, kernel, padding_mode="zero", bias=1.5, **geometry.settings)
     scene = make_scene(
         "", geometry.size, window(geometry.kernel, **geometry.settings),
-        numbers=Numbers(padded, results, kernel, 1.5),
+        numbers=Numbers(padded[np.newaxis], results, kernel[np.newaxis], 1.5),
     )  # fmt: skip
     for frame in scene.frames:
-        words, _, result = frame.formula.rpartition(" = ")
+        words, _, result = str(frame.formula).rpartition(" = ")
         assert result == frame.result
         # Every number is drawn with three digits.
         assert_allclose(float(result), results[frame.at], rtol=6e-3)
@@ -95,12 +91,14 @@ def test_whole_numbers_are_drawn_as_they_are() -> None:
     plane = np.arange(-6.0, 6).reshape(3, 4)
     kernel = np.array([[1.0, -2], [0, 3]])
     results = filter2d(plane, kernel, padding="valid")
-    scene = make_scene("", (3, 4), window(2), numbers=Numbers(plane, results, kernel))
-    assert scene.texts[0] == ("-6", "-5", "-4", "-3")
-    assert scene.frames[0].formula == "-6·1 + -5·(-2) + -2·0 + -1·3 = 1"
+    scene = make_scene(
+        "", (3, 4), window(2), numbers=Numbers(plane[np.newaxis], results, kernel[np.newaxis])
+    )
+    assert scene.planes[0][0] == ("-6", "-5", "-4", "-3")
+    assert str(scene.frames[0].formula) == "(-6) × 1 + (-5) × (-2) + (-2) × 0 + (-1) × 3 = 1"
     for frame in scene.frames:
         assert (
-            evaluated(frame.formula.rpartition(" = ")[0])
+            evaluated(str(frame.formula).rpartition(" = ")[0])
             == results[frame.at]
             == float(frame.result)
         )
@@ -112,15 +110,15 @@ def test_pools_say_what_they_compare_and_what_they_divide() -> None:
         ("maxpool", 4.0, "max(1, 2, 3, 4) = 4"),
         ("avgpool", 2.5, "mean(1, 2, 3, 4) = 2.5"),
     ):
-        numbers = Numbers(plane, np.array([[result]]))
+        numbers = Numbers(plane[np.newaxis], np.array([[result]]))
         (frame,) = make_scene("", (2, 2), window(2), op=op, numbers=numbers).frames
-        assert frame.formula == words
+        assert str(frame.formula) == words
 
 
 def test_without_numbers_nothing_is_written() -> None:
     scene = make_scene("", (4, 4), window(3))
-    assert {text for row in scene.texts for text in row} == {""}
-    assert {(frame.result, frame.formula) for frame in scene.frames} == {("", "")}
+    assert {text for row in scene.planes[0] for text in row} == {""}
+    assert {(frame.result, frame.formula) for frame in scene.frames} == {("", None)}
 
 
 def test_a_ceil_pool_reaches_beyond_the_padding() -> None:
@@ -196,11 +194,11 @@ def test_padding_beyond_the_kernel_cuts_a_transposed_input_off(padding: int) -> 
 @pytest.mark.parametrize(
     ("layer", "title"),
     [
-        ("conv:3", "conv 3: 7x9 -> 5x7"),
-        ("conv:3x2,s=2,p=1", "conv 3x2, stride 2, padding 1: 7x9 -> 4x5"),
-        ("conv:3,d=2,p=same", "conv 3, padding 2, dilation 2: 7x9 -> 7x9"),
-        ("tconv:3,s=2,op=1", "tconv 3, stride 2, output padding 1: 7x9 -> 16x20"),
-        ("maxpool:2", "maxpool 2, stride 2: 7x9 -> 3x4"),
+        ("conv:3", "conv 3: 7×9 → 5×7"),
+        ("conv:3x2,s=2,p=1", "conv 3×2, stride 2, padding 1: 7×9 → 4×5"),
+        ("conv:3,d=2,p=same", "conv 3, padding 2, dilation 2: 7×9 → 7×9"),
+        ("tconv:3,s=2,op=1", "tconv 3, stride 2, output padding 1: 7×9 → 16×20"),
+        ("maxpool:2", "maxpool 2, stride 2: 7×9 → 3×4"),
     ],
 )
 def test_the_title_names_what_is_not_the_default(layer: str, title: str) -> None:
@@ -210,7 +208,7 @@ def test_the_title_names_what_is_not_the_default(layer: str, title: str) -> None
 def test_the_title_begins_with_the_kernel_s_name() -> None:
     kernel = load_kernel("sobel-x")
     scene = numbers_scene(parse_layer("conv:3"), PLANE, kernel, flip=False, max_frames=100)
-    assert scene.title == "sobel-x, conv 3: 4x5 -> 2x3"
+    assert scene.title == "sobel-x, conv 3: 4×5 → 2×3"
 
 
 def test_as_many_frames_and_cells_as_are_allowed_and_no_more() -> None:
@@ -227,9 +225,9 @@ def test_as_many_frames_and_cells_as_are_allowed_and_no_more() -> None:
 def test_an_average_without_padding_leaves_its_padding_out() -> None:
     layer = parse_layer("avgpool:2,s=2,p=1,nopad")
     scene = numbers_scene(layer, PLANE, None, flip=False, max_frames=100)
-    expected = avg_pool2d(PLANE[np.newaxis], 2, stride=2, padding=1, count_include_pad=False)[0]
-    assert scene.frames[0].formula == "mean(0) = 0"
-    assert {text for row, kinds in zip(scene.texts, scene.kinds, strict=True)
+    expected = avg_pool2d(PLANE, 2, stride=2, padding=1, count_include_pad=False)[0]
+    assert str(scene.frames[0].formula) == "mean(0) = 0"
+    assert {text for row, kinds in zip(scene.planes[0], scene.kinds, strict=True)
             for text, kind in zip(row, kinds, strict=True) if kind != "input"} == {""}  # fmt: skip
     for frame in scene.frames:
         assert math.isclose(float(frame.result), expected[frame.at], rel_tol=1e-3)
@@ -238,7 +236,7 @@ def test_an_average_without_padding_leaves_its_padding_out() -> None:
 def test_a_transposed_convolution_is_written_with_its_kernel_turned() -> None:
     kernel = load_kernel("1 2; 3 4")
     layer = parse_layer("tconv:2,s=2")
-    scene = numbers_scene(layer, PLANE[1:3, 1:3], kernel, flip=False, max_frames=100)
-    assert scene.texts[1] == ("0", "6", "0", "7", "0")
-    assert scene.frames[0].formula == "0·4 + 0·3 + 0·2 + 6·1 = 6"
+    scene = numbers_scene(layer, PLANE[:, 1:3, 1:3], kernel, flip=False, max_frames=100)
+    assert scene.planes[0][1] == ("0", "6", "0", "7", "0")
+    assert str(scene.frames[0].formula) == "0 × 4 + 0 × 3 + 0 × 2 + 6 × 1 = 6"
     assert [frame.result for frame in scene.frames[:4]] == ["6", "12", "7", "14"]
