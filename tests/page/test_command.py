@@ -56,7 +56,6 @@ def find_commands(
 def test_a_command_explains_the_step_that_is_shown(modules: Page, tmp_path: Path) -> None:
     random = np.random.default_rng(17)
     states = [random_state(random) for _ in range(60)]
-    states = [state for state in states if state["op"] != "tconv"]
     found = find_commands(modules, "makeCommand", states, tmp_path)
     assert len(found) > 0.6 * len(states)
     for state, one in found:

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support.command import SAMPLES, here
 
-from convcli.pictures.page import join_modules
-
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
@@ -47,7 +45,6 @@ def test_a_page_without_its_data_is_small_and_of_one_file(tmp_path: Path) -> Non
         '<script type="application/json" id="convcli-data">', '<script type="module">'
     ]  # fmt: skip
     assert page.count("</script>") == 2
-    assert "import " not in join_modules()
 
 
 @pytest.mark.browser

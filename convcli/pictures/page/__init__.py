@@ -18,16 +18,11 @@ from importlib.resources import files
 from string import Template
 from typing import Any
 
+from convcli.pictures.page.script import join_modules
 from convcli.pictures.page.state import PageState
 
 MAIN = "main.js"
 STYLES = ("page.css", "picture.css")
-_IMPORT = re.compile(r'^import \{([^}]*)\} from "\./([a-z_]+\.js)";\n', re.MULTILINE)
-_EXPORT = re.compile(r"^export (?=(?:async )?(?:function|const|class) (\w+))", re.MULTILINE)
-# Lines of comments and empty ones, and indentation; no module has a text of several lines.
-_BLANK = re.compile(
-    r"^[ \t]*(?:/\*\*(?:(?!\*/).)*\*/[ \t]*\n|//[^\n]*\n|\n)|^[ \t]+", re.MULTILINE | re.DOTALL
-)
 _ESCAPES = {ord(character): f"\\u{ord(character):04x}" for character in "<>&"}
 
 
@@ -40,7 +35,7 @@ def make_page(state: PageState, *, version: str) -> bytes:
     version : str
         Of the program that makes it.
     """
-    style, script = "\n" + "\n".join(map(_read, STYLES)), join_modules()
+    style, script = make_style(), make_script()
     policy = (
         f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; "
         "img-src data: blob:; base-uri 'none'; form-action 'none'"
@@ -62,39 +57,16 @@ def format_data(data: Any) -> str:
 
 
 @cache
-def join_modules(main: str = MAIN) -> str:
-    """Return a module and what it imports as one script, without comments.
-
-    Each module becomes a function that runs once, after those that it imports, and returns its
-    exports, so that names of two modules never meet.
-    """
-    parts: dict[str, str] = {}
-
-    def add(name: str) -> None:
-        text = _read(name)
-        for _, imported in _IMPORT.findall(text):
-            if imported not in parts:
-                add(imported)
-        parts[name] = _wrap_module(name, text)
-
-    add(main)
-    script = "\n" + "\n".join(parts.values())
-    if re.search(r"</script|<!--|^\s*(import|export)\b", script, re.IGNORECASE | re.MULTILINE):
-        raise ValueError("the page's modules hold what HTML or this joining would misread")
-    return script
+def make_script() -> str:
+    """Return the program of every page."""
+    return join_modules(_read, MAIN)
 
 
-def _wrap_module(name: str, text: str) -> str:
-    """Return a module as a constant of its exports."""
-    exports = ", ".join(_EXPORT.findall(text))
-    body = _BLANK.sub("", text)
-    body = _IMPORT.sub(lambda found: f"const {{{found[1]}}} = {_constant(found[2])};\n", body)
-    body = _EXPORT.sub("", body)
-    return f"const {_constant(name)} = (() => {{\n{body}return {{ {exports} }};\n}})();\n"
-
-
-def _constant(name: str) -> str:
-    return f"${name.removesuffix('.js')}"
+@cache
+def make_style() -> str:
+    """Return the style of every page, without comments and indentation."""
+    text = re.sub(r"/\*.*?\*/", "", "".join(map(_read, STYLES)), flags=re.DOTALL)
+    return "\n".join(["", *filter(None, map(str.strip, text.splitlines())), ""])
 
 
 @cache
