@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 from support.command import SAMPLES, here
 
@@ -35,6 +36,23 @@ def test_a_page_holds_the_engines_numbers(tmp_path: Path) -> None:
     assert data["outputs"] == [printed]
     assert data["state"]["weights"] == [[[[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]]]]
     assert data["title"] == "sobel-x on grid5.csv"
+
+
+@pytest.mark.parametrize("is_transposed", [False, True])
+def test_a_layers_weights_give_the_numbers_of_apply(tmp_path: Path, is_transposed: bool) -> None:
+    random = np.random.default_rng(3)
+    np.save(tmp_path / "x.npy", random.normal(size=(5, 6, 2)))
+    shape = (2, 3, 3, 2) if is_transposed else (3, 2, 3, 2)
+    np.save(tmp_path / "k.npy", random.normal(size=shape))
+    words = ["-k", "k.npy", "-s", "2", "-p", "1.0.1.1", "--padding-mode", "reflect"]
+    layer = words
+    if is_transposed:
+        words = ["-k", "k.npy", "-s", "2", "-p", "1.0.1.1", "--transposed"]
+        layer = ["-l", "tconv:kernel=k.npy,s=2,p=1.0.1.1"]
+    outputs = data_of(write(tmp_path, "x.npy", *words))["outputs"]
+    here("apply", "x.npy", *layer, "-o", "y.npy", cwd=tmp_path)
+    expected = np.load(tmp_path / "y.npy").transpose(2, 0, 1)
+    np.testing.assert_allclose(outputs, expected, rtol=1e-12)
 
 
 def test_a_page_without_its_data_is_small_and_of_one_file(tmp_path: Path) -> None:

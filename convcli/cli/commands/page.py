@@ -17,6 +17,7 @@ from convcli.cli.commands.explain import POSITION
 from convcli.cli.networks import with_kernel_sizes
 from convcli.cli.options import flag, option
 from convcli.cli.output import escape_control, log_kernel_notes, log_notes
+from convcli.engine.arrays import Array
 from convcli.errors import ArgumentError, FileError, LimitError
 from convcli.files import STDOUT
 from convcli.files.output import atomic_write, check_output
@@ -25,7 +26,7 @@ from convcli.images.quantize import POLICIES
 from convcli.images.read import read_within
 from convcli.kernels import Kernel, load_kernel
 from convcli.pictures.page import make_page
-from convcli.pictures.page.state import PageInput, PageState, make_input
+from convcli.pictures.page.state import PageInput, PageState, make_input, swap_filters
 from convcli.pipeline.plan import check_limits, make_convolution
 
 KERNEL_OPTIONS = ("padding", "stride", "dilation", "flip", "bias", "transposed", "output_padding",
@@ -153,7 +154,7 @@ def _make_state(options: PageOptions, kernel: Kernel | None) -> PageState:
         title=_make_title(options, layer),
         layer=layer,
         input=page_input,
-        weights=None if kernel is None else np.asarray(kernel.matrix),
+        weights=None if kernel is None else _order_weights(kernel, options),
         flip=options.flip,
         bias=options.bias + own_bias,
         map_biases=_map_biases(kernel),
@@ -165,6 +166,14 @@ def _make_state(options: PageOptions, kernel: Kernel | None) -> PageState:
         spec=None if kernel is None else options.kernel,
         spec_bias=own_bias,
     )
+
+
+def _order_weights(kernel: Kernel, options: PageOptions) -> Array:
+    """Return the weights with output maps first, as the page has them."""
+    weights = np.asarray(kernel.matrix)
+    if options.transposed and weights.ndim == 4:
+        return swap_filters(weights, kernel.groups)
+    return weights
 
 
 def _map_biases(kernel: Kernel | None) -> tuple[float, ...]:

@@ -220,7 +220,10 @@ function findSpec(state, data) {
   }
   if (weights[0].length !== inputChannels(state)) return null; // a file has no groups
   const file = "kernel.json";
-  const text = joinWords(["printf", "%s", JSON.stringify(weights)]);
+  // A transposed convolution has them as (C_in, C_out, kh, kw).
+  const ordered = state.op !== "tconv" ? weights
+    : weights[0].map((_, channel) => weights.map((planes) => planes[channel]));
+  const text = joinWords(["printf", "%s", JSON.stringify(ordered)]);
   return { before: `${text} > ${file} && `, spec: file, bias: 0 };
 }
 

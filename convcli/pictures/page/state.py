@@ -68,7 +68,7 @@ class PageState:
         A convolution, a transposed one or a pool, whose kernel size is known.
     input : PageInput
     weights : ndarray of float64, (kh, kw), (C, kh, kw) or (C_out, C / groups, kh, kw), optional
-        As typed; None for a pool, and for sizes alone.
+        Before it is flipped; None for a pool, and for sizes alone.
     flip : bool
     bias : float
         Added to every sum.
@@ -230,8 +230,7 @@ def compute_outputs(state: PageState) -> Array | None:
 
 def _convolve(state: PageState, values: Array) -> Array:
     """Return the sums of a convolution or of a transposed one, with the biases."""
-    layer, filters = state.layer, state.filters
-    channels = len(values)
+    layer, filters, channels = state.layer, state.filters, len(values)
     if filters.shape[:2] == (1, 1):
         filters = np.repeat(filters, channels, axis=0)  # each channel by itself
     groups = _count_groups(filters, channels)
@@ -243,12 +242,21 @@ def _convolve(state: PageState, values: Array) -> Array:
     }  # fmt: skip
     pads = layer.window.pads(state.input.size)
     if layer.operation.is_transposed:
-        grouped = filters.reshape(groups, -1, *filters.shape[1:])  # (g, C_out / g, C_in / g, k, k)
-        weights = grouped.swapaxes(1, 2).reshape(channels, -1, *filters.shape[2:])
+        weights = swap_filters(filters, groups)
         return conv_transpose2d(
             values, weights, biases, padding=pads, output_padding=layer.output_padding, **settings
         )
     return conv2d(pad2d(values, pads, layer.mode), filters, biases, **settings)
+
+
+def swap_filters(weights: Array, groups: int) -> Array:
+    """Return (C_out, C_in / groups, kh, kw) as a transposed convolution has it, and the reverse.
+
+    That is (C_in, C_out / groups, kh, kw).
+    """
+    grouped = weights.reshape(groups, -1, *weights.shape[1:])
+    swapped: Array = grouped.swapaxes(1, 2)
+    return swapped.reshape(-1, *swapped.shape[2:])
 
 
 def _count_groups(filters: Array, channels: int) -> int:
