@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias, cast
 
 import numpy as np
 
-from convcli.arithmetic.values import MAX_KERNEL_SIDE, parse_real, parse_size
+from convcli.arithmetic.values import MAX_KERNEL_SIDE, parse_number, parse_real, parse_size
 from convcli.errors import ArgumentError, KernelError
 from convcli.kernels import Kernel, check_size
 from convcli.kernels.bank import IDENTITY, SHARPEN, SOBEL_X, Matrix
@@ -236,6 +236,27 @@ def sobel(angle: str) -> Matrix:
     """Return the slope in a direction: `sobel:0` is sobel-x, `sobel:90` is brighter at the top."""
     cosine, sine = _direction(parse_real(angle, "the angle"))
     return np.asarray(cosine * SOBEL_X - sine * SOBEL_X.T + 0.0)  # no -0.0
+
+
+@_family(
+    "random:N[:SEED]",
+    "random:3:7",
+    "what a layer does before it learns; another SEED, other weights",
+    "uniform in +-1/sqrt(weights), PCG64",
+)
+def random(size: str, seed: str = "0") -> Matrix:
+    """Return weights as PyTorch draws them for a layer of one channel, alike on every machine.
+
+    They are made of the raw bits of the generator, whose stream NumPy guarantees; what its
+    distributions make of them may differ between releases.
+    """
+    from numpy.random import PCG64  # which takes long to load
+
+    rows, columns = parse_size(size, "its size")
+    check_size((rows, columns))
+    bits = PCG64(parse_number(seed, "the seed")).random_raw(rows * columns)
+    uniform = (bits >> np.uint64(11)) * 2.0**-53  # in [0, 1)
+    return np.asarray((2 * uniform - 1).reshape(rows, columns) / math.sqrt(rows * columns))
 
 
 def _coordinates(radius: int) -> tuple[Matrix, Matrix]:

@@ -23,6 +23,7 @@ NAMES = [
 ]
 FAMILIES = [
     *("ones", "box", "gaussian", "log", "dog", "motion", "unsharp", "sharpen", "disk", "gabor"),
+    "random",
     "sobel",
 ]
 

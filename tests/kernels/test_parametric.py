@@ -263,3 +263,49 @@ def test_a_kernel_of_more_than_1001_a_side_is_refused_by_arithmetic(spec: str) -
 @pytest.mark.parametrize("spec", ["ones:1001x1", "gaussian:166"])
 def test_1001_a_side_is_allowed(spec: str) -> None:
     assert max(load_kernel(spec).size) <= 1001
+
+
+def pcg64(seed: int, count: int) -> list[int]:
+    """Return the generator's numbers of 64 bits, by its definition (M. E. O'Neill, 2014)."""
+    multiplier, mask = 0x2360ED051FC65DA44385DF649FCCF645, 2**128 - 1
+    words = [int(word) for word in np.random.SeedSequence(seed).generate_state(4, np.uint64)]
+    state, step = words[0] << 64 | words[1], (words[2] << 64 | words[3]) << 1 | 1
+    state = ((step + (state & mask)) * multiplier + step) & mask
+    found = []
+    for _ in range(count):
+        state = (state * multiplier + step) & mask
+        folded, turn = (state >> 64 ^ state) & (2**64 - 1), state >> 122
+        found.append((folded >> turn | folded << (64 - turn)) & (2**64 - 1))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("spec", "shape", "seed"),
+    [
+        ("random:3", (3, 3), 0),
+        ("random:3:7", (3, 3), 7),
+        ("random:2x5:123456789", (2, 5), 123456789),
+    ],
+)
+def test_random_weights_are_those_of_their_seed_alone(
+    spec: str, shape: tuple[int, int], seed: int
+) -> None:
+    count = math.prod(shape)
+    expected = [(2 * ((bits >> 11) / 2**53) - 1) / math.sqrt(count) for bits in pcg64(seed, count)]
+    np.testing.assert_array_equal(matrix(spec), np.reshape(expected, shape))
+
+
+def test_random_weights_differ_with_the_seed_and_have_the_spread_of_a_layer_s() -> None:
+    kernels = [matrix(f"random:5:{seed}") for seed in range(40)]
+    assert len({kernel.tobytes() for kernel in kernels}) == 40
+    assert np.abs(kernels).max() <= 1 / 5
+    assert np.std(kernels) == pytest.approx(1 / 5 / math.sqrt(3), rel=0.05)
+    assert np.mean(kernels) == pytest.approx(0, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    "spec", ["random", "random:0", "random:3:-1", "random:3:1.5", "random:3:1:2", "random:2000"]
+)
+def test_random_kernels_that_are_none_are_refused(spec: str) -> None:
+    with pytest.raises(ArgumentError):
+        load_kernel(spec)
