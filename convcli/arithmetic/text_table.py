@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 GAP = 3  # between columns
 NARROW_GAP = 2  # where they would not fit otherwise
+INDENT = "  "  # of a record's lines after the first
+MAX_LENGTH_TO_RECORDS = 1.5  # of a table that is folded, in lines
 # Where a line may end in text: after these characters, and where that is not enough, after those.
 _WORDS = re.compile(r"[^ ,]*[ ,]*")
 _PARTS = re.compile(r"[^ ,/+=:]*[ ,/+=:]*")
@@ -31,12 +33,8 @@ class _Column(NamedTuple):
         cell = self.heading if row < 0 else self.cells[row]
         if cell_width(cell) <= self.width:
             return [self._pad(cell)]
-        lines = [""]
-        for piece in _pieces(cell, self.width, is_text=self.is_left or row < 0):
-            if lines[-1] and cell_width(lines[-1] + piece.rstrip(" ")) > self.width:
-                lines.append("")
-            lines[-1] += piece
-        return [self._pad(line.rstrip(" ")) for line in lines]
+        pieces = _pieces(cell, self.width, is_text=self.is_left or row < 0)
+        return list(map(self._pad, _join(pieces, self.width)))
 
     def _pad(self, text: str) -> str:
         missing = " " * (self.width - cell_width(text))
@@ -67,8 +65,8 @@ def format_table(
         The most characters a line may have. No number and no word is broken: if it is too little,
         lines are longer.
     optional : sequence of str
-        The headings of columns that are left out, in this order, where the table is too wide; a
-        last line names them.
+        The headings of columns that are left out, in this order, where the table is too wide;
+        below the table it is said which, and how to see them.
 
     Examples
     --------
@@ -82,7 +80,7 @@ def format_table(
         _Column(heading, cells, heading in left, max(map(cell_width, (heading, *cells))))
         for heading, *cells in zip(headings, *rows, strict=True)
     ]
-    gap, omitted = GAP, ""
+    gap, omitted = GAP, []
     if width is not None and _table_width(columns, gap) > width:
         gap = NARROW_GAP
         columns, omitted = _fit(columns, width, optional)
@@ -92,7 +90,85 @@ def format_table(
         if total and 0 < row == len(rows) - 1:
             lines.append("")
         lines += _row_lines(columns, row, gap)
-    return "\n".join([*lines, *([omitted] if omitted else [])])
+    if omitted:
+        limit = width or 0
+        note = f"(too narrow for {', '.join(omitted)}: | less -S shows all)"
+        lines += _join(_pieces(note, limit, is_text=True), limit)
+    return "\n".join(lines)
+
+
+def fit_table(
+    headings: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    width: int,
+    left: Sequence[str] = (),
+    total: bool = False,
+    optional: Sequence[str] = (),
+) -> str:
+    """Lay out rows of text as a table, or where that is too narrow, each row as a record.
+
+    It is too narrow if lines would be longer than `width`, or folded to many more than records are.
+    Parameters are those of `format_table`.
+    """
+    table = format_table(headings, rows, left=left, total=total, width=width, optional=optional)
+    records = format_records(headings, rows, left=left, total=total, width=width)
+    body = table.partition("\n\u2500")[2]
+    is_long = body.count("\n") > MAX_LENGTH_TO_RECORDS * (records.count("\n") + 1)
+    return records if is_long or max(map(cell_width, table.split("\n"))) > width else table
+
+
+def format_records(
+    headings: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    width: int,
+    left: Sequence[str] = (),
+    total: bool = False,
+) -> str:
+    """Lay out each row as a paragraph: its first cell, and the others with their headings.
+
+    Lines after the first are indented. Parameters are those of `format_table`; empty cells are left
+    out.
+
+    Examples
+    --------
+    >>> headings, rows = ["name", "size", "sum", "about"], [["blur", "3x3", "1", "soft"]]
+    >>> print(format_records(headings, rows, left=["name", "about"], width=20))
+    blur  size 3x3
+      sum 1  about: soft
+    """
+    names = [f"{heading}: " if heading in left else f"{heading} " for heading in headings]
+    names[0] = "" if headings[0] in left else names[0]
+    lines: list[str] = []
+    for index, row in enumerate(rows):
+        if total and 0 < index == len(rows) - 1:
+            lines.append("")
+        items = [
+            (name, cell, heading in left)
+            for name, cell, heading in zip(names, row, headings, strict=True)
+            if cell
+        ]
+        lines += _flow(items, width)
+    return "\n".join(lines)
+
+
+def _flow(items: Sequence[tuple[str, str, bool]], width: int) -> list[str]:
+    """Return items, each a name, a cell and whether that is text, in lines of a record.
+
+    Lines are broken between items, and where one is too long, between its words.
+    """
+    lines: list[str] = []
+    for name, cell, is_text in items:
+        if lines and cell_width(f"{lines[-1]}{name}{cell}") + NARROW_GAP <= width:
+            lines[-1] += " " * NARROW_GAP + name + cell
+            continue
+        limit = width - 2 * len(INDENT)
+        pieces = _pieces(name, limit, is_text=True) + _pieces(cell, limit, is_text=is_text)
+        first, *others = _join(pieces, limit)
+        lines.append(INDENT + first if lines else first)
+        lines += [2 * INDENT + other for other in others]
+    return lines
 
 
 def _row_lines(columns: Sequence[_Column], row: int, gap: int) -> list[str]:
@@ -111,9 +187,9 @@ def _table_width(columns: Sequence[_Column], gap: int) -> int:
 
 def _fit(
     columns: Sequence[_Column], width: int, optional: Sequence[str]
-) -> tuple[list[_Column], str]:
-    """Return the columns that fit a width, as wide as they may be, and a line about the others."""
-    known, omitted = list(map(_measure, columns)), []
+) -> tuple[list[_Column], list[str]]:
+    """Return the columns that fit a width, as wide as they may be, and the headings of others."""
+    known, omitted = list(map(_measure, columns)), list[str]()
     for heading in optional:
         narrowest = [column._replace(width=column.least) for column in known]
         if _table_width(narrowest, NARROW_GAP) <= width:
@@ -122,7 +198,7 @@ def _fit(
         known = [column for column in known if column.heading != heading]
     for limit in ("narrow", "least"):  # headings are folded before cells
         known = _shrink(known, [getattr(column, limit) for column in known], width)
-    return known, f"(too narrow for {', '.join(omitted)})" if omitted else ""
+    return known, omitted
 
 
 def _shrink(columns: list[_Column], least: Sequence[int], width: int) -> list[_Column]:
@@ -148,6 +224,16 @@ def _longest(cells: Iterable[str], *, is_text: bool) -> int:
     """Return the width of the longest piece that is not broken."""
     pieces = (piece for cell in cells for piece in _pieces(cell, 0, is_text=is_text))
     return max((cell_width(piece.rstrip(" ")) for piece in pieces), default=0)
+
+
+def _join(pieces: Iterable[str], width: int) -> list[str]:
+    """Return pieces joined to lines no longer than a width, unless a piece is."""
+    lines = [""]
+    for piece in pieces:
+        if lines[-1] and cell_width(lines[-1] + piece.rstrip(" ")) > width:
+            lines.append("")
+        lines[-1] += piece
+    return [line.rstrip(" ") for line in lines]
 
 
 def _pieces(cell: str, width: int, *, is_text: bool) -> list[str]:

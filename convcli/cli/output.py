@@ -153,7 +153,7 @@ def format_rows(
     Parameters
     ----------
     layout : str
-        "csv", "markdown" or "table": as wide as its contents, or folded to fit the terminal.
+        "csv", "markdown" or "table": as wide as its contents, or what fits the terminal.
     headings : sequence of str
     rows : sequence of sequences of str
     left : sequence of str
@@ -173,7 +173,7 @@ def format_rows(
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerows([headings, *rows])
         return text.getvalue()
-    from convcli.arithmetic.text_table import format_table
+    from convcli.arithmetic.text_table import fit_table, format_table
 
     cells = [[escape_control(cell) for cell in row] for row in rows]
     if sys.stdout is None or not sys.stdout.isatty():
@@ -181,7 +181,7 @@ def format_rows(
     import shutil
 
     width = shutil.get_terminal_size().columns
-    table = format_table(headings, cells, left=left, total=total, width=width, optional=optional)
+    table = fit_table(headings, cells, left=left, total=total, width=width, optional=optional)
     return _embolden_heading(table)
 
 
@@ -190,5 +190,7 @@ def _embolden_heading(table: str) -> str:
     if os.environ.get("TERM", "dumb") == "dumb" or os.environ.get("NO_COLOR"):
         return table
     heading, rule, rows = table.partition("\n\u2500")
+    if not rule:
+        return table
     bold = "\n".join(f"\x1b[1m{line}\x1b[0m" for line in heading.split("\n"))
     return bold + rule + rows

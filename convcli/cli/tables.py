@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from itertools import product
+from itertools import compress, product
 from typing import TYPE_CHECKING, Any
 
 from convcli.arithmetic.layers import Layer, LayerSize, measure, output_shape
@@ -108,7 +108,7 @@ def format_sweep(sizes: list[LayerSize], layout: str) -> str:
 
     headings, rows = tables.size_rows(sizes, count=_count_format(layout))
     return format_rows(
-        layout, headings, rows, left=tables.TEXT_HEADINGS, optional=OPTIONAL_OF_SIZES
+        layout, headings, rows, left=tables.TEXT_HEADINGS, optional=_optional_of_sizes(sizes)
     )
 
 
@@ -124,8 +124,15 @@ def format_stacks(stacks: list[list[LayerSize]], layout: str) -> str:
     numbered = [[number, *row] for number, row in zip(numbers, rows, strict=True)]
     return format_rows(
         layout, ["stack", *headings], numbered, left=tables.TEXT_HEADINGS,
-        optional=OPTIONAL_OF_SIZES,
+        optional=_optional_of_sizes(sizes),
     )  # fmt: skip
+
+
+def _optional_of_sizes(sizes: Sequence[LayerSize]) -> tuple[str, ...]:
+    """Return the columns that may be left out; operation and input are, where they are all one."""
+    operations, inputs = {size.layer.op for size in sizes}, {size.size for size in sizes}
+    alike = {"op": len(operations) == 1, "input": len(inputs) == 1}
+    return (*OPTIONAL_OF_SIZES, *compress(alike, alike.values()))
 
 
 def format_layers(sizes: list[LayerSize], layout: str) -> str:

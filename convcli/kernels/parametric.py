@@ -241,7 +241,7 @@ def sobel(angle: str) -> Matrix:
 @_family(
     "random:N[:SEED]",
     "random:3:7",
-    "what a layer does before it learns; another SEED, other weights",
+    "what a layer does before it learns",
     "uniform in +-1/sqrt(weights), PCG64",
 )
 def random(size: str, seed: str = "0") -> Matrix:

@@ -7,7 +7,7 @@ import re
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from convcli.arithmetic.text_table import cell_width, format_table
+from convcli.arithmetic.text_table import cell_width, fit_table, format_table
 
 HEADINGS = ["name", "what it is", "a long number", "rf", "more"]
 WORD = st.text("abcxyz", min_size=1, max_size=9)
@@ -60,8 +60,10 @@ def test_columns_are_left_out_by_rank_only_where_they_must(
 ) -> None:
     optional = ["rf", "more"]
     table = format_table(HEADINGS, rows, left=HEADINGS[:2], width=width, optional=optional)
-    *_, last = table.split("\n")
-    omitted = re.fullmatch(r"\(too narrow for (.*)\)", last)
+    table, start, note = table.partition("\n(too")
+    note = " ".join(note.split())
+    omitted = re.fullmatch(r"narrow for (.*): \| less -S shows all\)", note)
+    assert bool(omitted) == bool(start)
     names = omitted[1].split(", ") if omitted else []
     assert names == optional[: len(names)]
     kept = [heading for heading in HEADINGS if heading not in names]
@@ -78,10 +80,51 @@ def test_columns_are_left_out_by_rank_only_where_they_must(
         ]
         wide = format_table(more, wider, left=HEADINGS[:2], width=width)
         assert max(map(len, wide.split("\n"))) > width
-        table = table.removesuffix(f"\n{last}")
         assert table.split() == expected.split()
     else:
         assert table == expected
+
+
+@settings(max_examples=60)
+@given(ROWS, st.integers(1, 120), st.booleans())
+def test_a_table_that_is_too_narrow_is_a_record_a_row_and_loses_nothing(
+    rows: list[list[str]], width: int, total: bool
+) -> None:
+    left = HEADINGS[:2]
+    text = fit_table(HEADINGS, rows, width=width, left=left, total=total)
+    if text == format_table(HEADINGS, rows, width=width, left=left, total=total):
+        assert max(map(len, text.split("\n"))) <= width
+        return
+    # Each row starts a line without indent, and its cells follow in order.
+    records = re.split(r"\n+(?! )", text)
+    assert len(records) == len(rows)
+    for record, row in zip(records, rows, strict=True):
+        expected = [row[0]]
+        expected += [f"{name}: {cell}" for name, cell in zip(left[1:], row[1:2], strict=True)]
+        expected += [f"{name} {cell}" for name, cell in zip(HEADINGS[2:], row[2:], strict=True)]
+        assert re.sub(r"\s", "", record) == re.sub(r"\s", "", "".join(expected))
+        # A line that is longer holds one word or one number.
+        for line in (line.strip() for line in record.split("\n") if len(line) > width):
+            assert line in row or len(re.split(r"[ ,/]+", line.rstrip(",/"))) == 1
+        for number in row[2:]:
+            first, *_ = number.split(" (")
+            assert any(
+                re.search(rf"(^| ){re.escape(first)}( |$)", part) for part in record.split("\n")
+            )
+
+
+def test_records_hold_numbers_together_and_end_in_totals() -> None:
+    rows = [["conv1", "conv:3,c=64", "1,728", "85.16 M"], ["total", "", "1,728", "85.16 M"]]
+    headings = ["name", "layer", "params", "MACs"]
+    text = fit_table(headings, rows, left=headings[:2], width=25, total=True)
+    assert text.split("\n") == [
+        "conv1  layer: conv:3,c=64",
+        "  params 1,728",
+        "  MACs 85.16 M",
+        "",
+        "total  params 1,728",
+        "  MACs 85.16 M",
+    ]
 
 
 def test_words_are_broken_at_separators_where_spaces_are_not_enough() -> None:
