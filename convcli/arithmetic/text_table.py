@@ -12,6 +12,7 @@ INDENT = "  "  # of a record's lines after the first
 MAX_LENGTH_TO_RECORDS = 1.5  # of a table that is folded, in lines
 # Where a line may end in text: after these characters, and where that is not enough, after those.
 _WORDS = re.compile(r"[^ ,]*[ ,]*")
+_LAST_COLUMN = re.compile(r"(.*\s{2,})?")
 _PARTS = re.compile(r"[^ ,/+=:]*[ ,/+=:]*")
 
 
@@ -80,7 +81,7 @@ def format_table(
         _Column(heading, cells, heading in left, max(map(cell_width, (heading, *cells))))
         for heading, *cells in zip(headings, *rows, strict=True)
     ]
-    gap, omitted = GAP, []
+    gap, omitted = GAP, list[str]()
     if width is not None and _table_width(columns, gap) > width:
         gap = NARROW_GAP
         columns, omitted = _fit(columns, width, optional)
@@ -234,6 +235,23 @@ def _join(pieces: Iterable[str], width: int) -> list[str]:
             lines.append("")
         lines[-1] += piece
     return [line.rstrip(" ") for line in lines]
+
+
+def fold_line(line: str, width: int) -> list[str]:
+    """Return a line broken between words, those after the first below its last column.
+
+    That is what follows two spaces or more, as in the lines of `formulas.align`.
+
+    >>> fold_line("   rf    1 + 2 + 3 = 6", 15)
+    ['   rf    1 + 2', '         + 3 =', '         6']
+    """
+    if cell_width(line) <= width:
+        return [line]
+    indent = cell_width(line[: _LAST_COLUMN.match(line).end()])  # type: ignore[union-attr]
+    indent = indent if 2 * indent <= width else len(INDENT)
+    head, body = line[:indent], line[indent:]
+    first, *others = _join(re.findall(r"\S*\s*", body), width - indent)
+    return [head + first, *(" " * indent + other for other in others)]
 
 
 def _pieces(cell: str, width: int, *, is_text: bool) -> list[str]:

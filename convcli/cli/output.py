@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from convcli.files import redirect_to_null, write_stdout
@@ -112,31 +112,23 @@ def escape_control(text: str) -> str:
     )
 
 
-def format_numbers(maps: Mapping[str, Any]) -> str:
-    """Return feature maps, (H, W, C) each, as columns of numbers, each of several with a title.
+def find_terminal_width() -> int | None:
+    """Return the columns of the terminal that standard output is; None for a file or a pipe."""
+    if sys.stdout is None or not sys.stdout.isatty():
+        return None
+    import shutil
 
-    A map that is a vector is a row.
-    """
-    from convcli.pipeline.outputs import holds_vector
-
-    blocks = [
-        (label if count == 1 else f"{label}, channel {channel}", planes[:, :, channel])
-        for label, values in maps.items()
-        for planes in [values.transpose(0, 2, 1) if holds_vector(values.shape) else values]
-        for count in [planes.shape[2]]
-        for channel in range(count)
-    ]
-    if len(blocks) == 1:
-        return _format_plane(blocks[0][1])
-    return "\n\n".join(f"# {title}\n{_format_plane(plane)}" for title, plane in blocks)
+    return shutil.get_terminal_size().columns
 
 
-def _format_plane(plane: Any) -> str:
-    """Return rows of right-aligned numbers, with the significant digits of their type."""
-    digits = 7 if plane.dtype.itemsize <= 4 else 12
-    cells = [[f"{value + 0.0:.{digits}g}" for value in row] for row in plane.tolist()]
-    width = max(len(cell) for row in cells for cell in row)
-    return "\n".join(" ".join(cell.rjust(width) for cell in row) for row in cells)
+def fold_for_terminal(text: str) -> str:
+    """Return text of which no line is longer than the terminal, unless a word is."""
+    width = find_terminal_width()
+    if width is None:
+        return text
+    from convcli.arithmetic.text_table import fold_line
+
+    return "\n".join(folded for line in text.split("\n") for folded in fold_line(line, width))
 
 
 def format_rows(
@@ -176,11 +168,9 @@ def format_rows(
     from convcli.arithmetic.text_table import fit_table, format_table
 
     cells = [[escape_control(cell) for cell in row] for row in rows]
-    if sys.stdout is None or not sys.stdout.isatty():
+    width = find_terminal_width()
+    if width is None:
         return format_table(headings, cells, left=left, total=total)
-    import shutil
-
-    width = shutil.get_terminal_size().columns
     table = fit_table(headings, cells, left=left, total=total, width=width, optional=optional)
     return _embolden_heading(table)
 

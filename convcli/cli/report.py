@@ -16,8 +16,8 @@ from convcli.arithmetic.values import format_shape
 from convcli.batch import Job, Report
 from convcli.cli.output import (
     escape_control,
+    find_terminal_width,
     format_json,
-    format_numbers,
     log,
     log_trace,
     print_data,
@@ -86,8 +86,19 @@ def render_maps(outcome: Outcome, job: Job, options: ApplyOptions) -> str:
     text = ""
     if options.print_numbers:
         text = f"# {escape_control(job.source)}\n" if len(options.inputs) > 1 else ""
-        text += format_numbers(dict(zip(job.target.labels, outcome.maps, strict=True))) + "\n"
+        text += _format_numbers(outcome, job, options) + "\n"
     return text + (_render_preview(outcome, job.plan) if options.preview else "")
+
+
+def _format_numbers(outcome: Outcome, job: Job, options: ApplyOptions) -> str:
+    from convcli.cli.matrices import format_maps
+
+    return format_maps(
+        dict(zip(job.target.labels, outcome.maps, strict=True)),
+        digits=options.precision,
+        columns=options.columns,
+        width=find_terminal_width(),
+    )
 
 
 def _render_preview(outcome: Outcome, plan: Plan) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from convcli.arithmetic.layers import Layer, LayerSize, measure, output_shape
 from convcli.arithmetic.values import format_padding, format_shape, format_size
-from convcli.cli.output import format_json, format_rows
+from convcli.cli.output import fold_for_terminal, format_json, format_rows
 from convcli.errors import LimitError
 
 if TYPE_CHECKING:
@@ -92,12 +92,13 @@ def explain_layers(sizes: list[LayerSize]) -> str:
     from convcli.arithmetic.explain import explain_walk
     from convcli.arithmetic.network import walk
 
-    return "\n\n".join(
+    texts = (
         explain_walk(
             walk([size.layer], (size.channels or 1, *size.size)), costs=size.channels is not None
         )
         for size in sizes
     )
+    return fold_for_terminal("\n\n".join(texts))
 
 
 def format_sweep(sizes: list[LayerSize], layout: str) -> str:
@@ -139,7 +140,9 @@ def format_layers(sizes: list[LayerSize], layout: str) -> str:
     """Lay out sizes of layers; a single one is worked out, or a JSON object."""
     if len(sizes) > 1 or layout not in ("table", "json"):
         return format_sweep(sizes, layout)
-    return worked_text(sizes[0]) if layout == "table" else format_json(sizes[0].to_dict())
+    if layout == "json":
+        return format_json(sizes[0].to_dict())
+    return fold_for_terminal(worked_text(sizes[0]))
 
 
 def format_network(walk: Walk, layout: str, storage: Storage) -> str:

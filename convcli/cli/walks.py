@@ -15,7 +15,7 @@ from convcli.arithmetic.reports import Walk
 from convcli.arithmetic.values import format_shape, format_size
 from convcli.cli import options as opt
 from convcli.cli.networks import attribute_to_file, read_networks, with_kernel_sizes
-from convcli.cli.output import log, log_notes, print_data
+from convcli.cli.output import fold_for_terminal, log, log_notes, print_data
 from convcli.cli.tables import format_network, format_sizes, format_totals
 from convcli.errors import ConvError, FileError, LimitError
 from convcli.files import STDIN
@@ -55,7 +55,7 @@ def show_networks(options: ShapeOptions, layout: str) -> None:
     if options.explain:
         from convcli.arithmetic.explain import explain_walk
 
-        print_data(explain_walk(walks[0], storage))
+        print_data(fold_for_terminal(explain_walk(walks[0], storage)))
     elif len(walks) > 1 or options.totals:
         print_data(format_totals(walks, layout, storage))
     else:

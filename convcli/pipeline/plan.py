@@ -14,7 +14,14 @@ import numpy as np
 from convcli.arithmetic.layers import Layer, output_shape, with_kernel
 from convcli.arithmetic.notation import INPUT, format_layer, input_indices
 from convcli.arithmetic.operations.convolution import group_count, output_channels
-from convcli.arithmetic.values import MAX_KERNEL_SIDE, Pair, Resize, Shape, format_shapes
+from convcli.arithmetic.values import (
+    MAX_KERNEL_SIDE,
+    Pair,
+    Resize,
+    Shape,
+    format_padding,
+    format_shapes,
+)
 from convcli.engine.arrays import Array
 from convcli.engine.filter2d.plan import check_method
 from convcli.errors import ArgumentError, KernelError, KernelFileError, LimitError, ShapeError
@@ -243,6 +250,27 @@ def make_convolution(layer: Layer, kernel: Kernel, method: str, *, flip: bool = 
     layer = layer._replace(origin=flip_origin(kernel, flip=flip))
     _ = layer.window  # raises for an output padding that it cannot have
     return Step(layer=layer, kernel=kernel, bias=kernel.bias if layer.bias else 0.0, flip=flip)
+
+
+def make_rim(kernels: Sequence[Step]) -> Step:
+    """Return the layer that puts maps of kernels without padding back into the input's frame.
+
+    It adds zeros where `same` pads the input: each value is then at its window's center, or at the
+    origin that the kernel's file sets.
+
+    Raises
+    ------
+    ArgumentError
+        For kernels that leave out rims of different sides.
+    """
+    rims = {step.layer._replace(padding="same").window.pads((1, 1)) for step in kernels}
+    if len(rims) > 1:
+        rows_and_columns = " and ".join(sorted(map(format_padding, rims)))
+        raise ArgumentError(
+            f"--keep-size adds one rim, and these kernels leave out {rows_and_columns}: "
+            "filter with kernels of one size together"
+        )
+    return Step(Layer(op="pad", margin=rims.pop()))
 
 
 def check_renormalization(step: Step) -> None:

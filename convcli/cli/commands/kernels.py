@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -10,9 +11,12 @@ import click
 import numpy as np
 
 from convcli.arithmetic.values import format_shape
+from convcli.cli.matrices import format_matrix
 from convcli.cli.options import DIR, RESTRICT, RESTRICT_HELP, SPEC, json_option
 from convcli.cli.output import (
     escape_control,
+    find_terminal_width,
+    fold_for_terminal,
     format_json,
     format_rows,
     log_kernel_notes,
@@ -109,7 +113,8 @@ def kernel_text(kernel: Kernel) -> str:
     texts = {"about": kernel.description, "source": kernel.source}
     lines += [f"{title}: {escape_control(text)}" for title, text in texts.items() if text]
     lines.append(f"over a photograph: {_method_text(kernel)}")
-    return "\n".join(lines) + "\n\n" + (_colored_cells(kernel) or matrix_text(kernel))
+    facts_text = fold_for_terminal("\n".join(lines))
+    return f"{facts_text}\n\n{_colored_cells(kernel) or matrix_text(kernel)}"
 
 
 def _method_text(kernel: Kernel) -> str:
@@ -123,8 +128,9 @@ def _method_text(kernel: Kernel) -> str:
 
 
 def _colored_cells(kernel: Kernel) -> str | None:
-    """Return the weights as colored cells, where a terminal shows them."""
-    if sys.stdout is None or not sys.stdout.isatty():
+    """Return the weights as colored cells, where a terminal shows them and is wide enough."""
+    width = find_terminal_width()
+    if width is None:
         return None
     from convcli.pictures.text import has_colors, has_true_color, render_kernel
 
@@ -135,11 +141,15 @@ def _colored_cells(kernel: Kernel) -> str | None:
         or not has_colors(sys.stdout)
     ):
         return None
-    return render_kernel(np.asarray(kernel), true_color=has_true_color())
+    text = render_kernel(np.asarray(kernel), true_color=has_true_color())
+    first_line = re.sub(r"\x1b\[[0-9;]*m", "", text.partition("\n")[0])
+    return text if len(first_line) <= width else None
 
 
 def matrix_text(kernel: Kernel) -> str:
     """Return the weights in columns; the planes of a kernel of more axes one below the other.
+
+    On a terminal, lines that are too long for it are shortened.
 
     Of a large kernel these are those of a column and a row, whose product it is.
     """
@@ -151,8 +161,9 @@ def matrix_text(kernel: Kernel) -> str:
     planes = np.asarray(kernel).reshape(-1, *kernel.size)
     shown = planes[:MAX_PLANES]
     width = max(len(f"{weight:.6g}") for weight in shown.flat)
+    terminal = find_terminal_width()
     texts = [
-        "\n".join("  ".join(f"{weight:{width}.6g}" for weight in row) for row in plane)
+        format_matrix(plane, lambda weight: f"{weight:{width}.6g}", width=terminal, gap=2)
         for plane in shown
     ]
     if len(planes) > MAX_PLANES:

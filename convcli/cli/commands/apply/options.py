@@ -82,6 +82,7 @@ def _read_factors(text: str) -> tuple[float, ...]:
 
 OFFSETS = opt.TextType("X[,...]", _read_offsets)
 FACTORS = opt.TextType("X[,...]", _read_factors)
+PRECISION = opt.whole_number("1..17", least=1, most=17)
 REGION = opt.TextType("WxH+X+Y", _read_region)
 CHANNELS = opt.TextType("NAME[,...]", _read_channels)
 THRESHOLD = opt.TextType("T", _read_threshold)
@@ -150,6 +151,10 @@ class ApplyOptions(PictureOptions, opt.WindowOptions):
     padding: str | Sides = option(
         "Window", opt.PADDING, opt.SIDES, "same, same-lower, valid, full, N, HxW or T.B.L.R.",
         default="same"
+    )  # fmt: skip
+    keep_size: bool = flag(
+        "Window", "--keep-size", "With -p valid: put each value at the center of its window, in a map "
+        "of the input's size with a rim of zeros."
     )  # fmt: skip
 
     activation: str | None = option(
@@ -272,6 +277,14 @@ class ApplyOptions(PictureOptions, opt.WindowOptions):
     print_numbers: bool = flag(
         "Output", "--print", "Print the map as numbers; without -o nothing else is written."
     )
+    precision: int | None = option(
+        "Output", "--precision", PRECISION, "Significant digits of --print; default: those of the "
+        "type."
+    )  # fmt: skip
+    columns: int | None = option(
+        "Output", "--columns", opt.POSITIVE, "The most columns of --print, the first and the last. "
+        "Default: in a terminal as many as fit, elsewhere all."
+    )  # fmt: skip
     json: bool = flag(
         "Output", "--json", "One JSON object a line: what was written, or what went wrong."
     )

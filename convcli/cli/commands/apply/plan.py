@@ -39,6 +39,7 @@ from convcli.pipeline.plan import (
     load_kernels,
     make_convolution,
     make_layer_steps,
+    make_rim,
 )
 
 EXCLUDED = {  # by each of these options
@@ -53,7 +54,8 @@ EXCLUDED = {  # by each of these options
 NETWORK_OPTIONS = ("at", "scale", "mean", "std", "tile")
 # These say how a kernel filters, and would have no effect without one.
 KERNEL_OPTIONS = (
-    "stride", "padding", "dilation", "padding_mode", "flip", "bias", "normalize", "combine"
+    "stride", "padding", "dilation", "padding_mode", "keep_size", "flip", "bias", "normalize",
+    "combine",
 )  # fmt: skip
 
 
@@ -72,13 +74,17 @@ def build_plan(options: ApplyOptions) -> tuple[Plan, tuple[str, ...]]:
     network = None if options.net is None else options.network
     layers = _layer_steps(options) if network is None else ()
     kernels = load_kernels(options.kernel)
+    steps = tuple(
+        _kernel_step(options, base, kernel, spec)
+        for kernel, spec in zip(kernels, options.kernel, strict=True)
+    )
+    if options.keep_size:
+        first = 0 if options.activation is None else 1  # what follows has the input's frame
+        layers = (*layers[:first], make_rim(steps), *layers[first:])
     plan = Plan(
         gray=options.gray,
         resize=options.resize,
-        kernels=tuple(
-            _kernel_step(options, base, kernel, spec)
-            for kernel, spec in zip(kernels, options.kernel, strict=True)
-        ),
+        kernels=steps,
         combine=options.combine,
         layers=layers,
         value_range=options.value_range,
@@ -203,6 +209,10 @@ def _work_conflicts(options: ApplyOptions) -> Iterator[str]:
         refuse_typed(KERNEL_OPTIONS, "goes with --kernel")
         if not (options.net or options.layers or options.gray or options.resize):
             yield "nothing to do: give --kernel, like --kernel sharpen"
+    if options.keep_size and options.kernel and options.padding != "valid":
+        yield "--keep-size goes with -p valid: other padding decides what is at the border"
+    if options.keep_size and options.stride != (1, 1):
+        yield "--keep-size goes with stride 1: of a longer one, values have no place in the frame"
     if options.resize is not None and options.resize.min_pixels > options.max_pixels:
         pixels, most = options.resize.min_pixels, options.max_pixels
         yield f"--resize would make {pixels:,} pixels, and --max-pixels allows {most:,}"
@@ -245,6 +255,8 @@ def _output_conflicts(options: ApplyOptions) -> Iterator[str]:
     claimants = list(compress(("-o -", "--print", "--json"), claims))
     if len(claimants) > 1:
         yield f"only one of {' and '.join(claimants)} can have standard output"
+    if not options.print_numbers:
+        refuse_typed(("precision", "columns"), "goes with --print")
     if options.value_range is not None and not (options.writes_images or options.preview):
         yield "--range goes with a picture: numbers are written as they are"
     if options.value_range is not None and options.depth == "float":
