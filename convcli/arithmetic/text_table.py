@@ -9,7 +9,7 @@ from typing import NamedTuple
 GAP = 3  # between columns
 NARROW_GAP = 2  # where they would not fit otherwise
 INDENT = "  "  # of a record's lines after the first
-MAX_LENGTH_TO_RECORDS = 1.5  # of a table that is folded, in lines
+MAX_LENGTH_TO_RECORDS = 2  # of a table that is folded, in lines
 # Where a line may end in text: after these characters, and where that is not enough, after those.
 _WORDS = re.compile(r"[^ ,]*[ ,]*")
 _LAST_COLUMN = re.compile(r"(.*\s{2,})?")
@@ -160,8 +160,9 @@ def _flow(items: Sequence[tuple[str, str, bool]], width: int) -> list[str]:
     Lines are broken between items, and where one is too long, between its words.
     """
     lines: list[str] = []
+    others: list[str] = []
     for name, cell, is_text in items:
-        if lines and cell_width(f"{lines[-1]}{name}{cell}") + NARROW_GAP <= width:
+        if lines and not others and cell_width(f"{lines[-1]}{name}{cell}") + NARROW_GAP <= width:
             lines[-1] += " " * NARROW_GAP + name + cell
             continue
         limit = width - 2 * len(INDENT)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from convcli.arithmetic.text_table import fold_line
-from convcli.engine.arrays import Array
+
+if TYPE_CHECKING:
+    from convcli.engine.arrays import Array
 
 ELLIPSIS = "..."
 SHOWS_ALL = "| less -S shows all"

@@ -29,7 +29,7 @@ OPTIONS = {
         *("-j", "--jobs", "--scheduler", "--max-pixels", "--dry-run", "--json", "-q", "--quiet"),
         *("-v", "--verbose", "--linear", "--strip", "--frame", "--preview", "--name"),
         *("-r", "--recursive", "--at", "--scale", "--mean", "--std", "--tile"),
-        *("--theme", "--figure-scale", "--transparent"),
+        *("--theme", "--figure-scale", "--transparent", "--keep-size", "--precision", "--columns"),
         *(
             "--keep-damaged",
             "--skip-existing",

@@ -153,8 +153,8 @@ class ApplyOptions(PictureOptions, opt.WindowOptions):
         default="same"
     )  # fmt: skip
     keep_size: bool = flag(
-        "Window", "--keep-size", "With -p valid: put each value at the center of its window, in a map "
-        "of the input's size with a rim of zeros."
+        "Window", "--keep-size", "With -p valid: put each value at the center of its window, in a "
+        "map of the input's size with a rim of zeros."
     )  # fmt: skip
 
     activation: str | None = option(
