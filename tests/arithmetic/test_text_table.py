@@ -105,7 +105,8 @@ def test_a_table_that_is_too_narrow_is_a_record_a_row_and_loses_nothing(
         assert re.sub(r"\s", "", record) == re.sub(r"\s", "", "".join(expected))
         # A line that is longer holds one word or one number.
         for line in (line.strip() for line in record.split("\n") if len(line) > width):
-            assert line in row or len(re.split(r"[ ,/]+", line.rstrip(",/"))) == 1
+            words = re.split(r"[ ,/]+", line.rstrip(",/"))
+            assert line in row or line.startswith("(sees ") or len(words) == 1
         for number in row[2:]:
             first, *_ = number.split(" (")
             assert any(
