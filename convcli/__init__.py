@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from convcli.arithmetic.zoo import zoo_network
     from convcli.engine.conv2d import conv2d
     from convcli.engine.filter2d import filter2d
+    from convcli.engine.fit import Fit, fit_kernel
     from convcli.engine.gradients import conv2d_backward, conv_transpose2d_backward
     from convcli.engine.im2col import col2im, im2col
     from convcli.engine.naive import conv2d_naive
@@ -43,11 +44,11 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
-    "ConvError", "Design", "Kernel", "Network", "Ranges", "Solutions", "Walk", "avg_pool2d",
+    "ConvError", "Design", "Fit", "Kernel", "Network", "Ranges", "Solutions", "Walk", "avg_pool2d",
     "avg_pool2d_backward", "col2im", "conv2d", "conv2d_backward", "conv2d_naive",
-    "conv_transpose2d", "conv_transpose2d_backward", "design", "filter2d", "im2col", "load_kernel",
-    "load_network", "max_pool2d", "max_pool2d_backward", "output_size", "pad2d", "set_threads",
-    "solve", "walk", "zoo_network",
+    "conv_transpose2d", "conv_transpose2d_backward", "design", "filter2d", "fit_kernel", "im2col",
+    "load_kernel", "load_network", "max_pool2d", "max_pool2d_backward", "output_size", "pad2d",
+    "set_threads", "solve", "walk", "zoo_network",
 ]  # fmt: skip
 
 _NAMES_BY_MODULE = {
@@ -59,6 +60,7 @@ _NAMES_BY_MODULE = {
     "arithmetic.zoo": ("zoo_network",),
     "engine.conv2d": ("conv2d",),
     "engine.filter2d": ("filter2d",),
+    "engine.fit": ("Fit", "fit_kernel"),
     "engine.gradients": ("conv2d_backward", "conv_transpose2d_backward"),
     "engine.im2col": ("col2im", "im2col"),
     "engine.naive": ("conv2d_naive",),

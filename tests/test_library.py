@@ -20,7 +20,7 @@ PROMISED = {
     *("conv2d", "conv2d_naive", "conv2d_backward", "conv_transpose2d", "max_pool2d", "avg_pool2d"),
     *("conv_transpose2d_backward", "max_pool2d_backward", "avg_pool2d_backward"),
     *("im2col", "col2im", "pad2d", "filter2d", "load_kernel", "load_network", "output_size"),
-    *("walk", "solve", "design", "zoo_network"),
+    *("walk", "solve", "design", "zoo_network", "Fit", "fit_kernel"),
 }
 
 # As the contract has them, without the types. More arguments may follow, by name.
@@ -38,6 +38,7 @@ im2col(x, kernel_size, *, stride=1, padding=0, dilation=1)
 col2im(columns, shape, kernel_size, *, stride=1, padding=0, dilation=1)
 pad2d(x, padding, mode='zero')
 filter2d(image, kernel, *, bias=0.0, stride=1, padding='same', padding_mode='replicate', dilation=1, flip=False, method='auto', out_dtype=None)
+fit_kernel(before, after, size, *, bias=False)
 load_kernel(spec)
 load_network(path)
 output_size(size, kernel, *, stride=1, padding=0, dilation=1, ceil_mode=False)
