@@ -26,6 +26,7 @@ COMMANDS = {
     "completion": "Print what a shell needs to complete convcli.",
     "design": "Design a stack of layers for a budget.",
     "explain": "Show the products and the sum of one output.",
+    "fit": "Find the kernel that turned one picture into another.",
     "kernels": "List the kernels, or show one.",
     "page": "Write a page on which a convolution can be touched.",
     "layers": "List the operations of layers, or show one.",
