@@ -11,6 +11,7 @@ import numpy as np
 from convcli.engine.arrays import Array
 from convcli.pictures.canvas import Canvas, Panel, Point
 from convcli.pictures.fonts import text_width
+from convcli.pictures.text import format_cell, format_sides
 from convcli.pictures.theme import TEXT, Theme, gray_levels, heat_map
 
 SHEET_SIDE = 900  # pixels of the longer side of all pictures together, about
@@ -90,11 +91,11 @@ def make_sheet_panel(title: str, values: Array, theme: Theme) -> ContactSheet:
     ]
     if least < 0:
         pictures = [heat_map(plane, most, theme) for plane in planes]
-        scale = f"{-most:.4g} to {most:.4g}, 0 neutral"
+        scale = f"{format_cell(-most)} to {format_cell(most)}, 0 neutral"
     else:
         pictures = [gray_levels(plane, 0.0, largest) for plane in planes]
-        scale = f"black 0, white {largest:.6g}"
-    captions = [f"{height}x{width}x{channels}", scale]
+        scale = f"black 0, white {format_cell(largest)}"
+    captions = [format_sides(height, width, channels), scale]
     if count := int(np.count_nonzero(np.isnan(values))):
         captions.append(f"{count:,} NaN as 0")
     if channels > MAX_CHANNELS:
@@ -114,7 +115,8 @@ def make_color_panel(title: str, weights: Array) -> ContactSheet:
     count, _, height, width = weights.shape
     largest = float(np.abs(weights).max())
     levels = gray_levels(weights[:MAX_CHANNELS].transpose(0, 2, 3, 1), -largest, largest)
-    captions = [f"{count}x3x{height}x{width}", f"{-largest:.4g} to {largest:.4g}, 0 mid-gray"]
+    ends = f"{format_cell(-largest)} to {format_cell(largest)}, 0 mid-gray"
+    captions = [format_sides(count, 3, height, width), ends]
     if count > MAX_CHANNELS:
         captions.append(f"the first {MAX_CHANNELS} maps")
     return ContactSheet(title, captions, list(levels), [str(index) for index in range(len(levels))])

@@ -14,7 +14,7 @@ from convcli.engine.arrays import Array
 from convcli.pictures.canvas import DEFAULT_STYLE, Canvas, Panel, Point, render
 from convcli.pictures.cells import Cell, draw_cells, fit_cells
 from convcli.pictures.contact_sheet import make_color_panel, make_sheet_panel
-from convcli.pictures.text import format_cells
+from convcli.pictures.text import format_cell, format_cells, format_sides
 from convcli.pictures.theme import Color, Style, Theme, gray_levels, heat_map
 
 MAX_NUMBERED_CELLS = 32  # a side of a grid whose cells show their numbers
@@ -113,7 +113,10 @@ def make_map_panel(title: str, values: Array, scale: tuple[float, float] | None 
     finite = values[np.isfinite(values)]
     ends = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
     black, white = scale or ends
-    captions = [_format_shape(values.shape), f"black {black:.6g}, white {white:.6g}"]
+    captions = [
+        _format_shape(values.shape),
+        f"black {format_cell(black)}, white {format_cell(white)}",
+    ]
     if count := int(np.count_nonzero(np.isnan(values))):
         captions.append(f"{count:,} NaN black")
     if values.shape[2] == 3:
@@ -136,7 +139,10 @@ def make_kernel_panel(title: str, matrix: Array, theme: Theme) -> Panel:
     matrix : ndarray, (kh, kw), (C, kh, kw) or (C_out, C, kh, kw)
     """
     largest = float(np.abs(matrix).max())
-    captions = [_format_shape(matrix.shape), f"{-largest:.4g} to {largest:.4g}, 0 neutral"]
+    captions = [
+        _format_shape(matrix.shape),
+        f"{format_cell(-largest)} to {format_cell(largest)}, 0 neutral",
+    ]
     planes = matrix.reshape(-1, *matrix.shape[-2:])
     if matrix.ndim == 4 and matrix.shape[1] == 3 and len(planes) > MAX_PLANES:
         return make_color_panel(title, matrix)
@@ -170,9 +176,9 @@ def _make_planes_panel(
 
 
 def _format_shape(shape: Sequence[int]) -> str:
-    """Format a shape without a single channel; Pillow's own font has no multiplication sign."""
+    """Format a shape without a single channel."""
     sizes = shape[:-1] if len(shape) == 3 and shape[2] == 1 else shape
-    return "x".join(map(str, sizes))
+    return format_sides(*sizes)
 
 
 def draw_apply_figure(

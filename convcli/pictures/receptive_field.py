@@ -29,6 +29,7 @@ from convcli.pictures.canvas import (
     grid_box,
     render,
 )
+from convcli.pictures.text import format_sides
 from convcli.pictures.theme import DASH, Style, Theme, mix
 
 MAP_SIDE = 190  # pixels of a map's longer side
@@ -225,7 +226,7 @@ def draw_receptive_field(
     panels: list[Panel] = [
         ReceptiveFieldPanel(
             title,
-            [f"{size[0]}x{size[1]}", f"sees {_length(region[0])}x{_length(region[1])}"],
+            [format_sides(*size), f"sees {format_sides(*map(_length, region))}"],
             size,
             region,
             picture if index == 0 else None,

@@ -14,6 +14,8 @@ from PIL import Image
 from convcli.engine.arrays import Array
 from convcli.pictures.theme import LIGHT, Color, heat_map, ink_for
 
+MINUS = "\N{MINUS SIGN}"
+MAX_PLAIN = 10_000_000  # from which on numbers in pictures have an exponent
 HALF_BLOCK = "▀"  # the foreground is the upper pixel, the background the lower one
 RESET = "\x1b[0m"
 MAX_PREVIEW_LINES = 60
@@ -26,19 +28,36 @@ COLORS_256 = np.array([*product(CUBE_LEVELS, repeat=3), *GRAYS])
 
 
 def format_number(value: float) -> str:
-    """Format a number with up to six digits, and no minus before a zero."""
+    """Format a number for a line of text, with up to six digits, and no minus before a zero."""
     return f"{value + 0.0:.6g}"
 
 
 def format_cell(value: float) -> str:
-    """Format one number for a cell, with four or five digits where it is not whole.
+    """Format a number for a picture: with four or five digits, and all before the decimal point.
 
-    >>> format_cell(3.0), format_cell(0.0625), format_cell(-1234567.0)
-    ('3', '0.0625', '-1.2346e+06')
+    Its minus is as wide as a plus. Those of seven digits and more, and the tiniest, have an
+    exponent.
+
+    >>> format_cell(3.0), format_cell(0.0625), format_cell(-12345678.0), format_cell(-4e-7)
+    ('3', '0.0625', '−1.2346e7', '−4e−7')
     """
-    if abs(value) < 100_000 and value == int(value):
-        return f"{int(value)}"
-    return f"{value:.{5 if abs(value) >= 1 else 4}g}"
+    size = abs(value)
+    digits = 5 if size >= 1 else 4
+    is_whole = size < MAX_PLAIN and (value == int(value) or size >= 10**digits)
+    text = f"{value:.0f}" if is_whole else f"{value:.{digits}g}"
+    digits_alone, mark, exponent = text.partition("e")
+    if mark:
+        text = f"{digits_alone}e{int(exponent)}"
+    return "0" if text == "-0" else text.replace("-", MINUS)
+
+
+def format_sides(*sides: int) -> str:
+    """Format a size for a picture.
+
+    >>> format_sides(3, 224, 224)
+    '3×224×224'
+    """
+    return "×".join(map(str, sides))
 
 
 def format_cells(matrix: Array) -> list[list[str]]:
@@ -206,7 +225,7 @@ def render_half_blocks(pixels: Array, *, true_color: bool) -> list[str]:
 def render_kernel(matrix: Array, *, true_color: bool) -> str:
     """Render a kernel of two axes as colored cells with its numbers, zero neutral."""
     colors = heat_map(matrix, float(np.abs(matrix).max()), LIGHT).tolist()
-    texts = format_cells(matrix)
+    texts = [[text.replace(MINUS, "-") for text in row] for row in format_cells(matrix)]
     width = max(len(text) for row in texts for text in row) + 2
     return "\n".join(
         _render_cells(map(ink_for, row), row, [text.center(width) for text in line], true_color)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from support.command import SAMPLES, convcli, here
 from support.figures import CAT, EDGE, GRID, refused
-from support.looking import Drawing, drawing
+from support.looking import Drawing, drawing, read_number
 
 from convcli.engine.filter2d import filter2d
 from convcli.kernels import load_kernel
@@ -42,7 +42,7 @@ def titles(seen: Drawing) -> list[list[str]]:
 def test_input_kernel_and_map_stand_side_by_side_with_their_numbers(tmp_path: Path) -> None:
     seen = figure(tmp_path, EDGE, "-k", "vertical-edge", "-p", "valid")
     assert titles(seen) == [["edge.csv", "vertical-edge", "feature map"]]
-    for words in ("8x7", "black 0, white 10", "3x3", "-1 to 1, 0 neutral", "6x5",
+    for words in ("8×7", "black 0, white 10", "3×3", "−1 to 1, 0 neutral", "6×5",
                   "black 0, white 30"):  # fmt: skip
         assert words in seen.texts
     x = np.loadtxt(EDGE, delimiter=",")
@@ -67,7 +67,7 @@ def cells_of_panels(seen: Drawing) -> list[NDArray[Any]]:
         rows: dict[float, list[float]] = {}
         for box in sorted(panel, key=lambda box: (box.top, box.left)):
             (text,) = [word.text for word in seen.words if box.holds(word.x, word.y)]
-            rows.setdefault(box.top, []).append(float(text))
+            rows.setdefault(box.top, []).append(read_number(text))
         panels.append(np.array(list(rows.values())))
     return panels
 
@@ -107,8 +107,8 @@ def test_a_stack_makes_a_column_a_layer(tmp_path: Path) -> None:
     assert row[:5] == ["cat.jpg", "sobel-x", "feature map", "relu", "maxpool:2"]
     assert row[5].startswith("conv:kernel=blur,s=2")
     assert row[6] == "feature map"
-    captions = [word for word in seen.texts if re.fullmatch(r"\d+x\d+", word)]
-    assert captions == ["300x450", "3x3", "300x450", "300x450", "150x225", "3x3", "75x113"]
+    captions = [word for word in seen.texts if re.fullmatch(r"\d+×\d+", word)]
+    assert captions == ["300×450", "3×3", "300×450", "300×450", "150×225", "3×3", "75×113"]
 
 
 def test_kernels_that_are_combined_show_what_becomes_of_them(tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ def test_large_pictures_are_scaled_and_tell_their_own_size(tmp_path: Path) -> No
     assert [(round(one.width), round(one.height)) for one in seen.pictures] == [
         (240, 160), (240, 160)
     ]  # fmt: skip
-    assert {"300x450x3", "298x448x3"} <= set(seen.texts)
+    assert {"300×450×3", "298×448×3"} <= set(seen.texts)
     assert "black 0, white 255" in seen.texts
 
 
@@ -133,8 +133,8 @@ def test_a_map_beyond_the_input_s_range_has_a_scale_of_its_own(tmp_path: Path) -
     seen = figure(tmp_path, CAT, "-k", "sobel-x", "--gray")
     here("apply", CAT, "-k", "sobel-x", "--gray", "-o", "m.npy", cwd=tmp_path)
     values = np.load(tmp_path / "m.npy")
-    scale = next(text for text in seen.texts if text.startswith("black -"))
-    low, high = (float(part.split()[1]) for part in scale.split(", "))
+    scale = next(text for text in seen.texts if text.startswith("black −"))
+    low, high = (read_number(part.split()[1]) for part in scale.split(", "))
     assert_allclose([low, high], [values.min(), values.max()], rtol=1e-4)
 
 
@@ -146,8 +146,8 @@ def test_sixteen_bits_have_their_own_white(tmp_path: Path) -> None:
 
 def test_a_layer_s_file_shows_its_planes_and_its_maps(tmp_path: Path) -> None:
     seen = figure(tmp_path, CAT, "-k", KERNELS / "bank.npy")
-    assert "4x3x3x3" in seen.texts
-    assert "300x450x4" in seen.texts
+    assert "4×3×3×3" in seen.texts
+    assert "300×450×4" in seen.texts
     assert len(seen.pictures) == 1 + 12 + 4
 
 

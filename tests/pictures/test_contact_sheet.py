@@ -23,7 +23,7 @@ def test_zero_has_one_color_in_all_channels_of_a_signed_map() -> None:
     colors = [tuple(picture[0, 0].tolist()) for picture in panel.pictures]
     assert colors[0] == colors[4] == LIGHT.zero
     assert (colors[2], colors[3]) == (LIGHT.negative, LIGHT.positive)
-    assert panel.captions == ["4x6x5", "-4 to 4, 0 neutral"]
+    assert panel.captions == ["4×6×5", "−4 to 4, 0 neutral"]
     assert list(panel.labels) == ["0", "1", "2", "3", "4"]
 
 
@@ -58,7 +58,7 @@ def test_a_layer_over_colors_is_a_colored_picture_of_each_map() -> None:
     assert isinstance(panel, ContactSheet)
     colors = [picture[0, 0].tolist() for picture in panel.pictures]
     assert colors[:3] == [[128, 128, 128], [255, 128, 128], [0, 0, 0]]
-    assert panel.captions == ["8x3x5x4", "-2 to 2, 0 mid-gray"]
+    assert panel.captions == ["8×3×5×4", "−2 to 2, 0 mid-gray"]
     assert render([[panel]], ".png")
 
 
@@ -66,7 +66,7 @@ def test_nan_is_drawn_as_zero_and_said_to_be() -> None:
     values = np.full((3, 3, 5), -1.0)
     values[0, 0], values[1, 1], values[2, 2] = np.nan, -np.inf, 2.0
     panel = make_sheet_panel("map", values, LIGHT)
-    assert panel.captions == ["3x3x5", "-2 to 2, 0 neutral", "5 NaN as 0"]
+    assert panel.captions == ["3×3×5", "−2 to 2, 0 neutral", "5 NaN as 0"]
     assert tuple(panel.pictures[0][0, 0].tolist()) == LIGHT.zero
     assert tuple(panel.pictures[0][1, 1].tolist()) == LIGHT.negative
     empty = make_sheet_panel("map", np.full((2, 2, 5), np.nan), LIGHT)

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
-from support.looking import LEGIBLE, READABLE, Drawing, contrast, drawing
+from support.looking import LEGIBLE, READABLE, Drawing, contrast, drawing, read_number
 from support.oracles import seeds
 
 from convcli.pictures.canvas import Panel, Raster, Vector, render, sheet_size
@@ -66,18 +66,18 @@ def assert_all_inside(seen: Drawing) -> None:
 
 @given(st.integers(-99_999, 99_999))
 def test_a_whole_number_is_written_whole(value: int) -> None:
-    assert format_cell(float(value)) == str(value)
+    assert format_cell(float(value)) == str(value).replace("-", "−")
 
 
 @given(st.floats(-1e12, 1e12))
 def test_a_number_in_a_cell_is_right_to_three_digits(value: float) -> None:
-    assert float(format_cell(value)) == pytest.approx(value, rel=6e-3)
+    assert read_number(format_cell(value)) == pytest.approx(value, rel=6e-3)
 
 
 @pytest.mark.parametrize("value", [12345.678, -94982.1, 1000.5, 6700.25])
 def test_a_number_of_five_digits_is_written_without_an_exponent(value: float) -> None:
     assert "e" not in format_cell(value)
-    assert float(format_cell(value)) == pytest.approx(value, abs=0.5)
+    assert read_number(format_cell(value)) == pytest.approx(value, abs=0.5)
 
 
 def test_the_least_negative_zero_has_no_sign() -> None:
@@ -99,10 +99,10 @@ def test_a_small_map_shows_its_numbers_where_they_are(seed: int, height: int, wi
 def test_a_map_tells_its_shape_and_its_scale() -> None:
     values = np.array([[-1.5, 0, 4]])[:, :, np.newaxis]
     assert drawn(make_map_panel("name", values)).texts[0] == "name"
-    assert drawn(make_map_panel("name", values)).texts[-2:] == ["1x3", "black -1.5, white 4"]
+    assert drawn(make_map_panel("name", values)).texts[-2:] == ["1×3", "black −1.5, white 4"]
     fixed = drawn(make_map_panel("name", values, (0.0, 255.0)))
     assert fixed.texts[-1] == "black 0, white 255"
-    assert "7x9x3" in drawn(make_map_panel("name", grid(7, 9, 3))).texts
+    assert "7×9×3" in drawn(make_map_panel("name", grid(7, 9, 3))).texts
 
 
 def test_a_map_of_the_largest_grid_still_has_numbers_and_a_larger_one_is_a_picture() -> None:
@@ -152,10 +152,10 @@ def test_a_kernel_is_a_heat_map_with_its_numbers(theme: Theme) -> None:
     seen = drawn(make_kernel_panel("sobel-x", weights, theme), theme=theme)
     assert seen.numbers_in_cells() == weights.tolist()
     assert seen.texts[0] == "sobel-x"
-    assert seen.texts[-2:] == ["3x3", "-2 to 2, 0 neutral"]
+    assert seen.texts[-2:] == ["3×3", "−2 to 2, 0 neutral"]
     cells = {word.text: seen.ground_of(word) for word in seen.words[1:-2]}
     assert cells["0"] == theme.zero
-    assert (cells["-2"], cells["2"]) == (theme.negative, theme.positive)
+    assert (cells["−2"], cells["2"]) == (theme.negative, theme.positive)
 
 
 def test_a_large_kernel_and_one_of_many_planes_are_pictures() -> None:
@@ -222,7 +222,7 @@ def test_panels_of_a_sheet_do_not_overlap() -> None:
         for box in (*seen.boxes[1:], *seen.pictures)
     ]
     for word in seen.words:
-        if word.size > TEXT or "x" in word.text or "black" in word.text:
+        if word.size > TEXT or "×" in word.text or "black" in word.text:
             first, last = word.ends
             for left, top, right, bottom in areas:
                 apart = last <= left or right <= first
@@ -299,7 +299,7 @@ def test_words_of_a_file_s_name_never_break_an_svg() -> None:
 def test_the_seen_part_is_drawn_in_its_place_on_every_map() -> None:
     maps: Any = [("input", (10, 20), ((2, 5), (4, 11))), ("conv1", (5, 5), ((1, 1), (3, 3)))]
     seen = drawing(draw_receptive_field(maps, ".svg"))
-    assert seen.texts[:3] == ["input", "10x20", "sees 4x8"]
+    assert seen.texts[:3] == ["input", "10×20", "sees 4×8"]
     assert_all_inside(seen)
     for _, size, ((top, bottom), (left, right)) in maps:
         extent = next(
@@ -330,7 +330,7 @@ def test_what_lies_beyond_the_border_stays_on_the_sheet() -> None:
     for theme in THEMES.values():
         seen = drawing(draw_receptive_field(maps, ".svg", style=Style(theme)))
         assert_all_inside(seen)
-        assert seen.texts[2::3] == ["sees 10x6", "sees 5x4", "sees 0x1"]
+        assert seen.texts[2::3] == ["sees 10×6", "sees 5×4", "sees 0×1"]
 
 
 def test_a_picture_is_drawn_in_the_input_s_place() -> None:

@@ -83,7 +83,7 @@ def test_the_words_of_a_step_evaluate_to_its_result(geometry: Geometry, seed: in
         words, _, result = str(frame.formula).rpartition(" = ")
         assert result == frame.result
         # Every number is drawn with three digits.
-        assert_allclose(float(result), results[frame.at], rtol=6e-3)
+        assert_allclose(evaluated(result), results[frame.at], rtol=6e-3)
         assert_allclose(evaluated(words), results[frame.at], rtol=0.02, atol=0.2)
 
 
@@ -94,13 +94,13 @@ def test_whole_numbers_are_drawn_as_they_are() -> None:
     scene = make_scene(
         "", (3, 4), window(2), numbers=Numbers(plane[np.newaxis], results, kernel[np.newaxis])
     )
-    assert scene.planes[0][0] == ("-6", "-5", "-4", "-3")
-    assert str(scene.frames[0].formula) == "(-6) × 1 + (-5) × (-2) + (-2) × 0 + (-1) × 3 = 1"
+    assert scene.planes[0][0] == ("−6", "−5", "−4", "−3")
+    assert str(scene.frames[0].formula) == "(−6) × 1 + (−5) × (−2) + (−2) × 0 + (−1) × 3 = 1"
     for frame in scene.frames:
         assert (
             evaluated(str(frame.formula).rpartition(" = ")[0])
             == results[frame.at]
-            == float(frame.result)
+            == evaluated(frame.result)
         )
 
 
@@ -230,7 +230,7 @@ def test_an_average_without_padding_leaves_its_padding_out() -> None:
     assert {text for row, kinds in zip(scene.planes[0], scene.kinds, strict=True)
             for text, kind in zip(row, kinds, strict=True) if kind != "input"} == {""}  # fmt: skip
     for frame in scene.frames:
-        assert math.isclose(float(frame.result), expected[frame.at], rel_tol=1e-3)
+        assert math.isclose(evaluated(frame.result), expected[frame.at], rel_tol=1e-3)
 
 
 def test_a_transposed_convolution_is_written_with_its_kernel_turned() -> None:

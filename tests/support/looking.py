@@ -95,9 +95,14 @@ class Drawing:
             if any(box.holds(word.x, word.y) for box in self.boxes[1:]):
                 lines.setdefault(word.y, []).append(word)
         return [
-            [float(word.text) for word in sorted(line, key=lambda word: word.x)]
+            [read_number(word.text) for word in sorted(line, key=lambda word: word.x)]
             for _, line in sorted(lines.items())
         ]
+
+
+def read_number(text: str) -> float:
+    """The number that a picture writes with a minus of its own."""
+    return float(text.replace("−", "-"))
 
 
 def drawing(document: bytes) -> Drawing:
