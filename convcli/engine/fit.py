@@ -221,17 +221,15 @@ class _Fitting:
 
     def _narrow(self, sums: Sums, solution: Solution) -> list[Rails]:
         """Return rails with a margin of the noise, within which a prediction is not clipped."""
-        noise = max(self._mean_square(sums, solution) - ROUNDING_VARIANCE, 0.0)
+        if not any(map(_has_rail, self.rails)):
+            return self.rails
+        variance = _mean_square(sums, solution) * self.scales[1].size ** 2
+        noise = max(variance - ROUNDING_VARIANCE, 0.0)
         deviation = MARGIN_DEVIATIONS * math.sqrt(noise)
         return [
             Rails(rails.low, rails.high, 0.5 + min(deviation, MAX_MARGIN * _distance(rails)))
             for rails in self.rails
         ]
-
-    def _mean_square(self, sums: Sums, solution: Solution) -> float:
-        """Return the mean squared residual of the solution, in the units of AFTER."""
-        squares = sums.squares - float(sums.moment @ solution.values)
-        return max(squares, 0.0) / sums.count * self.scales[1].size ** 2
 
     def _solve_first(self, sums: Sums) -> Solution:
         """Return the solution, or raise with what the pictures lack for one."""
@@ -249,30 +247,38 @@ class _Fitting:
         source, target = self.scales
         weights = math.prod(self.size)
         factor = target.size / source.size
-        bias_of = np.full(self.unknowns, -source.center * factor)
-        bias_of[weights:] = target.size
-        mean_square = self._mean_square(sums, solution)
-        variation = sums.variation * target.size**2 / sums.count
+        if not 0 < factor < math.inf or not np.isfinite(model * factor).all():
+            raise ArgumentError("the weights are beyond what floating point holds")
+        bias_of = np.full(self.unknowns, -source.center / source.size)  # of scaled values
+        bias_of[weights:] = 1.0
+        mean_square = _mean_square(sums, solution)
         freedom = sums.count - self.unknowns
         errors, bias_error = None, None
         if freedom > 0:
             # The solution is that of scaled equations: so is the variance of their residuals.
-            deviation = math.sqrt(mean_square * sums.count / freedom) / target.size
+            deviation = math.sqrt(mean_square * sums.count / freedom)
             spreads = map(solution.spread, np.eye(self.unknowns)[:weights])
             errors = np.sqrt(list(spreads)).reshape(self.size) * deviation * factor
-            bias_error = deviation * math.sqrt(solution.spread(bias_of)) if self.has_bias else None
+            if self.has_bias:
+                bias_error = deviation * math.sqrt(solution.spread(bias_of)) * target.size
             model = _round_exact(model, errors / factor)
         return Fit(
             kernel=(model[:weights] * factor).reshape(self.size),
             errors=errors,
-            bias=float(bias_of @ model) if self.has_bias else 0.0,
+            bias=float(bias_of @ model) * target.size if self.has_bias else 0.0,
             bias_error=bias_error,
-            rms=math.sqrt(mean_square),
-            explained=_explained(mean_square, variation),
+            rms=math.sqrt(mean_square) * target.size,
+            explained=_explained(mean_square, sums.variation / sums.count),
             pixels=sums.count,
             clipped=sums.left_out,
             total=self.total,
         )
+
+
+def _mean_square(sums: Sums, solution: Solution) -> float:
+    """Return the mean squared residual of the solution, of scaled values."""
+    squares = sums.squares - float(sums.moment @ solution.values)
+    return max(squares, 0.0) / sums.count
 
 
 def _round_exact(model: Array, errors: Array) -> Array:

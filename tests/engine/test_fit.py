@@ -73,7 +73,7 @@ def test_every_kernel_of_the_bank_is_found_in_8_bits(name: str) -> None:
     seed=st.integers(0, 2**32 - 1),
     size=st.tuples(st.integers(1, 7), st.integers(1, 7)),
     bias=st.sampled_from([None, 0.0, -3.5, 1e4]),
-    scale=st.sampled_from([1.0, 1e-200, 1e-6, 255.0, 1e150]),
+    scale=st.sampled_from([1.0, 1e-300, 1e-6, 255.0, 1e300]),
     is_valid=st.booleans(),
 )
 def test_random_kernels_are_found_in_floats(
@@ -248,6 +248,8 @@ def test_values_that_overflow_are_refused() -> None:
     small, large = rng.normal(size=(9, 9)), rng.normal(size=(9, 9)) * 1e300
     with pytest.raises(ArgumentError, match="overflow"):
         fit_kernel([small, large], [small, large], 3)
+    with pytest.raises(ArgumentError, match="the weights are beyond"):
+        fit_kernel(small * 1e-300, large, 3)
 
 
 def test_the_number_of_weights_is_limited() -> None:
