@@ -13,6 +13,7 @@ COMMANDS = {
     "apply": ("cut.png", "-k", "identity", "-o", "out.png"),
     "explain": ("cut.png", "-k", "identity", "--at", "0,0"),
     "animate": ("cut.png", "-k", "identity", "-o", "out.gif"),
+    "page": ("cut.png", "-k", "identity", "-o", "out.html"),
     "shape": ("--input", "1x9x9", "conv:3", "--figure", "out.png", "--image", "cut.png"),
 }
 

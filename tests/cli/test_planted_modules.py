@@ -29,6 +29,7 @@ COMMANDS = {
     "dry-run": ("apply", "p0.png", "deep.png", "-k", "sobel-x", "--dry-run"),
     "explain": ("explain", "p0.png", "-k", "sobel-x", "--at", "2,2"),
     "animate": ("animate", "n.npy", "-k", "ones:3", "-o", "out.gif"),
+    "page": ("page", "n.npy", "-k", "ones:3", "-o", "out.html"),
     "kernels": ("kernels", "gaussian:2"),
     "shape": ("shape", "--h", "9", "--k", "3", "--figure", "field.svg"),
     "layers": ("layers",),

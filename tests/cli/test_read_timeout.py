@@ -16,6 +16,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no 
 COMMANDS = {
     "explain": ("explain", "in.png", "-k", "blur", "--at", "0,0"),
     "animate": ("animate", "in.png", "-k", "blur", "-o", "new.gif"),
+    "page": ("page", "in.png", "-k", "blur", "-o", "new.html"),
     "shape": ("shape", "--input", "1x9x9", "conv:3", "--figure", "new.png", "--image", "in.png"),
 }
 

@@ -23,6 +23,7 @@ COMMANDS = (
     ("kernels", "@{}"),
     ("explain", "a.png", "-k", "@{}", "--at", "0,0"),
     ("animate", "{}", "-k", "@{}", "-o", "x.gif"),
+    ("page", "{}", "-k", "@{}", "-o", "x.html"),
 )
 
 

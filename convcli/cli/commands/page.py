@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,14 @@ from convcli.images.quantize import POLICIES
 from convcli.images.read import read_within
 from convcli.kernels import Kernel, load_kernel
 from convcli.pictures.page import make_page
-from convcli.pictures.page.state import PageInput, PageState, make_input, swap_filters
+from convcli.pictures.page.state import (
+    WINDOWS,
+    PageInput,
+    PageState,
+    can_follow,
+    make_input,
+    swap_filters,
+)
 from convcli.pipeline.plan import check_limits, make_convolution
 
 KERNEL_OPTIONS = ("padding", "stride", "dilation", "flip", "bias", "transposed", "output_padding",
@@ -133,6 +141,16 @@ def _check(options: PageOptions) -> None:
         raise click.UsageError("give either --kernel, like --k 3, or --pool, like --pool max:2")
     if options.output_padding != (0, 0) and not options.transposed:
         raise click.UsageError("--output-padding goes with --transposed")
+    _check_layers(options.layer)
+
+
+def _check_layers(layers: Sequence[Layer]) -> None:
+    for layer in layers:
+        if not can_follow(layer):
+            raise click.UsageError(
+                f"layer {format_layer(layer)!r} does not go on a page, which has a chain of "
+                f"{', '.join(WINDOWS)} and what works on each value by itself"
+            )
 
 
 def _load(spec: str) -> Kernel:

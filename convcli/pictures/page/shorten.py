@@ -66,7 +66,8 @@ def shorten(text: str, names: Iterable[str] = ()) -> tuple[str, Mapping[str, str
         if token.is_word and before.text in _DECLARATIONS
     }
     new = _choose_names(tokens, declared.union(names))
-    parts, last = [], ""
+    parts: list[str] = []
+    last = ""
     for index, token in enumerate(tokens):
         word = token.text
         if token.is_word and word in new and not _is_property(tokens, index):

@@ -294,16 +294,17 @@ def check_limits(state: PageState) -> None:
         )
 
 
+def can_follow(layer: Layer) -> bool:
+    """Whether a layer may come after the page's own: it has a window, or works on each value."""
+    is_known = layer.op in WINDOWS or layer.operation.family == "elementwise"
+    return is_known and not layer.sources
+
+
 def _check_layers(layers: Sequence[Layer], size: Pair) -> None:
-    """Raise for layers after the first that a page does not know, or that do not fit its output."""
+    """Raise for too many layers after the first, and for those that do not fit its output."""
     if len(layers) > MAX_LAYERS:
         raise LimitError(f"these are {len(layers)} layers; a page has {MAX_LAYERS} at most")
     for layer in layers:
-        if layer.op not in WINDOWS and layer.operation.family != "elementwise":
-            raise ArgumentError(
-                f"layer {format_layer(layer)!r}: a page has {', '.join(WINDOWS)} and what works on "
-                "each value by itself"
-            )
         if layer.op in WINDOWS:
             size = layer.window.output(size)
 
