@@ -17,10 +17,10 @@ def follow_positions(masks: tuple[int, ...], axis: AxisMap, outputs: int) -> Ite
         whole = union_of(masks)
         own = masks if axis.has_own else (0,) * outputs
         return (whole | mask for mask in own)
-    return (union_of(masks[tap] for tap in _taps(axis, output)) for output in range(outputs))
+    return (union_of(masks[tap] for tap in taps_of(axis, output)) for output in range(outputs))
 
 
-def _taps(axis: Axis | Parts | Resampling, output: int) -> Iterable[int]:
+def taps_of(axis: Axis | Parts | Resampling, output: int) -> Iterable[int]:
     """Return the positions of a map that an output is made of, without padding."""
     if isinstance(axis, Axis):
         if axis.transposed:

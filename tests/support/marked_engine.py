@@ -134,12 +134,32 @@ class Engine:
                         found[layer][output].add(position)
         return found
 
+    def pixels(self, layer: int, at: tuple[int, int]) -> set[tuple[int, int]]:
+        """The rows and columns of the input that an output of a layer depends on."""
+        found = set()
+        before = self._outputs[layer][:, at[0], at[1]]
+        for pixel in np.ndindex(*self._input.shape[1:]):
+            where = (slice(None), *pixel)
+            for sign in (1, -1):
+                x = self._input.copy()
+                x[where] += sign * self._changes[where]
+                after = self._run(x)[layer][:, at[0], at[1]]
+                if _differs(before, after).any():
+                    found.add((pixel[0], pixel[1]))
+        return found
+
+
+def _differs(before: Array, after: Array) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Where values differ by more than rounding does."""
+    with np.errstate(all="ignore"):
+        is_close = np.abs(after - before) <= SMALL * np.abs(before)
+    differs: np.ndarray[Any, np.dtype[np.bool_]] = ~(is_close | (after == before))
+    return differs  # infinite ones may be the same, too
+
 
 def _changed(before: Array, after: Array, axis: int) -> list[int]:
     """The outputs along an axis that differ by more than rounding does."""
-    with np.errstate(all="ignore"):
-        is_close = np.abs(after - before) <= SMALL * np.abs(before)
-    differs = ~(is_close | (after == before))  # infinite ones may be the same, too
+    differs = _differs(before, after)
     if before.ndim == 1:
         return [0] if differs.any() else []
     others = tuple(one for one in range(3) if one != axis)
