@@ -34,10 +34,10 @@ def test_every_map_on_the_way_is_drawn_with_what_is_seen_of_it(tmp_path: Path) -
         "input", "conv1", "maxpool1", "conv2"
     ]  # fmt: skip
     assert [text for text in seen.texts if "sees" in text] == [
-        "sees 20x20", "sees 18x18", "sees 9x9", "sees 1x1"
+        "sees 20×20", "sees 18×18", "sees 9×9", "sees 1×1"
     ]  # fmt: skip
-    assert [text for text in seen.texts if re.fullmatch(r"\d+x\d+", text)] == [
-        "16x16", "16x16", "8x8", "8x8"
+    assert [text for text in seen.texts if re.fullmatch(r"\d+×\d+", text)] == [
+        "16×16", "16×16", "8×8", "8×8"
     ]  # fmt: skip
 
 
@@ -54,7 +54,7 @@ def test_a_deep_network_is_drawn_in_a_few_maps(tmp_path: Path) -> None:
     names = [word.text for word in seen.words if word.size == 15]
     assert names[0] == "input"
     assert len(names) <= 24
-    sides = [int(text.split("x")[0]) for text in seen.texts if re.fullmatch(r"\d+x\d+", text)]
+    sides = [int(text.split("×")[0]) for text in seen.texts if re.fullmatch(r"\d+×\d+", text)]
     assert sides[0] == 224
     assert set(sides) >= {224, 112, 56, 28, 14, 7}
 
@@ -74,7 +74,7 @@ def test_the_input_is_drawn_over_the_picture_that_is_given(tmp_path: Path) -> No
     assert len(seen.pictures) == 1
     (one,) = seen.pictures
     assert one.width / one.height == pytest.approx(1.5, rel=1e-3)
-    assert "sees 5x5" in seen.texts
+    assert "sees 5×5" in seen.texts
 
 
 @pytest.mark.parametrize("mode", ["L", "RGBA", "I;16", "P"])
