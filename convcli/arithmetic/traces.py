@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
-from convcli.arithmetic.intervals import backtrace, clip
+from convcli.arithmetic.geometry import Axis
+from convcli.arithmetic.intervals import backtrace, clip, input_interval, span
 from convcli.arithmetic.operations import AxisMap, WholeAxis
 from convcli.arithmetic.positions import taps_of
 from convcli.arithmetic.values import Pair, map_size
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 MAX_POSITIONS = 1 << 13  # along an axis, of all that are followed
 MAX_GRIDS = 64  # of one map
+MAX_TAPS = 1 << 21  # of all windows that are followed, which takes about a second
 
 
 class Grid(NamedTuple):
@@ -51,7 +53,7 @@ def trace_positions(walk: Walk, index: int, at: Pair) -> dict[int, list[Grid]] |
     >>> [(sorted(grid.rows), sorted(grid.columns)) for grid in found[-1]]
     [([2, 4, 6], [2, 4, 6])]
     """
-    regions = backtrace(walk, index, at)
+    regions, steps = backtrace(walk, index, at), 0
     grids: dict[int, list[Grid]] = {index: [Grid(frozenset([at[0]]), frozenset([at[1]]))]}
     for user in range(index, -1, -1):
         if user not in grids:
@@ -63,6 +65,9 @@ def trace_positions(walk: Walk, index: int, at: Pair) -> dict[int, list[Grid]] |
             size = map_size(shape)
             seen = (clip(*both) for both in zip(regions[source], _bounds(size), strict=True))
             if any(part is not None and part[1] - part[0] >= MAX_POSITIONS for part in seen):
+                return None
+            steps += sum(_count_taps(report, grid) for grid in grids[user])
+            if steps > MAX_TAPS:
                 return None
             found = [_grid_of_input(report, size, grid) for grid in grids[user]]
             merged = merge_grids([*grids.get(source, []), *found])
@@ -112,9 +117,29 @@ def _grid_of_input(report: LayerReport, size: Pair, grid: Grid) -> Grid:
     return Grid(rows, columns)
 
 
+def _count_taps(report: LayerReport, grid: Grid) -> int:
+    """Return how many taps of windows are followed along both axes."""
+    axes = report.layer.operation.axes(report.layer, report.inputs) or ()
+    return sum(
+        len(outputs) * axis.kernel
+        for axis, outputs in zip(axes, grid, strict=False)
+        if isinstance(axis, Axis) and not _is_gapless(axis, outputs)
+    )
+
+
+def _is_gapless(axis: Axis, outputs: frozenset[int]) -> bool:
+    """Return whether the windows of outputs are one run of positions."""
+    is_dense = not axis.transposed and axis.dilation == 1 and axis.stride <= axis.kernel
+    return is_dense and len(outputs) == max(outputs, default=0) - min(outputs, default=1) + 1
+
+
 def _inputs_of(axis: AxisMap, outputs: frozenset[int]) -> frozenset[int]:
     """Return the positions along an axis that outputs depend on."""
     if isinstance(axis, WholeAxis):
         whole = frozenset(range(axis.size)) if outputs else frozenset()
         return whole | outputs if axis.has_own else whole
+    if isinstance(axis, Axis) and _is_gapless(axis, outputs):
+        run = clip(input_interval(axis, span((output, output) for output in outputs)),
+                   (0, axis.size - 1))  # fmt: skip
+        return frozenset() if run is None else frozenset(range(run[0], run[1] + 1))
     return frozenset(tap for output in outputs for tap in taps_of(axis, output))

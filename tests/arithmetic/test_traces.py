@@ -73,6 +73,8 @@ def test_branches_of_other_dilations_are_a_union_of_grids() -> None:
 
 
 def test_what_is_too_much_to_follow_is_not() -> None:
+    slow = walk([f"conv:1001,d={d}" for d in (2, 1, 2, 1)], (1, 9000, 9000))
+    assert trace_positions(slow, 3, (2, 2)) is None
     far = walk(["conv:3,d=9000"], (1, 40_000, 40_000))
     assert trace_positions(far, 0, (5, 5)) is None
     large = walk(["conv:3,d=900"], (1, 10**15, 10**15))
