@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -24,6 +25,12 @@ def modules(browser: Browser) -> Iterator[Page]:
     serve_modules(page)
     yield page
     page.close()
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where pages that several tests open are written once."""
+    return tmp_path_factory.mktemp("pages")
 
 
 @pytest.fixture

@@ -2,36 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
-from support.command import SAMPLES, here
+from support.page_views import MINUS, SOBEL, cell, control, show
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Locator, Page
+    from pathlib import Path
+
+    from playwright.sync_api import Page
 
 pytestmark = pytest.mark.browser
-
-MINUS = "\u2212"
-SOBEL = (SAMPLES / "grid5.csv", "-k", "sobel-x")
-
-
-@pytest.fixture
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("views")
-
-
-def show(tab: Page, folder: Path, *arguments: str | Path, state: str = "") -> None:
-    """Open the page that a command writes."""
-    done = here("page", *arguments, "-f", "-o", "page.html", cwd=folder)
-    assert (done.code, done.stdout) == (0, b""), done.stderr
-    tab.goto((folder / "page.html").as_uri() + state)
-    tab.wait_for_selector(".panel-output [role=gridcell]")
-
-
-def cell(tab: Page, panel: str, row: int, column: int) -> Locator:
-    return tab.locator(f".panel-{panel} [data-row='{row}'][data-column='{column}']").first
 
 
 def marked(tab: Page, panel: str, mark: str) -> list[tuple[int, int]]:
@@ -109,3 +91,183 @@ def test_every_grid_is_one_stop_of_the_tab_key_and_walked_by_arrows(
         name = "document.activeElement.closest('figure, section, form, body')?.className"
         seen.add(tab.evaluate(name))
     assert {"panel panel-input", "panel panel-kernel", "transport", "controls", "share"} <= seen
+
+
+def outputs(tab: Page) -> list[str]:
+    return texts(tab, "output")
+
+
+def address(tab: Page) -> str:
+    """Return what the address bar holds, after the pause with which it follows the position."""
+    tab.wait_for_timeout(400)
+    return str(tab.evaluate("location.hash"))
+
+
+def test_controls_change_size_formula_and_numbers(tab: Page, folder: Path) -> None:
+    show(tab, folder, *SOBEL)
+    control(tab, "Stride, rows").fill("2")
+    assert len(outputs(tab)) == 4
+    formula = tab.inner_text("#size-formula").replace(MINUS, "-")
+    assert "⌊(5 + 0 + 0 - 1·(3 - 1) - 1) / 2⌋ + 1 = 2" in formula
+    tab.get_by_role("button", name="same").click()
+    assert len(outputs(tab)) == 9
+    tab.get_by_label("Padding mode").select_option("circular")
+    tab.get_by_label("From the bank").select_option("blur")
+    assert texts(tab, "kernel")[4] == "0.25"
+    tab.get_by_label("Operation", exact=True).last.select_option("maxpool")
+    assert tab.locator(".panel-kernel:visible").count() == 0
+    assert tab.get_by_label("From the bank").is_hidden()
+
+
+def test_rows_that_no_window_covers_are_hatched(tab: Page, folder: Path) -> None:
+    show(tab, folder, "--h", "6", "--w", "5", "--k", "3", "--s", "2")
+    assert marked(tab, "input", "dropped") == [(5, column) for column in range(5)]
+    assert "1 row at the end is not used" in tab.inner_text("#size-formula")
+    assert tab.locator(".cell.dropped .hatch").first.is_visible()
+
+
+WRONG = [
+    ("Kernel, rows", "9", "window has 9 rows and the padded input 5"),
+    ("Stride, rows", "0", "whole number from 1"),
+    ("Stride, rows", "two", "not “two”"),
+    ("Padding before, rows", "-1", "whole number from 0"),
+    ("Bias", "1,5", "must be a number"),
+    ("Layers after this one", "sigmod", "sigmod is no layer"),
+    ("Layers after this one", "conv:9", "output is empty"),
+]
+
+
+def test_a_wrong_value_is_told_at_its_control_and_changes_nothing(tab: Page, folder: Path) -> None:
+    show(tab, folder, *SOBEL)
+    before = outputs(tab)
+    for label, typed, problem in WRONG:
+        field = control(tab, label)
+        right = field.input_value()
+        field.fill(typed)
+        told = tab.locator(f"#{field.get_attribute('aria-describedby')}")
+        assert problem in told.inner_text()
+        assert field.get_attribute("aria-invalid") == "true"
+        assert (outputs(tab), field.input_value()) == (before, typed)
+        field.fill(right)
+        assert (told.is_visible(), tab.locator("[aria-invalid]").count()) == (False, 0)
+
+
+def test_a_value_that_was_too_large_counts_once_another_makes_room(tab: Page, folder: Path) -> None:
+    show(tab, folder, *SOBEL)
+    control(tab, "Kernel, rows").fill("7")
+    control(tab, "Padding before, rows").fill("2")
+    assert len(outputs(tab)) == 9
+    assert tab.locator("[aria-invalid]").count() == 0
+
+
+def test_weights_and_inputs_are_edited_by_the_keyboard(tab: Page, folder: Path) -> None:
+    show(tab, folder, *SOBEL)
+    cell(tab, "kernel", 1, 1).focus()
+    tab.keyboard.type("1/4")
+    tab.keyboard.press("Enter")
+    assert texts(tab, "kernel")[4] == "0.25"
+    assert tab.evaluate("document.activeElement.dataset.row") == "1"  # the focus stays in the grid
+    cell(tab, "input", 0, 0).focus()
+    tab.keyboard.press("Enter")
+    tab.keyboard.type("x7")
+    tab.keyboard.press("Enter")
+    assert "not “x7”" in tab.locator(".panel-input .problem").first.inner_text()
+    tab.keyboard.press("Escape")
+    assert texts(tab, "input")[0] == "1"
+    tab.keyboard.press("ArrowRight")
+    tab.keyboard.type("-2.5")
+    tab.keyboard.press("Enter")
+    assert texts(tab, "input")[1] == "-2.5"
+
+
+def test_a_second_tap_on_a_cell_edits_it(tab: Page, folder: Path) -> None:
+    show(tab, folder, *SOBEL)
+    cell(tab, "kernel", 0, 0).click()
+    assert tab.locator(".cell-editor").count() == 0
+    cell(tab, "kernel", 0, 0).click()
+    tab.keyboard.type("9")
+    tab.keyboard.press("Enter")
+    assert texts(tab, "kernel")[0] == "9"
+
+
+def test_the_address_holds_the_state_and_the_browser_goes_back(tab: Page, folder: Path) -> None:
+    show(tab, folder, *SOBEL)
+    control(tab, "Stride, rows").fill("2")
+    tab.get_by_label("Flip the kernel").check()
+    cell(tab, "input", 0, 0).focus()
+    tab.keyboard.type("5")
+    tab.keyboard.press("Enter")
+    cell(tab, "output", 1, 1).click()
+    expected, place = outputs(tab), address(tab)
+    assert "s=2x2" in place
+    assert "at=0,1,1" in place
+    tab.reload()
+    tab.wait_for_selector(".panel-output [role=gridcell]")
+    assert (outputs(tab), marked(tab, "output", "current")) == (expected, [(1, 1)])
+    tab.go_back()
+    tab.go_back()
+    assert not tab.get_by_label("Flip the kernel").is_checked()
+    assert control(tab, "Stride, rows").input_value() == "2"
+
+
+HOSTILE = [
+    "#k=99x99", "#s=0x0", "#x=1x1x1:NaN", "#w=1x1x3x3:1,2", "#op=<img src=x onerror=alert(1)>",
+    "#__proto__=1", "#n=4096x4096&k=1x1", "#x=1x9999x9999:1", "#d=4096x4096", "#%E0%A4%A",
+    "#l=" + "conv:3+" * 200, "#mode=constant:1e999", "#at=0,99,99&p=9,9,9,99999", "#=&&=",
+]  # fmt: skip
+
+
+def test_a_hostile_address_is_told_and_leaves_the_pages_own_state(tab: Page, folder: Path) -> None:
+    show(tab, folder, *SOBEL)
+    for state in HOSTILE:
+        tab.evaluate("(state) => { location.hash = state; }", state)
+        told = tab.locator(".hash-problem")
+        told.wait_for()
+        assert "holds no state of this page" in told.inner_text()
+        assert (len(outputs(tab)), tab.locator("img").count()) == (9, 0)
+        tab.evaluate("() => { location.hash = 'bias=1'; }")
+        told.wait_for(state="detached")
+
+
+def test_it_plays_step_by_step_and_pauses(tab: Page, folder: Path) -> None:
+    show(tab, folder, *SOBEL)
+    tab.get_by_role("button", name="Play").click()
+    tab.locator(".place", has_text="(2 of 9)").wait_for()
+    assert tab.locator(".panel-output .cell.blank").count() > 0  # what is not yet computed
+    tab.get_by_role("button", name="Pause").click()
+    assert tab.locator(".panel-output .cell.blank").count() == 0
+    tab.get_by_role("button", name="Next").click()
+    tab.get_by_label("Position of the window").press("End")
+    assert marked(tab, "output", "current") == [(2, 2)]
+    assert tab.get_by_label("Position of the window").get_attribute("aria-valuetext") == (
+        "row 2, column 2"
+    )
+
+
+def test_nothing_moves_while_stepping(tab: Page, folder: Path) -> None:
+    show(tab, folder, *SOBEL, "-p", "1", "--padding-mode", "zero")
+    share = tab.locator(".share")
+    places = set()
+    for _ in range(8):
+        tab.get_by_role("button", name="Next").click()
+        box = share.bounding_box()
+        places.add(box and box["y"])
+    assert len(places) == 1
+
+
+def test_sums_of_several_channels_and_a_stack(tab: Page, folder: Path) -> None:
+    random = np.random.default_rng(3)
+    np.save(folder / "x.npy", random.integers(0, 9, (6, 6, 3)).astype(float))
+    weights = random.integers(-3, 4, (2, 3, 3, 3)).astype(float)
+    np.save(folder / "k.npy", weights)
+    show(tab, folder, folder / "x.npy", "-k", folder / "k.npy", "--bias", "2", "-l", "maxpool:2")
+    sums = [int(text.split(" = ")[1].replace(MINUS, "-")) for text in
+            tab.locator(".lane-sum:visible").all_text_contents()]  # fmt: skip
+    values = np.load(folder / "x.npy")[:3, :3].transpose(2, 0, 1)
+    np.testing.assert_array_equal(sums, (values * weights[0]).sum(axis=(1, 2)))
+    assert tab.inner_text(".result-line").endswith(f"= {sum(sums) + 2}".replace("-", MINUS))
+    assert tab.locator(".stack-seen").all_text_contents() == [
+        "rows 0 to 3, columns 0 to 3", "rows 0 to 1, columns 0 to 1", "row 0, column 0"
+    ]  # fmt: skip
+    tab.locator("#output-map").select_option("1")
+    assert texts(tab, "kernel")[0] == str(int(weights[1, 0, 0, 0]))

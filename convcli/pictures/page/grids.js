@@ -6,6 +6,8 @@ export const CELL = 40; // the side of a cell, in units of the drawing
 const HEAD = 18; // of the row and column numbers
 const GAP = 1.5; // around a cell
 const MAX_TEXT = 15; // the largest text of a cell
+const MIN_TEXT = 7; // a smaller one is left out: the color and the sentence tell the value
+const MAX_NOTE = 11;
 const TEXT_WIDTH = 0.6; // of a digit, in font sizes
 
 /** @typedef {import("./types.d.ts").Pair} Pair */
@@ -150,7 +152,12 @@ function readCells(view) {
 function chooseTextSize(cells) {
   let longest = 1;
   for (const { text } of cells.values()) longest = Math.max(longest, text.length);
-  return Math.min(MAX_TEXT, (CELL - 5) / (TEXT_WIDTH * longest));
+  return fitText(longest, MAX_TEXT);
+}
+
+/** The font size at which a text fits into a cell. @param {number} letters @param {number} most */
+function fitText(letters, most) {
+  return Math.min(most, (CELL - 5) / (TEXT_WIDTH * Math.max(letters, 1)));
 }
 
 /** @param {number} row @param {number} column @param {number} x @param {number} y @returns {CellNodes} */
@@ -183,13 +190,15 @@ function drawCell({ group, rect, text, note }, cell, size) {
   setAttribute(group, "class", ["cell", cell.kind ?? "", ...(cell.marks ?? [])].join(" "));
   setAttribute(group, "aria-label", cell.label);
   setAttribute(rect, "fill", cell.fill ?? null);
-  const hasNote = cell.note !== undefined && cell.note !== "";
-  setText(text, cell.text);
+  const noteSize = fitText((cell.note ?? "").length, MAX_NOTE);
+  const shownNote = noteSize < MIN_TEXT ? "" : cell.note ?? "";
+  const hasNote = shownNote !== "";
+  setText(text, size < MIN_TEXT ? "" : cell.text);
   setAttribute(text, "y", round(middle + size * 0.36 - (hasNote ? 6 : 0)));
   setAttribute(text, "font-size", round(size));
-  setText(note, cell.note ?? "");
+  setText(note, shownNote);
   setAttribute(note, "y", round(middle + 15));
-  setAttribute(note, "font-size", round(Math.min(11, (CELL - 5) / (TEXT_WIDTH * (cell.note ?? "").length))));
+  setAttribute(note, "font-size", round(noteSize));
   for (const node of [text, note]) setAttribute(node, "fill", cell.ink ?? null);
 }
 

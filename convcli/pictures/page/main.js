@@ -129,7 +129,7 @@ class Page {
     this.scene = makeScene(state, this.focus, { isPicture: this.isPicture, palette: this.palette, filled });
     this.stage.update(this.scene);
     this.steps.update(this.scene);
-    this.transport.update(state);
+    this.transport.update(state, this.isPicture);
     this.controls.update(state, this.isPicture);
     this.stack.update(state);
     this.share.update(state);

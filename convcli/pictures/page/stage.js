@@ -4,7 +4,7 @@ import { inputChannels, isPool, outputChannels, outputSize } from "./arithmetic.
 import { make, setText } from "./dom.js";
 import { makeGrid } from "./grids.js";
 import { makeLegend } from "./legend.js";
-import { formatNumber, formatSize } from "./text.js";
+import { COLOR_NAMES, formatNumber, formatSize } from "./text.js";
 import { findExtent, makeInputCell, makeKernelCell, makeOutputCell, makeProductCell, turnPlace } from "./views.js";
 
 /** @typedef {import("./types.d.ts").Pair} Pair */
@@ -30,10 +30,8 @@ const GOOD_CELL = 34; // pixels, for two lines in a cell
 const MAX_CELL = 56;
 const MAX_KERNEL_VIEW = 25; // rows or columns of a kernel that are shown at once
 const MIN_VIEW = 7; // rows or columns of a large grid
-const SIGN = 44; // pixels between two grids
-
-/** The names of the channels of a color picture. */
-const COLOR_NAMES = ["red", "green", "blue"];
+const SIGNS = [26, 44]; // pixels between two grids, on a small and on a large screen
+const SMALL_WIDTH = 640;
 
 /**
  * The grids of one input channel.
@@ -199,12 +197,14 @@ export function makeStage(events) {
   function chooseViews(next) {
     const { state, focus, step, at } = next;
     const width = Math.max(element.clientWidth, 280);
+    const sign = SIGNS[width < SMALL_WIDTH ? 0 : 1];
+    element.style.setProperty("--sign", `${sign}px`);
     const [inputRows, inputColumns] = findExtent(state);
     const [outputRows, outputColumns] = outputSize(state).map((size) => /** @type {Pair} */ ([0, size - 1]));
     const most = Math.min(Math.floor(width / MIN_CELL) - 1, 22);
     const extent = Math.max(...step.taps.map((tap) => tap.row - step.taps[0].row + 1), 1);
     const kernels = length(chooseView([0, state.kernel[1] - 1], null, undefined, MAX_KERNEL_VIEW)) * (isPool(state.op) ? 1 : 2);
-    const inRow = Math.floor(((width - 3 * SIGN - 12) / GOOD_CELL - 1 - kernels) / 2);
+    const inRow = Math.floor(((width - 3 * sign - 12) / GOOD_CELL - 1 - kernels) / 2);
     const isEnough = inRow >= Math.max(MIN_VIEW, extent);
     const some = Math.min(isEnough ? inRow : Math.floor(width / GOOD_CELL) - 1, 13);
     const isLarge = [inputRows, inputColumns, outputRows, outputColumns].some(([low, high]) => high - low + 1 > most);
@@ -226,20 +226,20 @@ export function makeStage(events) {
       kernelRows: chooseView([0, state.kernel[0] - 1], [kernelCursor[0], kernelCursor[0]], views.kernelRows, MAX_KERNEL_VIEW),
       kernelColumns: chooseView([0, state.kernel[1] - 1], [kernelCursor[1], kernelCursor[1]], views.kernelColumns, MAX_KERNEL_VIEW),
     };
-    return chooseCell(next, width);
+    return chooseCell(next, width, sign);
   }
 
-  /** @param {Scene} next @param {number} width */
-  function chooseCell({ state }, width) {
+  /** @param {Scene} next @param {number} width @param {number} sign */
+  function chooseCell({ state }, width, sign) {
     const input = length(views.inputColumns) + 0.5;
     const result = length(views.outputColumns) + 0.5;
     const kernel = length(views.kernelColumns);
     const kernels = isPool(state.op) || state.input === null ? kernel : 2 * kernel;
-    const row = (width - 3 * SIGN - 12) / (input + kernels + result);
+    const row = (width - 3 * sign - 12) / (input + kernels + result);
     if (row >= GOOD_CELL) return { cell: Math.min(row, MAX_CELL), isRow: true };
-    const lane = (width - 2 * SIGN) / (input + kernels);
-    if (lane >= GOOD_CELL && lane * result <= width - SIGN) return { cell: Math.min(lane, MAX_CELL), isRow: false };
-    const column = Math.min((width - 2) / Math.max(input, result), (width - 2 * SIGN + 8) / kernels);
+    const lane = (width - 2 * sign - 4) / (input + kernels);
+    if (lane >= GOOD_CELL && lane * result <= width - sign) return { cell: Math.min(lane, MAX_CELL), isRow: false };
+    const column = Math.min((width - 2) / Math.max(input, result), (width - 2 * sign - 4) / kernels);
     return { cell: Math.min(Math.max(column, MIN_CELL), MAX_CELL), isRow: false };
   }
 

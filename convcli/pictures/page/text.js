@@ -8,6 +8,8 @@
 
 const MINUS = "\u2212";
 const TIMES = "\u00d7";
+/** The channels of a color picture. */
+export const COLOR_NAMES = ["red", "green", "blue"];
 
 /**
  * Write a number with so many significant digits and a proper minus.

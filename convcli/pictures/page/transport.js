@@ -2,6 +2,7 @@
 
 import { outputChannels, outputSize } from "./arithmetic.js";
 import { make, setAttribute, setText } from "./dom.js";
+import { COLOR_NAMES } from "./text.js";
 
 /** @typedef {import("./types.d.ts").State} State */
 /** @typedef {import("./types.d.ts").OutputPosition} OutputPosition */
@@ -21,7 +22,7 @@ export function makeTransport(getState, move) {
   const speed = make("select", { "aria-label": "Speed" }, ...SPEEDS.map(([name, pause]) => make("option", { value: String(pause) }, name)));
   speed.value = String(SPEEDS[1][1]);
   const map = make("select", { id: "output-map" });
-  const mapBox = make("label", { className: "map-choice" }, "Output map ", map);
+  const mapBox = make("label", { className: "map-choice" }, "Map ", map);
   const play = makeButton("Play", "\u25b6", () => (timer === 0 ? start() : stop()));
   const buttons = [
     makeButton("First", "\u21e4", () => go(0)),
@@ -68,8 +69,8 @@ export function makeTransport(getState, move) {
     move(getState().at, "key");
   }
 
-  /** @param {State} state */
-  function update(state) {
+  /** @param {State} state @param {boolean} isPicture */
+  function update(state, isPicture) {
     const [height, width] = outputSize(state);
     const count = height * width;
     const index = indexOf(state);
@@ -80,8 +81,9 @@ export function makeTransport(getState, move) {
     setText(place, `${text} (${index + 1} of ${count.toLocaleString("en-US")})`);
     const maps = outputChannels(state);
     mapBox.hidden = maps === 1;
-    if (map.options.length !== maps) {
-      map.replaceChildren(...Array.from({ length: maps }, (_, number) => make("option", { value: String(number) }, String(number))));
+    const names = Array.from({ length: maps }, (_, number) => (isPicture && maps === 3 ? COLOR_NAMES[number] : String(number)));
+    if (map.textContent !== names.join("")) {
+      map.replaceChildren(...names.map((name, number) => make("option", { value: String(number) }, name)));
     }
     map.value = String(state.at.channel);
   }

@@ -217,7 +217,7 @@ function readInput(state, channel, row, column) {
   const [height, width] = state.size;
   const [sourceRow, sourceColumn] = [sourceIndex(row, height, mode), sourceIndex(column, width, mode)];
   if (sourceRow >= 0 && sourceColumn >= 0) return state.input[channel][sourceRow][sourceColumn];
-  if (isPool(state.op)) return null;
+  if (isPool(state.op)) return state.op === "avgpool" && state.countPadding && findKind(state, row, column) === "padding" ? 0 : null;
   return paddingValue(mode) ?? 0;
 }
 
