@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from convcli.arithmetic.values import Pair
-from convcli.pictures.canvas import Canvas, Ink, Line, Point, cell_box
+from convcli.pictures.boxes import Line, Point, cell_box
+from convcli.pictures.canvas import Canvas
 from convcli.pictures.fonts import text_width
-from convcli.pictures.theme import CELL, DASH, SMALL, TEXT, Color, Theme, ink_for, mix
+from convcli.pictures.theme import CELL, DASH, SMALL, TEXT, Color, Ink, Theme, ink_for, mix
 
 ROOM = 4  # pixels on either side of a number in its cell
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from convcli.engine.arrays import Array
-from convcli.pictures.canvas import Canvas, Panel, Point
+from convcli.pictures.boxes import Point
+from convcli.pictures.canvas import Canvas, Panel
 from convcli.pictures.fonts import text_width
 from convcli.pictures.text import format_cell, format_sides
 from convcli.pictures.theme import TEXT, Theme, gray_levels, heat_map

@@ -17,17 +17,11 @@ import numpy as np
 from PIL import Image
 
 from convcli.arithmetic.values import Pair
-from convcli.pictures.canvas import (
-    DEFAULT_STYLE,
-    Box,
-    Canvas,
-    Point,
-    Raster,
-    grid_box,
-    make_canvas,
-)
+from convcli.pictures.boxes import Box, Point, grid_box
+from convcli.pictures.canvas import DEFAULT_STYLE, Canvas, make_canvas
 from convcli.pictures.cells import Cell, draw_cells, fit_cells
 from convcli.pictures.fonts import text_width
+from convcli.pictures.raster import Raster
 from convcli.pictures.scene import Frame, Scene
 from convcli.pictures.text import format_cells
 from convcli.pictures.theme import CELL, GAP, LINE, MARGIN, TEXT, TITLE, Style, Theme, heat_map

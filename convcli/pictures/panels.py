@@ -11,7 +11,8 @@ from typing import TypeAlias
 import numpy as np
 
 from convcli.engine.arrays import Array
-from convcli.pictures.canvas import DEFAULT_STYLE, Canvas, Panel, Point, render
+from convcli.pictures.boxes import Point
+from convcli.pictures.canvas import DEFAULT_STYLE, Canvas, Panel, render
 from convcli.pictures.cells import Cell, draw_cells, fit_cells
 from convcli.pictures.contact_sheet import make_color_panel, make_sheet_panel
 from convcli.pictures.text import format_cell, format_cells, format_sides

@@ -20,16 +20,8 @@ from convcli.images import Picture, ReadSettings
 from convcli.images.color import resize
 from convcli.images.quantize import quantize
 from convcli.images.read import read_within
-from convcli.pictures.canvas import (
-    DEFAULT_STYLE,
-    Box,
-    Canvas,
-    Panel,
-    Point,
-    cell_box,
-    grid_box,
-    render,
-)
+from convcli.pictures.boxes import Box, Point, cell_box, grid_box
+from convcli.pictures.canvas import DEFAULT_STYLE, Canvas, Panel, render
 from convcli.pictures.text import format_sides
 from convcli.pictures.theme import DASH, Style, Theme, mix
 

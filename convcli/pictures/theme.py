@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from convcli.engine.arrays import Array
 
 Color: TypeAlias = tuple[int, int, int]
+Ink: TypeAlias = Color | None  # None leaves it out
 
 # Measures in pixels
 CELL = 34  # a cell with a number in it

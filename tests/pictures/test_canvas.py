@@ -16,11 +16,13 @@ from PIL import Image
 from support.looking import drawing
 
 from convcli.errors import LimitError
-from convcli.pictures.canvas import MAX_EMBEDDED_PIXELS, Raster, Vector, make_canvas, render
+from convcli.pictures.canvas import make_canvas, render
 from convcli.pictures.cells import Cell, draw_cells, fit_cells
 from convcli.pictures.fonts import replace_unprintable, text_width
 from convcli.pictures.panels import Mosaic, make_map_panel
+from convcli.pictures.raster import Raster
 from convcli.pictures.theme import CELL, DARK, LIGHT, TEXT, THEMES, Style
+from convcli.pictures.vector import MAX_EMBEDDED_PIXELS, Vector
 
 SVG, XLINK = "{http://www.w3.org/2000/svg}", "{http://www.w3.org/1999/xlink}"
 scales = pytest.mark.parametrize("scale", [1.0, 2.0, 3.0])

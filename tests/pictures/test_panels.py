@@ -16,7 +16,7 @@ from PIL import Image
 from support.looking import LEGIBLE, READABLE, Drawing, contrast, drawing, read_number
 from support.oracles import seeds
 
-from convcli.pictures.canvas import Panel, Raster, Vector, render, sheet_size
+from convcli.pictures.canvas import Panel, render, sheet_size
 from convcli.pictures.fonts import text_width
 from convcli.pictures.panels import (
     MAP_SIDE,
@@ -28,9 +28,11 @@ from convcli.pictures.panels import (
     make_kernel_panel,
     make_map_panel,
 )
+from convcli.pictures.raster import Raster
 from convcli.pictures.receptive_field import draw_receptive_field
 from convcli.pictures.text import format_cell
 from convcli.pictures.theme import CELL, DARK, DASH, LIGHT, TEXT, THEMES, Style, Theme
+from convcli.pictures.vector import Vector
 
 themes = pytest.mark.parametrize("theme", THEMES.values(), ids=THEMES)
 

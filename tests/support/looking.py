@@ -9,8 +9,8 @@ from typing import Any
 from unittest.mock import patch
 from xml.etree import ElementTree as ET
 
-from convcli.pictures.canvas import Raster
 from convcli.pictures.fonts import text_width
+from convcli.pictures.raster import Raster
 
 Color = tuple[int, int, int]
 READABLE, LEGIBLE = 4.5, 3.0  # WCAG's contrast for text, and for what may stand back
