@@ -271,3 +271,28 @@ def test_sums_of_several_channels_and_a_stack(tab: Page, folder: Path) -> None:
     ]  # fmt: skip
     tab.locator("#output-map").select_option("1")
     assert texts(tab, "kernel")[0] == str(int(weights[1, 0, 0, 0]))
+
+
+def test_a_tap_shows_what_an_input_feeds_and_reset_brings_the_page_back(
+    tab: Page, folder: Path
+) -> None:
+    show(tab, folder, *SOBEL)
+    before = outputs(tab)
+    cell(tab, "input", 2, 2).click()
+    assert len(marked(tab, "output", "fed")) == 9
+    tab.get_by_label("From the bank").select_option("gaussian-5x5")
+    assert len(outputs(tab)) == 1
+    tab.get_by_role("button", name="Reset").click()
+    assert outputs(tab) == before
+
+
+def test_a_large_input_is_followed_by_the_grids(tab: Page, folder: Path) -> None:
+    show(tab, folder, "--h", "300", "--w", "200", "--k", "3", "--at", "150,120")
+    assert marked(tab, "output", "current") == [(150, 120)]
+    assert marked(tab, "input", "window") == square(150, 120)
+    cell(tab, "output", 150, 120).focus()
+    for _ in range(12):
+        tab.keyboard.press("ArrowDown")
+    assert marked(tab, "output", "current") == [(162, 120)]
+    assert marked(tab, "input", "window") == square(162, 120)
+    assert tab.evaluate("document.activeElement.dataset.row") == "162"

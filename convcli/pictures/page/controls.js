@@ -37,9 +37,10 @@ const RANGES = [
  * @param {BankKernel[]} bank
  * @param {() => State} getState
  * @param {(state: State) => void} commit
+ * @param {() => State} getDefaults
  * @returns {Controls}
  */
-export function makeControls(bank, getState, commit) {
+export function makeControls(bank, getState, commit, getDefaults) {
   const form = new Form(getState, commit);
   const link = make("input", { type: "checkbox", id: "link-axes" });
   const axes = makeAxisGroup(form, link);
@@ -63,6 +64,8 @@ export function makeControls(bank, getState, commit) {
   const layers = form.add(makeLayersField());
   const numbers = make("button", { type: "button", className: "quiet" });
   numbers.addEventListener("click", () => form.change(toggleNumbers));
+  const reset = make("button", { type: "button", className: "quiet" }, "Reset all to what the page was made of");
+  reset.addEventListener("click", () => form.change(getDefaults));
   const formula = make("div", { className: "formula", id: "size-formula" });
   const element = make(
     "form", { className: "controls", "aria-label": "Settings" },
@@ -72,6 +75,7 @@ export function makeControls(bank, getState, commit) {
     makeGroup("Kernel", ...kernels.map((field) => field.element)),
     makeGroup("Pool", ceil.element, counted.element),
     makeGroup("Afterwards", relu.element, range.element, layers.element),
+    reset,
   );
   element.addEventListener("submit", (event) => event.preventDefault());
   const groups = [...element.querySelectorAll("fieldset")];

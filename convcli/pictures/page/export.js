@@ -4,7 +4,7 @@ import { make, makeSvg } from "./dom.js";
 
 /** @typedef {import("./grids.js").Grid} Grid */
 
-const CAPTION = 26; // above a grid
+const CAPTION = 42; // above a grid
 const SPACE = 44; // between grids
 const MARGIN = 20;
 const LINE = 20;
@@ -21,14 +21,16 @@ const STYLES = ["fill", "fill-opacity", "stroke", "stroke-opacity", "stroke-widt
  */
 export function drawStep(rows, title, lines) {
   const body = makeSvg("g");
-  let y = MARGIN;
-  let width = 0;
+  body.append(writeText(title, MARGIN, MARGIN + 14, 17));
+  let y = MARGIN + 36;
+  let width = title.length * 10;
   for (const grids of rows) {
     let x = MARGIN;
     let height = 0;
     for (const grid of grids) {
       const [gridHeight, gridWidth] = grid.measure();
-      body.append(writeText(readCaption(grid), x, y + 14, 14), moveGrid(grid, x, y + CAPTION));
+      const [name, detail] = readCaption(grid);
+      body.append(writeText(name, x, y + 14, 15), writeText(detail, x, y + 32, 12), moveGrid(grid, x, y + CAPTION));
       x += gridWidth + SPACE;
       height = Math.max(height, gridHeight);
     }
@@ -59,7 +61,7 @@ function writeFile(body, [height, width], title, description) {
 
 /** @param {Grid} grid */
 function readCaption({ element }) {
-  return element.querySelector("figcaption")?.textContent?.trim() ?? "";
+  return [...element.querySelectorAll("figcaption span")].map((span) => span.textContent ?? "");
 }
 
 /** @param {string} text @param {number} x @param {number} y @param {number} size */

@@ -8,7 +8,7 @@ const GAP = 1.5; // around a cell
 const MAX_TEXT = 15; // the largest text of a cell
 const MIN_TEXT = 7; // a smaller one is left out: the color and the sentence tell the value
 const MAX_NOTE = 11;
-const TEXT_WIDTH = 0.6; // of a digit, in font sizes
+const TEXT_WIDTH = 0.64; // of a digit, in font sizes
 
 /** @typedef {import("./types.d.ts").Pair} Pair */
 
@@ -18,7 +18,7 @@ const TEXT_WIDTH = 0.6; // of a digit, in font sizes
  * @property {string} text
  * @property {string} [note] In small below the text.
  * @property {string} [kind] Its class: input, padding, gap, kernel, product, output, blank.
- * @property {string[]} [marks] More classes: window, current, fed, met, dropped, unused, best.
+ * @property {string[]} [marks] More classes: window, current, pointed, fed, met, dropped, unused, best.
  * @property {string} [fill] A color of its own.
  * @property {string} [ink] The text's color on that fill.
  * @property {string} label What a screen reader says of it.

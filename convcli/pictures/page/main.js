@@ -64,7 +64,7 @@ class Page {
     });
     this.steps = makeSteps();
     this.transport = makeTransport(getState, (at, cause) => this.move(at, cause));
-    this.controls = makeControls(this.data.bank, getState, (state) => this.commit(state));
+    this.controls = makeControls(this.data.bank, getState, (state) => this.commit(state), () => this.defaults);
     this.stack = makeStack();
     this.share = makeShare(this.data, () => this.saveStep(), (text) => this.say(text));
     this.picture = makePicturePanel({

@@ -29,6 +29,7 @@ const MIN_CELL = 27; // pixels: a touch target
 const GOOD_CELL = 34; // pixels, for two lines in a cell
 const MAX_CELL = 56;
 const MAX_KERNEL_VIEW = 25; // rows or columns of a kernel that are shown at once
+const MAX_SCROLL = 4; // rows or columns; what is further is a jump
 const MIN_VIEW = 7; // rows or columns of a large grid
 const SIGNS = [26, 44]; // pixels between two grids, on a small and on a large screen
 const SMALL_WIDTH = 640;
@@ -259,7 +260,7 @@ function span(values) {
 
 /**
  * Choose which rows of a grid are shown: all, or so many that what is wanted is among them. They
- * move no further than they must.
+ * move no further than they must; a jump ends in the middle.
  * @param {Pair} bounds
  * @param {Pair | null} wanted
  * @param {Pair | undefined} previous
@@ -272,8 +273,11 @@ function chooseView(bounds, wanted, previous, limit) {
   const size = Math.min(Math.max(limit, wanted === null ? 0 : Math.min(length(wanted), MAX_KERNEL_VIEW)), count);
   let start = previous === undefined ? bounds[0] : previous[0];
   if (wanted !== null) {
-    if (wanted[1] > start + size - 1) start = wanted[1] - size + 1;
-    if (wanted[0] < start) start = wanted[0];
+    const [before, after] = [start - wanted[0], wanted[1] - (start + size - 1)];
+    const isFar = Math.max(before, after) > MAX_SCROLL;
+    if (isFar) start = Math.floor((wanted[0] + wanted[1] + 1 - size) / 2);
+    else if (after > 0) start = wanted[1] - size + 1;
+    else if (before > 0) start = wanted[0];
   }
   start = Math.min(Math.max(start, bounds[0]), bounds[1] - size + 1);
   return [start, start + size - 1];

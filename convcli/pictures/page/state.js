@@ -1,6 +1,6 @@
 // The page's state: what is allowed, and how the address bar holds it. No DOM.
 
-import { findMisfit, isPool, makeAxes, effectiveKernel, listLayers, outputChannels, outputSize } from "./arithmetic.js";
+import { findMisfit, makeAxes, effectiveKernel, listLayers, outputChannels, outputSize } from "./arithmetic.js";
 
 /** @typedef {import("./types.d.ts").State} State */
 /** @typedef {import("./types.d.ts").Pair} Pair */
@@ -63,9 +63,6 @@ function findAxisProblem(state, axis, output, name) {
     return `${window} ${name} and the padded input ${padded}: make the kernel smaller or the padding larger.`;
   }
   if (output < 1) return `No window of ${kernel} ${name} starts inside the input.`;
-  if (state.op === "conv" && state.mode === "reflect" && size === 1 && before + after > 0) {
-    return `An input of 1 of its ${name} cannot be reflected: choose another padding mode.`;
-  }
   return "";
 }
 
@@ -181,7 +178,7 @@ const FIELDS = {
   l: { name: "layers", write: (state) => state.layers.join(" "), read: readLayers },
   w: {
     name: "weights",
-    write: (state) => (isPool(state.op) ? null : writeArray(state.weights)),
+    write: (state) => writeArray(state.weights),
     read: (text) => readArray(text, 4),
   },
   x: {

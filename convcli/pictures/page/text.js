@@ -12,23 +12,20 @@ const TIMES = "\u00d7";
 export const COLOR_NAMES = ["red", "green", "blue"];
 
 /**
- * Write a number with so many significant digits and a proper minus.
+ * Write a number with so many significant digits at most, and a proper minus.
  * @param {number} value
  * @param {number} [digits]
  */
 export function formatNumber(value, digits = 6) {
   if (Number.isNaN(value)) return "NaN";
   if (!Number.isFinite(value)) return value < 0 ? `${MINUS}\u221e` : "\u221e";
-  let text = String(Number(value.toPrecision(digits)));
-  if (Number.isInteger(value) && Math.abs(value) < 10 ** digits) text = String(Math.abs(value));
-  else text = text.replace("-", "").replace("e+", "e");
-  return (value < 0 && Number(text) !== 0 ? MINUS : "") + text.replace("-", MINUS);
+  return String(Number(value.toPrecision(digits))).replace("e+", "e").replaceAll("-", MINUS);
 }
 
-/** Write a number for a cell: four digits at most. @param {number} value */
+/** Write a number for a cell: three digits, or a whole number of five at most. @param {number} value */
 export function formatCell(value) {
   const isShortInteger = Number.isInteger(value) && Math.abs(value) < 1e5;
-  return formatNumber(value, isShortInteger ? 6 : 3);
+  return formatNumber(value, isShortInteger ? 5 : 3);
 }
 
 /** Write a number as a term or a factor: a negative one in brackets. @param {string} text */
@@ -46,7 +43,7 @@ export function formatSize(sizes) {
  * @param {string} text
  */
 export function readNumber(text) {
-  const plain = text.trim().replace(/^\u2212/, "-");
+  const plain = text.trim().replaceAll(MINUS, "-");
   const found = /^([-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d{1,3})?)(?:\/(\d+\.?\d*))?$/i.exec(plain);
   if (found === null) return NaN;
   const value = Number(found[1]) / (found[2] === undefined ? 1 : Number(found[2]));

@@ -78,7 +78,7 @@ export function makeTransport(getState, move) {
     slider.value = String(index);
     const text = `row ${state.at.row}, column ${state.at.column}`;
     setAttribute(slider, "aria-valuetext", text);
-    setText(place, `${text} (${index + 1} of ${count.toLocaleString("en-US")})`);
+    setText(place, `${text} (${(index + 1).toLocaleString("en-US")} of ${count.toLocaleString("en-US")})`);
     const maps = outputChannels(state);
     mapBox.hidden = maps === 1;
     const names = Array.from({ length: maps }, (_, number) => (isPicture && maps === 3 ? COLOR_NAMES[number] : String(number)));

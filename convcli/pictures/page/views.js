@@ -36,7 +36,7 @@ import { formatCell, formatNumber } from "./text.js";
  * @property {{channel: number, plane: number[][]}[]} planes Of the output map.
  * @property {Map<string, Tap>} tapsByInput By "channel,row,column".
  * @property {Map<string, {tap: Tap, sum: number}>} tapsByWeight By "channel,row,column", with the running sum.
- * @property {Map<string, number>} fed Outputs fed by the input in focus, with the weights, by "row,column".
+ * @property {Map<string, number | null>} fed Outputs fed by the input in focus, with the weights, by "row,column".
  * @property {Set<string>} met Inputs met by the weight in focus, by "row,column".
  * @property {Maps | null} outputs
  * @property {Scale} outputScale
@@ -47,6 +47,8 @@ import { formatCell, formatNumber } from "./text.js";
  * @property {number} filled Outputs after this index are not yet computed, while it plays.
  * @property {Palette} palette
  */
+
+const MAX_FED = 400; // outputs whose weights are found
 
 /** @type {WeakMap<object, Maps>} */
 const outputsByState = new WeakMap();
@@ -122,14 +124,19 @@ function addUp(taps, isMaximum) {
 
 /** @param {State} state @param {Focus} input */
 function findFed(state, input) {
-  /** @type {Map<string, number>} */
+  /** @type {Map<string, number | null>} */
   const fed = new Map();
-  const plane = listPlanes(state, state.at.channel).find(({ channel }) => channel === input.channel);
+  if (!listPlanes(state, state.at.channel).some(({ channel }) => channel === input.channel)) return fed;
   const filled = fillInput(state);
-  for (const { row, column } of findOutputs(state, input)) {
+  const outputs = findOutputs(state, input);
+  for (const { row, column } of outputs) {
+    if (outputs.length > MAX_FED) {
+      fed.set(`${row},${column}`, null);
+      continue;
+    }
     const { taps } = explainOutput(filled, { ...state.at, row, column });
-    const weights = taps.filter((tap) => tap.channel === input.channel && isCopyOf(tap, input, state));
-    if (plane !== undefined) fed.set(`${row},${column}`, weights.reduce((sum, tap) => sum + tap.weight, 0));
+    const copies = taps.filter((tap) => tap.channel === input.channel && isCopyOf(tap, input, state));
+    fed.set(`${row},${column}`, copies.reduce((sum, tap) => sum + tap.weight, 0));
   }
   return fed;
 }
@@ -183,7 +190,7 @@ export function makeInputCell(scene, channel, row, column) {
   const marks = [];
   if (tap) marks.push("window");
   if (tap && state.op === "maxpool" && tap.isCounted && tap.value === scene.step.value) marks.push("best");
-  if (focus.kind === "input" && focus.channel === channel && focus.row === row && focus.column === column) marks.push("current");
+  if (focus.kind === "input" && focus.channel === channel && focus.row === row && focus.column === column) marks.push("pointed");
   if (focus.kind === "weight" && focus.channel === channel && scene.met.has(`${row},${column}`)) marks.push("met");
   if (isDropped(scene, row, column)) marks.push("dropped");
   const text = value === null ? "" : formatCell(value);
@@ -263,7 +270,7 @@ export function makeKernelCell(scene, lane, row, column) {
   const [typedRow, typedColumn] = turnPlace(state, row, column);
   const weight = plane[typedRow]?.[typedColumn] ?? 1;
   const marks = [];
-  if (focus.kind === "weight" && focus.channel === channel && focus.row === typedRow && focus.column === typedColumn) marks.push("current");
+  if (focus.kind === "weight" && focus.channel === channel && focus.row === typedRow && focus.column === typedColumn) marks.push("pointed");
   if (focus.kind === "output" && state.op === "tconv" && !scene.tapsByWeight.has(`${channel},${typedRow},${typedColumn}`)) marks.push("unused");
   if (state.input === null) {
     return { text: nameWeight(typedRow, typedColumn), kind: "kernel blank", marks, label: `weight row ${row}, column ${column}` };
@@ -309,7 +316,7 @@ export function makeOutputCell(scene, row, column) {
   if (focus.kind === "output" && at.row === row && at.column === column) marks.push("current");
   const weight = scene.fed.get(`${row},${column}`);
   if (weight !== undefined) marks.push("fed");
-  const note = weight === undefined || isPool(state.op) || state.input === null ? "" : `\u00d7${formatCell(weight)}`;
+  const note = weight === undefined || weight === null || isPool(state.op) || state.input === null ? "" : `\u00d7${formatCell(weight)}`;
   const index = row * outputSize(state)[1] + column;
   if (outputs === null || index > scene.filled) {
     return { text: "", kind: outputs === null ? "output" : "output blank", marks, label: describeCell("output", row, column, null) };
