@@ -29,6 +29,7 @@ FRAME_SUFFIXES = (".png", ".svg")
 MIN_FRAME_MS = 20  # browsers slow down what is shorter
 MAX_PIXELS = 1_000_000_000  # of all frames together
 PALETTE_FRAMES = 16  # from which the palette is taken, where there are as many
+UNKNOWN = 255  # in place of an index that is not looked up yet
 CLEAR = 127  # the index of what is transparent, after all colors of the palette
 WEBP_EFFORT = {"method": 4, "quality": 50}  # more takes long, and saves little
 MIN_DIGITS = 3  # of a frame's number in the name of its file
@@ -204,35 +205,52 @@ def _draw_indexed(drawing: Drawing) -> Iterator[Image.Image]:
     palette = choose_palette(sample.values(), drawing.style.theme)
     for number in range(drawing.count):
         picture = sample.pop(number) if number in sample else drawing.draw_image(number)
-        yield to_palette(picture, palette)
+        yield palette.index(picture)
 
 
-def choose_palette(pictures: Iterable[Image.Image], theme: Theme) -> Array:
-    """Return one palette for all frames, (n, 3): the theme's colors, then the most frequent.
+class Palette:
+    """Colors, and the index of the nearest of them for any other.
 
-    There is room for one more: `CLEAR`.
+    Parameters
+    ----------
+    colors : ndarray of uint8, (n, 3)
+        At most `CLEAR`: there is room for that index.
     """
+
+    def __init__(self, colors: Array) -> None:
+        self._colors = colors.astype(np.int64)
+        # By 256 * (256 * blue + green) + red.
+        self._nearest = np.full(1 << 24, UNKNOWN, np.uint8)
+
+    def index(self, picture: Image.Image) -> Image.Image:
+        """Map each pixel to the nearest color; to `CLEAR` if little of it shows."""
+        # Four bytes a pixel, of which the last is not looked at.
+        pixels = np.asarray(picture.convert("RGB").convert("RGBA"))
+        codes = pixels.view(np.dtype("<u4"))[:, :, 0] & 0xFFFFFF
+        self._learn(codes[self._nearest[codes] == UNKNOWN])
+        indices = self._nearest[codes]
+        if picture.mode == "RGBA":
+            indices[np.asarray(picture)[:, :, 3] < 128] = CLEAR
+        indexed = Image.fromarray(indices)
+        indexed.putpalette(self._colors.astype(np.uint8).tobytes())
+        return indexed
+
+    def _learn(self, codes: Array) -> None:
+        """Find the nearest colors of some others."""
+        fresh = np.unique(codes)
+        others = np.stack([fresh >> shift & 0xFF for shift in (0, 8, 16)], axis=1).astype(np.int64)
+        distances = ((others[:, np.newaxis] - self._colors) ** 2).sum(axis=2)  # (others, colors)
+        self._nearest[fresh] = distances.argmin(axis=1)
+
+
+def choose_palette(pictures: Iterable[Image.Image], theme: Theme) -> Palette:
+    """Return one palette for all frames: the theme's colors, then the most frequent."""
     counts: Counter[tuple[int, ...]] = Counter()
     for picture in pictures:
         opaque = picture.convert("RGB")
         for count, color in opaque.getcolors(opaque.width * opaque.height) or []:
             counts[cast("tuple[int, ...]", color)] += count
-    flat = [theme.page, theme.ink, theme.faint, theme.cell, theme.output, theme.window,
-            theme.window_on_padding, theme.current, theme.blank]  # fmt: skip
-    colors = dict.fromkeys([*flat, *(color for color, _ in counts.most_common())])
-    return np.array(list(colors)[:CLEAR], np.uint8)
-
-
-def to_palette(picture: Image.Image, palette: Array) -> Image.Image:
-    """Map each pixel to the nearest color of a palette, (n, 3); to `CLEAR` if it shows little."""
-    opaque = picture.convert("RGB").convert("RGBA")
-    codes = np.asarray(opaque).view(np.uint32)[:, :, 0]  # a number for each color
-    unique, inverse = np.unique(codes, return_inverse=True)
-    colors = unique.view(np.uint8).reshape(-1, 1, 4)[:, :, :3].astype(np.int64)  # (colors, 1, 3)
-    nearest = ((colors - palette) ** 2).sum(axis=2).argmin(axis=1).astype(np.uint8)
-    indices = nearest[inverse].reshape(codes.shape)
-    if picture.mode == "RGBA":
-        indices[np.asarray(picture)[:, :, 3] < 128] = CLEAR
-    indexed = Image.fromarray(indices)
-    indexed.putpalette(palette.tobytes())
-    return indexed
+    named = [theme.page, theme.ink, theme.faint, theme.cell, theme.output, theme.window,
+             theme.window_on_padding, theme.current, theme.blank]  # fmt: skip
+    colors = dict.fromkeys([*named, *(color for color, _ in counts.most_common())])
+    return Palette(np.array(list(colors)[:CLEAR], np.uint8))
