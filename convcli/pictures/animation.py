@@ -228,11 +228,12 @@ class Palette:
         pixels = np.asarray(picture.convert("RGB").convert("RGBA"))
         codes = pixels.view(np.dtype("<u4"))[:, :, 0] & 0xFFFFFF
         self._learn(codes[self._nearest[codes] == UNKNOWN])
-        indices = self._nearest[codes]
+        indices, colors = self._nearest[codes], self._colors.astype(np.uint8).tobytes()
         if picture.mode == "RGBA":
             indices[np.asarray(picture)[:, :, 3] < 128] = CLEAR
+            colors = colors.ljust(3 * (CLEAR + 1), b"\0")  # a color for that index, too
         indexed = Image.fromarray(indices)
-        indexed.putpalette(self._colors.astype(np.uint8).tobytes())
+        indexed.putpalette(colors)
         return indexed
 
     def _learn(self, codes: Array) -> None:

@@ -48,7 +48,7 @@ def format_cell(value: float) -> str:
     digits_alone, mark, exponent = text.partition("e")
     if mark:
         text = f"{digits_alone}e{int(exponent)}"
-    return "0" if text == "-0" else text.replace("-", MINUS)
+    return "0" if text == "-0" else text.replace("-", MINUS).replace("inf", "∞")
 
 
 def format_sides(*sides: int) -> str:
