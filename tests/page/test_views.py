@@ -84,6 +84,7 @@ def test_every_grid_is_one_stop_of_the_tab_key_and_walked_by_arrows(
         assert marked(tab, "output", "current") == [place]
         focused = tab.evaluate("document.activeElement.dataset.row") or ""
         assert focused == str(place[0])
+        assert tab.locator(".cell .focus:visible").count() == 1  # where the keyboard is
     tab.locator("[aria-live]", has_text="Output row 2").wait_for(state="attached")
     seen = set()
     for _ in range(60):  # no trap: the key comes past everything and around
@@ -171,6 +172,9 @@ def test_weights_and_inputs_are_edited_by_the_keyboard(tab: Page, folder: Path) 
     tab.keyboard.press("Enter")
     tab.keyboard.type("x7")
     tab.keyboard.press("Enter")
+    box = tab.locator(".cell-editor").bounding_box()
+    assert box is not None
+    assert 40 < box["width"] < 120  # the whole field can be seen
     assert "not “x7”" in tab.locator(".panel-input .problem").first.inner_text()
     tab.keyboard.press("Escape")
     assert texts(tab, "input")[0] == "1"

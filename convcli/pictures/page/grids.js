@@ -5,6 +5,7 @@ import { make, makeSvg, setAttribute, setText } from "./dom.js";
 export const CELL = 40; // the side of a cell, in units of the drawing
 const HEAD = 18; // of the row and column numbers
 const GAP = 1.5; // around a cell
+const FOCUS_INSET = 3; // from the side of a cell to the mark of the keyboard's focus
 const MAX_TEXT = 15; // the largest text of a cell
 const MIN_TEXT = 7; // a smaller one is left out: the color and the sentence tell the value
 const MAX_NOTE = 11;
@@ -133,7 +134,7 @@ export function makeGrid(name, events) {
     svg.replaceChildren(...(view.hasHeads ? makeHeads(view) : []), ...rows);
   }
 
-  listen(frame, svg, drawn, events, message);
+  listen(element, svg, drawn, events, message);
   return { element, svg, update, measure: () => drawn.size };
 }
 
@@ -167,7 +168,10 @@ function makeCell(row, column, x, y) {
   const text = makeSvg("text", { x: x + CELL / 2, class: "value", "text-anchor": "middle" });
   const note = makeSvg("text", { x: x + CELL / 2, class: "note", "text-anchor": "middle" });
   const hatch = makeSvg("path", { d: drawHatch(x + GAP, y + GAP, side), class: "hatch" });
-  const group = makeSvg("g", { role: "gridcell", tabindex: -1 }, rect, hatch, text, note);
+  const inner = side - 2 * FOCUS_INSET;
+  const start = `${x + GAP + FOCUS_INSET} ${y + GAP + FOCUS_INSET}`;
+  const focus = makeSvg("path", { d: `M${start}h${inner}v${inner}h${-inner}z`, class: "focus" });
+  const group = makeSvg("g", { role: "gridcell", tabindex: -1 }, rect, hatch, text, note, focus);
   group.dataset.row = String(row);
   group.dataset.column = String(column);
   return { group, rect, text, note };
@@ -238,13 +242,13 @@ function findCell(event) {
 
 /**
  * Listen to a grid's pointers and keys.
- * @param {HTMLElement} frame
+ * @param {HTMLElement} figure
  * @param {SVGSVGElement} svg
  * @param {{view: View | null, cells: Map<string, CellNodes>}} drawn
  * @param {Events} events
  * @param {HTMLElement} message
  */
-function listen(frame, svg, drawn, events, message) {
+function listen(figure, svg, drawn, events, message) {
   let hasFocused = false;
   svg.addEventListener("pointermove", (event) => {
     const place = findCell(event);
@@ -270,7 +274,7 @@ function listen(frame, svg, drawn, events, message) {
     }
   });
   svg.addEventListener("focusout", (event) => {
-    if (!frame.contains(/** @type {Node | null} */ (event.relatedTarget))) events.onLeave();
+    if (!figure.contains(/** @type {Node | null} */ (event.relatedTarget))) events.onLeave();
   });
   svg.addEventListener("keydown", (event) => {
     const place = findCell(event);
@@ -291,7 +295,7 @@ function listen(frame, svg, drawn, events, message) {
     const group = drawn.cells.get(place.join())?.group;
     if (events.startEdit === null || !group || !isInBounds(drawn.view, place)) return;
     const text = typed ?? events.startEdit(...place);
-    openEditor(frame, group, text, message, typed === null, (value) => events.onEdit(...place, value));
+    openEditor(figure, group, text, message, typed === null, (value) => events.onEdit(...place, value));
   }
 }
 
@@ -333,17 +337,17 @@ function moveCursor(view, [row, column], event) {
 
 /**
  * Open a field over a cell. Enter keeps the value, Escape leaves it.
- * @param {HTMLElement} frame
+ * @param {HTMLElement} figure
  * @param {SVGGElement} group
  * @param {string} text
  * @param {HTMLElement} message
  * @param {boolean} isSelected
  * @param {(text: string) => string} onEdit
  */
-function openEditor(frame, group, text, message, isSelected, onEdit) {
+function openEditor(figure, group, text, message, isSelected, onEdit) {
   const box = group.querySelector("rect")?.getBoundingClientRect();
   if (!box) return;
-  const origin = frame.getBoundingClientRect();
+  const origin = figure.getBoundingClientRect();
   const field = make("input", {
     className: "cell-editor", type: "text", inputMode: "text", value: text, autocomplete: "off",
     "aria-label": `New value of ${group.getAttribute("aria-label")}`,
@@ -376,7 +380,7 @@ function openEditor(frame, group, text, message, isSelected, onEdit) {
   field.addEventListener("blur", () => {
     if (isOpen) keep(true);
   });
-  frame.append(field);
+  figure.append(field);
   field.focus({ preventScroll: true });
   if (isSelected) field.select();
 }
