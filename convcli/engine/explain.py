@@ -155,12 +155,8 @@ def explain_convolution(
     ([[[2.0, 0.0], [0.0, 6.0]]], 8.0, 'X[0:2, 1:3]')
     """
     numbers = np.atleast_3d(as_numbers(image, "image"))
-    planes = np.moveaxis(numbers, 2, 0).astype(np.float64)  # (C, H, W)
-    weights = as_numbers(kernel, "kernel").astype(np.float64)
-    if flip:
-        weights = weights[..., ::-1, ::-1]
-    if window.transposed and weights.ndim == 4:
-        weights = weights.swapaxes(0, 1)  # (C_out, C, kh, kw)
+    planes = np.moveaxis(numbers, 2, 0)  # (C, H, W)
+    weights = orient_weights(kernel, window, flip=flip)
     samples = look_up(planes, find_taps(window, planes.shape[1:], at), padding_mode)
     weights = select(weights, *(taps.weights for taps in samples.taps))
     check_exact(samples.values, largest_exact_value(numbers.dtype, weights, bias), weights)
@@ -178,6 +174,14 @@ def explain_convolution(
     ]
 
 
+def orient_weights(kernel: ArrayLike, window: Window, *, flip: bool) -> Array:
+    """Return the weights as they are applied: (kh, kw), (C, kh, kw) or (C_out, C, kh, kw)."""
+    weights = as_numbers(kernel, "kernel").astype(np.float64)
+    if flip:
+        weights = weights[..., ::-1, ::-1]
+    return weights.swapaxes(0, 1) if window.transposed and weights.ndim == 4 else weights
+
+
 def explain_pool(
     image: ArrayLike, at: Pair, window: Window, *, op: str, count_include_pad: bool = True
 ) -> list[Explanation]:
@@ -193,8 +197,7 @@ def explain_pool(
     count_include_pad : bool
         As in `avg_pool2d`.
     """
-    pixels = np.atleast_3d(as_numbers(image, "image")).astype(np.float64)
-    planes = np.moveaxis(pixels, 2, 0)
+    planes = np.moveaxis(np.atleast_3d(as_numbers(image, "image")), 2, 0)
     taps, values, is_padding = look_up(planes, find_taps(window, planes.shape[1:], at), "zero")
     counted: Array | None = None
     if OPERATIONS[op].reduction == "max":
@@ -308,13 +311,16 @@ def meet_weights(axis: Axis, position: int, others: range) -> range:
 
 
 def look_up(planes: Array, taps: tuple[Taps, Taps], mode: str) -> Samples:
-    """Look up values of (C, H, W) at the positions of rows and columns; outside is padding."""
+    """Look up values of (C, H, W) at the positions of rows and columns; outside is padding.
+
+    Those that are looked up become float64.
+    """
     positions = [np.array(along.positions, np.intp) for along in taps]
     sizes = planes.shape[1:]
     sources = [source_positions(*pair, mode) for pair in zip(positions, sizes, strict=True)]
     outside = [(at < 0) | (at >= size) for at, size in zip(positions, sizes, strict=True)]
     is_padding = np.logical_or.outer(*outside)
-    values = select(planes, *sources)
+    values = select(planes, *sources).astype(np.float64)
     constant = padding_value(as_padding_mode(mode))
     if constant is not None:
         values = np.where(is_padding, constant, values)

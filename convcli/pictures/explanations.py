@@ -13,7 +13,7 @@ from convcli.arithmetic.layers import OPERATIONS
 from convcli.arithmetic.values import format_shape
 from convcli.engine.arrays import Array
 from convcli.engine.explain import format_slice
-from convcli.pictures.text import format_number
+from convcli.pictures.text import format_number, format_terms
 
 if TYPE_CHECKING:
     from convcli.engine.explain import Explanation
@@ -163,7 +163,7 @@ def format_explanation(
     if explanation.is_counted is None:
         return f"{head}{value}\n\n{blocks}"
     head += f"{format_number(explanation.total)} / {explanation.divisor} = {value}"
-    terms = format_terms(explanation.window[0][explanation.is_counted].tolist())
+    terms = _format_terms(explanation.window[0][explanation.is_counted])
     total = f"({' + '.join(terms) or '0'}) / {explanation.divisor} = {value}"
     return "\n\n".join([head, blocks, _wrap(total, width)])
 
@@ -264,7 +264,7 @@ def _format_products(explanation: Explanation, names: Names, width: int | None) 
         )
         for plane, (window, kernel) in enumerate(titles)
     ]
-    terms = format_terms(explanation.products.ravel().tolist())
+    terms = _format_terms(explanation.products)
     total = f"{' + '.join(terms)}{bias} = {value}"
     return "\n\n".join([_wrap(head, width), *planes, _wrap(total, width)])
 
@@ -294,10 +294,8 @@ def format_matrices(
     return join_side_by_side(blocks, ["@", "="], width)
 
 
-def format_terms(values: Iterable[float]) -> list[str]:
-    """Format the terms of a sum, negative numbers in brackets."""
-    terms = map(format_number, values)
-    return [f"({term})" if term.startswith("-") else term for term in terms]
+def _format_terms(values: Array) -> list[str]:
+    return format_terms(values.ravel().tolist(), format_value=format_number)
 
 
 def _wrap(text: str, width: int | None) -> str:

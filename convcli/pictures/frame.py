@@ -417,10 +417,13 @@ def _products_cells(scene: Scene, number: int, grid: Grid, theme: Theme) -> Cell
 
 
 def _output_cells(scene: Scene, number: int, grid: Grid, theme: Theme) -> Cells:
-    """The outputs so far, and where the others will be."""
-    done = [Cell(theme.output, frame.result) for frame in scene.frames[:number]]
-    current = Cell(theme.current, scene.frames[number].result)
-    cells = [*done, current, *[Cell(theme.blank)] * (len(scene.frames) - number - 1)]
+    """The outputs so far, and where the others will be; of a complete scene all outputs."""
+    known = len(scene.frames) if scene.is_complete else number + 1
+    cells = [
+        Cell(theme.output, frame.result) if index < known else Cell(theme.blank)
+        for index, frame in enumerate(scene.frames)
+    ]
+    cells[number] = Cell(theme.current, scene.frames[number].result)
     columns = grid.size[1]
     return [cells[start : start + columns] for start in range(0, len(cells), columns)]
 

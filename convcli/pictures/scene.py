@@ -80,6 +80,8 @@ class Scene:
         The cells that no window reaches.
     note : str
         What of a file is the input, such as a channel.
+    is_complete : bool
+        Whether each frame shows all outputs, those after its own, too.
     """
 
     title: str
@@ -91,6 +93,7 @@ class Scene:
     is_turned: bool = False
     unused: frozenset[Pair] = frozenset()
     note: str = ""
+    is_complete: bool = False
 
 
 @dataclass(frozen=True, slots=True)

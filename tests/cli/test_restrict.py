@@ -66,6 +66,7 @@ OUTSIDE = [
     ("explain", "../secret.png", "-k", "blur", "--at", "1,1"),
     ("explain", "a.png", "-k", "../secret.csv", "--at", "1,1"),
     ("explain", "a.png", "-k", "blur", "--backward", "--at", "1,1", "--grad", "../secret.csv"),
+    ("explain", "a.png", "-k", "blur", "--at", "1,1", "--figure", "../new.png"),
     ("animate", "--h", "5", "--k", "3", "-o", "../new.gif"),
     ("animate", "--h", "5", "--k", "3", "--frames", "../new"),
     ("animate", "../secret.csv", "-k", "blur", "-o", "x.gif"),

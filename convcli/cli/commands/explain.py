@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 import click
+import numpy as np
 
 from convcli.arithmetic.layers import Layer
 from convcli.arithmetic.values import MAX_KERNEL_SIDE, Pair, format_shape, parse_number
@@ -17,8 +19,9 @@ from convcli.cli.explanations import (
 )
 from convcli.cli.options import flag, option
 from convcli.cli.output import log_kernel_notes, log_notes, print_data
+from convcli.cli.pictures import STYLE_OPTIONS, PictureOptions
 from convcli.engine.arrays import Array
-from convcli.engine.explain import explain_convolution, explain_pool
+from convcli.engine.explain import Explanation, explain_convolution, explain_pool, orient_weights
 from convcli.engine.explain_gradients import as_output_gradient, explain_gradients
 from convcli.engine.explain_matrices import explain_im2col
 from convcli.errors import ArgumentError, FileError, LimitError
@@ -42,10 +45,12 @@ def _read_position(text: str) -> Pair:
     return parse_number(row.strip(), "ROW"), parse_number(column.strip(), "COL")
 
 
+ExplainAt: TypeAlias = "Callable[..., list[Explanation]]"
+
 POSITION = opt.TextType("ROW,COL", _read_position)
 
 
-class ExplainOptions(opt.WindowOptions):
+class ExplainOptions(opt.WindowOptions, PictureOptions):
     """The input and the options of `explain`, as they were typed."""
 
     source: str
@@ -77,6 +82,10 @@ class ExplainOptions(opt.WindowOptions):
         "of L = sum(Y)."
     )  # fmt: skip
     im2col: bool = flag("Output", "--im2col", "Show the whole product of matrices.")
+    figure: str | None = option(
+        "Output", "--figure", opt.PATH, "Draw each step, one above the other: .png or .svg."
+    )
+    force: bool = flag("Output", "-f --force", "Replace an existing figure.")
     json: bool = flag("Output", "--json", "Print a JSON object; for several outputs a list.")
     restrict: str | None = opt.restrict_option("Output")
 
@@ -135,6 +144,7 @@ def _check(options: ExplainOptions) -> None:
     if options.at and options.im2col:
         raise click.UsageError("--im2col shows every output: leave --at out")
     _check_direction(options)
+    _check_figure(options)
     if options.source == options.grad == STDIN:
         raise click.UsageError("standard input is read once: INPUT and --grad are both -")
 
@@ -150,6 +160,15 @@ def _check_direction(options: ExplainOptions) -> None:
         opt.refuse_typed(("bias", "im2col"), "has no part in gradients: leave it out")
     elif options.grad is not None:
         raise click.UsageError("--grad goes with --backward")
+
+
+def _check_figure(options: ExplainOptions) -> None:
+    if options.figure is None:
+        opt.refuse_typed(("force", *STYLE_OPTIONS), "goes with --figure")
+        return
+    opt.refuse_typed(("im2col", "backward"), "goes without --figure, which draws one output's step")
+    if not options.figure.lower().endswith(opt.FIGURE_SUFFIXES):
+        raise click.UsageError(f"--figure {options.figure!r} must end in .png or .svg")
 
 
 def _make_layer(options: ExplainOptions) -> tuple[Layer, Kernel | None]:
@@ -186,18 +205,41 @@ def _read(path: str, options: ExplainOptions) -> Array:
 def _explain(pixels: Array, layer: Layer, kernel: Kernel | None, options: ExplainOptions) -> str:
     """Return the explanation of every position and channel, or the product of im2col."""
     if kernel is None:
-        explain_at = partial(
-            explain_pool, pixels, op=layer.op, count_include_pad=layer.count_padding
-        )
+        explain_at: ExplainAt = partial(
+            explain_pool, pixels, window=layer.window, op=layer.op,
+            count_include_pad=layer.count_padding,
+        )  # fmt: skip
     else:
         bias = kernel.bias + options.bias
         settings: dict[str, Any] = {"padding_mode": layer.mode, "bias": bias, "flip": options.flip}
         if options.im2col:
             matrices = explain_im2col(pixels, kernel, layer.window, **settings)
             return lay_out_matrices(matrices, is_json=options.json)
-        explain_at = partial(explain_convolution, pixels, kernel, **settings)
-    found = [explanation for at in options.at for explanation in explain_at(at, layer.window)]
+        explain_at = partial(explain_convolution, pixels, kernel, window=layer.window, **settings)
+    found = [explanation for at in options.at for explanation in explain_at(at=at)]
+    if options.figure is not None:
+        _draw(options.figure, (pixels, layer, kernel), explain_at, options)
     return lay_out_explanations(found, is_json=options.json)
+
+
+def _draw(
+    path: str,
+    computation: tuple[Array, Layer, Kernel | None],
+    explain_at: ExplainAt,
+    options: ExplainOptions,
+) -> None:
+    """Draw the step of every position."""
+    from convcli.pictures.step_figure import Subject, write_steps  # which text does not need
+
+    pixels, layer, kernel = computation
+    subject = Subject(layer, np.moveaxis(pixels, 2, 0), explain_at)
+    if kernel is not None:
+        weights = orient_weights(kernel, layer.window, flip=options.flip)
+        subject = subject._replace(weights=weights, name=kernel.name, flip=options.flip)
+    write_steps(
+        path, subject, options.at, style=options.style, force=options.force,
+        inputs=[options.source],
+    )  # fmt: skip
 
 
 def _explain_backward(pixels: Array, layer: Layer, kernel: Kernel, options: ExplainOptions) -> str:
