@@ -20,6 +20,7 @@ from convcli.errors import LimitError, OutputError
 from convcli.files.output import atomic_write, check_output, make_folder
 from convcli.files.paths import system_errors
 from convcli.files.restriction import check_real
+from convcli.pictures.canvas import MAX_SHEET_PIXELS
 from convcli.pictures.frame import Drawing
 from convcli.pictures.scene import Scene
 from convcli.pictures.theme import CELL, Style, Theme
@@ -163,6 +164,11 @@ def make_drawing(scenes: Sequence[Scene], settings: Settings) -> Drawing:
     """Lay out the frames of scenes; raise if they would not fit in memory, before any is drawn."""
     drawing = Drawing(scenes, settings.style, settings.cell)
     pixels = round(drawing.size[0] * drawing.size[1] * settings.style.scale**2)
+    if pixels > MAX_SHEET_PIXELS:
+        raise LimitError(
+            f"a frame would have about {pixels:,} pixels: the most is {MAX_SHEET_PIXELS:,}; give a "
+            "smaller --size or --scale"
+        )
     if pixels * drawing.count > MAX_PIXELS:
         raise LimitError(
             f"{drawing.count} frames of about {pixels:,} pixels are too many: the most is "

@@ -139,6 +139,8 @@ def test_a_grid_that_nobody_could_look_at_is_refused(tmp_path: Path) -> None:
     [
         ("--h", "20", "--k", "1", "--size", "400"),
         ("--h", "3", "--k", "3", "--size", "100000"),
+        ("--h", "8", "--k", "8", "--size", "1000"),
+        ("--h", "8", "--k", "8", "--size", "100", "--scale", "10"),
     ],
 )
 def test_frames_that_no_memory_would_hold_are_refused(
@@ -146,6 +148,8 @@ def test_frames_that_no_memory_would_hold_are_refused(
 ) -> None:
     with patch.object(Drawing, "draw_image", side_effect=AssertionError("it began to draw")):
         refused(tmp_path, *options, "-o", "a.gif")
+        refused(tmp_path, *options, "--frames", "out", "--to", "svg")
+    assert list(tmp_path.iterdir()) == []
 
 
 SIZES = ("--h", "5", "--k", "3")

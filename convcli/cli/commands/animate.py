@@ -33,6 +33,7 @@ from convcli.pictures.theme import CELL
 from convcli.pipeline.plan import check_limits, flip_origin
 
 MAX_FRAMES = 400
+MAX_CELL_PIXELS = 1000  # a side
 MAX_SCENES = 8  # in one picture
 MAX_REST_S = 600.0  # a GIF holds no more than 655
 KERNEL_OPTIONS = (
@@ -69,7 +70,7 @@ Sweep: TypeAlias = tuple[Any, ...]  # of values that were separated by commas
 FPS = opt.TextType("X", _read_fps)
 LOOPS = opt.TextType("N", _read_loops)
 REST = opt.TextType("S", _read_rest)
-SIDE = opt.whole_number("N", least=8)
+SIDE = opt.whole_number("N", least=8, most=MAX_CELL_PIXELS)
 SIZE_OR_SPEC = opt.TextType("N|HxW|SPEC", str, "kernel", opt.kernel_paths)
 
 
