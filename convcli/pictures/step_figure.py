@@ -22,7 +22,8 @@ from convcli.engine.pooling import is_counted
 from convcli.errors import LimitError
 from convcli.files.output import atomic_write, check_output
 from convcli.pictures.canvas import DEFAULT_STYLE, make_canvas
-from convcli.pictures.frame import draw_scene, make_layouts
+from convcli.pictures.frame import draw_scene
+from convcli.pictures.frame_layout import make_layouts
 from convcli.pictures.scene import (
     MAX_PLANES,
     MAX_SIDE_CELLS,

@@ -19,7 +19,8 @@ from support.oracles import Geometry, geometries
 from convcli.arithmetic.geometry import window
 from convcli.pictures.animation import Settings, save_animation
 from convcli.pictures.fonts import text_width
-from convcli.pictures.frame import Drawing, Layout
+from convcli.pictures.frame import Drawing
+from convcli.pictures.frame_layout import Layout
 from convcli.pictures.scene import Numbers, Scene, make_scene
 from convcli.pictures.theme import CELL, DARK, LIGHT, MARGIN, TEXT, THEMES, Style, Theme
 
