@@ -26,8 +26,9 @@ from convcli.engine.explain import (
 )
 from convcli.engine.gradients import conv2d_backward
 from convcli.engine.padding import source_positions
-from convcli.errors import ArgumentError, ShapeError
+from convcli.errors import ArgumentError, LimitError, ShapeError
 
+MAX_MACS = 2_000_000_000  # of the gradients of a whole convolution, about 10 s
 MAX_PRODUCTS = 4096  # of the gradients of all weights, that can still be read
 
 
@@ -89,6 +90,8 @@ def explain_gradients(
     ShapeError
         For a kernel that sums over another number of channels, and a `grad` that is not of the
         output's shape.
+    LimitError
+        For more products than `MAX_MACS`.
 
     Examples
     --------
@@ -109,6 +112,11 @@ def explain_gradients(
     )
     check_channels(weights, len(planes))
     grads = as_output_gradient(grad, (len(weights), *window.output(planes.shape[1:])))
+    macs = weights.size * grads[0].size
+    if macs > MAX_MACS:
+        raise LimitError(
+            f"the gradient of its kernel is the sum of {macs:,} products; the most is {MAX_MACS:,}"
+        )
     with np.errstate(over="ignore", invalid="ignore"):
         _, dweights, dbias = conv2d_backward(
             grads, planes, weights, stride=window.stride, padding=window.pads(planes.shape[1:]),
@@ -118,7 +126,7 @@ def explain_gradients(
     axes = window.axes(planes.shape[1:])
     inputs = [_explain_input(weights, grads, at, axes, padding_mode) for at in positions]
     explained: dict[tuple[int, ...], Explanation] | None = None
-    if weights.size * grads[0].size <= MAX_PRODUCTS:
+    if macs <= MAX_PRODUCTS:
         indices = zip(np.ndindex(applied.shape), np.ndindex(weights.shape), strict=True)
         explained = {
             index: _explain_weight(planes, grads, full, axes, padding_mode)

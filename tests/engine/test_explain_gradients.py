@@ -18,7 +18,7 @@ from support.peers import require_peer
 from convcli.arithmetic.geometry import window
 from convcli.engine.explain_gradients import MAX_PRODUCTS, Gradients, explain_gradients
 from convcli.engine.gradients import conv2d_backward
-from convcli.errors import ArgumentError, ShapeError
+from convcli.errors import ArgumentError, LimitError, ShapeError
 
 Array = NDArray[Any]
 STEP = Fraction(1, 7)
@@ -144,6 +144,11 @@ def test_the_products_of_a_photo_s_weights_are_left_out() -> None:
     found = explain_gradients(np.ones((side + 1, side + 1)), np.ones((3, 3)), [], window(3))
     assert found.weights is None
     assert found.kernel.tolist() == [[(side - 1) ** 2] * 3] * 3
+
+
+def test_gradients_that_would_take_minutes_are_refused() -> None:
+    with pytest.raises(LimitError, match="the sum of 2,159,077,536 products"):
+        explain_gradients(np.ones((3000, 700)), np.ones((33, 33)), [(0, 0)], window(33))
 
 
 def test_what_has_no_gradient_is_refused() -> None:
