@@ -61,6 +61,14 @@ def test_hovering_an_input_shows_the_outputs_that_it_feeds_and_by_which_weight(
     assert "feeds 4 outputs: rows 0 to 1, columns 0 to 1" in tab.inner_text(".sentence")
 
 
+def test_padding_feeds_nothing_of_its_own(tab: Page, folder: Path) -> None:
+    show(tab, folder, *SOBEL, "-p", "1", "--padding-mode", "zero")
+    cell(tab, "input", 0, 0).hover()
+    assert len(marked(tab, "output", "fed")) == 4
+    cell(tab, "input", -1, -1).hover()
+    assert (marked(tab, "output", "fed"), marked(tab, "output", "current")) == ([], [(0, 0)])
+
+
 def test_hovering_a_weight_shows_the_inputs_that_it_met(tab: Page, folder: Path) -> None:
     show(tab, folder, *SOBEL, "--flip")
     cell(tab, "kernel", 0, 2).hover()  # as applied: turned
@@ -300,3 +308,27 @@ def test_a_large_input_is_followed_by_the_grids(tab: Page, folder: Path) -> None
     assert marked(tab, "output", "current") == [(162, 120)]
     assert marked(tab, "input", "window") == square(162, 120)
     assert tab.evaluate("document.activeElement.dataset.row") == "162"
+
+
+def test_many_channels_are_shown_four_at_a_time(tab: Page, folder: Path) -> None:
+    np.save(folder / "x6.npy", np.arange(6 * 16.0).reshape(4, 4, 6))
+    np.save(folder / "k6.npy", np.ones((1, 6, 3, 3)))
+    show(tab, folder, folder / "x6.npy", "-k", folder / "k6.npy")
+    assert tab.locator(".lane:visible").count() == 4
+    tab.get_by_role("button", name="Channels after").click()
+    assert tab.inner_text(".pager-label") == "Channels 4 to 5 of 6"
+    assert tab.locator(".lane:visible").count() == 2
+    before = int(outputs(tab)[0])
+    cell(tab, "kernel", 0, 0).focus()  # of channel 4
+    tab.keyboard.type("3")
+    tab.keyboard.press("Enter")
+    assert int(outputs(tab)[0]) == before + 2 * 4
+
+
+def test_sizes_alone_have_no_controls_without_effect(tab: Page, folder: Path) -> None:
+    show(tab, folder, "--h", "5", "--k", "3")
+    for label in ("Bias", "Padding mode", "Output shown as"):
+        assert control(tab, label).is_hidden()
+    tab.get_by_role("button", name="Fill in numbers").click()
+    assert control(tab, "Bias").is_visible()
+    assert all(outputs(tab))

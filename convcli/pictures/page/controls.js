@@ -49,11 +49,8 @@ export function makeControls(bank, getState, commit, getDefaults) {
     read: (text, state) => ({ ...state, op: /** @type {State["op"]} */ (text) }),
   }));
   const modes = makeModeFields(form);
-  const kernels = [
-    form.add(makeBankMenu(bank)),
-    form.add(makeBox("flip", "Flip the kernel (true convolution)")),
-    form.add(makeNumberField("Bias", "The bias", (state) => state.bias, (state, bias) => ({ ...state, bias }))),
-  ];
+  const bias = form.add(makeNumberField("Bias", "The bias", (state) => state.bias, (state, value) => ({ ...state, bias: value })));
+  const kernels = [form.add(makeBankMenu(bank)), form.add(makeBox("flip", "Flip the kernel (true convolution)")), bias];
   const ceil = form.add(makeBox("ceil", "Ceil: keep a last window that reaches out"));
   const counted = form.add(makeBox("countPadding", "Count padding in the average"));
   const relu = form.add(makeBox("relu", "ReLU: negative sums become 0"));
@@ -83,7 +80,8 @@ export function makeControls(bank, getState, commit, getDefaults) {
   /** @param {State} state @param {boolean} isPicture */
   function update(state, isPicture) {
     const pool = isPool(state.op);
-    groups[2].hidden = state.op !== "conv";
+    groups[2].hidden = state.op !== "conv" || state.input === null;
+    bias.element.hidden = state.input === null;
     groups[3].hidden = pool;
     groups[4].hidden = !pool;
     counted.element.hidden = state.op !== "avgpool";

@@ -159,7 +159,10 @@ class Page {
     if (focus.kind === "input") {
       const [height, width] = this.state.size;
       const isInside = focus.row >= 0 && focus.row < height && focus.column >= 0 && focus.column < width;
-      if (!isInside) return;
+      if (!isInside) {
+        this.leave(); // padding feeds nothing of its own
+        return;
+      }
     }
     this.focus = focus;
     this.drawFocus();
