@@ -257,14 +257,18 @@ def test_it_plays_step_by_step_and_pauses(tab: Page, folder: Path) -> None:
 
 
 def test_nothing_moves_while_stepping(tab: Page, folder: Path) -> None:
-    show(tab, folder, *SOBEL, "-p", "1", "--padding-mode", "zero")
-    share = tab.locator(".share")
-    places = set()
-    for _ in range(8):
-        tab.get_by_role("button", name="Next").click()
-        box = share.bounding_box()
-        places.add(box and box["y"])
-    assert len(places) == 1
+    stepped = (
+        (*SOBEL, "-p", "1", "--padding-mode", "zero"),
+        (SOBEL[0], "-k", "ones:3", "--transposed", "-s", "2"),  # of one product, and of four
+    )
+    for arguments in stepped:
+        show(tab, folder, *arguments)
+        places = set()
+        for row, column in [(0, 0), (0, 1), (2, 2), (1, 3), (4, 4)]:
+            cell(tab, "output", row, column).click()
+            box = tab.locator(".share").bounding_box()
+            places.add(box and box["y"] + tab.evaluate("scrollY"))
+        assert len(places) == 1
 
 
 def test_sums_of_several_channels_and_a_stack(tab: Page, folder: Path) -> None:

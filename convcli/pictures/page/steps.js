@@ -9,6 +9,7 @@ import { turnPlace } from "./views.js";
 /** @typedef {import("./views.js").Scene} Scene */
 
 const MAX_TERMS = 75; // that are written out
+const LINE_PIXELS = 24; // of a line of terms
 const MAX_SUMS = 16; // sums of channels that are written out
 
 /** Make the box of the sum. */
@@ -21,18 +22,21 @@ export function makeSteps() {
 
   /** @param {Scene} scene */
   function update(scene) {
-    const { state } = scene;
+    const { state, planes } = scene;
     setText(sentence, describeFocus(scene));
     terms.hidden = state.input === null;
     result.hidden = state.input === null;
     if (state.input === null) return;
     const lines = makeLines(scene);
     terms.replaceChildren(...lines);
-    const settings = [state.op, state.kernel, scene.planes.length].join();
+    const settings = [state.op, state.kernel, planes.length].join();
     if (settings !== shape) terms.style.minHeight = "";
     shape = settings;
-    // The longest sum so far keeps its room: nothing below moves while stepping.
-    terms.style.minHeight = `${Math.max(terms.offsetHeight, Number.parseFloat(terms.style.minHeight) || 0)}px`;
+    // The longest sum keeps its room, before it is reached, too: nothing below moves while stepping.
+    const most = state.kernel[0] * state.kernel[1] * planes.length > MAX_TERMS ? 1
+      : (state.kernel[0] + (planes.length > 1 ? 1 : 0)) * planes.length;
+    const room = Math.max(terms.offsetHeight, Number.parseFloat(terms.style.minHeight) || 0, most * LINE_PIXELS);
+    terms.style.minHeight = `${room}px`;
     const name = `Y[${scene.at.row}, ${scene.at.column}]`;
     setText(result, `${name} = ${state.op === "maxpool" ? "" : foldSums(scene)}${writeResult(state, foldStep(scene))}`);
   }
