@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import textwrap
 from collections.abc import Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -77,12 +78,17 @@ def format_counts(size: LayerSize, counts: Counts) -> str:
     if max(len(counts.rows), len(counts.columns) * (width + 1) - 1) > MAX_TABLE_SIDE:
         rows, columns = map(_format_runs, (counts.rows, counts.columns))
         lines = [
-            f"   rows     {rows}", f"   columns  {columns}", "",
+            _fold(f"   rows     {rows}"), _fold(f"   columns  {columns}"), "",
             "A pixel is used as often as the number of its row times that of its column.",
         ]  # fmt: skip
     else:
         lines = [" ".join(str(count).rjust(width) for count in line) for line in counts.pixels]
     return "\n".join([title, "", *lines])
+
+
+def _fold(line: str) -> str:
+    """Fold a line of counts between its words."""
+    return textwrap.fill(line, MAX_TABLE_SIDE, subsequent_indent=" " * 12, break_on_hyphens=False)
 
 
 def _summarize(size: LayerSize, counts: Counts) -> str:

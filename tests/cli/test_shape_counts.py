@@ -166,6 +166,17 @@ def test_an_existing_figure_is_replaced_by_force_alone(tmp_path: Path) -> None:
 # ---- what is refused ---------------------------------------------------------------------------
 
 
+def test_long_runs_are_folded_between_their_words() -> None:
+    layer = ("--h", "900", "--k", "5", "--s", "3", "--d", "7")
+    text = counts(*layer).text
+    assert max(map(len, text.splitlines())) <= 80
+    folded = text[text.index("rows") : text.index("A pixel")].split("columns")
+    document = json.loads(counts(*layer, "--json").text)
+    assert [expand(" ".join(lines.split())) for lines in folded] == [
+        document["rows"], document["columns"]
+    ]  # fmt: skip
+
+
 def test_what_cannot_be_listed_is_refused_by_name() -> None:
     assert "the most is 1,000,000" in refused("--counts", "--h", "9" * 30, "--k", "3")
     large = ("--counts", "--h", "3000", "--k", "3")
