@@ -117,12 +117,13 @@ def write_steps(
         For more than `MAX_STEPS`, and for what is too large to draw.
     """
     check_output(path, force=force, inputs=inputs)
-    steps = [step for at in positions for step in make_steps(subject, at)]
-    if len(steps) > MAX_STEPS:
+    count = len(positions) * len(subject.explain_at(at=positions[0]))
+    if count > MAX_STEPS:
         raise LimitError(
-            f"a figure of {len(steps)} steps is too large: the most is {MAX_STEPS}; each channel "
+            f"a figure of {count} steps is too large: the most is {MAX_STEPS}; each channel "
             "has one of its own"
         )
+    steps = [step for at in positions for step in make_steps(subject, at)]
     content = render_steps(steps, Path(path).suffix.lower(), style)
     with atomic_write(path, force=force) as stream:
         stream.write(content)

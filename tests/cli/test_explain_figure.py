@@ -60,6 +60,16 @@ def test_every_position_and_channel_has_a_step(tmp_path: Path) -> None:
     assert "a figure of 9 steps is too large: the most is 8" in done.stderr
 
 
+def test_too_many_steps_are_refused_before_any_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("convcli.pictures.step_figure.make_steps", None)
+    asked = ("--at", "0,0") * 9
+    done = here("explain", GRID, "-k", "ones:3", *asked, "--figure", "x.png", cwd=tmp_path)
+    assert (done.code, done.text) == (1, "")
+    assert "a figure of 9 steps" in done.stderr
+
+
 def test_a_style_is_that_of_every_picture(tmp_path: Path) -> None:
     options = (GRID, "-k", "ones:3", "-s", "2", "--transposed", "--at", "2,2")
     draw(tmp_path, *options, name="a.png")
