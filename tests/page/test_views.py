@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -336,3 +337,19 @@ def test_sizes_alone_have_no_controls_without_effect(tab: Page, folder: Path) ->
     tab.get_by_role("button", name="Fill in numbers").click()
     assert control(tab, "Bias").is_visible()
     assert all(outputs(tab))
+
+
+def test_a_page_shows_the_engines_own_numbers_first(
+    tab: Page, folder: Path, tmp_path: Path
+) -> None:
+    show(tab, folder, *SOBEL)
+    text = (folder / tab.url.rpartition("/")[2]).read_text()
+    data = json.loads(text.split('id="convcli-data">')[1].split("</script>")[0])
+    assert "outputs" in data
+    first = json.dumps(data["outputs"])
+    (tmp_path / "page.html").write_text(text.replace(first, first.replace("[[[", "[[[77", 1)))
+    tab.goto((tmp_path / "page.html").as_uri())
+    tab.wait_for_selector(".panel-output [role=gridcell]")
+    assert outputs(tab)[0].startswith("77")
+    control(tab, "Bias").fill("0.5")  # from here on, the page computes
+    assert not outputs(tab)[0].startswith("77")

@@ -13,7 +13,7 @@ import { findProblem, limitPosition, readHash, writeHash } from "./state.js";
 import { describeFocus, makeSteps } from "./steps.js";
 import { formatNumber, formatSize, readNumber } from "./text.js";
 import { indexOf, makeTransport } from "./transport.js";
-import { keepOutputs, makeScene } from "./views.js";
+import { keepOutputs, makeScene, takeOutputs } from "./views.js";
 
 /** @typedef {import("./types.d.ts").State} State */
 /** @typedef {import("./types.d.ts").PageData} PageData */
@@ -307,6 +307,7 @@ async function main() {
   const data = readData();
   const input = data.picture === null ? data.state.input : await readPicture(data.picture);
   const state = { ...data.state, input };
+  if (data.outputs !== null) takeOutputs(state, data.outputs);
   new Page({ ...data, state }, state);
 }
 

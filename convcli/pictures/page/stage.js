@@ -136,6 +136,7 @@ export function makeStage(events) {
     const shape = chooseViews(next);
     element.style.setProperty("--cell", `${shape.cell}px`);
     element.classList.toggle("is-row", shape.isRow);
+    element.classList.toggle("is-aligned", shape.isAligned);
     for (const [index, lane] of lanes.entries()) {
       const plane = planes[firstLane + index];
       lane.element.hidden = plane === undefined;
@@ -237,11 +238,11 @@ export function makeStage(events) {
     const kernel = length(views.kernelColumns);
     const kernels = isPool(state.op) || state.input === null ? kernel : 2 * kernel;
     const row = (width - 3 * sign - 12) / (input + kernels + result);
-    if (row >= GOOD_CELL) return { cell: Math.min(row, MAX_CELL), isRow: true };
+    if (row >= GOOD_CELL) return { cell: Math.min(row, MAX_CELL), isRow: true, isAligned: true };
     const lane = (width - 2 * sign - 4) / (input + kernels);
-    if (lane >= GOOD_CELL && lane * result <= width - sign) return { cell: Math.min(lane, MAX_CELL), isRow: false };
+    if (lane >= GOOD_CELL && lane * result <= width - sign) return { cell: Math.min(lane, MAX_CELL), isRow: false, isAligned: true };
     const column = Math.min((width - 2) / Math.max(input, result), (width - 2 * sign - 4) / kernels);
-    return { cell: Math.min(Math.max(column, MIN_CELL), MAX_CELL), isRow: false };
+    return { cell: Math.min(Math.max(column, MIN_CELL), MAX_CELL), isRow: false, isAligned: false };
   }
 
   return { element, update, listGrids: () => ({ lanes: lanes.filter((lane) => !lane.element.hidden), output }) };

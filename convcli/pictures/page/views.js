@@ -64,6 +64,11 @@ export function readOutputs(state) {
   return outputs;
 }
 
+/** Take the engine's numbers for a state. @param {State} state @param {(number | null)[][][]} maps null is minus infinity. */
+export function takeOutputs(state, maps) {
+  outputsByState.set(state, maps.map((map) => map.map((row) => row.map((value) => value ?? -Infinity))));
+}
+
 /** Keep what was computed when only the position moves. @param {State} from @param {State} to */
 export function keepOutputs(from, to) {
   const outputs = outputsByState.get(from);
