@@ -28,7 +28,8 @@ from convcli.pictures.theme import CELL, Style, Theme
 FORMATS = {".gif": "GIF", ".png": "PNG", ".apng": "PNG", ".webp": "WEBP"}  # by the suffix of a name
 FRAME_SUFFIXES = (".png", ".svg")
 MIN_FRAME_MS = 20  # browsers slow down what is shorter
-MAX_PIXELS = 1_000_000_000  # of all frames together
+MAX_PIXELS = 1_000_000_000  # of all frames together, which are held in memory
+MAX_WEBP_PIXELS = 250_000_000  # likewise, where a pixel has four bytes
 PALETTE_FRAMES = 16  # from which the palette is taken, where there are as many
 UNKNOWN = 255  # in place of an index that is not looked up yet
 CLEAR = 127  # the index of what is transparent, after all colors of the palette
@@ -94,10 +95,12 @@ def write_animation(
     LimitError
         For frames that are too large together.
     """
-    drawing = make_drawing(scenes, settings)
+    file_format = FORMATS[Path(path).suffix.lower()]
+    most = MAX_WEBP_PIXELS if file_format == "WEBP" else MAX_PIXELS
+    drawing = make_drawing(scenes, settings, max_pixels=most)
     check_output(path, force=force, inputs=inputs)
     with atomic_write(path, force=force) as stream:
-        save_animation(stream, drawing, settings, FORMATS[Path(path).suffix.lower()])
+        save_animation(stream, drawing, settings, file_format)
 
 
 def write_frames(
@@ -160,7 +163,9 @@ def _is_same_file(path: str, other: str) -> bool:
     return False
 
 
-def make_drawing(scenes: Sequence[Scene], settings: Settings) -> Drawing:
+def make_drawing(
+    scenes: Sequence[Scene], settings: Settings, *, max_pixels: int = MAX_PIXELS
+) -> Drawing:
     """Lay out the frames of scenes; raise if they would not fit in memory, before any is drawn."""
     drawing = Drawing(scenes, settings.style, settings.cell)
     pixels = round(drawing.size[0] * drawing.size[1] * settings.style.scale**2)
@@ -169,10 +174,10 @@ def make_drawing(scenes: Sequence[Scene], settings: Settings) -> Drawing:
             f"a frame would have about {pixels:,} pixels: the most is {MAX_SHEET_PIXELS:,}; give a "
             "smaller --size or --scale"
         )
-    if pixels * drawing.count > MAX_PIXELS:
+    if pixels * drawing.count > max_pixels:
         raise LimitError(
             f"{drawing.count} frames of about {pixels:,} pixels are too many: the most is "
-            f"{MAX_PIXELS:,} in all; give a smaller --size or --scale"
+            f"{max_pixels:,} in all; give a smaller --size or --scale"
         )
     return drawing
 

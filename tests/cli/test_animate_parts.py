@@ -103,6 +103,12 @@ def test_what_does_not_move_has_no_speed_and_svg_is_for_frames(tmp_path: Path) -
     assert "--frames DIR --to svg" in refused(tmp_path, *sizes, "-o", "a.svg", code=2)
 
 
+def test_a_webp_that_no_memory_would_hold_is_refused(tmp_path: Path) -> None:
+    said = refused(tmp_path, "--h", "22", "--k", "3", "-o", "a.webp", code=2)
+    assert "250,000,000 in all; give a smaller --size" in said
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_strides_that_are_swept_are_drawn_together(tmp_path: Path) -> None:
     pictures = drawn(tmp_path, "--h", "6", "--k", "3", "--s", "1,2")
     alone = []
