@@ -20,6 +20,7 @@ Pairs: TypeAlias = Sequence[tuple[Array, Array]]
 MAX_UNKNOWNS = 1024  # weights of a kernel: the matrix of the equations has their square
 MAX_PASSES = 6
 CONVERGED = 1e-9  # relative change of the weights, after which no pass follows
+UNCERTAIN = 1e-2  # change relative to the standard errors, likewise
 MAX_PRODUCTS = 3e10  # of a pass over all pairs; of what would take more, a part is taken
 PRODUCTS_PER_COLUMN = 20  # that take as long as filling in a column of one unknown
 ROUNDING_VARIANCE = 1 / 12  # of whole numbers, in their units
@@ -193,7 +194,9 @@ class _Fitting:
             if corrected.rank < self.unknowns or following.count < self.unknowns:
                 break
             sums, solution, model = following, corrected, model + corrected.values
-            if np.abs(corrected.values).max() <= CONVERGED * np.abs(model).max():
+            errors = np.sqrt(_mean_square(sums, solution) * solution.variances)
+            enough = np.maximum(CONVERGED * np.abs(model).max(), UNCERTAIN * errors)
+            if (np.abs(solution.values) <= enough).all():
                 break
         return self._make_fit(model, sums, solution)
 
@@ -257,8 +260,8 @@ class _Fitting:
         if freedom > 0:
             # The solution is that of scaled equations: so is the variance of their residuals.
             deviation = math.sqrt(mean_square * sums.count / freedom)
-            spreads = map(solution.spread, np.eye(self.unknowns)[:weights])
-            errors = np.sqrt(list(spreads)).reshape(self.size) * deviation * factor
+            variances = solution.variances[:weights].reshape(self.size)
+            errors = np.sqrt(variances) * deviation * factor
             if self.has_bias:
                 bias_error = deviation * math.sqrt(solution.spread(bias_of)) * target.size
             model = _round_exact(model, errors / factor)

@@ -222,6 +222,11 @@ class Solution:
     _eigenvalues: Array
     _vectors: Array  # scaled
 
+    @property
+    def variances(self) -> Array:
+        """The variance of each unknown, over that of the residuals."""
+        return np.asarray((self._vectors**2 / self._eigenvalues).sum(axis=1))
+
     def spread(self, combination: Array) -> float:
         """Return the variance of a sum of the unknowns, over that of the residuals.
 
