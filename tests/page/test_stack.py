@@ -39,7 +39,7 @@ def small_state(random: np.random.Generator, size: list[int]) -> dict[str, Any]:
 def stacks() -> list[dict[str, Any]]:
     random = np.random.default_rng(11)
     found: list[dict[str, Any]] = []
-    while len(found) < 40:
+    while len(found) < 16:
         state = small_state(random, [int(side) for side in random.integers(7, 12, 2)])
         names = [str(name) for name in random.choice(LAYERS, int(random.integers(1, 4)))]
         shape = (1, *state["size"])
