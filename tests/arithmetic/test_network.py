@@ -33,6 +33,7 @@ def test_sizes_and_dropped_pixels_are_those_of_sliding_the_windows(case: Case) -
         assert [one.dropped[axis] for one in found.layers] == [step.dropped for step in marks.steps]
 
 
+@settings(max_examples=100)
 @given(networks(), st.integers(1, 3))
 def test_a_walk_adds_up(case: Case, channels: int) -> None:
     found = walk(case.layers, (channels, *case.size))
@@ -43,6 +44,7 @@ def test_a_walk_adds_up(case: Case, channels: int) -> None:
     assert found.last_map is found.layers[-1]
 
 
+@settings(max_examples=100)
 @given(networks(), st.integers(1, 3))
 def test_the_notation_of_a_network_is_the_network(case: Case, channels: int) -> None:
     shape = (channels, *case.size)
@@ -183,7 +185,7 @@ def built(found: Walk) -> Any:
 
 
 @pytest.mark.peers
-@settings(max_examples=150)
+@settings(max_examples=100)
 @given(sequences())
 def test_pytorch_s_shapes_and_parameters(case: tuple[list[str], tuple[int, int, int]]) -> None:
     torch = require_peer("torch")

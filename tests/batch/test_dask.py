@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import random
@@ -12,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import cache
 from pathlib import Path
 from threading import Thread
 
@@ -59,10 +61,9 @@ def is_listening(port: int) -> bool:
     return True
 
 
-@pytest.fixture
-def scheduler(tmp_path: Path) -> Iterator[str]:
+@contextmanager
+def running_scheduler(folder: Path) -> Iterator[str]:
     port = free_port()
-    folder = tmp_path / "scheduler"
     folder.mkdir()
     with running("dask_scheduler", "--host", "127.0.0.1", "--port", str(port), cwd=folder):
         deadline = time.monotonic() + PATIENCE
@@ -72,10 +73,9 @@ def scheduler(tmp_path: Path) -> Iterator[str]:
         yield f"tcp://127.0.0.1:{port}"
 
 
-@pytest.fixture
-def workers(scheduler: str, tmp_path: Path) -> Iterator[list[subprocess.Popen[bytes]]]:
+@contextmanager
+def running_workers(scheduler: str, folder: Path) -> Iterator[list[subprocess.Popen[bytes]]]:
     """Two workers of one thread each, which are somewhere else."""
-    folder = tmp_path / "worker"
     folder.mkdir()
     options = ("--no-nanny", "--nthreads", "1", "--host", "127.0.0.1")
     with (
@@ -91,24 +91,57 @@ def workers(scheduler: str, tmp_path: Path) -> Iterator[list[subprocess.Popen[by
 
 
 @pytest.fixture
+def scheduler(tmp_path: Path) -> Iterator[str]:
+    with running_scheduler(tmp_path / "scheduler") as address:
+        yield address
+
+
+@pytest.fixture
+def workers(scheduler: str, tmp_path: Path) -> Iterator[list[subprocess.Popen[bytes]]]:
+    """Workers that a test may kill."""
+    with running_workers(scheduler, tmp_path / "worker") as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The scheduler of a cluster that tests share, which takes seconds to start."""
+    folder = tmp_path_factory.mktemp("cluster")
+    with (
+        running_scheduler(folder / "scheduler") as address,
+        running_workers(address, folder / "worker"),
+    ):
+        yield address
+
+
+@cache
+def pictures() -> list[bytes]:
+    """Pictures of noise, as PNG files."""
+    random, found = np.random.default_rng(0), []
+    for _ in range(FILES):
+        stream = io.BytesIO()
+        pixels = random.integers(0, 256, (160, 200), np.uint8)
+        Image.fromarray(pixels).save(stream, "png", compress_level=1)
+        found.append(stream.getvalue())
+    return found
+
+
+@pytest.fixture
 def place(tmp_path: Path) -> Path:
-    random = np.random.default_rng(0)
     folder = tmp_path / "place"
     folder.mkdir()
-    for number in range(FILES):
-        pixels = random.integers(0, 256, (240, 320), np.uint8)
-        Image.fromarray(pixels).save(folder / f"p{number:02}.png")
+    for number, content in enumerate(pictures()):
+        (folder / f"p{number:02}.png").write_bytes(content)
     return folder
 
 
-@pytest.mark.usefixtures("workers")
-def test_a_cluster_does_what_is_done_here(place: Path, scheduler: str) -> None:
+def test_a_cluster_does_what_is_done_here(place: Path, cluster: str) -> None:
     (place / "p01.png").write_bytes(b"bad")
     (place / "old").mkdir()
     inputs = ("./p00.png", "p01.png", str(place / "p02.png"), "gone.png")
     arguments = ("apply", *inputs, "-k", "blur", "-k", "sobel-x", "--json")
     here = convcli(*arguments, "--output-dir", "here", cwd=place)
-    there = convcli(*arguments, "--output-dir", "there", "--scheduler", scheduler, cwd=place)
+    there = convcli(*arguments, "--output-dir", "there", "--scheduler", cluster, cwd=place)
     assert there.code == here.code == 1
     said = [outcome_lines(done.stderr.encode()) for done in (here, there)]
     assert said[0] == said[1]
@@ -121,14 +154,13 @@ def test_a_cluster_does_what_is_done_here(place: Path, scheduler: str) -> None:
     assert sorted(path.name for path in (place / "there").iterdir()) == written
     for name in written:
         assert (place / "there" / name).read_bytes() == (place / "here" / name).read_bytes()
-    again = convcli(*arguments, "--output-dir", "there", "--scheduler", scheduler, cwd=place)
+    again = convcli(*arguments, "--output-dir", "there", "--scheduler", cluster, cwd=place)
     assert again.stderr.count("exists already") == 2
 
 
-@pytest.mark.usefixtures("workers")
-def test_no_module_beside_the_pictures_is_run(place: Path, scheduler: str) -> None:
+def test_no_module_beside_the_pictures_is_run(place: Path, cluster: str) -> None:
     told = plant(place, for_module=True)
-    arguments = ("apply", "p00.png", "p01.png", "-k", "blur", "--scheduler", scheduler)
+    arguments = ("apply", "p00.png", "p01.png", "-k", "blur", "--scheduler", cluster)
     done = convcli(*arguments, cwd=place)
     assert (done.code, done.stderr) == (0, "")
     assert not list(told.iterdir())
@@ -261,11 +293,10 @@ def test_without_the_extra_it_is_named(place: Path) -> None:
     assert "pip install 'convcli[cluster]'" in done.stderr
 
 
-@pytest.mark.usefixtures("workers")
-def test_an_input_that_is_late_fails_alone(place: Path, scheduler: str) -> None:
+def test_an_input_that_is_late_fails_alone(place: Path, cluster: str) -> None:
     os.mkfifo(place / "slow.png")  # that nobody writes to
     inputs = ("p00.png", "slow.png", "p01.png")
-    options = ("-k", "blur", "-q", "--timeout", "3", "--scheduler", scheduler)
+    options = ("-k", "blur", "-q", "--timeout", "3", "--scheduler", cluster)
     done = convcli("apply", *inputs, *options, cwd=place)
     assert (done.code, done.stderr.splitlines()) == (
         1,
