@@ -97,3 +97,22 @@ def test_a_scale_out_of_bounds_is_refused(tmp_path: Path, name: str, scale: str)
     assert done.code == 2
     assert DRAWING[name][1] in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".png"])
+def test_an_animation_leaves_its_page_out_and_clears_each_frame(
+    tmp_path: Path, suffix: str
+) -> None:
+    for options in (("-o", f"out{suffix}"), ("--frames", "alone")):
+        done = here("animate", GRID, "-k", "sobel-x", "--transparent", *options, cwd=tmp_path)
+        assert (done.code, done.stderr) == (0, "")
+    with Image.open(tmp_path / f"out{suffix}") as moving:
+        for number in range(moving.n_frames):  # type: ignore[attr-defined]
+            moving.seek(number)
+            frame = np.asarray(moving.convert("RGBA"))
+            assert frame[0, :, 3].max() == 0
+            assert set(np.unique(frame[:, :, 3]).tolist()) == {0, 255}
+            # No letter of the sum before is left under that of this frame.
+            drawn = opened(tmp_path / "alone" / f"frame-{number + 1:03}.png").convert("RGBA")
+            differ = (np.asarray(drawn)[:, :, 3] >= 128) != (frame[:, :, 3] >= 128)
+            assert differ.mean() < 0.001
