@@ -25,8 +25,6 @@ from convcli.pipeline.route import Route
 from convcli.pipeline.write import OutputFile
 
 if TYPE_CHECKING:
-    from convcli.engine.arrays import Array
-    from convcli.kernels import Kernel
     from convcli.pictures.theme import Style
     from convcli.pipeline.execute import Stage
 
@@ -341,33 +339,22 @@ def _process(job: Job, *, keep_maps: bool) -> Outcome:
         branches.setdefault(number, []).append(stage)
 
     outcome = process(job.path, job.plan, job.target, keep_stage)
-    figure = _draw_figure(outcome, job, list(branches.values()))
+    figure = _draw_figure(outcome, job, branches)
     with atomic_write(job.figure, force=job.target.force) as stream:
         stream.write(figure)
     return outcome
 
 
-def _drawn_weights(kernel: Kernel | None) -> Array | None:
-    """Return the weights that a figure shows; none of a kernel that is too large."""
-    return None if kernel is None or kernel.outer is not None else kernel.matrix
-
-
-def _draw_figure(outcome: Outcome, job: Job, branches: list[list[Stage]]) -> bytes:
-    """Draw the input, the kernels and every map, a row for each branch."""
-    from convcli.pictures.panels import draw_apply_figure
+def _draw_figure(outcome: Outcome, job: Job, branches: dict[int, list[Stage]]) -> bytes:
+    from convcli.batch.figure import draw_figure
     from convcli.pictures.theme import Style
-    from convcli.pipeline.preprocess import preprocess
 
-    depth = outcome.picture.depth
-    return draw_apply_figure(
+    return draw_figure(
         Path(job.source).name,
-        preprocess(outcome.picture, job.plan).values,
-        [
-            [(stage.title, stage.values, _drawn_weights(stage.kernel)) for stage in branch]
-            for branch in branches
-        ],
-        white=None if depth is None else 2.0**depth - 1,
+        outcome.picture,
+        outcome.results,
+        job.plan,
+        branches,
         suffix=Path(job.figure or "").suffix.lower(),
-        has_sheets=job.plan.network is not None,
         style=job.style or Style(),
     )

@@ -54,6 +54,11 @@ class Panel:
         raise NotImplementedError
 
     @property
+    def axis(self) -> float:
+        """How far below its top the line lies on which signs stand beside it."""
+        return LINE * 1.5 + self.body[1] / 2
+
+    @property
     def size(self) -> Point:
         """Width and height in pixels, title and captions included."""
         captions = (text_width(caption, TEXT) for caption in self.captions)

@@ -13,7 +13,7 @@ from convcli.engine.arrays import Array
 from convcli.errors import LimitError
 from convcli.files.output import atomic_write, check_output
 from convcli.pictures.canvas import DEFAULT_STYLE, Panel, render
-from convcli.pictures.panels import MAX_NUMBERED_CELLS, CellGrid, Mosaic
+from convcli.pictures.panels import MAX_NUMBERED_CELLS, CellGrid, PicturePanel
 from convcli.pictures.text import format_cells
 from convcli.pictures.theme import Style, Theme, heat_map
 
@@ -73,11 +73,12 @@ def make_counts_panel(title: str, counts: Counts, most: int, theme: Theme) -> Pa
             [(red, green, blue) for red, green, blue in row]
             for row in heat_map(numbers, most, theme).tolist()
         ]
-        return CellGrid(title, captions, format_cells(numbers), colors)
+        return CellGrid(title, captions, texts=format_cells(numbers), colors=colors)
     rows, columns = (_average(along) for along in (counts.rows, counts.columns))
     if (len(rows), len(columns)) != size:
         captions.append("averaged over neighbors")
-    return Mosaic(title, captions, [heat_map(np.outer(rows, columns), most, theme)])
+    pixels = heat_map(np.outer(rows, columns), most, theme)
+    return PicturePanel(title, captions, pixels=pixels)
 
 
 def _average(counts: Sequence[int]) -> Array:

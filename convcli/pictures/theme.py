@@ -37,6 +37,8 @@ class Theme:
         An output that is not yet computed.
     negative, zero, positive : Color
         The ends and the middle of the scale for weights.
+    missing : Color
+        NaN, on no scale.
     """
 
     page: Color
@@ -50,6 +52,7 @@ class Theme:
     negative: Color
     zero: Color
     positive: Color
+    missing: Color
 
     @property
     def window_on_padding(self) -> Color:
@@ -69,6 +72,7 @@ LIGHT = Theme(
     negative=(33, 102, 172),
     zero=(247, 247, 247),
     positive=(178, 24, 43),
+    missing=(190, 70, 190),
 )
 DARK = Theme(
     page=(24, 27, 31),
@@ -82,6 +86,7 @@ DARK = Theme(
     negative=(67, 147, 215),
     zero=(58, 63, 69),
     positive=(214, 76, 84),
+    missing=(200, 90, 200),
 )
 THEMES = {"light": LIGHT, "dark": DARK}
 

@@ -20,7 +20,6 @@ from convcli.engine.operations import NO_WEIGHTS, find_function
 from convcli.errors import OVERFLOW, ArgumentError
 from convcli.images import NO_METADATA, PLACEHOLDER, Picture
 from convcli.images.color import find_visible
-from convcli.kernels import Kernel
 from convcli.pipeline.plan import Plan, Step
 from convcli.pipeline.preprocess import FeatureMap, encode, preprocess
 
@@ -40,13 +39,13 @@ class Stage(NamedTuple):
     title : str
         The kernel's name, how kernels were combined, or the layer in the notation.
     values : ndarray, (H, W, C)
-    kernel : Kernel, optional
-        The kernel of a convolution.
+    step : Step, optional
+        The kernel or the layer; None of kernels that were combined, and of others.
     """
 
     title: str
     values: Array
-    kernel: Kernel | None = None
+    step: Step | None = None
 
 
 # Called with the number of the map and its stage, after every step.
@@ -156,7 +155,7 @@ def _run_kernels(
     for index, filters in enumerate(steps):
         step = filters.step
         output = _convolve_map(source, filters)
-        report(index, Stage(step.kernel.name if step.kernel else "", output.values, step.kernel))
+        report(index, Stage(step.kernel.name if step.kernel else "", output.values, step))
         yield output
 
 
@@ -204,7 +203,7 @@ def _run_layers(
             outputs[user] = _convolve_map(arguments[0], filters)
         else:
             outputs[user] = _apply_layer(filters, arguments)
-        report(Stage(format_layer(step.layer), outputs[user].values, step.kernel))
+        report(Stage(format_layer(step.layer), outputs[user].values, step))
         del arguments
         for index in set(indices):
             if last_use[index] == user:

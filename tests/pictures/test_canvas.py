@@ -19,7 +19,7 @@ from convcli.errors import LimitError
 from convcli.pictures.canvas import make_canvas, render
 from convcli.pictures.cells import Cell, draw_cells, fit_cells
 from convcli.pictures.fonts import replace_unprintable, text_width
-from convcli.pictures.panels import Mosaic, make_map_panel
+from convcli.pictures.panels import PicturePanel, make_map_panel
 from convcli.pictures.raster import Raster
 from convcli.pictures.theme import CELL, DARK, LIGHT, TEXT, THEMES, Style
 from convcli.pictures.vector import MAX_EMBEDDED_PIXELS, Vector
@@ -56,14 +56,14 @@ def embedded(document: bytes) -> list[tuple[ET.Element, NDArray[Any]]]:
 @pytest.mark.parametrize("shape", [(300, 450, 3), (1000, 700), (900, 5, 3)])
 def test_an_svg_holds_a_photograph_s_own_pixels(shape: tuple[int, ...]) -> None:
     pixels = np.random.default_rng(1).integers(0, 256, shape, np.uint8)
-    ((element, found),) = embedded(render([[Mosaic("photo", planes=[pixels])]], ".svg"))
+    ((element, found),) = embedded(render([[PicturePanel("photo", pixels=pixels)]], ".svg"))
     assert np.array_equal(found, pixels)
     assert element.get("preserveAspectRatio") == "none"
     assert element.get("style") is None
 
 
 def test_an_enlarged_grid_stays_sharp_in_an_svg() -> None:
-    ((element, found),) = embedded(render([[Mosaic("grid", planes=[photo(5, 7)])]], ".svg"))
+    ((element, found),) = embedded(render([[PicturePanel("grid", pixels=photo(5, 7))]], ".svg"))
     assert found.shape == (5, 7, 3)
     assert element.get("style") == "image-rendering:pixelated"
 
@@ -71,7 +71,7 @@ def test_an_enlarged_grid_stays_sharp_in_an_svg() -> None:
 def test_photographs_of_an_svg_are_bounded_together() -> None:
     side = int(MAX_EMBEDDED_PIXELS**0.5)
     large = np.zeros((side + 600, side, 3), np.uint8)
-    panels = [[Mosaic("one", planes=[large]), Mosaic("two", planes=[large])]]
+    panels = [[PicturePanel("one", pixels=large), PicturePanel("two", pixels=large)]]
     first, second = (pixels for _, pixels in embedded(render(panels, ".svg")))
     assert 0.99 * MAX_EMBEDDED_PIXELS < first.shape[0] * first.shape[1] <= MAX_EMBEDDED_PIXELS
     assert first.shape[0] / first.shape[1] == pytest.approx(large.shape[0] / side, rel=0.01)
@@ -85,14 +85,14 @@ def test_photographs_of_an_svg_are_bounded_together() -> None:
 @settings(max_examples=60)
 @given(st.text(max_size=30), st.text(max_size=30))
 def test_any_name_is_a_title_and_nothing_else(name: str, description: str) -> None:
-    panels = [[make_map_panel(name, np.zeros((1, 1, 1)))]]
+    panels = [[make_map_panel(name, np.zeros((1, 1, 1)), LIGHT)]]
     document = render(panels, ".svg", title=name, description=description or "of it")
     root = ET.fromstring(document)
     expected = [replace_unprintable(text) for text in (name, description or "of it")]
     found = [root.findtext(f"{SVG}title", ""), root.findtext(f"{SVG}desc", "")]
     assert found == expected
     kinds = {element.tag.removeprefix(SVG) for element in root.iter()}
-    assert kinds <= {"svg", "title", "desc", "rect", "path", "text"}
+    assert kinds <= {"svg", "title", "desc", "rect", "path", "text", "image"}  # of the legend
     texts = opened(render(panels, ".png", title=name, description=description or "of it")).info
     assert [str(texts.get(key, "")) for key in ("Title", "Description")] == expected
 
@@ -101,17 +101,22 @@ def test_any_name_is_a_title_and_nothing_else(name: str, description: str) -> No
     "name", ["</title><script>alert(1)</script>", "]]><!--", "&lt;&amp;\"'", "\x00\ud800\ufffe"]
 )
 def test_a_hostile_name_adds_no_markup(name: str) -> None:
-    document = render([[make_map_panel(name, np.zeros((1, 1, 1)))]], ".svg", title=name)
+    document = render([[make_map_panel(name, np.zeros((1, 1, 1)), LIGHT)]], ".svg", title=name)
     assert document.count(b"<title>") == 1
     assert b"<script" not in document
     assert ET.fromstring(document).findtext(f"{SVG}title") == replace_unprintable(name)
 
 
 def test_a_picture_without_a_description_lists_its_panels() -> None:
-    rows = [[make_map_panel("one", np.ones((2, 3, 1))), make_map_panel("two", np.ones((1, 1, 1)))]]
+    rows = [
+        [
+            make_map_panel("one", np.ones((2, 3, 1)), LIGHT),
+            make_map_panel("two", np.ones((1, 1, 1)), LIGHT),
+        ]
+    ]
     said = ET.fromstring(render(rows, ".svg")).findtext(f"{SVG}desc", "")
-    assert said.startswith("one (2×3, ")
-    assert "; two (1×1, " in said
+    assert said.startswith("one (2×3)")
+    assert "; two (1×1)" in said
 
 
 # ---- lines -------------------------------------------------------------------------------------
@@ -204,7 +209,7 @@ def test_text_on_a_transparent_page_has_a_halo(theme: Any) -> None:
 
 
 def test_a_picture_too_large_at_its_scale_is_refused_before_it_is_made() -> None:
-    panels = [[make_map_panel("", np.zeros((30, 30, 1)))]]
+    panels = [[make_map_panel("", np.zeros((30, 30, 1)), LIGHT)]]
     with pytest.raises(LimitError, match="too large"):
         render(panels, ".png", Style(scale=10.0))
     assert drawing(render(panels, ".svg", Style(DARK, scale=2.0))).boxes[0].fill == DARK.page
@@ -213,8 +218,10 @@ def test_a_picture_too_large_at_its_scale_is_refused_before_it_is_made() -> None
 @pytest.mark.parametrize("suffix", [".png", ".svg"])
 @pytest.mark.parametrize("scale", [0.5, 1.3, 2.0])
 def test_png_and_svg_have_the_same_size_at_any_scale(suffix: str, scale: float) -> None:
-    document = render([[make_map_panel("one", np.zeros((3, 4, 1)))]], suffix, Style(scale=scale))
-    plain = opened(render([[make_map_panel("one", np.zeros((3, 4, 1)))]], ".png"))
+    document = render(
+        [[make_map_panel("one", np.zeros((3, 4, 1)), LIGHT)]], suffix, Style(scale=scale)
+    )
+    plain = opened(render([[make_map_panel("one", np.zeros((3, 4, 1)), LIGHT)]], ".png"))
     if suffix == ".png":
         size: tuple[float, float] = opened(document).size
     else:

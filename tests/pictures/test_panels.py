@@ -13,23 +13,33 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
-from support.looking import LEGIBLE, READABLE, Drawing, contrast, drawing, read_number
+from support.looking import (
+    LEGIBLE,
+    READABLE,
+    Drawing,
+    contrast,
+    drawing,
+    embedded_pictures,
+    read_number,
+)
 from support.oracles import seeds
 
+from convcli.pictures.apply_figure import FigureMap, FigureStep, draw_apply_figure
 from convcli.pictures.canvas import Panel, render, sheet_size
+from convcli.pictures.contact_sheet import MAX_LINES, SHEET_SIDE, ContactSheet
 from convcli.pictures.fonts import text_width
 from convcli.pictures.panels import (
     MAP_SIDE,
     MAX_NUMBERED_CELLS,
     MAX_NUMBERED_WEIGHTS,
     CellGrid,
-    Mosaic,
-    draw_apply_figure,
+    PicturePanel,
     make_kernel_panel,
     make_map_panel,
 )
 from convcli.pictures.raster import Raster
 from convcli.pictures.receptive_field import draw_receptive_field
+from convcli.pictures.scales import Scale, kernel_scale
 from convcli.pictures.text import format_cell
 from convcli.pictures.theme import CELL, DARK, DASH, LIGHT, TEXT, THEMES, Style, Theme
 from convcli.pictures.vector import Vector
@@ -93,56 +103,84 @@ def test_the_least_negative_zero_has_no_sign() -> None:
 @given(seeds, st.integers(1, 8), st.integers(1, 8))
 def test_a_small_map_shows_its_numbers_where_they_are(seed: int, height: int, width: int) -> None:
     values = np.random.default_rng(seed).integers(-99, 100, (height, width, 1)).astype(float)
-    seen = drawn(make_map_panel("a map", values))
+    seen = drawn(make_map_panel("a map", values, LIGHT))
     assert seen.numbers_in_cells() == values[:, :, 0].tolist()
     assert_all_inside(seen)
 
 
 def test_a_map_tells_its_shape_and_its_scale() -> None:
     values = np.array([[-1.5, 0, 4]])[:, :, np.newaxis]
-    assert drawn(make_map_panel("name", values)).texts[0] == "name"
-    assert drawn(make_map_panel("name", values)).texts[-2:] == ["1×3", "black −1.5, white 4"]
-    fixed = drawn(make_map_panel("name", values, (0.0, 255.0)))
-    assert fixed.texts[-1] == "black 0, white 255"
-    assert "7×9×3" in drawn(make_map_panel("name", grid(7, 9, 3))).texts
+    seen = drawn(make_map_panel("name", values, LIGHT))
+    assert seen.texts[0] == "name"
+    assert seen.texts[-1] == "1×3"
+    assert sorted(map(read_number, seen.texts[4:-1])) == [-4, 0, 4]
+    fixed = drawn(make_map_panel("name", values, LIGHT, scale=Scale(0.0, 255.0)))
+    assert set(map(read_number, fixed.texts[4:-2])) == {0, 255}
+    assert fixed.texts[-2:] == ["1×3", "33.3% beyond the scale"]
+    assert "7×9×3" in drawn(make_map_panel("name", grid(7, 9, 3), LIGHT)).texts
 
 
 def test_a_map_of_the_largest_grid_still_has_numbers_and_a_larger_one_is_a_picture() -> None:
-    assert isinstance(make_map_panel("", grid(MAX_NUMBERED_CELLS, MAX_NUMBERED_CELLS, 1)), CellGrid)
-    for shape in (
-        (MAX_NUMBERED_CELLS + 1, 1, 1),
-        (1, MAX_NUMBERED_CELLS + 1, 1),
-        (3, 3, 3),
-        (3, 3, 2),
-    ):
-        assert isinstance(make_map_panel("", grid(*shape)), Mosaic)
+    largest = grid(MAX_NUMBERED_CELLS, MAX_NUMBERED_CELLS, 1)
+    assert isinstance(make_map_panel("", largest, LIGHT), CellGrid)
+    for shape in ((MAX_NUMBERED_CELLS + 1, 1, 1), (1, MAX_NUMBERED_CELLS + 1, 1)):
+        assert isinstance(make_map_panel("", grid(*shape), LIGHT), PicturePanel)
+    assert isinstance(make_map_panel("", abs(grid(3, 3, 3)), LIGHT), PicturePanel)
+    for shape in ((3, 3, 3), (3, 3, 2)):  # no colors where a number is negative
+        assert isinstance(make_map_panel("", grid(*shape), LIGHT), ContactSheet)
 
 
 @pytest.mark.parametrize("shape", [(300, 450, 3), (4000, 40, 1), (40, 4000, 1), (64, 64, 16)])
 def test_a_large_map_is_scaled_to_fit(shape: tuple[int, int, int]) -> None:
-    seen = drawn(make_map_panel("large", grid(*shape)))
-    assert len(seen.pictures) == (1 if shape[2] == 3 else shape[2])
-    left = min(one.left for one in seen.pictures)
-    right = max(one.left + one.width for one in seen.pictures)
-    assert right - left <= MAP_SIDE + 1
-    one = seen.pictures[0]
+    seen = drawn(make_map_panel("large", grid(*shape), LIGHT))
+    assert len(seen.maps) == shape[2]
+    left = min(one.left for one in seen.maps)
+    right = max(one.left + one.width for one in seen.maps)
+    assert right - left <= (MAP_SIDE if shape[2] == 1 else 1.1 * SHEET_SIDE) + 1
+    one = seen.maps[0]
     if min(shape[:2]) * 50 > max(shape[:2]):
         assert one.width / one.height == pytest.approx(shape[1] / shape[0], rel=0.02)
     assert_all_inside(seen)
 
 
-def test_more_channels_than_can_be_seen_are_said_to_be_left_out() -> None:
-    seen = drawn(make_map_panel("many", grid(9, 9, 40)))
-    assert len(seen.pictures) == 16
-    assert "the first 16 channels" in seen.texts
+def test_all_channels_are_drawn_each_with_its_number() -> None:
+    seen = drawn(make_map_panel("many", grid(19, 19, 40), LIGHT))
+    assert len(seen.maps) == 40
+    assert set(map(str, range(40))) <= set(seen.texts)
 
 
 def test_grays_show_the_scale() -> None:
     values = np.array([[0.0, 5, 10, 20]])[:, :, np.newaxis]
-    seen = drawn(make_map_panel("", values, (0.0, 10.0)))
+    seen = drawn(make_map_panel("", values, LIGHT, scale=Scale(0.0, 10.0)))
     assert [box.fill for box in seen.boxes[1:5]] == [
         (0, 0, 0), (128, 128, 128), (255, 255, 255), (255, 255, 255)
     ]  # fmt: skip
+
+
+@given(
+    seeds, st.tuples(*[st.integers(0, 3)] * 4), st.sampled_from(["zero", "replicate", "reflect"])
+)
+@settings(max_examples=25)
+def test_padding_stands_around_a_map_with_the_numbers_that_are_taken_there(
+    seed: int, sides: tuple[int, int, int, int], mode: str
+) -> None:
+    values = np.random.default_rng(seed).integers(-9, 10, (5, 4, 1)).astype(float)
+    top, bottom, left, right = sides
+    panel = make_map_panel("", values, LIGHT, padding=((top, bottom), (left, right)), mode=mode)
+    named: Any = {"zero": "constant", "replicate": "edge", "reflect": "reflect"}
+    padded = np.pad(values[:, :, 0], ((top, bottom), (left, right)), mode=named[mode])
+    document = render([[panel]], ".svg")
+    assert drawing(document).numbers_in_cells() == padded.tolist()
+    assert (b"stroke-dasharray" in document) == any(sides)
+
+
+def test_padding_of_a_picture_is_a_dashed_margin() -> None:
+    values = abs(grid(300, 200, 1))
+    for padding in (((0, 0), (0, 0)), ((1, 2), (0, 0)), ((500, 0), (0, 3))):
+        panel = make_map_panel("", values, LIGHT, padding=padding)
+        document = render([[panel]], ".svg")
+        assert (b"stroke-dasharray" in document) == (padding != ((0, 0), (0, 0)))
+        assert_all_inside(drawing(document))
 
 
 # ---- kernels -----------------------------------------------------------------------------------
@@ -154,25 +192,47 @@ def test_a_kernel_is_a_heat_map_with_its_numbers(theme: Theme) -> None:
     seen = drawn(make_kernel_panel("sobel-x", weights, theme), theme=theme)
     assert seen.numbers_in_cells() == weights.tolist()
     assert seen.texts[0] == "sobel-x"
-    assert seen.texts[-2:] == ["3×3", "−2 to 2, 0 neutral"]
-    cells = {word.text: seen.ground_of(word) for word in seen.words[1:-2]}
-    assert cells["0"] == theme.zero
-    assert (cells["−2"], cells["2"]) == (theme.negative, theme.positive)
+    assert seen.texts[-1] == "3×3"
+    assert sorted(map(read_number, seen.texts[-4:-1])) == [-2, 0, 2]
+    cells = {read_number(word.text): seen.ground_of(word) for word in seen.words[1:10]}
+    assert cells[0] == theme.zero
+    assert (cells[-2], cells[2]) == (theme.negative, theme.positive)
 
 
 def test_a_large_kernel_and_one_of_many_planes_are_pictures() -> None:
     side = MAX_NUMBERED_WEIGHTS + 1
     assert isinstance(make_kernel_panel("", grid(side - 1, side - 1), LIGHT), CellGrid)
-    assert isinstance(make_kernel_panel("", grid(side, 1), LIGHT), Mosaic)
-    assert len(drawn(make_kernel_panel("", grid(4, 3, 3, 3), LIGHT)).pictures) == 12
-    many = drawn(make_kernel_panel("", grid(10, 10, 3, 3), LIGHT))
-    assert (len(many.pictures), many.texts[-1]) == (16, "the first 16 planes")
+    assert isinstance(make_kernel_panel("", grid(side, 1), LIGHT), PicturePanel)
+    assert len(drawn(make_kernel_panel("", grid(4, 3, 3, 3), LIGHT)).maps) == 12
+    many = drawn(make_kernel_panel("", grid(40, 33, 3, 3), LIGHT))
+    assert len(many.maps) == MAX_LINES**2
+    assert many.texts[-2:] == ["the first 32 of 40 outputs", "the first 32 of 33 inputs"]
 
 
-def test_the_planes_of_a_layer_stand_a_row_an_output_and_a_column_an_input() -> None:
-    seen = drawn(make_kernel_panel("bank", grid(4, 3, 3, 3), LIGHT))
-    lines = sorted({round(one.top) for one in seen.pictures})
-    assert [sum(round(one.top) == line for one in seen.pictures) for line in lines] == [3] * 4
+@pytest.mark.parametrize("shape", [(4, 3), (10, 10), (2, 7), (1, 5), (3, 1)])
+def test_the_planes_of_a_layer_stand_a_row_an_output_and_a_column_an_input(
+    shape: tuple[int, int],
+) -> None:
+    outputs, inputs = shape
+    weights = np.arange(outputs * inputs * 4.0).reshape(outputs, inputs, 2, 2) + 1 / 3
+    document = render([[make_kernel_panel("bank", weights, LIGHT)]], ".svg")
+    seen, scale = drawing(document), kernel_scale(weights)
+    tops = sorted({one.top for one in seen.maps})
+    lefts = sorted({one.left for one in seen.maps})
+    assert (len(tops), len(lefts)) == shape
+    for box, pixels in zip(seen.maps, embedded_pictures(document), strict=True):
+        own = weights[tops.index(box.top), lefts.index(box.left)]
+        assert np.array_equal(pixels, scale.paint(own, LIGHT))
+    names = {f"in {column}" for column in range(inputs)}
+    assert names <= set(seen.texts)
+    assert outputs == 1 or {f"out {row}" for row in range(outputs)} <= set(seen.texts)
+
+
+def test_small_planes_show_their_numbers() -> None:
+    weights = np.arange(36.0).reshape(2, 2, 3, 3) - 18
+    seen = drawn(make_kernel_panel("bank", weights, LIGHT))
+    rows = [[*weights[out, 0, row], *weights[out, 1, row]] for out in range(2) for row in range(3)]
+    assert seen.numbers_in_cells() == rows
 
 
 # ---- everything fits and can be read -----------------------------------------------------------
@@ -194,20 +254,26 @@ AWKWARD: dict[str, Any] = {
 def test_nothing_lies_beyond_the_sheet_or_out_of_its_cell(theme: Theme, case: str) -> None:
     values, weights = AWKWARD[case]
     title = "a_very_long_kernel_file_name_that_goes_on_and_on"
-    rows = [[(title, values, weights), ("relu", values, None)], [("k", values, weights)]]
-    figure = draw_apply_figure(
-        "input.csv", values, rows, white=None, suffix=".svg", style=Style(theme)
-    )
-    assert_all_inside(drawing(figure))
+    branches = [
+        [FigureStep(title, FigureMap("map", values), weights, ("stride 1",), ((1, 1), (2, 0))),
+         FigureStep("relu", FigureMap("relu", values))],
+        [FigureStep("k", FigureMap("map", values), weights)],
+    ]  # fmt: skip
+    joined = [FigureStep("sum", FigureMap("sum", values))]
+    for end in ((), joined):
+        figure = draw_apply_figure(
+            FigureMap("input.csv", values), branches, joined=end, suffix=".svg", style=Style(theme)
+        )
+        assert_all_inside(drawing(figure))
 
 
 @themes
 @pytest.mark.parametrize("case", AWKWARD)
 def test_everything_that_is_written_can_be_read(theme: Theme, case: str) -> None:
     values, weights = AWKWARD[case]
-    rows = [[("name", values, weights)]]
+    branches = [[FigureStep("name", FigureMap("map", values), weights)]]
     seen = drawing(
-        draw_apply_figure("in", values, rows, white=None, suffix=".svg", style=Style(theme))
+        draw_apply_figure(FigureMap("in", values), branches, suffix=".svg", style=Style(theme))
     )
     for word in seen.words:
         least = LEGIBLE if word.color == theme.faint else READABLE
@@ -215,8 +281,11 @@ def test_everything_that_is_written_can_be_read(theme: Theme, case: str) -> None
 
 
 def test_panels_of_a_sheet_do_not_overlap() -> None:
-    panels = [make_map_panel("one", grid(5, 5, 1)), make_kernel_panel("two", grid(3, 3), LIGHT),
-              make_map_panel("three", grid(50, 50, 1))]  # fmt: skip
+    panels: list[Panel] = [
+        make_map_panel("one", grid(5, 5, 1), LIGHT),
+        make_kernel_panel("two", grid(3, 3), LIGHT),
+        make_map_panel("three", grid(50, 50, 1), LIGHT),
+    ]
     rows = [panels[:3], panels[1:3]]
     seen = drawing(render(rows, ".svg"))
     areas = [
@@ -224,7 +293,7 @@ def test_panels_of_a_sheet_do_not_overlap() -> None:
         for box in (*seen.boxes[1:], *seen.pictures)
     ]
     for word in seen.words:
-        if word.size > TEXT or "×" in word.text or "black" in word.text:
+        if word.size > TEXT or "×" in word.text:
             first, last = word.ends
             for left, top, right, bottom in areas:
                 apart = last <= left or right <= first
@@ -232,7 +301,9 @@ def test_panels_of_a_sheet_do_not_overlap() -> None:
 
 
 def test_a_sheet_is_the_same_size_as_png_and_as_svg() -> None:
-    rows = [[make_map_panel("one", grid(5, 6, 1)), make_kernel_panel("two", grid(3, 3), DARK)]]
+    rows = [
+        [make_map_panel("one", grid(5, 6, 1), LIGHT), make_kernel_panel("two", grid(3, 3), DARK)]
+    ]
     picture = Image.open(io.BytesIO(render(rows, ".png", Style(DARK))))
     vector = drawing(render(rows, ".svg", Style(DARK)))
     assert sheet_size(rows) == picture.size
@@ -251,12 +322,12 @@ def test_cells_stay_square_and_grow_with_their_numbers() -> None:
 
 def test_every_number_is_measured_a_few_times_at_most() -> None:
     with patch("convcli.pictures.cells.text_width", wraps=text_width) as measured:
-        render([[make_map_panel("", grid(12, 12, 1))]], ".svg")
+        render([[make_map_panel("", grid(12, 12, 1), LIGHT)]], ".svg")
     assert measured.call_count < 1000
 
 
 def test_words_of_markup_stay_words() -> None:
-    seen = drawn(make_map_panel("<b>&\"amp;'", grid(2, 2, 1)))
+    seen = drawn(make_map_panel("<b>&\"amp;'", grid(2, 2, 1), LIGHT))
     assert seen.texts[0] == "<b>&\"amp;'"
 
 
@@ -292,7 +363,9 @@ def test_a_small_picture_stays_sharp(make: Any) -> None:
 
 def test_words_of_a_file_s_name_never_break_an_svg() -> None:
     for name in ("new\nline", "esc\x1b[31m", "bad\udcff", "\x00", "\ufffe", "猫"):
-        assert len(drawn(make_map_panel(name, grid(2, 2, 1))).words) == 7
+        assert (
+            len(drawn(make_map_panel(name, grid(2, 2, 1), LIGHT)).words) == 9
+        )  # of the legend three
 
 
 # ---- receptive fields --------------------------------------------------------------------------

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,8 +11,13 @@ from typing import Any
 from unittest.mock import patch
 from xml.etree import ElementTree as ET
 
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
 from convcli.pictures.fonts import text_width
 from convcli.pictures.raster import Raster
+from convcli.pictures.scales import BAR_HEIGHT
 
 Color = tuple[int, int, int]
 READABLE, LEGIBLE = 4.5, 3.0  # WCAG's contrast for text, and for what may stand back
@@ -78,6 +85,11 @@ class Drawing:
     pictures: tuple[Rectangle, ...]
 
     @property
+    def maps(self) -> list[Rectangle]:
+        """The pictures but those of legends, which are bars of colors."""
+        return [one for one in self.pictures if one.height != BAR_HEIGHT]
+
+    @property
     def texts(self) -> list[str]:
         return [word.text for word in self.words]
 
@@ -124,6 +136,16 @@ def drawing(document: bytes) -> Drawing:
         tuple(map(_rectangle, root.iter(name + tag))) for tag in ("rect", "image")
     )  # fmt: skip
     return Drawing(width, height, words, boxes, pictures)
+
+
+def embedded_pictures(document: bytes) -> list[NDArray[Any]]:
+    """The pixels of an SVG's pictures as they are embedded, but those of legends: one row."""
+    found = []
+    for element in ET.fromstring(document).iter("{http://www.w3.org/2000/svg}image"):
+        data = base64.b64decode((element.get("href") or "").partition(",")[2])
+        with Image.open(io.BytesIO(data)) as picture:
+            found.append(np.asarray(picture))
+    return [pixels for pixels in found if pixels.shape[0] > 1]
 
 
 def _rectangle(element: ET.Element) -> Rectangle:
