@@ -101,11 +101,11 @@ class PicturePairs(Sequence[tuple[Array, Array]]):
         self, paths: Sequence[PairPaths], options: ReadOptions, size: tuple[int, int]
     ) -> None:
         self.notes: dict[str, tuple[str, ...]] = {}
-        self._paths, self._options, self._size = paths, options, size
+        self.paths, self._options, self._size = paths, options, size
         self._kept: tuple[Picture, Picture] | None = None
 
     def __len__(self) -> int:
-        return len(self._paths)
+        return len(self.paths)
 
     def __iter__(self) -> Iterator[tuple[Array, Array]]:
         return (self[index] for index in range(len(self)))
@@ -125,7 +125,7 @@ class PicturePairs(Sequence[tuple[Array, Array]]):
         """Return the pictures of a pair; errors are those of `__getitem__`."""
         if self._kept is not None:
             return self._kept
-        paths = self._paths[index]
+        paths = self.paths[index]
         before, after = self._read(paths.before), self._read(paths.after)
         if self._options.is_gray:
             before = replace(before, values=to_gray(before.values))

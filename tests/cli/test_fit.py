@@ -160,6 +160,9 @@ def test_folders_are_pairs_by_name(folder: Path) -> None:
         (("cat.png", "cat.png", "-k", "33"), 2, "1,089 weights"),
         (("cat.png", "cat.png", "-k", "3", "-o", "x.png"), 2, "must end in .json"),
         (("cat.png", "cat.png", "-k", "3", "-f"), 2, "--force goes with"),
+        (("cat.png", "cat.png", "-k", "3", "--figure", "x.gif"), 2, "must end in .png or .svg"),
+        (("cat.png", "cat.png", "-k", "3", "--theme", "dark"), 2, "--theme goes with --figure"),
+        (("cat.png", "cat.png", "-k", "3", "--scale", "2"), 2, "--scale goes with --figure"),
         (("cat.png", "cat.png", "-k", "3", "--json", "-o", "-"), 2, "exclude each other"),
         (("-", "-", "-k", "3"), 2, "standard input is one picture"),
         (("cat.png", "none.png", "-k", "3"), 1, "none.png: no such file"),
@@ -188,6 +191,21 @@ def test_what_cannot_be_fitted_is_refused(
     for name in ("one/a.png", "two/b.png", "both/a.png", "both/b.png"):
         Image.new("L", (20, 20), 7).save(folder / name)
     assert words in refused(folder, *arguments, code=code)
+
+
+@pytest.mark.parametrize("name", ["figure.png", "figure.svg"])
+def test_the_figure_is_drawn_beside_what_is_printed(folder: Path, name: str) -> None:
+    run(folder, "apply", "cat.png", "-k", "sharpen", "-o", "after.png", "-q")
+    arguments = ("fit", "cat.png", "after.png", "-k", "3")
+    done = run(folder, *arguments, "--figure", name)
+    assert done.text == run(folder, *arguments).text
+    light = (folder / name).read_bytes()
+    assert "exists already" in refused(folder, *arguments[1:], "--figure", name, code=1)
+    run(folder, *arguments, "--figure", name, "-f", "--theme", "dark", "--scale", "2")
+    assert (folder / name).read_bytes() != light
+    if name.endswith(".svg"):
+        for words in ("cat.png", "after.png", "nearest: sharpen, the same", "explains 100 %"):
+            assert words in light.decode()
 
 
 def test_an_input_is_never_replaced(folder: Path) -> None:

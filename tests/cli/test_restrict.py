@@ -74,6 +74,7 @@ OUTSIDE = [
     ("fit", "../secret.png", "a.png", "-k", "3"),
     ("fit", "a.png", "../secret.png", "-k", "3"),
     ("fit", "a.png", "a.png", "-k", "3", "-o", "../new.json"),
+    ("fit", "a.png", "a.png", "-k", "3", "--figure", "../new.png"),
     ("page", "--h", "5", "--k", "3", "-o", "../new.html"),
     ("page", "../secret.csv", "-k", "blur", "-o", "x.html"),
     ("page", "k.csv", "-k", "../secret.csv", "-o", "x.html"),

@@ -14,6 +14,7 @@ from convcli.arithmetic.values import Pair, format_shape
 from convcli.cli import options as opt
 from convcli.cli.options import flag, option
 from convcli.cli.output import escape_control, format_json, log_notes, print_data
+from convcli.cli.pictures import STYLE_OPTIONS, PictureOptions
 from convcli.engine.arrays import Array
 from convcli.engine.fit import Fit, check_fit_size, fit_pairs
 from convcli.engine.scratch import even_size
@@ -34,7 +35,7 @@ EXPLAINED = 0.98  # a share below which something else than this kernel was at w
 FAR = 0.5  # the distance of the nearest kernel with a name from which it is none to speak of
 
 
-class FitOptions(opt.DeclaredOptions):
+class FitOptions(PictureOptions):
     """The inputs and the options of `fit`, as they were typed."""
 
     before: str
@@ -50,6 +51,10 @@ class FitOptions(opt.DeclaredOptions):
     output: str | None = option(
         "Output", "-o --output", opt.PATH, "A .json file that --kernel reads, or - for standard "
         "output."
+    )  # fmt: skip
+    figure: str | None = option(
+        "Output", "--figure", opt.PATH, "Draw both pictures, the kernel, and what it does not "
+        "explain: .png or .svg; of several pairs, the first."
     )  # fmt: skip
     force: bool = flag("Output", "-f --force", "Replace an existing file.")
     json: bool = flag("Output", "--json", "Print a JSON object.")
@@ -75,8 +80,9 @@ def fit(**values: Any) -> None:
     _check(options)
     paths = find_pairs(options.before, options.after)
     inputs = [path for pair in paths for path in pair]
-    if options.output not in (None, STDOUT):
-        check_output(options.output, force=options.force, inputs=inputs)
+    for path in (options.output, options.figure):
+        if path not in (None, STDOUT):
+            check_output(path, force=options.force, inputs=inputs)
     settings = ReadSettings(keep_damaged=options.keep_damaged)
     reading = ReadOptions(settings, options.timeout, is_gray=options.gray)
     pairs = PicturePairs(paths, reading, options.kernel)
@@ -87,6 +93,8 @@ def fit(**values: Any) -> None:
     for path, notes in pairs.notes.items():
         log_notes(path, notes)
     nearest = find_nearest(found.kernel, found.errors)
+    if options.figure is not None:
+        _write_figure(options.figure, options, pairs, found, nearest)
     if options.output is not None:
         with atomic_write(options.output, force=options.force) as stream:
             stream.write(_kernel_file(found))
@@ -101,14 +109,49 @@ def _check(options: FitOptions) -> None:
     check_fit_size(options.kernel)
     if options.before == options.after == STDIN:
         raise click.UsageError("standard input is one picture: give BEFORE or AFTER as a file")
-    if options.force and options.output in (None, STDOUT):
-        raise click.UsageError("--force goes with --output FILE")
+    if options.figure is None:
+        opt.refuse_typed(STYLE_OPTIONS, "goes with --figure")
+    elif Path(options.figure).suffix.lower() not in opt.FIGURE_SUFFIXES:
+        raise click.UsageError(
+            f"figure {options.figure!r} must end in {' or '.join(opt.FIGURE_SUFFIXES)}"
+        )
+    if options.force and options.output in (None, STDOUT) and options.figure is None:
+        raise click.UsageError("--force goes with --output FILE or --figure")
     if options.json and options.output == STDOUT:
         raise click.UsageError("--json and -o - exclude each other: both are standard output")
     if options.output not in (None, STDOUT):
         suffix = Path(os.fspath(options.output)).suffix.lower()
         if suffix != KERNEL_SUFFIX:
             raise click.UsageError(f"output {options.output!r} must end in {KERNEL_SUFFIX}")
+
+
+def _write_figure(
+    path: str, options: FitOptions, pairs: PicturePairs, found: Fit, nearest: Nearest | None
+) -> None:
+    """Draw the first pair, and what the kernel makes of it."""
+    from convcli.pictures.fit_figure import FittedPair, draw_fit_figure
+
+    before, after = pairs.read(0)
+    names = (Path(pairs.paths[0].before).name, Path(pairs.paths[0].after).name)
+    white = after.white if before.depth and after.depth else None
+    notes = [f"explains {100 * found.explained:.6g} % of {names[1]}"]
+    if nearest is not None and nearest.distance < FAR:
+        notes.append(f"nearest: {_describe_nearest(nearest)}")
+    content = draw_fit_figure(
+        FittedPair(names, before.values, after.values, white),
+        found,
+        suffix=Path(path).suffix.lower(),
+        notes=tuple(notes),
+        style=options.style,
+    )
+    with atomic_write(path, force=options.force) as stream:
+        stream.write(content)
+
+
+def _describe_nearest(nearest: Nearest) -> str:
+    """Return the name of the nearest kernel, and how far it is."""
+    distance = f"{100 * nearest.distance:.2g} % away" if nearest.distance > SAME else "the same"
+    return f"{escape_control(nearest.name)}, {distance}"
 
 
 def _kernel_file(found: Fit) -> bytes:
@@ -146,9 +189,7 @@ def _text(found: Fit, nearest: Nearest | None, pairs: int) -> str:
         f"explains {100 * found.explained:.6g} % of AFTER; rms of the rest {found.rms:.4g}"
     )
     if nearest is not None and nearest.distance < FAR:
-        name = escape_control(nearest.name)
-        distance = f"{100 * nearest.distance:.2g} % away" if nearest.distance > SAME else "the same"
-        lines.append(f"nearest kernel with a name: {name}, {distance}")
+        lines.append(f"nearest kernel with a name: {_describe_nearest(nearest)}")
     else:
         lines.append("no kernel with a name is near")
     if found.errors is None:
