@@ -15,6 +15,7 @@ from convcli.pictures.page import format_data
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
+SLOW = pytest.mark.slow
 NAMES = [
     "<img src=x onerror=alert(1)>.csv",
     '"><svg onload=alert(2)>.csv',
@@ -47,8 +48,11 @@ def test_data_are_json_in_which_html_reads_nothing(text: str) -> None:
 
 
 @pytest.mark.browser
-def test_names_of_inputs_and_kernels_are_shown_and_never_run(tmp_path: Path, tab: Page) -> None:
-    for index, name in enumerate(NAMES):
+@pytest.mark.parametrize("part", [0, *(pytest.param(part, marks=SLOW) for part in (1, 2, 3))])
+def test_names_of_inputs_and_kernels_are_shown_and_never_run(
+    tmp_path: Path, tab: Page, part: int
+) -> None:
+    for index, name in enumerate(NAMES[part::4]):
         path = tmp_path / str(index) / name
         path.parent.mkdir(parents=True)
         path.write_text("1,2,3\n4,5,6\n7,8,9\n")

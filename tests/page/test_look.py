@@ -122,6 +122,10 @@ def test_reduced_motion_and_print(tab: Page, folder: Path) -> None:
     tab.emulate_media(media="print", color_scheme="dark")
     assert tab.locator(".controls").is_hidden()
     assert tab.locator(".panel-output").is_visible()
+    # A flexible box or a grid that goes on on another sheet is drawn over what comes after it.
+    boxes = tab.locator(".work, .stage:not(.is-row)")
+    kinds = boxes.evaluate_all("all => all.map((one) => getComputedStyle(one).display)")
+    assert set(kinds) == {"block"}
     body = tab.evaluate("getComputedStyle(document.body).backgroundColor")
     assert body == "rgb(255, 255, 255)"
 

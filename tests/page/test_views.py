@@ -353,3 +353,28 @@ def test_a_page_shows_the_engines_own_numbers_first(
     assert outputs(tab)[0].startswith("77")
     control(tab, "Bias").fill("0.5")  # from here on, the page computes
     assert not outputs(tab)[0].startswith("77")
+
+
+def test_sizes_alone_show_names_of_weights_and_no_setting_of_numbers(
+    tab: Page, folder: Path
+) -> None:
+    show(tab, folder, "--h", "5", "--k", "3", "--p", "1")
+    assert tab.inner_text("h1") == "conv:3,p=1 on 5\u00d75"
+    for label in ("From the bank", "Flip the kernel", "Bias", "Padding mode", "ReLU"):
+        assert tab.get_by_label(label).is_hidden()
+    assert tab.locator(".copy code").last.inner_text() == (
+        "y = F.conv2d(x, x.new_ones(1, 1, 3, 3), padding=1)"
+    )
+    rows = tab.locator(".panel-input .window").first.evaluate(
+        "cell => ['rect', '.note'].map((part) => cell.querySelector(part).getBoundingClientRect())"
+        ".map(({ top, bottom }) => (top + bottom) / 2)"
+    )
+    assert abs(rows[0] - rows[1]) < 3  # in the middle of its cell
+    tab.get_by_role("button", name="Fill in numbers").click()
+    assert tab.get_by_label("From the bank").is_visible()
+
+
+def test_a_title_names_files_without_their_folders(tab: Page, folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "own.csv").write_text("1,2\n3,4\n")
+    show(tab, folder, SOBEL[0], "-k", tmp_path / "own.csv")
+    assert tab.inner_text("h1") == "own.csv on grid5.csv"

@@ -12,7 +12,7 @@ import numpy as np
 from convcli import __version__
 from convcli.arithmetic.layers import Layer
 from convcli.arithmetic.notation import format_layer
-from convcli.arithmetic.values import MAX_KERNEL_SIDE, Pair, format_shape, format_size, parse_size
+from convcli.arithmetic.values import MAX_KERNEL_SIDE, Pair, format_shape, parse_size
 from convcli.cli import options as opt
 from convcli.cli.commands.explain import POSITION
 from convcli.cli.networks import with_kernel_sizes
@@ -205,7 +205,9 @@ def _make_layer(options: PageOptions, kernel: Kernel | None) -> Layer:
         text, op = options.kernel or "", "tconv" if options.transposed else "conv"
         size = kernel.size if kernel else parse_size(text, "without INPUT, --kernel")
         layer = options.make_layer(op, kernel=size, output_padding=options.output_padding)
-        if kernel is not None:
+        if kernel is None:
+            layer = layer._replace(mode="zero")  # no values are beyond the border of sizes alone
+        else:
             step = make_convolution(layer, kernel, "auto", flip=options.flip)
             layer = layer._replace(origin=step.layer.origin)
     check_limits(layer)
@@ -229,8 +231,11 @@ def _read(options: PageOptions) -> PageInput:
 
 def _make_title(options: PageOptions, layer: Layer) -> str:
     """Return the kernel or the operation, and the input: `sobel-x on grid5.csv`."""
-    name = options.kernel if options.source and options.kernel else format_layer(layer)
-    if options.source is not None:
-        return escape_control(f"{name} on {Path(options.source).name}")
-    size = format_size((options.height or 1, options.width or options.height or 1))
-    return f"{name} on {size}"
+    if options.source is None:
+        height = options.height or 1
+        return f"{format_layer(layer)} on {height}×{options.width or height}"
+    name = format_layer(layer)
+    if options.kernel is not None:
+        paths = opt.kernel_paths(options.kernel)
+        name = Path(paths[0]).name if paths else options.kernel
+    return escape_control(f"{name} on {Path(options.source).name}")

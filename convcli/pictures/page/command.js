@@ -15,12 +15,14 @@ const STDIN = "-";
 
 /**
  * Return the command that prints the numbers of the state's step, or, without numbers, its sizes.
+ * `explain` has no ReLU, so that all outputs are printed where one follows.
  * @param {State} state
  * @param {PageData} data
  * @returns {string | null} null where no command computes it.
  */
 export function makeCommand(state, data) {
-  return state.input === null ? makeShapeCommand(state) : makeExplainCommand(state, data);
+  if (state.input === null) return makeShapeCommand(state);
+  return state.relu ? makeApplyCommand(state, data) : makeExplainCommand(state, data);
 }
 
 /** @param {State} state @param {PageData} data @returns {string | null} */
@@ -39,7 +41,7 @@ function makeExplainCommand(state, data) {
  * @param {PageData} data
  * @returns {string | null}
  */
-export function makeApplyCommand(state, data) {
+function makeApplyCommand(state, data) {
   const source = state.input === null ? null : makeSource(state, data);
   const isTransposed = state.op === "tconv";
   const kernel = isTransposed ? null : makeKernel(state, data);
@@ -54,27 +56,6 @@ export function makeApplyCommand(state, data) {
     ? ["-l", "relu"] : ["--activation", "relu"];
   const all = ["convcli", "apply", source.name, ...words, ...activation, "--print"];
   return (kernel?.before ?? "") + source.before + joinWords(all);
-}
-
-/**
- * Return the command that animates the state, or null where it cannot.
- * @param {State} state
- * @param {PageData} data
- * @returns {string | null}
- */
-export function makeAnimateCommand(state, data) {
-  const output = ["-o", "conv.gif"];
-  if (state.input === null) {
-    const words = ["convcli", "animate", "--h", `${state.size[0]}`, "--w", `${state.size[1]}`];
-    return joinWords([...words, ...writeSizeWords(state), ...output]);
-  }
-  const source = makeSource(state, data);
-  const kernel = makeKernel(state, data);
-  if (source === null || kernel === null || state.input.length > 1 || !isPerChannel(state)) {
-    return null;
-  }
-  return kernel.before + source.before
-    + joinWords(["convcli", "animate", source.name, ...kernel.words, ...output]);
 }
 
 /** @param {State} state */
@@ -95,7 +76,7 @@ function makeShapeCommand(state) {
   return joinWords(["convcli", "shape", "--input", shape, own, ...layers]);
 }
 
-/** The words of a kernel's size and window, as `shape` and `animate` take. @param {State} state */
+/** The words of a kernel's size and window, as `shape` takes. @param {State} state */
 function writeSizeWords(state) {
   if (isPool(state.op)) return ["--pool", writePoolLayer(state).replace("pool:", ":")];
   const words = ["--k", writePair(state.kernel)];
@@ -364,6 +345,10 @@ function writeBias(state) {
 
 /** @param {unknown} values */
 function writeTensor(values) {
+  const shape = [];
+  for (let part = values; Array.isArray(part); part = part[0]) shape.push(part.length);
+  const isOnes = Array.isArray(values) && values.flat(Infinity).every((value) => value === 1);
+  if (isOnes) return `x.new_ones(${shape.join(", ")})`;
   return `torch.tensor(${JSON.stringify(values)}, dtype=x.dtype)`;
 }
 

@@ -82,7 +82,7 @@ export function makeControls(bank, getState, commit, getDefaults) {
     const pool = isPool(state.op);
     groups[2].hidden = state.op !== "conv" || state.input === null;
     bias.element.hidden = state.input === null;
-    groups[3].hidden = pool;
+    groups[3].hidden = pool || state.input === null;
     groups[4].hidden = !pool;
     counted.element.hidden = state.op !== "avgpool";
     modes.constant.element.hidden = !state.mode.startsWith("constant");

@@ -197,11 +197,12 @@ function drawCell({ group, rect, text, note }, cell, size) {
   const noteSize = fitText((cell.note ?? "").length, MAX_NOTE);
   const shownNote = noteSize < MIN_TEXT ? "" : cell.note ?? "";
   const hasNote = shownNote !== "";
-  setText(text, size < MIN_TEXT ? "" : cell.text);
+  const shownText = size < MIN_TEXT ? "" : cell.text;
+  setText(text, shownText);
   setAttribute(text, "y", round(middle + size * 0.36 - (hasNote ? 6 : 0)));
   setAttribute(text, "font-size", round(size));
   setText(note, shownNote);
-  setAttribute(note, "y", round(middle + 15));
+  setAttribute(note, "y", round(middle + (shownText === "" ? noteSize * 0.36 : 15)));
   setAttribute(note, "font-size", round(noteSize));
   for (const node of [text, note]) setAttribute(node, "fill", cell.ink ?? null);
 }

@@ -9,9 +9,9 @@ import { makePicturePanel, readPicture } from "./picture.js";
 import { makeShare } from "./share.js";
 import { makeStack } from "./stack.js";
 import { makeStage } from "./stage.js";
-import { findProblem, limitPosition, readHash, writeHash } from "./state.js";
+import { exceedsHash, findProblem, limitPosition, readHash, writeHash } from "./state.js";
 import { describeFocus, makeSteps } from "./steps.js";
-import { formatNumber, formatSize, readNumber } from "./text.js";
+import { formatNumber, formatSize, readNumber, writeNote } from "./text.js";
 import { indexOf, makeTransport } from "./transport.js";
 import { keepOutputs, makeScene, takeOutputs } from "./views.js";
 
@@ -41,6 +41,7 @@ class Page {
   constructor(data, state) {
     this.data = data;
     this.defaults = state;
+    this.original = state; // where a reload of the page begins
     this.state = state;
     this.isPicture = data.picture !== null;
     /** @type {Focus} */
@@ -84,7 +85,7 @@ class Page {
     const work = make("div", { className: "work" }, this.picture.element, this.stage.element, this.transport.element, this.steps.element, this.stack.element, this.share.element);
     const side = make("aside", { "aria-label": "Settings" }, this.controls.element);
     document.getElementById("page")?.append(header, make("div", { className: "columns" }, work, side), this.speech);
-    for (const note of this.data.notes) this.notes.append(make("p", {}, note));
+    for (const note of this.data.notes) this.notes.append(make("p", {}, writeNote(note)));
   }
 
   listen() {
@@ -132,7 +133,7 @@ class Page {
     this.transport.update(state, this.isPicture);
     this.controls.update(state, this.isPicture);
     this.stack.update(state);
-    this.share.update(state);
+    this.share.update(state, exceedsHash(state, this.original));
     const outputs = this.scene.outputs;
     this.picture.element.hidden = !this.isPicture || outputs === null;
     if (this.isPicture && outputs !== null) this.picture.update(state, outputs);

@@ -16,10 +16,12 @@ export function makeShare(data, saveStep, announce) {
   const torch = makeCopy("PyTorch", "Copy the PyTorch line", "PyTorch has no such operation.", announce);
   const save = make("button", { type: "button" }, "Save the step as SVG");
   save.addEventListener("click", saveStep);
-  const element = make("section", { className: "share" }, make("h2", {}, "Take it along"), command.element, torch.element, save);
+  const warning = make("p", { className: "problem", hidden: true }, "The address of this page does not hold these numbers, which are too many: a reload begins with the page\u2019s own.");
+  const element = make("section", { className: "share" }, make("h2", {}, "Take it along"), command.element, torch.element, save, warning);
 
-  /** @param {State} state */
-  function update(state) {
+  /** @param {State} state @param {boolean} isTooLarge Whether the address does not hold all numbers. */
+  function update(state, isTooLarge) {
+    warning.hidden = !isTooLarge;
     command.update(makeCommand(state, data));
     torch.update(makeTorchLine(state));
   }

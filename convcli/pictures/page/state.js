@@ -313,6 +313,17 @@ export function writeHash(state, defaults) {
   return parts.join("&");
 }
 
+/**
+ * Whether the address bar leaves out numbers that are not the page's own, as they are too many.
+ * @param {State} state
+ * @param {State} original What the page was made of.
+ */
+export function exceedsHash(state, original) {
+  return Object.values(FIELDS).some(
+    ({ name, write }) => state[name] !== original[name] && write(state) === null,
+  );
+}
+
 /** @param {string} _ @param {string} code */
 function unescapeCharacter(_, code) {
   return { "2C": ",", "3A": ":", 20: "+" }[code] ?? "";

@@ -33,6 +33,11 @@ export function bracket(text) {
   return text.startsWith(MINUS) ? `(${text})` : text;
 }
 
+/** A message of the command as a sentence of the page. @param {string} note */
+export function writeNote(note) {
+  return `${note[0].toUpperCase()}${note.slice(1)}.`.replace(/(\d)x(?=\d)/g, `$1${TIMES}`);
+}
+
 /** @param {readonly number[]} sizes */
 export function formatSize(sizes) {
   return sizes.join(TIMES);
