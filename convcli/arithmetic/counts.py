@@ -39,6 +39,17 @@ class Counts(NamedTuple):
         return max(self.rows) * max(self.columns)
 
     @property
+    def bounds(self) -> str:
+        """Between which counts all lie, in words.
+
+        >>> Counts((1, 2), (1, 0)).bounds, Counts((1, 1), (1,)).bounds
+        ('0 to 2 times', '1 time')
+        """
+        if self.least == self.most:
+            return f"{self.most:,} {'time' if self.most == 1 else 'times'}"
+        return f"{self.least:,} to {self.most:,} times"
+
+    @property
     def unused(self) -> int:
         """The number of pixels that no output uses."""
         used = sum(map(bool, self.rows)) * sum(map(bool, self.columns))

@@ -93,11 +93,8 @@ def _fold(line: str) -> str:
 
 def _summarize(size: LayerSize, counts: Counts) -> str:
     """Say how often the pixels are used, and how many never are."""
-    bounds = f"{counts.least:,} to {counts.most:,} times"
-    if counts.least == counts.most:
-        bounds = f"{counts.most:,} {'time' if counts.most == 1 else 'times'}"
     unused = f", {counts.unused:,} of {math.prod(size.size):,} never" if counts.unused else ""
-    return f"each pixel of {format_shape(size.size)} is used {bounds}{unused}"
+    return f"each pixel of {format_shape(size.size)} is used {counts.bounds}{unused}"
 
 
 def _format_runs(numbers: Sequence[int]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import TypeAlias
@@ -92,7 +92,14 @@ def _extents(rows: Sequence[Sequence[Panel]]) -> tuple[list[float], list[float]]
     """The widths of the columns and the heights of the rows, in pixels."""
     columns = zip_longest(*rows)
     widths = [max(panel.size[0] for panel in column if panel is not None) for column in columns]
-    return widths, [max(panel.size[1] for panel in row) for row in rows]
+    return widths, [sum(row_extent(row)) for row in rows]
+
+
+def row_extent(row: Iterable[Panel]) -> Point:
+    """How far the panels of a row reach above their axis, and below it."""
+    panels = list(row)
+    above = max(panel.axis for panel in panels)
+    return above, max(panel.size[1] - panel.axis for panel in panels)
 
 
 def render(
@@ -103,7 +110,7 @@ def render(
     title: str = "",
     description: str = "",
 ) -> bytes:
-    """Render rows of panels, each centered in its column and row, as a PNG or an SVG file.
+    """Render rows of panels, each centered in its column, those of a row on one axis.
 
     Parameters
     ----------
@@ -113,21 +120,26 @@ def render(
     title, description : str
         What the picture shows; in place of an empty description, the panels are listed.
 
+    Returns
+    -------
+    bytes
+        A PNG or an SVG file.
+
     Raises
     ------
     LimitError
         For a picture that is too large.
     """
     canvas = make_canvas(sheet_size(rows), suffix, style)
-    widths, heights = _extents(rows)
+    widths, _ = _extents(rows)
     top = float(MARGIN)
-    for row, row_height in zip(rows, heights, strict=True):
-        left = float(MARGIN)
+    for row in rows:
+        (above, below), left = row_extent(row), float(MARGIN)
         for panel, column_width in zip(row, widths, strict=False):
             x = left + (column_width - panel.size[0]) // 2
-            panel.draw(canvas, x, top + (row_height - panel.size[1]) // 2, style.theme)
+            panel.draw(canvas, x, top + above - panel.axis, style.theme)
             left += column_width + GAP
-        top += row_height + GAP
+        top += above + below + GAP
     return canvas.document(title, description or describe(rows))
 
 

@@ -13,9 +13,10 @@ from convcli.engine.arrays import Array
 from convcli.errors import LimitError
 from convcli.files.output import atomic_write, check_output
 from convcli.pictures.canvas import DEFAULT_STYLE, Panel, render
-from convcli.pictures.panels import MAX_NUMBERED_CELLS, CellGrid, PicturePanel
+from convcli.pictures.panels import MAP_SIDE, MAX_NUMBERED_CELLS, CellGrid, PicturePanel
+from convcli.pictures.scales import Scale
 from convcli.pictures.text import format_cells
-from convcli.pictures.theme import Style, Theme, heat_map
+from convcli.pictures.theme import Style, Theme
 
 MAX_HEAT_SIDE = 480  # of a heat map, in pixels: beyond, counts are averaged
 MAX_FIGURE_LAYERS = 16
@@ -62,23 +63,27 @@ def write_counts_figure(
 
 
 def make_counts_panel(title: str, counts: Counts, most: int, theme: Theme) -> Panel:
-    """Return the heat map of counts: zero neutral, and the end of the scale at `most`."""
+    """Return the heat map of counts, on a scale from a neutral zero to `most`."""
     size = len(counts.rows), len(counts.columns)
-    captions = [f"used {counts.least:,} to {counts.most:,} times; 0 neutral, {most:,} strongest"]
+    scale = Scale(0.0, float(most), is_diverging=True)
+    captions = [f"used {counts.bounds}"]
     if counts.unused:
         captions.append(f"{counts.unused:,} of {math.prod(size):,} pixels never")
     if max(size) <= MAX_NUMBERED_CELLS:
         numbers = np.array(counts.pixels, np.float64)
         colors = [
             [(red, green, blue) for red, green, blue in row]
-            for row in heat_map(numbers, most, theme).tolist()
+            for row in scale.paint(numbers, theme).tolist()
         ]
-        return CellGrid(title, captions, texts=format_cells(numbers), colors=colors)
+        return CellGrid(title, captions, scale, format_cells(numbers), colors)
     rows, columns = (_average(along) for along in (counts.rows, counts.columns))
+    # A whole number of pixels for each: otherwise the rhythm of a stride would be another.
+    side = max(size) * max(MAP_SIDE // max(size), 1)
     if (len(rows), len(columns)) != size:
         captions.append("averaged over neighbors")
-    pixels = heat_map(np.outer(rows, columns), most, theme)
-    return PicturePanel(title, captions, pixels=pixels)
+        side = MAP_SIDE
+    pixels = scale.paint(np.outer(rows, columns), theme)
+    return PicturePanel(title, captions, scale, pixels, side=side)
 
 
 def _average(counts: Sequence[int]) -> Array:

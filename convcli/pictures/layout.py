@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 
 from convcli.pictures.boxes import Point
-from convcli.pictures.canvas import Canvas, Panel, describe
+from convcli.pictures.canvas import Canvas, Panel, describe, row_extent
 from convcli.pictures.fonts import text_width
 from convcli.pictures.theme import GAP, Theme
 
@@ -85,13 +85,13 @@ class Table(Panel):
     def size(self) -> Point:
         """The width and height of all panels."""
         width = max(sum(widths) + self.gaps[0] * (len(widths) - 1) for widths in self._widths)
-        height = sum(above + below for above, below in map(_extent, self.rows))
+        height = sum(above + below for above, below in map(row_extent, self.rows))
         return math.ceil(width), height + self.gaps[1] * (len(self.rows) - 1)
 
     @property
     def axis(self) -> float:
         """The axis of a single row, else the middle."""
-        return _extent(self.rows[0])[0] if len(self.rows) == 1 else self.size[1] / 2
+        return row_extent(self.rows[0])[0] if len(self.rows) == 1 else self.size[1] / 2
 
     @property
     def _widths(self) -> list[list[float]]:
@@ -105,7 +105,7 @@ class Table(Panel):
     def draw(self, canvas: Canvas, left: float, top: float, theme: Theme) -> None:
         """Draw all panels, from this top left corner."""
         for row, widths in zip(self.rows, self._widths, strict=True):
-            above, below = _extent(row)
+            above, below = row_extent(row)
             x = left
             for panel, width in zip(row, widths, strict=True):
                 start = x + (width - panel.size[0]) // 2
@@ -116,13 +116,6 @@ class Table(Panel):
     def describe(self) -> str:
         """Describe the panels that have a title of their own."""
         return describe(self.rows)
-
-
-def _extent(row: Iterable[Panel]) -> Point:
-    """How far the panels of a row reach above their axis, and below it."""
-    panels = list(row)
-    above = max(panel.axis for panel in panels)
-    return above, max(panel.size[1] - panel.axis for panel in panels)
 
 
 def fold_line(groups: Sequence[Sequence[Panel]]) -> Table:

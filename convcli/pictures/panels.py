@@ -11,7 +11,7 @@ import numpy as np
 from convcli.arithmetic.values import NO_PADDING, Sides
 from convcli.engine.arrays import Array
 from convcli.engine.padding import pad2d
-from convcli.pictures.boxes import Point
+from convcli.pictures.boxes import Point, grid_box
 from convcli.pictures.canvas import Canvas, Panel
 from convcli.pictures.cells import Cell, draw_cells, fit_cells
 from convcli.pictures.contact_sheet import (
@@ -36,7 +36,6 @@ MAX_NUMBERED_WEIGHTS = 7  # a side of a kernel whose cells do: its numbers are l
 MAP_SIDE = 240  # pixels of the longer side of a picture in a panel
 MIN_TILE = 2  # pixels of a side of a picture
 MIN_MARGIN, MAX_MARGIN = 4.0, 40.0  # pixels of the padding around a picture
-PADDING_SHARE = 0.6  # of the page in the color of a padded value
 MAX_PLANES = 16  # of a layer over colors, that are drawn apart
 
 
@@ -49,7 +48,7 @@ class CellGrid(ScaledPanel):
     texts : sequence of rows of str
     colors : sequence of rows of Color
     padding : ((top, bottom), (left, right))
-        The rows and columns at the borders that are padding, and dashed.
+        The rows and columns at the borders that are padding: dashed, around a frame of the others.
     """
 
     texts: Sequence[Sequence[str]] = ()
@@ -80,6 +79,10 @@ class CellGrid(ScaledPanel):
             for row, (texts, colors) in enumerate(zip(self.texts, self.colors, strict=True))
         ]  # fmt: skip
         draw_cells(canvas, (left, top), self.cell, cells, theme)
+        if self.padding != NO_PADDING:
+            rows, columns = (above, height - below - 1), (before, width - after - 1)
+            frame = grid_box((left, top), rows, columns, self.cell)
+            canvas.rectangle(frame, outline=theme.faint, width=2)
 
 
 @dataclass(frozen=True)
@@ -92,17 +95,20 @@ class PicturePanel(ScaledPanel):
     padding : ((top, bottom), (left, right))
         In pixels of the picture. What would be too narrow to be seen, or too wide, is drawn wider
         or narrower.
+    side : float
+        Of the longer side of the picture, in pixels of the panel.
     """
 
     pixels: Array | None = None
     padding: Sides = NO_PADDING
+    side: float = MAP_SIDE
 
     @cached_property
     def tile(self) -> Point:
         """The width and height of the picture."""
         assert self.pixels is not None  # noqa: S101
         height, width = self.pixels.shape[:2]
-        scale = MAP_SIDE / max(height, width)
+        scale = self.side / max(height, width)
         return max(width * scale, MIN_TILE), max(height * scale, MIN_TILE)
 
     @property
@@ -178,7 +184,7 @@ def make_map_panel(
     if max(height + above + below, width + before + after) > MAX_NUMBERED_CELLS:
         padding = NO_PADDING  # which the step's own captions tell
     padded = pad2d(values[:, :, 0], padding, mode)
-    fills = _pale(scale.paint(padded, theme), theme)
+    fills = scale.paint(padded, theme)
     rows, columns = padding[0][0], padding[1][0]
     fills[rows : rows + height, columns : columns + width] = colors
     return CellGrid(title, captions, scale, format_cells(padded), _as_colors(fills), padding)
@@ -192,12 +198,6 @@ def _paint_map(values: Array, theme: Theme, scale: Scale, pixels: Array | None) 
         return np.ascontiguousarray(scale.paint(values, theme)[:, :, [0, 1, 2], [0, 1, 2]])
     colors = np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels.copy()
     return mark_missing(colors, values[:, :, 0], theme)
-
-
-def _pale(colors: Array, theme: Theme) -> Array:
-    """Mix colors with the page: those of padding, which is no part of a map."""
-    page = np.array(theme.page)
-    return np.rint(colors + (page - colors) * PADDING_SHARE).astype(np.uint8)
 
 
 def _as_colors(pixels: Array) -> list[list[Color]]:

@@ -159,8 +159,8 @@ def make_title(layer: Layer, size: Pair, *, has_numbers: bool = False, bias: flo
     )
     texts = [f", {name} {text}" for name, text, default in settings if text != default]
     texts += [", ceil"] * layer.ceil + [f", bias {format_cell(bias)}"] * bool(bias)
-    kernel, (rows, columns) = format_size(layer.window.kernel), layer.window.output(size)
-    title = f"{layer.op} {kernel}{''.join(texts)}: {size[0]}x{size[1]} → {rows}x{columns}"
+    (height, width), (rows, columns) = layer.window.kernel, layer.window.output(size)
+    title = f"{layer.op} {height}x{width}{''.join(texts)}: {size[0]}x{size[1]} → {rows}x{columns}"
     return re.sub(r"(?<=\d)x(?=\d)", "×", title)
 
 

@@ -28,7 +28,7 @@ def test_a_step_is_drawn_beside_its_text(tmp_path: Path) -> None:
     text = draw(tmp_path, *options)
     assert text == here("explain", *options, cwd=tmp_path).text
     found = texts(tmp_path / "step.svg")
-    assert found[0].startswith("Y[0,1] of sobel-x, conv 3, padding 1 (zero): 5×5 → 5×5")
+    assert found[0].startswith("Y[0,1] of sobel-x, conv 3×3, padding 1 (zero): 5×5 → 5×5")
     value = text.splitlines()[0].rpartition(" = ")[2]
     assert found[-1].endswith(f"= {value}")
     assert {"X", "K", "Y", "products"} <= set(found)

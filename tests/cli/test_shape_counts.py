@@ -117,17 +117,33 @@ def test_a_heat_map_has_the_count_in_every_cell(tmp_path: Path) -> None:
     title, *cells = svg_texts(tmp_path / "c.svg")
     assert title == "conv 3×3, stride 2, padding 0"
     assert cells[:36] == [cell for row in rows for cell in row]
-    assert cells[36:] == ["used 0 to 4 times; 0 neutral, 4 strongest", "11 of 36 pixels never"]
+    assert sorted(cells[36:38]) == ["0", "4"]  # the ends of the scale
+    assert cells[38:] == ["used 0 to 4 times", "11 of 36 pixels never"]
 
 
 def test_layers_of_one_figure_share_a_scale_and_large_inputs_are_pictures(tmp_path: Path) -> None:
     options = ("--h", "5", "--k", "1,3", "--counts", "--figure", "c.svg")
     assert here("shape", *options, cwd=tmp_path).code == 0
-    assert sum(text.endswith("9 strongest") for text in svg_texts(tmp_path / "c.svg")) == 2
+    texts = svg_texts(tmp_path / "c.svg")
+    assert {"used 1 time", "used 1 to 9 times"} <= set(texts)
+    assert texts[texts.index("conv 3×3, stride 1, padding 0") :].count("9") == 2  # cell and legend
+    assert texts[: texts.index("conv 3×3, stride 1, padding 0")].count("9") == 1  # the legend alone
     large = ("--h", "4000", "--w", "5000", "--k", "9", "--s", "7", "--counts", "--figure", "c.png")
     assert here("shape", *large, cwd=tmp_path).code == 0
     with Image.open(tmp_path / "c.png") as picture:
         assert picture.width < 500
+
+
+@pytest.mark.parametrize("size", [33, 100, 224, 301])
+def test_the_rhythm_of_a_stride_is_seen_in_a_picture_of_counts(tmp_path: Path, size: int) -> None:
+    layer = ("--h", str(size), "--k", "1", "--s", "2", "--counts", "--figure", "c.png")
+    assert here("shape", *layer, cwd=tmp_path).code == 0
+    with Image.open(tmp_path / "c.png") as picture:
+        pixels = np.asarray(picture.convert("RGB")).astype(int)[60:200]  # above the legend
+    is_used = (pixels[:, :, 0] - pixels[:, :, 1] > 100).any(axis=0)[: pixels.shape[1] // 2]
+    starts = np.flatnonzero(np.diff(is_used.astype(int)) == 1)
+    assert len(starts) > 5
+    assert len(set(np.diff(starts[1:]).tolist())) == 1  # the first is below the outline
 
 
 @pytest.mark.parametrize("size", [33, 100, 479, 481, 1300])

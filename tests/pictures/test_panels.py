@@ -120,6 +120,29 @@ def test_a_map_tells_its_shape_and_its_scale() -> None:
     assert "7×9×3" in drawn(make_map_panel("name", grid(7, 9, 3), LIGHT)).texts
 
 
+@themes
+@pytest.mark.parametrize("least", [-4, 0])
+def test_padding_has_the_colors_of_its_values(least: int, theme: Theme) -> None:
+    values = np.random.default_rng(5).integers(least, 5, (3, 4, 1)).astype(float)
+    for mode in ("zero", "replicate"):
+        panel = make_map_panel("", values, theme, padding=((1, 2), (2, 1)), mode=mode)
+        assert isinstance(panel, CellGrid)
+        colors: dict[str, set[tuple[int, ...]]] = {}
+        for texts, row in zip(panel.texts, panel.colors, strict=True):
+            for text, color in zip(texts, row, strict=True):
+                colors.setdefault(text, set()).add(tuple(color))
+        assert all(len(found) == 1 for found in colors.values()), colors
+
+
+def test_panels_of_a_row_stand_on_one_axis_however_many_captions_they_have() -> None:
+    values = grid(3, 3, 1)
+    panels = [make_map_panel("", values, LIGHT, notes=["a note"] * count) for count in (0, 3, 1)]
+    for rows in ([panels], [panels, panels[::-1]]):
+        seen = drawing(render(rows, ".svg"))
+        cells = [box.top for box in seen.boxes[1:] if box.width == box.height]
+        assert len(set(cells)) == 3 * len(rows)
+
+
 def test_a_map_of_the_largest_grid_still_has_numbers_and_a_larger_one_is_a_picture() -> None:
     largest = grid(MAX_NUMBERED_CELLS, MAX_NUMBERED_CELLS, 1)
     assert isinstance(make_map_panel("", largest, LIGHT), CellGrid)

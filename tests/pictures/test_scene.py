@@ -194,11 +194,11 @@ def test_padding_beyond_the_kernel_cuts_a_transposed_input_off(padding: int) -> 
 @pytest.mark.parametrize(
     ("layer", "title"),
     [
-        ("conv:3", "conv 3: 7×9 → 5×7"),
+        ("conv:3", "conv 3×3: 7×9 → 5×7"),
         ("conv:3x2,s=2,p=1", "conv 3×2, stride 2, padding 1: 7×9 → 4×5"),
-        ("conv:3,d=2,p=same", "conv 3, padding 2, dilation 2: 7×9 → 7×9"),
-        ("tconv:3,s=2,op=1", "tconv 3, stride 2, output padding 1: 7×9 → 16×20"),
-        ("maxpool:2", "maxpool 2, stride 2: 7×9 → 3×4"),
+        ("conv:3,d=2,p=same", "conv 3×3, padding 2, dilation 2: 7×9 → 7×9"),
+        ("tconv:3,s=2,op=1", "tconv 3×3, stride 2, output padding 1: 7×9 → 16×20"),
+        ("maxpool:2", "maxpool 2×2, stride 2: 7×9 → 3×4"),
     ],
 )
 def test_the_title_names_what_is_not_the_default(layer: str, title: str) -> None:
@@ -208,7 +208,7 @@ def test_the_title_names_what_is_not_the_default(layer: str, title: str) -> None
 def test_the_title_begins_with_the_kernel_s_name() -> None:
     kernel = load_kernel("sobel-x")
     scene = numbers_scene(parse_layer("conv:3"), PLANE, kernel, flip=False, max_frames=100)
-    assert scene.title == "sobel-x, conv 3: 4×5 → 2×3"
+    assert scene.title == "sobel-x, conv 3×3: 4×5 → 2×3"
 
 
 def test_as_many_frames_and_cells_as_are_allowed_and_no_more() -> None:
