@@ -10,8 +10,10 @@ from support import peers
 MAX_WORKERS = 8  # beyond them the memory that the tests take together grows faster than they end
 
 # A slow machine is no bug: the time of one example says nothing. The same examples every time: a
-# change fails for what it changes; `--hypothesis-profile explore` tries others.
-settings.register_profile("convcli", deadline=None, max_examples=300, derandomize=True)
+# change fails for what it changes; `--hypothesis-profile explore` tries others, and `thorough` more
+# of the same kind, as `.ci/run` does once.
+settings.register_profile("convcli", deadline=None, max_examples=100, derandomize=True)
+settings.register_profile("thorough", deadline=None, max_examples=300, derandomize=True)
 settings.register_profile("explore", deadline=None, max_examples=300, print_blob=True)
 settings.load_profile("convcli")
 

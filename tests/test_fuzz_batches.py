@@ -11,6 +11,7 @@ import pytest
 FUZZ = Path(__file__).with_name("fuzz_batches.py")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="it looks for processes in /proc")
 def test_a_batch_keeps_its_promises_whatever_ends_it(tmp_path: Path) -> None:
     # Patient, as the other tests run at the same time.

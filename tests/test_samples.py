@@ -98,6 +98,7 @@ def test_the_grids_are_made_again_to_the_byte(copy: Path) -> None:
         assert path.read_bytes() == (SAMPLES / path.relative_to(copy)).read_bytes(), path.name
 
 
+@pytest.mark.slow
 def test_the_cat_is_drawn_again(copy: Path) -> None:
     (copy / "cat.jpg").unlink()
     remade(copy / "draw_cat.py")

@@ -166,6 +166,7 @@ def test_no_module_beside_the_pictures_is_run(place: Path, cluster: str) -> None
     assert not list(told.iterdir())
 
 
+@pytest.mark.slow
 def test_every_file_comes_out_once_though_a_worker_is_killed(
     place: Path, scheduler: str, workers: list[subprocess.Popen[bytes]]
 ) -> None:
@@ -247,6 +248,7 @@ def answering(answer: bytes | None) -> Iterator[int]:
         connection.close()
 
 
+@pytest.mark.slow
 def test_what_is_no_scheduler_is_one_line(place: Path) -> None:
     with ExitStack() as stack:
         ports = {name: stack.enter_context(answering(say)) for name, say in ANSWERS.items()}

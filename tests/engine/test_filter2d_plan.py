@@ -99,7 +99,13 @@ def test_every_candidate_computes_the_window(
             assert_allclose(sums, rows, rtol=1e-5, atol=2e-3, err_msg=algorithm.choice.reason)
 
 
-@pytest.mark.parametrize(("side", "channels"), [(31, 1), (31, 3), (63, 4), (101, 1), (101, 3)])
+@pytest.mark.parametrize(
+    ("side", "channels"),
+    [
+        *[(31, 1), (31, 3), (63, 4)],
+        *[pytest.param(101, channels, marks=pytest.mark.slow) for channels in (1, 3)],
+    ],
+)
 def test_large_kernels_go_through_the_spectrum_tile_by_tile(side: int, channels: int) -> None:
     image, kernel = pixels(1, 110, 600, channels), reals(2, side, side)
     assert plan_for(image, kernel).choice.method == "fft"

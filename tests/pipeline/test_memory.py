@@ -60,7 +60,9 @@ def command(*arguments: str) -> list[str]:
         ("rgb.png", "-k", "box:301"),
         ("rgb.png", "-k", "blur", "-o", "out.webp"),
         ("rgb.png", "-k", "blur", "--figure", "drawn.png"),
-        ("rgb.png", "-k", "blur", "--resize", "3000x3000"),
+        pytest.param(
+            ("rgb.png", "-k", "blur", "--resize", "3000x3000"), marks=pytest.mark.slow, id="resize"
+        ),
         ("doubles.npy", "-k", "blur"),
     ],
     ids=" ".join,
@@ -73,6 +75,7 @@ def test_the_estimate_is_what_a_process_takes(folder: Path, arguments: tuple[str
 
 
 @needs_linux
+@pytest.mark.slow
 @pytest.mark.parametrize("source", ["gif", "png", "webp", "tif"])
 def test_the_estimate_holds_for_a_sequence(tmp_path: Path, source: str) -> None:
     """Of noise, which neither decoders nor encoders make smaller, and frames that are joined."""
@@ -124,6 +127,7 @@ def test_bytes_are_written_for_people() -> None:
 
 
 @needs_linux
+@pytest.mark.slow
 def test_the_encoder_of_jpeg_xl_takes_no_more_than_is_said(tmp_path: Path) -> None:
     require_peer("pillow_jxl")
     values = np.random.default_rng(3).integers(0, 256, (160, 200, 4), dtype=np.uint8)
