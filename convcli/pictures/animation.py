@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import re
 from collections import Counter
@@ -10,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import BinaryIO, cast
 
 import numpy as np
 from PIL import Image
@@ -20,6 +19,7 @@ from convcli.errors import LimitError, OutputError
 from convcli.files.output import atomic_write, check_output, make_folder
 from convcli.files.paths import system_errors
 from convcli.files.restriction import check_real
+from convcli.pictures.animation_files import Colors, write_apng, write_gif, write_webp
 from convcli.pictures.canvas import MAX_SHEET_PIXELS
 from convcli.pictures.frame import Drawing
 from convcli.pictures.scene import Scene
@@ -28,12 +28,11 @@ from convcli.pictures.theme import CELL, Style, Theme
 FORMATS = {".gif": "GIF", ".png": "PNG", ".apng": "PNG", ".webp": "WEBP"}  # by the suffix of a name
 FRAME_SUFFIXES = (".png", ".svg")
 MIN_FRAME_MS = 20  # browsers slow down what is shorter
-MAX_PIXELS = 1_000_000_000  # of all frames together, which are held in memory
-MAX_WEBP_PIXELS = 250_000_000  # likewise, where a pixel has four bytes
+MAX_PIXELS = 1_000_000_000  # of all frames together: more take long
+MAX_WEBP_PIXELS = 250_000_000  # likewise, of an encoder that is slower
 PALETTE_FRAMES = 16  # from which the palette is taken, where there are as many
 UNKNOWN = 255  # in place of an index that is not looked up yet
 CLEAR = 127  # the index of what is transparent, after all colors of the palette
-WEBP_EFFORT = {"method": 4, "quality": 50}  # more takes long, and saves little
 MIN_DIGITS = 3  # of a frame's number in the name of its file
 
 _FRAME_NAME = re.compile(r"frame-(?!0+\.)[0-9]{3,}\.(png|svg)")
@@ -186,37 +185,32 @@ def save_animation(
     stream: BinaryIO, drawing: Drawing, settings: Settings, file_format: str
 ) -> None:
     """Write frames to a stream as a "GIF", "PNG" or "WEBP"; each is drawn once."""
-    options: dict[str, Any] = {"duration": settings.durations(drawing.count)}
+    durations = settings.durations(drawing.count)
+    is_transparent = settings.style.is_transparent
     if file_format == "WEBP":
-        options |= {"loop": settings.loop, "lossless": True, **WEBP_EFFORT}
-        frames: Iterator[Image.Image] = map(drawing.draw_image, range(drawing.count))
-    elif file_format == "PNG":
-        options |= {"loop": settings.loop, "optimize": True}
-        frames = _draw_indexed(drawing)
-    else:
-        # Where it is transparent, each frame clears the one before.
-        options |= {"disposal": 2 if settings.style.is_transparent else 1, "optimize": True}
-        if settings.loop != 1:  # a GIF counts what follows the first play
-            options["loop"] = max(settings.loop - 1, 0)
-        frames = _draw_indexed(drawing)
-    if settings.style.is_transparent and file_format != "WEBP":
-        options["transparency"] = CLEAR
-    encoded = io.BytesIO()
-    first, *others = frames
-    first.save(encoded, file_format, save_all=True, append_images=others, **options)
-    stream.write(encoded.getvalue())
+        pictures = (np.asarray(drawing.draw_image(number)) for number in range(drawing.count))
+        frames = zip(pictures, durations, strict=True)
+        write_webp(stream, frames, loop=settings.loop, has_alpha=is_transparent)
+        return
+    palette, indices = _draw_indexed(drawing)
+    colors = Colors(palette.colors, CLEAR if is_transparent else None)
+    write = write_gif if file_format == "GIF" else write_apng
+    write(stream, zip(indices, durations, strict=True), colors, loop=settings.loop)
 
 
-def _draw_indexed(drawing: Drawing) -> Iterator[Image.Image]:
-    """Draw all frames in colors of one palette."""
+def _draw_indexed(drawing: Drawing) -> tuple[Palette, Iterator[Array]]:
+    """Return one palette, and all frames in its colors."""
     last, parts = drawing.count - 1, PALETTE_FRAMES - 1
     spread = {index * last // parts for index in range(PALETTE_FRAMES)}
     # The frames that the palette is taken from are kept, so that none is drawn twice.
     sample = {number: drawing.draw_image(number) for number in sorted(spread)}
     palette = choose_palette(sample.values(), drawing.style.theme)
-    for number in range(drawing.count):
-        picture = sample.pop(number) if number in sample else drawing.draw_image(number)
-        yield palette.index(picture)
+
+    def draw(number: int) -> Array:
+        is_kept = number in sample
+        return palette.index(sample.pop(number) if is_kept else drawing.draw_image(number))
+
+    return palette, map(draw, range(drawing.count))
 
 
 class Palette:
@@ -229,23 +223,23 @@ class Palette:
     """
 
     def __init__(self, colors: Array) -> None:
-        self._colors = colors.astype(np.int64)
+        self.colors, self._colors = colors, colors.astype(np.int64)
         # By 256 * (256 * blue + green) + red.
         self._nearest = np.full(1 << 24, UNKNOWN, np.uint8)
 
-    def index(self, picture: Image.Image) -> Image.Image:
-        """Map each pixel to the nearest color; to `CLEAR` if little of it shows."""
+    def index(self, picture: Image.Image) -> Array:
+        """Return the index, (h, w) of uint8, of the color nearest to each pixel.
+
+        It is `CLEAR` where little of the pixel shows.
+        """
         # Four bytes a pixel, of which the last is not looked at.
         pixels = np.asarray(picture.convert("RGB").convert("RGBA"))
         codes = pixels.view(np.dtype("<u4"))[:, :, 0] & 0xFFFFFF
         self._learn(codes[self._nearest[codes] == UNKNOWN])
-        indices, colors = self._nearest[codes], self._colors.astype(np.uint8).tobytes()
+        indices: Array = self._nearest[codes]
         if picture.mode == "RGBA":
             indices[np.asarray(picture)[:, :, 3] < 128] = CLEAR
-            colors = colors.ljust(3 * (CLEAR + 1), b"\0")  # a color for that index, too
-        indexed = Image.fromarray(indices)
-        indexed.putpalette(colors)
-        return indexed
+        return indices
 
     def _learn(self, codes: Array) -> None:
         """Find the nearest colors of some others."""
