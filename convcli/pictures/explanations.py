@@ -244,7 +244,8 @@ def _format_slices(rows: Sequence[int], columns: Sequence[int]) -> str:
 
 def _format_products(explanation: Explanation, names: Names, width: int | None) -> str:
     """Format a sum of products: each plane's window * kernel = products, and the sum of all."""
-    bias = f" + {format_number(explanation.bias)}" if explanation.bias else ""
+    (added,) = format_terms([explanation.bias], format_value=format_number)
+    bias = f" + {added}" if explanation.bias else ""
     value = format_number(explanation.value)
     if explanation.window.size == 0:
         total = f"0{bias} = {value}" if bias else value

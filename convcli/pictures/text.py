@@ -43,7 +43,7 @@ def format_cell(value: float) -> str:
     """
     size = abs(value)
     digits = 5 if size >= 1 else 4
-    is_whole = size < MAX_PLAIN and (value == int(value) or size >= 10**digits)
+    is_whole = size < MAX_PLAIN and (value == int(value) or size >= 10**digits - 0.5)
     text = f"{value:.0f}" if is_whole else f"{value:.{digits}g}"
     digits_alone, mark, exponent = text.partition("e")
     if mark:

@@ -72,6 +72,18 @@ def test_the_three_matrices_stand_side_by_side_with_the_sum_below() -> None:
     ]
 
 
+@pytest.mark.parametrize("value", [1.0, -1.0])
+def test_every_negative_term_of_a_sum_stands_in_brackets(value: float) -> None:
+    (found,) = explain_convolution(GRID, [[value]], (0, 0), window(1), bias=-3.5)
+    lines = format_explanation(found).splitlines()
+    assert lines[0] == f"Y[0,0] = sum(W * X[0:1, 0:1]) + (-3.5) = {found.value:g}"
+    assert not re.search(r"[-+] -", "\n".join(lines))
+    (empty,) = explain_convolution(
+        GRID, [[value]], (1, 1), window(1)._replace(stride=(3, 3), transposed=True), bias=-3.5
+    )
+    assert format_explanation(empty).startswith("Y[1,1] = 0 + (-3.5) = -3.5")
+
+
 def test_channels_that_are_summed_stand_one_below_the_other() -> None:
     image = np.stack([GRID, -GRID, GRID * 2], axis=2)
     (trace,) = explain_convolution(image, np.ones((3, 2, 2)), (0, 0), window(2))
