@@ -16,6 +16,7 @@ from convcli.files import STDIN
 from convcli.files.journal import JobKey, is_recorded, record_writes
 from convcli.files.output import atomic_write, check_output, make_folder
 from convcli.files.restriction import is_allowed, restrict
+from convcli.grids import NUMBER_SUFFIXES
 from convcli.images.formats import FORMATS, format_of
 from convcli.pipeline.memory import check_memory
 from convcli.pipeline.outputs import OutputTarget, holds_vector
@@ -355,6 +356,7 @@ def _draw_figure(outcome: Outcome, job: Job, branches: dict[int, list[Stage]]) -
         outcome.results,
         job.plan,
         branches,
+        has_pixels=job.target.format not in NUMBER_SUFFIXES,
         suffix=Path(job.figure or "").suffix.lower(),
         style=job.style or Style(),
     )

@@ -55,6 +55,7 @@ def draw_figure(
     plan: Plan,
     stages: Mapping[int, Sequence[Stage]],
     *,
+    has_pixels: bool = True,
     suffix: str,
     style: Style,
 ) -> bytes:
@@ -71,6 +72,9 @@ def draw_figure(
     plan : Plan
     stages : mapping of int to sequence of Stage
         As `compute_maps` reports them.
+    has_pixels : bool
+        Whether maps are drawn as the pixels that they have in a picture. Those that are written as
+        numbers are not, unless a range was asked for.
     suffix : {".png", ".svg"}
     style : Style
     """
@@ -80,7 +84,11 @@ def draw_figure(
     if white is not None:
         own = write_pixels(source, "clamp", 8, page)
         drawn = FigureMap(name, source.values, own.pixels, own.scale)
-    found = [Result(result, _write_result(result, plan, page)) for result in results]
+    is_written = has_pixels or plan.value_range is not None
+    found = [
+        Result(result, _write_result(result, plan, page) if is_written else None)
+        for result in results
+    ]
     combined = len(plan.kernels) if plan.combine is not None else None
     branches = {}
     for number, branch in sorted(stages.items()):

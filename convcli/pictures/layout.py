@@ -16,7 +16,9 @@ SIGN = 26  # pixels of the type of a sign between panels
 SIGN_GAP = 14  # pixels on either side of it
 BRACKET = 10  # pixels of its width
 RATIO = 16 / 9  # of a page's width to its height
-MAX_LINE_RATIO = 4.0  # of a line that is not folded
+# Of a line that is not folded:
+MAX_LINE_RATIO = 4.0
+MAX_LINE_PIXELS = 1920
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,7 @@ class Table(Panel):
 def fold_line(groups: Sequence[Sequence[Panel]]) -> Table:
     """Return a line of groups of panels, folded between groups into a page if it is long."""
     line = Table(rows=[[panel for group in groups for panel in group]], title="")
-    if _ratio(line) <= MAX_LINE_RATIO:
+    if _ratio(line) <= MAX_LINE_RATIO and line.size[0] <= MAX_LINE_PIXELS:
         return line
     widths = [Table("", rows=[group]).size[0] for group in groups]
     # A line ends where the next group would not fit; any sum of widths could be the page's.

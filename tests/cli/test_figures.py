@@ -133,6 +133,13 @@ def test_a_long_stack_is_folded_into_a_page(tmp_path: Path) -> None:
     assert 1 < seen.width / seen.height < 3
 
 
+def test_a_stack_that_ends_in_a_large_grid_is_folded_too(tmp_path: Path) -> None:
+    layers = [word for _ in range(4) for word in ("-l", "maxpool:2", "-l", "relu")]
+    seen = figure(tmp_path, CAT, "-k", "sobel-x", "--gray", *layers)
+    assert titles(seen).count("relu") == 4
+    assert 1 < seen.width / seen.height < 3
+
+
 def test_a_stack_shows_every_layer(tmp_path: Path) -> None:
     seen = figure(tmp_path, CAT, "-k", "sobel-x", "--activation", "relu", "--pool", "max:2",
                   "-l", "conv:kernel=blur,s=2", "--gray")  # fmt: skip
@@ -215,6 +222,20 @@ def test_a_map_is_drawn_as_it_is_written(
     assert_allclose(shown, expected)
     if ends is not None:
         assert {str(end).replace("-", "−") for end in ends} <= set(seen.texts)
+
+
+@pytest.mark.parametrize("output", ["out.npy", "out.csv"])
+def test_a_map_that_is_written_as_numbers_is_not_clipped(tmp_path: Path, output: str) -> None:
+    options = ("-k", "sobel-x", "--gray", "-o", output)
+    seen = figure(tmp_path, CAT, *options)
+    assert not [text for text in seen.texts if "clipped" in text]
+    shown = embedded_pictures((tmp_path / "f.svg").read_bytes())[-1]
+    if output == "out.npy":
+        values = np.load(tmp_path / output).reshape(300, 450)
+        assert (shown[values > 20, 0] > shown[values > 20, 2]).all()
+        assert (shown[values < -20, 0] < shown[values < -20, 2]).all()
+    seen = figure(tmp_path, CAT, *options, "--range", "abs")
+    assert "absolute values" in seen.texts
 
 
 def test_a_transparent_picture_stands_on_the_page(tmp_path: Path) -> None:
