@@ -86,7 +86,7 @@ def test_a_number_in_a_cell_is_right_to_three_digits(value: float) -> None:
     assert read_number(format_cell(value)) == pytest.approx(value, rel=6e-3)
 
 
-@pytest.mark.parametrize("value", [12345.678, -94982.1, 1000.5, 6700.25])
+@pytest.mark.parametrize("value", [12345.678, -94982.1, 1000.5, 6700.25, 99_999.7, -99_999.5])
 def test_a_number_of_five_digits_is_written_without_an_exponent(value: float) -> None:
     assert "e" not in format_cell(value)
     assert read_number(format_cell(value)) == pytest.approx(value, abs=0.5)
