@@ -69,9 +69,12 @@ def test_a_command_explains_the_step_that_is_shown(modules: Page, tmp_path: Path
         np.testing.assert_allclose(said, value, rtol=1e-9, atol=1e-9)
 
 
-def test_a_command_prints_all_outputs_where_a_relu_follows(modules: Page, tmp_path: Path) -> None:
+@pytest.mark.parametrize("count", [20, pytest.param(70, marks=pytest.mark.slow)])
+def test_a_command_prints_all_outputs_where_a_relu_follows(
+    modules: Page, tmp_path: Path, count: int
+) -> None:
     random = np.random.default_rng(19)
-    changes = [{"bias": int(random.integers(2)), "relu": True} for _ in range(50)]
+    changes = [{"bias": int(random.integers(2)), "relu": True} for _ in range(count)]
     states = [{**random_state(random), **change} for change in changes]
     found = find_commands(modules, "makeCommand", states, tmp_path)
     assert {state["op"] for state, _ in found} == {"conv", "tconv", "maxpool", "avgpool"}
@@ -155,10 +158,11 @@ def test_a_resampled_picture_is_made_by_the_command_that_the_page_names(
 
 
 @pytest.mark.peers
-def test_pytorch_computes_the_same_by_the_line_that_is_shown(modules: Page) -> None:
+@pytest.mark.parametrize("count", [30, pytest.param(100, marks=pytest.mark.slow)])
+def test_pytorch_computes_the_same_by_the_line_that_is_shown(modules: Page, count: int) -> None:
     torch = require_peer("torch")
     random = np.random.default_rng(41)
-    states = [random_state(random) for _ in range(100)]
+    states = [random_state(random) for _ in range(count)]
     lines = call(modules, "command.js", "makeTorchLine", [[state] for state in states])
     for state, line in zip(states, lines, strict=True):
         names = {

@@ -82,7 +82,9 @@ def test_every_text_has_the_contrast_of_aa(tab: Page, folder: Path, scheme: Any)
     [
         PADDED,
         ("--h", "40", "--w", "90", "--k", "11x3", "--d", "2"),
-        (SAMPLES / "cat.jpg", "-k", "gaussian:9:3", "--at", "30,40"),
+        pytest.param(
+            (SAMPLES / "cat.jpg", "-k", "gaussian:9:3", "--at", "30,40"), marks=pytest.mark.slow
+        ),
     ],
 )
 def test_no_width_scrolls_or_has_targets_too_small(

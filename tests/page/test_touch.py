@@ -58,12 +58,14 @@ def test_a_finger_drags_the_window_over_a_picture(phone: Page, folder: Path) -> 
     box = phone.locator("canvas").first.bounding_box()
     assert box is not None
     session = phone.context.new_cdp_session(phone)
-    places = []
+    places = [phone.inner_text(".place")]
     for kind, share in (("touchStart", 0.25), ("touchMove", 0.4), ("touchMove", 0.75)):
         point = {"x": box["x"] + box["width"] * share, "y": box["y"] + box["height"] * share}
         session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [point]})
+        told = "last => document.querySelector('.place').textContent !== last"
+        phone.wait_for_function(told, arg=places[-1])  # a move comes with the next drawing
         places.append(phone.inner_text(".place"))
     session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
-    assert len(set(places)) == 3
+    assert len(set(places)) == 4
     row, column = (int(word.strip(",(")) for word in places[-1].split()[1:4:2])
     assert (abs(row - 0.75 * 209) < 4, abs(column - 0.75 * 313) < 4) == (True, True)

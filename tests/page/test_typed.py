@@ -65,7 +65,7 @@ def type_settings(tab: Page, state: dict[str, Any]) -> None:
 
 def read_panel(tab: Page, panel: str) -> np.ndarray[Any, Any]:
     """Return the numbers of a panel's cells by what a screen reader says of them."""
-    cells = tab.locator(f".panel-{panel} [role=gridcell]")
+    cells = tab.locator(f".panel-{panel} .cell:not(.padding)")
     labels = cells.evaluate_all("cells => cells.map((cell) => cell.getAttribute('aria-label'))")
     found = {}
     for label in labels:

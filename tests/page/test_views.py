@@ -378,3 +378,27 @@ def test_a_title_names_files_without_their_folders(tab: Page, folder: Path, tmp_
     (tmp_path / "own.csv").write_text("1,2\n3,4\n")
     show(tab, folder, SOBEL[0], "-k", tmp_path / "own.csv")
     assert tab.inner_text("h1") == "own.csv on grid5.csv"
+
+
+def test_outputs_that_a_padding_crops_are_a_rim_that_is_no_output(tab: Page, folder: Path) -> None:
+    words = ("--transposed", "-s", "2", "-p", "2.1.1.0", "--output-padding", "1x1")
+    show(tab, folder, SOBEL[0], "-k", "ones:3", *words)
+    rows, columns = range(-2, 9), range(-1, 11)  # the sums are 11x11; the last column is added
+    size = tuple(
+        map(int, tab.inner_text(".panel-output .caption-detail").split()[1].split("\u00d7"))
+    )
+    assert size == (9, 11)
+    cropped = [
+        (row, column) for row in rows for column in columns
+        if not (0 <= row < size[0] and 0 <= column < size[1])
+    ]  # fmt: skip
+    assert marked(tab, "output", "dropped") == cropped
+    cell(tab, "output", 3, 3).click()
+    for act in ("hover", "click"):
+        getattr(cell(tab, "output", -1, 0), act)()
+        assert marked(tab, "output", "current") == [(3, 3)]
+    tab.keyboard.press("Escape")
+    cell(tab, "output", 3, 3).click()
+    tab.keyboard.press("Control+Home")
+    tab.keyboard.press("ArrowUp")
+    assert marked(tab, "output", "current") == [(0, 0)]

@@ -13,7 +13,7 @@ import { exceedsHash, findProblem, limitPosition, readHash, writeHash } from "./
 import { describeFocus, makeSteps } from "./steps.js";
 import { formatNumber, formatSize, readNumber, writeNote } from "./text.js";
 import { indexOf, makeTransport } from "./transport.js";
-import { keepOutputs, makeScene, takeOutputs } from "./views.js";
+import { hasOutput, keepOutputs, makeScene, takeOutputs } from "./views.js";
 
 /** @typedef {import("./types.d.ts").State} State */
 /** @typedef {import("./types.d.ts").PageData} PageData */
@@ -153,6 +153,10 @@ class Page {
   point(focus, cause) {
     if (cause === "hover" && (this.transport.isPlaying() || isSame(focus, this.focus))) return;
     if (cause !== "hover") this.transport.stop();
+    if (focus.kind === "output" && !hasOutput(this.state, focus.row, focus.column)) {
+      this.leave(); // what padding crops is no output
+      return;
+    }
     if (focus.kind === "output" && cause !== "hover") {
       this.move({ channel: this.state.at.channel, row: focus.row, column: focus.column }, "key");
       return;

@@ -5,7 +5,7 @@ import { make, setText } from "./dom.js";
 import { makeGrid } from "./grids.js";
 import { makeLegend } from "./legend.js";
 import { COLOR_NAMES, formatNumber, formatSize } from "./text.js";
-import { findExtent, makeInputCell, makeKernelCell, makeOutputCell, makeProductCell, turnPlace } from "./views.js";
+import { findExtent, findOutputExtent, makeInputCell, makeKernelCell, makeOutputCell, makeProductCell, turnPlace } from "./views.js";
 
 /** @typedef {import("./types.d.ts").Pair} Pair */
 /** @typedef {import("./types.d.ts").Maps} Maps */
@@ -202,7 +202,7 @@ export function makeStage(events) {
     const sign = SIGNS[width < SMALL_WIDTH ? 0 : 1];
     element.style.setProperty("--sign", `${sign}px`);
     const [inputRows, inputColumns] = findExtent(state);
-    const [outputRows, outputColumns] = outputSize(state).map((size) => /** @type {Pair} */ ([0, size - 1]));
+    const [outputRows, outputColumns] = findOutputExtent(state);
     const most = Math.min(Math.floor(width / MIN_CELL) - 1, 22);
     const extent = Math.max(...step.taps.map((tap) => tap.row - step.taps[0].row + 1), 1);
     const kernels = length(chooseView([0, state.kernel[1] - 1], null, undefined, MAX_KERNEL_VIEW)) * (isPool(state.op) ? 1 : 2);

@@ -1,7 +1,7 @@
 // What each grid shows of a state: cells of input, kernel, products and output. No DOM.
 
 import {
-  computeOutputs, droppedRows, effectiveKernel, explainOutput, findBounds, findInputs, findOutputs,
+  axisOutput, computeOutputs, droppedRows, effectiveKernel, explainOutput, findBounds, findInputs, findOutputs,
   inputChannels, isPool, listPlanes, makeAxes, outputSize, paddingValue, sourceIndex, toLevels,
 } from "./arithmetic.js";
 import { inkFor, makeDiverging, paint, writeColor } from "./colors.js";
@@ -186,6 +186,23 @@ export function findExtent(state) {
   return [rows, columns];
 }
 
+/** The rows and columns of the output that are drawn, with those that padding crops. @param {State} state @returns {[Pair, Pair]} */
+export function findOutputExtent(state) {
+  const [rows, columns] = makeAxes(state).map((axis) => {
+    const last = axisOutput(axis) - 1;
+    if (!axis.isTransposed) return /** @type {Pair} */ ([0, last]);
+    const lastSum = (axis.size - 1) * axis.stride + effectiveKernel(axis) - 1 - axis.before;
+    return /** @type {Pair} */ ([-axis.before, Math.max(last, lastSum)]);
+  });
+  return [rows, columns];
+}
+
+/** Whether there is an output. @param {State} state @param {number} row @param {number} column */
+export function hasOutput(state, row, column) {
+  const [height, width] = outputSize(state);
+  return row >= 0 && row < height && column >= 0 && column < width;
+}
+
 /** @param {Scene} scene @param {number} channel @param {number} row @param {number} column @returns {Cell} */
 export function makeInputCell(scene, channel, row, column) {
   const { state, focus } = scene;
@@ -317,6 +334,9 @@ export function makeProductCell(scene, lane, row, column) {
 /** @param {Scene} scene @param {number} row @param {number} column @returns {Cell} */
 export function makeOutputCell(scene, row, column) {
   const { state, outputs, at, focus } = scene;
+  if (!hasOutput(state, row, column)) {
+    return { text: "", kind: "padding", marks: ["dropped"], label: describeCell("cropped", row, column, null) };
+  }
   const marks = [];
   if (focus.kind === "output" && at.row === row && at.column === column) marks.push("current");
   const weight = scene.fed.get(`${row},${column}`);
