@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -70,6 +70,7 @@ def draw_cells(
     theme: Theme,
     *,
     size: float = TEXT,
+    drawn: Mapping[Pair, Cell] | None = None,
 ) -> None:
     """Draw a grid of cells: each line between two of them once, and nothing where there is none.
 
@@ -83,6 +84,8 @@ def draw_cells(
     theme : Theme
     size : float
         Of the type.
+    drawn : mapping, optional
+        By row and column, the cells that stand there already: those that are the same stay.
     """
     present = [
         ((row, column), cell)
@@ -90,16 +93,22 @@ def draw_cells(
         for column, cell in enumerate(line)
         if cell is not None
     ]
-    for at, cell in present:
-        box = cell_box(corner, at, side)
-        canvas.rectangle(box, fill=cell.color)
+    # Diagonals end on the cells around theirs, and are drawn again for these.
+    fresh = [
+        (at, cell)
+        for at, cell in present
+        if drawn is None or drawn.get(at) != cell or cell.is_hatched
+    ]
+    for at, cell in fresh:
+        canvas.rectangle(cell_box(corner, at, side), fill=cell.color)
+    for at, cell in fresh:
         if cell.is_hatched:
-            canvas.hatch(box, mix(theme.faint, cell.color, 0.5))
+            canvas.hatch(cell_box(corner, at, side), mix(theme.faint, cell.color, 0.5))
     solid = {edge for at, cell in present if not cell.is_dashed for edge in _edges(at)}
     dashed = {edge for at, cell in present if cell.is_dashed for edge in _edges(at)} - solid
     canvas.lines(_join_edges(dashed, corner, side), theme.faint, dash=DASH)
     canvas.lines(_join_edges(solid, corner, side), theme.faint)
-    for at, cell in present:
+    for at, cell in fresh:
         left, top, _, _ = cell_box(corner, at, side)
         ink = cell.ink or ink_for(cell.color)
         if cell.text:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from itertools import chain
+from itertools import chain, product
 from typing import TypeAlias
 
 import numpy as np
@@ -18,9 +18,11 @@ from convcli.arithmetic.values import Pair
 from convcli.pictures.boxes import grid_box
 from convcli.pictures.canvas import DEFAULT_STYLE, Canvas, make_canvas
 from convcli.pictures.cells import Cell, draw_cells
+from convcli.pictures.fonts import text_width
 from convcli.pictures.frame_layout import (
     Grid,
     Layout,
+    Measures,
     fold_formula,
     format_weights,
     make_label,
@@ -29,7 +31,7 @@ from convcli.pictures.frame_layout import (
 )
 from convcli.pictures.raster import Raster
 from convcli.pictures.scene import Frame, Scene
-from convcli.pictures.theme import CELL, TEXT, TITLE, Style, Theme, heat_map
+from convcli.pictures.theme import CELL, TEXT, TITLE, Color, Style, Theme, heat_map
 
 
 class Drawing:
@@ -59,15 +61,24 @@ class Drawing:
         self.scenes, self.style = scenes, style
         self.count = max(len(scene.frames) for scene in scenes)
         self.size, self.layouts = make_layouts(scenes, cell)
+        self._last: tuple[int, Raster] | None = None  # the frame on the canvas
 
     def draw_image(self, number: int) -> Image.Image:
-        """Draw a frame, counted from 0, as pixels."""
+        """Draw a frame, counted from 0, as pixels: what differs from the last that was drawn."""
         style = self.style
-        canvas = Raster(
-            *self.size, style.theme.page, scale=style.scale, is_transparent=style.is_transparent
-        )
-        self._draw(canvas, number)
-        return canvas.image
+        if self._last is None or style.is_transparent:
+            canvas = Raster(
+                *self.size, style.theme.page, scale=style.scale, is_transparent=style.is_transparent
+            )
+            self._draw(canvas, number)
+        else:
+            before, canvas = self._last
+            for scene, layout in zip(self.scenes, self.layouts, strict=True):
+                last = len(scene.frames) - 1
+                frames = min(before, last), min(number, last)
+                _redraw_scene(canvas, scene, frames, layout, style.theme)
+        self._last = number, canvas
+        return canvas.image.copy()
 
     def render(self, number: int, suffix: str) -> bytes:
         """Render a frame, counted from 0, as a ".png" or an ".svg" file."""
@@ -92,20 +103,71 @@ def draw_scene(canvas: Canvas, scene: Scene, number: int, layout: Layout, theme:
     note = (center, layout.top + line * 1.5)
     canvas.text(note, make_note(scene), size=measures.font(TEXT), color=theme.faint)
     for grid in layout.grids:
-        left, top = grid.corner
-        label = (left + grid.size[1] * measures.cell / 2, top - line / 2)
-        write(label, make_label(scene, frame, grid), size=measures.font(TEXT))
+        _write_label(canvas, make_label(scene, frame, grid), grid, measures, theme)
         cells = _CELLS[grid.name](scene, number, grid, theme)
         draw_cells(canvas, grid.corner, measures.cell, cells, theme, size=measures.cell_type)
         if grid.name == "input":
-            (upper, first), (lower, last) = frame.taps[0], frame.taps[-1]
-            window = grid_box(grid.corner, (upper, lower), (first, last), measures.cell)
-            canvas.rectangle(window, outline=theme.ink, width=2)
+            _outline_window(canvas, frame, grid, measures.cell, theme.ink)
     for sign, at in layout.signs:
         write(at, sign, size=measures.font(TITLE))
+    _write_formula(canvas, frame, layout, theme)
+
+
+def _redraw_scene(canvas: Canvas, scene: Scene, frames: Pair, layout: Layout, theme: Theme) -> None:
+    """Turn the picture of a frame into that of another: the first of both into the second."""
+    before, number = frames
+    measures, line = layout.measures, layout.measures.line
+    old, new = scene.frames[before], scene.frames[number]
+    for grid in layout.grids:
+        (left, top), width = grid.corner, grid.size[1] * measures.cell
+        labels = make_label(scene, old, grid), make_label(scene, new, grid)
+        if labels[0] != labels[1]:
+            reach = max(width, text_width(labels[0], measures.font(TEXT))) + 2
+            area = (left + (width - reach) / 2, top - line, reach, line)
+            canvas.rectangle(area, fill=theme.page)
+            _write_label(canvas, labels[1], grid, measures, theme)
+        drawn = {
+            (row, column): cell
+            for row, line_cells in enumerate(_CELLS[grid.name](scene, before, grid, theme))
+            for column, cell in enumerate(line_cells)
+        }
+        if grid.name == "input":
+            # Its outline lies on the cells around it, too.
+            _outline_window(canvas, old, grid, measures.cell, theme.page)
+            (upper, first), (lower, last) = old.taps[0], old.taps[-1]
+            around = product(range(upper - 1, lower + 2), range(first - 1, last + 2))
+            for at in around:
+                drawn.pop(at, None)
+        cells = _CELLS[grid.name](scene, number, grid, theme)
+        draw_cells(
+            canvas, grid.corner, measures.cell, cells, theme, size=measures.cell_type, drawn=drawn
+        )
+        if grid.name == "input":
+            _outline_window(canvas, new, grid, measures.cell, theme.ink)
+    count = len(fold_formula(old, measures))
+    canvas.rectangle((0, layout.formula_top, 2 * layout.center, count * line), fill=theme.page)
+    _write_formula(canvas, new, layout, theme)
+
+
+def _write_label(canvas: Canvas, text: str, grid: Grid, measures: Measures, theme: Theme) -> None:
+    """Write the label of a grid above it."""
+    (left, top), width = grid.corner, grid.size[1] * measures.cell
+    at = (left + width / 2, top - measures.line / 2)
+    canvas.text(at, text, size=measures.font(TEXT), color=theme.ink)
+
+
+def _outline_window(canvas: Canvas, frame: Frame, grid: Grid, cell: float, color: Color) -> None:
+    (upper, first), (lower, last) = frame.taps[0], frame.taps[-1]
+    window = grid_box(grid.corner, (upper, lower), (first, last), cell)
+    canvas.rectangle(window, outline=color, width=2)
+
+
+def _write_formula(canvas: Canvas, frame: Frame, layout: Layout, theme: Theme) -> None:
+    """Write the sum below the grids, in as many lines as it has."""
+    measures = layout.measures
     for index, text in enumerate(fold_formula(frame, measures)):
-        at = (center, layout.formula_top + line * (index + 0.5))
-        write(at, text, size=measures.font(TEXT))
+        at = (layout.center, layout.formula_top + measures.line * (index + 0.5))
+        canvas.text(at, text, size=measures.font(TEXT), color=theme.ink)
 
 
 def _describe(frame: Frame) -> str:

@@ -69,6 +69,35 @@ def corners(scene: Scene, cell: int = CELL) -> tuple[dict[Size, Size], dict[Size
     return found[0], found[1]
 
 
+@settings(max_examples=5)
+@given(
+    geometries(largest_kernel=3, largest_dilation=2),
+    st.sampled_from(list(THEMES.values())),
+    st.sampled_from([1.0, 1.5, 2.0]),
+    st.booleans(),
+    st.randoms(use_true_random=False),
+)
+def test_a_frame_drawn_over_another_is_as_if_drawn_alone(
+    geometry: Geometry, theme: Theme, scale: float, has_numbers: bool, order: Any
+) -> None:
+    shape = window(geometry.kernel, **geometry.settings)
+    scenes = [make_scene("", geometry.size, shape), plain(3, 2, op="tconv", stride=2)]
+    if has_numbers:
+        values = np.random.default_rng(geometry.size[0]).normal(size=(2, 5, 4)).round(2)
+        results = np.arange(12.0).reshape(4, 3) * 1234.5
+        numbers = Numbers(values, results, values[:, :2, :2] - 3)
+        scenes.append(make_scene("numbers", (5, 4), window(2), numbers=numbers))
+        scenes.append(make_scene("a pool", (5, 4), window(2), op="maxpool",
+                                 numbers=Numbers(values[:1], results, None)))  # fmt: skip
+    style = Style(theme, scale)
+    drawing = Drawing(scenes, style)
+    numbers_of = list(range(min(drawing.count, 4)))
+    order.shuffle(numbers_of)
+    for number in numbers_of:
+        alone = Drawing(scenes, style).draw_image(number)
+        np.testing.assert_array_equal(drawing.draw_image(number), alone)
+
+
 @settings(max_examples=25)
 @given(geometries(largest_kernel=3, largest_dilation=2), st.sampled_from(list(STYLES.values())))
 def test_every_frame_shades_the_window_s_taps_and_fills_one_output_more(
