@@ -259,7 +259,7 @@ def _scale_of(policy: str, bounds: Bounds, white: float) -> Scale:
     if policy == "rescale":
         return Scale(*bounds)
     if policy == DEGREES:
-        return Scale(0.0, 360.0)
+        return Scale(0.0, 360.0, unit="°")
     middle = (white + 1) / 2 if policy == "offset" else 0.0
     return Scale(-middle, white - middle)
 

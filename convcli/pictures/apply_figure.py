@@ -9,10 +9,10 @@ from convcli.arithmetic.values import NO_PADDING, Sides
 from convcli.engine.arrays import Array
 from convcli.pictures.canvas import DEFAULT_STYLE, Panel, describe, render
 from convcli.pictures.contact_sheet import make_sheet_panel
-from convcli.pictures.layout import Bracket, Sign, Table, fill_page, fold_line
+from convcli.pictures.layout import Bracket, Sign, Spacer, Table, fill_page, fold_line
 from convcli.pictures.panels import make_kernel_panel, make_map_panel
 from convcli.pictures.scales import Scale, share_scales
-from convcli.pictures.theme import Style, Theme
+from convcli.pictures.theme import GAP, Style, Theme
 
 CONVOLVE, EQUALS, THEN = "\N{ASTERISK OPERATOR}", "=", "\N{RIGHTWARDS ARROW}"
 COLOR_NAMES = ("R", "G", "B")
@@ -105,8 +105,7 @@ def draw_apply_figure(
     """
     theme = style.theme
     lines = [[step.output for step in branch] for branch in branches]
-    shown = [source, *(drawn for line in lines for drawn in line), *_outputs(joined)]
-    scales = dict(zip(map(id, shown), _choose_scales(shown, white), strict=True))
+    scales = _choose_scales([[source], *lines, _outputs(joined)], white)
 
     def make_map(drawn: FigureMap, follower: FigureStep | None = None) -> Panel:
         return _make_map(drawn, scales[id(drawn)], follower, theme)
@@ -130,7 +129,7 @@ def draw_apply_figure(
         rows = [[panel for group in branch for panel in group] for branch in groups]
         table = _arrange(first, rows, [panel for group in end for panel in group])
     named = [panel for line in ([first], *groups, end) for group in line for panel in group]
-    described = [panel for panel in named if not isinstance(panel, Sign)]
+    described = [panel for panel in named if not isinstance(panel, (Sign, Spacer))]
     return render(
         [[table]], suffix, style, title=source.title, description=describe([described])
     )  # fmt: skip
@@ -148,11 +147,14 @@ def _arrange(first: list[Panel], rows: list[list[Panel]], end: list[Panel]) -> T
     return fold_line([[*first, table, Bracket("", height=table.size[1])], end])
 
 
-def _choose_scales(maps: Sequence[FigureMap], white: float | None) -> list[Scale]:
-    """Return the scale of each map: its own where it is drawn as written, else one for all."""
-    free = [drawn.values for drawn in maps if drawn.scale is None]
-    shared = iter(share_scales(free, white) if free else ())
-    return [next(shared) if drawn.scale is None else drawn.scale for drawn in maps]
+def _choose_scales(rows: Sequence[Sequence[FigureMap]], white: float | None) -> dict[int, Scale]:
+    """Return the scale of each map, by its id: its own where it is drawn as written."""
+    free = [[drawn for drawn in row if drawn.scale is None] for row in rows]
+    shared = share_scales([[drawn.values for drawn in row] for row in free], white)
+    found = {id(drawn): drawn.scale for row in rows for drawn in row if drawn.scale is not None}
+    for row, scales in zip(free, shared, strict=True):
+        found.update(zip(map(id, row), scales, strict=True))
+    return found
 
 
 def _common_padding(branches: Sequence[Sequence[FigureStep]]) -> FigureStep | None:
@@ -188,7 +190,8 @@ def _make_group(
 ) -> list[Panel]:
     """Return what a step adds to a line: its signs, its kernel and its map."""
     if step.weights is None:
-        return [*([Sign(THEN)] if step.is_next else []), output]
+        # A join takes more than the map before: no arrow leads to it.
+        return [Sign(THEN) if step.is_next else Spacer("", width=GAP), output]
     kernel = make_kernel_panel(
         step.title, step.weights, theme, notes=step.notes, input_names=input_names
     )

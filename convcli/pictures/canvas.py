@@ -54,6 +54,11 @@ class Panel:
         raise NotImplementedError
 
     @property
+    def details(self) -> Sequence[str]:
+        """What is said of it besides its title, to those who do not see it."""
+        return self.captions
+
+    @property
     def axis(self) -> float:
         """How far below its top the line lies on which signs stand beside it."""
         return LINE * 1.5 + self.body[1] / 2
@@ -149,4 +154,4 @@ def describe(rows: Sequence[Sequence[Panel]]) -> str:
 
 
 def _describe_panel(panel: Panel) -> str:
-    return f"{panel.title} ({', '.join(panel.captions)})" if panel.captions else panel.title
+    return f"{panel.title} ({', '.join(panel.details)})" if panel.details else panel.title

@@ -126,9 +126,8 @@ def fold_line(groups: Sequence[Sequence[Panel]]) -> Table:
     if _ratio(line) <= MAX_LINE_RATIO and line.size[0] <= MAX_LINE_PIXELS:
         return line
     widths = [Table("", rows=[group]).size[0] for group in groups]
-    # A line ends where the next group would not fit; any sum of widths could be the page's.
-    total = sum(widths)
-    limits = {max(total / count, *widths) for count in range(1, len(groups) + 1)}
+    # A line ends where the next group would not fit: the first is as long as any number of them.
+    limits = {max(sum(widths[:count]), *widths) for count in range(1, len(groups) + 1)}
     return _nearest(Table("", rows=_fill(groups, widths, limit), is_aligned=False)
                     for limit in limits)  # fmt: skip
 

@@ -23,9 +23,10 @@ BAR_STEPS = 129  # colors in a legend, zero in the middle of them
 
 MAX_EXACT = 4096  # values of a map whose scale holds all; of larger ones, most
 MOST = 99.5  # percent of them
+MOST_SIGNED = 97.0  # of a signed map, most of which is near zero where a picture has no edges
 MAX_SAMPLE = 1_000_000  # values that are sorted to find these
 MAX_OUTSIDE = 0.02  # of all that a picture's values sum to: with more beyond 0..white it is none
-MIN_SHARE = 1 / 8  # of the largest number on a common scale: a smaller map would be invisible
+MIN_SHARE = 1 / 4  # of the largest number on a common scale: a smaller map would be too faint
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +39,14 @@ class Scale:
         The numbers at the ends; what lies beyond has the colors of the ends.
     is_diverging : bool
         Whether zero is neutral, and equally far from both ends as a number's magnitude has it.
+    unit : str
+        What follows the numbers of its legend.
     """
 
     low: float
     high: float
     is_diverging: bool = False
+    unit: str = ""
 
     def paint(self, values: Array, theme: Theme) -> Array:
         """Return the colors, (..., 3) of 8 bits; NaN has a color that is on no scale.
@@ -65,6 +69,14 @@ class Scale:
         middle = [0.0] if self.low < 0 < self.high else []
         return [self.low, *middle, self.high] if self.high > self.low else [self.low]
 
+    def format(self, tick: float) -> str:
+        """Format a number for its legend."""
+        return f"{format_cell(tick)}{self.unit}"
+
+    def __str__(self) -> str:
+        ends = " to ".join(map(self.format, dict.fromkeys((self.low, self.high))))
+        return f"scale {ends}"
+
 
 def mark_missing(colors: Array, values: Array, theme: Theme) -> Array:
     """Give NaN its color, in place, where there is any."""
@@ -81,10 +93,18 @@ def _diverging_colors(theme: Theme) -> Array:
 
 def find_range(maps: Sequence[Array]) -> tuple[float, float]:
     """Return the least and the largest finite number of maps; zero twice if there are none."""
-    finite = [part for values in maps if (part := values[np.isfinite(values)]).size]
-    if not finite:
-        return 0.0, 0.0
-    return min(float(part.min()) for part in finite), max(float(part.max()) for part in finite)
+    ends = [_find_ends(values) for values in maps if values.size]
+    lows = [low for low, _ in ends if np.isfinite(low)]
+    return (min(lows), max(high for _, high in ends if np.isfinite(high))) if lows else (0.0, 0.0)
+
+
+def _find_ends(values: Array) -> tuple[float, float]:
+    """The least and the largest finite number of a map; NaN twice if there are none."""
+    low, high = float(values.min()), float(values.max())
+    if np.isfinite(low) and np.isfinite(high):
+        return low, high  # without a copy, as nearly always
+    finite = values[np.isfinite(values)]
+    return (float(finite.min()), float(finite.max())) if finite.size else (np.nan, np.nan)
 
 
 def find_extent(maps: Sequence[Array]) -> tuple[float, float]:
@@ -95,7 +115,8 @@ def find_extent(maps: Sequence[Array]) -> tuple[float, float]:
         if values.size > MAX_EXACT and high > low:
             sample = values.ravel()[:: -(-values.size // MAX_SAMPLE)]
             sizes = np.abs(sample[np.isfinite(sample) & (sample != 0)])
-            most = float(np.percentile(sizes, MOST)) if sizes.size else max(-low, high)
+            share = MOST_SIGNED if low < 0 else MOST
+            most = float(np.percentile(sizes, share)) if sizes.size else max(-low, high)
             low, high = max(low, -most), min(high, most)
         ends.append((low, high))
     return min(low for low, _ in ends), max(high for _, high in ends)
@@ -134,19 +155,38 @@ def choose_scale(maps: Sequence[Array], white: float | None = None) -> Scale:
     return Scale(0.0, high)
 
 
-def share_scales(maps: Sequence[Array], white: float | None = None) -> list[Scale]:
-    """Return the scale of each map of a row: one for all, but for those that it would not show.
+def share_scales(rows: Sequence[Sequence[Array]], white: float | None = None) -> list[list[Scale]]:
+    """Return the scale of each map of each row.
 
-    These are much smaller than the largest, zero throughout, or pictures.
+    Those of a row share one, as do rows that are signed, and rows that are not: an input without
+    negative numbers is not made pale by a map that has some. Maps have a scale of their own where
+    the common one would not show them: much smaller ones, those that are zero throughout, and
+    pictures.
     """
+    scales: list[list[Scale | None]] = [[None] * len(row) for row in rows]
+    groups: dict[bool, list[tuple[int, int]]] = {False: [], True: []}  # places of maps
+    for index, row in enumerate(rows):
+        left = []
+        for place, values in enumerate(row):
+            if not np.any(values) or (white is not None and _is_picture(values, white)):
+                scales[index][place] = choose_scale([values], white)
+            else:
+                left.append((index, place))
+        groups[any(find_range([row[place]])[0] < 0 for _, place in left)] += left
+    for places in groups.values():
+        maps = [rows[index][place] for index, place in places]
+        for (index, place), scale in zip(places, _share_by_size(maps), strict=True):
+            scales[index][place] = scale
+    return [[scale for scale in row if scale is not None] for row in scales]
+
+
+def _share_by_size(maps: Sequence[Array]) -> list[Scale]:
+    """Return the scale of each map: one for the largest and all that it shows, and so on."""
+    sizes = [max(map(abs, find_extent([values]))) for values in maps]
     scales: dict[int, Scale] = {}
-    for index, values in enumerate(maps):
-        if not np.any(values) or (white is not None and _is_picture(values, white)):
-            scales[index] = choose_scale([values], white)
-    while len(scales) < len(maps):  # the largest of those that are left, and what it can show
-        rest = {index: maps[index] for index in range(len(maps)) if index not in scales}
-        sizes = {index: max(map(abs, find_extent([values]))) for index, values in rest.items()}
-        least = max(sizes.values()) * MIN_SHARE
+    while len(scales) < len(maps):
+        rest = [index for index in range(len(maps)) if index not in scales]
+        least = max(sizes[index] for index in rest) * MIN_SHARE
         group = [index for index in rest if sizes[index] >= least]
         scales |= dict.fromkeys(group, choose_scale([maps[index] for index in group]))
     return [scales[index] for index in range(len(maps))]
@@ -161,6 +201,9 @@ def kernel_scale(weights: Array) -> Scale:
 
 def _is_picture(values: Array, white: float) -> bool:
     """Whether little of a map lies beyond 0..white, as it is of sharpened pictures."""
+    low, high = find_range([values])
+    if low >= 0 and high <= white:
+        return True
     beyond = np.maximum(-values, 0) + np.maximum(values - white, 0)
     return bool(np.nansum(beyond) <= MAX_OUTSIDE * np.nansum(np.abs(values)))
 
@@ -187,6 +230,11 @@ class ScaledPanel(Panel):
         raise NotImplementedError
 
     @property
+    def details(self) -> Sequence[str]:
+        """The ends of its scale, too, which its legend shows."""
+        return [*self.captions, *([] if self.scale is None else [str(self.scale)])]
+
+    @property
     def axis(self) -> float:
         """How far below its top the middle of its content lies."""
         return LINE * 1.5 + self.content[1] / 2
@@ -210,7 +258,7 @@ class ScaledPanel(Panel):
 
 def legend_width(scale: Scale, width: float) -> float:
     """The width of a legend below a content of some width: its numbers stand apart."""
-    numbers = [text_width(format_cell(tick), TEXT) for tick in scale.ticks]
+    numbers = [text_width(scale.format(tick), TEXT) for tick in scale.ticks]
     least = sum(numbers) + TICK_ROOM * (len(numbers) - 1)
     if scale.is_diverging and len(numbers) == 3:  # zero stands in the middle
         least = 2 * max(numbers[0], numbers[2]) + numbers[1] + 2 * TICK_ROOM
@@ -230,7 +278,7 @@ def draw_legend(canvas: Canvas, corner: Point, width: float, scale: Scale, theme
     *others, last = scale.ticks
     ends: list[tuple[float, float]] = []  # of the numbers that stand
     for tick in (last, *others):
-        reach = text_width(format_cell(tick), TEXT) / 2
+        reach = text_width(scale.format(tick), TEXT) / 2
         share = (tick - scale.low) / ((scale.high - scale.low) or 1.0)
         x = left + width * (share if scale.high > scale.low else 0.5)
         canvas.lines([((x, top + BAR_HEIGHT), (x, top + BAR_HEIGHT + TICK))], theme.faint)
@@ -238,4 +286,4 @@ def draw_legend(canvas: Canvas, corner: Point, width: float, scale: Scale, theme
         if all(center + reach < start or end < center - reach for start, end in ends):
             ends.append((center - reach, center + reach))
             at = (center, top + BAR_HEIGHT + TICK + LINE / 2)
-            canvas.text(at, format_cell(tick), size=TEXT, color=theme.faint)
+            canvas.text(at, scale.format(tick), size=TEXT, color=theme.faint)

@@ -16,6 +16,8 @@ from convcli.pictures.theme import LIGHT, Color, heat_map, ink_for
 
 MINUS = "\N{MINUS SIGN}"
 MAX_PLAIN = 10_000_000  # from which on numbers in pictures have an exponent
+CELL_LETTERS = 6  # of a number in a cell without its sign; more where the largest needs them
+CELL_DIGITS = 3  # of the largest number, that are seen in any case
 HALF_BLOCK = "▀"  # the foreground is the upper pixel, the background the lower one
 RESET = "\x1b[0m"
 MAX_PREVIEW_LINES = 60
@@ -41,8 +43,12 @@ def format_cell(value: float) -> str:
     >>> format_cell(3.0), format_cell(0.0625), format_cell(-12345678.0), format_cell(-4e-7)
     ('3', '0.0625', '−1.2346e7', '−4e−7')
     """
+    return _format_digits(value, 5 if abs(value) >= 1 else 4)
+
+
+def _format_digits(value: float, digits: int) -> str:
+    """Format a number with so many digits, and all before the decimal point."""
     size = abs(value)
-    digits = 5 if size >= 1 else 4
     is_whole = size < MAX_PLAIN and (value == int(value) or size >= 10**digits - 0.5)
     text = f"{value:.0f}" if is_whole else f"{value:.{digits}g}"
     digits_alone, mark, exponent = text.partition("e")
@@ -61,8 +67,24 @@ def format_sides(*sides: int) -> str:
 
 
 def format_cells(matrix: Array) -> list[list[str]]:
-    """Format each number of a matrix for a cell."""
-    return [[format_cell(value) for value in row] for row in matrix.tolist()]
+    """Format each number of a matrix for a cell: small ones as fine as the largest needs it.
+
+    >>> format_cells(np.array([[0.0625, 0.0002394], [0.1592, -1.965e-5]]))
+    [['0.0625', '0.0002'], ['0.1592', '−2e−5']]
+    """
+    largest = float(np.max(np.abs(matrix), initial=0.0, where=np.isfinite(matrix)))
+    limit = max(len(_format_digits(largest, CELL_DIGITS)), CELL_LETTERS)
+    return [[_format_short(value, limit) for value in row] for row in matrix.tolist()]
+
+
+def _format_short(value: float, limit: int) -> str:
+    """Format a number for a cell, with fewer digits where it has more letters than a limit."""
+    text = format_cell(value)
+    for digits in (3, 2, 1):
+        if len(text.lstrip(MINUS)) <= limit:
+            break
+        text = _format_digits(value, digits)
+    return text
 
 
 @dataclass(frozen=True, slots=True)

@@ -194,7 +194,7 @@ WRITTEN = [
     ("gray", ("-k", "sobel-x", "--range", "abs"), (0, 255)),
     ("gray", ("-k", "sobel-x", "--range", "offset", "--theme", "dark"), (-128, 127)),
     ("gray", ("-k", "sobel-x", "--range", "rescale"), None),
-    ("gray", ("-k", "sobel-x", "-k", "sobel-y", "--combine", "direction"), (0, 360)),
+    ("gray", ("-k", "sobel-x", "-k", "sobel-y", "--combine", "direction"), ("0°", "360°")),
     ("gray", ("-k", "sharpen", "--activation", "sigmoid"), None),
     ("gray", ("-k", "sharpen", "--linear"), (0, 255)),
     ("gray", ("-k", "sharpen", "--region", "20x10+5+5"), (0, 255)),
@@ -206,7 +206,7 @@ WRITTEN = [
 
 @pytest.mark.parametrize(("kind", "options", "ends"), WRITTEN)
 def test_a_map_is_drawn_as_it_is_written(
-    tmp_path: Path, kind: str, options: tuple[str, ...], ends: tuple[int, int] | None
+    tmp_path: Path, kind: str, options: tuple[str, ...], ends: tuple[int | str, ...] | None
 ) -> None:
     rng = np.random.default_rng(1)
     pixels = rng.integers(0, 256, (36, 48, 3), np.uint8)

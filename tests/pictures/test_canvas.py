@@ -115,8 +115,8 @@ def test_a_picture_without_a_description_lists_its_panels() -> None:
         ]
     ]
     said = ET.fromstring(render(rows, ".svg")).findtext(f"{SVG}desc", "")
-    assert said.startswith("one (2×3)")
-    assert "; two (1×1)" in said
+    assert said.startswith("one (2×3, scale 0 to 1)")
+    assert "; two (1×1, scale 0 to 1)" in said
 
 
 # ---- lines -------------------------------------------------------------------------------------

@@ -91,6 +91,14 @@ def covered_own(text: str) -> set[str]:
     }  # fmt: skip
 
 
+def test_letters_that_a_font_lacks_are_not_among_those_that_it_has(folder: Path) -> None:
+    path = folder / "own.ttf"
+    path.write_bytes(own_font())
+    letters = "aZ9«猫한\U0010fffe"
+    assert covered_letters(str(path), letters) == covered_own(letters) == set("aZ9«")
+    assert covered_letters(str(folder / "none.ttf"), letters) == set()
+
+
 @settings(max_examples=30, deadline=None)
 @given(st.text(max_size=12), st.sampled_from([6, 12, 15, 33]))
 def test_any_text_is_drawn_within_its_width(text: str, size: int) -> None:
