@@ -39,7 +39,7 @@ from convcli.pictures.panels import (
 )
 from convcli.pictures.raster import Raster
 from convcli.pictures.receptive_field import draw_receptive_field
-from convcli.pictures.scales import Scale, kernel_scale
+from convcli.pictures.scales import Scale, kernel_scale, share_scales
 from convcli.pictures.text import format_cell
 from convcli.pictures.theme import CELL, DARK, DASH, LIGHT, TEXT, THEMES, Style, Theme
 from convcli.pictures.vector import Vector
@@ -195,6 +195,11 @@ def test_padding_stands_around_a_map_with_the_numbers_that_are_taken_there(
     document = render([[panel]], ".svg")
     assert drawing(document).numbers_in_cells() == padded.tolist()
     assert (b"stroke-dasharray" in document) == any(sides)
+
+
+def test_a_map_that_a_common_scale_would_not_show_has_its_own() -> None:
+    large, half, small = (np.full((3, 3, 1), value) for value in (100.0, 50.0, 1.0))
+    assert share_scales([large, small, half]) == [Scale(0, 100), Scale(0, 1), Scale(0, 100)]
 
 
 def test_padding_of_a_picture_is_a_dashed_margin() -> None:
