@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -29,6 +30,7 @@ from convcli.engine.padding import source_positions
 from convcli.errors import ArgumentError, LimitError, ShapeError
 
 MAX_MACS = 2_000_000_000  # of the gradients of a whole convolution, about 10 s
+MAX_INPUT_PRODUCTS = 2_000_000  # of the gradients of all inputs that are explained
 MAX_PRODUCTS = 4096  # of the gradients of all weights, that can still be read
 
 
@@ -91,7 +93,7 @@ def explain_gradients(
         For a kernel that sums over another number of channels, and a `grad` that is not of the
         output's shape.
     LimitError
-        For more products than `MAX_MACS`.
+        For more products than `MAX_MACS`, and of inputs than `MAX_INPUT_PRODUCTS`.
 
     Examples
     --------
@@ -117,13 +119,14 @@ def explain_gradients(
         raise LimitError(
             f"the gradient of its kernel is the sum of {macs:,} products; the most is {MAX_MACS:,}"
         )
+    axes = window.axes(planes.shape[1:])
+    _check_inputs(positions, axes, padding_mode, maps=len(weights) * len(planes))
     with np.errstate(over="ignore", invalid="ignore"):
         _, dweights, dbias = conv2d_backward(
             grads, planes, weights, stride=window.stride, padding=window.pads(planes.shape[1:]),
             dilation=window.dilation, padding_mode=padding_mode,
         )  # fmt: skip
     check_finite(dweights)
-    axes = window.axes(planes.shape[1:])
     inputs = [_explain_input(weights, grads, at, axes, padding_mode) for at in positions]
     explained: dict[tuple[int, ...], Explanation] | None = None
     if macs <= MAX_PRODUCTS:
@@ -148,11 +151,26 @@ def as_output_gradient(grad: ArrayLike | None, shape: tuple[int, int, int]) -> A
     return grads
 
 
+def _check_inputs(
+    positions: Sequence[Pair], axes: tuple[Axis, Axis], mode: str, *, maps: int
+) -> None:
+    """Raise for positions that the input does not have, and for too many products of all."""
+    products = 0
+    for at in positions:
+        check_position(at, (axes[0].size, axes[1].size), "input")
+        uses = (_find_uses(axis, index, mode) for axis, index in zip(axes, at, strict=True))
+        products += maps * math.prod(len(taps.positions) for taps in uses)
+    if products > MAX_INPUT_PRODUCTS:
+        raise LimitError(
+            f"the gradients of the inputs are the sums of {products:,} products; the most is "
+            f"{MAX_INPUT_PRODUCTS:,}"
+        )
+
+
 def _explain_input(
     weights: Array, grads: Array, at: Pair, axes: tuple[Axis, Axis], mode: str
 ) -> list[Explanation]:
     """Explain dL/dX at a position of every channel: sums over the outputs that use it."""
-    check_position(at, (axes[0].size, axes[1].size), "input")
     rows, columns = (_find_uses(axis, index, mode) for axis, index in zip(axes, at, strict=True))
     samples = look_up(grads, (rows, columns), "zero")  # (C_out, n, m), none of them padding
     factors = select(weights, rows.weights, columns.weights).swapaxes(0, 1)  # (C, C_out, n, m)

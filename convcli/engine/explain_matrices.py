@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import ArrayLike
 
 from convcli.arithmetic.geometry import Window
+from convcli.arithmetic.values import Pair
 from convcli.engine.arrays import Array, as_numbers
 from convcli.engine.explain import check_channels, check_finite
 from convcli.engine.im2col import im2col
@@ -44,7 +47,8 @@ def explain_im2col(
     ShapeError
         For a kernel that sums over another number of channels.
     """
-    planes = np.moveaxis(as_numbers(image, "image"), 2, 0).astype(np.float64)
+    planes = np.moveaxis(as_numbers(image, "image"), 2, 0)
+    size: Pair = (planes.shape[1], planes.shape[2])
     weights = as_numbers(kernel, "kernel").astype(np.float64)
     if weights.ndim == 2 and len(planes) > 1:
         raise ArgumentError(
@@ -53,17 +57,18 @@ def explain_im2col(
         )
     if weights.ndim > 2:
         check_channels(weights, len(planes))
-    padded = pad2d(planes, window.pads(planes.shape[1:]), padding_mode)
-    matrix = im2col(padded, window.kernel, stride=window.stride, dilation=window.dilation)
-    if matrix.shape[1] > MAX_COLUMNS:
+    rows, columns = len(planes) * math.prod(window.kernel), math.prod(window.output(size))
+    if columns > MAX_COLUMNS:
         raise ArgumentError(
-            f"its columns matrix is {matrix.shape[0]}x{matrix.shape[1]}; "
+            f"its columns matrix is {rows}x{columns}; "
             f"the most that is shown is {MAX_COLUMNS} columns"
         )
+    padded = pad2d(planes.astype(np.float64), window.pads(size), padding_mode)
+    matrix = im2col(padded, window.kernel, stride=window.stride, dilation=window.dilation)
     if flip:
         weights = weights[..., ::-1, ::-1]
-    rows = weights.reshape(len(weights) if weights.ndim == 4 else 1, -1)
+    flat = weights.reshape(len(weights) if weights.ndim == 4 else 1, -1)
     with np.errstate(over="ignore", invalid="ignore"):
-        product = rows @ matrix + np.reshape(bias, (-1, 1))
+        product = flat @ matrix + np.reshape(bias, (-1, 1))
     check_finite(product)
-    return {"weights": rows, "columns": matrix, "product": product}
+    return {"weights": flat, "columns": matrix, "product": product}

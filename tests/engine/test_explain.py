@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from itertools import product
 from typing import Any
 
@@ -280,3 +281,14 @@ def test_more_columns_than_can_be_read_are_refused() -> None:
     )
     with pytest.raises(ArgumentError, match="1x72; the most that is shown is 64"):
         explain_im2col(np.ones((8, 9, 1)), np.ones((1, 1)), window(1))
+
+
+def test_a_columns_matrix_too_wide_to_show_is_not_made() -> None:
+    tracemalloc.start()
+    try:
+        with pytest.raises(ArgumentError, match=r"its columns matrix is 9x998001"):
+            explain_im2col(np.ones((1001, 1001, 1), np.uint8), np.ones((3, 3)), window(3))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 4_000_000

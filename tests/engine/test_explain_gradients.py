@@ -185,3 +185,9 @@ def test_gradients_are_those_of_pytorch() -> None:
     values = np.reshape([one.value for one in found.inputs], (6, 7, 2))
     assert_allclose(values, x.grad.numpy().transpose(1, 2, 0))
     assert_allclose(found.kernel, weight.grad.numpy())
+
+
+def test_too_many_products_of_inputs_are_refused_before_any() -> None:
+    wide = window(3, padding=2000)
+    with pytest.raises(LimitError, match=r"sums of 5,767,202 products; the most is 2,000,000"):
+        explain_gradients(np.ones((5, 5)), np.ones((3, 3)), [(0, 1)], wide, padding_mode="circular")
