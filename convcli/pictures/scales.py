@@ -272,14 +272,16 @@ def draw_legend(canvas: Canvas, corner: Point, width: float, scale: Scale, theme
     """
     left, top = corner[0], corner[1] + 6
     box = (left, top, width, BAR_HEIGHT)
-    colors = scale.paint(np.linspace(scale.low, scale.high, BAR_STEPS), theme)
+    parts = np.linspace(0.0, 1.0, BAR_STEPS)
+    # The difference of the ends may be beyond what floating point holds; their halves' is not.
+    colors = scale.paint(scale.low * (1 - parts) + scale.high * parts, theme)
     canvas.picture(box, colors[np.newaxis])
     canvas.rectangle(box, outline=theme.faint)
     *others, last = scale.ticks
     ends: list[tuple[float, float]] = []  # of the numbers that stand
     for tick in (last, *others):
         reach = text_width(scale.format(tick), TEXT) / 2
-        share = (tick - scale.low) / ((scale.high - scale.low) or 1.0)
+        share = (tick / 2 - scale.low / 2) / ((scale.high / 2 - scale.low / 2) or 1.0)
         x = left + width * (share if scale.high > scale.low else 0.5)
         canvas.lines([((x, top + BAR_HEIGHT), (x, top + BAR_HEIGHT + TICK))], theme.faint)
         center = min(max(x, left + reach), left + width - reach)

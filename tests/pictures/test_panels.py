@@ -441,3 +441,15 @@ def test_a_picture_is_drawn_in_the_input_s_place() -> None:
     pixels = np.full((40, 60, 3), (10, 200, 30), np.uint8)
     picture = Image.open(io.BytesIO(draw_receptive_field(maps, ".png", picture=pixels)))
     assert (10, 200, 30) in {color for _, color in picture.getcolors(10_000) or []}
+
+
+@pytest.mark.parametrize("suffix", [".png", ".svg"])
+@pytest.mark.parametrize(("low", "high"), [(-1e308, 1e308), (0.0, 1e308), (0.0, 5e-324)])
+def test_numbers_at_the_ends_of_floating_point_have_a_legend(
+    low: float, high: float, suffix: str
+) -> None:
+    panel = make_map_panel(
+        "map", np.array([[low, high]])[..., np.newaxis], LIGHT, scale=Scale(low, high, low < 0)
+    )
+    with np.errstate(all="raise", under="ignore"):
+        assert render([[panel]], suffix)
