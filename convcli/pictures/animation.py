@@ -31,6 +31,7 @@ MIN_FRAME_MS = 20  # browsers slow down what is shorter
 MAX_PIXELS = 1_000_000_000  # of all frames together: more take long
 MAX_WEBP_PIXELS = 250_000_000  # likewise, of an encoder that is slower
 PALETTE_FRAMES = 16  # from which the palette is taken, where there are as many
+PALETTE_PIXELS = 32_000_000  # of these frames together, which are kept in full color: two at least
 UNKNOWN = 255  # in place of an index that is not looked up yet
 CLEAR = 127  # the index of what is transparent, after all colors of the palette
 MIN_DIGITS = 3  # of a frame's number in the name of its file
@@ -200,8 +201,9 @@ def save_animation(
 
 def _draw_indexed(drawing: Drawing) -> tuple[Palette, Iterator[Array]]:
     """Return one palette, and all frames in its colors."""
-    last, parts = drawing.count - 1, PALETTE_FRAMES - 1
-    spread = {index * last // parts for index in range(PALETTE_FRAMES)}
+    pixels = round(drawing.size[0] * drawing.size[1] * drawing.style.scale**2)
+    samples = max(min(PALETTE_FRAMES, PALETTE_PIXELS // pixels), 2)
+    spread = {index * (drawing.count - 1) // (samples - 1) for index in range(samples)}
     # The frames that the palette is taken from are kept, so that none is drawn twice.
     sample = {number: drawing.draw_image(number) for number in sorted(spread)}
     palette = choose_palette(sample.values(), drawing.style.theme)

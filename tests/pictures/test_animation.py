@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from typing import Any
 from unittest.mock import patch
@@ -17,7 +17,7 @@ from support.looking import near
 from support.oracles import Geometry, geometries
 
 from convcli.arithmetic.geometry import window
-from convcli.pictures.animation import Settings, save_animation
+from convcli.pictures.animation import Palette, Settings, choose_palette, save_animation
 from convcli.pictures.fonts import text_width
 from convcli.pictures.frame import Drawing
 from convcli.pictures.frame_layout import Layout
@@ -275,3 +275,18 @@ def test_a_margin_is_kept_around_the_grids() -> None:
         assert layout.find_grid("input").corner[0] >= MARGIN
         left = layout.find_grid("output").corner[0]
         assert left + layout.measures.cell * scene.output[1] <= drawing.size[0] - MARGIN
+
+
+def test_few_large_frames_are_kept_for_the_palette() -> None:
+    drawing = Drawing([make_scene("", (3, 3), window(3, padding=1))])
+    kept: list[int] = []
+
+    def choose(pictures: Iterable[Image.Image], theme: Theme) -> Palette:
+        kept.append(len(list(pictures)))
+        return choose_palette([drawing.draw_image(0)], theme)
+
+    with patch("convcli.pictures.animation.choose_palette", choose):
+        for pixels in (32_000_000, 1):
+            with patch("convcli.pictures.animation.PALETTE_PIXELS", pixels):
+                save_animation(io.BytesIO(), drawing, Settings(), "GIF")
+    assert kept == [9, 2]
