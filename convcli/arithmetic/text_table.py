@@ -243,8 +243,8 @@ def fold_line(line: str, width: int) -> list[str]:
 
     That is what follows two spaces or more, as in the lines of `formulas.align`.
 
-    >>> fold_line("   rf    1 + 2 + 3 = 6", 15)
-    ['   rf    1 + 2', '         + 3 =', '         6']
+    >>> fold_line("   rf    1 + 2 + 3 = 6", 18)
+    ['   rf    1 + 2 + 3', '         = 6']
     """
     if cell_width(line) <= width:
         return [line]
