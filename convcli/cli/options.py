@@ -340,13 +340,10 @@ def timeout_option(group: str, what: str = "reading the input may take") -> Any:
     return option(group, "--timeout", SECONDS, text)
 
 
-def padding_mode_option() -> Any:
-    """Declare `--padding-mode`."""
-    text = (
-        "Values beyond the border; V is in the input's units. NumPy's edge, wrap, SciPy's nearest, "
-        "mirror and zeros are understood, too; SciPy's reflect is symmetric here."
-    )
-    return option("Window", "--padding-mode", MODE, text, default="replicate")
+PADDING_MODE_TEXT = (
+    "Values beyond the border; V is in the input's units. NumPy's edge, wrap, SciPy's nearest, "
+    "mirror and zeros are understood, too; SciPy's reflect is symmetric here."
+)
 
 
 class WindowOptions(DeclaredOptions):
@@ -354,7 +351,9 @@ class WindowOptions(DeclaredOptions):
 
     stride: Pair = option("Window", STRIDE, SIZE, "Step of the window.", default="1")
     padding: str | Sides = option("Window", PADDING, SIDES, "As in apply.", default="valid")
-    padding_mode: str = padding_mode_option()
+    padding_mode: str = option(
+        "Window", "--padding-mode", MODE, PADDING_MODE_TEXT, default="replicate"
+    )
     dilation: Pair = option("Window", DILATION, SIZE, "Distance between the weights.", default="1")
 
     def make_layer(self, op: str = "conv", **settings: Any) -> Layer:

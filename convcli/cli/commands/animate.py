@@ -108,7 +108,9 @@ class AnimateOptions(PictureOptions, PartOptions):
         "Window", opt.DILATION, opt.comma_list(opt.SIZE), "Distance between the weights.",
         default="1"
     )  # fmt: skip
-    padding_mode: str = opt.padding_mode_option()
+    padding_mode: str = option(
+        "Window", "--padding-mode", opt.MODE, opt.PADDING_MODE_TEXT, default="replicate"
+    )
 
     fps: float = option("Frames", "--fps", FPS, "Frames a second.", default="2")
     loop: int = option("Frames", "--loop", LOOPS, "Times to play; 0 is forever.", default="0")

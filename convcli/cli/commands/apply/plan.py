@@ -257,11 +257,11 @@ def _output_conflicts(options: ApplyOptions) -> Iterator[str]:
         yield f"only one of {' and '.join(claimants)} can have standard output"
     if not options.print_numbers:
         refuse_typed(("precision", "columns"), "goes with --print")
-    draws_maps = options.writes_images or options.preview or options.figure is not None
-    if options.value_range is not None and not draws_maps:
-        yield "--range goes with a picture: numbers are written as they are"
-    if options.value_range is not None and options.depth == "float":
-        yield "--range goes with pixels of 8 or 16 bits, and --depth float writes numbers"
+    if options.value_range is not None:
+        if not (options.preview or options.figure is not None or options.writes_images):
+            yield "--range goes with a picture: numbers are written as they are"
+        if options.depth == "float":
+            yield "--range goes with pixels of 8 or 16 bits, and --depth float writes numbers"
     name = options.name
     if name is not None and (name in ("", STDOUT) or "/" in name or "\\" in name):
         yield f"--name {name!r} must be a file's name; --output-dir says where it goes"
