@@ -8,6 +8,7 @@ import numpy as np
 
 from convcli.arithmetic.values import parse_number
 from convcli.cli.options import DeclaredOptions, TextType, flag, option
+from convcli.engine.arrays import as_exact_floats
 from convcli.errors import ArgumentError
 from convcli.images import Values
 from convcli.images.color import to_gray
@@ -76,7 +77,7 @@ def take_part(values: Values, options: PartOptions) -> tuple[Array, str]:
     if options.gray and values.shape[2] > 1:
         values = to_gray(values)
         notes.append("gray")
-    return np.moveaxis(values, 2, 0).astype(np.float64), ", ".join(notes)
+    return as_exact_floats(np.moveaxis(values, 2, 0)), ", ".join(notes)
 
 
 def _find_channel(name: str, channels: int) -> int:

@@ -157,6 +157,29 @@ def largest_exact_value(
     return None if max(-int(limits.min), int(limits.max)) <= limit else limit
 
 
+def as_exact_floats(values: Array) -> Array:
+    """Return numbers as float64, none of which is rounded.
+
+    Raises
+    ------
+    ArgumentError
+        For whole numbers beyond what float64 holds exactly.
+
+    Examples
+    --------
+    >>> as_exact_floats(np.array([1, 2]))
+    array([1., 2.])
+    """
+    if values.dtype.kind in "iu" and values.dtype.itemsize == 8 and values.size:
+        largest = max(abs(int(values.min())), abs(int(values.max())))
+        if largest > MAX_EXACT:
+            raise ArgumentError(
+                f"its whole number {largest:,} would be rounded: the largest that is held "
+                f"exactly is {MAX_EXACT:,}"
+            )
+    return values.astype(np.float64)
+
+
 def check_exact(values: Array, limit: float | None, weights: Array) -> None:
     """Check that sums of whole numbers are exact.
 

@@ -30,6 +30,7 @@ from convcli.engine.padding import source_positions
 from convcli.errors import ArgumentError, LimitError, ShapeError
 
 MAX_MACS = 2_000_000_000  # of the gradients of a whole convolution, about 10 s
+MAX_OUTPUTS = 25_000_000  # whose gradients are held, as float64: 200 MB
 MAX_INPUT_PRODUCTS = 2_000_000  # of the gradients of all inputs that are explained
 MAX_PRODUCTS = 4096  # of the gradients of all weights, that can still be read
 
@@ -93,7 +94,8 @@ def explain_gradients(
         For a kernel that sums over another number of channels, and a `grad` that is not of the
         output's shape.
     LimitError
-        For more products than `MAX_MACS`, and of inputs than `MAX_INPUT_PRODUCTS`.
+        For more products than `MAX_MACS`, and of inputs than `MAX_INPUT_PRODUCTS`, and for more
+        outputs than `MAX_OUTPUTS`.
 
     Examples
     --------
@@ -113,12 +115,10 @@ def explain_gradients(
         (-1, *applied.shape[-3:]) if applied.ndim > 2 else (1, 1, *applied.shape)
     )
     check_channels(weights, len(planes))
-    grads = as_output_gradient(grad, (len(weights), *window.output(planes.shape[1:])))
-    macs = weights.size * grads[0].size
-    if macs > MAX_MACS:
-        raise LimitError(
-            f"the gradient of its kernel is the sum of {macs:,} products; the most is {MAX_MACS:,}"
-        )
+    shape = (len(weights), *window.output(planes.shape[1:]))
+    macs = weights.size * math.prod(shape[1:])
+    _check_costs(macs, math.prod(shape))
+    grads = as_output_gradient(grad, shape)
     axes = window.axes(planes.shape[1:])
     _check_inputs(positions, axes, padding_mode, maps=len(weights) * len(planes))
     with np.errstate(over="ignore", invalid="ignore"):
@@ -149,6 +149,16 @@ def as_output_gradient(grad: ArrayLike | None, shape: tuple[int, int, int]) -> A
             f"the gradient of the output must be {sizes[0]}, as the output, not {sizes[1]}"
         )
     return grads
+
+
+def _check_costs(macs: int, outputs: int) -> None:
+    """Raise for gradients that take too long, or too much memory."""
+    if macs > MAX_MACS:
+        raise LimitError(
+            f"the gradient of its kernel is the sum of {macs:,} products; the most is {MAX_MACS:,}"
+        )
+    if outputs > MAX_OUTPUTS:
+        raise LimitError(f"the output has {outputs:,} values; the most is {MAX_OUTPUTS:,}")
 
 
 def _check_inputs(

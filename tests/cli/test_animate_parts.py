@@ -194,3 +194,17 @@ def test_frames_are_kept_without_force_and_an_input_always(tmp_path: Path) -> No
     (tmp_path / "b" / "frame-007.png").write_bytes(b"mine")
     assert here("animate", "--h", "3", "--k", "2", "--frames", "b", cwd=tmp_path).code == 0
     assert (tmp_path / "b" / "frame-007.png").read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize("value", [2**53 + 1, -(2**63)])
+@pytest.mark.parametrize("command", ["animate", "page"])
+def test_whole_numbers_that_would_be_rounded_are_refused(
+    tmp_path: Path, command: str, value: int
+) -> None:
+    np.save(tmp_path / "in.npy", np.full((4, 4), value))
+    suffix = ".gif" if command == "animate" else ".html"
+    done = here(command, "in.npy", "-k", "identity", "-o", f"out{suffix}", cwd=tmp_path)
+    assert (done.code, done.text) == (1, "")
+    assert done.stderr.startswith(f"convcli: in.npy: its whole number {abs(value):,} would be")
+    np.save(tmp_path / "in.npy", np.full((4, 4), 2**53))
+    assert here(command, "in.npy", "-k", "identity", "-o", f"out{suffix}", cwd=tmp_path).code == 0

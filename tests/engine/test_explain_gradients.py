@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from support.oracles import MODES, Geometry, geometries, pad, reals, seeds, whole_numbers
 from support.peers import require_peer
 
-from convcli.arithmetic.geometry import window
+from convcli.arithmetic.geometry import Window, window
 from convcli.engine.explain_gradients import MAX_PRODUCTS, Gradients, explain_gradients
 from convcli.engine.gradients import conv2d_backward
 from convcli.errors import ArgumentError, LimitError, ShapeError
@@ -191,3 +191,10 @@ def test_too_many_products_of_inputs_are_refused_before_any() -> None:
     wide = window(3, padding=2000)
     with pytest.raises(LimitError, match=r"sums of 5,767,202 products; the most is 2,000,000"):
         explain_gradients(np.ones((5, 5)), np.ones((3, 3)), [(0, 1)], wide, padding_mode="circular")
+
+
+@pytest.mark.parametrize(("side", "named"), [(3, "products"), (1, "values")])
+def test_outputs_that_would_fill_the_memory_are_refused(side: int, named: str) -> None:
+    window = Window(kernel=(side, side), padding=((20_000, 20_000), (20_000, 20_000)))
+    with pytest.raises(LimitError, match=named):
+        explain_gradients(np.ones((5, 5)), np.ones((side, side)), [(0, 0)], window)

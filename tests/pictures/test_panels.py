@@ -199,7 +199,7 @@ def test_padding_stands_around_a_map_with_the_numbers_that_are_taken_there(
 
 def test_a_map_that_a_common_scale_would_not_show_has_its_own() -> None:
     large, half, small = (np.full((3, 3, 1), value) for value in (100.0, 50.0, 1.0))
-    assert share_scales([large, small, half]) == [Scale(0, 100), Scale(0, 1), Scale(0, 100)]
+    assert share_scales([[large, small, half]]) == [[Scale(0, 100), Scale(0, 1), Scale(0, 100)]]
 
 
 def test_padding_of_a_picture_is_a_dashed_margin() -> None:

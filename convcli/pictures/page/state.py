@@ -14,7 +14,7 @@ import numpy as np
 from convcli.arithmetic.layers import Layer
 from convcli.arithmetic.notation import format_layer
 from convcli.arithmetic.values import Pair, format_size
-from convcli.engine.arrays import Array
+from convcli.engine.arrays import Array, as_exact_floats
 from convcli.engine.conv2d import conv2d
 from convcli.engine.operations import NO_WEIGHTS, find_function
 from convcli.engine.padding import pad2d
@@ -188,7 +188,7 @@ def make_input(picture: Picture, *, is_gray: bool = False) -> PageInput:
             raise LimitError(
                 f"it has {values.size:,} numbers; a page holds {MAX_NUMBERS:,} at most"
             )
-        planes = np.moveaxis(values, 2, 0).astype(np.float64)
+        planes = as_exact_floats(np.moveaxis(values, 2, 0))
         return PageInput(picture.size, planes)
     notes: list[str] = []
     options: list[str] = []
