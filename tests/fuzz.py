@@ -44,6 +44,10 @@ WARM = (
     *("convcli.arithmetic.operations.elementwise", "convcli.arithmetic.operations.joins"),
     *("convcli.arithmetic.operations.normalization", "convcli.engine.operations.convolution"),
     *("convcli.engine.operations.resizing", "onnx.numpy_helper", "decimal", "difflib"),
+    *("convcli.cli.commands.animate", "convcli.cli.commands.explain"),
+    *("convcli.cli.commands.page", "convcli.cli.commands.fit", "convcli.pictures.apply_figure"),
+    *("convcli.pictures.step_figure", "convcli.pictures.fit_figure", "convcli.kernels.nearest"),
+    *("convcli.pictures.page", "convcli.engine.explain_gradients", "convcli.batch.figure"),
     *("numpy.fft", "rich.console", "rich.table", "PIL.ImageCms"),
 )
 WARM_IF_THERE = ("imagecodecs", "pillow_heif.HeifImagePlugin", "pillow_jxl", "tifffile")

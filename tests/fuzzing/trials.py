@@ -180,6 +180,38 @@ def _weights_of(file: str, name: str, is_applied: bool, rng: random.Random) -> t
     return ("kernels", rng.choice((file, f"{file}:{name}")), *rng.choice(((), ("--json",))))
 
 
+# What draws and explains an input, or finds the kernel between two.
+SEEN: tuple[tuple[str, ...], ...] = (
+    ("animate", INPUT, "-k", "blur", "--gray", "--max-frames", "40", "-o", "out.gif"),
+    ("animate", INPUT, "-k", "ones:2", "--channel", "0", "--region", "5x4+1+0", "-o", "out.webp"),
+    ("explain", INPUT, "-k", "sobel-x", "--at", "0,1", "--json"),
+    ("explain", INPUT, "-k", "ones:2", "--at", "1,1", "--gray", "--backward"),
+    ("explain", INPUT, "--pool", "max:2", "--at", "0,0", "--figure", "out.svg"),
+    ("explain", INPUT, "-k", "sobel-x", "--at", "0,0", "--transposed", "-s", "2"),
+    ("page", INPUT, "-k", "sharpen", "-p", "1", "-o", "out.html"),
+    ("page", INPUT, "--pool", "avg:2", "--gray", "-o", "out.html"),
+    ("fit", INPUT, "good.png", "-k", "2", "-o", "out.json"),
+    ("fit", "good.png", INPUT, "-k", "3", "--bias", "--json"),
+    ("fit", INPUT, INPUT, "-k", "1", "--figure", "out.png"),
+    ("apply", INPUT, "-k", "sobel-x", "-k", "blur", "--figure", "out.png", *LIMIT),
+    ("apply", INPUT, "-k", "sharpen", "--figure", "out.svg", "--figure-scale", "2", *LIMIT),
+    ("apply", INPUT, "-k", "blur", "-p", "valid", "--keep-size", "-o", "out.png", *LIMIT),
+    ("shape", "--input", "1x8x8", "conv:3,d=2", "--image", INPUT, "--figure", "out.png"),
+)
+
+
+def seen(rng: random.Random) -> Trial:
+    """A picture or a grid that is drawn, explained, or fitted to another."""
+    arguments = rng.choice(SEEN)
+    if rng.random() < 0.3:
+        name, content = f"{INPUT}.npy", grid_of_any_shape(rng)
+    else:
+        seeds = pictures(rng.choice(KINDS))
+        name, content = INPUT, spoiled(rng.choice(seeds), seeds, rng)
+    typed = tuple(name if word == INPUT else word for word in arguments)
+    return Trial(typed, {name: content, "good.png": GOOD})
+
+
 def _text(seeds: tuple[str, ...], rng: random.Random) -> bytes:
     content = garbled(rng.choice(seeds), seeds, rng).encode("utf-8", "surrogatepass")
     if rng.random() < 0.2:
@@ -204,4 +236,5 @@ TRIALS: Mapping[str, Callable[[random.Random], Trial]] = {
     "network": network,
     "onnx": onnx,
     "safetensors": safetensors,
+    "seen": seen,
 }
