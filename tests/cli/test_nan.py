@@ -115,4 +115,4 @@ def test_layers_see_nan_and_a_figure_draws_it(grid: Path) -> None:
     figure = ("--figure", "f.svg")
     done = here("apply", "in.npy", "-k", "ones:3", "--nan", "keep", *figure, cwd=grid)
     assert done.code == 0
-    assert "6 NaN black" in (grid / "f.svg").read_text()
+    assert "6 NaN, in purple" in (grid / "f.svg").read_text()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from support.command import SAMPLES, here
 
 if TYPE_CHECKING:
@@ -70,3 +71,14 @@ def test_a_page_runs_by_its_policy_without_network_or_message(tmp_path: Path, ta
     write(tmp_path, SAMPLES / "grid5.csv", "-k", "sobel-x")
     tab.goto((tmp_path / "page.html").as_uri())
     assert "sobel-x on grid5.csv" in tab.inner_text("body")
+
+
+@pytest.mark.parametrize(("typed", "expected"), [((), (149, 100)), (("--at", "3,2"), (3, 2))])
+def test_a_picture_is_first_explained_in_its_middle(
+    tmp_path: Path, typed: tuple[str, ...], expected: tuple[int, int]
+) -> None:
+    Image.fromarray(np.zeros((300, 202), np.uint8)).save(tmp_path / "in.png")
+    done = here("page", "in.png", "-k", "blur", *typed, "-o", "out.html", cwd=tmp_path)
+    assert done.code == 0, done.stderr
+    at = data_of((tmp_path / "out.html").read_text())["state"]["at"]
+    assert (at["row"], at["column"]) == expected

@@ -79,9 +79,10 @@ class PageOptions(opt.WindowOptions):
         "as in apply; default: clamp."
     )  # fmt: skip
 
-    at: Pair = option(
-        "Output", "--at", POSITION, "The output that is explained first.", default="0,0"
-    )
+    at: Pair | None = option(
+        "Output", "--at", POSITION, "The output that is explained first; default: the middle of a "
+        "picture, else 0,0."
+    )  # fmt: skip
     output: str = option(
         "Output", "-o --output", opt.PATH, "An .html file, or - for standard output.",
         required=True

@@ -79,7 +79,7 @@ class PageState:
         After this one.
     value_range : str
         "none" or a range policy.
-    at : (row, column)
+    at : (row, column), optional
         The output that is explained first.
     source, spec : str, optional
         INPUT and the kernel as they were typed.
@@ -97,10 +97,18 @@ class PageState:
     relu: bool = False
     layers: tuple[Layer, ...] = ()
     value_range: str = "none"
-    at: Pair = (0, 0)
+    at: Pair | None = None
     source: str | None = None
     spec: str | None = None
     spec_bias: float = 0.0
+
+    @property
+    def first_output(self) -> Pair:
+        """The output that is explained first: of a picture the middle where it is not given."""
+        if self.at is not None or not self.input.is_picture:
+            return self.at or (0, 0)
+        height, width = self.layer.window.output(self.input.size)
+        return height // 2, width // 2
 
     @property
     def filters(self) -> Array:
@@ -143,6 +151,7 @@ class PageState:
 
     def _make_state(self) -> dict[str, Any]:
         layer, values = self.layer, self.input.values
+        row, column = self.first_output
         return {
             "op": layer.op,
             "kernel": layer.window.kernel,
@@ -162,7 +171,7 @@ class PageState:
             "weights": self.filters.tolist(),
             "input": None if values is None or self.input.is_picture else values.tolist(),
             "size": self.input.size,
-            "at": {"channel": 0, "row": self.at[0], "column": self.at[1]},
+            "at": {"channel": 0, "row": row, "column": column},
         }
 
 
@@ -287,9 +296,10 @@ def check_limits(state: PageState) -> None:
     for name, (count, limit) in counts.items():
         if count > limit:
             raise LimitError(f"it has {count:,} {name}; a page holds {limit:,} at most")
-    if not (0 <= state.at[0] < height and 0 <= state.at[1] < width):
+    row, column = state.first_output
+    if not (0 <= row < height and 0 <= column < width):
         raise ArgumentError(
-            f"there is no output at {state.at[0]},{state.at[1]}: rows are 0..{height - 1}, "
+            f"there is no output at {row},{column}: rows are 0..{height - 1}, "
             f"columns 0..{width - 1}"
         )
 
