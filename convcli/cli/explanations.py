@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from convcli.cli.output import format_json
+from convcli.cli.output import find_terminal_width, format_json
 from convcli.engine.explain import Explanation
 from convcli.engine.explain_gradients import Gradients
 from convcli.pictures.explanations import format_explanation, format_gradients, format_matrices
@@ -21,7 +19,7 @@ def lay_out_explanations(found: Sequence[Explanation], *, is_json: bool) -> str:
         records = [_make_record(explanation) for explanation in found]
         return format_json(records[0] if len(records) == 1 else records)
     has_channels = any(explanation.channel > 0 for explanation in found)
-    width = find_width()
+    width = find_terminal_width()
     return "\n\n".join(
         format_explanation(explanation, show_channel=has_channels, width=width)
         for explanation in found
@@ -32,7 +30,7 @@ def lay_out_matrices(matrices: dict[str, Any], *, is_json: bool) -> str:
     """Lay out the product of im2col."""
     if is_json:
         return format_json({name: matrix.tolist() for name, matrix in matrices.items()})
-    return format_matrices(**matrices, width=find_width())
+    return format_matrices(**matrices, width=find_terminal_width())
 
 
 def lay_out_gradients(
@@ -40,7 +38,7 @@ def lay_out_gradients(
 ) -> str:
     """Lay out the gradients of a convolution; dL/dY, of this shape, is from a file, or ones."""
     if not is_json:
-        return format_gradients(found, shape, grad, find_width())
+        return format_gradients(found, shape, grad, find_terminal_width())
     biases = found.bias.tolist()
     return format_json(
         {
@@ -54,12 +52,6 @@ def lay_out_gradients(
             ],
         }
     )
-
-
-def find_width() -> int | None:
-    """Return the width of the terminal; what goes into a file or a pipe is not folded."""
-    on_terminal = sys.stdout is not None and sys.stdout.isatty()
-    return shutil.get_terminal_size().columns if on_terminal else None
 
 
 def _make_record(explanation: Explanation) -> dict[str, Any]:

@@ -168,7 +168,7 @@ def make_drawing(
 ) -> Drawing:
     """Lay out the frames of scenes; raise if they would not fit in memory, before any is drawn."""
     drawing = Drawing(scenes, settings.style, settings.cell)
-    pixels = round(drawing.size[0] * drawing.size[1] * settings.style.scale**2)
+    pixels = drawing.pixels
     if pixels > MAX_SHEET_PIXELS:
         raise LimitError(
             f"a frame would have about {pixels:,} pixels: the most is {MAX_SHEET_PIXELS:,}; give a "
@@ -201,8 +201,7 @@ def save_animation(
 
 def _draw_indexed(drawing: Drawing) -> tuple[Palette, Iterator[Array]]:
     """Return one palette, and all frames in its colors."""
-    pixels = round(drawing.size[0] * drawing.size[1] * drawing.style.scale**2)
-    samples = max(min(PALETTE_FRAMES, PALETTE_PIXELS // pixels), 2)
+    samples = max(min(PALETTE_FRAMES, PALETTE_PIXELS // drawing.pixels), 2)
     spread = {index * (drawing.count - 1) // (samples - 1) for index in range(samples)}
     # The frames that the palette is taken from are kept, so that none is drawn twice.
     sample = {number: drawing.draw_image(number) for number in sorted(spread)}
@@ -225,7 +224,7 @@ class Palette:
     """
 
     def __init__(self, colors: Array) -> None:
-        self.colors, self._colors = colors, colors.astype(np.int64)
+        self.colors = colors
         # By 256 * (256 * blue + green) + red.
         self._nearest = np.full(1 << 24, UNKNOWN, np.uint8)
 
@@ -247,7 +246,7 @@ class Palette:
         """Find the nearest colors of some others."""
         fresh = np.unique(codes)
         others = np.stack([fresh >> shift & 0xFF for shift in (0, 8, 16)], axis=1).astype(np.int64)
-        distances = ((others[:, np.newaxis] - self._colors) ** 2).sum(axis=2)  # (others, colors)
+        distances = ((others[:, np.newaxis] - self.colors) ** 2).sum(axis=2)  # (others, colors)
         self._nearest[fresh] = distances.argmin(axis=1)
 
 

@@ -13,7 +13,7 @@ from convcli.engine.arrays import Array
 from convcli.errors import LimitError
 from convcli.files.output import atomic_write, check_output
 from convcli.pictures.canvas import DEFAULT_STYLE, Panel, render
-from convcli.pictures.panels import MAP_SIDE, MAX_NUMBERED_CELLS, CellGrid, PicturePanel
+from convcli.pictures.panels import MAP_SIDE, MAX_NUMBERED_CELLS, CellGrid, PicturePanel, as_colors
 from convcli.pictures.scales import Scale
 from convcli.pictures.text import format_cells
 from convcli.pictures.theme import Style, Theme
@@ -71,10 +71,7 @@ def make_counts_panel(title: str, counts: Counts, most: int, theme: Theme) -> Pa
         captions.append(f"{counts.unused:,} of {math.prod(size):,} pixels never")
     if max(size) <= MAX_NUMBERED_CELLS:
         numbers = np.array(counts.pixels, np.float64)
-        colors = [
-            [(red, green, blue) for red, green, blue in row]
-            for row in scale.paint(numbers, theme).tolist()
-        ]
+        colors = as_colors(scale.paint(numbers, theme))
         return CellGrid(title, captions, scale, format_cells(numbers), colors)
     rows, columns = (_average(along) for along in (counts.rows, counts.columns))
     # A whole number of pixels for each: otherwise the rhythm of a stride would be another.

@@ -63,6 +63,11 @@ class Drawing:
         self.size, self.layouts = make_layouts(scenes, cell)
         self._last: tuple[int, Raster] | None = None  # the frame on the canvas
 
+    @property
+    def pixels(self) -> int:
+        """The pixels of a frame, about."""
+        return round(self.size[0] * self.size[1] * self.style.scale**2)
+
     def draw_image(self, number: int) -> Image.Image:
         """Draw a frame, counted from 0, as pixels: what differs from the last that was drawn."""
         style = self.style

@@ -187,7 +187,7 @@ def make_map_panel(
     fills = scale.paint(padded, theme)
     rows, columns = padding[0][0], padding[1][0]
     fills[rows : rows + height, columns : columns + width] = colors
-    return CellGrid(title, captions, scale, format_cells(padded), _as_colors(fills), padding)
+    return CellGrid(title, captions, scale, format_cells(padded), as_colors(fills), padding)
 
 
 def _paint_map(values: Array, theme: Theme, scale: Scale, pixels: Array | None) -> Array:
@@ -200,7 +200,8 @@ def _paint_map(values: Array, theme: Theme, scale: Scale, pixels: Array | None) 
     return mark_missing(colors, values[:, :, 0], theme)
 
 
-def _as_colors(pixels: Array) -> list[list[Color]]:
+def as_colors(pixels: Array) -> list[list[Color]]:
+    """Return the colors, (h, w, 3), of the cells of a grid, row by row."""
     return [[(red, green, blue) for red, green, blue in row] for row in pixels.tolist()]
 
 
@@ -233,4 +234,4 @@ def make_kernel_panel(
     captions, colors = [format_sides(*matrix.shape), *notes], scale.paint(matrix, theme)
     if max(matrix.shape) > MAX_NUMBERED_WEIGHTS:
         return PicturePanel(title, captions, scale, colors)
-    return CellGrid(title, captions, scale, format_cells(matrix), _as_colors(colors))
+    return CellGrid(title, captions, scale, format_cells(matrix), as_colors(colors))

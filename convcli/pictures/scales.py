@@ -22,8 +22,8 @@ TICK_ROOM = 6  # pixels between two numbers
 BAR_STEPS = 129  # colors in a legend, zero in the middle of them
 
 MAX_EXACT = 4096  # values of a map whose scale holds all; of larger ones, most
-MOST = 99.5  # percent of them
-MOST_SIGNED = 97.0  # of a signed map, most of which is near zero where a picture has no edges
+SHOWN_PERCENT = 99.5  # of them
+SHOWN_SIGNED_PERCENT = 97.0  # of a signed map, near zero where a picture has no edges
 MAX_SAMPLE = 1_000_000  # values that are sorted to find these
 MAX_OUTSIDE = 0.02  # of all that a picture's values sum to: with more beyond 0..white it is none
 MIN_SHARE = 1 / 4  # of the largest number on a common scale: a smaller map would be too faint
@@ -115,8 +115,8 @@ def find_extent(maps: Sequence[Array]) -> tuple[float, float]:
         if values.size > MAX_EXACT and high > low:
             sample = values.ravel()[:: -(-values.size // MAX_SAMPLE)]
             sizes = np.abs(sample[np.isfinite(sample) & (sample != 0)])
-            share = MOST_SIGNED if low < 0 else MOST
-            most = float(np.percentile(sizes, share)) if sizes.size else max(-low, high)
+            percent = SHOWN_SIGNED_PERCENT if low < 0 else SHOWN_PERCENT
+            most = float(np.percentile(sizes, percent)) if sizes.size else max(-low, high)
             low, high = max(low, -most), min(high, most)
         ends.append((low, high))
     return min(low for low, _ in ends), max(high for _, high in ends)
@@ -146,9 +146,13 @@ def choose_scale(maps: Sequence[Array], white: float | None = None) -> Scale:
         Around a neutral zero if any number is negative, else from 0 to the largest, but for a few
         of many.
     """
-    low, high = find_extent(maps)
     if white is not None and all(_is_picture(values, white) for values in maps):
         return Scale(0.0, white)
+    return _scale_to(*find_extent(maps))
+
+
+def _scale_to(low: float, high: float) -> Scale:
+    """Return the scale of numbers between two: around zero if any is negative, else from 0."""
     if low < 0:
         most = max(-low, high)
         return Scale(-most, most, is_diverging=True)
@@ -182,13 +186,15 @@ def share_scales(rows: Sequence[Sequence[Array]], white: float | None = None) ->
 
 def _share_by_size(maps: Sequence[Array]) -> list[Scale]:
     """Return the scale of each map: one for the largest and all that it shows, and so on."""
-    sizes = [max(map(abs, find_extent([values]))) for values in maps]
+    extents = [find_extent([values]) for values in maps]
+    sizes = [max(-low, high) for low, high in extents]
     scales: dict[int, Scale] = {}
     while len(scales) < len(maps):
         rest = [index for index in range(len(maps)) if index not in scales]
         least = max(sizes[index] for index in rest) * MIN_SHARE
         group = [index for index in rest if sizes[index] >= least]
-        scales |= dict.fromkeys(group, choose_scale([maps[index] for index in group]))
+        lows, highs = zip(*(extents[index] for index in group), strict=True)
+        scales |= dict.fromkeys(group, _scale_to(min(lows), max(highs)))
     return [scales[index] for index in range(len(maps))]
 
 
