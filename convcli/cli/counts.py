@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-import textwrap
 from collections.abc import Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ import click
 
 from convcli.arithmetic.counts import Counts, count_uses
 from convcli.arithmetic.layers import LayerSize
+from convcli.arithmetic.text_table import fold_line
 from convcli.arithmetic.values import format_shape
 from convcli.cli.output import format_json, print_data
 from convcli.cli.tables import describe_layer
@@ -78,17 +78,13 @@ def format_counts(size: LayerSize, counts: Counts) -> str:
     if max(len(counts.rows), len(counts.columns) * (width + 1) - 1) > MAX_TABLE_SIDE:
         rows, columns = map(_format_runs, (counts.rows, counts.columns))
         lines = [
-            _fold(f"   rows     {rows}"), _fold(f"   columns  {columns}"), "",
+            *fold_line(f"   rows     {rows}", MAX_TABLE_SIDE),
+            *fold_line(f"   columns  {columns}", MAX_TABLE_SIDE), "",
             "A pixel is used as often as the number of its row times that of its column.",
         ]  # fmt: skip
     else:
         lines = [" ".join(str(count).rjust(width) for count in line) for line in counts.pixels]
     return "\n".join([title, "", *lines])
-
-
-def _fold(line: str) -> str:
-    """Fold a line of counts between its words."""
-    return textwrap.fill(line, MAX_TABLE_SIDE, subsequent_indent=" " * 12, break_on_hyphens=False)
 
 
 def _summarize(size: LayerSize, counts: Counts) -> str:

@@ -163,6 +163,13 @@ def integer_range(*, least: int) -> TextType:
     return TextType("N|A..B", read)
 
 
+def _read_position(text: str) -> Pair:
+    row, comma, column = text.partition(",")
+    if not comma:
+        raise ArgumentError(f"it must be ROW,COL, like 0,1, not {text!r}")
+    return values.parse_number(row.strip(), "ROW"), values.parse_number(column.strip(), "COL")
+
+
 def _read_count(text: str) -> int:
     """Read a count that may end in k, M or G.
 
@@ -259,6 +266,8 @@ QUALITY = whole_number("1..100", least=1, most=100)
 THREADS = whole_number("N", least=1, most=MAX_THREADS)
 MODE = PaddingModeType(values.PADDING_MODES)
 SPEC = TextType("SPEC", str, "kernel", kernel_paths)
+SIZE_OR_SPEC = TextType("N|HxW|SPEC", str, "kernel", kernel_paths)
+POSITION = TextType("ROW,COL", _read_position)
 NETWORK = TextType("NAME|FILE|-", str, "network", _network_paths)
 NETWORK_FILE = TextType("FILE", str, "file", _network_paths)
 FILE = TextType("FILE", str, "file", lambda path: (path,))

@@ -71,7 +71,6 @@ FPS = opt.TextType("X", _read_fps)
 LOOPS = opt.TextType("N", _read_loops)
 REST = opt.TextType("S", _read_rest)
 SIDE = opt.whole_number("N", least=8, most=MAX_CELL_PIXELS)
-SIZE_OR_SPEC = opt.TextType("N|HxW|SPEC", str, "kernel", opt.kernel_paths)
 
 
 class AnimateOptions(PictureOptions, PartOptions):
@@ -85,7 +84,7 @@ class AnimateOptions(PictureOptions, PartOptions):
     timeout: float | None = opt.timeout_option("Input")
 
     kernel: str | None = option(
-        "Kernel", opt.KERNEL, SIZE_OR_SPEC, "A size; with INPUT, a kernel as in apply."
+        "Kernel", opt.KERNEL, opt.SIZE_OR_SPEC, "A size; with INPUT, a kernel as in apply."
     )
     flip: bool = flag("Kernel", "--flip", "True convolution: rotate the kernel by 180 degrees.")
     bias: float = option("Kernel", "--bias", opt.REAL, "Added to the sum.", default="0")

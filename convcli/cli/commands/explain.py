@@ -10,7 +10,7 @@ import click
 import numpy as np
 
 from convcli.arithmetic.layers import Layer
-from convcli.arithmetic.values import MAX_KERNEL_SIDE, Pair, format_shape, parse_number
+from convcli.arithmetic.values import MAX_KERNEL_SIDE, Pair, format_shape
 from convcli.cli import options as opt
 from convcli.cli.explanations import (
     lay_out_explanations,
@@ -38,16 +38,7 @@ KERNEL_OPTIONS = (
 )  # fmt: skip
 
 
-def _read_position(text: str) -> Pair:
-    row, comma, column = text.partition(",")
-    if not comma:
-        raise ArgumentError(f"it must be ROW,COL, like 0,1, not {text!r}")
-    return parse_number(row.strip(), "ROW"), parse_number(column.strip(), "COL")
-
-
 ExplainAt: TypeAlias = "Callable[..., list[Explanation]]"
-
-POSITION = opt.TextType("ROW,COL", _read_position)
 
 
 class ExplainOptions(opt.WindowOptions, PictureOptions):
@@ -71,8 +62,8 @@ class ExplainOptions(opt.WindowOptions, PictureOptions):
     )  # fmt: skip
 
     at: tuple[Pair, ...] = option(
-        "Output", "--at", POSITION, "The output to explain, with --backward the input; repeat for "
-        "several.", multiple=True
+        "Output", "--at", opt.POSITION, "The output to explain, with --backward the input; repeat "
+        "for several.", multiple=True
     )  # fmt: skip
     backward: bool = flag(
         "Output", "--backward", "Explain the gradients: dL/dX at the input, and dL/dW."

@@ -14,7 +14,6 @@ from convcli.arithmetic.layers import Layer
 from convcli.arithmetic.notation import format_layer
 from convcli.arithmetic.values import MAX_KERNEL_SIDE, Pair, format_shape, parse_size
 from convcli.cli import options as opt
-from convcli.cli.commands.explain import POSITION
 from convcli.cli.networks import with_kernel_sizes
 from convcli.cli.options import flag, option
 from convcli.cli.output import escape_control, log_kernel_notes, log_notes
@@ -41,7 +40,6 @@ KERNEL_OPTIONS = ("padding", "stride", "dilation", "flip", "bias", "transposed",
                   "padding_mode")  # fmt: skip
 NUMBER_OPTIONS = ("gray", "keep_damaged", "timeout", "flip", "padding_mode", "bias", "range")
 SUFFIXES = (".html", ".htm")
-SIZE_OR_SPEC = opt.TextType("N|HxW|SPEC", str, "kernel", opt.kernel_paths)
 
 
 class PageOptions(opt.WindowOptions):
@@ -56,7 +54,7 @@ class PageOptions(opt.WindowOptions):
     timeout: float | None = opt.timeout_option("Input")
 
     kernel: str | None = option(
-        "Kernel", opt.KERNEL, SIZE_OR_SPEC, "A size; with INPUT, a kernel as in apply."
+        "Kernel", opt.KERNEL, opt.SIZE_OR_SPEC, "A size; with INPUT, a kernel as in apply."
     )
     flip: bool = flag("Kernel", "--flip", "True convolution: rotate the kernel by 180 degrees.")
     bias: float = option("Kernel", "--bias", opt.REAL, "Added to the sum.", default="0")
@@ -80,8 +78,8 @@ class PageOptions(opt.WindowOptions):
     )  # fmt: skip
 
     at: Pair | None = option(
-        "Output", "--at", POSITION, "The output that is explained first; default: the middle of a "
-        "picture, else 0,0."
+        "Output", "--at", opt.POSITION, "The output that is explained first; default: the middle "
+        "of a picture, else 0,0."
     )  # fmt: skip
     output: str = option(
         "Output", "-o --output", opt.PATH, "An .html file, or - for standard output.",
