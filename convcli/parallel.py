@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Sequence
 from contextvars import copy_context
-from functools import cache
-from itertools import chain, product
-from pathlib import Path
 from queue import SimpleQueue
 from threading import Lock, Thread
-from typing import Any, TypeAlias, TypeVar
-
-import numpy as np
+from typing import TypeAlias, TypeVar
 
 from convcli.arithmetic.values import as_number
+from convcli.blas import single_threaded_blas
 
 Item = TypeVar("Item")
 Work: TypeAlias = Callable[[Item], object]
 
 _count = 1
-_lock = Lock()
-_limits = 0  # running calls of `parallel_for`, which limit BLAS to one thread
-_blas_threads = 1  # what BLAS had before the first of them
 
 
 def set_threads(count: int) -> None:
@@ -106,7 +97,7 @@ def parallel_for(make_worker: Callable[[], Work[Item]], items: Iterable[Item]) -
             failures.append(error)
 
     # BLAS would split products among threads of its own, and sums would differ in the last bits.
-    with _single_threaded_blas():
+    with single_threaded_blas():
         tasks = [_Task(run) for _ in range(1, min(_count, len(queue)))]
         _pool.submit(tasks)
         run()
@@ -177,40 +168,3 @@ def _replace_pool() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_replace_pool)
-
-
-@contextmanager
-def _single_threaded_blas() -> Iterator[None]:
-    """Limit NumPy's BLAS to one thread, where that can be set, so that threads do not multiply."""
-    global _limits, _blas_threads  # noqa: PLW0603  # callers may have threads of their own
-    set_count, get_count = _openblas_functions()
-    with _lock:
-        if _limits == 0:
-            _blas_threads = get_count()
-            set_count(1)
-        _limits += 1
-    try:
-        yield
-    finally:
-        with _lock:
-            _limits -= 1
-            if _limits == 0:
-                set_count(_blas_threads)
-
-
-@cache
-def _openblas_functions() -> tuple[Callable[[int], Any], Callable[[], int]]:
-    """The functions that set and get the threads of the OpenBLAS in NumPy's wheels.
-
-    They do nothing where there is another BLAS.
-    """
-    home = Path(np.__file__).parent
-    paths = (home.parent / "numpy.libs").glob("*openblas*"), (home / ".dylibs").glob("*openblas*")
-    for path, suffix in product(chain(*paths), ("64_", "")):
-        with suppress(OSError, AttributeError):  # it cannot be loaded, or has other functions
-            library = ctypes.CDLL(str(path))
-            return (
-                getattr(library, f"scipy_openblas_set_num_threads{suffix}"),
-                getattr(library, f"scipy_openblas_get_num_threads{suffix}"),
-            )
-    return (lambda _: None), (lambda: 1)

@@ -17,6 +17,7 @@ from convcli.engine.arrays import Array
 
 MAX_KEPT_BYTES = 64 << 20  # kept for later calls, of all threads together
 MIN_KEPT_BYTES = 1 << 14  # the system provides less as quickly
+ALIGNMENT_BYTES = 64  # of a line of the cache: BLAS takes up to half as long again without
 MAX_COLUMNS_BYTES = 16 << 20  # of the columns matrix of one tile
 
 # Memory that nobody uses, by its id; the latest to be returned is last. Each change is one step of
@@ -51,9 +52,10 @@ class Scratch:
 
 
 def _borrow(size: int) -> Array:
-    """Return at least so many bytes, which are kept once the last array in them is gone."""
+    """Return at least so many aligned bytes, which are kept once the last array in them is gone."""
+    size += ALIGNMENT_BYTES
     if size < MIN_KEPT_BYTES:
-        return np.empty(size, np.uint8)
+        return _align(np.empty(size, np.uint8))
     fitting = [memory for memory in list(free.values()) if size <= memory.nbytes <= 2 * size]
     memory = min(fitting, key=lambda memory: memory.nbytes, default=None)
     if memory is None or free.pop(id(memory), None) is None:  # another thread may be faster
@@ -61,7 +63,11 @@ def _borrow(size: int) -> Array:
     # Not a view, whose own views would refer to the memory instead of to the view.
     buffer: Array = np.asarray(memory.data)
     finalize(buffer, _keep, memory).atexit = False
-    return buffer
+    return _align(buffer)
+
+
+def _align(memory: Array) -> Array:
+    return memory[-memory.ctypes.data % ALIGNMENT_BYTES :]
 
 
 def _keep(memory: Array) -> None:

@@ -16,7 +16,7 @@ def _nothing_kept(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def kept() -> list[int]:
-    return [memory.nbytes for memory in scratch.free.values()]
+    return [memory.nbytes - scratch.ALIGNMENT_BYTES for memory in scratch.free.values()]
 
 
 def test_memory_comes_back_for_the_next() -> None:
@@ -43,6 +43,15 @@ def test_one_scratch_has_the_same_memory_all_the_time() -> None:
     assert np.shares_memory(first, memory("values", (SIZE // 2,), np.uint8))
     assert not np.shares_memory(first, memory("others", (SIZE // 2,), np.uint8))
     assert not np.shares_memory(first, Scratch()("values", (SIZE,), np.uint8))
+
+
+@pytest.mark.parametrize("size", [1, 100, SIZE, SIZE + 1])
+def test_memory_starts_at_a_line_of_the_cache(size: int) -> None:
+    memory = Scratch()
+    for name in ("first", "second"):
+        array = memory(name, (size,), np.float64)
+        assert array.size == size
+        assert array.ctypes.data % scratch.ALIGNMENT_BYTES == 0
 
 
 def test_memory_far_larger_than_asked_for_stays() -> None:
