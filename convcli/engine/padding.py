@@ -169,14 +169,22 @@ class PaddedImage:
         self._mode = as_padding_mode(mode)
         self._value = padding_value(self._mode)
 
+    def view(self, rows: range, columns: range) -> Array | None:
+        """View some rows and columns of the image; None where some lie beyond it."""
+        slices = []
+        for axis, positions in enumerate((rows, columns)):
+            before, size = self._pads[axis][0], self.image.shape[axis - 2]
+            if positions[0] < before or positions[-1] >= before + size:
+                return None
+            slices.append(slice(positions.start - before, positions.stop - before, positions.step))
+        inside: Array = self.image[..., slices[0], slices[1]]
+        return inside
+
     def region(self, rows: range, columns: range, scratch: Scratch) -> Array:
         """Return some rows and columns: a view where all lie in the image, else a scratch copy."""
-        (row_parts, column_parts) = self._parts(rows, 0), self._parts(columns, 1)
-        if len(row_parts) == len(column_parts) == 1:
-            (_, source_rows), (_, source_columns) = row_parts[0], column_parts[0]
-            if isinstance(source_rows, slice) and isinstance(source_columns, slice):
-                inside: Array = self.image[..., source_rows, source_columns]
-                return inside
+        inside = self.view(rows, columns)
+        if inside is not None:
+            return inside
         shape = *self.image.shape[:-2], len(rows), len(columns)
         target = scratch("padded", shape, self.image.dtype)
         self.copy_into(target, rows, columns)

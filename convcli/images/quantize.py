@@ -134,7 +134,7 @@ class Span(NamedTuple):
 
 
 class Quantizer:
-    """Quantization of some rows at a time, by any policy but "rescale".
+    """Quantization of a part at a time, by any policy but "rescale".
 
     That one needs the minimum and the maximum, which are known at the end only.
 
@@ -162,8 +162,8 @@ class Quantizer:
         # Minimum, maximum and number of clipped values of each part; threads append to it.
         self._parts: list[tuple[float, float, int]] = []
 
-    def add(self, rows: slice, values: Values) -> None:
-        """Quantize the values of some rows; they may be overwritten.
+    def add(self, part: slice | tuple[slice, slice], values: Values) -> None:
+        """Quantize the values of some rows, or of some rows and columns; they may be overwritten.
 
         Raises
         ------
@@ -185,7 +185,7 @@ class Quantizer:
             raise ArgumentError(OVERFLOW)
         below = int(np.count_nonzero(values < 0)) if low < 0 else 0
         above = int(np.count_nonzero(values > self._white)) if high > self._white else 0
-        np.clip(values, 0, self._white, out=self._pixels[rows], casting="unsafe")
+        np.clip(values, 0, self._white, out=self._pixels[part], casting="unsafe")
         self._parts.append((low, high, below + above))
 
     @property

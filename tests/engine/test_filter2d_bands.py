@@ -9,7 +9,7 @@ from support.filter2d import plan_for
 from support.oracles import MODES, filter_channels, pixels, reals, whole_numbers
 
 from convcli.engine import scratch
-from convcli.engine.filter2d import filter2d
+from convcli.engine.filter2d import filter2d, problem
 from convcli.kernels import load_kernel
 from convcli.parallel import parallel_for, set_threads
 
@@ -63,22 +63,22 @@ def test_threads_change_no_bit(name: str, dtype: Any) -> None:
 
 @pytest.mark.parametrize("count", [1, 2])
 @pytest.mark.parametrize("name", KERNELS)
-def test_every_row_is_given_once_and_may_be_overwritten(name: str, count: int) -> None:
+def test_every_output_is_given_once_and_may_be_overwritten(name: str, count: int) -> None:
     set_threads(count)
     image = pixels(1, 700, 500, 3)
     plan = plan_for(image, KERNELS[name])
-    seen = np.zeros(plan.shape[0], int)
+    seen = np.zeros(plan.shape[:2], int)
     result = np.empty(plan.shape)
 
-    def take(rows: slice, sums: Any) -> None:
+    def take(tile: Any, sums: Any) -> None:
         assert sums.dtype == plan.sums
-        assert sums.shape == (rows.stop - rows.start, *plan.shape[1:])
-        seen[rows] += 1
-        result[rows] = sums
+        seen[tile] += 1
+        assert sums.shape == result[tile].shape
+        result[tile] = sums
         sums[:] = 77
 
     plan.run(image, take)
-    assert_array_equal(seen, np.ones(len(seen)))
+    assert_array_equal(seen, np.ones(seen.shape))
     assert_array_equal(result, filter2d(image, KERNELS[name], out_dtype=np.float64))
 
 
@@ -92,6 +92,23 @@ def test_some_rows_are_those_of_the_whole(name: str) -> None:
     assert_allclose(part[37:191], whole[37:191], atol=1e-6 * np.abs(whole).max())
     assert not part[:37].any()
     assert not part[191:].any()
+
+
+@pytest.mark.parametrize("stride", [1, (2, 3)])
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("name", KERNELS)
+def test_a_wide_image_is_cut_into_tiles(
+    name: str, mode: str, stride: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = pixels(1, 41, 203, 3)
+    whole = filter2d(image, KERNELS[name], stride=stride, padding_mode=mode, out_dtype=np.float64)
+    monkeypatch.setattr(problem, "MAX_REGION_VALUES", 500)
+    plan = plan_for(image, KERNELS[name], stride=stride, padding_mode=mode)
+    if name != "fft":  # which has tiles of its own
+        assert plan.algorithm.tile[1] < plan.shape[1] / 2
+    parts = np.empty(plan.shape)
+    plan.run(image, parts.__setitem__)
+    assert_allclose(parts, whole, atol=1e-6 * np.abs(whole).max())
 
 
 def test_bands_come_from_the_top_and_leave_no_row_out() -> None:
@@ -108,8 +125,8 @@ def test_what_take_raises_is_raised() -> None:
     image = pixels(1, 900, 700, 3)
     plan = plan_for(image, GAUSSIAN)
 
-    def refuse(rows: slice, _: Any) -> None:
-        raise RuntimeError(f"no room for {rows.start}")
+    def refuse(tile: Any, _: Any) -> None:
+        raise RuntimeError(f"no room for {tile[0].start}")
 
     for count in (1, 2):
         set_threads(count)
@@ -163,6 +180,19 @@ def test_sums_that_are_nan_are_no_integers() -> None:
         np.errstate(over="ignore", invalid="ignore"),
     ):
         filter2d(np.full((1, 2), 255, np.uint8), [[3e38, -3e38]], method="im2col")
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.uint16, np.float32, np.float64])
+@pytest.mark.parametrize("name", [*KERNELS, "identity", "third"])
+def test_the_image_is_never_written_to(name: str, dtype: Any) -> None:
+    image = pixels(1, 60, 50, 3).astype(dtype)
+    before = image.copy()
+    kernel = KERNELS.get(name, np.full((1, 1), 1 / 3 if name == "third" else 1.0))
+    plan = plan_for(image, kernel, padding="valid", integer_output=True)
+    plan.run(image, lambda _, sums: sums.fill(77))
+    assert_array_equal(image, before)
+    filter2d(image, kernel, padding="valid", out_dtype=np.uint8)
+    assert_array_equal(image, before)
 
 
 # ---- padding and memory -------------------------------------------------------------------------

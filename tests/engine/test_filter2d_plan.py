@@ -27,6 +27,7 @@ from convcli.engine.filter2d.im2col import BandedLayout, banded_layout, banded_w
 from convcli.engine.filter2d.plan import candidates, choose_method, plan_filter
 from convcli.engine.filter2d.problem import FilterProblem, FilterSettings
 from convcli.engine.filter2d.separable import factorize
+from convcli.engine.filter2d.tiles import split_output
 from convcli.kernels import load_kernel
 from convcli.kernels.bank import bank
 
@@ -90,13 +91,17 @@ def test_every_candidate_computes_the_window(
     problem = FilterProblem(kernel, shape, np.dtype(dtype), size, exact.shape[:2], channels)
     for algorithm in candidates(problem):
         correlate = algorithm.make_filter()
-        for first in range(0, len(exact), algorithm.rows):
-            rows = exact[first : first + algorithm.rows]
-            seen = first * shape.stride[0], (len(rows) - 1) * shape.stride[0] + extent[0]
-            band = image[seen[0] : sum(seen)].astype(algorithm.band_dtype)
-            sums = correlate(band)
-            assert sums.dtype == algorithm.sums
-            assert_allclose(sums, rows, rtol=1e-5, atol=2e-3, err_msg=algorithm.choice.reason)
+        for tiles in split_output(exact.shape[:2], algorithm.tile):
+            for tile in tiles:
+                seen = tuple(
+                    slice(part.start * step, (part.stop - 1) * step + span)
+                    for part, step, span in zip(tile, shape.stride, extent, strict=True)
+                )
+                region = image[seen].astype(algorithm.region_dtype)
+                sums = correlate(region)
+                assert sums.dtype == algorithm.sums
+                reason = algorithm.choice.reason
+                assert_allclose(sums, exact[tile], rtol=1e-5, atol=2e-3, err_msg=reason)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
-"""filter2d: one kernel over an image, in bands of rows that bound the memory.
+"""filter2d: one kernel over an image, in tiles that bound the memory.
 
 `plan_filter` checks the settings and chooses the algorithm with the least estimated cost, from the
-image's shape and type alone. The plan is then run over an image: band after band is padded and
+image's shape and type alone. The plan is then run over an image: tile after tile is padded and
 computed, so the whole of an 8-bit image is never converted to floats.
 """
 

@@ -18,11 +18,12 @@ import numpy as np
 
 from convcli.arithmetic.values import Pair
 from convcli.engine.arrays import Array
-from convcli.engine.filter2d.problem import Algorithm, BandFilter, Choice, FilterProblem
+from convcli.engine.filter2d.problem import Algorithm, Choice, FilterProblem, TileFilter
 from convcli.engine.scratch import Scratch, split_range
 
 TILE = (256, 1024)  # rows and values: larger ones leave the cache, smaller ones overlap more
 TILE_OVERHEAD = 100  # of one more tile, in the unit of `fast_length`
+MAX_TILE_VALUES = 1 << 21  # sums of a tile of several transforms
 MAX_INTERLEAVED_REACH = 300  # values: a kernel that reaches further transforms planes of channels
 # NumPy keeps single precision only where it has to scale, and is ten times as slow without: so both
 # directions are scaled down, and the kernel's spectrum is scaled up.
@@ -35,14 +36,18 @@ def fft_algorithm(problem: FilterProblem) -> Algorithm:
     lengths, step = tile_lengths(problem)
     (rows, values), (high, wide) = lengths, problem.extent
     clean = (rows - high + 1) * (values - (wide - 1) * step) / (rows * values)
+    (sh, sw), reach = problem.window.stride, (wide - 1) * step
+    # As many transforms along a row as keep the sums of a tile in the cache.
+    transforms = max(MAX_TILE_VALUES // (rows * (values - reach) * (problem.channels // step)), 1)
+    columns = max(transforms * (values - reach) // (step * sw), 1)
     spectrum = cache(lambda: _kernel_spectrum(problem, lengths, step))
     return Algorithm(
         Choice("fft", f"{problem.taps} taps cost more than three transforms"),
-        problem.estimate_s(ffts=prod(problem.window.stride) / clean),
-        problem.band_dtype,
+        problem.estimate_s(ffts=sh * sw / clean),
+        problem.region_dtype,
         problem.sums,
         lambda: _make_fft_filter(problem, lengths, step, spectrum()),
-        (rows - high) // problem.window.stride[0] + 1,
+        ((rows - high) // sh + 1, columns),
         copies=2,
         leaks_nonfinite=True,
     )
@@ -103,7 +108,7 @@ def _kernel_spectrum(problem: FilterProblem, lengths: Pair, step: int) -> Array:
 
 def _make_fft_filter(
     problem: FilterProblem, lengths: Pair, step: int, spectrum: Array
-) -> BandFilter:
+) -> TileFilter:
     scratch = Scratch()
     reach = (problem.extent[1] - 1) * step
     sh, sw = problem.window.stride
@@ -124,10 +129,10 @@ def _make_fft_filter(
         np.fft.irfft(first[:rows], lengths[1], norm=BACKWARD, out=values[:rows])
         sums[...] = values[:rows, :columns]
 
-    def correlate(band: Array) -> Array:
+    def correlate(region: Array) -> Array:
         channels = problem.channels // step  # planes that are transformed by themselves
-        planes = band.reshape(len(band), -1, channels).transpose(2, 0, 1)
-        height, width = len(band) - problem.extent[0] + 1, planes.shape[2] - reach
+        planes = region.reshape(len(region), -1, channels).transpose(2, 0, 1)
+        height, width = len(region) - problem.extent[0] + 1, planes.shape[2] - reach
         sums = scratch("sums", (channels, height, width), problem.sums)
         for plane, plane_sums in zip(planes, sums, strict=True):
             for outputs in split_range(width, lengths[1] - reach):

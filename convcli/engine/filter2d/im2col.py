@@ -30,12 +30,12 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from convcli.engine.arrays import Array
-from convcli.engine.filter2d.problem import Algorithm, BandFilter, Choice, FilterProblem
+from convcli.engine.filter2d.problem import Algorithm, Choice, FilterProblem, TileFilter
 from convcli.engine.im2col import tap_index
 from convcli.engine.scratch import MAX_COLUMNS_BYTES, Scratch, split_range
 
-BAND_BYTES = 6_000_000  # large enough to let another thread work meanwhile, small enough to cache
-COPIES = 8  # of a band: columns, products and sums
+TILE_BYTES = 6_000_000  # large enough to let another thread work meanwhile, small enough to cache
+COPIES = 8  # of a region: columns, products and sums
 
 
 def im2col_algorithm(problem: FilterProblem) -> Algorithm:
@@ -53,18 +53,18 @@ def tap_im2col_algorithm(problem: FilterProblem) -> Algorithm:
     # interleaved channels would be too short.
     axes = (0, 1, 2) if window.stride[1] > 1 else (1, 2, 0)  # of (C, oh, ow)
 
-    def make_filter() -> BandFilter:
+    def make_filter() -> TileFilter:
         scratch = Scratch()
         taps = np.argwhere(problem.kernel)
         weights = problem.kernel[tuple(taps.T)].astype(problem.sums)
 
-        def correlate(band: Array) -> Array:
-            size = window.output((band.shape[0], band.shape[1]))
+        def correlate(region: Array) -> Array:
+            size = window.output((region.shape[0], region.shape[1]))
             shape = [(problem.channels, *size)[axis] for axis in axes]
             length = prod(shape)
             sums = scratch("sums", (length,), problem.sums)
             sums[:] = 0
-            planes = band.transpose(2, 0, 1)  # (C, rows, columns)
+            planes = region.transpose(2, 0, 1)  # (C, rows, columns)
             count = max(MAX_COLUMNS_BYTES // max(sums.nbytes, 1), 1)
             columns = scratch("columns", (min(count, len(taps)), *shape), problem.sums)
             for group in split_range(len(taps), count):
@@ -83,7 +83,7 @@ def tap_im2col_algorithm(problem: FilterProblem) -> Algorithm:
         problem.sums,
         problem.sums,
         make_filter,
-        problem.band_rows(),
+        problem.tile_size(),
         COPIES,
     )
 
@@ -118,16 +118,16 @@ def banded_im2col_algorithm(problem: FilterProblem) -> Algorithm:
     layout = banded_layout(problem.window.kernel)
     unrolled, shifts, stacked = layout
     arrays = unrolled + shifts + (shifts > 1)  # columns, products and sums
-    rows = problem.band_rows(BAND_BYTES // (arrays * problem.sums.itemsize))
+    rows, columns = problem.tile_size(TILE_BYTES // (arrays * problem.sums.itemsize))
     products = shifts * (stacked - 1 + problem.window.kernel[0]) * unrolled
     return Algorithm(
         _choice(problem),
         problem.estimate_s(products=products, passes=unrolled + shifts),
-        # Where nothing else copies the rows, gathering a band converts them.
-        problem.sums if unrolled == 1 else problem.band_dtype,
+        # Where nothing else copies the rows, reading a tile converts them.
+        problem.sums if unrolled == 1 else problem.region_dtype,
         problem.sums,
         lambda: _make_banded_filter(problem, layout),
-        -(-rows // stacked) * stacked,
+        (-(-rows // stacked) * stacked, columns),
         COPIES,
         leaks_nonfinite=True,
     )
@@ -154,21 +154,18 @@ def banded_weights(kernel: Array, layout: BandedLayout) -> Array:
     return weights.reshape(shifts * stacked, -1)
 
 
-def _make_banded_filter(problem: FilterProblem, layout: BandedLayout) -> BandFilter:
+def _make_banded_filter(problem: FilterProblem, layout: BandedLayout) -> TileFilter:
     scratch = Scratch()
     weights = banded_weights(problem.kernel, layout).astype(problem.sums)
     unrolled, shifts, stacked = layout
-    channels, width, kh = problem.channels, problem.output[1], problem.window.kernel[0]
-    length = width * channels  # values of a row of the output
+    channels, kh, reach = problem.channels, problem.window.kernel[0], problem.extent[1] - 1
     step = unrolled * channels  # values from one shift to the next
-    read = length + (shifts - 1) * step
 
-    def unroll(band: Array, blocks: int) -> Array:
+    def unroll(rows: Array, blocks: int, read: int) -> Array:
         """Copy the rows with a shift of 0, 1, 2, ... pixels: (rows, unrolled, values)."""
-        rows = band.reshape(len(band), -1)
         count = blocks * stacked + kh - 1
-        if unrolled == 1 and len(rows) == count:
-            return rows.reshape(count, 1, read)
+        if unrolled == 1 and len(rows) == count and rows.dtype == weights.dtype:
+            return as_strided(rows, (count, 1, read), (rows.strides[0], *rows.strides))
         columns = scratch("columns", (count, unrolled, read), weights.dtype)
         for copy in range(unrolled):
             values = rows[:, copy * channels : copy * channels + read]
@@ -177,10 +174,12 @@ def _make_banded_filter(problem: FilterProblem, layout: BandedLayout) -> BandFil
         columns[len(rows) :] = 0  # completes the last block
         return columns
 
-    def correlate(band: Array) -> Array:
-        height = len(band) - kh + 1
-        blocks = -(-height // stacked)
-        windows = _overlapping_blocks(unroll(band, blocks), blocks, stacked, weights.shape[1])
+    def correlate(region: Array) -> Array:
+        height, width = len(region) - kh + 1, region.shape[1] - reach
+        blocks, length = -(-height // stacked), width * channels
+        read = length + (shifts - 1) * step
+        columns = unroll(region.reshape(len(region), -1), blocks, read)
+        windows = _overlapping_blocks(columns, blocks, stacked, weights.shape[1])
         products = scratch("products", (blocks, len(weights), read), weights.dtype)
         np.matmul(weights, windows, out=products)
         sums = products[:, :stacked, :length]

@@ -6,6 +6,8 @@ and at most one scaling at the end.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,14 +22,14 @@ from convcli.engine.filter2d.integer_program import (
 )
 from convcli.engine.filter2d.problem import (
     Algorithm,
-    BandFilter,
-    BandWriter,
     Choice,
     FilterProblem,
+    TileFilter,
+    TileWriter,
 )
 from convcli.engine.scratch import Scratch
 
-BAND_VALUES = 1_200_000
+TILE_VALUES = 1_200_000
 MAX_DENOMINATOR = 12  # how many units the smallest weight may be: 3 in Kirsch's masks
 MAX_WEIGHT = (1 << 15) - 1
 MIN_UNIT = float(np.finfo(np.float32).tiny)  # smaller ones lose digits as float32
@@ -121,6 +123,10 @@ class IntegerSums(NamedTuple):
     dtype: np.dtype[Any]
     is_divided: bool
 
+    def make_programs(self, channels: int) -> Callable[[int], IntegerProgram]:
+        """Return a function from the values of a row to the program for rows of that length."""
+        return cache(lambda row: build_program(self.kernel.weights, row, channels))
+
 
 def plan_integer_sums(problem: FilterProblem) -> IntegerSums | None:
     """Work out the additions; None for an image or a kernel that is not of whole numbers."""
@@ -170,7 +176,7 @@ def integer_algorithm(problem: FilterProblem) -> Algorithm | None:
         sums.dtype,
         sums.dtype if is_integer else problem.sums,
         lambda: _make_filter(problem, sums, is_integer=is_integer),
-        problem.band_rows(BAND_VALUES),
+        problem.tile_size(TILE_VALUES),
         copies=5,
         preference=0.5,  # exact sums may take twice as long as rounded ones
         make_writer=(lambda: _make_writer(problem, sums)) if is_final else None,
@@ -196,18 +202,22 @@ def divide_to_even(sums: Array, divisor: int, scratch: Scratch) -> Array:
     return sums
 
 
-def _make_filter(problem: FilterProblem, sums: IntegerSums, *, is_integer: bool) -> BandFilter:
+def _make_filter(problem: FilterProblem, sums: IntegerSums, *, is_integer: bool) -> TileFilter:
     scratch = Scratch()
-    (height_seen, _), width, channels = problem.extent, problem.output[1], problem.channels
+    (high, wide), channels = problem.extent, problem.channels
     divisor, unit = sums.kernel.divisor, sums.kernel.unit
+    programs = sums.make_programs(channels)
 
-    def correlate(band: Array) -> Array:
-        height = len(band) - height_seen + 1
-        flat = sums.program.run(band.reshape(-1), scratch)
+    def correlate(region: Array) -> Array:
+        height, width = len(region) - high + 1, region.shape[1] - wide + 1
+        row = region.shape[1] * channels
+        flat = programs(row).run(region.reshape(-1), scratch)
         if len(flat) == 0:
             return flat
-        rows = view_rows(flat, (height, width * channels), problem.size[1] * channels)
+        rows = view_rows(flat, (height, width * channels), row)
         result = rows.reshape(height, width, channels)
+        if not result.flags.writeable:  # of one weight of 1, the sums are the pixels themselves
+            result = result.copy()
         if sums.is_divided:
             return divide_to_even(result, divisor or 1, scratch)
         if is_integer:
@@ -222,12 +232,12 @@ def _make_filter(problem: FilterProblem, sums: IntegerSums, *, is_integer: bool)
     return correlate
 
 
-def _make_writer(problem: FilterProblem, sums: IntegerSums) -> BandWriter:
+def _make_writer(problem: FilterProblem, sums: IntegerSums) -> TileWriter:
     scratch = Scratch()
-    row = problem.size[1] * problem.channels
+    programs = sums.make_programs(problem.channels)
 
-    def write(band: Array, target: Array) -> None:
-        rows = target.reshape(len(target), -1)
-        sums.program.run_into(rows, row, band.reshape(-1), scratch)
+    def write(region: Array, target: Array) -> None:
+        rows, row = target.reshape(len(target), -1), region.shape[1] * problem.channels
+        programs(row).run_into(rows, row, region.reshape(-1), scratch)
 
     return write

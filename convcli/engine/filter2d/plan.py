@@ -16,8 +16,6 @@ from convcli.arithmetic.values import MAX_KERNEL_SIDE
 from convcli.engine.arrays import (
     Array,
     as_numbers,
-    check_exact,
-    largest_exact_value,
     round_into,
 )
 from convcli.engine.filter2d.fft import fft_algorithm
@@ -25,16 +23,17 @@ from convcli.engine.filter2d.im2col import im2col_algorithm, tap_im2col_algorith
 from convcli.engine.filter2d.integer import integer_algorithm, sum_bounds
 from convcli.engine.filter2d.problem import (
     Algorithm,
-    BandFilter,
     Choice,
     FilterProblem,
     FilterSettings,
+    TileFilter,
     conv2d_algorithm,
     make_problem,
 )
 from convcli.engine.filter2d.separable import factorize, separable_algorithm
-from convcli.engine.padding import PaddedImage, RowSource
-from convcli.engine.scratch import Scratch, input_span, split_range
+from convcli.engine.filter2d.tiles import Tile, TileReader, split_output
+from convcli.engine.padding import RowSource
+from convcli.engine.scratch import split_range
 from convcli.errors import ArgumentError
 from convcli.parallel import get_threads, parallel_for
 
@@ -42,7 +41,7 @@ METHODS = ("auto", "im2col", "separable", "fft", "naive")
 CHANNELWISE_METHODS = ("separable", "fft")  # of kernels of two axes alone
 PICTURE = (3000, 4000)  # what `choose_method` plans for: 8 bits, three channels
 
-TakeBand: TypeAlias = Callable[[slice, Array], object]
+TakeTile: TypeAlias = Callable[[Tile, Array], object]
 
 
 class FilterPlan(NamedTuple):
@@ -58,7 +57,7 @@ class FilterPlan(NamedTuple):
     problem : FilterProblem
     algorithm : Algorithm
     fallback : Algorithm or None
-        For bands of values that are not finite, where the algorithm would spread them.
+        For tiles that read values that are not finite, where the algorithm would spread them.
     """
 
     shape: tuple[int, ...]
@@ -80,11 +79,12 @@ class FilterPlan(NamedTuple):
 
     def scratch_bytes(self, threads: int) -> int:
         """About how many bytes the threads hold beside the image and the result."""
-        rows = min(self.algorithm.rows, self.shape[0])
-        values = len(self._input_rows(slice(0, rows))) * self.problem.size[1]
-        size = self.algorithm.band_dtype.itemsize + self.algorithm.copies * self.sums.itemsize
-        bands = -(-self.shape[0] // rows)
-        return values * self.problem.channels * size * min(threads, bands)
+        height, width = map(min, self.algorithm.tile, self.shape[:2])
+        (high, wide), (sh, sw) = self.problem.extent, self.problem.window.stride
+        values = ((height - 1) * sh + high) * ((width - 1) * sw + wide) * self.problem.channels
+        size = self.algorithm.region_dtype.itemsize + self.algorithm.copies * self.sums.itemsize
+        tiles = -(-self.shape[0] // height) * -(-self.shape[1] // width)
+        return values * size * min(threads, tiles)
 
     def can_run(self, image: Array | RowSource) -> bool:
         """Whether an image has the planned shape and type."""
@@ -95,121 +95,103 @@ class FilterPlan(NamedTuple):
         # Of another byte order, each band is converted.
         return image.shape == shape and image.dtype.newbyteorder("=") == self.problem.dtype
 
-    def run(self, image: Array | RowSource, take: TakeBand, rows: slice | None = None) -> None:
-        """Compute the sums, in bands of rows, in as many threads as `set_threads` says.
+    def run(self, image: Array | RowSource, take: TakeTile, rows: slice | None = None) -> None:
+        """Compute the sums, in tiles, in as many threads as `set_threads` says.
 
         Parameters
         ----------
         image : ndarray, (H, W) or (H, W, C)
             Of the planned shape and type.
         take : callable
-            `take(rows, sums)` gets a band's rows, a slice of the output's, and its sums,
-            (rows, ow, C). It is called in the thread that computed them, for the bands in any
-            order. The sums may be overwritten; they are valid only during the call.
+            `take(tile, sums)` gets the rows and columns of a tile, slices of the output's, and its
+            sums, (rows, columns, C). It is called in the thread that computed them, for the tiles
+            in any order. The sums may be overwritten; they are valid only during the call.
         rows : slice, optional
             Which rows of the output; all where left out.
         """
-        padded = self._padded(image)
         has_bias = np.any(self.problem.bias)
 
-        def make_worker() -> Callable[[slice], None]:
-            gather, correlate = self._make_gather(padded), self.algorithm.make_filter()
+        def make_worker(reader: TileReader) -> Callable[[Tile], None]:
+            correlate = self.algorithm.make_filter()
             spare = self.fallback.make_filter() if self.fallback else None
 
-            def work(rows: slice) -> None:
-                band = gather(rows)
-                leaks = spare is not None and not np.isfinite(band).all()
-                sums = spare(band) if spare is not None and leaks else correlate(band)
+            def work(tile: Tile) -> None:
+                region = reader.read(tile)
+                leaks = spare is not None and not np.isfinite(region).all()
+                sums = spare(region) if spare is not None and leaks else correlate(region)
                 if has_bias:
                     sums += np.asarray(self.problem.bias, sums.dtype)
-                take(rows, sums)
+                take(tile, sums)
 
             return work
 
-        self._run_bands(make_worker, rows)
+        self._run_tiles(image, make_worker, rows)
 
     def run_into(self, image: Array | RowSource, result: Array, rows: slice | None = None) -> None:
         """As `run`, into (rows, ow[, C]) of any type: integers are rounded and clamped."""
         first = (rows or slice(None)).indices(self.shape[0])[0]
         cube = result[:, :, np.newaxis] if result.ndim == 2 else result
 
-        def part(rows: slice) -> Array:
-            return cube[rows.start - first : rows.stop - first]
+        def part(tile: Tile) -> Array:
+            rows, columns = tile
+            return cube[rows.start - first : rows.stop - first, columns]
 
         make_writer = self.algorithm.make_writer
         can_write = cube.dtype == self.sums and cube.flags.c_contiguous
         if make_writer is None or not can_write or np.any(self.problem.bias):
-            self.run(image, lambda rows, sums: round_into(sums, part(rows), self.bounds), rows)
+            self.run(image, lambda tile, sums: round_into(sums, part(tile), self.bounds), rows)
             return
-        padded = self._padded(image)
 
-        def make_worker() -> Callable[[slice], None]:
-            gather, write = self._make_gather(padded), make_writer()
-            return lambda rows: write(gather(rows), part(rows))
+        def make_worker(reader: TileReader) -> Callable[[Tile], None]:
+            write = make_writer()
+            return lambda tile: write(reader.read(tile), part(tile))
 
-        self._run_bands(make_worker, rows)
+        self._run_tiles(image, make_worker, rows)
 
     def run_bands(
         self, image: Array | RowSource, dtype: np.dtype[Any]
     ) -> Iterator[tuple[slice, Array]]:
         """Yield rows and their result, from the top, each computed when it is asked for.
 
-        As many bands at a time as there are threads: for images that do not fit the memory.
+        As many rows of tiles at a time as there are threads: for images that do not fit the memory.
         """
-        bands = list(self.bands())
+        bands = list(split_range(self.shape[0], self.algorithm.tile[0]))
         for group in split_range(len(bands), get_threads()):
             rows = slice(bands[group][0].start, bands[group][-1].stop)
             result = np.empty((rows.stop - rows.start, *self.shape[1:]), dtype)
             self.run_into(image, result, rows)
             yield rows, result
 
-    def bands(self, rows: slice | None = None) -> Iterator[slice]:
-        """Yield the bands of the output; they do not depend on the number of threads."""
-        first, end, _ = (rows or slice(None)).indices(self.shape[0])
-        for band in split_range(self.shape[0], self.algorithm.rows):
-            part = slice(max(band.start, first), min(band.stop, end))
-            if part.start < part.stop:
-                yield part
-
-    def _run_bands(self, make_worker: Callable[[], Callable[[slice], None]], rows: Any) -> None:
-        bands = list(self.bands(rows))
-        if self.algorithm.is_multithreaded:
-            work = make_worker()
-            for band in bands:
-                work(band)
-        else:
-            parallel_for(make_worker, bands)
-
-    def _padded(self, image: Array | RowSource) -> PaddedImage:
-        planes: Array | RowSource = image
-        if isinstance(image, np.ndarray):
-            planes = np.atleast_3d(image).transpose(2, 0, 1)  # (C, H, W)
+    def _run_tiles(
+        self,
+        image: Array | RowSource,
+        make_worker: Callable[[TileReader], Callable[[Tile], None]],
+        rows: slice | None,
+    ) -> None:
         if not self.can_run(image):
             planned = f"{self.image_shape} of {self.problem.dtype}"
             raise ValueError(f"planned for {planned}, not {image.shape} of {image.dtype}")
-        return PaddedImage(planes, self.problem.pads, self.problem.padding_mode)
+        pixels = np.atleast_3d(image) if isinstance(image, np.ndarray) else image
 
-    def _make_gather(self, padded: PaddedImage) -> Callable[[slice], Array]:
-        """Return a function that copies the padded rows on which some rows of the output depend."""
-        scratch = Scratch()
-        problem = self.problem
-        columns, channels = problem.size[1], problem.channels
-        weights = problem.bounding_weights
-        limit = largest_exact_value(problem.dtype, weights, problem.bias)
+        def make_own() -> Callable[[list[Tile]], None]:
+            work = make_worker(TileReader(self.problem, self.algorithm.region_dtype, pixels))
 
-        def gather(rows: slice) -> Array:
-            input_rows = self._input_rows(rows)
-            band = scratch("band", (len(input_rows), columns, channels), self.algorithm.band_dtype)
-            padded.copy_into(band.transpose(2, 0, 1), input_rows, range(columns))
-            if limit is not None:
-                check_exact(band, limit, weights)
-            return band
+            def work_all(tiles: list[Tile]) -> None:
+                for tile in tiles:
+                    work(tile)
 
-        return gather
+            return work_all
 
-    def _input_rows(self, rows: slice) -> range:
-        span = input_span(rows, self.problem.window.stride[0], self.problem.extent[0])
-        return range(span.start, span.stop)
+        height, width = self.shape[:2]
+        groups = list(split_output((height, width), self.algorithm.tile, rows))
+        if self.algorithm.is_multithreaded:
+            work_all = make_own()
+            for tiles in groups:
+                work_all(tiles)
+        elif isinstance(image, np.ndarray):
+            parallel_for(make_own, [[tile] for tiles in groups for tile in tiles])
+        else:  # which is read once for a whole row of tiles
+            parallel_for(make_own, groups)
 
 
 def plan_filter(
@@ -239,7 +221,7 @@ def plan_filter(
     >>> plan = plan_filter((4, 4), np.float64, np.ones((3, 3)), FilterSettings(padding="valid"))
     >>> plan.shape, plan.choice.method
     ((2, 2), 'im2col')
-    >>> plan.run(np.ones((4, 4)), lambda rows, sums: print(rows, sums[:, :, 0].tolist()))
+    >>> plan.run(np.ones((4, 4)), lambda tile, sums: print(tile[0], sums[:, :, 0].tolist()))
     slice(0, 2, None) [[9.0, 9.0], [9.0, 9.0]]
     """
     image_shape = tuple(shape)
@@ -259,8 +241,8 @@ def plan_filter(
     return FilterPlan(output, _sum_bounds(problem), image_shape, problem, algorithm, fallback)
 
 
-def _refuse_nonfinite() -> BandFilter:
-    """Return the filter of bands that a large separable kernel would spread NaN or infinity in."""
+def _refuse_nonfinite() -> TileFilter:
+    """Return the filter of tiles in which a large separable kernel would spread NaN or infinity."""
 
     def refuse(_: Array) -> Array:
         raise ArgumentError(

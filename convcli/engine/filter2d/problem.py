@@ -1,9 +1,10 @@
 """The problem that a filter solves, and the interface of the algorithms that solve it.
 
-A band is some rows of the padded image, (rows, columns, C); its sums are the outputs of the windows
-that lie in it, (oh, ow, C). A kernel of two axes filters each channel by itself. `im2col`, `fft`,
-`separable` and `integer` have a module each, with their cost and computation; `conv2d` is defined
-here, for kernels that sum over channels and for the method `naive`.
+The output is computed in tiles. The region of a tile is what its windows see of the padded image,
+(rows, columns, C), and its sums are the outputs of these windows, (oh, ow, C). A kernel of two axes
+filters each channel by itself. `im2col`, `fft`, `separable` and `integer` have a module each, with
+their cost and computation; `conv2d` is defined here, for kernels that sum over channels and for the
+method `naive`.
 """
 
 from __future__ import annotations
@@ -29,16 +30,18 @@ from convcli.engine.arrays import Array, as_bias, as_numbers, check_weights, sum
 from convcli.engine.conv2d.problem import ConvProblem, choose_conv_method
 from convcli.engine.cost import FFT_S, LOOP_S, NARROW_PRODUCT_S, PASS_S, ConvSize
 from convcli.engine.padding import can_hold
+from convcli.engine.scratch import even_size
 from convcli.errors import ShapeError
 
-BandFilter: TypeAlias = Callable[[Array], Array]  # (rows, columns, C) -> sums, (oh, ow, C)
-BandWriter: TypeAlias = Callable[[Array, Array], None]  # (rows, columns, C) into (oh, ow, C)
+TileFilter: TypeAlias = Callable[[Array], Array]  # (rows, columns, C) -> sums, (oh, ow, C)
+TileWriter: TypeAlias = Callable[[Array, Array], None]  # (rows, columns, C) into (oh, ow, C)
 
-BAND_VALUES = 1 << 18  # output values of a band: its columns fit the memory that is kept for them
-MIN_BANDS = 4  # for as many threads
-MIN_BAND_VALUES = 1 << 18  # to wake a thread for fewer takes longer than it saves
+TILE_VALUES = 1 << 18  # outputs of a tile: its columns fit the memory that is kept for them
+MIN_TILES = 4  # for as many threads
+MIN_TILE_VALUES = 1 << 18  # to wake a thread for fewer takes longer than it saves
+MAX_REGION_VALUES = 1 << 21  # what a tile of few rows under a tall kernel may read
 NAN_POLICIES = ("refuse", "keep", "skip")
-CONV2D_BAND_VALUES = 1 << 21  # of a layer's band, which `conv2d` cuts into parts itself
+CONV2D_TILE_VALUES = 1 << 21  # of a layer's tile, which `conv2d` cuts into parts itself
 
 
 class FilterSettings(NamedTuple):
@@ -73,7 +76,7 @@ class FilterProblem(NamedTuple):
     kernel : ndarray of float64, (kh, kw), (C, kh, kw) or (C_out, C / groups, kh, kw)
         Flipped already for a true convolution.
     window : Window
-        Without padding: bands are padded.
+        Without padding: regions are padded.
     dtype : dtype
         Of the image's values.
     size, output : (int, int)
@@ -121,8 +124,8 @@ class FilterProblem(NamedTuple):
         return value is None or can_hold(self.dtype, value)
 
     @property
-    def band_dtype(self) -> np.dtype[Any]:
-        """The image's type where a band can have it, else that of the sums."""
+    def region_dtype(self) -> np.dtype[Any]:
+        """The image's type where a region can have it, else that of the sums."""
         return self.dtype if self.holds_padding else self.sums
 
     @property
@@ -160,17 +163,32 @@ class FilterProblem(NamedTuple):
         rate = NARROW_PRODUCT_S * products + PASS_S * passes + FFT_S * ffts  # for each byte
         return prod(self.output) * self.channels * self.sums.itemsize * rate
 
-    def band_rows(self, values: int = BAND_VALUES, bands: int = MIN_BANDS) -> int:
-        """The output rows of a band, of at most about `values` values.
+    def tile_size(
+        self, values: int = TILE_VALUES, *, row_values: int | None = None, tiles: int = MIN_TILES
+    ) -> Pair:
+        """The rows and columns of a tile, of at most about `values` values.
 
-        There are at least `bands` bands, for as many threads, unless they would become very small.
+        There are at least `tiles` tiles, for as many threads, unless they would become very small.
+
+        Parameters
+        ----------
+        values : int
+        row_values : int, optional
+            Of a row of the tile; the whole row where left out, unless a few of them, as the kernel
+            spans, are more than `MAX_REGION_VALUES`.
+        tiles : int
         """
-        stride, height = self.window.stride[0], self.output[0]
-        row = self.channels * max(self.output[1], self.size[1] * stride)
-        least = min(height * row // MIN_BAND_VALUES, bands) or 1
-        rows = min(values // row, -(-height // least))
-        # A band of few rows under a tall kernel would read more than it writes.
-        return max(rows, self.extent[0] // stride, 1)
+        (height, width), (high, wide) = self.output, self.extent
+        stride = self.window.stride
+        per_output = self.channels * stride[1]  # values of a row
+        most = (row_values or max(MAX_REGION_VALUES // high, 1)) // per_output
+        columns = even_size(width, max(most, wide // stride[1], 1))
+        row = columns * per_output * stride[0]
+        least = min(height * width * self.channels // MIN_TILE_VALUES, tiles) or 1
+        across = -(-width // columns)
+        rows = min(values // row, -(-height * across // least))
+        # A tile of few rows under a tall kernel would read more than it writes.
+        return max(rows, high // stride[0], 1), columns
 
 
 def make_problem(
@@ -255,7 +273,7 @@ class Choice(NamedTuple):
 
 
 class Algorithm(NamedTuple):
-    """A way to compute the bands of a problem; nothing large is made before `make_filter`.
+    """A way to compute the tiles of a problem; nothing large is made before `make_filter`.
 
     Parameters
     ----------
@@ -263,15 +281,15 @@ class Algorithm(NamedTuple):
         What it is called, and the reason where it is chosen.
     cost_s : float
         The estimated seconds that one thread needs.
-    band_dtype, sums : dtype
-        Of a band, and of its sums.
+    region_dtype, sums : dtype
+        Of what a tile reads, and of its sums.
     make_filter : callable
-        Returns a `BandFilter` with scratch memory of its own: each call overwrites the sums of the
-        one before.
-    rows : int
-        The rows of the output that a band should have.
+        Returns a `TileFilter` with scratch memory of its own: each call overwrites the sums of the
+        one before. The values of a region's row follow one another; its rows may be apart.
+    tile : (int, int)
+        The rows and columns of the output that a tile should have.
     copies : int
-        About how many arrays as large as a band, of the sums' type, its scratch memory holds.
+        About how many arrays as large as a region, of the sums' type, its scratch memory holds.
     leaks_nonfinite : bool
         Whether a NaN or an infinity reaches outputs whose window does not contain it.
     is_multithreaded : bool
@@ -279,27 +297,27 @@ class Algorithm(NamedTuple):
     preference : float
         What the cost is multiplied with in a comparison.
     make_writer : callable or None
-        Returns a `BandWriter`, where writing the sums into rows of a C-contiguous result of their
+        Returns a `TileWriter`, where writing the sums into rows of a C-contiguous result of their
         type saves a copy.
     """
 
     choice: Choice
     cost_s: float
-    band_dtype: np.dtype[Any]
+    region_dtype: np.dtype[Any]
     sums: np.dtype[Any]
-    make_filter: Callable[[], BandFilter]
-    rows: int
+    make_filter: Callable[[], TileFilter]
+    tile: Pair
     copies: int = 4
     leaks_nonfinite: bool = False
     is_multithreaded: bool = False
     preference: float = 1.0
-    make_writer: Callable[[], BandWriter] | None = None
+    make_writer: Callable[[], TileWriter] | None = None
 
 
 def conv2d_algorithm(problem: FilterProblem, method: str) -> Algorithm:
     """`conv2d`: the loops, and all kernels that sum over channels.
 
-    For a kernel of two axes, the channels of a band are a batch of images.
+    For a kernel of two axes, the channels of a region are a batch of images.
     """
     kernel, window = problem.kernel, problem.window
     is_channelwise = kernel.ndim == 2
@@ -318,14 +336,14 @@ def conv2d_algorithm(problem: FilterProblem, method: str) -> Algorithm:
         taps = f"{prod(window.kernel)} taps in each of {problem.channels} channels"
         reason = f"{taps}; {reason}" if method == "auto" else taps
 
-    def make_filter() -> BandFilter:
+    def make_filter() -> TileFilter:
         from convcli.engine.conv2d import run_conv
         from convcli.engine.naive import conv2d_naive
 
         weights = filters.astype(problem.sums)
 
-        def correlate(band: Array) -> Array:
-            planes = band.transpose(2, 0, 1)
+        def correlate(region: Array) -> Array:
+            planes = region.transpose(2, 0, 1)
             images = planes[:, np.newaxis] if is_channelwise else planes[np.newaxis]
             if name == "naive":
                 maps = conv2d_naive(
@@ -341,15 +359,15 @@ def conv2d_algorithm(problem: FilterProblem, method: str) -> Algorithm:
 
         return correlate
 
-    # A band's maps may be larger than the band.
-    values = CONV2D_BAND_VALUES * problem.channels // max(len(filters), problem.channels)
+    # A tile's maps may be larger than what it reads.
+    values = CONV2D_TILE_VALUES * problem.channels // max(len(filters), problem.channels)
     return Algorithm(
         Choice(name, reason),
         cost_s,
         problem.sums,
         problem.sums,
         make_filter,
-        problem.band_rows(values, bands=1),
+        problem.tile_size(values, tiles=1),
         copies=8 if name == "im2col" else 4,
         leaks_nonfinite=name == "winograd",
         is_multithreaded=True,

@@ -15,12 +15,12 @@ from numpy.lib.stride_tricks import as_strided
 from convcli.engine.arrays import Array
 from convcli.engine.filter2d.integer import as_integer_kernel
 from convcli.engine.filter2d.integer_program import factorize_integers
-from convcli.engine.filter2d.problem import Algorithm, BandFilter, Choice, FilterProblem
+from convcli.engine.filter2d.problem import Algorithm, Choice, FilterProblem, TileFilter
 from convcli.engine.scratch import Scratch
 
 RANK_TOLERANCE = 1e-12  # relative to the largest weight: products of rounded factors, no more
-BAND_VALUES = 300_000
-LARGE_BAND_ROWS = 256  # of the output, under a kernel of many more rows
+TILE_VALUES = 300_000
+LARGE_TILE_ROWS = 256  # of the output, under a kernel of many more rows
 BLOCK_OUTPUTS = 16  # of one product
 INTERLEAVED_OUTPUTS = 8  # likewise, where zeros keep interleaved channels apart
 MIN_TRANSPOSED_TAPS = 12  # for fewer, transposing costs more than it saves
@@ -68,16 +68,16 @@ def separable_algorithm(problem: FilterProblem) -> Algorithm:
     )
     # Down the columns first, over every padded column; then along the rows.
     products = rows * sw + columns * (problem.channels if is_interleaved(problem) else 1)
-    band_rows = problem.band_rows(BAND_VALUES)
-    if problem.factors is not None:  # a band holds all rows that the kernel spans, and these
-        band_rows = min(band_rows, LARGE_BAND_ROWS)
+    tile_rows, tile_columns = problem.tile_size(TILE_VALUES)
+    if problem.factors is not None:  # a tile reads all rows that the kernel spans, and these
+        tile_rows = min(tile_rows, LARGE_TILE_ROWS)
     return Algorithm(
         Choice("separable", f"rank 1, {taps} taps instead of {kh * kw}"),
         problem.estimate_s(products=products, passes=sh * sw + 2 * is_transposed(problem)),
         problem.sums,
         problem.sums,
         lambda: _make_filter(problem),
-        -(-band_rows // BLOCK_OUTPUTS) * BLOCK_OUTPUTS,
+        (-(-tile_rows // BLOCK_OUTPUTS) * BLOCK_OUTPUTS, tile_columns),
         copies=5 if problem.factors is None else 1,
         leaks_nonfinite=True,
     )
@@ -134,14 +134,15 @@ def _factors(problem: FilterProblem) -> tuple[Array, Array]:
     return factors[0].astype(problem.sums), factors[1].astype(problem.sums)
 
 
-def _make_filter(problem: FilterProblem) -> BandFilter:
+def _make_filter(problem: FilterProblem) -> TileFilter:
     scratch = Scratch()
     column, row = _factors(problem)
-    channels, width, columns = problem.channels, problem.output[1], problem.size[1]
+    channels, (high, wide), (sh, sw) = problem.channels, problem.extent, problem.window.stride
 
-    def correlate(band: Array) -> Array:
-        rows = band.reshape(len(band), -1)  # (rows, columns·C)
-        height = (len(rows) - problem.extent[0]) // problem.window.stride[0] + 1
+    def correlate(region: Array) -> Array:
+        rows = region.reshape(len(region), -1)  # (rows, columns·C)
+        height, columns = (len(rows) - high) // sh + 1, region.shape[1]
+        width = (columns - wide) // sw + 1
         if is_transposed(problem):
             transposed = scratch("column sums", (rows.shape[1], height), rows.dtype)
             _filter_columns(problem, rows, column, transposed.T)
