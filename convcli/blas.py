@@ -52,11 +52,7 @@ def find_blas() -> Blas:
     >>> find_blas() is find_blas()
     True
     """
-    get_core = _find_function("get_corename")
-    if get_core is None:
-        return Blas()
-    get_core.restype = ctypes.c_char_p
-    core = get_core().decode()
+    core = find_functions().get_core().decode()
     has_avx512 = core.lower() in AVX512_CORES
     return Blas(core, 64 if has_avx512 else 32, has_avx512)
 
@@ -65,11 +61,11 @@ def find_blas() -> Blas:
 def single_threaded_blas() -> Iterator[None]:
     """Limit BLAS to one thread, where that can be set, so that threads do not multiply."""
     global _limits, _threads  # noqa: PLW0603  # callers may have threads of their own
-    set_count, get_count = _thread_functions()
+    functions = find_functions()
     with _lock:
         if _limits == 0:
-            _threads = get_count()
-            set_count(1)
+            _threads = functions.get_threads()
+            functions.set_threads(1)
         _limits += 1
     try:
         yield
@@ -77,33 +73,27 @@ def single_threaded_blas() -> Iterator[None]:
         with _lock:
             _limits -= 1
             if _limits == 0:
-                set_count(_threads)
+                functions.set_threads(_threads)
+
+
+class BlasFunctions(NamedTuple):
+    """Those of the BLAS that are used here; as they stand, they do nothing."""
+
+    set_threads: Callable[[int], Any] = lambda _: None
+    get_threads: Callable[[], int] = lambda: 1
+    get_core: Callable[[], bytes] = lambda: b""
 
 
 @cache
-def _thread_functions() -> tuple[Callable[[int], Any], Callable[[], int]]:
-    """The functions that set and get the threads of BLAS; they do nothing for an unknown one."""
-    set_count, get_count = _find_function("set_num_threads"), _find_function("get_num_threads")
-    if set_count is None or get_count is None:
-        return (lambda _: None), (lambda: 1)
-    return set_count, get_count
-
-
-def _find_function(name: str) -> Any:
-    """Find a function of the OpenBLAS in NumPy's wheels; None where there is another BLAS."""
-    for suffix in ("64_", ""):
-        with suppress(AttributeError):
-            return getattr(_open_library(), f"scipy_openblas_{name}{suffix}")
-    return None
-
-
-@cache
-def _open_library() -> ctypes.CDLL | None:
+def find_functions() -> BlasFunctions:
+    """Find the functions of the OpenBLAS in NumPy's wheels."""
     home = Path(np.__file__).parent
     paths = (home.parent / "numpy.libs").glob("*openblas*"), (home / ".dylibs").glob("*openblas*")
     for path, suffix in product(chain(*paths), ("64_", "")):
+        names = ("set_num_threads", "get_num_threads", "get_corename")
         with suppress(OSError, AttributeError):  # it cannot be loaded, or has other functions
             library = ctypes.CDLL(str(path))
-            getattr(library, f"scipy_openblas_set_num_threads{suffix}")
-            return library
-    return None
+            found = BlasFunctions(*(library[f"scipy_openblas_{name}{suffix}"] for name in names))
+            found.get_core.restype = ctypes.c_char_p  # type: ignore[attr-defined]
+            return found
+    return BlasFunctions()

@@ -2,28 +2,11 @@ import os
 import platform
 import subprocess
 import sys
-from typing import Any
 
 import pytest
 
 from convcli import blas
 from convcli.blas import Blas, find_blas
-
-
-class Library:
-    """An OpenBLAS that only knows the processor that it is for."""
-
-    def __init__(self, core: str) -> None:
-        self._core = core.encode()
-
-    def __getattr__(self, name: str) -> Any:
-        if name != "scipy_openblas_get_corename64_":
-            raise AttributeError(name)
-
-        def get_core() -> bytes:
-            return self._core
-
-        return get_core
 
 
 @pytest.mark.parametrize(
@@ -38,12 +21,13 @@ class Library:
 def test_kernels_follow_from_the_core(
     core: str, expected: Blas, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(blas, "_open_library", lambda: Library(core))
+    functions = blas.BlasFunctions(get_core=core.encode)
+    monkeypatch.setattr(blas, "find_functions", lambda: functions)
     assert find_blas.__wrapped__() == expected
 
 
 def test_another_blas_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(blas, "_open_library", lambda: None)
+    monkeypatch.setattr(blas, "find_functions", blas.BlasFunctions)
     assert find_blas.__wrapped__() == Blas()
     with blas.single_threaded_blas():  # nothing to set
         pass

@@ -170,11 +170,11 @@ class PaddedImage:
         self._value = padding_value(self._mode)
 
     def view(self, rows: range, columns: range) -> Array | None:
-        """View some rows and columns of the image; None where some lie beyond it."""
+        """View rows and columns of the image; None for none, and where some lie beyond it."""
         slices = []
         for axis, positions in enumerate((rows, columns)):
             before, size = self._pads[axis][0], self.image.shape[axis - 2]
-            if positions[0] < before or positions[-1] >= before + size:
+            if not positions or positions[0] < before or positions[-1] >= before + size:
                 return None
             slices.append(slice(positions.start - before, positions.stop - before, positions.step))
         inside: Array = self.image[..., slices[0], slices[1]]

@@ -54,20 +54,18 @@ class Scratch:
 def _borrow(size: int) -> Array:
     """Return at least so many aligned bytes, which are kept once the last array in them is gone."""
     size += ALIGNMENT_BYTES
+    buffer: Array
     if size < MIN_KEPT_BYTES:
-        return _align(np.empty(size, np.uint8))
-    fitting = [memory for memory in list(free.values()) if size <= memory.nbytes <= 2 * size]
-    memory = min(fitting, key=lambda memory: memory.nbytes, default=None)
-    if memory is None or free.pop(id(memory), None) is None:  # another thread may be faster
-        memory = np.empty(size, np.uint8)
-    # Not a view, whose own views would refer to the memory instead of to the view.
-    buffer: Array = np.asarray(memory.data)
-    finalize(buffer, _keep, memory).atexit = False
-    return _align(buffer)
-
-
-def _align(memory: Array) -> Array:
-    return memory[-memory.ctypes.data % ALIGNMENT_BYTES :]
+        buffer = np.empty(size, np.uint8)
+    else:
+        fitting = [memory for memory in list(free.values()) if size <= memory.nbytes <= 2 * size]
+        memory = min(fitting, key=lambda memory: memory.nbytes, default=None)
+        if memory is None or free.pop(id(memory), None) is None:  # another thread may be faster
+            memory = np.empty(size, np.uint8)
+        # Not a view, whose own views would refer to the memory instead of to the view.
+        buffer = np.asarray(memory.data)
+        finalize(buffer, _keep, memory).atexit = False
+    return buffer[-buffer.ctypes.data % ALIGNMENT_BYTES :]
 
 
 def _keep(memory: Array) -> None:

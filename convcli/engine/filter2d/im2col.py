@@ -78,7 +78,7 @@ def tap_im2col_algorithm(problem: FilterProblem) -> Algorithm:
 
     passes = prod(window.stride) + 2 * problem.taps
     return Algorithm(
-        _choice(problem),
+        Choice("im2col", f"{problem.taps} taps, in bands"),
         problem.estimate_s(products=problem.taps, passes=passes),
         problem.sums,
         problem.sums,
@@ -121,7 +121,7 @@ def banded_im2col_algorithm(problem: FilterProblem) -> Algorithm:
     rows, columns = problem.tile_size(TILE_BYTES // (arrays * problem.sums.itemsize))
     products = shifts * (stacked - 1 + problem.window.kernel[0]) * unrolled
     return Algorithm(
-        _choice(problem),
+        Choice("im2col", f"{problem.taps} taps, in bands"),
         problem.estimate_s(products=products, passes=unrolled + shifts),
         # Where nothing else copies the rows, reading a tile converts them.
         problem.sums if unrolled == 1 else problem.region_dtype,
@@ -131,10 +131,6 @@ def banded_im2col_algorithm(problem: FilterProblem) -> Algorithm:
         COPIES,
         leaks_nonfinite=True,
     )
-
-
-def _choice(problem: FilterProblem) -> Choice:
-    return Choice("im2col", f"{problem.taps} taps, in bands")
 
 
 def banded_weights(kernel: Array, layout: BandedLayout) -> Array:

@@ -6,8 +6,7 @@ and at most one scaling at the end.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -123,10 +122,6 @@ class IntegerSums(NamedTuple):
     dtype: np.dtype[Any]
     is_divided: bool
 
-    def make_programs(self, channels: int) -> Callable[[int], IntegerProgram]:
-        """Return a function from the values of a row to the program for rows of that length."""
-        return cache(lambda row: build_program(self.kernel.weights, row, channels))
-
 
 def plan_integer_sums(problem: FilterProblem) -> IntegerSums | None:
     """Work out the additions; None for an image or a kernel that is not of whole numbers."""
@@ -206,12 +201,12 @@ def _make_filter(problem: FilterProblem, sums: IntegerSums, *, is_integer: bool)
     scratch = Scratch()
     (high, wide), channels = problem.extent, problem.channels
     divisor, unit = sums.kernel.divisor, sums.kernel.unit
-    programs = sums.make_programs(channels)
+    find_program = cache(partial(build_program, sums.kernel.weights, pixel=channels))
 
     def correlate(region: Array) -> Array:
         height, width = len(region) - high + 1, region.shape[1] - wide + 1
         row = region.shape[1] * channels
-        flat = programs(row).run(region.reshape(-1), scratch)
+        flat = find_program(row).run(region.reshape(-1), scratch)
         if len(flat) == 0:
             return flat
         rows = view_rows(flat, (height, width * channels), row)
@@ -234,10 +229,10 @@ def _make_filter(problem: FilterProblem, sums: IntegerSums, *, is_integer: bool)
 
 def _make_writer(problem: FilterProblem, sums: IntegerSums) -> TileWriter:
     scratch = Scratch()
-    programs = sums.make_programs(problem.channels)
+    find_program = cache(partial(build_program, sums.kernel.weights, pixel=problem.channels))
 
     def write(region: Array, target: Array) -> None:
         rows, row = target.reshape(len(target), -1), region.shape[1] * problem.channels
-        programs(row).run_into(rows, row, region.reshape(-1), scratch)
+        find_program(row).run_into(rows, row, region.reshape(-1), scratch)
 
     return write

@@ -111,17 +111,17 @@ class FilterPlan(NamedTuple):
         """
         has_bias = np.any(self.problem.bias)
 
-        def make_worker(reader: TileReader) -> Callable[[Tile], None]:
+        def make_worker(reader: TileReader) -> Callable[[list[Tile]], None]:
             correlate = self.algorithm.make_filter()
             spare = self.fallback.make_filter() if self.fallback else None
 
-            def work(tile: Tile) -> None:
-                region = reader.read(tile)
-                leaks = spare is not None and not np.isfinite(region).all()
-                sums = spare(region) if spare is not None and leaks else correlate(region)
-                if has_bias:
-                    sums += np.asarray(self.problem.bias, sums.dtype)
-                take(tile, sums)
+            def work(tiles: list[Tile]) -> None:
+                for tile, region in reader.read(tiles):
+                    leaks = spare is not None and not np.isfinite(region).all()
+                    sums = spare(region) if spare is not None and leaks else correlate(region)
+                    if has_bias:
+                        sums += np.asarray(self.problem.bias, sums.dtype)
+                    take(tile, sums)
 
             return work
 
@@ -142,9 +142,14 @@ class FilterPlan(NamedTuple):
             self.run(image, lambda tile, sums: round_into(sums, part(tile), self.bounds), rows)
             return
 
-        def make_worker(reader: TileReader) -> Callable[[Tile], None]:
+        def make_worker(reader: TileReader) -> Callable[[list[Tile]], None]:
             write = make_writer()
-            return lambda tile: write(reader.read(tile), part(tile))
+
+            def work(tiles: list[Tile]) -> None:
+                for tile, region in reader.read(tiles):
+                    write(region, part(tile))
+
+            return work
 
         self._run_tiles(image, make_worker, rows)
 
@@ -165,33 +170,25 @@ class FilterPlan(NamedTuple):
     def _run_tiles(
         self,
         image: Array | RowSource,
-        make_worker: Callable[[TileReader], Callable[[Tile], None]],
+        make_worker: Callable[[TileReader], Callable[[list[Tile]], None]],
         rows: slice | None,
     ) -> None:
+        """Process the tiles: one at a time, or all of a row of tiles whose rows have to be read."""
         if not self.can_run(image):
             planned = f"{self.image_shape} of {self.problem.dtype}"
             raise ValueError(f"planned for {planned}, not {image.shape} of {image.dtype}")
+        is_array = isinstance(image, np.ndarray)
         pixels = np.atleast_3d(image) if isinstance(image, np.ndarray) else image
-
-        def make_own() -> Callable[[list[Tile]], None]:
-            work = make_worker(TileReader(self.problem, self.algorithm.region_dtype, pixels))
-
-            def work_all(tiles: list[Tile]) -> None:
-                for tile in tiles:
-                    work(tile)
-
-            return work_all
-
+        dtype = self.algorithm.region_dtype
         height, width = self.shape[:2]
         groups = list(split_output((height, width), self.algorithm.tile, rows))
         if self.algorithm.is_multithreaded:
-            work_all = make_own()
+            work = make_worker(TileReader(self.problem, dtype, pixels))
             for tiles in groups:
-                work_all(tiles)
-        elif isinstance(image, np.ndarray):
-            parallel_for(make_own, [[tile] for tiles in groups for tile in tiles])
-        else:  # which is read once for a whole row of tiles
-            parallel_for(make_own, groups)
+                work(tiles)
+            return
+        items = [[tile] for tiles in groups for tile in tiles] if is_array else groups
+        parallel_for(lambda: make_worker(TileReader(self.problem, dtype, pixels)), items)
 
 
 def plan_filter(

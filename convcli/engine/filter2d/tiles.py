@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -57,59 +57,42 @@ class TileReader:
         planes = image.transpose(2, 0, 1) if isinstance(image, np.ndarray) else image
         self._padded = PaddedImage(planes, problem.pads, problem.padding_mode)
         self._scratch = Scratch()
-        self._band_rows: range | None = None  # of a `RowSource`, whose rows are read once
         self._weights = problem.bounding_weights
         self._limit = largest_exact_value(problem.dtype, self._weights, problem.bias)
 
-    def read(self, tile: Tile) -> Array:
-        """Return the (rows, columns, C) of a tile, valid until the next one is read.
+    def read(self, tiles: Sequence[Tile]) -> Iterator[tuple[Tile, Array]]:
+        """Yield tiles of one row of tiles, each with its region, (rows, columns, C).
 
-        The values of a row follow one another in memory; its rows may be apart. Where the image has
-        them so, they are a view of it, so they must not be written to.
+        A region is valid until the next one. Its values of a row follow one another in memory; its
+        rows may be apart. Where the image has them so, it is a view, which cannot be written to.
 
         Raises
         ------
         ArgumentError
             For integers of which a sum would not be exact.
         """
-        rows, columns = (self._input_range(part, axis) for axis, part in enumerate(tile))
-        if self._is_array:
-            region = self._view(rows, columns)
-            if region is None:
+        problem, band = self._problem, None
+        for tile in tiles:
+            spans = map(input_span, tile, problem.window.stride, problem.extent)
+            rows, columns = (range(span.start, span.stop) for span in spans)
+            region = self._padded.view(rows, columns) if self._is_array else None
+            if region is not None:
+                region = region.transpose(1, 2, 0)
+                region.flags.writeable = False
+                values = problem.channels * region.itemsize, region.itemsize
+                if region.dtype != self._dtype or region.strides[1:] != values:
+                    region = None
+            if region is None and self._is_array:
                 region = self._copy(rows, columns)
-        else:
-            region = self._read_band(rows)[:, columns.start : columns.stop]
-        if self._limit is not None:
-            check_exact(region, self._limit, self._weights)
-        return region
-
-    def _input_range(self, outputs: slice, axis: int) -> range:
-        window = self._problem.window
-        span = input_span(outputs, window.stride[axis], self._problem.extent[axis])
-        return range(span.start, span.stop)
-
-    def _view(self, rows: range, columns: range) -> Array | None:
-        """View pixels, where all of them lie in an image of that type and layout."""
-        planes = self._padded.view(rows, columns)
-        if planes is None or planes.dtype != self._dtype:
-            return None
-        region = planes.transpose(1, 2, 0)
-        channels, size = region.shape[2], region.itemsize
-        if region.strides[1:] != (channels * size, size):
-            return None
-        region.flags.writeable = False
-        return region
+            elif region is None:  # rows are read once for all tiles
+                band = self._copy(rows, range(problem.size[1])) if band is None else band
+                region = band[:, columns.start : columns.stop]
+            if self._limit is not None:
+                check_exact(region, self._limit, self._weights)
+            yield tile, region
 
     def _copy(self, rows: range, columns: range) -> Array:
         shape = len(rows), len(columns), self._problem.channels
         region = self._scratch("region", shape, self._dtype)
         self._padded.copy_into(region.transpose(2, 0, 1), rows, columns)
         return region
-
-    def _read_band(self, rows: range) -> Array:
-        """Return whole padded rows: those of a row of tiles are the same."""
-        if rows != self._band_rows:
-            self._copy(rows, range(self._problem.size[1]))
-            self._band_rows = rows
-        shape = len(rows), self._problem.size[1], self._problem.channels
-        return self._scratch("region", shape, self._dtype)
