@@ -1,10 +1,10 @@
 """The cost of an algorithm: estimated seconds of one thread, for filters and for layers.
 
 The products and the copied values of an algorithm are counted before anything is computed. Each
-count is multiplied by seconds that were measured with NumPy's wheels on one core with AVX2. Another
-machine has other rates, but mostly the same algorithm is the cheapest. Padding a band and rounding
-its sums are not counted, as all algorithms do both. `python tests/benchmarks --planner` measures
-every candidate.
+count is multiplied by the seconds that the BLAS needs for it: one record of rates for its kernels
+of AVX2, and one for those of AVX-512. Another machine has other rates, but mostly the same
+algorithm is the cheapest. Padding a tile and rounding its sums are not counted, as all algorithms
+do both. `python tests/benchmarks --planner` measures every candidate.
 """
 
 from __future__ import annotations
@@ -16,18 +16,68 @@ import numpy as np
 
 from convcli.arithmetic.geometry import Window
 from convcli.arithmetic.values import Pair
+from convcli.blas import find_blas
 
-# Seconds for each byte of a value.
-PRODUCT_S = 4.17e-12  # a multiplication and an addition of a large matrix product
-NARROW_PRODUCT_S = 6e-12  # likewise where one of the matrices has few rows or columns
-PASS_S = 25e-12  # one pass over an array: a value copied, or added to another
-GATHER_S = 62.5e-12  # a value copied on its own, as every other column is
-SORT_S = 200e-12  # a value of a padded image sorted by its place in a Winograd tile
-TRANSFORM_S = 79e-12  # a value that comes out of a Winograd matrix
-INTERLEAVE_S = 140e-12  # likewise, where the values of a tile come out side by side
-FFT_S = 1e-9  # a value that goes through three FFTs of a tile
-# Seconds for each product, of any type.
-LOOP_S = 60e-9  # in nested loops of Python
+LOOP_S = 60e-9  # a product of any type in nested loops of Python
+
+
+class Rates(NamedTuple):
+    """Seconds for each byte of a value.
+
+    Parameters
+    ----------
+    product : float
+        A multiplication and an addition of a large matrix product.
+    narrow_product : float
+        Likewise where one of the matrices has few rows or columns.
+    copy : float
+        One pass over an array: a value copied, or added to another.
+    gather : float
+        A value copied on its own, as every other column is.
+    sort : float
+        A value of a padded image sorted by its place in a Winograd tile.
+    transform : float
+        A value that comes out of a Winograd matrix.
+    interleave : float
+        Likewise, where the values of a tile come out side by side.
+    fft : float
+        A value that goes through three FFTs of a tile.
+    """
+
+    product: float
+    narrow_product: float
+    copy: float
+    gather: float
+    sort: float
+    transform: float
+    interleave: float
+    fft: float
+
+
+# Measured on one core of an AMD EPYC (Zen 3) with NumPy's wheels.
+AVX2 = Rates(
+    product=4.17e-12,
+    narrow_product=6e-12,
+    copy=25e-12,
+    gather=62.5e-12,
+    sort=200e-12,
+    transform=79e-12,
+    interleave=140e-12,
+    fft=1e-9,
+)
+# Products of 85 instead of 60 billion values a second on one core of a Xeon; the rest is limited by
+# memory and the same.
+AVX512 = AVX2._replace(product=2.94e-12, narrow_product=3.6e-12)
+
+
+def find_rates() -> Rates:
+    """Return the rates of this machine's BLAS.
+
+    >>> find_rates() in (AVX2, AVX512)
+    True
+    """
+    return AVX512 if find_blas().vector_bytes >= 64 else AVX2
+
 
 NARROW = 8  # columns that each product of matrices takes longer, whatever its width
 
@@ -76,18 +126,20 @@ def im2col_rows_s(size: ConvSize) -> float:
 
 
 def _im2col_s(size: ConvSize, products: int, copies: int) -> float:
-    copy_s = PASS_S if size.window.stride[1] == 1 else GATHER_S
-    return size.batch * size.dtype.itemsize * (products * PRODUCT_S + copies * copy_s)
+    rates = find_rates()
+    copy_s = rates.copy if size.window.stride[1] == 1 else rates.gather
+    return size.batch * size.dtype.itemsize * (products * rates.product + copies * copy_s)
 
 
 def winograd_s(size: ConvSize, tile: Pair) -> float:
     """Return the seconds of F(a, kh) x F(b, kw): G·w·Gᵀ, then Bᵀ·x·B, products and Aᵀ·(...)·A."""
+    rates = find_rates()
     c_in, c_out, (kh, kw) = size.c_in, size.c_out, size.window.kernel
     (a, b), (t, s) = tile, (tile[0] + kh - 1, tile[1] + kw - 1)
     rows, columns = ceil(size.output[0] / a), ceil(size.output[1] / b) + 1
     tiles = rows * columns
-    before = (a * b * SORT_S + (t * b + t * s) * TRANSFORM_S) * c_in * (tiles + columns)
-    products = t * s * c_in * c_out * (tiles + NARROW) * PRODUCT_S
-    after = (a * s * TRANSFORM_S + a * b * (INTERLEAVE_S + PASS_S)) * c_out * tiles
-    weights = t * s * TRANSFORM_S * c_in * c_out
+    before = (a * b * rates.sort + (t * b + t * s) * rates.transform) * c_in * (tiles + columns)
+    products = t * s * c_in * c_out * (tiles + NARROW) * rates.product
+    after = (a * s * rates.transform + a * b * (rates.interleave + rates.copy)) * c_out * tiles
+    weights = t * s * rates.transform * c_in * c_out
     return size.dtype.itemsize * (weights + size.batch * (before + products + after))

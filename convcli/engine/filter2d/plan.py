@@ -310,18 +310,30 @@ def choose_algorithm(problem: FilterProblem, method: str) -> Algorithm:
     if problem.kernel.ndim > 2 or method == "naive":
         return conv2d_algorithm(problem, method)
     if method == "auto":
-        return min(candidates(problem), key=lambda found: found.cost_s * found.preference)
+        best = min(_direct_candidates(problem), key=_weighted_cost)
+        # Tiles overlap, so no FFT costs less than one whose tiles do not.
+        if problem.estimate_s(ffts=1) < _weighted_cost(best):
+            best = min(best, fft_algorithm(problem), key=_weighted_cost)
+        return best
     make = {"im2col": im2col_algorithm, "separable": separable_algorithm, "fft": fft_algorithm}
     return make[method](problem)._replace(choice=Choice(method, "asked for"))
 
 
 def candidates(problem: FilterProblem) -> list[Algorithm]:
     """All ways to compute a problem with a kernel of two axes that `auto` chooses from."""
+    return [*_direct_candidates(problem), fft_algorithm(problem)]
+
+
+def _direct_candidates(problem: FilterProblem) -> list[Algorithm]:
+    """All but the FFT."""
     is_separable = min(problem.window.kernel) > 1 and factorize(problem.kernel) is not None
     found = [
         integer_algorithm(problem),
         separable_algorithm(problem) if is_separable else None,
         im2col_algorithm(problem),
-        fft_algorithm(problem),
     ]
     return [algorithm for algorithm in found if algorithm is not None]
+
+
+def _weighted_cost(algorithm: Algorithm) -> float:
+    return algorithm.cost_s * algorithm.preference

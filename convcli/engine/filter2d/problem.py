@@ -28,7 +28,7 @@ from convcli.arithmetic.values import (
 )
 from convcli.engine.arrays import Array, as_bias, as_numbers, check_weights, sum_dtype
 from convcli.engine.conv2d.problem import ConvProblem, choose_conv_method
-from convcli.engine.cost import FFT_S, LOOP_S, NARROW_PRODUCT_S, PASS_S, ConvSize
+from convcli.engine.cost import LOOP_S, ConvSize, find_rates
 from convcli.engine.padding import can_hold
 from convcli.engine.scratch import even_size
 from convcli.errors import ShapeError
@@ -160,8 +160,9 @@ class FilterProblem(NamedTuple):
 
     def estimate_s(self, *, products: float = 0, passes: float = 0, ffts: float = 0) -> float:
         """The cost in seconds, from the products, passes and FFTs for each value of the output."""
-        rate = NARROW_PRODUCT_S * products + PASS_S * passes + FFT_S * ffts  # for each byte
-        return prod(self.output) * self.channels * self.sums.itemsize * rate
+        rates = find_rates()
+        each = rates.narrow_product * products + rates.copy * passes + rates.fft * ffts
+        return prod(self.output) * self.channels * self.sums.itemsize * each
 
     def tile_size(
         self, values: int = TILE_VALUES, *, row_values: int | None = None, tiles: int = MIN_TILES
