@@ -7,33 +7,43 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
-from benchmarks import photo, planner, tables, timing
+from benchmarks import cores, machine, photo, planner, readme, row, tables, timing
 from benchmarks.checks import right_at_spots, within_largest, within_levels
+from benchmarks.cores import Core
+from benchmarks.layers import MEAN
 from benchmarks.peers import magick
 from benchmarks.photo import Workplace, photograph
-from benchmarks.row import FULL, QUICK, Row
+from benchmarks.planned import FILTERS, LAYERS
+from benchmarks.planner import Candidate
+from benchmarks.row import AMD_AVX2, AVX2, AVX512, FULL, QUICK, Row, Target, by_units
 from benchmarks.rows import all_rows
-from benchmarks.runner import measure_apart, measure_here, with_mean
+from benchmarks.runner import blank, measure_apart, measure_here, with_means
 from benchmarks.tables import cells, markdown
 from benchmarks.timing import Contest, Effort, Gauge, Measure, MissingError, Verdict
 
 from convcli import filter2d
 
 ROOT = Path(__file__).parent.parent
+CORE = Core("SkylakeX", AVX512)
 ONCE = Effort(runs=3, seconds=0.0)
 KEYS = (
-    "row peer check checked ratio minimum_ratio ours_seconds peer_seconds value unit runs spread "
-    "target aim"
+    "row peer core check checked ratio minimum_ratio ours_seconds peer_seconds value unit runs "
+    "spread target aim"
 )
 
 
-@pytest.mark.parametrize("module", [photo, tables, timing], ids=lambda module: module.__name__)
+@pytest.mark.parametrize(
+    "module",
+    [cores, machine, photo, planner, readme, row, tables, timing],
+    ids=lambda module: module.__name__,
+)
 def test_examples(module: ModuleType) -> None:
     found = doctest.testmod(module)
     assert found.attempted
@@ -61,7 +71,11 @@ def test_the_command_prints_rows_that_were_checked() -> None:
         timeout=60,
         check=True,
     )
-    (row,) = json.loads(done.stdout)
+    document = json.loads(done.stdout)
+    (row,) = document["measures"]
+    assert sorted(document) == ["cores", "is_quick", "load", "machine", "measures", "version"]
+    assert document["machine"]["processor"]
+    assert document["cores"][0]["coretype"] == ""
     assert sorted(row) == sorted(KEYS.split())
     assert row["row"].startswith("convcli shape")
     assert row["check"] == "passed"
@@ -99,38 +113,66 @@ def test_a_row_whose_check_fails_is_not_timed(tmp_path: Path, *, is_gauge: bool)
     calls: list[str] = []
     ours, theirs = counted(calls, "ours"), counted(calls, "theirs")
     entry = Gauge(ours, differ, "s") if is_gauge else Contest(ours, theirs, differ)
-    row = Row("fake", "nobody", lambda _: entry, at_most=1.0, is_command=True)
-    measure = measure_here(row, Workplace(tmp_path), ONCE, threads=64)
+    row = Row("fake", "nobody", lambda _: entry, is_command=True)
+    found = measure_here(row, Workplace(tmp_path), ONCE, threads=64)
     assert calls == (["ours"] if is_gauge else ["ours", "theirs"])
-    assert measure == Measure("fake", "nobody", "failed", "not the same", target=1.0)
-    assert "failed" in cells(measure)
+    assert found == {"check": "failed", "checked": "not the same"}
+    assert "failed" in cells(Measure("fake", "nobody", **found))
 
 
 def test_a_row_without_its_peer_is_skipped(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("benchmarks.runner.peer_version", lambda _: None)
     row = Row("fake", "nobody", lambda _: pytest.fail("it was prepared"), needs="cv2")
-    assert measure_apart(row, 0, 1, []).check == "skipped"
+    assert measure_apart(row, CORE, 0, 1, []).check == "skipped"
 
     def prepare(_: Workplace) -> Contest:
         raise MissingError("no room")
 
     row = Row("fake", "nobody", prepare, is_command=True)
-    assert measure_here(row, Workplace(tmp_path), ONCE, threads=64).checked == "no room"
+    assert measure_here(row, Workplace(tmp_path), ONCE, threads=64) == {"checked": "no room"}
+
+
+def test_one_run_is_that_of_the_check() -> None:
+    calls: list[str] = []
+    contest = Contest(counted(calls, "ours"), counted(calls, "theirs"), agree)
+    assert contest.measure(Effort(runs=5, seconds=1.0, most_runs=1))["runs"] == 1
+    assert calls == ["ours", "theirs"]
+
+
+def test_a_target_depends_on_the_core() -> None:
+    targets = by_units(1.65, 1.85, 1.5, amd=Target(1.3, 1.2))
+    row = Row("fake", "", lambda _: pytest.fail("prepared"), targets=targets, on_each_core=True)
+    found = {units: blank(row, Core("name", units)) for units in (AVX512, AVX2, AMD_AVX2)}
+    assert [one.target for one in found.values()] == [1.65, 1.85, 1.3]
+    assert [one.aim for one in found.values()] == [1.5, 1.5, 1.2]
+    assert {one.core for one in found.values()} == {"name"}
+    assert blank(replace(row, on_each_core=False, targets={}), CORE) == Measure("fake", "")
 
 
 def test_the_mean_of_the_layers_needs_all_of_them() -> None:
     names = [row.name for row in all_rows(FULL, "conv2d float32")]
     good = [
-        Measure(name, "torch", "passed", ratio=ratio, minimum_ratio=1.0, runs=5, spread=[1, 2])
+        Measure(
+            name,
+            "torch",
+            CORE.name,
+            "passed",
+            ratio=ratio,
+            minimum_ratio=1.0,
+            runs=5,
+            spread=[1, 2],
+        )
         for name, ratio in zip(names, (0.5, 1.0, 2.0, 4.0), strict=True)
     ]
-    assert with_mean(good)[-1].ratio == pytest.approx(2**0.5)
-    assert with_mean(good[1:]) == good[1:]
-    bad = Measure(names[0], "torch", "failed", "not the same")
-    assert (with_mean([bad, *good[1:]])[-1].check, with_mean([bad, *good[1:]])[-1].ratio) == (
-        "failed",
-        None,
-    )
+    other = [replace(measure, core="Haswell") for measure in good]
+    assert with_means(good, [CORE])[-1].ratio == pytest.approx(2**0.5)
+    assert with_means(good[1:], [CORE]) == good[1:]
+    both = with_means([*good, *other], [CORE, Core("Haswell", AVX2)])
+    assert [measure.core for measure in both] == [CORE.name] * 5 + ["Haswell"] * 5
+    assert [measure.target for measure in both if measure.row == MEAN] == [0.65, 0.9]
+    bad = Measure(names[0], "torch", CORE.name, "failed", "not the same")
+    mean = with_means([bad, *good[1:]], [CORE])[-1]
+    assert (mean.check, mean.ratio) == ("failed", None)
 
 
 def test_a_check_allows_what_it_says_and_no_more() -> None:
@@ -172,22 +214,72 @@ def test_every_row_has_a_name_of_its_own() -> None:
     for profile in (QUICK, FULL):
         rows = all_rows(profile)
         assert len({(row.name, row.peer) for row in rows}) == len(rows)
+        assert any(row.is_extra for row in rows) == profile.is_full
     assert [row.name for row in all_rows(FULL, "GRID")] == [
         "peak memory, grid of 4 GiB, gaussian-5x5"
     ]
 
 
 def test_a_table_for_a_readme_has_a_line_for_each_row() -> None:
-    lines = markdown([Measure("a", "b", "passed", ratio=0.5, runs=5, spread=[0.4, 0.6])])
-    assert lines.splitlines()[2] == "| a | b | 0.5 | 0.4 to 0.6 |  |"
+    lines = markdown([Measure("a", "b", "c", "passed", ratio=0.5, runs=5, spread=[0.4, 0.6])])
+    assert lines.splitlines()[2] == "| a | b | c | 0.5 | 0.4 to 0.6 |  |"
 
 
-def test_the_planner_is_held_to_all_candidates() -> None:
-    once = Effort(runs=1, seconds=0.0)
-    for pick in (
-        planner.measure_filter("gaussian:2", once, size=(60, 80)),
-        planner.measure_layer("(1,64,28²) to 64, 3x3", once),
+def sleeper(name: str, seconds: float, preference: float = 1.0) -> Candidate:
+    return Candidate(name, seconds, lambda: None, preference)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every candidate takes its estimate."""
+    monkeypatch.setattr(planner, "time_runs", lambda candidate, _: candidate.estimated_s)
+
+
+@pytest.mark.usefixtures("clock")
+def test_a_pick_is_held_to_the_fastest_candidate() -> None:
+    made = [sleeper("slow", 9.0), sleeper("picked", 3.0), sleeper("fast", 2.0)]
+    pick = planner.measure_pick("work", made, "picked", rounds=3)
+    assert (pick.picked.name, pick.best.name, pick.ratio) == ("picked", "fast", 1.5)
+    assert [timing.measured_s for timing in pick.timings] == [9.0, 3.0, 2.0]
+    # Exact sums may take longer, by what the planner prefers them.
+    made[1] = sleeper("picked", 3.0, preference=0.5)
+    assert planner.measure_pick("work", made, "picked", rounds=3).ratio == 1.0
+
+
+@pytest.mark.usefixtures("clock")
+def test_picks_beyond_a_limit_fail(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(planner, "hold_to", lambda _: None)
+    monkeypatch.setattr(planner, "LAYERS", ())
+    monkeypatch.setattr(planner, "FILTERS", FILTERS[:2])
+    made = [sleeper("picked", 1.25), sleeper("fast", 1.0)]
+    monkeypatch.setattr(planner, "prepare_filter", lambda _: (made, "picked"))
+    assert planner.show_picks() == 1  # 25 % on the mean
+    assert "2 picks: 1.25 times the fastest" in capsys.readouterr().out
+    made[1] = sleeper("fast", 1.2)
+    assert planner.show_picks(as_json=True) == 0
+    (first, _) = json.loads(capsys.readouterr().out)
+    assert (first["picked"], first["best"], len(first["candidates"])) == ("picked", "fast", 2)
+
+
+def test_the_planner_is_asked_for_30_filters_and_15_layers() -> None:
+    names = {work.name for work in FILTERS} | {work.name for work in LAYERS}
+    assert (len(FILTERS), len(LAYERS)) == (30, 15)
+    assert len(names) == 45
+    types = {np.dtype(work.dtype).name for work in FILTERS}
+    assert types == {"uint8", "uint16", "float32", "float64"}
+    assert {work.shape[2] for work in FILTERS} == {1, 3, 4}
+
+
+def test_candidates_of_filters_and_layers_run() -> None:
+    filters = [replace(work, shape=(20, 30, work.shape[2])) for work in FILTERS[::7]]
+    layers = [replace(work, shape=(1, 4, 12, 13)) for work in LAYERS[-2:]]
+    for made, picked in (
+        *map(planner.prepare_filter, filters),
+        *map(planner.prepare_layer, layers),
     ):
-        assert 0 < pick.best_s <= pick.picked_s
-        assert pick.ratio == pick.picked_s / pick.best_s
-        assert 1e-6 < pick.estimated_s < 1
+        assert picked in [candidate.name for candidate in made]
+        for candidate in made:
+            candidate.run()
+            assert candidate.estimated_s > 0

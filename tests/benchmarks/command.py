@@ -6,18 +6,25 @@ import argparse
 import json
 import signal
 import sys
-from dataclasses import asdict
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks.machine import load, machine
+from benchmarks.against import find_mismatches, find_slower
+from benchmarks.cores import Core, default_core, find_cores
+from benchmarks.machine import Machine, describe_machine, find_machine, load
 from benchmarks.photo import Workplace
-from benchmarks.row import FULL, QUICK
-from benchmarks.rows import all_rows
-from benchmarks.runner import as_json, measure_apart, measure_here, with_mean, workplace
+from benchmarks.readme import write_section
+from benchmarks.results import Result, ResultError, as_json, read_result
+from benchmarks.row import FULL, QUICK, Row
+from benchmarks.rows import all_rows, is_asked_for
+from benchmarks.runner import measure_apart, measure_here, with_means, workplace
 from benchmarks.tables import markdown, plain
-from benchmarks.timing import Effort, Measure
+from benchmarks.timing import Effort
+
+README = Path(__file__).parents[2] / "README.md"
 
 
 def options() -> argparse.ArgumentParser:
@@ -31,11 +38,37 @@ def options() -> argparse.ArgumentParser:
     parser.add_argument("--threads", type=int, default=2, metavar="N", help="default: 2")
     parser.add_argument("--runs", type=int, metavar="N", help="at least; default: 5, quick 3")
     parser.add_argument(
+        "--cores",
+        metavar="NAMES",
+        default=default_core(),
+        help="whose kernels OpenBLAS is to use, one after another: own, Haswell, ...; default: "
+        "OPENBLAS_CORETYPE, or own, which it picks by itself",
+    )
+    parser.add_argument(
+        "--against",
+        metavar="FILE",
+        type=Path,
+        help="an older result (--json): what got slower beyond the noise is a failure",
+    )
+    parser.add_argument(
         "--planner", action="store_true", help="run all candidates, and hold the picks to the best"
     )
     form = parser.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="a list of objects")
-    form.add_argument("--markdown", action="store_true", help="a table for a README")
+    form.add_argument("--json", action="store_true", help="the machine and all figures")
+    form.add_argument("--markdown", action="store_true", help="a table for a page")
+    form.add_argument(
+        "--record",
+        metavar="FILE",
+        type=Path,
+        help="write the result there, and the README's table from all results beside it",
+    )
+    form.add_argument(
+        "--readme",
+        metavar="FILE",
+        type=Path,
+        nargs="+",
+        help="measure nothing: write the README's table from results",
+    )
     # A row's own process is told these.
     parser.add_argument("--row", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
@@ -43,43 +76,93 @@ def options() -> argparse.ArgumentParser:
 
 
 def main() -> int:
-    """Measure all rows that are asked for, and print them: 1 if a check failed."""
-    told = options().parse_args()
+    """Do what is asked for: 1 if a check failed, a figure got worse, or a pick was not good."""
+    parser = options()
+    told = parser.parse_args()
     if told.planner:
         from benchmarks.planner import show_picks
 
-        return show_picks()
+        return show_picks(is_quick=told.quick, only=told.only, as_json=told.json)
+    try:
+        older = read_result(told.against) if told.against else None
+        if told.readme:
+            write_section(README, [read_result(path) for path in told.readme])
+            return 0
+    except ResultError as error:
+        parser.error(str(error))
+    if told.row is not None:
+        return measure_row(told)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the folder goes then too
+    machine = find_machine(told.threads)
+    cores, missing = find_cores(told.cores, machine.processor)
+    if not cores:
+        parser.error(f"--cores: {'; '.join(missing) or 'names none'}")
+    for note in missing:
+        sys.stderr.write(f"{note}\n")
+    result = measure(told, machine, cores)
+    show(result, told)
+    slower = report_against(older, result, told.only) if older else []
+    return int(bool(slower) or any(measure.check == "failed" for measure in result.measures))
+
+
+def measure_row(told: argparse.Namespace) -> int:
+    """Measure one row in this process, and print its figures."""
     profile = QUICK if told.quick else FULL
     effort = Effort(told.runs or profile.runs, profile.seconds)
-    rows = all_rows(profile, told.only)
-    if told.row is not None:
-        measure = measure_here(rows[told.row], Workplace(told.folder), effort, told.threads)
-        sys.stdout.write(json.dumps(asdict(measure)) + "\n")
-        return 0
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the folder goes then too
-    notes = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
-    measures: list[Measure] = []
+    row = all_rows(profile, told.only)[told.row]
+    found = measure_here(row, Workplace(told.folder), effort, told.threads)
+    sys.stdout.write(json.dumps(found) + "\n")
+    return 0
+
+
+def measure(told: argparse.Namespace, machine: Machine, cores: list[Core]) -> Result:
+    """Measure all rows that are asked for, each in a process of its own."""
     before = load()
+    work = list(distribute(all_rows(QUICK if told.quick else FULL, told.only), cores))
+    measures = []
     with workplace() as place:
-        passed_on = [f"--only={told.only}", f"--threads={told.threads}", f"--runs={effort.runs}"]
+        passed_on = [f"--only={told.only}", f"--threads={told.threads}"]
+        passed_on += [f"--runs={told.runs}"] if told.runs else []
         passed_on += [f"--folder={place.folder}", *(["--quick"] if told.quick else [])]
-        for number, row in enumerate(rows):
-            notes.print(f"{number + 1}/{len(rows)} {row.name} {row.peer}")
-            measures.append(measure_apart(row, number, told.threads, passed_on))
-    show(with_mean(measures), told, before)
-    return int(any(measure.check == "failed" for measure in measures))
+        for done, (number, row, core) in enumerate(work):
+            sys.stderr.write(f"{done + 1}/{len(work)} {row.name} {row.peer} {core.name}\n")
+            measures.append(measure_apart(row, core, number, told.threads, passed_on))
+    loads = f"{before} before, {load()} after"
+    return Result(machine, cores, told.quick, loads, with_means(measures, cores))
 
 
-def show(measures: list[Measure], told: argparse.Namespace, before: str) -> None:
+def distribute(rows: list[Row], cores: list[Core]) -> Iterator[tuple[int, Row, Core]]:
+    """Yield rows, with their numbers, and the cores that they are measured under."""
+    for number, row in enumerate(rows):
+        for core in cores if row.on_each_core else cores[:1]:
+            yield number, row, core
+
+
+def show(result: Result, told: argparse.Namespace) -> None:
     if told.json:
-        sys.stdout.write(as_json(measures) + "\n")
+        sys.stdout.write(as_json(result) + "\n")
         return
-    facts = [*machine(told.threads), ("load", f"{before} before, {load()} after")]
+    cores = ", ".join(f"{core.name} ({core.units})" for core in result.cores)
+    facts = [*describe_machine(result.machine), ("BLAS", cores), ("load", result.load)]
     if told.markdown:
-        sys.stdout.write(markdown(measures) + "\n")
+        sys.stdout.write(markdown(result.measures) + "\n")
         sys.stdout.write("; ".join(f"{name}: {value}" for name, value in facts) + "\n")
         return
     console = Console(highlight=False, markup=False, soft_wrap=True)
     for name, value in facts:
         console.print(f"{name:<10} {value}")
-    plain(measures, console)
+    plain(result.measures, console)
+    if told.record:
+        told.record.write_text(as_json(result) + "\n", encoding="utf-8")
+        others = sorted(told.record.parent.glob("*.json"))
+        write_section(README, [read_result(path) for path in others])
+
+
+def report_against(older: Result, result: Result, only: str) -> list[str]:
+    """Print how a result differs from an older one, and return what got slower."""
+    asked = [one for one in older.measures if is_asked_for(one.row, one.peer, only)]
+    older = replace(older, measures=asked)
+    slower = find_slower(older, result)
+    for line in [*find_mismatches(older, result), *slower]:
+        sys.stderr.write(f"{line}\n")
+    return slower

@@ -3,128 +3,146 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from PIL import Image
 
-from benchmarks.checks import same_interiors, within_levels
-from benchmarks.peers import magick
+from benchmarks.checks import same_interiors, same_jpegs, within_largest, within_levels
 from benchmarks.photo import Workplace
-from benchmarks.processes import convcli, peak_bytes, run
-from benchmarks.row import Profile, Row
-from benchmarks.timing import Contest, Gauge, Verdict
+from benchmarks.processes import convcli, image_magick, opencv, run, sharpen, vips
+from benchmarks.row import Profile, Row, everywhere
+from benchmarks.timing import Contest, Verdict
 
 CAT = Path(__file__).parents[2] / "samples" / "cat.jpg"
-SMALL_MEGAPIXELS = 2.0
+QUALITY = 90  # of JPEG, from which on colors are kept for every pixel
+OPENCV_JPEG = (1, QUALITY, 7, 0x111111)  # IMWRITE_JPEG_QUALITY, and SAMPLING_FACTOR of 4:4:4
 
-# One process has as many threads as there are cores, unless told otherwise.
-ALONE = {
-    ("--jobs", "1", "--threads", "1"): (0.6, 0.52),
-    ("--jobs", "1"): (None, None),
-}
+Command: TypeAlias = Callable[[Path, Path], list[str]]
+Check: TypeAlias = Callable[[Path, Path], Verdict]
+
+
+class Tool(NamedTuple):
+    """A peer: its name in the table, and in `peers.py` where it may be missing."""
+
+    name: str
+    needs: str = ""
+
+
+VIPS = Tool("vips conv", "vips")
+OPENCV = Tool("OpenCV script", "cv2")
+MAGICK = Tool("ImageMagick -morphology Convolve", "magick")
+FILTERING = Tool('python -c "import click, numpy, PIL.Image"')  # what filtering cannot do without
+PARSING = Tool('python -c "import click"')
 
 
 def rows(profile: Profile) -> list[Row]:
-    whole = f"whole command, {profile.megapixels:g} MP JPEG to PNG, sharpen"
-    started = 'python -c "import {}"'.format
+    whole = f"whole command, {profile.megapixels:g} MP JPEG to "
+    deep = f"whole command, {profile.deep_megapixels:g} MP "
+
+    def row(name: str, peer: Tool, prepare: Any, at_most: float, aim: float) -> Row:
+        targets = everywhere(at_most, aim)
+        return Row(name, peer.name, prepare, peer.needs, targets, is_command=True)
+
+    def beside(suffix: str, peer: Command, check: Check = same_interiors, *told: str) -> Any:
+        return sharpening(profile.megapixels, suffix, peer, check, *told)
+
+    as_ours = opencv(*OPENCV_JPEG)
     return [
-        Row(whole, "vips conv", beside(profile, vips), "vips", 0.95, 0.6, is_command=True),
-        Row(
-            whole,
-            "ImageMagick -morphology Convolve",
-            beside(profile, image_magick),
-            "magick",
-            0.15,
-            0.1,
-            is_command=True,
-        ),
-        Row(
-            "whole command, 450x300 JPEG to PNG, sharpen",
-            started("click, numpy, PIL.Image"),
-            small,
-            "",
-            1.3,
-            1.1,
-            is_command=True,
-        ),
-        Row(
-            "convcli shape --h 224 --k 3 --json",
-            started("click"),
-            shape,
-            "",
+        row(f"{whole}PNG, sharpen", VIPS, beside("png", vips), 0.46, 0.37),
+        row(f"{whole}PNG, sharpen", OPENCV, beside("png", opencv()), 0.75, 0.65),
+        row(f"{whole}PNG, sharpen", MAGICK, beside("png", image_magick), 0.22, 0.2),
+        row(
+            f"{whole}JPEG, sharpen",
+            OPENCV,
+            beside("jpg", as_ours, same_jpegs, "--quality", str(QUALITY)),
             1.25,
-            1.1,
-            is_command=True,
+            1.0,
         ),
-        Row(
-            "convcli design within 10 million parameters",
-            started("click"),
-            design,
-            "",
-            4.0,
-            2.0,
-            is_command=True,
-        ),
-        Row(
-            f"peak memory, {profile.large_megapixels:g} MP JPEG to PNG, sharpen",
-            "",
-            memory(profile),
-            "",
-            260.0,
-            200.0,
-            is_command=True,
-        ),
-        *(
-            Row(
-                f"{profile.files} files of {SMALL_MEGAPIXELS:g} MP, --jobs 2",
-                f"the same with {' '.join(alone)}",
-                many(profile, alone),
-                "",
-                *targets,
-                is_command=True,
-                most_runs=2,
-            )
-            for alone, targets in ALONE.items()
+        row(f"{whole}TIFF, sharpen", OPENCV, beside("tif", opencv()), 0.8, 0.5),
+        row(f"{deep}16-bit gray TIFF to TIFF, gaussian:2", OPENCV, gray_tiff(profile), 1.5, 1.0),
+        row(f"{deep}float32 .npy to .npy, gaussian:2", OPENCV, float_grid(profile), 1.5, 1.0),
+        row("whole command, 450x300 JPEG to PNG, sharpen", FILTERING, small, 1.28, 1.15),
+        row("convcli shape --h 224 --k 3 --json", PARSING, shape, 1.25, 1.1),
+        replace(
+            row("convcli design within 10 million parameters", PARSING, design, 4.0, 2.0),
+            is_extra=True,
         ),
     ]
 
 
-def sharpen(source: Path, target: Path) -> list[str]:
-    return [*convcli(), "apply", str(source), "-k", "sharpen", "-o", str(target), "-f", "-q"]
+def sharpening(
+    megapixels: float, suffix: str, peer: Command, check: Check, *told: str
+) -> Callable[[Workplace], Contest]:
+    """Sharpen a photograph into a file, as a peer does."""
 
-
-def beside(profile: Profile, peer: Any) -> Any:
     def prepare(place: Workplace) -> Contest:
-        source, folder = place.jpeg(profile.megapixels), place.folder
-        ours, theirs = folder / "ours.png", folder / "theirs.png"
-        other = peer(source, theirs)
-
-        def made(command: list[str], target: Path) -> Path:
-            run(*command, folder=folder)
-            return target
-
-        return Contest(
-            lambda: made(sharpen(source, ours), ours),
-            lambda: made(other, theirs),
-            same_interiors,
-        )
+        source, folder = place.jpeg(megapixels), place.folder
+        ours, theirs = folder / f"ours.{suffix}", folder / f"theirs.{suffix}"
+        return contest(sharpen(source, ours, *told), ours, peer(source, theirs), theirs, check)
 
     return prepare
 
 
-def vips(source: Path, target: Path) -> list[str]:
-    matrix = target.with_name("sharpen.mat")
-    matrix.write_text("3 3 1 0\n0 -1 0\n-1 5 -1\n0 -1 0\n")
-    return ["vips", "conv", str(source), str(target), str(matrix)]
+def contest(ours: list[str], our: Path, theirs: list[str], their: Path, check: Check) -> Contest:
+    """Run two commands, each of which writes a file."""
+
+    def make(command: list[str], target: Path) -> Path:
+        run(*command, folder=target.parent)
+        return target
+
+    return Contest(lambda: make(ours, our), lambda: make(theirs, their), check)
 
 
-def image_magick(source: Path, target: Path) -> list[str]:
-    kernel = "3x3: 0,-1,0 -1,5,-1 0,-1,0"
-    return [str(magick()), str(source), "-morphology", "Convolve", kernel, str(target)]
+_BLUR = """
+made = cv2.GaussianBlur(image, (13, 13), 2, borderType=cv2.BORDER_REPLICATE)
+"""
+_BLUR_TIFF = f"""
+import cv2, sys
+image = cv2.imread(sys.argv[1], cv2.IMREAD_UNCHANGED)
+{_BLUR}
+cv2.imwrite(sys.argv[2], made)
+"""
+_BLUR_GRID = f"""
+import cv2, numpy, sys
+image = numpy.load(sys.argv[1])
+{_BLUR}
+numpy.save(sys.argv[2], made)
+"""
+
+
+def blur(source: Path, target: Path) -> list[str]:
+    return [*convcli(), "apply", str(source), "-k", "gaussian:2", "-o", str(target), "-f", "-q"]
+
+
+def gray_tiff(profile: Profile) -> Any:
+    def prepare(place: Workplace) -> Contest:
+        source = place.folder / "gray.tif"
+        Image.fromarray(place.gray16(profile.deep_megapixels)).save(source)
+        ours, theirs = place.folder / "ours-gray.tif", place.folder / "theirs-gray.tif"
+        script = [sys.executable, "-c", _BLUR_TIFF, str(source), str(theirs)]
+        return contest(blur(source, ours), ours, script, theirs, same_interiors)
+
+    return prepare
+
+
+def float_grid(profile: Profile) -> Any:
+    def prepare(place: Workplace) -> Contest:
+        source = place.folder / "floats.npy"
+        np.save(source, place.gray16(profile.deep_megapixels).astype(np.float32))
+        ours, theirs = place.folder / "ours-floats.npy", place.folder / "theirs-floats.npy"
+        script = [sys.executable, "-c", _BLUR_GRID, str(source), str(theirs)]
+
+        def check(our: Path, their: Path) -> Verdict:
+            return within_largest(np.load(our), np.load(their))
+
+        return contest(blur(source, ours), ours, script, theirs, check)
+
+    return prepare
 
 
 def only_import(place: Workplace, modules: str) -> Any:
@@ -166,49 +184,3 @@ def design(place: Workplace) -> Contest:
         return Verdict(9 * 10**6 <= params <= 10**7, f"{params:,} parameters")
 
     return Contest(lambda: run(*command, folder=place.folder), only_import(place, "click"), check)
-
-
-def memory(profile: Profile) -> Any:
-    def prepare(place: Workplace) -> Gauge:
-        source, target = place.jpeg(profile.large_megapixels), place.folder / "ours.png"
-
-        def check(_: Any) -> Verdict:
-            from convcli import filter2d, load_kernel
-
-            wanted = filter2d(np.asarray(Image.open(source)), load_kernel("sharpen"))
-            return within_levels(0)(np.asarray(Image.open(target)), wanted)
-
-        return Gauge(
-            lambda: peak_bytes(*sharpen(source, target), folder=place.folder),
-            check,
-            "MB",
-            lambda peak: peak / 1e6,
-        )
-
-    return prepare
-
-
-def many(profile: Profile, alone: tuple[str, ...]) -> Any:
-    def prepare(place: Workplace) -> Contest:
-        source, inputs = place.jpeg(SMALL_MEGAPIXELS), place.folder / "inputs"
-        inputs.mkdir(exist_ok=True)
-        names = [inputs / f"{number:03}.jpg" for number in range(profile.files)]
-        for name in names:
-            shutil.copyfile(source, name)
-
-        def with_jobs(*options: str) -> list[Path]:
-            folder = place.folder / "".join(options)
-            command: list[str | Path] = [*convcli(), "apply", *names, "-k", "sharpen", "-f", "-q"]
-            run(*command, "--output-dir", folder, *options, folder=place.folder)
-            return sorted(folder.iterdir())
-
-        return Contest(lambda: with_jobs("--jobs", "2"), lambda: with_jobs(*alone), same_files)
-
-    return prepare
-
-
-def same_files(ours: list[Path], theirs: list[Path]) -> Verdict:
-    same = [path.name for path in ours] == [path.name for path in theirs] and all(
-        one.read_bytes() == other.read_bytes() for one, other in zip(ours, theirs, strict=True)
-    )
-    return Verdict(same, f"{len(ours)} files, " + ("the same bytes" if same else "not the same"))

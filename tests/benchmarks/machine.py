@@ -2,30 +2,55 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import platform
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.peers import DISTRIBUTIONS, TOOLS, environment, peer_version
+from benchmarks.peers import DISTRIBUTIONS, TOOLS, peer_version
 from convcli.parallel import available_cores
 
 
-def machine(threads: int) -> list[tuple[str, str]]:
-    """What is worth knowing beside the numbers: names and values."""
-    peers = [f"{name} {peer_version(name) or 'missing'}" for name in (*DISTRIBUTIONS, *TOOLS)]
-    return [
-        ("processor", f"{processor()}, {available_cores()} cores, of which {threads} are used"),
-        ("python", f"{platform.python_version()}, numpy {np.__version__}"),
-        ("BLAS", blas()),
-        ("OpenMP", f"OMP_WAIT_POLICY={environment(threads, is_command=False)['OMP_WAIT_POLICY']}"),
-        ("peers", ", ".join(peers)),
-    ]
+@dataclass(frozen=True)
+class Machine:
+    """What figures depend on beside the code, as `--json` writes it.
+
+    Parameters
+    ----------
+    processor : str
+        Its model.
+    cores, threads : int
+        What it has, and what each side may use.
+    python, numpy : str
+        Versions.
+    peers : dict of str to str
+        The versions of those that are installed.
+    """
+
+    processor: str
+    cores: int
+    threads: int
+    python: str
+    numpy: str
+    peers: dict[str, str]
 
 
-def processor() -> str:
+def find_machine(threads: int) -> Machine:
+    versions = {name: peer_version(name) for name in (*DISTRIBUTIONS, *TOOLS)}
+    return Machine(
+        find_processor(),
+        available_cores(),
+        threads,
+        platform.python_version(),
+        np.__version__,
+        {name: version for name, version in versions.items() if version is not None},
+    )
+
+
+def find_processor() -> str:
+    """Return the name of the processor's model."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -34,29 +59,34 @@ def processor() -> str:
     return names[0] if names else platform.machine()
 
 
+def describe_machine(machine: Machine) -> list[tuple[str, str]]:
+    """Return what is worth knowing beside a table: names and values."""
+    peers = ", ".join(f"{name} {version}" for name, version in machine.peers.items())
+    return [
+        (
+            "processor",
+            f"{machine.processor}, {machine.cores} cores, of which {machine.threads} are used",
+        ),
+        ("python", f"{machine.python}, numpy {machine.numpy}"),
+        ("peers", peers or "none"),
+    ]
+
+
+def find_differences(one: Machine, other: Machine) -> list[str]:
+    """Say in what two machines differ.
+
+    >>> old = Machine("AMD EPYC", 2, 2, "3.11.7", "2.4.6", {"cv2": "4.10"})
+    >>> new = Machine("AMD EPYC", 4, 2, "3.11.7", "2.4.6", {"cv2": "5.0"})
+    >>> find_differences(old, new)
+    ['cores: 2, now 4', 'cv2: 4.10, now 5.0']
+    """
+    before, after = vars(one) | one.peers, vars(other) | other.peers
+    return [
+        f"{name}: {before.get(name, 'missing')}, now {after.get(name, 'missing')}"
+        for name in sorted((before | after).keys() - {"peers"})
+        if before.get(name) != after.get(name)
+    ]
+
+
 def load() -> str:
     return " ".join(f"{value:.2f}" for value in os.getloadavg())
-
-
-def blas() -> str:
-    """Which kernels BLAS has picked for this processor, and whether it was told to."""
-    told = os.environ.get("OPENBLAS_CORETYPE")
-    words = f"OPENBLAS_CORETYPE={told}" if told else "picked by itself"
-    folder = Path(np.__file__).parent.parent / "numpy.libs"
-    for path in [*folder.glob("*openblas*"), *Path(np.__file__).parent.glob(".dylibs/*openblas*")]:
-        name = _core_name(path)
-        if name is not None:
-            return f"OpenBLAS for {name} ({words})"
-    found = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
-    return f"{found['name']} {found['version']} ({words})"
-
-
-def _core_name(path: Path) -> str | None:
-    library = ctypes.CDLL(str(path))
-    for symbol in ("scipy_openblas_get_corename64_", "scipy_openblas_get_corename"):
-        if hasattr(library, symbol):
-            function = library[symbol]
-            function.restype = ctypes.c_char_p
-            name: bytes = function()
-            return name.decode()
-    return None

@@ -17,11 +17,12 @@ DISTRIBUTIONS = {
         "opencv-contrib-python-headless",
         "opencv-contrib-python",
     ),
+    "PIL": ("pillow",),
     "onnxruntime": ("onnxruntime",),
     "scipy": ("scipy",),
     "torch": ("torch",),
 }
-TOOLS = ("vips", "magick")
+TOOLS = {"vips": "--version", "magick": "-version", "mogrify": "-version", "dd": "--version"}
 
 
 @cache
@@ -43,7 +44,7 @@ def _tool_version(tool: str) -> str | None:
     path = magick() if tool == "magick" else shutil.which(tool)
     if path is None:
         return None
-    lines = _asked(path, "--version" if tool == "vips" else "-version").splitlines()
+    lines = _asked(path, TOOLS[tool]).splitlines()
     numbers = [word for line in lines[:1] for word in re.findall(r"\d+\.[\d.-]+", line)]
     return numbers[0] if numbers else "unknown"
 

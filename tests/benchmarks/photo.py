@@ -46,6 +46,16 @@ class Workplace:
             Image.fromarray(self.photo(megapixels)).save(path, quality=90)
         return path
 
+    def gray16(self, megapixels: float) -> NDArray[np.uint16]:
+        """A gray photograph of 16 bits, (H, W), whose low bits are noise."""
+        path = self.folder / f"gray-{megapixels:g}.npy"
+        if not path.exists():
+            gray = self.photo(megapixels)[:, :, 1].astype(np.uint16) * np.uint16(256)
+            gray += np.random.default_rng(7).integers(0, 256, gray.shape, np.uint16)
+            np.save(path, gray)
+        loaded: NDArray[np.uint16] = np.load(path)
+        return loaded
+
     def png(self, megapixels: float) -> Path:
         """The same without loss."""
         path = self.folder / f"photo-{megapixels:g}.png"

@@ -19,7 +19,7 @@ def rows(profile: Profile) -> list[Row]:
     return [
         Row(
             f"PNG of {profile.megapixels:g} MP, the default", f"Pillow, level {level}",
-            writing(profile.megapixels, level),
+            writing(profile.megapixels, level), is_extra=True,
         )
         for level in LEVELS
     ]  # fmt: skip

@@ -8,9 +8,12 @@ from rich.table import Table
 
 from benchmarks.timing import Measure
 
-HEADS = ("work", "peer", "ratio", "least", "spread", "ours", "peer's", "runs", "at most", "aim")
+HEADS = (
+    "work", "peer", "core", "ratio", "least", "spread", "ours", "peer's", "runs", "at most", "aim",
+    "reached", "check",
+)  # fmt: skip
 WIDEST = 100  # characters of a check's words; `--json` has them all
-LEFT = ("work", "peer", "reached", "check")
+LEFT = ("work", "peer", "core", "reached", "check")
 
 
 def cells(measure: Measure) -> list[str]:
@@ -30,6 +33,7 @@ def cells(measure: Measure) -> list[str]:
     return [
         measure.row,
         measure.peer,
+        measure.core,
         *figures,
         number(measure.target) + (unit if measure.target is not None else ""),
         number(measure.aim) + (unit if measure.aim is not None else ""),
@@ -68,7 +72,7 @@ def plain(measures: list[Measure], console: Console) -> None:
     """Print a table that is as wide as it needs to be: nothing is cut, whatever it goes to."""
     console.width = 1000
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for head in (*HEADS, "reached", "check"):
+    for head in HEADS:
         table.add_column(head, justify="left" if head in LEFT else "right", no_wrap=True)
     for measure in measures:
         table.add_row(*cells(measure))
@@ -80,9 +84,9 @@ def plain(measures: list[Measure], console: Console) -> None:
 
 def markdown(measures: list[Measure]) -> str:
     """The same for a README, without what only a second look needs."""
-    shown = ("work", "peer", "ratio", "spread", "at most")
+    shown = ("work", "peer", "core", "ratio", "spread", "at most")
     lines = [" | ".join(shown), " | ".join("---" for _ in shown)]
     for measure in measures:
-        named = dict(zip((*HEADS, "reached", "check"), cells(measure), strict=True))
+        named = dict(zip(HEADS, cells(measure), strict=True))
         lines.append(" | ".join(named[head] for head in shown))
     return "".join(f"| {line} |\n" for line in lines)
