@@ -154,16 +154,25 @@ def _step_document(step: RouteEntry) -> dict[str, Any]:
 def summary_text(route: Route, seconds: float) -> str:
     """Return how an input was filtered, on one line."""
     titles = [
-        f"{step.title} {format_shape(step.shape)}"
-        + (f" by {_choice_text(step)}" if step.choice else "")
+        f"{step.title} {format_shape(step.shape)}{_method_text(step)}"
         for _, steps in route.maps
         for step in steps
     ]
     texts = [f"{format_shape(route.shape)} {route.dtype}", *dict.fromkeys(titles)]
     return (
         f"{(' -> ' if len(route.maps) == 1 else '; ').join(texts)}; "
-        f"about {format_bytes(route.memory)} of memory; {seconds:.2f} s"
+        + (f"BLAS for {route.blas}; " if route.blas else "")
+        + f"about {format_bytes(route.memory)} of memory; {seconds:.2f} s"
     )
+
+
+def _method_text(step: RouteEntry) -> str:
+    """Return how a step is computed, and in tiles of which size where it has several."""
+    if step.choice is None or step.tile is None:
+        return ""
+    is_cut = any(part < whole for part, whole in zip(step.tile, step.shape, strict=False))
+    tiles = f", in tiles of {format_shape(step.tile)}" if is_cut else ""
+    return f" by {_choice_text(step)}{tiles}"
 
 
 def _choice_text(step: RouteEntry) -> str:

@@ -13,7 +13,8 @@ from itertools import chain
 from typing import Literal, NamedTuple, TypeAlias
 
 from convcli.arithmetic.notation import format_layer
-from convcli.arithmetic.values import Shape
+from convcli.arithmetic.values import Pair, Shape
+from convcli.blas import find_blas
 from convcli.engine.filter2d.problem import Choice
 from convcli.errors import NO_MEMORY, ArgumentError, FileError
 from convcli.images import MAX_PIXELS, FrameSource, Header
@@ -44,11 +45,14 @@ class RouteEntry(NamedTuple):
         Of its output.
     choice : Choice, optional
         The method of a convolution, and the reason.
+    tile : (int, int), optional
+        The rows and columns of its output that are computed at once.
     """
 
     title: str
     shape: tuple[int, ...]
     choice: Choice | None = None
+    tile: Pair | None = None
 
 
 class Route(NamedTuple):
@@ -68,6 +72,8 @@ class Route(NamedTuple):
     files : tuple of tuple of str
         The files of each map that are written, one or one for each channel; of stacked maps, the
         one of all.
+    blas : str
+        The core that the BLAS has kernels for, where convolutions are computed.
     """
 
     header: Header
@@ -76,6 +82,7 @@ class Route(NamedTuple):
     maps: tuple[tuple[str, tuple[RouteEntry, ...]], ...]
     memory: int
     files: tuple[tuple[str, ...], ...]
+    blas: str = ""
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -231,7 +238,9 @@ def choose_route(
         frames, header, target, execution, computation, draws_figure=draws_figure
     )
     files = tuple(target.output_files(frames.path, [channels for channels, _, _ in outputs]))
-    return Route(header, frames.count, execution, maps, memory, files), computation
+    has_filters = any(step.choice for _, steps in maps for step in steps)
+    blas = find_blas().core if has_filters else ""
+    return Route(header, frames.count, execution, maps, memory, files, blas), computation
 
 
 def _is_wide(frames: FrameSource, plan: Plan, draws_figure: bool) -> bool:
@@ -268,6 +277,7 @@ def _steps(computation: Computation) -> Iterator[tuple[RouteEntry, ...]]:
             step.kernel.name if step.kernel else "",
             filter_plan.shape[:2] if filter_plan.shape[2:] == (1,) else filter_plan.shape,
             filter_plan.choice,
+            filter_plan.algorithm.tile,
         )
         for step, filter_plan in zip(plan.kernels, computation.kernels, strict=True)
     ]
@@ -275,9 +285,12 @@ def _steps(computation: Computation) -> Iterator[tuple[RouteEntry, ...]]:
     if plan.combine is not None:
         starts = [(*kernels, RouteEntry(plan.combine, _rows_first(shapes[0].start)))]
     for start, branch, filters in zip(starts, shapes, computation.layers, strict=True):
-        choices = (filter_plan.choice if filter_plan else None for filter_plan in filters)
+        choices = (
+            (filter_plan.choice, filter_plan.algorithm.tile) if filter_plan else ()
+            for filter_plan in filters
+        )
         layers = (
-            RouteEntry(format_layer(step.layer), _rows_first(shape), choice)
+            RouteEntry(format_layer(step.layer), _rows_first(shape), *choice)
             for step, shape, choice in zip(plan.layers, branch.layers, choices, strict=True)
         )
         blended: tuple[RouteEntry, ...] = ()

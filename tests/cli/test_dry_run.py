@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from support.command import SAMPLES, Finished, convcli, here
 from support.hostile_cases import png
 from support.peers import require_peer
 
+from convcli.blas import find_blas
 from convcli.images.png.write import write_png
 
 ONE = ("--threads", "1")
@@ -134,6 +136,13 @@ def test_verbose_says_how_and_quiet_excludes_it(folder: Path) -> None:
     line = done.stderr.splitlines()[-1]
     assert line.startswith("convcli: in.png: 60x80x3 uint8 -> blur 60x80x3 by separable: ")
     assert line.endswith(" s")
+    assert f"; BLAS for {find_blas().core}; about " in line
+    assert ", in tiles of " not in line
+    Image.fromarray(np.resize(NOISE, (900, 1000, 3))).save(folder / "large.png")
+    wide = here("apply", "large.png", "-k", "blur", "-l", "maxpool:2", "-v", cwd=folder).stderr
+    assert re.search(r"blur 900x1000x3 by separable: .*, in tiles of \d+x\d+ -> maxpool", wide)
+    pooled = here("apply", "in.png", "-l", "maxpool:2", "-v", "-f", cwd=folder).stderr
+    assert "BLAS" not in pooled
     assert here("apply", "in.png", "-k", "blur", "-v", "-q", "-f", cwd=folder).code == 2
 
 
