@@ -10,10 +10,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 from support.filter2d import plan_for
 from support.oracles import MODES, filter_channels, pixels, seeds
 
-from convcli.engine.filter2d import filter2d
+from convcli.engine.filter2d import filter2d, integer
 from convcli.engine.filter2d.integer import (
     as_integer_kernel,
-    divide_to_even,
+    division_steps,
     smallest_dtype,
     sum_bounds,
 )
@@ -24,6 +24,7 @@ from convcli.engine.filter2d.integer_program import (
     add_run,
     add_taps,
     build_program,
+    run_steps,
 )
 from convcli.engine.scratch import Scratch
 from convcli.kernels import load_kernel
@@ -209,9 +210,24 @@ def test_a_program_of_a_matrix_is_its_correlation(seed: int, kh: int, kw: int, p
 def test_few_pieces_of_memory_are_enough() -> None:
     program = build_program(np.ones((15, 15), int), 100, 1)
     scratch = Scratch()
-    program.run(np.ones(2000, np.int32), scratch)
+    program.bind(2000, np.int32, scratch)
     assert len(program.instructions) == 10
-    assert len(vars(scratch)["_buffers"]) <= 3
+    assert len(vars(scratch)["_buffers"]) <= 1 + 3  # the band, and three more
+
+
+@pytest.mark.parametrize("kernel", [np.ones((3, 3)), np.full((2, 2), 0.25), [[0, 1]], [[3, -1]]])
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.int32, np.float64])
+def test_tiles_of_every_size_share_their_memory(
+    monkeypatch: pytest.MonkeyPatch, kernel: Any, dtype: Any
+) -> None:
+    monkeypatch.setattr(integer, "ROW_VALUES", 9)
+    monkeypatch.setattr(integer, "TILE_VALUES", 40)
+    image, weights = pixels(5, 23, 14, 3), np.asarray(kernel, float)
+    expected = filter_channels(image, weights, mode="symmetric", sides=same(weights))
+    if dtype != np.float64:
+        expected = np.rint(expected).clip(np.iinfo(dtype).min, np.iinfo(dtype).max)
+    result = filter2d(image, weights, padding_mode="symmetric", out_dtype=dtype)
+    assert_array_equal(result, expected)
 
 
 # ---- whole numbers -----------------------------------------------------------------------------
@@ -255,4 +271,5 @@ def test_bounds_are_met_and_not_passed() -> None:
 def test_division_rounds_half_to_even(divisor: int, dtype: Any) -> None:
     sums = np.arange(-2000, 2000).astype(dtype)
     expected = [round(Fraction(int(one), divisor)) for one in sums]
-    assert_array_equal(divide_to_even(sums, divisor, Scratch()), expected)
+    run_steps(division_steps(sums, divisor, Scratch()))
+    assert_array_equal(sums, expected)

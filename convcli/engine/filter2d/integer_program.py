@@ -11,7 +11,7 @@ slice to another, and a program of such instructions is all that is needed:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import reduce
 from itertools import accumulate
 from math import isqrt
@@ -19,6 +19,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
+from numpy.typing import DTypeLike
 
 from convcli.engine.arrays import Array
 from convcli.engine.scratch import Scratch
@@ -26,6 +27,8 @@ from convcli.engine.scratch import Scratch
 MAX_TAPS = 1024  # that are added up one by one: for more, other methods are faster
 
 Operation: TypeAlias = Literal["add", "subtract", "multiply"]
+Ufunc: TypeAlias = Callable[[Array, Any, Array], object]  # left, right, and where the result goes
+Step: TypeAlias = tuple[Ufunc, Array, Any, Array]
 
 
 class Tap(NamedTuple):
@@ -50,6 +53,29 @@ class Instruction(NamedTuple):
     def taps(self) -> list[Tap]:
         """The taps that the instruction reads."""
         return [self.left, self.right] if isinstance(self.right, Tap) else [self.left]
+
+
+class BoundProgram(NamedTuple):
+    """A program in memory of its own.
+
+    Parameters
+    ----------
+    band : ndarray
+        Flat; what is written into it is filtered by the steps.
+    steps : list of (ufunc, left, right, out)
+    sums : ndarray
+        Flat, as far as they reach: in the memory of the last step, or of the band.
+    """
+
+    band: Array
+    steps: list[Step]
+    sums: Array
+
+
+def run_steps(steps: Iterable[Step]) -> None:
+    """Run the steps of a program, one call each."""
+    for ufunc, left, right, out in steps:
+        ufunc(left, right, out)
 
 
 class IntegerProgram:
@@ -84,38 +110,26 @@ class IntegerProgram:
         self.instructions.append(instruction)
         return Tap(len(self.instructions))
 
-    def run(self, band: Array, scratch: Scratch | None = None) -> Array:
-        """Compute the sums of a flat band, as far as they reach, in its own type.
+    def bind(self, length: int, dtype: DTypeLike, scratch: Scratch) -> BoundProgram:
+        """Return the program as steps in scratch memory, for flat bands of one length and type.
 
         Intermediate results may wrap around.
         """
-        results = self._run(band, self.instructions, scratch or Scratch())
-        return results[self.result.source][self.result.shift :]
-
-    def run_into(self, rows: Array, row: int, band: Array, scratch: Scratch) -> None:
-        """As `run`, into (rows, values), whose rows start every `row` values of the band.
-
-        The last instruction writes them itself, where its result is that of the program.
-        """
-        if self.result != Tap(len(self.instructions)) or not self.instructions:
-            rows[...] = view_rows(self.run(band, scratch), rows.shape, row)
-            return
-        *others, last = self.instructions
-        left, right = _operands(last, self._run(band, others, scratch))
-        if isinstance(last.right, Tap):
-            right = view_rows(right, rows.shape, row)
-        _UFUNCS[last.operation](view_rows(left, rows.shape, row), right, out=rows)
-
-    def _run(
-        self, band: Array, instructions: Sequence[Instruction], scratch: Scratch
-    ) -> list[Array]:
-        """The band itself, and the result of each of the first instructions."""
-        results = [band]
-        for instruction, buffer in zip(instructions, self._buffers(), strict=False):
+        band = scratch("band", (length,), dtype)
+        results, steps = [band], list[Step]()
+        for instruction, buffer in zip(self.instructions, self._buffers(), strict=True):
             left, right = _operands(instruction, results)
-            out = scratch(f"buffer {buffer}", band.shape, band.dtype)[: len(left)]
-            results.append(_UFUNCS[instruction.operation](left, right, out=out))
-        return results
+            out = scratch(f"buffer {buffer}", band.shape, dtype)[: len(left)]
+            steps.append((_UFUNCS[instruction.operation], left, right, out))
+            results.append(out)
+        return BoundProgram(band, steps, results[self.result.source][self.result.shift :])
+
+    def run(self, band: Array) -> Array:
+        """Compute the sums of a flat band, as far as they reach, in its own type."""
+        bound = self.bind(len(band), band.dtype, Scratch())
+        bound.band[:] = band
+        run_steps(bound.steps)
+        return bound.sums
 
     def _buffers(self) -> list[int]:
         """The buffer that each instruction writes to: one whose content is not read any more."""

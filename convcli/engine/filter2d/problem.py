@@ -175,14 +175,14 @@ class FilterProblem(NamedTuple):
         ----------
         values : int
         row_values : int, optional
-            Of a row of the tile; the whole row where left out, unless a few of them, as the kernel
-            spans, are more than `MAX_REGION_VALUES`.
+            At most, of a row of the tile, unless a few of them, as the kernel spans, are more than
+            `MAX_REGION_VALUES`; the whole row where left out.
         tiles : int
         """
         (height, width), (high, wide) = self.output, self.extent
         stride = self.window.stride
         per_output = self.channels * stride[1]  # values of a row
-        most = (row_values or max(MAX_REGION_VALUES // high, 1)) // per_output
+        most = min(row_values or MAX_REGION_VALUES, MAX_REGION_VALUES // high) // per_output
         columns = even_size(width, max(most, wide // stride[1], 1))
         row = columns * per_output * stride[0]
         least = min(height * width * self.channels // MIN_TILE_VALUES, tiles) or 1
