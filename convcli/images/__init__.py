@@ -21,6 +21,8 @@ from convcli.images.formats import FORMATS
 if TYPE_CHECKING:
     from fractions import Fraction
 
+    from convcli.images.rows import DecodedRows
+
 Values = NDArray[Any]
 
 MAX_PIXELS = 180_000_000
@@ -184,6 +186,8 @@ class Picture:
         By how much two values that should be equal may differ, as all were rounded; 0 if unknown.
     is_vector : bool
         Whether the values are no map but a vector, in one row.
+    rows : DecodedRows, optional
+        What the values are taken from, row by row; `values` is a placeholder then.
     """
 
     values: Values
@@ -193,6 +197,7 @@ class Picture:
     notes: tuple[str, ...] = ()
     error: float = 0.0
     is_vector: bool = False
+    rows: DecodedRows | None = None
 
     @property
     def size(self) -> Pair:
@@ -247,6 +252,9 @@ class Header(NamedTuple):
     @classmethod
     def of(cls, picture: Picture) -> Header:
         """Return the header of a picture that has been read."""
+        if picture.rows is not None:
+            channels, height, width = picture.rows.shape
+            return cls((height, width, channels), picture.rows.dtype, picture.depth)
         shape = (*picture.size, picture.values.shape[2])
         return cls(shape, picture.values.dtype, picture.depth, picture.alpha is not None)
 
@@ -292,6 +300,8 @@ class FrameSource:
     decode_still : callable, optional
         Returns the picture, of the frames' header, that is shown where an animation cannot be; it
         is no frame.
+    decode_rows : callable, optional
+        Returns the first frame with its `rows` in place of its values, which takes less memory.
     kind : {"sequence", "views", "previews"}
         What several frames are: shown, or read, one after the other; views of one scene, of which
         the first is taken by default; a picture, and what stands beside it.
@@ -308,6 +318,7 @@ class FrameSource:
     held_bytes: int = 0
     notes: tuple[str, ...] = ()
     decode_still: Callable[[], Picture] | None = None
+    decode_rows: Callable[[], Picture] | None = None
     kind: Literal["sequence", "views", "previews"] = "sequence"
 
     @property
@@ -349,8 +360,8 @@ class FrameSource:
                 f"and --max-pixels allows {max_pixels:,}; --frame N takes one",
             )
 
-    def read(self, index: int) -> Picture:
-        """Return one frame.
+    def read(self, index: int, *, by_rows: bool = False) -> Picture:
+        """Return one frame; if asked for, with its rows in place of values, if it has any.
 
         Raises
         ------
@@ -358,7 +369,10 @@ class FrameSource:
             If there is no frame of that index, or it cannot be decoded.
         """
         self.check_frame(index)
-        picture = self.decode(index)
+        if by_rows and index == 0 and self.decode_rows is not None:
+            picture = self.decode_rows()
+        else:
+            picture = self.decode(index)
         return replace(picture, notes=(*picture.notes, *self.notes)) if self.notes else picture
 
     def read_header(self, index: int) -> Header:

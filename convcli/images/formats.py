@@ -199,7 +199,7 @@ FORMATS = {
         holds_reals=True,
         holds_bands=True,
         metadata=("exif", "profile", "xmp", "iptc", "dpi"),
-        codec_bytes=(3, 4),
+        codec_bytes=(3, 0),
     ),
     "GIF": Format(
         "GifImagePlugin",

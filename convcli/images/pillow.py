@@ -22,8 +22,9 @@ from PIL import Image, UnidentifiedImageError
 
 from convcli.errors import FileError, ImageError, first_line
 from convcli.files.paths import cause
-from convcli.images import Header, Metadata, Picture, Values, excess_pixels
+from convcli.images import PLACEHOLDER, Header, Metadata, Picture, Values, excess_pixels
 from convcli.images.formats import FORMATS, SIGNATURE_BYTES, UNKNOWN_FORMAT, detect_format
+from convcli.images.rows import PACKED_MODES, STRIP_PIXELS, DecodedRows, iterate_strips
 
 GRAY_MODES = ("1", "L", "LA", "La")
 FIRST_TRANSPOSED = 5  # of the orientations of EXIF
@@ -33,7 +34,6 @@ MAX_DPI = 65_535  # that JPEG can hold
 MAX_DURATION_MS = (1 << 24) - 1  # of a frame, that WebP can hold
 # Steps of rows and columns by an orientation, once it is transposed.
 FLIPS = {2: (1, -1), 3: (-1, -1), 4: (-1, 1), 6: (1, -1), 7: (-1, -1), 8: (-1, 1)}
-STRIP_PIXELS = 1 << 20  # copied at once
 STDERR = 2
 BROKEN_HEADER = "starts as {} does, but its header is broken or cut off"
 DECODER_ERRORS = (ArithmeticError, AttributeError, EOFError, LookupError, OSError, struct.error,
@@ -161,8 +161,10 @@ def read_header(image: Image.Image) -> Header:
     return Header((*size, channels), dtype, depth, mode in ("LA", "RGBA"))
 
 
-def read_picture(image: Image.Image, path: str) -> Picture:
+def read_picture(image: Image.Image, path: str, *, by_rows: bool = False) -> Picture:
     """Return the current frame of an open picture, its orientation applied.
+
+    If asked for, it has rows in place of values; then it must be one that `has_plain_rows`.
 
     Raises
     ------
@@ -171,6 +173,8 @@ def read_picture(image: Image.Image, path: str) -> Picture:
     """
     image.load()
     metadata, orientation, malformed = read_metadata(image)
+    if by_rows:
+        return Picture(PLACEHOLDER, 8, None, metadata, malformed, rows=DecodedRows(image))
     dtype, depth, mode = _layout(image)
     if mode is not None:
         if image.mode == "CMYK" and metadata.profile:
@@ -202,7 +206,7 @@ def _layout(image: Image.Image) -> tuple[np.dtype[Any], int | None, str | None]:
 def _to_array(image: Image.Image) -> Values:
     """Return the pixels, (H, W, C), copied strip by strip: as a whole, Pillow copies them twice."""
     width, height = image.size
-    if width * height <= STRIP_PIXELS or image.mode not in ("L", "RGB", "RGBA"):
+    if width * height <= STRIP_PIXELS or image.mode not in PACKED_MODES:
         whole = np.asarray(image)
         return whole if whole.ndim == 3 else whole[:, :, np.newaxis]
     pixels = np.empty((height, width, len(image.getbands())), np.uint8)
@@ -211,14 +215,16 @@ def _to_array(image: Image.Image) -> Values:
     return pixels
 
 
-def iterate_strips(image: Image.Image) -> Iterator[tuple[slice, Values]]:
-    """Yield some rows at a time of a decoded picture: which, and their pixels, (H, W, C)."""
-    width, height = image.size
-    step = max(STRIP_PIXELS // width, 1)
-    for top in range(0, height, step):
-        bottom = min(top + step, height)
-        strip = np.asarray(image.crop((0, top, width, bottom)))
-        yield slice(top, bottom), strip.reshape(bottom - top, width, -1)
+def has_plain_rows(image: Image.Image) -> bool:
+    """Whether the rows of an open picture are taken as they are decoded: opaque, and not turned."""
+    if image.mode not in ("L", "RGB") or image.has_transparency_data:
+        return False
+    exif, xmp = image.info.get("exif"), image.info.get("xmp")
+    if not (exif or xmp):
+        return True
+    from convcli.images.metadata.orientation import normalize
+
+    return normalize(exif, xmp).orientation == 1
 
 
 def to_image(pixels: Values) -> Image.Image:

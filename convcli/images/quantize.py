@@ -97,10 +97,11 @@ def quantize(
     if policy == "rescale":
         own = find_bounds(values) if bounds is None else bounds
         return _rescale(values, own, 2**depth - 1, error)
-    quantizer = Quantizer(values.shape, policy, depth)
+    quantizer = Quantizer(policy, depth)
+    pixels = np.empty(values.shape, quantizer.dtype)
     for rows in row_slices(values):
-        quantizer.add(rows, values[rows].copy())
-    return quantizer.result()
+        quantizer.add(values[rows].copy(), pixels[rows])
+    return quantizer.result(pixels)
 
 
 def find_bounds(values: Values, is_visible: Values | None = None) -> Bounds:
@@ -140,30 +141,28 @@ class Quantizer:
 
     Parameters
     ----------
-    shape : tuple of int
-        Of all values.
     policy : {"clamp", "abs", "offset", "degrees"}
     depth : {8, 16}
 
     Examples
     --------
-    >>> quantizer = Quantizer((2, 1), "clamp", 8)
-    >>> quantizer.add(slice(1, 2), np.array([[300.0]]))
-    >>> quantizer.add(slice(0, 1), np.array([[0.5]]))
-    >>> quantizer.result().pixels.tolist(), quantizer.result().clipped
+    >>> quantizer, pixels = Quantizer("clamp", 8), np.empty((2, 1), np.uint8)
+    >>> quantizer.add(np.array([[300.0]]), pixels[1:])
+    >>> quantizer.add(np.array([[0.5]]), pixels[:1])
+    >>> quantizer.result(pixels).pixels.tolist(), quantizer.result(pixels).clipped
     ([[0], [255]], 0.5)
     """
 
-    def __init__(self, shape: tuple[int, ...], policy: str, depth: int) -> None:
+    def __init__(self, policy: str, depth: int) -> None:
         self._policy = policy
         self._white = 2**depth - 1
         self._mid_gray = 2 ** (depth - 1)
-        self._pixels: Values = np.empty(shape, np.uint8 if depth == 8 else np.uint16)
-        # Minimum, maximum and number of clipped values of each part; threads append to it.
-        self._parts: list[tuple[float, float, int]] = []
+        self.dtype = np.dtype(np.uint8 if depth == 8 else np.uint16)
+        # Minimum, maximum, number of clipped values and of all of each part; threads append to it.
+        self._parts: list[tuple[float, float, int, int]] = []
 
-    def add(self, part: slice | tuple[slice, slice], values: Values) -> None:
-        """Quantize the values of some rows, or of some rows and columns; they may be overwritten.
+    def add(self, values: Values, pixels: Values) -> None:
+        """Quantize the values of a part, which may be overwritten, to its pixels.
 
         Raises
         ------
@@ -185,21 +184,16 @@ class Quantizer:
             raise ArgumentError(OVERFLOW)
         below = int(np.count_nonzero(values < 0)) if low < 0 else 0
         above = int(np.count_nonzero(values > self._white)) if high > self._white else 0
-        np.clip(values, 0, self._white, out=self._pixels[part], casting="unsafe")
-        self._parts.append((low, high, below + above))
+        np.clip(values, 0, self._white, out=pixels, casting="unsafe")
+        self._parts.append((low, high, below + above, values.size))
 
-    @property
-    def min_value(self) -> float:
-        """The minimum so far, on the scale of the pixels."""
-        return min(low for low, _, _ in self._parts)
-
-    def result(self) -> Quantized:
-        """Return the pixels of all rows."""
-        _, highs, counts = zip(*self._parts, strict=True)
-        clipped = sum(counts) / self._pixels.size
-        bounds = self.min_value, max(highs)
+    def result(self, pixels: Values) -> Quantized:
+        """Return the pixels of all parts, and what was clipped of them."""
+        lows, highs, counts, sizes = zip(*self._parts, strict=True)
+        clipped = sum(counts) / sum(sizes)
+        bounds = min(lows), max(highs)
         note = f"degrees 0..360 are 0..{self._white}" if self._policy == DEGREES else None
-        return Quantized(self._pixels, self._policy, clipped, note, bounds)
+        return Quantized(pixels, self._policy, clipped, note, bounds, sum(sizes))
 
 
 class Clipping(NamedTuple):

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from typing import BinaryIO
@@ -229,6 +230,7 @@ def _image_source(
         count = watch.count_frames(len(sizes) if is_counted else None)
         sizes = sizes[:count] if is_counted or len(sizes) == count else ()
         header = pillow.read_header(image)
+        has_rows = count == 1 and pillow.has_plain_rows(image)
 
     def seek(index: int) -> None:
         nonlocal image
@@ -246,12 +248,12 @@ def _image_source(
             image.seek(index)
         pillow.check_size(image, path, limit)
 
-    def decode(index: int) -> Picture:
+    def decode(index: int, *, by_rows: bool = False) -> Picture:
         with pillow.decoder_errors(path):
             seek(index)
             # The values are copies, so that a single frame's pixels need not stay in memory.
             with closing(image) if count == 1 else watch.frame_errors(index):
-                picture = pillow.read_picture(image, path)
+                picture = pillow.read_picture(image, path, by_rows=by_rows)
                 picture = replace(picture, notes=(*picture.notes, *watch.notes))
         return picture.limit_metadata(settings.max_metadata)
 
@@ -270,6 +272,7 @@ def _image_source(
     return FrameSource(
         *(path, count, decode, header, image.format or "", loop),
         *(decode_header, sizes, structure.held_bytes),
+        decode_rows=partial(decode, 0, by_rows=True) if has_rows else None,
     )
 
 

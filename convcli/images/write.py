@@ -6,6 +6,7 @@ import io
 import struct
 import zlib
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
@@ -21,8 +22,9 @@ from convcli.images.metadata.encode import (
     gif_extensions,
     to_whole_numbers,
 )
+from convcli.images.parts import PartEncoder, PixelLayout, write_parts
 from convcli.images.pillow import load_plugin, to_image
-from convcli.images.png.write import write_png
+from convcli.images.png.write import open_png
 
 if TYPE_CHECKING:
     from convcli.images.metadata.directory import Block
@@ -31,6 +33,7 @@ METERS_PER_INCH = 0.0254
 # What a segment of a JPEG holds beside the block itself.
 SEGMENT_STARTS = {"exif": 0, "xmp": 29, "iptc": 27, "comment": 0}
 GIF_HEADER_BYTES = 13
+PART_FORMATS = ("PNG", "TIFF", "JPEG")  # which are encoded in parts
 JFIF_DENSITY = slice(13, 18)  # its unit, and two numbers, in a file that begins with JFIF
 SRGB_CODE_POINTS = (1, 13)  # of its primaries and its transfer function (ITU-T H.273)
 # In the description of a profile of sRGB, by its version; what shows no profile shows sRGB.
@@ -102,18 +105,57 @@ def write_picture(
 
     Without `has_alpha`, two and four channels have it.
     """
-    if metadata.exif or metadata.xmp or metadata.text:
-        metadata = fit_size(metadata, pixels.shape[:2])
-    if image_format == "PNG":
-        write_png(stream, pixels, png_chunks(metadata, pixels.shape[2]), encoding.png_level)
-    elif image_format == "TIFF":
-        write_tiff(stream, pixels, metadata, has_alpha=has_alpha)
+    layout = PixelLayout.of(pixels, has_alpha=has_alpha)
+    if image_format in PART_FORMATS:
+        write_parts(open_encoder(stream, layout, image_format, metadata, encoding), pixels)
     elif FORMATS[image_format].is_netpbm:
         from convcli.images.netpbm import write_netpbm
 
         write_netpbm(stream, pixels, image_format)
     else:
         _save(stream, pixels, image_format, metadata, encoding)
+
+
+def open_encoder(
+    stream: BinaryIO,
+    layout: PixelLayout,
+    image_format: str,
+    metadata: Metadata = NO_METADATA,
+    encoding: EncoderSettings = DEFAULT_ENCODING,
+) -> PartEncoder:
+    """Return what encodes a picture of a layout in one of `PART_FORMATS`.
+
+    Parameters are those of `write_picture`.
+    """
+    if metadata.exif or metadata.xmp or metadata.text:
+        metadata = fit_size(metadata, layout.shape[:2])
+    channels = layout.shape[2]
+    if image_format == "PNG":
+        chunks = png_chunks(metadata, channels)
+        return open_png(stream, layout, chunks, encoding.png_level)
+    if image_format == "TIFF":
+        from convcli.images.tiff.write import TiffPage, TiffWriter
+
+        tags = tiff_tags(metadata, channels)
+        return TiffPage(TiffWriter(stream), layout, tags)
+    from convcli.images.jpeg_parts import JpegEncoder
+
+    load_plugin("JPEG")
+    options = metadata_options(metadata, "JPEG", channels)
+    settings = FORMATS["JPEG"].save_options(encoding)
+    return JpegEncoder(stream, layout, settings, options, partial(_enter_aspect, metadata))
+
+
+def has_parts(image_format: str, dtype: np.dtype[Any]) -> bool:
+    """Whether pixels of a type are encoded in parts in a format, as they are."""
+    is_held = dtype == np.uint8 or FORMATS[image_format].holds_16_bits
+    return is_held and image_format in PART_FORMATS
+
+
+def _enter_aspect(metadata: Metadata, content: bytearray) -> None:
+    """Enter the aspect of pixels in a JPEG, where there is no resolution."""
+    if metadata.dpi is None and metadata.aspect is not None:
+        content[JFIF_DENSITY] = struct.pack(">BHH", 0, *to_whole_numbers(metadata.aspect))
 
 
 def real_type(source: np.dtype[Any]) -> np.dtype[Any]:
@@ -137,17 +179,6 @@ def to_real_pixels(picture: Picture, dtype: np.dtype[Any]) -> Values:
     return numbers
 
 
-def write_tiff(
-    stream: BinaryIO, pixels: Values, metadata: Metadata, *, has_alpha: bool | None = None
-) -> None:
-    """Encode (H, W, C) of uint8, uint16, float32 or float64 as a TIFF of one page."""
-    from convcli.images.tiff.write import TiffWriter
-
-    writer = TiffWriter(stream)
-    writer.add(pixels, tiff_tags(metadata, pixels.shape[2]), has_alpha=has_alpha)
-    writer.close()
-
-
 def _save(
     stream: BinaryIO,
     pixels: Values,
@@ -157,6 +188,8 @@ def _save(
 ) -> None:
     """Encode (H, W, C) by Pillow."""
     load_plugin(image_format)
+    if metadata.exif or metadata.xmp or metadata.text:
+        metadata = fit_size(metadata, pixels.shape[:2])
     options = metadata_options(metadata, image_format, pixels.shape[2])
     # Not to the file, which an encoder may write past Python, that would see no error of writing.
     buffer = io.BytesIO()
@@ -171,9 +204,6 @@ def _save(
     else:
         image = to_image(pixels)
     image.save(buffer, image_format, **settings)
-    if image_format == "JPEG" and metadata.dpi is None and metadata.aspect is not None:
-        density = struct.pack(">BHH", 0, *to_whole_numbers(metadata.aspect))
-        buffer.getbuffer()[JFIF_DENSITY] = density
     content = buffer.getbuffer()
     if image_format == "GIF" and (extensions := gif_extensions(metadata)):
         start = GIF_HEADER_BYTES + (6 << (content[10] & 7))  # with the palette

@@ -4,25 +4,41 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from convcli.arithmetic.values import Shape
-from convcli.engine.arrays import Array
+from convcli.engine.arrays import Array, round_into
 from convcli.engine.filter2d.plan import FilterPlan
+from convcli.engine.filter2d.tiles import Tile
+from convcli.engine.padding import RowSource
 from convcli.errors import OVERFLOW, ArgumentError, GridError
 from convcli.files import STDOUT
 from convcli.files.output import atomic_write
 from convcli.files.restriction import is_allowed
 from convcli.images import NO_METADATA, Header, Picture
+from convcli.images.parts import PartWriter, PixelLayout
 from convcli.images.quantize import Quantized, Quantizer
+from convcli.images.write import has_parts, open_encoder
 from convcli.pipeline.computation import Computation
 from convcli.pipeline.outputs import OutputTarget
 from convcli.pipeline.plan import Plan
 from convcli.pipeline.preprocess import preprocess
-from convcli.pipeline.write import OutputFile, Rendered
+from convcli.pipeline.write import (
+    OutputFile,
+    Rendered,
+    check_side,
+    encoder_errors,
+    report_file,
+    write_rendered,
+)
+
+# As `PartWriter.fill`.
+Fill: TypeAlias = Callable[[slice, slice], Iterator[tuple[slice, Array]]]
 
 MIN_STREAMED_BYTES = 64 << 20  # of a file: smaller ones are read whole
 
@@ -50,38 +66,70 @@ def can_fuse(header: Header, plan: Plan, target: OutputTarget, outputs: Sequence
     return is_clamped and all(target.can_hold(channels) for channels, _, _ in outputs)
 
 
-def filter_to_pixels(picture: Picture, computation: Computation) -> Iterator[Rendered]:
-    """Yield the map of each kernel as pixels, each when it is asked for."""
+def write_filtered(
+    picture: Picture, computation: Computation, paths: Sequence[str], target: OutputTarget
+) -> list[OutputFile]:
+    """Write the map of each kernel as an image; in formats that have parts, it is never whole."""
     plan, depth = computation.plan, picture.depth or 8
     policy = plan.range_policy(picture.depth)
     metadata = NO_METADATA if plan.strip else picture.metadata
-    values = preprocess(picture, plan).values
+    source = picture.rows or preprocess(picture, plan).values
     del picture
-    for number, filter_plan in enumerate(computation.kernels, start=1):
-        colors = _filter_and_quantize(filter_plan, values, policy, depth)
-        if number == len(computation.kernels):
-            del values  # writing takes as much memory again
-        yield Rendered(colors, None, metadata)
+    dtype = np.dtype(np.uint8 if depth == 8 else np.uint16)
+    written = []
+    for number, (path, filter_plan) in enumerate(zip(paths, computation.kernels, strict=True), 1):
+        height, width, channels = (*filter_plan.shape, 1)[:3]
+        layout = PixelLayout((height, width, channels), dtype, has_alpha=False)
+        if has_parts(target.format, dtype):
+            check_side(path, layout.shape, target.format)
+            with atomic_write(path, force=target.force) as stream, encoder_errors(path):
+                encoder = open_encoder(stream, layout, target.format, metadata, target.encoding)
+                fill = PartWriter(encoder, layout).fill
+                colors = _filter_into(filter_plan, source, policy, dtype, fill)
+            rendered = Rendered(colors, None, metadata)
+            written.append(report_file(path, layout.shape, rendered, target.format))
+        else:
+            pixels = np.empty(layout.shape, dtype)
+            fill = partial(_fill_whole, pixels)
+            colors = _filter_into(filter_plan, source, policy, dtype, fill)
+            if number == len(computation.kernels):
+                del source  # writing takes as much memory again
+            rendered = Rendered(colors._replace(pixels=pixels), None, metadata)
+            written.append(write_rendered(path, rendered, target))
+    return written
 
 
-def _filter_and_quantize(
-    filter_plan: FilterPlan, values: Array, policy: str, depth: int
+def _fill_whole(pixels: Array, rows: slice, columns: slice) -> Iterator[tuple[slice, Array]]:
+    yield slice(None), pixels[rows, columns]
+
+
+def _filter_into(
+    filter_plan: FilterPlan,
+    source: Array | RowSource,
+    policy: str,
+    dtype: np.dtype[Any],
+    fill: Fill,
 ) -> Quantized:
-    """Run a filter, and quantize its sums band by band."""
-    height, width, *channels = filter_plan.shape
-    shape = height, width, *(channels or [1])
-    if filter_plan.bounds is not None and policy != "offset":
-        lowest, highest = filter_plan.bounds
-        if lowest >= 0 and highest < 2**depth - 0.5:  # as for an average of pixels
-            pixels = np.empty(shape, np.uint8 if depth == 8 else np.uint16)
-            filter_plan.run_into(values, pixels)
-            return Quantized(pixels, policy)
-    quantizer = Quantizer(shape, policy, depth)
+    """Run a filter, and quantize its sums part by part; return what was clipped, without pixels."""
+    bounds, pixels = filter_plan.bounds, np.empty(0, dtype)
+    quantizer = Quantizer(policy, 8 * dtype.itemsize)
+    quantize: Callable[[Array, Array], None] = quantizer.add
+    is_within = bounds is not None and bounds[0] >= 0 and bounds[1] < np.iinfo(dtype).max + 0.5
+    if is_within and policy != "offset":  # as for an average of pixels
+        quantize = partial(round_into, bounds=bounds)
+
+    def take(tile: Tile, sums: Array) -> None:
+        for own, target in fill(*tile):
+            quantize(sums[own], target)
+
     with np.errstate(over="ignore", invalid="ignore"):
-        filter_plan.run(values, quantizer.add)
-    if math.isinf(quantizer.min_value):
+        filter_plan.run(source, take)
+    if quantize != quantizer.add:
+        return Quantized(pixels, policy, counted=math.prod(filter_plan.shape))
+    colors = quantizer.result(pixels)
+    if math.isinf(colors.bounds[0]):
         raise ArgumentError(OVERFLOW)
-    return quantizer.result()
+    return colors
 
 
 def can_stream(source: str, plan: Plan, target: OutputTarget) -> bool:

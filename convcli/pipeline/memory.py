@@ -13,7 +13,7 @@ from convcli.engine.arrays import sum_dtype
 from convcli.errors import FileError
 from convcli.images import FrameSource, Header
 from convcli.images.formats import FORMATS
-from convcli.images.write import real_type
+from convcli.images.write import PART_FORMATS, has_parts, real_type
 from convcli.parallel import get_threads
 from convcli.pipeline.machine import machine_memory
 from convcli.pipeline.outputs import OutputTarget
@@ -33,6 +33,7 @@ RESCALE_TEMPORARIES = 3
 # Where NaN is, and what is there as float64, for each value; a map's divisors and quotients.
 NAN_BYTES, NAN_COPIES = 18, 3
 FRAME_BYTES = 24  # of a decoder that joins frames and what is encoded, for each pixel
+PART_COPIES = 8  # of a row that is longer than a part, by each thread
 FIGURE_BYTES = 16  # per value of a map that is drawn
 
 
@@ -75,9 +76,13 @@ def estimate_memory(
         return fixed
     outputs = [computation.selected_shape or branch.output for branch in shapes]
     held_bytes = frames.held_bytes + header.held_bytes
-    decoding = header.bytes + _decoder_bytes(header, frames.format) + held_bytes
+    decoder = _decoder_bytes(header, frames.format)
+    decoding = header.bytes + decoder + held_bytes
     if execution == "fused":
-        return fixed + _peak(decoding, _fused_bytes(header, plan, outputs, target.format))
+        held = header.bytes
+        if frames.decode_rows is not None and not has_preprocessing(plan, header):
+            decoding = held = decoder + held_bytes  # of which rows are taken
+        return fixed + _peak(decoding, _fused_bytes(header, held, plan, outputs, target.format))
     maps, filtering = _filter_bytes(header, computation)
     if computation.network is not None:
         filtering += computation.network.bytes
@@ -144,13 +149,17 @@ def _decoder_bytes(header: Header, file_format: str) -> int:
     return own + 2 * header.bytes
 
 
-def _fused_bytes(header: Header, plan: Plan, outputs: Sequence[Shape], file_format: str) -> int:
-    """Values and pixels side by side; then pixels, and their copy in the encoder."""
+def _fused_bytes(
+    header: Header, values: int, plan: Plan, outputs: Sequence[Shape], file_format: str
+) -> int:
+    """Values, and parts of pixels that are encoded; or pixels, and their copy in the encoder."""
     depth = header.depth or 8
-    gray = math.prod(header.shape[:2]) * sum_dtype(header.dtype).itemsize if plan.gray else 0
-    values = header.bytes + gray
-    kept = 0 if len(outputs) == 1 else values
+    values += math.prod(header.shape[:2]) * sum_dtype(header.dtype).itemsize * plan.gray
     pixels = [math.prod(shape) * depth // 8 for shape in outputs]
+    if has_parts(file_format, header.dtype):
+        rows = [size // shape[1] for size, shape in zip(pixels, outputs, strict=True)]
+        return values + PART_COPIES * get_threads() * max(rows)
+    kept = 0 if len(outputs) == 1 else values
     encoders = [_encoder_bytes(shape, depth, file_format) for shape in outputs]
     writing = [kept + size + encoder for size, encoder in zip(pixels, encoders, strict=True)]
     return max(values + max(pixels), *writing)
@@ -216,8 +225,8 @@ def _render_bytes(shape: Shape, header: Header, plan: Plan, file_format: str) ->
 
 
 def _encoder_bytes(shape: Shape, depth: int, file_format: str) -> int:
-    """An encoder's copy of the pixels that it writes; that of PNG holds a few chunks."""
-    if file_format == "PNG":
+    """An encoder's copy of the pixels that it writes; those in parts hold a few of them."""
+    if file_format in PART_FORMATS:
         return 0
     samples = max(shape[0], 4) if shape[0] > 1 else 1
     return math.prod(shape[1:]) * (samples * depth // 8 + FORMATS[file_format].codec_bytes[1])

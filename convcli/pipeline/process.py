@@ -13,17 +13,17 @@ from convcli.deadline import allow_pixels
 from convcli.engine.arrays import Array
 from convcli.images import PLACEHOLDER, FrameSource, Header, Picture
 from convcli.pipeline.execute import StageCallback, compute_maps
-from convcli.pipeline.fused import filter_to_pixels, stream_npy
+from convcli.pipeline.fused import stream_npy, write_filtered
 from convcli.pipeline.memory import check_memory
 from convcli.pipeline.outputs import OutputTarget
 from convcli.pipeline.plan import Plan
+from convcli.pipeline.preprocess import has_preprocessing
 from convcli.pipeline.route import Route, RouteChooser, open_route
 from convcli.pipeline.write import (
     OutputFile,
     find_remedies,
     render,
     write_maps,
-    write_rendered,
 )
 
 if TYPE_CHECKING:
@@ -206,13 +206,14 @@ def _run(
         sequence.check()
         first, written = sequence.write(keep_maps=keep_maps)
         return first.route, first.picture, first.maps, written
-    picture = frames.read(plan.frame or 0)
+    by_rows = route.execution == "fused" and not has_preprocessing(plan, route.header)
+    picture = frames.read(plan.frame or 0, by_rows=by_rows)
     # A decoded picture may differ from its header: its alpha may be opaque, or it is another page.
     route, computation = choose(Header.of(picture))
     if route.execution == "fused":
-        rendered = zip(route.outputs, filter_to_pixels(picture, computation), strict=True)
-        picture = replace(picture, values=PLACEHOLDER)  # so that they can be released
-        written = [write_rendered(path, pixels, target) for path, pixels in rendered]
+        # No name keeps its values, which are released as soon as they are filtered.
+        values, picture = [picture], replace(picture, values=PLACEHOLDER, rows=None)
+        written = write_filtered(values.pop(), computation, route.outputs, target)
         return route, picture, [], written
     if selector is None:
         is_shown = target.is_image or keep_maps

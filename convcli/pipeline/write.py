@@ -251,22 +251,42 @@ def encoder_errors(path: str) -> Iterator[None]:
 def fit_to_file(path: str, rendered: Rendered, file_format: str) -> tuple[Values, OutputFile]:
     """Return pixels that the file's format can hold, and the report of the file."""
     colors = rendered.colors
-    most, (height, width) = FORMATS[file_format].max_side, colors.pixels.shape[:2]
+    check_side(path, colors.pixels.shape, file_format)
+    pixels, notes = fit_to_format(colors.pixels, rendered.alpha, file_format)
+    return pixels, report_file(path, pixels.shape, rendered, file_format, notes)
+
+
+def check_side(path: str, shape: Sequence[int], file_format: str) -> None:
+    """Raise for a picture with more pixels down or across than a format can hold."""
+    most, (height, width) = FORMATS[file_format].max_side, shape[:2]
     if most is not None and max(height, width) > most:
         raise OutputError(
             path,
             f"has {width}x{height} pixels; a side of a {file_format} has {most:,} at most; "
             "write .png",
         )
-    pixels, notes = fit_to_format(colors.pixels, rendered.alpha, file_format)
-    metadata, lost_colors = rendered.metadata, None
+
+
+def report_file(
+    path: str,
+    shape: Sequence[int],
+    rendered: Rendered,
+    file_format: str,
+    notes: tuple[str, ...] = (),
+) -> OutputFile:
+    """Return the report of a picture file of a shape, (H, W, C), with notes on what it lost.
+
+    It looks at no pixels.
+    """
+    colors, _, metadata = rendered
+    lost_colors = None
     if metadata.color_chunks or metadata.profile:
         lost_colors = describe_lost_colors(metadata, file_format)
     notes = (*filter(None, (colors.note,)), *notes, *filter(None, (lost_colors,)))
     if metadata.exif or metadata.xmp or metadata.iptc:
         notes += find_losses(metadata, file_format)
-    shape = squeeze_channel(pixels).shape
-    return pixels, OutputFile(path, shape, colors.policy, notes, colors.clipping)
+    shape = tuple(shape[:2] if shape[2] == 1 else shape)
+    return OutputFile(path, shape, colors.policy, notes, colors.clipping)
 
 
 def squeeze_channel(values: Array) -> Array:

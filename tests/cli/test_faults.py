@@ -76,9 +76,9 @@ def with_fault(fault: str, *arguments: str, cwd: Path, **env: str) -> Finished:
         ("convcli.pipeline.computation plan_computation AssertionError", INTERNAL),
         ("convcli.pipeline.memory estimate_memory RecursionError", INTERNAL),
         ("convcli.pipeline.fused preprocess MemoryError", MEMORY),
-        ("convcli.pipeline.fused filter_to_pixels TypeError", INTERNAL),
+        ("convcli.pipeline.fused write_filtered TypeError", INTERNAL),
         ("convcli.files.temporary make_name AttributeError", INTERNAL),
-        ("convcli.images.png.write write_png IndexError", INTERNAL),
+        ("convcli.images.png.write open_png IndexError", INTERNAL),
         ("convcli.files.output resolve NotImplementedError", INTERNAL),  # the file is written
     ],
 )

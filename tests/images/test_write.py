@@ -13,8 +13,7 @@ from scipy import ndimage
 from support.command import here
 from support.peers import require_peer
 
-from convcli.images import NO_METADATA
-from convcli.images.write import write_tiff
+from convcli.images.write import write_picture
 
 Array = NDArray[Any]
 
@@ -108,7 +107,7 @@ def test_a_tiff_holds_one_page_of_what_was_written(
     tifffile = require_peer("tifffile")
     pixels: NDArray[Any] = np.random.default_rng(0).integers(0, 1 << 16, shape).astype(dtype)
     with (tmp_path / "out.tif").open("wb") as stream:
-        write_tiff(stream, pixels, NO_METADATA)
+        write_picture(stream, pixels, "TIFF")
     with tifffile.TiffFile(tmp_path / "out.tif") as file:
         assert [page.axes for page in file.pages] == ["YXS"]
         np.testing.assert_array_equal(file.pages.first.asarray(), pixels)

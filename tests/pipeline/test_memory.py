@@ -37,6 +37,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     Image.fromarray(pixels[:, :, :3]).save(made / "rgb.png", compress_level=1)
     Image.fromarray(pixels).save(made / "rgba.png", compress_level=1)
     Image.fromarray(pixels[:, :, 0]).save(made / "gray.png", compress_level=1)
+    Image.fromarray(pixels[:, :, :3]).save(made / "rgb.jpg")
     np.save(made / "doubles.npy", pixels[:, :, :3].astype(np.float64))
     return made
 
@@ -51,6 +52,9 @@ def command(*arguments: str) -> list[str]:
     [
         ("rgb.png", "-k", "sharpen"),
         ("rgb.png", "-k", "sharpen", "-k", "box:9", "-k", "emboss"),
+        ("rgb.jpg", "-k", "sharpen"),
+        ("rgb.jpg", "-k", "sharpen", "-o", "out.jpg"),
+        ("rgb.png", "-k", "blur", "-o", "out.tif"),
         ("gray.png", "-k", "gaussian:9"),
         ("rgb.png", "-k", "sobel-x", "--range", "rescale"),
         ("rgba.png", "-k", "blur"),
@@ -108,6 +112,19 @@ def estimate_and_measure(folder: Path, *arguments: str) -> tuple[int, int]:
     code, measured = map(int, done.stdout.split())
     assert code == 0
     return estimated, measured
+
+
+@needs_linux
+@pytest.mark.slow
+def test_a_photograph_takes_little_more_than_its_decoded_pixels(tmp_path: Path) -> None:
+    """Neither its values nor the result are ever whole."""
+    waves = np.add.outer(np.arange(4000) % 251, np.arange(6000) % 241).astype(np.uint8)
+    Image.fromarray(np.repeat(waves[:, :, np.newaxis], 3, axis=2)).save(tmp_path / "in.jpg")
+    for output in ("out.png", "out.jpg", "out.tif"):
+        typed = ("in.jpg", "-k", "sharpen", "-o", output)
+        estimated, measured = estimate_and_measure(tmp_path, *typed)
+        assert measured <= estimated
+        assert measured < 4000 * 6000 * 4 + 90e6
 
 
 def test_a_map_that_is_clamped_at_once_is_never_held_as_floats(folder: Path) -> None:

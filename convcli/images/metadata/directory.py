@@ -112,9 +112,15 @@ def encode(block: Block, at: int, order: str = "<") -> bytes:
 
 
 def encode_page(
-    block: Block, at: int, strips: Sequence[int], tags: tuple[int, int], order: str = "<"
+    block: Block,
+    at: int,
+    strips: Sequence[int],
+    tags: tuple[int, int],
+    order: str = "<",
+    *,
+    first: int | None = None,
 ) -> bytes:
-    """Return the directory of a page whose strips or tiles follow it.
+    """Return the directory of a page whose strips or tiles follow one another.
 
     Parameters
     ----------
@@ -128,9 +134,12 @@ def encode_page(
         The names of the strips' offsets and sizes.
     order : {"<", ">"}
         The byte order, of the values in `block`, too.
+    first : int, optional
+        Where the first strip is; left out, they follow the directory.
     """
     sizes = of_longs(strips, order)
     values = {**block.values, tags[0]: sizes, tags[1]: sizes}
-    end = at + len(encode(Block(values, block.blocks), at, order))
-    values[tags[0]] = of_longs([*accumulate(strips[:-1], initial=end)], order)
+    if first is None:
+        first = at + len(encode(Block(values, block.blocks), at, order))
+    values[tags[0]] = of_longs([*accumulate(strips[:-1], initial=first)], order)
     return encode(Block(values, block.blocks), at, order)

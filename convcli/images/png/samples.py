@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image, ImageFile
 
 from convcli.images import Header, Picture, Values, pillow
+from convcli.images.rows import iterate_strips
 
 # By the raw mode in which Pillow opens a picture: those of its first and its second byte.
 RAW_MODES = {
@@ -137,7 +138,7 @@ def _decode_deep(
     _load_as(image, modes[0])
     if len(modes) == 1:
         pairs = np.empty((height, width, 4), np.uint8)
-        for rows, strip in pillow.iterate_strips(image):
+        for rows, strip in iterate_strips(image):
             pairs[rows] = strip
         return pairs.view(">u2").astype(np.uint16)
     values: Values = np.empty((height, width, len(image.getbands())), np.uint16)
@@ -147,7 +148,7 @@ def _decode_deep(
             Image.Image.close(image)  # which frees the pixels, and leaves the file open
             image = reopen()
             _load_as(image, mode)
-        for rows, strip in pillow.iterate_strips(image):
+        for rows, strip in iterate_strips(image):
             parts[rows, :, :, byte] = strip
     return values
 

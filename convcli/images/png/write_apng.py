@@ -12,6 +12,7 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 
 from convcli.images import Values
+from convcli.images.parts import PixelLayout
 from convcli.images.png.write import SIGNATURE, Chunk, deflate_pixels, encode_chunk, header_chunk
 
 MAX_DELAY_PART = (1 << 16) - 1  # of the two numbers of a delay
@@ -170,7 +171,8 @@ class ApngWriter:
 
     def _start(self, pixels: Values) -> None:
         """Write what is before the first frame."""
-        self._stream.write(SIGNATURE + encode_chunk(*header_chunk(pixels)))
+        header = header_chunk(PixelLayout.of(pixels))
+        self._stream.write(SIGNATURE + encode_chunk(*header))
         self._control_start = self._stream.tell()
         self._stream.write(self._control_chunk())
         self._stream.writelines(encode_chunk(*chunk) for chunk in self._chunks)
