@@ -18,7 +18,9 @@ from benchmarks.row import AMD_AVX2, AVX2, AVX512, FULL
 from benchmarks.rows import all_rows
 from benchmarks.runner import with_means
 from benchmarks.timing import Measure
+from support.readme_blocks import README, ROOT
 
+RECORDED = sorted((ROOT / "tests" / "benchmarks" / "results").glob("*.json"))
 MACHINE = Machine("Intel(R) Xeon(R)", 2, 2, "3.11.7", "2.4.6", {"cv2": "5.0.0.93"})
 CORES = [Core("SkylakeX", AVX512), Core("Haswell", AVX2, "Haswell")]
 
@@ -187,6 +189,12 @@ def test_the_section_takes_the_place_of_the_one_before(tmp_path: Path) -> None:
     assert page.read_text().endswith("\n\n## Next\n\n## How fast it is not\n")
     with pytest.raises(ResultError, match="quick"):
         write_section(page, [replace(full_result(), is_quick=True)])
+
+
+def test_the_readme_shows_the_recorded_results() -> None:
+    assert RECORDED
+    text = README.read_text(encoding="utf-8")
+    assert replace_section(text, render_section(list(map(read_result, RECORDED)))) == text
 
 
 def test_a_result_is_recorded_with_the_table(

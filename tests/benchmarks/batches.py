@@ -39,8 +39,8 @@ def rows(profile: Profile) -> list[Row]:
     work = f"{profile.files} files of {MEGAPIXELS:g} MP, --jobs 2"
 
     def row(peer: str, make: Command, needs: str, targets: Targets, most_runs: int) -> Row:
-        prepare = beside(profile.files, make)
-        return Row(work, peer, prepare, needs, targets, is_command=True, most_runs=most_runs)
+        prepare, runs = beside(profile.files, make), most_runs if profile.is_full else 1
+        return Row(work, peer, prepare, needs, targets, is_command=True, most_runs=runs)
 
     return [
         row("xargs -P2 vips conv", xargs_vips, "vips", everywhere(0.35, 0.3), 2),
