@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from benchmarks import command
-from benchmarks.against import find_mismatches, find_slower
+from benchmarks.against import find_mismatches, find_slower, measure_until_as_fast
 from benchmarks.cores import Core, find_cores
 from benchmarks.machine import Machine
 from benchmarks.readme import LINES, render_section, replace_section, write_section
@@ -78,6 +78,31 @@ def test_slower_is_beyond_the_noise_of_both(
     found = find_slower(result(before), result(now))
     assert bool(found) == is_slower
     assert not is_slower or found == ["slower: work, peer: 1, now 1.2"]
+
+
+@pytest.mark.parametrize(
+    ("ratios", "kept", "runs"),
+    [
+        ((1.0, 9.0), 1.0, 1),
+        ((1.5, 1.0), 1.0, 2),
+        ((1.5, 1.3, 1.4), 1.3, 3),
+        ((1.5, 2.0, 1.0), 1.0, 3),
+    ],
+)
+def test_what_seems_to_be_slower_is_measured_again(
+    ratios: tuple[float, ...], kept: float, runs: int
+) -> None:
+    left = iter(ratios)
+    found = measure_until_as_fast(lambda: measure("work", next(left)), result(measure("work", 1.0)))
+    assert (found.ratio, len(list(left))) == (kept, len(ratios) - runs)
+    assert measure_until_as_fast(lambda: measure("new", 9.0), result()).ratio == 9.0
+    assert measure_until_as_fast(lambda: measure("work", 9.0), None).ratio == 9.0
+
+
+def test_a_failure_is_not_hidden_by_a_slower_run() -> None:
+    left = iter([measure("work", 1.5), Measure("work", "peer", check="failed")])
+    found = measure_until_as_fast(lambda: next(left), result(measure("work", 1.0)))
+    assert found.check == "failed"
 
 
 def test_memory_is_compared_too() -> None:

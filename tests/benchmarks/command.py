@@ -8,11 +8,12 @@ import signal
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks.against import find_mismatches, find_slower
+from benchmarks.against import find_mismatches, find_slower, measure_until_as_fast
 from benchmarks.cores import Core, default_core, find_cores
 from benchmarks.machine import Machine, describe_machine, find_machine, load
 from benchmarks.photo import Workplace
@@ -99,7 +100,7 @@ def main() -> int:
         parser.error(f"--cores: {'; '.join(missing) or 'names none'}")
     for note in missing:
         sys.stderr.write(f"{note}\n")
-    result = measure(told, machine, cores)
+    result = measure(told, machine, cores, older)
     show(result, told)
     slower = report_against(older, result, told.only) if older else []
     return int(bool(slower) or any(measure.check == "failed" for measure in result.measures))
@@ -115,8 +116,13 @@ def measure_row(told: argparse.Namespace) -> int:
     return 0
 
 
-def measure(told: argparse.Namespace, machine: Machine, cores: list[Core]) -> Result:
-    """Measure all rows that are asked for, each in a process of its own."""
+def measure(
+    told: argparse.Namespace, machine: Machine, cores: list[Core], older: Result | None
+) -> Result:
+    """Measure all rows that are asked for, each in a process of its own.
+
+    What seems to be slower than in an older result is measured again.
+    """
     before = load()
     work = list(distribute(all_rows(QUICK if told.quick else FULL, told.only), cores))
     measures = []
@@ -126,7 +132,8 @@ def measure(told: argparse.Namespace, machine: Machine, cores: list[Core]) -> Re
         passed_on += [f"--folder={place.folder}", *(["--quick"] if told.quick else [])]
         for done, (number, row, core) in enumerate(work):
             sys.stderr.write(f"{done + 1}/{len(work)} {row.name} {row.peer} {core.name}\n")
-            measures.append(measure_apart(row, core, number, told.threads, passed_on))
+            again = partial(measure_apart, row, core, number, told.threads, passed_on)
+            measures.append(measure_until_as_fast(again, older))
     loads = f"{before} before, {load()} after"
     return Result(machine, cores, told.quick, loads, with_means(measures, cores))
 
