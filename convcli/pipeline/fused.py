@@ -6,8 +6,9 @@ import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from io import BytesIO
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
 
@@ -165,12 +166,61 @@ def stream_npy(source: str, computation: Computation, path: str, *, force: bool)
             raise GridError(source, CHANGED)
         shape = filter_plan.shape[:2] if filter_plan.shape[2:] == (1,) else filter_plan.shape
         header = {"descr": computation.dtype.str, "fortran_order": False, "shape": shape}
-        bands = filter_plan.run_bands(grid, computation.dtype)
+        height, width, channels = (*filter_plan.shape, 1)[:3]
+        layout = PixelLayout((height, width, channels), computation.dtype, has_alpha=False)
         with atomic_write(path, force=force) as stream:
             np.lib.format.write_array_header_1_0(stream, header)
-            for _, band in bands:
-                if not np.isfinite(band).all():
-                    raise GridError(source, "holds NaN or infinity, or sums that go beyond floats")
-                stream.write(np.ascontiguousarray(band).data)
+            bands = BandWriter(stream, source, filter_plan.algorithm.tile[0])
+            fill = PartWriter(bands, layout).fill
+
+            def take(tile: Tile, sums: Array) -> None:
+                for own, target in fill(*tile):
+                    round_into(sums[own], target, filter_plan.bounds)
+
+            with np.errstate(over="ignore", invalid="ignore"):
+                filter_plan.run(grid, take)
             grid.check_unchanged()
     return OutputFile(path, shape)
+
+
+class BandWriter:
+    """Writes bands of numbers, each where it belongs in its file as soon as it is there.
+
+    A `PartEncoder`, whose threads write, too: to copy numbers to the system takes as long as to
+    filter them.
+
+    Parameters
+    ----------
+    stream : binary file
+        At the first number.
+    source : str
+        The input, for errors.
+    rows : int
+        Of a band.
+    """
+
+    def __init__(self, stream: BinaryIO, source: str, rows: int) -> None:
+        stream.flush()
+        self._stream, self._source, self.rows = stream, source, rows
+        self._start = stream.tell()
+        # Of what is written at the end, as to a pipe, there is no file yet.
+        self._number = None if isinstance(stream, BytesIO) else stream.fileno()
+
+    def encode(self, top: int, pixels: Array) -> bytes:
+        """Write a band of finite numbers; return what is to be written in order instead."""
+        # A sum of finite numbers is finite, mostly, and quicker to find than whether each one is.
+        if not (math.isfinite(pixels.sum()) or np.isfinite(pixels).all()):
+            raise GridError(self._source, "holds NaN or infinity, or sums that go beyond floats")
+        if self._number is None:
+            return pixels.tobytes()
+        view, done = pixels.reshape(-1).view(np.uint8).data, 0
+        at = self._start + top * pixels[0].nbytes
+        while done < len(view):
+            done += os.pwrite(self._number, view[done:], at + done)
+        if hasattr(os, "posix_fadvise"):  # begin to write to the disk, in place of at the end
+            os.posix_fadvise(self._number, at, len(view), os.POSIX_FADV_DONTNEED)
+        return b""
+
+    def write(self, encoded: bytes) -> None:
+        """Write a band of what has no file."""
+        self._stream.write(encoded)

@@ -72,8 +72,10 @@ def estimate_memory(
         from convcli.pipeline.selection_plan import estimate_blend_bytes
 
         fixed += estimate_blend_bytes(header, computation)
-    if execution == "streamed":
-        return fixed
+    if execution == "streamed":  # a band of each thread, and one that is begun
+        (filter_plan,) = computation.kernels
+        row_bytes = math.prod(filter_plan.shape[1:]) * computation.dtype.itemsize
+        return fixed + (get_threads() + 1) * filter_plan.algorithm.tile[0] * row_bytes
     outputs = [computation.selected_shape or branch.output for branch in shapes]
     held_bytes = frames.held_bytes + header.held_bytes
     decoder = _decoder_bytes(header, frames.format)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
@@ -15,6 +16,8 @@ from numpy.typing import NDArray
 from support.command import here
 from support.process import ended, started, wait_for
 
+from convcli.errors import GridError
+from convcli.images.parts import PartWriter, PixelLayout
 from convcli.pipeline import fused
 
 Array = NDArray[Any]
@@ -46,6 +49,28 @@ def test_bands_give_what_the_whole_gives(
     np.testing.assert_array_equal(banded, whole)
     assert banded.shape == (35, 25, 2)
     assert values.shape == (70, 50, 2)
+
+
+@pytest.mark.parametrize("has_file", [True, False])
+def test_bands_are_written_where_they_belong(tmp_path: Path, has_file: bool) -> None:
+    values = np.arange(42.0).reshape(7, 6, 1)
+    with (tmp_path / "out").open("w+b") if has_file else io.BytesIO() as stream:
+        stream.write(b"header")
+        bands = fused.BandWriter(stream, "in.npy", 2)
+        writer = PartWriter(bands, PixelLayout((7, 6, 1), values.dtype, has_alpha=False))
+        for top in (4, 0, 6, 2):
+            writer.encode(top, values[top : top + 2])
+        stream.seek(0)
+        assert stream.read() == b"header" + values.tobytes()
+
+
+def test_a_sum_that_overflows_is_no_fault_of_finite_numbers() -> None:
+    bands = fused.BandWriter(io.BytesIO(), "in.npy", 1)
+    largest = np.full((1, 2, 1), np.finfo(np.float32).max, np.float32)
+    with np.errstate(over="ignore"):
+        assert bands.encode(0, largest) == largest.tobytes()
+        with pytest.raises(GridError, match="infinity"):
+            bands.encode(0, np.full((1, 2, 1), -np.inf))
 
 
 @pytest.mark.usefixtures("every_size")
