@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 from benchmarks import cores, machine, photo, planner, readme, row, tables, timing
-from benchmarks.checks import right_at_spots, within_largest, within_levels
+from benchmarks.batches import same_files
+from benchmarks.checks import right_at_spots, same_jpegs, within_largest, within_levels
 from benchmarks.cores import Core
 from benchmarks.layers import MEAN
 from benchmarks.peers import magick
@@ -27,6 +28,7 @@ from benchmarks.rows import all_rows
 from benchmarks.runner import blank, measure_apart, measure_here, with_means
 from benchmarks.tables import cells, markdown
 from benchmarks.timing import Contest, Effort, Gauge, Measure, MissingError, Verdict
+from PIL import Image
 
 from convcli import filter2d
 
@@ -187,6 +189,29 @@ def test_a_check_allows_what_it_says_and_no_more() -> None:
     large = np.array([[1e5, 0], [1e5, 1], [1e5, 2]], np.float32)
     assert within_largest(large[0], large[1]).passed
     assert not within_largest(large[0], large[2]).passed
+
+
+def test_jpegs_are_of_one_quality_and_sampling(tmp_path: Path) -> None:
+    image = Image.fromarray(photograph(48, 64))
+    for name, quality, subsampling in (("a", 90, 0), ("b", 90, 0), ("c", 80, 0), ("d", 90, 2)):
+        image.save(tmp_path / f"{name}.jpg", quality=quality, subsampling=subsampling)
+    image.rotate(180).save(tmp_path / "e.jpg", quality=90, subsampling=0)
+    same = [same_jpegs(tmp_path / "a.jpg", tmp_path / f"{name}.jpg").passed for name in "bcde"]
+    assert same == [True, False, False, False]
+
+
+def test_batches_write_the_same_files(tmp_path: Path) -> None:
+    paths = []
+    for number, folder in enumerate(("ours", "theirs", "other")):
+        (tmp_path / folder).mkdir()
+        path = tmp_path / folder / "000.png"
+        Image.fromarray(np.full((8, 9, 3), 40 * (number // 2), np.uint8)).save(path)
+        paths.append(path)
+    ours, theirs, other = paths
+    assert same_files([ours], [theirs]).passed
+    assert not same_files([ours], [other]).passed
+    assert not same_files([ours], [theirs, other]).passed
+    assert not same_files([], []).passed
 
 
 def test_spots_find_a_kernel_that_is_turned() -> None:

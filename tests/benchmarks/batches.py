@@ -104,7 +104,7 @@ def opencv_pool(inputs: Path, outputs: Path) -> list[str]:
 def same_files(ours: list[Path], theirs: list[Path]) -> Verdict:
     """The inputs are copies of one: the names and the first files are compared."""
     names = [path.name for path in ours]
-    if names != [path.name for path in theirs]:
+    if not names or names != [path.name for path in theirs]:
         return Verdict(False, f"{len(ours)} files are not the {len(theirs)} of the other")
     sizes = [{path.stat().st_size for path in paths} for paths in (ours, theirs)]
     verdict = same_interiors(ours[0], theirs[0])
