@@ -192,25 +192,32 @@ def test_a_check_allows_what_it_says_and_no_more() -> None:
 
 
 def test_jpegs_are_of_one_quality_and_sampling(tmp_path: Path) -> None:
-    image = Image.fromarray(photograph(48, 64))
+    image = Image.new("RGB", (64, 48), "gray")  # which survives any quality
     for name, quality, subsampling in (("a", 90, 0), ("b", 90, 0), ("c", 80, 0), ("d", 90, 2)):
         image.save(tmp_path / f"{name}.jpg", quality=quality, subsampling=subsampling)
-    image.rotate(180).save(tmp_path / "e.jpg", quality=90, subsampling=0)
+    Image.fromarray(photograph(48, 64)).save(tmp_path / "e.jpg", quality=90, subsampling=0)
     same = [same_jpegs(tmp_path / "a.jpg", tmp_path / f"{name}.jpg").passed for name in "bcde"]
     assert same == [True, False, False, False]
 
 
 def test_batches_write_the_same_files(tmp_path: Path) -> None:
-    paths = []
-    for number, folder in enumerate(("ours", "theirs", "other")):
+    made = {}
+    for folder, shades in {
+        "ours": (0, 0),
+        "theirs": (0, 0),
+        "wrong": (9, 9),
+        "cut": (0, 0),
+    }.items():
         (tmp_path / folder).mkdir()
-        path = tmp_path / folder / "000.png"
-        Image.fromarray(np.full((8, 9, 3), 40 * (number // 2), np.uint8)).save(path)
-        paths.append(path)
-    ours, theirs, other = paths
-    assert same_files([ours], [theirs]).passed
-    assert not same_files([ours], [other]).passed
-    assert not same_files([ours], [theirs, other]).passed
+        paths = [tmp_path / folder / f"{number}.png" for number in range(2)]
+        for path, shade in zip(paths, shades, strict=True):
+            Image.fromarray(np.full((8, 9, 3), shade, np.uint8)).save(path)
+        made[folder] = paths
+    made["cut"][1].write_bytes(b"")
+    ours = made["ours"]
+    assert same_files(ours, made["theirs"]).passed
+    for other in (made["wrong"], made["cut"], made["theirs"][:1]):
+        assert not same_files(ours, other).passed
     assert not same_files([], []).passed
 
 
