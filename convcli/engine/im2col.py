@@ -20,7 +20,6 @@ from convcli.arithmetic.values import PaddingLike, Pair, as_number
 from convcli.engine.arrays import Array, as_batch, as_numbers, like_batch
 from convcli.engine.hints import add_hint, pool_hint
 from convcli.engine.padding import pad2d
-from convcli.engine.scratch import Scratch
 from convcli.errors import ArgumentError, ShapeError
 
 
@@ -90,37 +89,6 @@ def as_columns(padded: Array, window: Window) -> Array:
     windows = view_windows(padded, window)
     n, c, kh, kw, oh, ow = windows.shape
     return windows.reshape(n, c * kh * kw, oh * ow)
-
-
-def unroll_windows(padded: Array, window: Window, scratch: Scratch) -> Array:
-    """Copy every window into a column: (G, C, ...) -> (G, C·kh·kw, oh·ow)."""
-    if window.kernel == window.stride == (1, 1):
-        return padded.reshape(*padded.shape[:2], -1)
-    windows = view_windows(padded, window)
-    columns = scratch("columns", windows.shape, padded.dtype)
-    np.copyto(columns, windows)
-    groups, c, kh, kw, oh, ow = windows.shape
-    return columns.reshape(groups, c * kh * kw, oh * ow)
-
-
-def unroll_rows(padded: Array, window: Window, scratch: Scratch) -> Array:
-    """Copy the windows along each row into columns, once: (G, C, ...) -> (G, oh, kh·C·kw, ow).
-
-    A row's columns are C·kw rows of `ow` values, and those of the next row follow. So the columns
-    of a window's kh rows are a matrix already, and that of the next window starts inside it.
-    """
-    along = window._replace(kernel=(1, window.kernel[1]), stride=(1, window.stride[1]))
-    windows = view_windows(padded, along)[:, :, 0].transpose(0, 3, 1, 2, 4)  # (G, rows, C, kw, ow)
-    columns = scratch("columns", windows.shape, padded.dtype)
-    np.copyto(columns, windows)
-    groups, rows, c, kw, ow = windows.shape
-    kh, stride = window.kernel[0], window.stride[0]
-    per_group, per_row, _, per_column, per_value = columns.strides
-    return as_strided(
-        columns,
-        (groups, (rows - kh) // stride + 1, kh * c * kw, ow),
-        (per_group, stride * per_row, per_column, per_value),
-    )
 
 
 def col2im(

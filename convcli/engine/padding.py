@@ -202,6 +202,39 @@ class PaddedImage:
                 else:
                     part[...] = values[..., source_columns]
 
+    def can_shift(self, rows: range, columns: range) -> bool:
+        """Whether `copy_shifted` can copy a region: its rows side by side, and as long."""
+        image = self.image
+        return (
+            self._value is not None
+            and isinstance(image, np.ndarray)
+            and rows.step == columns.step == 1
+            and len(columns) == image.shape[-1]
+            and image.strides[-2:] == (image.shape[-1] * image.itemsize, image.itemsize)
+        )
+
+    def copy_shifted(self, target: Array, rows: range, columns: range) -> None:
+        """Do as `copy_into` does, each plane in one piece: several times as fast for short rows.
+
+        The image, moved as if it were one row, is right but for the ends of its rows.
+        """
+        *leading, height, width = self.image.shape
+        down, right = rows.start - self._pads[0][0], columns.start - self._pads[1][0]
+        first, stop = max(-down, 0), min(height - down, len(rows))
+        if first < stop and abs(right) < width:
+            flat = target.reshape(*leading, -1)
+            source = self.image[...].reshape(*leading, -1)
+            distance = down * width + right
+            start = max(first * width, -distance)
+            end = min(stop * width, height * width - distance)
+            flat[..., start:end] = source[..., start + distance : end + distance]
+        else:
+            first = stop = 0
+        target[..., :first, :] = self._value
+        target[..., stop:, :] = self._value
+        target[..., : max(-right, 0)] = self._value
+        target[..., max(width - right, 0) :] = self._value
+
     def _parts(self, padded: range, axis: int) -> list[_AxisPart]:
         size, before = self.image.shape[axis - 2], self._pads[axis][0]
         positions = range(padded.start - before, padded.stop - before, padded.step)

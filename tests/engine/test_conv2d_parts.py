@@ -19,9 +19,9 @@ from support.oracles import (
     whole_numbers,
 )
 
+import convcli.engine.conv2d.im2col as layout
 import convcli.engine.conv2d.problem as parts
 from convcli.arithmetic.geometry import Window
-from convcli.engine import conv2d as layout
 from convcli.engine.conv2d import conv2d
 from convcli.engine.conv2d.problem import shares_rows
 from convcli.engine.cost import ConvSize

