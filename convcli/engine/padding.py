@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Protocol, TypeAlias
 
@@ -193,14 +194,19 @@ class PaddedImage:
     def copy_into(self, target: Array, rows: range, columns: range) -> None:
         """Copy some rows and columns into a target of any type, (..., rows, columns)."""
         column_parts = self._parts(columns, 1)
+        span = _source_span(column_parts)
         for target_rows, source_rows in self._parts(rows, 0):
-            values = None if source_rows is None else self.image[..., source_rows, :]
+            # Rows given by their numbers are copied: of no more columns than are needed.
+            values = None if source_rows is None else self.image[..., source_rows, span]
             for target_columns, source_columns in column_parts:
                 part = target[..., target_rows, target_columns]
                 if values is None or source_columns is None:
                     part[...] = self._value
+                elif isinstance(source_columns, slice):
+                    first, stop, step = source_columns.indices(span.stop)
+                    part[...] = values[..., first - span.start : stop - span.start : step]
                 else:
-                    part[...] = values[..., source_columns]
+                    part[...] = values[..., source_columns - span.start]
 
     def can_shift(self, rows: range, columns: range) -> bool:
         """Whether `copy_shifted` can copy a region: its rows side by side, and as long."""
@@ -261,6 +267,15 @@ def _cut_axis(positions: range, size: int, mode: str) -> list[_AxisPart]:
             found = None if is_constant else source_positions(beyond, size, mode)
             parts.append((slice(start, stop), found))
     return parts
+
+
+def _source_span(parts: Sequence[_AxisPart]) -> slice:
+    """Return the least slice of an image's axis in which all parts have their values."""
+    slices = [source for _, source in parts if isinstance(source, slice)]
+    arrays = [source for _, source in parts if isinstance(source, np.ndarray)]
+    starts = [source.start for source in slices] + [int(source.min()) for source in arrays]
+    stops = [source.stop for source in slices] + [int(source.max()) + 1 for source in arrays]
+    return slice(min(starts, default=0), max(stops, default=0))
 
 
 def source_positions(positions: NDArray[np.intp], size: int, mode: str) -> NDArray[np.intp]:

@@ -8,6 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import ndimage
 from support.oracles import MODES, SCIPY_MODES, pad, pairs, pixels, seeds, source, whole_numbers
 
+from convcli.engine.arrays import Array
 from convcli.engine.padding import PaddedImage, pad2d, pad2d_backward, source_positions
 from convcli.engine.scratch import Scratch
 from convcli.errors import ArgumentError, ShapeError
@@ -161,6 +162,29 @@ def test_any_rows_and_columns_are_those_of_the_whole(
     target = np.full(expected.shape, 99, np.float32)
     padded.copy_into(target, some_rows, some_columns)
     assert_array_equal(target, expected)
+
+
+class Asked:
+    """A row source that keeps what it is asked for."""
+
+    def __init__(self, values: Array) -> None:
+        self.values, self.shape, self.dtype = values, values.shape, values.dtype
+        self.sizes: list[tuple[int, ...]] = []
+
+    def __getitem__(self, key: Any) -> Array:
+        found: Array = self.values[key]
+        self.sizes.append(found.shape)
+        return found
+
+
+@pytest.mark.parametrize("mode", ["replicate", "reflect", "symmetric", "zero"])
+def test_of_a_long_row_no_more_is_read_than_a_part_of_it_needs(mode: str) -> None:
+    source = Asked(np.arange(2000).reshape(1, 2, 1000))
+    sides = (1, 1), (1, 1)
+    target = np.empty((1, 4, 12), int)
+    PaddedImage(source, sides, mode).copy_into(target, range(4), range(990, 1002))
+    assert_array_equal(target, pad2d(source.values, sides, mode)[..., 990:1002])
+    assert max(columns for _, _, columns in source.sizes) <= 12
 
 
 def test_a_region_inside_the_image_is_a_view_of_it() -> None:
