@@ -7,15 +7,17 @@ Those kernels decide which layout of a product is the fastest.
 from __future__ import annotations
 
 import ctypes
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
-from itertools import chain, product
-from pathlib import Path
+from itertools import product
 from threading import Lock
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
+
+from convcli.records import NamedTuple
 
 # Cores whose kernels use vectors of 512 bits, and multiply small matrices without packing them:
 # OpenBLAS, `kernel/x86_64/KERNEL.SKYLAKEX` and `sgemm_small_kernel_permit_skylakex.c`.
@@ -87,12 +89,17 @@ class BlasFunctions(NamedTuple):
 @cache
 def find_functions() -> BlasFunctions:
     """Find the functions of the OpenBLAS in NumPy's wheels."""
-    home = Path(np.__file__).parent
-    paths = (home.parent / "numpy.libs").glob("*openblas*"), (home / ".dylibs").glob("*openblas*")
-    for path, suffix in product(chain(*paths), ("64_", "")):
+    home = os.path.dirname(np.__file__)
+    paths = []
+    for folder in (os.path.join(os.path.dirname(home), "numpy.libs"), f"{home}/.dylibs"):
+        with suppress(OSError):  # each system has one of them
+            paths += [
+                os.path.join(folder, name) for name in os.listdir(folder) if "openblas" in name
+            ]
+    for path, suffix in product(paths, ("64_", "")):
         names = ("set_num_threads", "get_num_threads", "get_corename")
         with suppress(OSError, AttributeError):  # it cannot be loaded, or has other functions
-            library = ctypes.CDLL(str(path))
+            library = ctypes.CDLL(path)
             found = BlasFunctions(*(library[f"scipy_openblas_{name}{suffix}"] for name in names))
             found.get_core.restype = ctypes.c_char_p  # type: ignore[attr-defined]
             return found

@@ -9,7 +9,9 @@ from contextvars import Context, copy_context
 from queue import SimpleQueue
 from threading import TIMEOUT_MAX, Lock, Thread, local
 from time import monotonic
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, TypeVar, cast
+
+from convcli.records import NamedTuple
 
 Result = TypeVar("Result")
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from convcli.arithmetic.geometry import Axis
 from convcli.arithmetic.intervals import clip_positions, contributing_inputs
 from convcli.arithmetic.layers import LayerSize
+from convcli.records import NamedTuple
 
 
 class Counts(NamedTuple):

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import chain
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 from convcli.arithmetic.fields import Fields, fields_of_input
 from convcli.arithmetic.geometry import Axis
@@ -22,6 +22,7 @@ from convcli.arithmetic.operations import AxisMap, Resampling, WholeAxis
 from convcli.arithmetic.positions import bits_of, follow_positions, union_of, width_of
 from convcli.arithmetic.receptive_field import ReceptiveField, have_one_jump
 from convcli.arithmetic.values import Pair, Shape, map_size
+from convcli.records import NamedTuple
 
 MAX_STEPS = 1 << 21  # of following single positions; beyond, what is between them counts as well
 STEP_BITS = 1 << 9  # of a set of positions that one step takes

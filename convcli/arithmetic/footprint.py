@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 from convcli.arithmetic.notation import INPUT, last_uses
 from convcli.arithmetic.reports import Walk
 from convcli.arithmetic.values import DTYPE_BITS
 from convcli.errors import ArgumentError, did_you_mean
+from convcli.records import NamedTuple
 
 
 class Storage(NamedTuple):

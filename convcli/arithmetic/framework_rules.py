@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
 
 from convcli.arithmetic.frameworks import FRAMEWORKS
 from convcli.arithmetic.layers import Layer, output_shape
@@ -17,6 +16,7 @@ from convcli.arithmetic.notation import format_layer
 from convcli.arithmetic.operations.convolution import group_count
 from convcli.arithmetic.values import NO_PADDING, Pair, Shape, Sides, padding_value
 from convcli.errors import ArgumentError, ShapeError
+from convcli.records import NamedTuple
 
 LOWEST = "constant:-3e+38"  # padding that is no maximum, of a float32
 

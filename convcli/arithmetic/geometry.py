@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from convcli.arithmetic.values import (
     NO_PADDING,
@@ -21,6 +20,7 @@ from convcli.arithmetic.values import (
     as_pair,
 )
 from convcli.errors import ArgumentError, ShapeError
+from convcli.records import NamedTuple
 
 
 class Axis(NamedTuple):

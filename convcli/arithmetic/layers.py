@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, MutableMapping, Sequence
 from importlib import import_module
-from typing import Any, NamedTuple
+from typing import Any
 
 from convcli.arithmetic.geometry import Window
 from convcli.arithmetic.operations import Operation
 from convcli.arithmetic.operations.convolution import group_count
 from convcli.arithmetic.values import NO_PADDING, Pair, Shape, Sides, format_shapes
 from convcli.errors import ArgumentError, ShapeError
+from convcli.records import NamedTuple
 
 FLOPS_PER_MAC = 2  # a product and a sum
 # Of the modules of operations, in the order in which the operations are listed.

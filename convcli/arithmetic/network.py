@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import PurePath
 from types import MappingProxyType
-from typing import NamedTuple
 
 from convcli.arithmetic.coverage import CoverageOfWalk, MapState
 from convcli.arithmetic.fields import Fields, fields_of_input, join_notes, output_fields
@@ -37,6 +36,7 @@ from convcli.arithmetic.values import (
     suggest_channels_first,
 )
 from convcli.errors import ArgumentError, LimitError
+from convcli.records import NamedTuple
 
 _SPACES = re.compile(r"(?<![,\s])\s+")  # between layers, whose items may have some after a comma
 UNKNOWN_FROM_HERE = "what it depends on is unknown, and so is the receptive field of what takes it"

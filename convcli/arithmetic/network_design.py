@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from convcli.arithmetic.design import design as design_stack
 from convcli.arithmetic.design import min_used
@@ -21,6 +21,7 @@ from convcli.arithmetic.values import (
     suggest_channels_first,
 )
 from convcli.errors import ConvError
+from convcli.records import NamedTuple
 
 
 class Design(NamedTuple):

@@ -12,12 +12,12 @@ import math
 from collections.abc import Sequence
 from fractions import Fraction
 from itertools import chain
-from typing import NamedTuple
 
 from convcli.arithmetic.geometry import Axis
 from convcli.arithmetic.intervals import Interval, contributing_inputs, span
 from convcli.arithmetic.operations import AxisMap, Parts, Resampling, WholeAxis
 from convcli.errors import LimitError, ShapeError
+from convcli.records import NamedTuple
 
 MAX_PHASES = 512  # of transposed convolutions
 MAX_PARTS = 1 << 16  # of an adaptive pool or a resampling

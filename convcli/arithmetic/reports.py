@@ -7,12 +7,13 @@ from collections import Counter
 from collections.abc import Mapping
 from fractions import Fraction
 from types import MappingProxyType
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 from convcli.arithmetic.fields import Fields
 from convcli.arithmetic.layers import Layer
 from convcli.arithmetic.notation import INPUT_KEYWORD, format_layer
 from convcli.arithmetic.values import Pair, Shape, format_shape, suggest_channels_first
+from convcli.records import NamedTuple
 
 FLOAT_BYTES = 4
 MAX_ALIKE = 5  # notes of one kind that are listed

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import groupby, pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 from convcli.arithmetic.layers import Layer, output_shape
 from convcli.arithmetic.network import walk
 from convcli.arithmetic.notation import INPUT, format_layer, input_indices
 from convcli.arithmetic.values import Shape, format_shape
 from convcli.errors import ArgumentError, LimitError
+from convcli.records import NamedTuple
 
 MAX_SHAPES = 1 << 19  # of all layers, for all sizes
 MAX_SHOWN = 10  # sizes in a sentence

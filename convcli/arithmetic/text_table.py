@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+
+from convcli.records import NamedTuple
 
 GAP = 3  # between columns
 NARROW_GAP = 2  # where they would not fit otherwise

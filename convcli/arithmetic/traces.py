@@ -7,13 +7,14 @@ leave other holes, they are the union of several grids.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from convcli.arithmetic.geometry import Axis
 from convcli.arithmetic.intervals import backtrace, clip, input_interval, span
 from convcli.arithmetic.operations import AxisMap, WholeAxis
 from convcli.arithmetic.positions import taps_of
 from convcli.arithmetic.values import Pair, map_size
+from convcli.records import NamedTuple
 
 if TYPE_CHECKING:
     from convcli.arithmetic.reports import LayerReport, Walk

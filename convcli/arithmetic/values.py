@@ -6,9 +6,10 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 from operator import index
-from typing import NamedTuple, SupportsIndex, TypeAlias, cast
+from typing import SupportsIndex, TypeAlias, cast
 
 from convcli.errors import ArgumentError, NotationError, ShapeError
+from convcli.records import NamedTuple
 
 Pair: TypeAlias = tuple[int, int]  # (height, width), or (before, after) along one axis
 Sides: TypeAlias = tuple[Pair, Pair]  # ((top, bottom), (left, right))

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain, compress, takewhile
-from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from convcli.deadline import TimeLimit, TimeLimitError, run_within
 from convcli.errors import ConvError, FileError, describe
@@ -24,6 +22,7 @@ from convcli.pipeline.plan import Plan
 from convcli.pipeline.process import Outcome, dry_run, process
 from convcli.pipeline.route import Route
 from convcli.pipeline.write import OutputFile
+from convcli.records import NamedTuple
 
 if TYPE_CHECKING:
     from convcli.pictures.theme import Style
@@ -34,8 +33,7 @@ DEFAULT_TIME_LIMIT = TimeLimit()
 PAGES = [name for name, record in FORMATS.items() if record.frames == "pages"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
+class Job(NamedTuple):
     """One input, and what is to be done with it: all that a worker needs.
 
     Parameters
@@ -86,9 +84,7 @@ class Job:
         return self._absolute(self.source) if self.working_dir and not is_stdin else self.source
 
     def resolve(self) -> Job:
-        """Return the job with every name but the input's made absolute, given a `working_dir`."""
-        if not self.working_dir:
-            return self
+        """Return the job with every name but the input's made absolute by `working_dir`."""
         target = self.target.bind(self.source)
         target = target._replace(
             folder=self._absolute(target.folder),
@@ -100,18 +96,22 @@ class Job:
         if plan.network is not None:
             plan = plan._replace(network=plan.network.resolve(self.working_dir))
         output_dir = None if self.output_dir is None else self._absolute(self.output_dir)
-        return replace(self, plan=plan, target=target, figure=figure, output_dir=output_dir)
+        return self._replace(plan=plan, target=target, figure=figure, output_dir=output_dir)
 
     def display_path(self, path: str) -> str:
         """Return a path as the user would write it."""
         if path == self.path:
             return self.source
         typed = self.target.path(self.source, "")
-        is_within = self.working_dir and not Path(typed).is_absolute()
+        is_within = self.working_dir and not os.path.isabs(typed)  # noqa: PTH117
         return path.removeprefix(f"{self.working_dir}{os.sep}") if is_within else path
 
     def _absolute(self, path: str) -> str:
-        return str(Path(self.working_dir) / path) if self.working_dir else path
+        if not self.working_dir:
+            return path
+        from pathlib import Path
+
+        return str(Path(self.working_dir) / path)
 
 
 class Report(NamedTuple):
@@ -200,7 +200,7 @@ def _run_job(job: Job, render_text: RenderText | None) -> Report:
 
 def _run(job: Job, render_text: RenderText | None) -> Report:
     """Run one job, with the paths in its report as they were typed."""
-    local = job.resolve()
+    local = job.resolve() if job.working_dir else job
     parts, skipped = split_missing(local)
     if local.output_dir is not None and parts:
         make_folder(local.output_dir)
@@ -304,13 +304,12 @@ def _missing_parts(job: Job, existing: list[list[str]]) -> list[Job]:
     is_missing = [not files for files in existing]
     needs_figure = job.figure is not None and not _exists_before(job.figure)
     if all(is_missing) and needs_figure == (job.figure is not None):
-        return [replace(job, target=target)]
+        return [job._replace(target=target)]
     parts = []
     if any(is_missing):
-        maps = replace(job, figure=None, target=target)
+        maps = job._replace(figure=None, target=target)
         if not all(is_missing):  # then there are several, of a kernel each
-            maps = replace(
-                maps,
+            maps = maps._replace(
                 plan=plan._replace(
                     kernels=tuple(compress(plan.kernels, is_missing)),
                     network=plan.network and plan.network.keep_maps(is_missing),
@@ -319,7 +318,7 @@ def _missing_parts(job: Job, existing: list[list[str]]) -> list[Job]:
             )
         parts.append(maps)
     if needs_figure:
-        parts.append(replace(job, target=target._replace(template=None)))
+        parts.append(job._replace(target=target._replace(template=None)))
     return parts
 
 
@@ -347,6 +346,8 @@ def _process(job: Job, *, keep_maps: bool) -> Outcome:
 
 
 def _draw_figure(outcome: Outcome, job: Job, branches: dict[int, list[Stage]]) -> bytes:
+    from pathlib import Path
+
     from convcli.batch.figure import draw_figure
     from convcli.pictures.theme import Style
 

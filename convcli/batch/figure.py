@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 import numpy as np
 
@@ -21,6 +20,7 @@ from convcli.pipeline.outputs import is_image
 from convcli.pipeline.plan import Plan, Step
 from convcli.pipeline.preprocess import preprocess
 from convcli.pipeline.write import render
+from convcli.records import NamedTuple
 
 FORMULAS = {  # of the maps that are combined
     "sum": "Y1 + … + Y{count}",

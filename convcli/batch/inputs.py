@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from convcli.errors import FileError
 from convcli.files import STDIN
@@ -14,6 +13,7 @@ from convcli.files.restriction import is_allowed
 from convcli.files.walk import FolderWalk
 from convcli.images.formats import INPUT_SUFFIXES
 from convcli.pipeline.outputs import OutputTarget
+from convcli.records import NamedTuple
 
 NO_PICTURES = (
     "has no pictures in it: -r takes files with a picture's suffix, no hidden ones, and none in "

@@ -14,10 +14,11 @@ from pathlib import Path
 from queue import SimpleQueue
 from threading import Lock, Thread
 from time import monotonic
-from typing import IO, Any, NamedTuple, TypeVar, cast
+from typing import IO, Any, TypeVar, cast
 
 import convcli
 from convcli.batch.worker import NOT_STARTED_CODE, run
+from convcli.records import NamedTuple
 from convcli.signals import SIGNALS, postpone_signals, undo_at_signal
 
 Result = TypeVar("Result")

@@ -10,13 +10,14 @@ do both. `python tests/benchmarks --planner` measures every candidate.
 from __future__ import annotations
 
 from math import ceil, prod
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from convcli.arithmetic.geometry import Window
 from convcli.arithmetic.values import Pair
 from convcli.blas import find_blas
+from convcli.records import NamedTuple
 
 LOOP_S = 60e-9  # a product of any type in nested loops of Python
 

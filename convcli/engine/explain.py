@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -17,6 +16,7 @@ from convcli.engine.arrays import Array, as_numbers, check_exact, largest_exact_
 from convcli.engine.padding import source_positions
 from convcli.engine.pooling import is_counted
 from convcli.errors import OVERFLOW, ArgumentError, ShapeError
+from convcli.records import NamedTuple
 
 
 class Taps(NamedTuple):

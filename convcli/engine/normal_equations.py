@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -13,6 +12,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from convcli.arithmetic.values import Pair
 from convcli.engine.arrays import Array
 from convcli.engine.scratch import MAX_COLUMNS_BYTES, Scratch, split_plane
+from convcli.records import NamedTuple
 
 MIN_EIGENVALUE = 1e-12  # relative to the largest; below are rounding errors of the sums
 MIN_TILES = 64  # of a picture, so that some of them are a fair sample

@@ -11,10 +11,10 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from typing import NamedTuple
 
 from convcli.files.restriction import is_allowed
 from convcli.files.temporary import PREFIX, this_process
+from convcli.records import NamedTuple
 from convcli.signals import postpone_signals
 
 _NO_FOLLOW: int = getattr(os, "O_NOFOLLOW", 0)

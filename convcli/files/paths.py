@@ -67,6 +67,15 @@ def split_name(path: str) -> tuple[str, str]:
     return (stem + suffix, "") if suffix == "." else (stem, suffix)
 
 
+def suffix_of(path: str) -> str:
+    """Return the suffix of a path in lower case, with its dot; empty for none.
+
+    >>> suffix_of("photos/my.cat.JPG"), suffix_of("cat")
+    ('.jpg', '')
+    """
+    return split_name(path)[1].lower()
+
+
 def join(folder: str, path: str) -> str:
     """Return a path relative to a folder, or an absolute one as it is."""
     return os.path.join(folder, path)

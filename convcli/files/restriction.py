@@ -10,9 +10,9 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import NamedTuple
 
 from convcli.errors import ArgumentError, FileError
+from convcli.records import NamedTuple
 
 OUTSIDE = "leads outside the folder that --restrict names"
 

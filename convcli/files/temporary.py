@@ -13,9 +13,9 @@ from collections.abc import Collection
 from contextlib import suppress
 from functools import cache
 from time import time
-from typing import NamedTuple
 
 from convcli.files.restriction import is_allowed
+from convcli.records import NamedTuple
 
 PREFIX = ".convcli-"
 MAX_HOST_CHARACTERS = 40  # of a name, the last ones, which tell apart the pods of a cluster
@@ -65,7 +65,7 @@ def _describe_process(process: int) -> Maker:
     namespace, boot = "", ""
     with suppress(OSError):
         namespace = os.readlink("/proc/self/ns/pid")  # pid:[4026531836]
-        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as stream:
+        with open("/proc/sys/kernel/random/boot_id", encoding="utf-8") as stream:
             boot = stream.read(8)
     return Maker(
         process,
@@ -85,7 +85,7 @@ def _host_name() -> str:
 def _state_and_start(process: int) -> tuple[str, int]:
     """Return the state of a process, and when it started; "" and 0 where no one says."""
     with suppress(OSError, ValueError, IndexError):
-        with open(f"/proc/{process}/stat", encoding="ascii", errors="replace") as stream:
+        with open(f"/proc/{process}/stat", encoding="utf-8", errors="replace") as stream:
             fields = stream.read().rpartition(")")[2].split()  # a name may have spaces
         return fields[0], int(fields[19])
     return "", 0
@@ -142,6 +142,6 @@ def _is_dead(maker: Maker, me: Maker, entry: os.DirEntry[str]) -> bool:
 
 def _is_before_boot(entry: os.DirEntry[str]) -> bool:
     """Whether a file was last written before this machine was started."""
-    with open("/proc/uptime", encoding="ascii") as stream:
+    with open("/proc/uptime", encoding="utf-8") as stream:
         uptime = float(stream.read().split()[0])
     return entry.stat(follow_symlinks=False).st_mtime < time() - uptime

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
 
 from convcli.errors import FileError
 from convcli.files.paths import identify, system_errors
 from convcli.files.restriction import check_real
+from convcli.records import NamedTuple
 
 
 class FoundFile(NamedTuple):

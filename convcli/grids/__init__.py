@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
 from convcli.errors import GridError
 from convcli.files import MAX_BUFFER_BYTES, count_remaining, open_input
+from convcli.files.paths import suffix_of
+from convcli.records import NamedTuple
 
 if TYPE_CHECKING:
     from convcli.grids.text import Grid
@@ -19,15 +20,6 @@ GRID_SUFFIXES = (".csv", ".tsv", ".txt", ".npy")  # of inputs
 NUMBER_SUFFIXES = (".npy", ".csv")  # of outputs
 MAX_TEXT_BYTES = 16 << 20  # a larger grid has to be .npy
 NPY_MAGIC = b"\x93NUMPY"
-
-
-def is_grid(path: str) -> bool:
-    """Whether a file is a grid of numbers, by its suffix.
-
-    >>> is_grid("letter_a.csv"), is_grid("cat.jpg")
-    (True, False)
-    """
-    return Path(path).suffix.lower() in GRID_SUFFIXES
 
 
 class OpenGrid(NamedTuple):
@@ -73,7 +65,7 @@ def open_grid(path: str, max_values: int, *, allows_nan: bool = False) -> Iterat
     """
     from convcli.grids.npy import MAX_HEADER_BYTES
 
-    is_npy = Path(path).suffix.lower() == ".npy"
+    is_npy = suffix_of(path) == ".npy"
     # A value takes at most 8 bytes in .npy.
     max_bytes = max_values * 8 + MAX_HEADER_BYTES if is_npy else MAX_TEXT_BYTES
 
@@ -102,7 +94,7 @@ def load_grid(
             return load_npy(stream, name, max_values, allows_nan=allows_nan)
 
         return OpenGrid(shape, dtype, read)
-    if Path(name).suffix.lower() == ".npy":
+    if suffix_of(name) == ".npy":
         raise GridError(name, "is not a .npy array")
     if count_remaining(stream) > MAX_TEXT_BYTES:
         raise GridError(name, f"has more than the {MAX_TEXT_BYTES:,} bytes that are read as text")

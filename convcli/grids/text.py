@@ -22,7 +22,7 @@ import itertools
 import math
 import re
 from contextlib import suppress
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 from convcli.arithmetic.values import REAL
 from convcli.errors import GridError
 from convcli.files import may_quote
+from convcli.records import NamedTuple
 
 Grid: TypeAlias = NDArray[Any]
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from convcli.arithmetic.values import Pair
 from convcli.errors import ImageError
 from convcli.images.formats import FORMATS
+from convcli.records import NamedTuple
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -83,8 +83,7 @@ class Translation(NamedTuple):
         return sum(len(part.encode()) for part in self)
 
 
-@dataclass(frozen=True, slots=True)
-class Metadata:
+class Metadata(NamedTuple):
     """The metadata of a picture: bytes as they are in its file, but where they say how pixels lie.
 
     Pixels are turned as they are read: by EXIF, and where that names no orientation by XMP, as
@@ -124,7 +123,7 @@ class Metadata:
     profile: bytes = b""
     color_mode: str = "RGB"
     dpi: tuple[float, float] | None = None
-    text: dict[str, str] = field(default_factory=dict)
+    text: dict[str, str] = {}  # noqa: RUF012  # never changed
     duration: Fraction | int | None = None
     color_chunks: tuple[tuple[bytes, bytes], ...] = ()
     xmp: bytes = b""
@@ -158,7 +157,7 @@ class Metadata:
             free -= sizes[key]
         text = {name: value for name, value in self.text.items() if name in kept}
         translations = tuple(each for each in self.translations if each in kept)
-        limited = replace(self, **blocks, text=text, translations=translations)
+        limited = self._replace(**blocks, text=text, translations=translations)
         return limited, total - (max_bytes - free)
 
 
@@ -166,8 +165,7 @@ NO_METADATA = Metadata()
 PLACEHOLDER: Values = np.zeros((1, 1, 1), np.uint8)  # for values that are not kept
 
 
-@dataclass(frozen=True, slots=True)
-class Picture:
+class Picture(NamedTuple):
     """The values of one input.
 
     Parameters
@@ -218,7 +216,7 @@ class Picture:
         if total:
             note = f"{total:,} bytes of metadata are left out: {max_bytes:,} at most are kept"
             notes = (*notes, note)
-        return replace(self, metadata=metadata, notes=notes)
+        return self._replace(metadata=metadata, notes=notes)
 
     @property
     def white(self) -> float:
@@ -270,14 +268,13 @@ class Header(NamedTuple):
         return math.prod((height, width, channels + self.has_alpha)) * self.dtype.itemsize
 
 
-@dataclass(frozen=True, slots=True)
-class FrameSource:
+class FrameSource(NamedTuple):
     """An open input, whose frames are read one by one; most inputs have one.
 
     Parameters
     ----------
     path : str
-    count : int
+    frame_count : int
         The number of frames of an animation, or of pages of a document.
     decode : callable
         Returns the frame of an index, from 0. A single frame can be decoded once only, as the
@@ -308,7 +305,7 @@ class FrameSource:
     """
 
     path: str
-    count: int
+    frame_count: int
     decode: Callable[[int], Picture]
     header: Header
     format: str = ""
@@ -324,20 +321,20 @@ class FrameSource:
     @property
     def is_sequence(self) -> bool:
         """Whether its frames are taken together, by default."""
-        has_several = self.count > 1 or self.decode_still is not None
+        has_several = self.frame_count > 1 or self.decode_still is not None
         return has_several and self.kind == "sequence"
 
     @property
     def is_animation(self) -> bool:
         """Whether a frame is drawn on those before it."""
-        return self.count > 1 and FORMATS[self.format].frames == "animation"
+        return self.frame_count > 1 and FORMATS[self.format].frames == "animation"
 
     def check_pixels(self, max_pixels: int, index: int | None = None) -> None:
         """Raise if one frame, or all together, have more pixels than allowed.
 
         A page counts by itself; with a frame of an animation, all before it are decoded.
         """
-        sizes = self.sizes or (self.header.shape[:2],) * self.count
+        sizes = self.sizes or (self.header.shape[:2],) * self.frame_count
         if index is not None:
             self.check_frame(index)
             if math.prod(sizes[index]) > max_pixels:
@@ -356,7 +353,7 @@ class FrameSource:
         if total > max_pixels:
             raise ImageError(
                 self.path,
-                f"has {total:,} pixels in {self.count:,} frames, "
+                f"has {total:,} pixels in {self.frame_count:,} frames, "
                 f"and --max-pixels allows {max_pixels:,}; --frame N takes one",
             )
 
@@ -373,7 +370,7 @@ class FrameSource:
             picture = self.decode_rows()
         else:
             picture = self.decode(index)
-        return replace(picture, notes=(*picture.notes, *self.notes)) if self.notes else picture
+        return picture._replace(notes=(*picture.notes, *self.notes)) if self.notes else picture
 
     def read_header(self, index: int) -> Header:
         """Return the header of one frame; its pixels may have another, if all of them are opaque.
@@ -390,8 +387,10 @@ class FrameSource:
 
     def check_frame(self, index: int) -> None:
         """Raise if there is no frame of that index."""
-        if not 0 <= index < self.count:
-            raise ImageError(self.path, f"has no frame {index}: they are 0 to {self.count - 1}")
+        if not 0 <= index < self.frame_count:
+            raise ImageError(
+                self.path, f"has no frame {index}: they are 0 to {self.frame_count - 1}"
+            )
 
 
 def excess_pixels(size: Pair, path: str, max_pixels: int) -> ImageError:

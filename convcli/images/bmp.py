@@ -6,7 +6,7 @@ Pillow knows some masks, and rounds the values of 5 and 6 bits down.
 from __future__ import annotations
 
 import struct
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from convcli.images import FrameSource, Header, Metadata, Picture, ReadSettings,
 from convcli.images.color import row_slices
 from convcli.images.damage import KEEP_ADVICE
 from convcli.images.structure import Structure
+from convcli.records import NamedTuple
 
 INFO_BYTES = (40, 52, 56, 108, 124)  # headers of Windows; others have no masks
 ALPHA_BYTES = 56  # of a header that has a mask of alpha

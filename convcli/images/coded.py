@@ -6,7 +6,6 @@ Pillow's decoders keep 8 bits of colors; those of the extras keep all.
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import replace
 from importlib.util import find_spec
 from io import BytesIO
 from typing import Any, BinaryIO
@@ -71,7 +70,7 @@ def open_coded(
                     picture = _spread(picture, structure.bits)
         if picture.size != header.shape[:2]:
             raise ImageError(path, "cannot be decoded: its pixels are not as many as it says")
-        picture = replace(picture, notes=(*notes, *picture.notes))
+        picture = picture._replace(notes=(*notes, *picture.notes))
         return picture.limit_metadata(settings.max_metadata)
 
     return FrameSource(path, 1, decode, header, known, held_bytes=structure.held_bytes)
@@ -144,7 +143,7 @@ def _spread(picture: Picture, bits: int) -> Picture:
         for values in (picture.values, picture.alpha)
     ]
     assert scaled[0] is not None  # noqa: S101  # a picture has values
-    return replace(picture, values=scaled[0], alpha=scaled[1])
+    return picture._replace(values=scaled[0], alpha=scaled[1])
 
 
 def scale_to_white(values: Values, bits: int, shift: int = 0) -> Values:

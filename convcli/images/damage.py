@@ -8,7 +8,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, BinaryIO, NamedTuple, cast
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 from PIL import Image, ImageFile
@@ -17,6 +17,7 @@ from convcli.errors import FileError, ImageError, first_line
 from convcli.images import DamagedFrameError, ReadSettings
 from convcli.images.decoders import CODEC, END
 from convcli.images.pillow import open_image
+from convcli.records import NamedTuple
 
 KEEP_ADVICE = "--keep-damaged reads what it holds"
 PNG_END = b"\0\0\0\0IEND\xaeB`\x82"

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
+
+from convcli.files.paths import suffix_of
+from convcli.records import NamedTuple
 
 FORMATS_EXTRA = "pip install 'convcli[formats]'"
 SIGNATURE_BYTES = 64  # at the start of a file, by which its format is known
@@ -307,7 +309,7 @@ def format_of(path: str) -> str | None:
     >>> format_of("cat.JPG"), format_of("cat.csv")
     ('JPEG', None)
     """
-    return IMAGE_SUFFIXES.get(Path(path).suffix.lower())
+    return IMAGE_SUFFIXES.get(suffix_of(path))
 
 
 def detect_format(start: bytes) -> str | None:
@@ -332,3 +334,10 @@ def describe_unread(start: bytes) -> str:
         if re.match(signature, start, re.DOTALL):
             return f"is {name}, a format that is not read"
     return UNKNOWN_FORMAT
+
+
+def is_installed(package: str) -> bool:
+    """Whether a package can be imported."""
+    from importlib.util import find_spec
+
+    return find_spec(package) is not None

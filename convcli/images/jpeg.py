@@ -6,7 +6,6 @@ import io
 import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import replace
 from typing import BinaryIO, cast
 
 from PIL import Image
@@ -99,7 +98,7 @@ def add_further(
             watch = DecodingWatch(image, part, path, settings)
             with closing(image):
                 picture = pillow.read_picture(image, path)
-        picture = replace(picture, notes=(*picture.notes, *watch.notes))
+        picture = picture._replace(notes=(*picture.notes, *watch.notes))
         return picture.limit_metadata(settings.max_metadata)
 
     def decode_header(index: int) -> Header:
@@ -109,9 +108,8 @@ def add_further(
             image, _, own = open_picture(index)
             return pillow.read_header(image)._replace(held_bytes=own.held_bytes)
 
-    return replace(
-        source,
-        count=1 + len(structure.further),
+    return source._replace(
+        frame_count=1 + len(structure.further),
         decode=decode,
         decode_header=decode_header,
         sizes=(),

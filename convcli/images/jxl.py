@@ -5,7 +5,6 @@ A file may hold a JPEG in another form, which is then decoded as that JPEG.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from importlib.util import find_spec
 from io import BytesIO
 from typing import Any, BinaryIO
@@ -61,7 +60,7 @@ def open_jxl(
             raise ImageError(path, "cannot be decoded: its pixels are not as many as it says")
         if own.is_real:
             pillow.check_finite(picture.values, path, allows_nan=settings.allows_nan)
-        picture = replace(picture, notes=(*notes, *picture.notes))
+        picture = picture._replace(notes=(*notes, *picture.notes))
         return picture.limit_metadata(settings.max_metadata)
 
     return FrameSource(path, 1, decode, header, "JXL", held_bytes=structure.held_bytes)
@@ -92,7 +91,7 @@ def _read(
     metadata, _, notes = pillow.read_metadata(holder)
     if not is_deep:
         image = Image.frombytes(info.mode, (info.width, info.height), bytes(data))
-        return replace(pillow.read_picture(image, path), metadata=metadata, notes=notes)
+        return pillow.read_picture(image, path)._replace(metadata=metadata, notes=notes)
     del data
     pixels = _decode_deep(content, own)
     if own.is_real:

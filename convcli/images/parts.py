@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from threading import Lock
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from convcli.images import Values
 from convcli.parallel import parallel_for
+from convcli.records import NamedTuple
 
 PART_BYTES = 1 << 20  # of the pixels of a part, about
 

@@ -13,9 +13,8 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from importlib import import_module
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -25,6 +24,7 @@ from convcli.files.paths import cause
 from convcli.images import PLACEHOLDER, Header, Metadata, Picture, Values, excess_pixels
 from convcli.images.formats import FORMATS, SIGNATURE_BYTES, UNKNOWN_FORMAT, detect_format
 from convcli.images.rows import PACKED_MODES, STRIP_PIXELS, DecodedRows, iterate_strips
+from convcli.records import NamedTuple
 
 GRAY_MODES = ("1", "L", "LA", "La")
 FIRST_TRANSPOSED = 5  # of the orientations of EXIF
@@ -179,7 +179,7 @@ def read_picture(image: Image.Image, path: str, *, by_rows: bool = False) -> Pic
     if mode is not None:
         if image.mode == "CMYK" and metadata.profile:
             image = _apply_profile(image, metadata.profile)
-            metadata = replace(metadata, profile=b"")
+            metadata = metadata._replace(profile=b"")
         values = _to_array(image if image.mode == mode else image.convert(mode))
     elif depth is not None:
         values = _to_array(image).astype(dtype, copy=False)
@@ -349,7 +349,7 @@ def read_metadata(image: Image.Image) -> Embedded:
         aspect=resolution.aspect,
     )
     if isinstance(comment := image.info.get("comment"), bytes):
-        metadata = replace(metadata, text={"Comment": _decode_comment(comment)})
+        metadata = metadata._replace(text={"Comment": _decode_comment(comment)})
     return Embedded(metadata, orientation, notes)
 
 

@@ -10,12 +10,13 @@ import struct
 import zlib
 from bisect import bisect_right
 from collections.abc import Callable
-from typing import Any, BinaryIO, NamedTuple, cast
+from typing import Any, BinaryIO, cast
 
 from PIL import Image
 
 from convcli.images.metadata.iptc import IPTC, JPEG_START, find_iptc
 from convcli.images.structure import Window, jpeg, png
+from convcli.records import NamedTuple
 
 EXIF, XMP, PROFILE = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0", b"ICC_PROFILE\0"
 JFIF_MARKER, ADOBE_MARKER, COMMENT_MARKER = 0xE0, 0xEE, 0xFE

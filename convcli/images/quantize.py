@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
 from convcli.errors import OVERFLOW, ArgumentError
 from convcli.images import Picture, Values
 from convcli.images.color import find_visible, row_slices
+from convcli.records import NamedTuple
 
 Bounds: TypeAlias = tuple[float, float]  # minimum, maximum
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import replace
 from functools import partial
 from importlib import import_module
-from importlib.util import find_spec
 from typing import BinaryIO
 
 from PIL import Image
@@ -16,7 +14,8 @@ from PIL import Image
 from convcli.deadline import TimeLimit, TimeLimitError, allow_pixels, run_within
 from convcli.errors import GridError, ImageError
 from convcli.files import MAX_BUFFER_BYTES, STDIN, open_input
-from convcli.grids import MAX_TEXT_BYTES, NPY_MAGIC, OpenGrid, is_grid, load_grid, open_grid
+from convcli.files.paths import suffix_of
+from convcli.grids import GRID_SUFFIXES, MAX_TEXT_BYTES, NPY_MAGIC, OpenGrid, load_grid, open_grid
 from convcli.images import (
     DEFAULT_SETTINGS,
     MAX_LOOPS,
@@ -35,6 +34,7 @@ from convcli.images.formats import (
     UNKNOWN_FORMAT,
     describe_unread,
     detect_format,
+    is_installed,
 )
 from convcli.images.structure import (
     Structure,
@@ -99,7 +99,7 @@ def open_frames(path: str, settings: ReadSettings = DEFAULT_SETTINGS) -> Iterato
 
     Parameters and errors are those of `read_input`.
     """
-    if is_grid(path):
+    if suffix_of(path) in GRID_SUFFIXES:
         with open_grid(path, settings.max_pixels, allows_nan=settings.allows_nan) as grid:
             yield _grid_source(grid, path)
         return
@@ -117,7 +117,7 @@ def open_frames(path: str, settings: ReadSettings = DEFAULT_SETTINGS) -> Iterato
             yield _grid_source(grid, path)
             return
         package = FORMATS[detected].package if detected else None
-        if package and find_spec(package) is None:
+        if package and not is_installed(package):
             raise ImageError(path, f"is a picture in {detected}, which needs {FORMATS_EXTRA}")
         structure = read_structure(stream, path, detected, settings.max_pixels)
         if detected in OPENERS:
@@ -137,7 +137,7 @@ def open_frames(path: str, settings: ReadSettings = DEFAULT_SETTINGS) -> Iterato
 
             plain = without_runs(stream)
         source = source or _open_by_pillow(plain, path, settings, structure, detected)
-        yield replace(source, notes=notes) if notes else source
+        yield source._replace(notes=notes) if notes else source
 
 
 def _open_by_pillow(
@@ -254,7 +254,7 @@ def _image_source(
             # The values are copies, so that a single frame's pixels need not stay in memory.
             with closing(image) if count == 1 else watch.frame_errors(index):
                 picture = pillow.read_picture(image, path, by_rows=by_rows)
-                picture = replace(picture, notes=(*picture.notes, *watch.notes))
+                picture = picture._replace(notes=(*picture.notes, *watch.notes))
         return picture.limit_metadata(settings.max_metadata)
 
     def decode_header(index: int) -> Header:

@@ -6,12 +6,12 @@ They are those of a picture's color profile, or of the chunks of a PNG; without 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 import numpy as np
 
 from convcli.errors import ArgumentError
 from convcli.images import Metadata, Values
+from convcli.records import NamedTuple
 
 GAMMA_UNITS = 100_000  # of a gAMA chunk
 MAX_SAMPLES = 1 << 16  # of a curve whose inverse is found by interpolation

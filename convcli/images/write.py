@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import struct
 import zlib
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -37,7 +36,7 @@ PART_FORMATS = ("PNG", "TIFF", "JPEG")  # which are encoded in parts
 JFIF_DENSITY = slice(13, 18)  # its unit, and two numbers, in a file that begins with JFIF
 SRGB_CODE_POINTS = (1, 13)  # of its primaries and its transfer function (ITU-T H.273)
 # In the description of a profile of sRGB, by its version; what shows no profile shows sRGB.
-SRGB_NAMES = (b"sRGB", "sRGB".encode("utf-16-be"))
+SRGB_NAMES = (b"sRGB", b"\0s\0R\0G\0B")
 GAMMA_UNITS = 100_000  # of gAMA
 SRGB_GAMMA = 0.45455
 GAMMA_TOLERANCE = 0.05  # a share, of which libpng makes nothing, either
@@ -270,13 +269,13 @@ def metadata_options(metadata: Metadata, image_format: str, channels: int) -> di
 
 def tiff_tags(metadata: Metadata, channels: int) -> Block:
     """Return the metadata as tags of a page."""
-    options = metadata_options(replace(metadata, iptc=b""), "TIFF", channels)
-    return encode_tags(replace(metadata, profile=options.get("icc_profile", b"")))
+    options = metadata_options(metadata._replace(iptc=b""), "TIFF", channels)
+    return encode_tags(metadata._replace(profile=options.get("icc_profile", b"")))
 
 
 def png_chunks(metadata: Metadata, channels: int) -> list[tuple[bytes, bytes]]:
     """Return the metadata as (name, content) of chunks (PNG specification, third edition, 11.3)."""
-    options = metadata_options(replace(metadata, iptc=b""), "PNG", channels)
+    options = metadata_options(metadata._replace(iptc=b""), "PNG", channels)
     has_profile = "icc_profile" in options  # instead of which sRGB may stand, not beside it
     chunks = [chunk for chunk in metadata.color_chunks if not (has_profile and chunk[0] == b"sRGB")]
     if has_profile:

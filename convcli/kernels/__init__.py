@@ -9,17 +9,17 @@ from __future__ import annotations
 import math
 import os
 import re
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
 
 from convcli.arithmetic.values import MAX_KERNEL_SIDE, Pair
 from convcli.errors import GridError, KernelError, LimitError, did_you_mean
+from convcli.files.paths import split_name, suffix_of
 
 if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, DTypeLike, NDArray
+
     from convcli.kernels.outer import OuterProduct, Vector
 
 MAX_SEPARABLE_SIDE = 10_001  # likewise, of a kernel that is a column times a row
@@ -29,6 +29,7 @@ INLINE_NAME = "custom"
 INLINE_SOURCE = "inline"
 SUFFIXES = (".txt", ".csv", ".tsv", ".json", ".npy", ".mat")
 WEIGHTS_SUFFIXES = (".onnx", ".safetensors")  # of files of the weights of layers, by their names
+FIELDS = ("name", "matrix", "origin", "bias", "description", "source", "notes", "groups")
 REFUSED = (".npz",)  # recognized as kernel files, and refused with a reason
 
 # A file of the weights of layers, and maybe the name of one behind a colon.
@@ -41,7 +42,6 @@ _NUMBER_END = re.compile(r"(\.[0-9]*)?\Z")  # in place of a suffix, as in gausia
 _SIZE = re.compile(r"[0-9]+(x[0-9]+)?\Z")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Kernel:
     """A kernel, in the orientation in which correlation applies it.
 
@@ -76,16 +76,31 @@ class Kernel:
 
     name: str
     matrix: NDArray[np.float64]
-    origin: Pair | None = None
-    bias: float | NDArray[np.float64] = 0.0
-    description: str = ""
-    source: str = ""
-    notes: tuple[str, ...] = ()
-    groups: int = 1
+    origin: Pair | None
+    bias: float | NDArray[np.float64]
+    description: str
+    source: str
+    notes: tuple[str, ...]
+    groups: int
 
-    def __post_init__(self) -> None:
+    __slots__ = FIELDS
+
+    def __init__(  # noqa: PLR0917  # a record
+        self,
+        name: str,
+        matrix: ArrayLike,
+        origin: Pair | None = None,
+        bias: float | NDArray[np.float64] = 0.0,
+        description: str = "",
+        source: str = "",
+        notes: tuple[str, ...] = (),
+        groups: int = 1,
+    ) -> None:
+        values = (name, matrix, origin, bias, description, source, notes, groups)
+        for field, value in zip(FIELDS, values, strict=True):
+            object.__setattr__(self, field, value)
         if self.outer is None:
-            object.__setattr__(self, "matrix", _as_matrix(self.matrix))
+            object.__setattr__(self, "matrix", _as_matrix(matrix))
         with np.errstate(over="ignore", invalid="ignore"):
             if not np.isfinite(self.magnitude):
                 raise KernelError("its weights are no finite numbers, or too large to be summed")
@@ -99,6 +114,16 @@ class Kernel:
             raise KernelError(
                 f"its origin {self.anchor} lies outside {self.size[0]}x{self.size[1]}"
             )
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError(f"cannot assign to {name}: a kernel is not changed, but replaced")
+
+    def __reduce__(self) -> tuple[type[Kernel], tuple[Any, ...]]:
+        return Kernel, tuple(getattr(self, name) for name in FIELDS)
+
+    def __repr__(self) -> str:
+        values = ", ".join(f"{name}={getattr(self, name)!r}" for name in FIELDS)
+        return f"Kernel({values})"
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
         return np.array(self.matrix, dtype, copy=copy)
@@ -177,7 +202,11 @@ class Kernel:
         total = self.sum
         if abs(total) <= ZERO_SUM * self.magnitude:
             raise KernelError("its weights sum to zero, so it cannot be normalized")
-        return replace(self, matrix=self.matrix / total)
+        return self.replace(matrix=self.matrix / total)
+
+    def replace(self, **changes: Any) -> Kernel:
+        """Return the kernel with other values of some parameters."""
+        return Kernel(**{name: getattr(self, name) for name in FIELDS} | changes)
 
 
 def check_size(size: Pair, *, is_separable: bool = False) -> None:
@@ -237,11 +266,12 @@ def load_kernel(spec: str | os.PathLike[str]) -> Kernel:
         from convcli.kernels.files import read_kernel
 
         return read_kernel(path)
-    from convcli.kernels.bank import bank
+    from convcli.kernels.bank import find_kernel
 
     name = text.lower().replace("_", "-")
-    if name in bank():
-        return bank()[name]
+    named = find_kernel(name)
+    if named is not None:
+        return named
     if _SIZE.match(text):
         raise KernelError(
             f"kernel {spec_text!r} is a size, not weights; "
@@ -269,7 +299,7 @@ def kernel_path(spec: str) -> str | None:
         return found[1]
     if spec.startswith("@") and len(spec) > 1:
         return spec[1:]
-    return spec if Path(spec).suffix.lower() in (*SUFFIXES, *REFUSED) else None
+    return spec if suffix_of(spec) in (*SUFFIXES, *REFUSED) else None
 
 
 def weights_path(spec: str) -> str | None:
@@ -294,7 +324,7 @@ def _find_hint(spec: str, name: str) -> str:
         return answer
     if colon and family in bank():
         return f"{family!r} has no parameters"
-    if "/" in spec or not _NUMBER_END.match(Path(spec).suffix):
+    if "/" in spec or not _NUMBER_END.match(split_name(spec)[1]):
         suffixes = ", ".join((*SUFFIXES, *WEIGHTS_SUFFIXES))
         return f"a kernel file ends in {suffixes}, and a name is one of 'convcli kernels'"
     hint = did_you_mean(family, [*bank(), *FAMILIES])
@@ -320,6 +350,6 @@ def _parse_inline(text: str) -> Kernel:
         raise KernelError(f"kernel {text!r}: {error.cause}") from None
     except KernelError as error:
         raise KernelError(f"kernel {text!r}: {error}") from None
-    return replace(
-        kernel, name=INLINE_NAME, description="typed on the command line", source=INLINE_SOURCE
+    return kernel.replace(
+        name=INLINE_NAME, description="typed on the command line", source=INLINE_SOURCE
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import cache
+from collections.abc import Callable
+from functools import cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,7 +59,8 @@ def rotate45(matrix: Matrix, steps: int) -> Matrix:
     return result
 
 
-_ENTRIES = [  # name, matrix, description, source
+# Name, matrix or what makes it, description, source.
+_ENTRIES: list[tuple[str, Matrix | Callable[[], Matrix], str, str]] = [
     ("identity", IDENTITY, "leaves the picture as it is", COMMON),
     ("box-3x3", np.ones((3, 3)) / 9, "mean of the 3x3 neighborhood", COMMON),
     ("blur", GAUSSIAN_3X3, "soft blur, binomial", SETOSA),
@@ -85,7 +87,12 @@ _ENTRIES = [  # name, matrix, description, source
     ("roberts-1", ROBERTS_1, "diagonal edges", "L. Roberts"),
     ("roberts-2", ROBERTS_2, "edges of the other diagonal", "L. Roberts"),
     *(
-        (f"kirsch-{side}", rotate45(KIRSCH_N, step), f"edges brighter to the {side}", "R. Kirsch")
+        (
+            f"kirsch-{side}",
+            partial(rotate45, KIRSCH_N, step),
+            f"edges brighter to the {side}",
+            "R. Kirsch",
+        )
         for step, side in enumerate(("n", "nw", "w", "sw", "s", "se", "e", "ne"))
     ),
     ("vertical-edge", -PREWITT_X, "edges brighter on the left", "a textbook's first filter"),
@@ -94,10 +101,19 @@ _ENTRIES = [  # name, matrix, description, source
 ]
 
 
+_WEIGHTS = {name: (weights, text, source) for name, weights, text, source in _ENTRIES}
+
+
+def find_kernel(name: str) -> Kernel | None:
+    """Return the kernel of a name, or None if there is none; no other one is made."""
+    if name not in _WEIGHTS:
+        return None
+    weights, description, source = _WEIGHTS[name]
+    matrix = weights() if callable(weights) else weights
+    return Kernel(name, matrix + 0.0, description=description, source=source)  # no -0
+
+
 @cache
 def bank() -> dict[str, Kernel]:
     """Return the named kernels, in the order in which they are listed."""
-    return {
-        name: Kernel(name, matrix + 0.0, description=description, source=source)  # no -0
-        for name, matrix, description, source in _ENTRIES
-    }
+    return {name: kernel for name in _WEIGHTS if (kernel := find_kernel(name)) is not None}

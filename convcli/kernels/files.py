@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -38,7 +37,7 @@ def read_kernel(path: str) -> Kernel:
                 raise KernelFileError(path, "is an archive; save its array as .npy")
             with np.errstate(over="ignore", invalid="ignore"):
                 kernel = _READERS.get(suffix, _read_text)(stream, path)
-        return replace(kernel, name=file.stem, source=path)
+        return kernel.replace(name=file.stem, source=path)
     except KernelFileError:
         raise
     except FileError as error:
@@ -73,7 +72,7 @@ def _read_json(stream: BinaryIO, path: str) -> Kernel:
     kernel = Kernel("", _scale(matrix, scale, path), bias=bias)
     if "origin" not in document:
         return kernel
-    return replace(kernel, origin=_parse_origin(document["origin"], kernel.size, path))
+    return kernel.replace(origin=_parse_origin(document["origin"], kernel.size, path))
 
 
 def _read_vips(stream: BinaryIO, path: str) -> Kernel:

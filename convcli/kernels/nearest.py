@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from itertools import product
-from typing import NamedTuple
 
 import numpy as np
 
@@ -13,6 +12,7 @@ from convcli.errors import ArgumentError
 from convcli.kernels import Kernel
 from convcli.kernels.bank import Matrix, bank
 from convcli.kernels.parametric import make_kernel
+from convcli.records import NamedTuple
 
 STARTS = 24  # values of a parameter, of one alone, from which its search starts
 STARTS_OF_TWO = 12  # of each of two

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias, cast
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from convcli.arithmetic.values import MAX_KERNEL_SIDE, parse_number, parse_real,
 from convcli.errors import ArgumentError, KernelError
 from convcli.kernels import Kernel, check_size
 from convcli.kernels.bank import IDENTITY, SHARPEN, SOBEL_X, Matrix
+from convcli.records import NamedTuple
 
 if TYPE_CHECKING:
     from convcli.kernels.outer import OuterProduct

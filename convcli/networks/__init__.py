@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from convcli.arithmetic.layers import Layer
 from convcli.arithmetic.notation import INPUT_KEYWORD, parse_layer, set_input_shapes
@@ -16,6 +16,7 @@ from convcli.arithmetic.zoo import zoo_network
 from convcli.errors import ArgumentError
 from convcli.files import STDIN
 from convcli.networks.text import read_text
+from convcli.records import NamedTuple
 
 if TYPE_CHECKING:
     import numpy as np

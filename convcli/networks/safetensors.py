@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from convcli.errors import FileError
 from convcli.files import count_remaining, open_input
 from convcli.grids.json_numbers import parse_json
 from convcli.networks.weights import Array, LayerWeights
+from convcli.records import NamedTuple
 
 LENGTH_BYTES = 8  # of the header's length, at the start of the file
 MAX_HEADER_BYTES = 4 << 20

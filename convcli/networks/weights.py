@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 from numpy.typing import NDArray
 
 from convcli.arithmetic.values import Shape
+from convcli.records import NamedTuple
 
 Array: TypeAlias = NDArray[Any]
 

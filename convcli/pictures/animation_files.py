@@ -12,12 +12,13 @@ import struct
 import zlib
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image
 
 from convcli.engine.arrays import Array
+from convcli.records import NamedTuple
 
 MAX_GIF_DELAY = 65_535  # hundredths of a second
 MAX_PNG_PART = 65_535  # of the numerator and the denominator of a delay in seconds

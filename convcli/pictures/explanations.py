@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable, Sequence
 from itertools import zip_longest
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from convcli.arithmetic.values import format_shape
 from convcli.engine.arrays import Array
 from convcli.engine.explain import format_slice
 from convcli.pictures.text import format_number, format_terms
+from convcli.records import NamedTuple
 
 if TYPE_CHECKING:
     from convcli.engine.explain import Explanation

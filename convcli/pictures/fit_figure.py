@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 
@@ -18,6 +17,7 @@ from convcli.pictures.panels import make_kernel_panel, make_map_panel
 from convcli.pictures.scales import Scale, choose_scale, find_extent
 from convcli.pictures.text import format_cell
 from convcli.pictures.theme import Style
+from convcli.records import NamedTuple
 
 CONVOLVE, NEARLY, MINUS = "\N{ASTERISK OPERATOR}", "\N{ALMOST EQUAL TO}", "\N{MINUS SIGN}"
 MAX_PIXELS = 4_000_000  # of a picture that is drawn whole; of a larger one, every nth row

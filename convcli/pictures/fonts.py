@@ -13,13 +13,14 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from PIL import ImageDraw, ImageFont
 
 from convcli.files.restriction import restricted_folder
 from convcli.pictures.signs import SIGNS, draw_sign, sign_width
 from convcli.pictures.theme import Color
+from convcli.records import NamedTuple
 
 MAX_CACHED_TEXTS = 4096  # texts whose runs and widths are remembered
 MAX_CACHED_FONTS = 64  # fonts that are kept open, one for each size

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import NamedTuple
 
 from PIL import Image, ImageDraw, ImageFilter
 
 from convcli.pictures.theme import Color
+from convcli.records import NamedTuple
 
 MAX_CACHED_SIGNS = 256
 THICKNESS = 0.07  # of a stroke, as of Pillow's own font; all measures are shares of the type's size

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
@@ -33,6 +33,7 @@ from convcli.pictures.scene import (
     make_title,
 )
 from convcli.pictures.theme import Style
+from convcli.records import NamedTuple
 
 MAX_WHOLE_CELLS = 16  # a side of a padded input that is drawn whole
 NEAR_OUTPUTS = 2  # on either side of the one that is explained, of a larger one

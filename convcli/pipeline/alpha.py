@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import numpy as np
 
@@ -30,6 +30,7 @@ from convcli.images.color import find_visible, premultiply, unpremultiply
 from convcli.kernels import ZERO_SUM, Kernel
 from convcli.kernels.outer import OuterProduct
 from convcli.pipeline.plan import Plan, Step
+from convcli.records import NamedTuple
 
 
 class Transparency(NamedTuple):

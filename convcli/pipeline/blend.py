@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from typing import NamedTuple
 
 import numpy as np
 
@@ -21,6 +19,7 @@ from convcli.pipeline.computation import Computation
 from convcli.pipeline.execute import Stage, StageCallback, compute_maps, finish_unfiltered
 from convcli.pipeline.preprocess import preprocess
 from convcli.pipeline.selection import Selection
+from convcli.records import NamedTuple
 
 # Range policies, which neither round nor clip here, on values and the depth of a picture.
 SCALES: dict[str | None, Callable[[Values, int], Values]] = {
@@ -133,15 +132,15 @@ def _filter(
     if original.depth is not None and computation.base is not None:  # whole, as it is written
         white = original.white
         rounded = map_rows(lambda part: np.rint(part).clip(0, white), original.values)
-        original = replace(original, values=rounded)
+        original = original._replace(values=rounded)
     values = map_rows(to_gray, original.values)
     alpha = None if original.alpha is None else original.alpha.astype(values.dtype)
     # The curve of light, if its profile has one for all colors, is that of luma, too.
-    metadata = replace(original.metadata, color_mode="L")
-    luma = replace(original, values=values, alpha=alpha, metadata=metadata)
+    metadata = original.metadata._replace(color_mode="L")
+    luma = original._replace(values=values, alpha=alpha, metadata=metadata)
     maps = compute_maps(luma, computation, on_stage, with_errors=with_errors)
     kept = NO_METADATA if computation.plan.strip else picture.metadata
-    return original, luma, [replace(result, metadata=kept) for result in maps]
+    return original, luma, [result._replace(metadata=kept) for result in maps]
 
 
 class _Blender:
@@ -208,7 +207,7 @@ class _Blender:
             values[rows], new_alpha = self._blend_rows(rows, levels)
             if alpha is not None:
                 alpha[rows] = new_alpha
-        return replace(filtered, values=values, alpha=alpha), note
+        return filtered._replace(values=values, alpha=alpha), note
 
     def _read_weights(self, rows: slice) -> Values:
         """Return the weights of some rows, (h, W, 1): booleans if there is no mask."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from convcli.errors import ArgumentError
 from convcli.images import Header
 from convcli.pipeline.plan import MapShapes, Plan, Step, infer_shapes
 from convcli.pipeline.preprocess import preprocessed_dtype
+from convcli.records import NamedTuple
 
 if TYPE_CHECKING:
     from convcli.pipeline.inference.plan import NetworkRun

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from convcli.images import NO_METADATA, PLACEHOLDER, Picture
 from convcli.images.color import find_visible
 from convcli.pipeline.plan import Plan, Step
 from convcli.pipeline.preprocess import FeatureMap, encode, preprocess
+from convcli.records import NamedTuple
 
 if TYPE_CHECKING:
     from convcli.arithmetic.layers import Layer

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 import os
+import stat
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from io import BytesIO
-from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
@@ -20,6 +20,7 @@ from convcli.engine.padding import RowSource
 from convcli.errors import OVERFLOW, ArgumentError, GridError
 from convcli.files import STDOUT
 from convcli.files.output import atomic_write
+from convcli.files.paths import suffix_of
 from convcli.files.restriction import is_allowed
 from convcli.images import NO_METADATA, Header, Picture
 from convcli.images.parts import PartWriter, PixelLayout
@@ -135,19 +136,19 @@ def _filter_into(
 
 def can_stream(source: str, plan: Plan, target: OutputTarget) -> bool:
     """Whether an input can be filtered from file to file in bands: one kernel, `.npy` to `.npy`."""
-    path = Path(source)
     if plan.nan != "refuse":
         return False
     is_single = len(plan.kernels) == 1 and not (plan.layers or plan.gray or plan.resize)
     is_single = is_single and plan.selection is None and plan.combine is None
-    if not is_single or path.suffix.lower() != ".npy":
+    if not is_single or suffix_of(source) != ".npy":
         return False
     paths = target.paths(source)
     if len(paths) != 1 or target.format != ".npy" or paths[0] == STDOUT:
         return False
     if not (hasattr(os, "preadv") and is_allowed(source)):  # which reads rows in several threads
         return False
-    return path.is_file() and path.stat().st_size >= MIN_STREAMED_BYTES
+    status = os.stat(source)
+    return stat.S_ISREG(status.st_mode) and status.st_size >= MIN_STREAMED_BYTES
 
 
 def stream_npy(source: str, computation: Computation, path: str, *, force: bool) -> OutputFile:

@@ -5,18 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
 
 # By the type of the file system through which the kernel shows groups of processes (cgroups).
 LIMIT_FILES = {"cgroup": "memory.limit_in_bytes", "cgroup2": "memory.max"}
 
 
-def machine_memory(root: Path = Path("/")) -> int | None:
+def machine_memory(root: str | os.PathLike[str] = "/") -> int | None:
     """Return the bytes of memory of this machine or container; None if they are unknown.
 
     Parameters
     ----------
-    root : Path
+    root : path
         Where the file systems `proc` and `cgroup` are looked for.
     """
     limits = []
@@ -24,32 +23,32 @@ def machine_memory(root: Path = Path("/")) -> int | None:
         limits.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
     for path in _limit_files(root):
         with suppress(ValueError, OSError):
-            limits.append(int(path.read_text()))  # "max" is no number
+            limits.append(int("".join(_read_lines(path))))  # "max" is no number
     return min(limits, default=None)
 
 
-def _limit_files(root: Path) -> Iterator[Path]:
+def _limit_files(root: str | os.PathLike[str]) -> Iterator[str]:
     """Yield the limits of the process's own groups and of those around them, to the mounted one.
 
     A container may see the groups of the machine, or its own alone, as the root of the mount.
     """
     groups = _memory_groups(root)
     for kind, top, point in _mounts(root):
-        folder = root / point.lstrip("/")
+        folder = os.path.join(root, point.lstrip("/"))
         group = groups.get(kind)
         if group is None:
             continue
-        parts: tuple[str, ...] = ()
-        with suppress(ValueError):  # of a group outside what is mounted
-            parts = Path(group).relative_to(top).parts
+        names, above = ([name for name in path.split("/") if name] for path in (group, top))
+        is_inside = names[: len(above)] == above  # not outside what is mounted
+        parts = names[len(above) :] if is_inside else []
         for depth in range(len(parts), -1, -1):
-            yield folder.joinpath(*parts[:depth], LIMIT_FILES[kind])
+            yield os.path.join(folder, *parts[:depth], LIMIT_FILES[kind])
 
 
-def _memory_groups(root: Path) -> dict[str, str]:
+def _memory_groups(root: str | os.PathLike[str]) -> dict[str, str]:
     """Return the process's group of memory, by the type of the file system that shows it."""
     groups = {}
-    for line in _read_lines(root / "proc/self/cgroup"):
+    for line in _read_lines(os.path.join(root, "proc/self/cgroup")):
         number, controllers, path = [*line.split(":", 2), "", ""][:3]
         if number == "0" and not controllers:
             groups["cgroup2"] = path
@@ -58,9 +57,9 @@ def _memory_groups(root: Path) -> dict[str, str]:
     return groups
 
 
-def _mounts(root: Path) -> Iterator[tuple[str, str, str]]:
+def _mounts(root: str | os.PathLike[str]) -> Iterator[tuple[str, str, str]]:
     """Yield type, mounted group and mount point of each file system that shows groups of memory."""
-    for line in _read_lines(root / "proc/self/mountinfo"):
+    for line in _read_lines(os.path.join(root, "proc/self/mountinfo")):
         place, _, kind_of = line.partition(" - ")
         fields, kinds = place.split(), kind_of.split()
         if len(fields) < 5 or len(kinds) < 3 or kinds[0] not in LIMIT_FILES:
@@ -70,8 +69,9 @@ def _mounts(root: Path) -> Iterator[tuple[str, str, str]]:
             yield kinds[0], top, point
 
 
-def _read_lines(path: Path) -> list[str]:
+def _read_lines(path: str) -> list[str]:
     try:
-        return path.read_text(errors="surrogateescape").splitlines()
+        with open(path, errors="surrogateescape") as file:
+            return file.read().splitlines()
     except OSError:
         return []

@@ -6,7 +6,6 @@ import itertools
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 
 from convcli.errors import ArgumentError, did_you_mean
 from convcli.files import STDIN
@@ -34,6 +33,8 @@ def folder(source: str) -> str:
     >>> folder("photos/2024/cat.jpg"), folder("cat.jpg"), folder("/cat.jpg"), folder("-")
     ('photos/2024', '.', '/', '.')
     """
+    from pathlib import Path
+
     return str(Path(source).parent)
 
 
@@ -45,6 +46,8 @@ def parent(source: str) -> str:
     >>> parent("photos/2024/cat.jpg"), parent("/cat.jpg")
     ('2024', '.')
     """
+    from pathlib import Path
+
     name = Path(folder(source)).name
     if name in ("", os.pardir):
         name = Path(real_path(folder(source))).name
@@ -105,6 +108,8 @@ def make_pattern(template: str, patterns: Mapping[str, str]) -> re.Pattern[str]:
     patterns : mapping of str to str
         Those of fields; any other field stands for any text.
     """
+    from pathlib import Path
+
     pieces = _ANY_FIELD.split(Path(template).name)  # text, field, text, field ...
     name = "".join(
         patterns.get(piece, ".*") if index % 2 else re.escape(piece)

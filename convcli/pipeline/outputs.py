@@ -5,15 +5,12 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from importlib.util import find_spec
-from pathlib import Path
-from typing import NamedTuple
 
 from convcli.arithmetic.values import Shape
 from convcli.errors import ArgumentError, ShapeError
 from convcli.files import STDIN, STDOUT
 from convcli.files.output import check_output
-from convcli.files.paths import RealPaths, identify, join, real_path, split_name
+from convcli.files.paths import RealPaths, identify, join, real_path, suffix_of
 from convcli.grids import NUMBER_SUFFIXES
 from convcli.images.formats import (
     DEFAULT_ENCODING,
@@ -21,6 +18,7 @@ from convcli.images.formats import (
     FORMATS_EXTRA,
     IMAGE_SUFFIXES,
     EncoderSettings,
+    is_installed,
 )
 from convcli.pipeline.names import (
     EXT_SUFFIX,
@@ -33,6 +31,7 @@ from convcli.pipeline.names import (
     parent,
     stem,
 )
+from convcli.records import NamedTuple
 
 DEFAULT_SUFFIX = ".png"
 DEFAULT_NAME = "{stem}.{kernel}"
@@ -142,6 +141,8 @@ class OutputTarget(NamedTuple):
         """Return the target that writes TIFF, unless a name or a format was asked for."""
         if not self.is_default or self.template is None:
             return self
+        from pathlib import Path
+
         return self._replace(template=str(Path(self.template).with_suffix(TIFF_SUFFIX)))
 
     def possible_paths(self, source: str) -> list[str]:
@@ -253,12 +254,12 @@ def _check_format(bound: OutputTarget, template: str | None) -> None:
     """Refuse the output of an input whose format is unknown, or cannot hold all maps."""
     if template is None or bound.template is None:
         return
-    if template != STDOUT and _suffix(bound.template) not in OUTPUT_SUFFIXES:
+    if template != STDOUT and suffix_of(bound.template) not in OUTPUT_SUFFIXES:
         known = ", ".join(MAIN_SUFFIXES)
         named = "" if bound.template == template else f" ({bound.template!r})"
         raise ArgumentError(f"output {template!r}{named}: its suffix must be one of {known}")
     package = FORMATS[bound.format].package if bound.format in FORMATS else None
-    if package and find_spec(package) is None:
+    if package and not is_installed(package):
         raise ArgumentError(f"output {template!r}: {bound.format} is written with {FORMATS_EXTRA}")
     if len(bound.labels) > 1 and not (bound.has_file_per_map or bound.is_stacked):
         raise ArgumentError(
@@ -284,6 +285,8 @@ def _collision_text(target: OutputTarget, first: str, second: str, path: str) ->
 def _distinct_names(target: OutputTarget, first: str, second: str) -> str:
     """Return what tells the outputs of two inputs with the same stem apart."""
     template = target.template or ""
+    from pathlib import Path
+
     if Path(first).parent == Path(second).parent:
         if "{ext}" not in template:
             return "put {ext} in the output's name, like {stem}.{ext}.{kernel}.png"
@@ -356,12 +359,8 @@ def format_name(path: str) -> str:
     >>> format_name("cat.JPG"), format_name("cat.npy"), format_name(".jpg")
     ('JPEG', '.npy', 'JPEG')
     """
-    suffix = path.lower() if path in OUTPUT_SUFFIXES else _suffix(path)
+    suffix = path.lower() if path in OUTPUT_SUFFIXES else suffix_of(path)
     return IMAGE_SUFFIXES.get(suffix, suffix)
-
-
-def _suffix(path: str) -> str:
-    return split_name(path)[1].lower()
 
 
 def holds_vector(shape: Shape) -> bool:

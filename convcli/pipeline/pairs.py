@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
 
 from convcli.engine.arrays import Array
 from convcli.engine.fit import align
 from convcli.errors import ArgumentError, FileError, ImageError
 from convcli.files import STDIN
-from convcli.files.paths import join, split_name
+from convcli.files.paths import join, split_name, suffix_of
 from convcli.files.restriction import is_allowed
 from convcli.files.walk import FolderWalk, FoundFile
-from convcli.grids import is_grid
+from convcli.grids import GRID_SUFFIXES
 from convcli.images import Picture, ReadSettings
 from convcli.images.color import to_gray
 from convcli.images.formats import INPUT_SUFFIXES
 from convcli.images.read import read_within
+from convcli.records import NamedTuple
 
 NO_PAIRS = "has no pictures in it"
 
@@ -128,7 +127,7 @@ class PicturePairs(Sequence[tuple[Array, Array]]):
         paths = self.paths[index]
         before, after = self._read(paths.before), self._read(paths.after)
         if self._options.is_gray:
-            before = replace(before, values=to_gray(before.values))
+            before = before._replace(values=to_gray(before.values))
         self._check(paths, before, after)
         if len(self) == 1:
             self._kept = before, after
@@ -173,7 +172,7 @@ def _list_pictures(folder: str) -> dict[str, str]:
     """Return the pictures and grids in a folder by their paths in it."""
 
     def is_wanted(name: str) -> bool:
-        return split_name(name)[1].lower() in INPUT_SUFFIXES or is_grid(name)
+        return suffix_of(name) in (*INPUT_SUFFIXES, *GRID_SUFFIXES)
 
     def relative(file: FoundFile) -> str:
         return join(file.folder, "".join(split_name(file.path)))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from math import prod
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -29,6 +29,7 @@ from convcli.images import DEFAULT_SETTINGS, MAX_PIXELS, ReadSettings
 from convcli.images.formats import FORMATS
 from convcli.images.quantize import DEGREES
 from convcli.kernels import Kernel, check_size, kernel_path, load_kernel
+from convcli.records import NamedTuple
 
 if TYPE_CHECKING:
     from convcli.pipeline.inference.step import NetworkStep
@@ -247,7 +248,7 @@ def make_convolution(layer: Layer, kernel: Kernel, method: str, *, flip: bool = 
     if not layer.operation.is_transposed:
         check_method(method, kernel)
     layer = with_kernel(layer, kernel.matrix.shape, kernel.groups)
-    layer = layer._replace(origin=flip_origin(kernel, flip=flip))
+    layer = layer._replace(origin=flip_origin(kernel) if flip else kernel.origin)
     _ = layer.window  # raises for an output padding that it cannot have
     return Step(layer=layer, kernel=kernel, bias=kernel.bias if layer.bias else 0.0, flip=flip)
 
@@ -298,10 +299,10 @@ def check_renormalization(step: Step) -> None:
     raise KernelError(f"kernel {layer.spec!r} {cause}: take --nan keep")
 
 
-def flip_origin(kernel: Kernel, *, flip: bool) -> Pair | None:
-    """Return the origin of a kernel that may be rotated by 180°."""
-    if kernel.origin is None or not flip:
-        return kernel.origin
+def flip_origin(kernel: Kernel) -> Pair | None:
+    """Return the origin of a kernel once it is rotated by 180°."""
+    if kernel.origin is None:
+        return None
     return kernel.size[0] - 1 - kernel.origin[0], kernel.size[1] - 1 - kernel.origin[1]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from convcli.errors import ArgumentError
 from convcli.images import Header, Picture
 from convcli.images.color import from_linear, resize, to_gray, to_linear
 from convcli.pipeline.plan import Plan
+from convcli.records import NamedTuple
 
 if TYPE_CHECKING:
     from convcli.images.transfer import Curve

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
 from time import perf_counter
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -25,6 +24,7 @@ from convcli.pipeline.write import (
     render,
     write_maps,
 )
+from convcli.records import NamedTuple
 
 if TYPE_CHECKING:
     from convcli.pipeline.selector import Selector
@@ -102,7 +102,7 @@ def process(
         height, width, _ = frames.header.shape
         pictures = 1
         if plan.frame is None and frames.is_sequence:
-            pictures = frames.count + (frames.decode_still is not None)
+            pictures = frames.frame_count + (frames.decode_still is not None)
         allow_pixels(height * width * pictures)
         selecting = None if plan.selection is None else _open_selector(plan, frames, output)
         with selecting or nullcontext() as selector:
@@ -112,10 +112,10 @@ def process(
                 *(frames, choose, plan, output, on_stage), selector=selector, keep_maps=keep_maps
             )
     notes = list(picture.notes)
-    has_others = frames.count > 1 and frames.kind != "previews"
+    has_others = frames.frame_count > 1 and frames.kind != "previews"
     if has_others and plan.frame is None and route.execution != "frames":
         notes.append(
-            f"holds {frames.count} frames; the first is filtered, and --frame N takes another"
+            f"holds {frames.frame_count} frames; the first is filtered, and --frame N takes another"
         )
     notes += (note for file in written for note in file.notes)
     written = find_remedies(written, route.files, plan)
@@ -163,7 +163,7 @@ def to_display_pixels(result: Picture, plan: Plan) -> Array:
     values = result.values
     if np.isnan(least := np.fmin.reduce(values, axis=None)):
         least = values.dtype.type(0)
-    shown = replace(result, values=np.where(np.isnan(values), least, values))
+    shown = result._replace(values=np.where(np.isnan(values), least, values))
     pixels = render(shown, plan.range_policy(result.depth), 8).colors.pixels
     return pixels if pixels.shape[2] == 3 else pixels[:, :, 0]
 
@@ -212,7 +212,7 @@ def _run(
     route, computation = choose(Header.of(picture))
     if route.execution == "fused":
         # No name keeps its values, which are released as soon as they are filtered.
-        values, picture = [picture], replace(picture, values=PLACEHOLDER, rows=None)
+        values, picture = [picture], picture._replace(values=PLACEHOLDER, rows=None)
         written = write_filtered(values.pop(), computation, route.outputs, target)
         return route, picture, [], written
     if selector is None:
@@ -221,11 +221,11 @@ def _run(
         results = compute_maps(picture, computation, on_stage, with_errors=with_errors)
         if computation.network is not None:
             notes = (*picture.notes, *computation.network.notes)
-            picture = replace(picture, notes=notes)
+            picture = picture._replace(notes=notes)
     else:
         selected = selector.run(picture, computation, plan.frame or 0, on_stage=on_stage)
         results = selected.maps
-        picture = replace(picture, notes=(*picture.notes, *selected.notes))
+        picture = picture._replace(notes=(*picture.notes, *selected.notes))
     written = write_maps(results, route.files, target, plan, route.header.dtype)
     if selector is not None:
         written = [file.with_policy(selector.policy_of(picture.depth)) for file in written]

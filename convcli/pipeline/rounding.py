@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 
@@ -17,6 +16,7 @@ from convcli.pipeline.alpha import Transparency
 from convcli.pipeline.computation import Computation
 from convcli.pipeline.plan import Step
 from convcli.pipeline.preprocess import FeatureMap
+from convcli.records import NamedTuple
 
 PREPROCESSING_ROUNDINGS = 4  # decode, multiply by alpha, take the luma, resample
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from itertools import chain
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, TypeAlias
 
 from convcli.arithmetic.notation import format_layer
 from convcli.arithmetic.values import Pair, Shape
@@ -25,6 +25,7 @@ from convcli.pipeline.memory import estimate_memory
 from convcli.pipeline.outputs import IMAGE_CHANNELS, OutputTarget, is_image
 from convcli.pipeline.plan import Plan, infer_shapes
 from convcli.pipeline.preprocess import preprocessed_shape
+from convcli.records import NamedTuple
 
 UNLIMITED_PIXELS = 1 << 62
 MAX_KNOWN_ROUTES = 16  # of one input, whose pages may all differ in size
@@ -145,7 +146,7 @@ def open_route(
         plan = plan._replace(reading=plan.reading._replace(max_pixels=UNLIMITED_PIXELS))
     try:
         with open_frames(source, plan.reading) as frames:
-            is_one_image = frames.count == 1 and frames.header.shape[2] in IMAGE_CHANNELS
+            is_one_image = frames.frame_count == 1 and frames.header.shape[2] in IMAGE_CHANNELS
             if plan.network is not None:
                 from convcli.pipeline.inference.plan import fit_target
 
@@ -240,7 +241,7 @@ def choose_route(
     files = tuple(target.output_files(frames.path, [channels for channels, _, _ in outputs]))
     has_filters = any(step.choice for _, steps in maps for step in steps)
     blas = find_blas().core if has_filters else ""
-    return Route(header, frames.count, execution, maps, memory, files, blas), computation
+    return Route(header, frames.frame_count, execution, maps, memory, files, blas), computation
 
 
 def _is_wide(frames: FrameSource, plan: Plan, draws_figure: bool) -> bool:

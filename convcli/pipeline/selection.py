@@ -10,7 +10,6 @@ import os
 import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
@@ -18,6 +17,7 @@ from convcli.arithmetic.values import Pair, parse_real
 from convcli.engine.arrays import Array
 from convcli.errors import ArgumentError, NotationError
 from convcli.files import STDIN
+from convcli.records import NamedTuple
 
 LUMA_NAME = "luma"
 ALPHA_NAME = "alpha"

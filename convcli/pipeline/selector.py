@@ -58,7 +58,7 @@ class MaskReader:
         if isinstance(self._source, Weights):
             self._check_size(self._source.values.shape, size)
             return
-        frames = self._source.count
+        frames = self._source.frame_count
         if frames not in (1, count):
             wanted = "one" if count == 1 else f"one for all or one for each of {count:,}"
             raise ImageError(self._mask.path, f"holds {frames:,} frames, and a mask has {wanted}")
@@ -69,7 +69,7 @@ class MaskReader:
         self.check(size, count, index)
         if isinstance(self._source, Weights):
             return self._source
-        is_single = self._source.count == 1
+        is_single = self._source.frame_count == 1
         allow_pixels(size[0] * size[1])
         picture = self._source.read(0 if is_single else index)
         self._check_size(picture.values.shape, size)
@@ -220,7 +220,7 @@ def open_selector(
         return plan.filter_policy(depth) if is_drawn and is_integer else None
 
     with open_mask(selection.mask, plan.reading) as mask:
-        yield Selector(selection, mask, frames.count, policy_of)
+        yield Selector(selection, mask, frames.frame_count, policy_of)
 
 
 def _size(computation: Computation) -> Pair:

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from itertools import chain
 from math import prod
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
@@ -44,6 +43,7 @@ from convcli.pipeline.write import (
     render,
     squeeze_channel,
 )
+from convcli.records import NamedTuple
 
 if TYPE_CHECKING:
     from convcli.pipeline.selector import Selector
@@ -126,13 +126,13 @@ class Sequence:
         first, _ = self._choose(self._frames.header)
         memory = first.memory
         pixels = 0
-        for index in range(self._frames.count if self._frames.sizes else 1):
+        for index in range(self._frames.frame_count if self._frames.sizes else 1):
             with frame_errors(self._frames.path, index):
                 route, _ = self._plan_frame(index)
             memory = max(memory, route.memory)
             pixels += prod(preprocessed_shape(self._plan, route.header)[1:])
             self._checked += 1
-        self._check_pixels(pixels if self._frames.sizes else pixels * self._frames.count)
+        self._check_pixels(pixels if self._frames.sizes else pixels * self._frames.frame_count)
         return first._replace(memory=memory)
 
     def _check_pixels(self, total: int) -> None:
@@ -140,7 +140,7 @@ class Sequence:
         most = self._plan.reading.max_pixels
         if total > most:
             raise SequenceError(
-                f"--resize would make {total:,} pixels in {self._frames.count:,} frames, and "
+                f"--resize would make {total:,} pixels in {self._frames.frame_count:,} frames, and "
                 f"--max-pixels allows {most:,}; --frame N takes one"
             )
 
@@ -187,7 +187,7 @@ class Sequence:
 
     def __iter__(self) -> Iterator[Frame]:
         """Filter the frames, each when it is asked for, up to the first that is damaged."""
-        for index in range(self._frames.count):
+        for index in range(self._frames.frame_count):
             try:
                 with frame_errors(self._frames.path, index):
                     frame = self._filter_frame(index)
@@ -218,7 +218,7 @@ class Sequence:
             maps = compute_maps(picture, computation, with_errors=self._needs_spans)
             return Frame(route, picture, maps)
         maps, spans, notes = self._selector.run(picture, computation, index, self._selected_spans)
-        picture = replace(picture, notes=(*picture.notes, *notes))
+        picture = picture._replace(notes=(*picture.notes, *notes))
         is_rescaled = self._selector.policy_of(picture.depth) == "rescale"
         return Frame(route, picture, maps, spans if is_rescaled else None)
 
@@ -285,7 +285,7 @@ class Sequence:
             del frame
         assert first is not None  # noqa: S101  # a sequence has a frame
         notes |= dict.fromkeys(self._end_note)
-        return first._replace(picture=replace(first.picture, notes=tuple(notes)))
+        return first._replace(picture=first.picture._replace(notes=tuple(notes)))
 
 
 class _SequenceFile:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from itertools import pairwise, product
 from math import prod
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -26,6 +26,7 @@ from convcli.engine.padding import source_positions
 from convcli.errors import ArgumentError, LimitError
 from convcli.pipeline.network.execute import run_schedule
 from convcli.pipeline.network.schedule import Schedule, Slices, Task, View
+from convcli.records import NamedTuple
 
 if TYPE_CHECKING:
     from convcli.pipeline.network.weights import PreparedWeights

@@ -6,8 +6,7 @@ import math
 import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -44,6 +43,7 @@ from convcli.images.write import (
 )
 from convcli.pipeline.outputs import OutputTarget
 from convcli.pipeline.plan import Plan, Step
+from convcli.records import NamedTuple
 
 LOST_ALPHA = "its alpha is left out of a file of numbers, which has its colors; write .tif"
 UNIT_TOLERANCE = 1e-6  # of a sum of weights that was typed with some digits
@@ -191,7 +191,7 @@ def _split_into_files(
                 "maps of different sizes do not fit one .npy; put {kernel} in its name"
             )
         stacked = np.concatenate([result.values for result in results], axis=2)
-        yield files[0][0], replace(results[0], values=stacked), False
+        yield files[0][0], results[0]._replace(values=stacked), False
         return
     for result, paths in zip(results, files, strict=target.template is not None):
         if len(paths) == 1:
@@ -199,7 +199,7 @@ def _split_into_files(
             continue
         for channel, path in enumerate(paths):
             plane = result.values[:, :, channel : channel + 1]
-            yield path, replace(result, values=plane), True
+            yield path, result._replace(values=plane), True
 
 
 def _write(

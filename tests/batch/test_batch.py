@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pickle
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -24,13 +23,13 @@ def job(tmp_path: Path) -> Job:
 
 
 def test_what_an_earlier_attempt_wrote_is_no_obstacle(job: Job, tmp_path: Path) -> None:
-    again = replace(job, key=JobKey(name_batch(), 3))
+    again = job._replace(key=JobKey(name_batch(), 3))
     first = run_job(again)
     whole = (tmp_path / "x.filtered.npy").read_bytes()
     second = run_job(again)
     assert first.error is second.error is None
     assert first.written == second.written
-    assert run_job(replace(again, skip_existing=True)).skipped == ()
+    assert run_job(again._replace(skip_existing=True)).skipped == ()
     assert (tmp_path / "x.filtered.npy").read_bytes() == whole
 
 
@@ -46,11 +45,11 @@ def test_what_another_program_wrote_is_not_replaced_whatever_its_date(
     os.utime(old, (date, date))
     batch = name_batch()
     elsewhere = OutputTarget(str(tmp_path / "other.npy"), ("",))
-    assert run_job(replace(job, target=elsewhere, key=JobKey(batch, 0))).error is None
+    assert run_job(job._replace(target=elsewhere, key=JobKey(batch, 0))).error is None
     for key in (None, JobKey(batch, 0), JobKey(name_batch(), 0)):
-        one = replace(job, key=key)
+        one = job._replace(key=key)
         assert run_job(one).error == f"{old}: exists already; --force replaces it"
-        assert run_job(replace(one, skip_existing=True)).skipped == (str(old),)
+        assert run_job(one._replace(skip_existing=True)).skipped == (str(old),)
     assert old.read_bytes() == b"old"
 
 
@@ -72,7 +71,7 @@ def touch(path: Path) -> None:
 def test_what_was_changed_after_the_first_attempt_stays(
     job: Job, tmp_path: Path, meanwhile: Callable[[Path], None]
 ) -> None:
-    again = replace(job, key=JobKey(name_batch(), 0))
+    again = job._replace(key=JobKey(name_batch(), 0))
     made = tmp_path / "x.filtered.npy"
     assert run_job(again).error is None
     meanwhile(made)
@@ -83,15 +82,15 @@ def test_what_was_changed_after_the_first_attempt_stays(
 
 def test_what_another_job_of_the_batch_wrote_stays(job: Job) -> None:
     batch = name_batch()
-    assert run_job(replace(job, key=JobKey(batch, 0))).error is None
-    second = run_job(replace(job, key=JobKey(batch, 1)))
+    assert run_job(job._replace(key=JobKey(batch, 0))).error is None
+    second = run_job(job._replace(key=JobKey(batch, 1)))
     assert second.error is not None
     assert "exists already" in second.error
 
 
 def test_an_input_is_not_replaced_by_a_second_attempt(job: Job) -> None:
     here = job.target._replace(template=job.source, protected=(job.source,))
-    report = run_job(replace(job, target=here, key=JobKey(name_batch(), 0)))
+    report = run_job(job._replace(target=here, key=JobKey(name_batch(), 0)))
     assert report.error is not None
     assert "an input is never replaced" in report.error
 

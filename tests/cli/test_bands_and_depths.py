@@ -200,7 +200,7 @@ def test_frames_have_the_depth_that_is_asked_for(tmp_path: Path, depth: str) -> 
     assert run(tmp_path, "in.tif", "-k", "identity", "--depth", depth) == ""
     name = "in.identity.png" if depth == "8" else "in.identity.tif"
     with open_frames(str(tmp_path / name)) as source:
-        found = [source.read(index).values[:, :, 0] for index in range(source.count)]
+        found = [source.read(index).values[:, :, 0] for index in range(source.frame_count)]
     scale = 257 if depth == "8" else 1
     for values, page in zip(found, pages, strict=True):
         np.testing.assert_allclose(values, page / scale, atol=0.5001 if depth == "8" else 0)

@@ -45,10 +45,11 @@ HOME = str(Path(convcli.__file__).parent)
 
 # Of the standard library and of NumPy, what takes a millisecond or more.
 HEAVY = (
-    "asyncio", "bz2", "concurrent", "csv", "ctypes", "decimal", "difflib", "email", "fractions",
-    "hashlib", "hmac", "http", "importlib.metadata", "importlib.resources", "json", "logging",
-    "lzma", "multiprocessing", "pathlib", "random", "secrets", "shutil", "socket", "ssl",
-    "statistics", "subprocess", "tempfile", "unittest", "urllib", "xml", "zipfile",
+    "asyncio", "bz2", "concurrent", "csv", "ctypes", "dataclasses", "decimal", "difflib", "email",
+    "fractions", "hashlib", "hmac", "http", "importlib.metadata", "importlib.resources",
+    "importlib.util", "json", "logging", "lzma", "multiprocessing", "pathlib", "random",
+    "secrets", "shutil", "socket", "ssl", "statistics", "string", "subprocess", "tempfile",
+    "unittest", "urllib", "xml", "zipfile",
     "numpy.ctypeslib", "numpy.f2py", "numpy.fft", "numpy.linalg", "numpy.ma", "numpy.polynomial",
     "numpy.random", "numpy.testing",
 )  # fmt: skip
@@ -110,7 +111,7 @@ def test_a_picture_loads_numpy_and_its_own_decoder(tmp_path: Path) -> None:
     given = loaded("import click, numpy, PIL.Image, PIL.JpegImagePlugin", cwd=tmp_path)
     asked = loaded(CONSOLE, *arguments, cwd=tmp_path)
     assert (tmp_path / "sharp.png").exists()
-    slow = slow_ones(asked, ("click", "numpy", "PIL")) - {"json", "pathlib"}
+    slow = slow_ones(asked, ("click", "numpy", "PIL")) - {"json"}
     decoders = {name for name in asked if name.startswith("PIL.") and name.endswith("Plugin")}
     idle = {name for name in asked if is_among(name, ("PIL.ImageCms", "rich"))}
     extra = (slow | decoders | idle) - set(given)
@@ -146,3 +147,62 @@ except SystemExit:
 """
     command = [sys.executable, "-c", code, "shape", "--h", "5", "--k", "3"]
     subprocess.run(command, cwd=tmp_path, check=True, stdout=subprocess.DEVNULL, timeout=60)
+
+
+# Counts what convcli has compiled while its modules are loaded: regular expressions, and classes
+# that compile methods of their own.
+COMPILED = """
+import collections, dataclasses, re, sys
+from collections import Counter
+
+home, counts = sys.argv.pop(1), Counter()
+
+def watch(module, name):
+    function = getattr(module, name)
+
+    def counting(*arguments, **settings):
+        frame = sys._getframe(1)
+        while frame.f_back and not frame.f_code.co_filename.startswith(home):
+            if "importlib" in frame.f_code.co_filename:
+                return function(*arguments, **settings)  # for a module of another package
+            frame = frame.f_back
+        counts[name] += frame.f_code.co_name == "<module>"
+        return function(*arguments, **settings)
+
+    setattr(module, name, counting)
+
+watch(dataclasses, "_process_class")
+watch(collections, "namedtuple")
+watch(re, "compile")
+try:
+    from convcli.cli import main
+    main()
+except SystemExit as leaving:
+    assert not leaving.code
+print(repr((dict(counts), sum(name.startswith("convcli") for name in sys.modules))))
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "most_expressions", "most_modules"),
+    [
+        (("shape", "--h", "224", "--k", "3"), 5, 23),
+        (("apply", "cat.jpg", "-k", "sharpen", "-q"), 18, 90),
+    ],
+)
+def test_little_is_compiled_while_modules_are_loaded(
+    arguments: tuple[str, ...], most_expressions: int, most_modules: int, tmp_path: Path
+) -> None:
+    (tmp_path / "cat.jpg").write_bytes((SAMPLES / "cat.jpg").read_bytes())
+    done = subprocess.run(
+        [sys.executable, "-c", COMPILED, HOME, *arguments],
+        cwd=tmp_path,
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    counts, modules = ast.literal_eval(done.stdout.splitlines()[-1])
+    assert counts.pop("compile", 0) <= most_expressions
+    assert not any(counts.values()), counts
+    assert modules <= most_modules

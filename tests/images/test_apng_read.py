@@ -127,7 +127,7 @@ def test_frames_are_laid_on_each_other_as_the_specification_says(
     path.write_bytes(pngs.apng(made, bits, color_type, still=still, extra=extra))
     expected = seen(made, bits, color_type, key)
     with open_frames(str(path)) as source:
-        assert source.count == len(made)
+        assert source.frame_count == len(made)
         assert source.is_sequence == (len(made) > 1 or has_still)
         for index in data.draw(st.permutations(range(len(made)))):
             check(source.read(index), source.header, expected[index], is_alone=len(made) == 1)
@@ -184,7 +184,7 @@ def simple(*values: int, **options: Any) -> bytes:
 def read_values(path: Path) -> tuple[list[int], int | None]:
     """The value of each frame, and that of the still picture."""
     with open_frames(str(path)) as source:
-        found = [int(source.read(index).values[0, 0, 0]) for index in range(source.count)]
+        found = [int(source.read(index).values[0, 0, 0]) for index in range(source.frame_count)]
         still = source.decode_still
         return found, None if still is None else int(still().values[0, 0, 0])
 
@@ -337,7 +337,7 @@ def test_an_animation_without_a_frame_is_its_still_picture_if_damage_is_kept(
     with open_frames(str(path)) as source, pytest.raises(ImageError, match="ends before"):
         source.read(0)
     with open_frames(str(path), KEEP) as source:
-        assert (source.count, source.decode_still) == (1, None)
+        assert (source.frame_count, source.decode_still) == (1, None)
         assert source.read(0).values[0, 0, 0] == 50
 
 

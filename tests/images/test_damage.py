@@ -334,7 +334,7 @@ def test_the_frames_before_the_damage_are_kept(kind: str, end: str, tmp_path: Pa
     sound = int(end[-1])
     note = f"is damaged from {end} on, and read up to it"
     with open_frames(str(whole)) as frames, open_frames(str(cut), KEEP) as kept:
-        assert frames.count == 4
+        assert frames.frame_count == 4
         for index in range(2):
             found = kept.read(index)
             assert found.notes == ((note,) if kind == "TIFF" and index == 0 else ())

@@ -142,7 +142,7 @@ def test_a_format_holds_the_frames_that_its_record_names(tmp_path: Path, name: s
             writer.add(pixels, Metadata(duration=70))
         writer.close()
     with open_frames(str(path)) as source:
-        pictures = [source.read(index) for index in range(source.count)]
+        pictures = [source.read(index) for index in range(source.frame_count)]
         for picture, frame in zip(pictures, frames, strict=True):
             shape = np.broadcast_shapes(picture.values.shape, frame.shape)
             np.testing.assert_array_equal(np.broadcast_to(picture.values, shape), frame)

@@ -91,7 +91,7 @@ def test_the_main_picture_is_read_and_others_when_they_are_asked_for(
     path = saved(tmp_path, mpo(MAIN_PICTURE, OTHER, jpeg(9, 7, 2, progressive=True), order=order))
     np.testing.assert_array_equal(read_input(path).values, decoded(MAIN_PICTURE))
     with open_frames(path) as source:
-        assert (source.count, source.format, source.is_sequence) == (3, "JPEG", False)
+        assert (source.frame_count, source.format, source.is_sequence) == (3, "JPEG", False)
         for number in (2, 1, 0):
             header, picture = source.read_header(number), source.read(number)
             assert header._replace(held_bytes=0) == Header.of(picture)
@@ -177,7 +177,7 @@ BROKEN = {
 def test_the_main_picture_comes_out_whatever_the_index_says(tmp_path: Path, content: bytes) -> None:
     path = saved(tmp_path, with_index(MAIN_PICTURE, content))
     with open_frames(path) as source:
-        assert source.count == 1
+        assert source.frame_count == 1
         np.testing.assert_array_equal(source.read(0).values, decoded(MAIN_PICTURE))
     done = here("apply", "in.jpg", "-k", "identity", "-o", "out.png", cwd=tmp_path)
     assert (done.code, done.stderr) == (0, "")
@@ -199,5 +199,5 @@ def test_a_picture_within_the_first_one_may_be_named(tmp_path: Path) -> None:
     """As an index may name a thumbnail, or a picture that holds itself: each is read by itself."""
     whole = mpo(MAIN_PICTURE, mpo(OTHER, OTHER))
     with open_frames(saved(tmp_path, whole)) as source:
-        assert source.count == 2
+        assert source.frame_count == 2
         np.testing.assert_array_equal(source.read(1).values, np.rot90(decoded(OTHER), -1))

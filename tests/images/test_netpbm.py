@@ -33,7 +33,7 @@ def read_all(
     path = folder / "in.pnm"
     path.write_bytes(content)
     with open_frames(str(path), settings) as source:
-        pictures = [source.read(index) for index in range(source.count)]
+        pictures = [source.read(index) for index in range(source.frame_count)]
         for index, picture in enumerate(pictures):
             header = source.read_header(index)
             assert header.shape == picture.values.shape

@@ -244,7 +244,7 @@ def test_a_header_says_how_many_bits_of_a_color_will_be_read(
     tags = [(0x0112, "H", 1, orientation)]
     tifffile.imwrite(tmp_path / "in.tif", values, photometric="rgb", extratags=tags)
     with open_frames(f"{tmp_path}/in.tif") as source:
-        assert source.count == pages
+        assert source.frame_count == pages
         picture = source.read(0)
         assert source.header == Header.of(picture)
     if pages == 1:

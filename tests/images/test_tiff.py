@@ -28,7 +28,7 @@ Array = NDArray[Any]
 def read_all(path: Path | str, settings: ReadSettings = DEFAULT_SETTINGS) -> list[Picture]:
     """Every page; its header is that of what is read."""
     with open_frames(str(path), settings) as source:
-        pages = [source.read(index) for index in range(source.count)]
+        pages = [source.read(index) for index in range(source.frame_count)]
         for index, picture in enumerate(pages):
             header, known = Header.of(picture), source.read_header(index)
             assert known._replace(has_alpha=False) == header._replace(has_alpha=False)
@@ -212,7 +212,7 @@ def test_the_chain_of_pages_is_walked_once(tmp_path: Path, monkeypatch: pytest.M
 
     monkeypatch.setattr(Directories, "read", count)
     with open_frames(str(tmp_path / "in.tif")) as source:
-        assert (source.count, len(set(reads))) == (50, 50)
+        assert (source.frame_count, len(set(reads))) == (50, 50)
         assert len(reads) == 50 + 1  # and the first one's, for its header
         source.read(9)
         assert len(reads) == 50 + 2
@@ -443,7 +443,7 @@ def test_what_is_not_read_is_refused_by_name(
     good = page(4, 4, bytes(16))
     (tmp_path / "in.tif").write_bytes(tiff(good, page(4, 4, bytes(2000), **tags)))
     with open_frames(str(tmp_path / "in.tif")) as source:
-        assert source.count == 2
+        assert source.frame_count == 2
         source.read(0)
         with pytest.raises(ImageError) as caught:
             source.read(1)

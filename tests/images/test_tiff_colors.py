@@ -248,7 +248,7 @@ def test_smaller_copies_and_masks_are_no_pages(tmp_path: Path) -> None:
         assert [picture.notes for picture in pictures] == [(note,)] * 2
     path.write_bytes(tiff(gray(2, 9, **copy), gray(3, 8, **copy)))
     with open_frames(str(path)) as source:
-        assert (source.count, source.notes) == (2, ())
+        assert (source.frame_count, source.notes) == (2, ())
 
 
 def test_a_copy_that_comes_first_names_the_picture(tmp_path: Path) -> None:
@@ -256,7 +256,7 @@ def test_a_copy_that_comes_first_names_the_picture(tmp_path: Path) -> None:
     content = tiff(gray(2, 9, t254=1, t330=[0, 0]), gray(8, 50), gray(4, 60))
     # The second and the third page become directories within the first one.
     with open_frames(str(_write(path, content))) as source:
-        assert source.count == 2
+        assert source.frame_count == 2
     offsets = _chain(content)
     inner = offsets[1].to_bytes(4, "little") + offsets[2].to_bytes(4, "little")
     at = content.index((330).to_bytes(2, "little") + (4).to_bytes(2, "little")) + 8

@@ -76,7 +76,7 @@ def test_whatever_is_written_is_read(tmp_path: Path, codec: str | None) -> None:
             theirs = [one.asarray() for one in file.pages]
         label = f"{kind}, {bands} bands, {planes}, {order}"
         with open_frames(str(path)) as source:
-            assert source.count == count
+            assert source.frame_count == count
             if not _is_read(source.read, label):
                 found["refused"] += 1
                 continue

@@ -57,7 +57,7 @@ def test_a_large_kernel_may_be_lopsided_flipped_strided_and_normalized() -> None
     expected = by_scipy(image, (column, row), "zero")
     scale = np.abs(expected).max()
     padding = ((601, 601), (502, 502))
-    kernel = Kernel("k", product)  # type: ignore[arg-type]
+    kernel = Kernel("k", product)
     found = filter2d(image, kernel, padding_mode="zero", padding=padding, stride=(3, 2))
     np.testing.assert_allclose(found, expected[::3, ::2], atol=1e-12 * scale)
     turned = filter2d(image, kernel, padding_mode="zero", flip=True)
@@ -73,7 +73,7 @@ def test_bounds_and_digits_are_those_of_all_weights() -> None:
     bright = filter2d(image, load_kernel("ones:1003"), padding_mode="replicate")
     assert bright.tolist() == [[255] * 5] * 4  # clamped, not wrapped
     negative = OuterProduct(np.full(1003, -1.0), np.ones(1003))
-    assert not filter2d(image, Kernel("k", negative)).any()  # type: ignore[arg-type]
+    assert not filter2d(image, Kernel("k", negative)).any()
     wide = np.full((4, 5), 1 << 40, np.int64)
     with pytest.raises(ArgumentError, match="whole numbers may reach"):
         filter2d(wide, load_kernel("ones:1003"))

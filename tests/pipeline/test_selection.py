@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -328,7 +327,7 @@ def test_a_worker_elsewhere_finds_the_mask_and_reads_it_once(tmp_path: Path) -> 
     sent: Job = pickle.loads(pickle.dumps(job.resolve()))
     assert sent.plan.selection is not None
     assert sent.plan.selection.mask == Mask(str(tmp_path / "m.png"), mask.key)
-    typed = replace(job, plan=plan._replace(selection=Selection(mask=Mask("-"))))
+    typed = job._replace(plan=plan._replace(selection=Selection(mask=Mask("-"))))
     assert typed.resolve().plan == typed.plan
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -31,7 +30,7 @@ def make_plan(
     steps = []
     for spec in kernels:
         given: dict[str, Any] = spec if isinstance(spec, dict) else {"kernel": spec}
-        kernel = replace(load_kernel(given["kernel"]), bias=given.get("bias", 0.0))
+        kernel = load_kernel(given["kernel"]).replace(bias=given.get("bias", 0.0))
         steps.append(make_convolution(layer, kernel, "auto"))
     stack = make_layer_steps([parse_layer(text) for text in layers], method="auto")
     return Plan(kernels=tuple(steps), layers=stack, **options)

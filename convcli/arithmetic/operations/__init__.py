@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from convcli.arithmetic.geometry import Axis
 from convcli.arithmetic.values import (
@@ -28,6 +28,7 @@ from convcli.arithmetic.values import (
     parse_size,
 )
 from convcli.errors import ArgumentError, NotationError
+from convcli.records import NamedTuple
 
 if TYPE_CHECKING:
     from convcli.arithmetic.bounds import Bound

@@ -235,7 +235,7 @@ def _make_numbers_scenes(
     options: AnimateOptions, source: str, layers: list[Layer], kernel: Kernel | None
 ) -> list[Scene]:
     if kernel is not None:
-        origin = flip_origin(kernel, flip=options.flip)
+        origin = flip_origin(kernel) if options.flip else kernel.origin
         layers = [layer._replace(origin=origin) for layer in layers]
     settings = ReadSettings(keep_damaged=options.keep_damaged)
     picture = read_within(source, settings, options.timeout)

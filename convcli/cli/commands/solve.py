@@ -19,6 +19,8 @@ from convcli.errors import ConvError
 
 sys.set_int_max_str_digits(0)  # before anything is parsed: exact for any integer that can be typed
 
+RANGE0, RANGE1 = opt.integer_range(least=0), opt.integer_range(least=1)
+
 
 class SolveOptions(opt.DeclaredOptions):
     """The options of `solve`, as they were typed."""
@@ -27,21 +29,19 @@ class SolveOptions(opt.DeclaredOptions):
     width: int | None = option("Sizes", "--w", opt.POSITIVE, "Input width; default: the height.")
     out: Pair = option("Sizes", "--out", opt.SIZE, "The size to get.", required=True)
 
-    kernel: range = option(
-        "Ranges to try", opt.KERNEL, opt.RANGE1, "Kernel sizes.", default="1..11"
-    )
-    stride: range = option("Ranges to try", opt.STRIDE, opt.RANGE1, "Strides.", default="1..8")
+    kernel: range = option("Ranges to try", opt.KERNEL, RANGE1, "Kernel sizes.", default="1..11")
+    stride: range = option("Ranges to try", opt.STRIDE, RANGE1, "Strides.", default="1..8")
     padding: range | None = option(
-        "Ranges to try", opt.PADDING, opt.RANGE0, "Paddings; default: up to half the kernel."
+        "Ranges to try", opt.PADDING, RANGE0, "Paddings; default: up to half the kernel."
     )
-    dilation: range = option("Ranges to try", opt.DILATION, opt.RANGE1, "Dilations.", default="1")
+    dilation: range = option("Ranges to try", opt.DILATION, RANGE1, "Dilations.", default="1")
     pool: str | None = option(
         "Ranges to try", "--pool", click.Choice(("max", "avg")), "Pools instead of convolutions."
     )
     ceil: bool = flag("Ranges to try", "--ceil", "Round a pool's size up.")
     transposed: bool = flag("Ranges to try", "--transposed", "Transposed convolutions.")
     output_padding: range | None = option(
-        "Ranges to try", "--output-padding", opt.RANGE0, "Output paddings; default: all that the "
+        "Ranges to try", "--output-padding", RANGE0, "Output paddings; default: all that the "
         "stride allows."
     )  # fmt: skip
 

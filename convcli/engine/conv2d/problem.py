@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import product
 from math import prod
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from convcli.engine.cost import (
 from convcli.engine.padding import PaddedImage
 from convcli.engine.scratch import even_size, input_span, split_range
 from convcli.errors import ArgumentError
+from convcli.records import NamedTuple
 
 WINOGRAD_TILES = {1: (1,), 3: (2, 4)}  # taps along an axis: the outputs that a tile may have there
 MAX_PART_BYTES = 2 << 20  # of the columns of one part

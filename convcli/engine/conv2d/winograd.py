@@ -14,7 +14,7 @@ from collections.abc import Callable
 from functools import cache
 from itertools import product
 from math import isqrt
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from convcli.engine.arrays import Array
 from convcli.engine.conv2d.problem import ConvProblem, Part
 from convcli.engine.scratch import Scratch, even_size, split_range
 from convcli.parallel import parallel_for
+from convcli.records import NamedTuple
 
 _POINTS = (0, 1, -1, 2, -2)
 _BLOCK_BYTES = 2 << 20  # of the transformed part of an image

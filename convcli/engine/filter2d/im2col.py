@@ -24,7 +24,6 @@ band, its channels interleaved, so that the tap to the right is C values further
 from __future__ import annotations
 
 from math import prod
-from typing import NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
@@ -33,6 +32,7 @@ from convcli.engine.arrays import Array
 from convcli.engine.filter2d.problem import Algorithm, Choice, FilterProblem, TileFilter
 from convcli.engine.im2col import tap_index
 from convcli.engine.scratch import MAX_COLUMNS_BYTES, Scratch, split_range
+from convcli.records import NamedTuple
 
 TILE_BYTES = 6_000_000  # large enough to let another thread work meanwhile, small enough to cache
 COPIES = 8  # of a region: columns, products and sums

@@ -7,7 +7,7 @@ and at most one scaling at the end.
 from __future__ import annotations
 
 from functools import cache, partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -30,6 +30,7 @@ from convcli.engine.filter2d.problem import (
     TileWriter,
 )
 from convcli.engine.scratch import Scratch
+from convcli.records import NamedTuple
 
 # Of a tile, and of one of its rows: smaller tiles cost more calls, larger ones leave the cache.
 # Measured on a core with AVX2 and 512 kB of second-level cache.

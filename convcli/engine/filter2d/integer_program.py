@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import reduce
 from itertools import accumulate
 from math import isqrt
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
@@ -23,6 +23,7 @@ from numpy.typing import DTypeLike
 
 from convcli.engine.arrays import Array
 from convcli.engine.scratch import Scratch
+from convcli.records import NamedTuple
 
 MAX_TAPS = 1024  # that are added up one by one: for more, other methods are faster
 

@@ -7,7 +7,7 @@ read, and run over every image of that shape: all frames of an animation.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
@@ -36,6 +36,7 @@ from convcli.engine.padding import RowSource
 from convcli.engine.scratch import split_range
 from convcli.errors import ArgumentError
 from convcli.parallel import get_threads, parallel_for
+from convcli.records import NamedTuple
 
 METHODS = ("auto", "im2col", "separable", "fft", "naive")
 CHANNELWISE_METHODS = ("separable", "fft")  # of kernels of two axes alone

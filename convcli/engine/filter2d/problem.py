@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from math import prod
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
@@ -32,6 +32,7 @@ from convcli.engine.cost import LOOP_S, ConvSize, find_rates
 from convcli.engine.padding import can_hold
 from convcli.engine.scratch import even_size
 from convcli.errors import ShapeError
+from convcli.records import NamedTuple
 
 TileFilter: TypeAlias = Callable[[Array], Array]  # (rows, columns, C) -> sums, (oh, ow, C)
 TileWriter: TypeAlias = Callable[[Array, Array], None]  # (rows, columns, C) into (oh, ow, C)

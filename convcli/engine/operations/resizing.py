@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from itertools import product
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias, cast
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from convcli.engine.arrays import Array
 from convcli.engine.operations import LayerFunction, Weights
 from convcli.engine.scratch import split_range
 from convcli.parallel import parallel_for
+from convcli.records import NamedTuple
 
 if TYPE_CHECKING:
     from convcli.arithmetic.layers import Layer

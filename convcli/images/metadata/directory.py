@@ -8,7 +8,8 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from itertools import accumulate
-from typing import NamedTuple
+
+from convcli.records import NamedTuple
 
 ASCII, SHORT, LONG, RATIONAL, UNDEFINED = 2, 3, 4, 5, 7  # types
 MAX_SHORT = (1 << 16) - 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zlib
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from convcli.arithmetic.values import Pair
@@ -33,7 +32,7 @@ def fit_size(metadata: Metadata, size: Pair) -> Metadata:
         from convcli.images.metadata import text
 
         changed["text"] = text.set_size(metadata.text, size)
-    return replace(metadata, **changed) if changed else metadata
+    return metadata._replace(**changed) if changed else metadata
 
 
 def encode_tags(metadata: Metadata) -> Block:

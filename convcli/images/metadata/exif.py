@@ -9,7 +9,6 @@ import struct
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import NamedTuple
 
 from convcli.arithmetic.values import Pair
 from convcli.images.metadata import directory
@@ -22,6 +21,7 @@ from convcli.images.metadata.directory import (
     SHORT,
 )
 from convcli.images.structure.tiff import BLOCKS, TYPE_BYTES, WHOLE_NUMBERS, Field
+from convcli.records import NamedTuple
 
 PREFIX = b"Exif\0\0"
 HEADERS = {b"II*\0": "<", b"MM\0*": ">"}  # and the byte order

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from convcli.images.metadata import xmp as packets
+from convcli.records import NamedTuple
 
 
 class Normalized(NamedTuple):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 
 from convcli.arithmetic.values import Pair
 from convcli.images import Metadata
@@ -54,8 +53,7 @@ def split_text(metadata: Metadata) -> tuple[Metadata, list[str]]:
             blocks["xmp"] = value.encode()
         elif not name.startswith(THUMBNAIL_START):
             text[name] = "1" if ORIENTATION.fullmatch(name) else value
-    metadata = replace(
-        metadata,
+    metadata = metadata._replace(
         text=text,
         exif=blocks["exif"],
         xmp=blocks["xmp"],

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import replace
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO
 
 from PIL import Image
 
@@ -14,6 +13,7 @@ from convcli.images import MAX_LOOPS, FrameSource, Header, Metadata, Picture, Re
 from convcli.images.damage import DecodingWatch, check_png
 from convcli.images.png.samples import SampleFormat, read_header, read_picture
 from convcli.images.structure import Structure, Window, png
+from convcli.records import NamedTuple
 
 NO_GAMMA = bytes(4)  # of a gAMA that says nothing
 ALPHA = 4  # is added to the color types that have it
@@ -94,8 +94,7 @@ def open_png(
 
         def limit_metadata(picture: Picture) -> Picture:
             found, own = beside.metadata, picture.metadata
-            metadata = replace(
-                own,
+            metadata = own._replace(
                 color_chunks=color_chunks,
                 text=found.text,
                 translations=found.translations,
@@ -103,7 +102,7 @@ def open_png(
                 profile=own.profile or found.profile,
             )
             notes = (*picture.notes, *beside.notes)
-            picture = replace(picture, metadata=metadata, notes=notes)
+            picture = picture._replace(metadata=metadata, notes=notes)
             return picture.limit_metadata(settings.max_metadata, beside.left_out)
 
         samples = _sample_format(head)
@@ -195,7 +194,7 @@ def _open_picture(file: OpenPng) -> FrameSource:
         # The values are copies, so that the decoder's pixels need not stay in memory.
         with pillow.decoder_errors(file.path), closing(image):
             picture = read_picture(image, file.samples, file.path, reopen)
-        return file.limit_metadata(replace(picture, notes=(*picture.notes, *watch.notes)))
+        return file.limit_metadata(picture._replace(notes=(*picture.notes, *watch.notes)))
 
     header = read_header(image, file.samples)
     held_bytes = file.structure.held_bytes
@@ -217,7 +216,7 @@ def _open_animation(file: OpenPng, animation: png.Animation) -> FrameSource:
     metadata, orientation = _read_metadata(image, samples)
 
     def finish(picture: Picture, metadata: Metadata) -> Picture:
-        return file.limit_metadata(replace(picture, metadata=metadata))
+        return file.limit_metadata(picture._replace(metadata=metadata))
 
     def decode(index: int) -> Picture:
         with pillow.decoder_errors(path), watch.frame_errors(index):
@@ -225,7 +224,7 @@ def _open_animation(file: OpenPng, animation: png.Animation) -> FrameSource:
         colors, alpha = pillow.split_alpha(values)
         duration = animation.frames[index].delay_ms
         picture = Picture(colors, header.depth, alpha, notes=watch.notes)
-        return finish(picture, replace(metadata, duration=duration))
+        return finish(picture, metadata._replace(duration=duration))
 
     def decode_still() -> Picture:
         with pillow.decoder_errors(path):
@@ -235,7 +234,7 @@ def _open_animation(file: OpenPng, animation: png.Animation) -> FrameSource:
             for part in (picture.values, picture.alpha)
         )
         assert values is not None  # noqa: S101  # for the type checker
-        return finish(replace(picture, values=values, alpha=alpha), metadata)
+        return finish(picture._replace(values=values, alpha=alpha), metadata)
 
     return FrameSource(
         *(path, animation.frame_count, decode, header, "PNG", min(animation.loop, MAX_LOOPS)),
@@ -248,4 +247,4 @@ def _open_animation(file: OpenPng, animation: png.Animation) -> FrameSource:
 def _read_metadata(image: Image.Image, samples: SampleFormat) -> tuple[Metadata, int]:
     """Return the metadata before the pixels, and the orientation, without decoding these."""
     metadata, orientation, _ = pillow.read_metadata(image)
-    return replace(metadata, color_mode=samples.color_mode), orientation
+    return metadata._replace(color_mode=samples.color_mode), orientation

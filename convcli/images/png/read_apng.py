@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import struct
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
@@ -98,7 +97,7 @@ class ApngReader:
             return again
 
         picture = read_picture(image, self._file.samples, self._file.path, reopen)
-        return replace(picture, notes=tuple(f"its still picture {note}" for note in watch.notes))
+        return picture._replace(notes=tuple(f"its still picture {note}" for note in watch.notes))
 
     def _draw(self, index: int) -> Values:
         """Lay the next frame on the canvas; return what is seen, and prepare for the one after."""

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import replace
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import numpy as np
 from PIL import Image, ImageFile
 
 from convcli.images import Header, Picture, Values, pillow
 from convcli.images.rows import iterate_strips
+from convcli.records import NamedTuple
 
 # By the raw mode in which Pillow opens a picture: those of its first and its second byte.
 RAW_MODES = {
@@ -107,7 +107,7 @@ def read_picture(
         values = _decode_deep(image, modes, reopen)
         if samples.has_transparent_color:
             values = np.concatenate([values, _alpha_of_color(values, samples)], axis=2)
-        metadata = replace(metadata, color_mode=samples.color_mode)
+        metadata = metadata._replace(color_mode=samples.color_mode)
         colors, alpha = pillow.split_alpha(pillow.apply_orientation(values, orientation))
         return Picture(colors, 16, alpha, metadata, notes)
     if samples.bits == 16 and samples.color_type != GRAY:
@@ -117,7 +117,7 @@ def read_picture(
         if not samples.has_transparent_color:
             return picture
         alpha = pillow.drop_opaque(_alpha_of_color(picture.values, samples))
-        return replace(picture, alpha=alpha)
+        return picture._replace(alpha=alpha)
     if samples.has_transparent_color:
         white = (1 << samples.bits) - 1
         color = tuple(sample * 255 // white for sample in samples.transparent_color)

@@ -7,13 +7,14 @@ import os
 import struct
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
 import numpy as np
 
 from convcli.images import Values
 from convcli.images.parts import PixelLayout
 from convcli.images.png.write import SIGNATURE, Chunk, deflate_pixels, encode_chunk, header_chunk
+from convcli.records import NamedTuple
 
 MAX_DELAY_PART = (1 << 16) - 1  # of the two numbers of a delay
 

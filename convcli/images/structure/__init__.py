@@ -14,13 +14,14 @@ from collections.abc import Iterator
 from contextlib import suppress
 from importlib import import_module
 from io import BytesIO
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
 from convcli.arithmetic.values import Pair
 from convcli.errors import ImageError
 from convcli.files import STDIN
 from convcli.images import excess_pixels
 from convcli.images.formats import SIGNATURE_BYTES, detect_format
+from convcli.records import NamedTuple
 
 MAX_FRAMES = 10_000
 MAX_METADATA_BYTES = 32 << 20  # of a file, all together

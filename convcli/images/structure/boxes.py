@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from convcli.images.structure import Window
+from convcli.records import NamedTuple
 
 MAX_BOXES = 100_000  # of a file, those in others among them
 HEADER_BYTES, LONG_BYTES = 8, 16

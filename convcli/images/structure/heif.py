@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from convcli.arithmetic.values import Pair
 from convcli.errors import ImageError
 from convcli.images.structure import MAX_METADATA_BYTES, Structure, Window
 from convcli.images.structure.boxes import Bits, Box, read_boxes
+from convcli.records import NamedTuple
 
 MAX_META_BYTES = 8 << 20  # of the box that describes the items
 MAX_ROUNDING = 64  # of a side, in pixels

@@ -10,7 +10,6 @@ import re
 import struct
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from typing import NamedTuple
 
 from convcli.arithmetic.values import Pair
 from convcli.errors import ImageError
@@ -22,6 +21,7 @@ from convcli.images.structure import (
     Window,
 )
 from convcli.images.structure.tiff import Directories, check_exif
+from convcli.records import NamedTuple
 
 MAX_SEGMENTS = 10_000  # before the first scans of all pictures
 MAX_EXIF_SEGMENTS = 256  # of a picture, which Pillow joins one by one; the standard allows one

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import struct
-from typing import NamedTuple
 
 from convcli.errors import ImageError
 from convcli.images.structure import MAX_METADATA_BYTES, Structure, Window
 from convcli.images.structure.boxes import read_boxes
+from convcli.records import NamedTuple
 
 START = b"\xff\x4f\xff\x51"  # of a codestream, and of its first segment
 MAX_HEADER_BYTES = 1 << 20  # of the box that describes the picture

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from convcli.arithmetic.values import Pair
 from convcli.errors import ImageError
 from convcli.images.structure import MAX_METADATA_BYTES, Structure, Window
 from convcli.images.structure.boxes import read_boxes
+from convcli.records import NamedTuple
 
 START = b"\xff\x0a"  # of a codestream
 HEADER_BYTES = 16_384  # at the start of a codestream, in which its header is

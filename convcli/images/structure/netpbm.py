@@ -10,11 +10,11 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from convcli.arithmetic.values import Pair
 from convcli.errors import ImageError
 from convcli.images.structure import MAX_FRAMES, SMALL_BYTES, Window
+from convcli.records import NamedTuple
 
 MAX_HEADER_BYTES = 1 << 20  # which may be comments
 MAX_HEADERS_BYTES = 4 << 20  # of all pictures

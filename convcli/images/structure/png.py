@@ -8,11 +8,11 @@ import zlib
 from collections.abc import Iterator
 from contextlib import suppress
 from fractions import Fraction
-from typing import NamedTuple
 
 from convcli.images import Metadata, Translation
 from convcli.images.structure import MAX_FRAMES, MAX_METADATA_BYTES, Structure, Window
 from convcli.images.structure.tiff import check_exif
+from convcli.records import NamedTuple
 
 MAX_CHUNKS = 100_000  # and one for each kilobyte: libpng writes 8 of them in a chunk
 MAX_EXPANDED_BYTES = 256 << 20  # to which compressed chunks may expand in the decoder

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import struct
 from io import BytesIO
-from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
+from convcli.files.paths import suffix_of
 from convcli.images.formats import FORMATS
 from convcli.images.structure import Structure, Window
+from convcli.records import NamedTuple
 
 HEADER_BYTES, FOOTER_BYTES = 18, 18
 FOOTER = b"TRUEVISION-XFILE.\0"
@@ -66,7 +67,7 @@ def is_tga(window: Window) -> bool:
         return False
     if not header.width or not header.height or header.flags & 0xC0:
         return False
-    is_named = Path(window.path).suffix.lower() in FORMATS["TGA"].suffixes
+    is_named = suffix_of(window.path) in FORMATS["TGA"].suffixes
     return is_named or window.read(max(window.size - FOOTER_BYTES, 0), FOOTER_BYTES) == FOOTER
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from convcli.arithmetic.values import Pair
 from convcli.images.structure import MAX_FRAMES, MAX_METADATA_BYTES, Structure, Window
+from convcli.records import NamedTuple
 
 # The bytes of a value by its type.
 TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4,

@@ -10,8 +10,7 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import BinaryIO, NamedTuple, cast
+from typing import BinaryIO, cast
 
 import numpy as np
 
@@ -48,6 +47,7 @@ from convcli.images.tiff.layout import (
 from convcli.images.tiff.metadata import MetadataReader
 from convcli.images.tiff.onepage import PageView, extract_page
 from convcli.images.tiff.segments import ABSENT, DEFLATE, LIBTIFF, find_unsupported, read_samples
+from convcli.records import NamedTuple
 
 FAX, OLD_JPEG, JPEG = (2, 3, 4), 6, 7
 # How often the bytes of a file may be read as strips or tiles of its pages, and what is free: equal
@@ -175,7 +175,7 @@ class _Document:
                 samples = read_samples(self._directories, layout, extents, report)
                 picture = to_picture(samples, layout, palette, metadata.profile)
             if layout.photometric in (CMYK, *LABS):  # which has become sRGB
-                metadata = replace(metadata, profile=b"")
+                metadata = metadata._replace(profile=b"")
             if picture.depth is None:
                 allows_nan = self._settings.allows_nan
                 pillow.check_finite(picture.values, self._path, allows_nan=allows_nan)

@@ -11,7 +11,6 @@ import struct
 from collections.abc import Callable
 from importlib import import_module
 from importlib.util import find_spec
-from typing import NamedTuple
 
 import numpy as np
 
@@ -21,6 +20,7 @@ from convcli.images.coded import DEEP_CODEC, DEEP_EXTRA
 from convcli.images.pillow import open_image
 from convcli.images.structure import Window
 from convcli.images.tiff.layout import REAL, SIGNED, UNSIGNED, Layout
+from convcli.records import NamedTuple
 
 
 class Codec(NamedTuple):

@@ -8,12 +8,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from convcli.arithmetic.values import Pair
 from convcli.images.structure.tiff import MAX_SEGMENTS, STRIPS, TILES, Directories, Field, Tags
+from convcli.records import NamedTuple
 
 MAX_BANDS = 64  # values of a pixel
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from convcli.arithmetic.values import Shape
 from convcli.errors import FileError
 from convcli.files import STDIN, open_input
 from convcli.files.paths import find_beside
+from convcli.records import NamedTuple
 
 Array: TypeAlias = NDArray[Any]
 

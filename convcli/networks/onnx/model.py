@@ -6,9 +6,10 @@ from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 from convcli.errors import FileError
+from convcli.records import NamedTuple
 
 Dims: TypeAlias = tuple[int | str, ...]  # of a declared shape: a number, or the name of an open one
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 from convcli.arithmetic.layers import OPERATIONS, Layer, output_shape
 from convcli.arithmetic.notation import INPUT_KEYWORD, format_layer, parse_layer
@@ -16,6 +16,7 @@ from convcli.networks.onnx.constants import Constant
 from convcli.networks.onnx.folding import NotFoldedError, fold
 from convcli.networks.onnx.model import Graph, Node
 from convcli.networks.onnx.views import View, normalize
+from convcli.records import NamedTuple
 
 if TYPE_CHECKING:
     from convcli.networks.onnx.inference import ShapeInference

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from convcli.arithmetic.values import Shape
+from convcli.records import NamedTuple
 
 
 class View(NamedTuple):

@@ -9,7 +9,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import count, pairwise, product
 from string import ascii_letters
-from typing import NamedTuple
+
+from convcli.records import NamedTuple
 
 _TOKEN = re.compile(
     r"""(?P<comment>/\*.*?\*/|//[^\n]*) | (?P<space>\s+) | (?P<word>[A-Za-z_$\#][\w$]*)

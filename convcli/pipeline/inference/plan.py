@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import prod
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -28,6 +28,7 @@ from convcli.pipeline.network.schedule import Schedule
 from convcli.pipeline.outputs import IMAGE_CHANNELS, OutputTarget, holds_vector
 from convcli.pipeline.plan import MapShapes, Plan
 from convcli.pipeline.preprocess import preprocessed_dtype, preprocessed_shape
+from convcli.records import NamedTuple
 
 PARAMETER_BYTES = 12  # of a file's content, the array made of it, and the one prepared to run
 COPIES = 2  # of the input and the outputs: on their scale, and with their channels first

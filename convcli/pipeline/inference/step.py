@@ -8,12 +8,13 @@ from contextlib import contextmanager
 from functools import lru_cache
 from itertools import compress
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 from convcli.arithmetic.values import Shape
 from convcli.errors import ArgumentError, FileError
 from convcli.networks import InputSides, is_onnx, read_input_sides
 from convcli.pipeline.network import Network, load_network
+from convcli.records import NamedTuple
 
 MAX_LOADED = 2  # networks that a process keeps, each for one size of its input
 

@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 from convcli.arithmetic.layers import Layer, output_shape
 from convcli.arithmetic.notation import INPUT, format_layer, input_indices, last_uses
@@ -16,6 +16,7 @@ from convcli.engine.arrays import Array
 from convcli.engine.operations.in_place import IN_PLACE
 from convcli.errors import ArgumentError
 from convcli.parallel import get_threads
+from convcli.records import NamedTuple
 
 # Layers that multiply and add, into whose weights and bias another's scale and shift can go.
 _FOLDING = ("conv", "tconv", "linear")

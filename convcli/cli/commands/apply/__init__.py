@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing, suppress
 from functools import partial
 from itertools import chain, zip_longest
-from pathlib import Path
 from typing import Any
 
 import click
@@ -137,7 +137,7 @@ def make_jobs(
             style=None if figure is None else options.style,
             skip_existing=options.skip_existing,
             key=None if batch is None else JobKey(batch, number),
-            working_dir=str(Path.cwd()) if is_elsewhere else "",
+            working_dir=os.getcwd() if is_elsewhere else "",  # noqa: PTH109
             output_dir=None if is_made_here else own_target.folder or options.output_dir,
             restricted_to=restricted_folder(),
             debug=is_debugging,
@@ -210,6 +210,8 @@ def _separate(reports: Iterable[Report]) -> Iterator[Report]:
 
 def _record_folders(jobs: Iterable[Job], folders: set[str]) -> Iterator[Job]:
     """Pass jobs on, and add the folders that they write to."""
+    from pathlib import Path
+
     for job in jobs:
         paths = (*job.target.paths(job.source), *filter(None, [job.figure]))
         folders.update(str(Path(real_path(path)).parent) for path in paths)

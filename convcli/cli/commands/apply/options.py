@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from math import isfinite
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -18,6 +17,7 @@ from convcli.engine.filter2d.plan import METHODS
 from convcli.engine.filter2d.problem import NAN_POLICIES
 from convcli.errors import ArgumentError
 from convcli.files import STDIN, STDOUT
+from convcli.files.paths import suffix_of
 from convcli.images import MAX_PIXELS
 from convcli.images.formats import FORMATS
 from convcli.images.quantize import POLICIES
@@ -349,7 +349,7 @@ class ApplyOptions(PictureOptions, opt.WindowOptions):
         if is_instead and self.output_dir is None and self.name is None:
             return None
         name = self.name or DEFAULT_NAME
-        has_suffix = Path(name).suffix.lower() in (*OUTPUT_SUFFIXES, EXT_SUFFIX)
+        has_suffix = suffix_of(name) in (*OUTPUT_SUFFIXES, EXT_SUFFIX)
         if self.name is None or (self.to is not None and not has_suffix):
             name += self.to or DEFAULT_SUFFIXES.get(self.depth, DEFAULT_SUFFIX)
         return name

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
-from dataclasses import replace
 from functools import partial
 from itertools import compress
-from pathlib import Path
 
 import click
 
@@ -18,6 +16,7 @@ from convcli.cli.options import FIGURE_SUFFIXES, is_typed, option_name, refuse_t
 from convcli.cli.pictures import STYLE_OPTIONS
 from convcli.errors import ArgumentError, KernelError, KernelFileError
 from convcli.files import STDIN, STDOUT
+from convcli.files.paths import suffix_of
 from convcli.files.restriction import check_typed
 from convcli.grids import NUMBER_SUFFIXES
 from convcli.images import ReadSettings
@@ -126,7 +125,7 @@ def _layer_steps(options: ApplyOptions) -> tuple[Step, ...]:
     """Make the steps of the typed layers, or of the network file."""
     make_steps = partial(make_layer_steps, method=options.method, max_pixels=options.max_pixels)
     if options.net is None:
-        return make_steps(options.layers)
+        return make_steps(options.layers) if options.layers else ()
     from convcli.cli.networks import attribute_to_file
     from convcli.networks import read_network
 
@@ -145,8 +144,9 @@ def _kernel_step(options: ApplyOptions, base: Layer, kernel: Kernel, spec: str) 
             if path is None:
                 raise KernelError(f"kernel {spec!r}: {error}") from None
             raise KernelFileError(path, str(error)) from error
-    biased = replace(kernel, bias=kernel.bias + options.bias)
-    return make_convolution(base._replace(spec=spec), biased, options.method, flip=options.flip)
+    if options.bias:
+        kernel = kernel.replace(bias=kernel.bias + options.bias)
+    return make_convolution(base._replace(spec=spec), kernel, options.method, flip=options.flip)
 
 
 def build_target(options: ApplyOptions, plan: Plan, labels: tuple[str, ...]) -> OutputTarget:
@@ -156,7 +156,7 @@ def build_target(options: ApplyOptions, plan: Plan, labels: tuple[str, ...]) -> 
     folder = options.output_dir
     if template is not None:
         try:
-            check_typed(template if folder is None else str(Path(folder, template)))
+            check_typed(template if folder is None else _within(folder, template))
         except ArgumentError as error:
             if options.output is not None or folder is not None:
                 raise
@@ -170,8 +170,14 @@ def build_target(options: ApplyOptions, plan: Plan, labels: tuple[str, ...]) -> 
         encoding=EncoderSettings(options.quality, options.lossless, options.png_level),
         is_default=typed == (None, None, None) and not options.writes_stdout,
         stdout_format=options.output_format or "",
-        folder="" if folder is None or template == STDOUT else str(Path(folder)),
+        folder="" if folder is None or template == STDOUT else _within(folder),
     )
+
+
+def _within(folder: str, *names: str) -> str:
+    from pathlib import Path
+
+    return str(Path(folder, *names))
 
 
 def validate(options: ApplyOptions) -> None:
@@ -331,7 +337,7 @@ def _figure_conflicts(options: ApplyOptions) -> Iterator[str]:
         refuse_typed(STYLE_OPTIONS, "goes with --figure")
         return
     named = f"--figure {options.figure!r}"
-    if Path(options.figure).suffix.lower() not in FIGURE_SUFFIXES:
+    if suffix_of(options.figure) not in FIGURE_SUFFIXES:
         yield f"{named} must end in {' or '.join(FIGURE_SUFFIXES)}"
     check_fields(options.figure, "--figure", tuple(INPUT_FIELDS))
 

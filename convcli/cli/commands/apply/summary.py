@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 from convcli.batch import Report
 from convcli.images.quantize import WARN_CLIPPED_SHARE, Clipping
 
 
-@dataclass
 class Summary:
     """Counts of the reports of a batch, and the worst that was clipped.
 
@@ -17,6 +15,9 @@ class Summary:
     ----------
     warns_of_each : bool
         Whether the warning of what was clipped is one for each input; else it is one for all.
+
+    Attributes
+    ----------
     total, failed, skipped, clipped : int
         Numbers of inputs.
     worst : (str, Clipping)
@@ -25,13 +26,11 @@ class Summary:
         The range policies that keep what was clipped of one or the other.
     """
 
-    warns_of_each: bool
-    total: int = 0
-    failed: int = 0
-    skipped: int = 0
-    clipped: int = 0
-    worst: tuple[str, Clipping] = "", Clipping()
-    remedies: set[str] = field(default_factory=set)
+    def __init__(self, *, warns_of_each: bool) -> None:
+        self.warns_of_each = warns_of_each
+        self.total = self.failed = self.skipped = self.clipped = 0
+        self.worst: tuple[str, Clipping] = "", Clipping()
+        self.remedies = set[str]()
 
     def add(self, report: Report) -> Report:
         """Count a report, and return it with the warnings that are given for each input."""
