@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -206,80 +205,3 @@ def check_exact(values: Array, limit: float | None, weights: Array) -> None:
             f"sums of its whole numbers may reach {reach:.3g}, and float64 holds them exactly up "
             f"to 2^53 = {float(MAX_EXACT):.3g}; convert it to float64 if they may be rounded"
         )
-
-
-def round_into(sums: Array, result: Array, bounds: tuple[float, float] | None = None) -> None:
-    """Write sums into a result of any dtype; the sums may be overwritten.
-
-    They are rounded half to even and clamped, where the result holds integers.
-
-    Parameters
-    ----------
-    sums, result : ndarray
-        Of one shape.
-    bounds : (float, float), optional
-        The smallest and largest possible sum: spares the search for NaN, and clamping where the
-        result holds both.
-
-    Raises
-    ------
-    ArgumentError
-        For sums that are NaN, where the result holds integers.
-
-    Examples
-    --------
-    >>> result = np.empty(4, np.uint8)
-    >>> round_into(np.array([-3.0, 0.5, 1.5, 300.0]), result)
-    >>> result
-    array([  0,   0,   2, 255], dtype=uint8)
-    """
-    dtype = result.dtype
-    if dtype.kind not in "iu":
-        result[...] = sums
-        return
-    is_float = sums.dtype.kind == "f"
-    if is_float and bounds is None and np.isnan(sums.sum()) and np.isnan(sums).any():
-        raise ArgumentError(f"a sum is NaN, which {dtype} cannot hold; give out_dtype=float")
-    can_overflow = bounds is None or not _is_within(bounds, dtype)
-    limits = clamp_limits(sums.dtype, dtype) if can_overflow else None
-    overflow = None
-    if is_float:
-        if limits is not None:  # in place: clamping into another dtype takes twice as long
-            if int(limits[1]) < np.iinfo(dtype).max:  # no float equals the largest integer
-                overflow = sums > limits[1]
-            np.clip(sums, *limits, out=sums)
-            limits = None
-        np.rint(sums, out=sums)
-    parts: Iterable[tuple[Array, Array]] = [(sums, result)]
-    if sums.ndim == 3 and sums.strides[2] > sums.strides[1]:
-        # Channels that are planes in memory: their rows are the longest runs to copy.
-        parts = zip(np.moveaxis(sums, 2, 0), np.moveaxis(result, 2, 0), strict=True)
-    for part, target in parts:
-        if limits is None:
-            np.copyto(target, part, casting="unsafe")
-        else:
-            np.clip(part, *limits, out=target, casting="unsafe")
-    if overflow is not None:
-        result[overflow] = np.iinfo(dtype).max
-
-
-def _is_within(bounds: tuple[float, float], dtype: np.dtype[Any]) -> bool:
-    """Whether everything between the bounds, once rounded, fits a dtype by some margin."""
-    limits = np.iinfo(dtype)
-    return limits.min - 0.25 < bounds[0] and bounds[1] < limits.max + 0.25 and limits.bits < 32
-
-
-def clamp_limits(sums: np.dtype[Any], result: np.dtype[Any]) -> tuple[Any, Any]:
-    """The smallest and largest value of an integer dtype, in the dtype of the sums.
-
-    >>> clamp_limits(np.dtype(np.int16), np.dtype(np.uint8))
-    (np.int16(0), np.int16(255))
-    """
-    limits = np.iinfo(result)
-    if sums.kind in "iu":
-        own = np.iinfo(sums)
-        return sums.type(max(limits.min, own.min)), sums.type(min(limits.max, own.max))
-    largest = sums.type(limits.max)
-    if int(largest) > limits.max:  # the limits of many bits lie between two floats
-        largest = np.nextafter(largest, sums.type(0))
-    return sums.type(limits.min), largest

@@ -13,10 +13,11 @@ from typing import Any, BinaryIO, TypeAlias
 import numpy as np
 
 from convcli.arithmetic.values import Shape
-from convcli.engine.arrays import Array, round_into
+from convcli.engine.arrays import Array
 from convcli.engine.filter2d.plan import FilterPlan
 from convcli.engine.filter2d.tiles import Tile
 from convcli.engine.padding import RowSource
+from convcli.engine.rounding import round_into
 from convcli.errors import OVERFLOW, ArgumentError, GridError
 from convcli.files import STDOUT
 from convcli.files.output import atomic_write

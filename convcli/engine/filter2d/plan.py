@@ -16,7 +16,6 @@ from convcli.arithmetic.values import MAX_KERNEL_SIDE
 from convcli.engine.arrays import (
     Array,
     as_numbers,
-    round_into,
 )
 from convcli.engine.filter2d.fft import fft_algorithm
 from convcli.engine.filter2d.im2col import im2col_algorithm, tap_im2col_algorithm
@@ -33,6 +32,7 @@ from convcli.engine.filter2d.problem import (
 from convcli.engine.filter2d.separable import factorize, separable_algorithm
 from convcli.engine.filter2d.tiles import Tile, TileReader, split_output
 from convcli.engine.padding import RowSource
+from convcli.engine.rounding import round_into
 from convcli.engine.scratch import split_range
 from convcli.errors import ArgumentError
 from convcli.parallel import get_threads, parallel_for

@@ -1,17 +1,28 @@
 """Separable kernels: the product of a column and a row, which filter one after the other.
 
 Each output takes kh + kw products instead of kh·kw. Both passes are products with a banded matrix,
-as in `im2col`, and neither copies values: for the column, the rows of the band are the columns of
-im2col; for the row, the inputs of several neighboring outputs are one slice of a row of the band.
+as in `im2col`, and neither copies values. Down the columns, the rows of the region are the columns
+of im2col. The pass along the rows has two forms:
+
+`flat`
+    The inputs of several neighboring values of a row are one slice of it. Where channels are
+    interleaved, the taps of one of them skip the others, and are multiplied by zeros there.
+`turned`
+    The first product gives its result turned: a column of all sums after the other, (columns, C,
+    rows). The pass along the rows is then another one down columns, without zeros; the sums are
+    turned back when they are stored.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
+from convcli.blas import MAX_SMALL_PRODUCTS, find_blas
 from convcli.engine.arrays import Array
 from convcli.engine.filter2d.integer import as_integer_kernel
 from convcli.engine.filter2d.integer_program import factorize_integers
@@ -19,12 +30,51 @@ from convcli.engine.filter2d.problem import Algorithm, Choice, FilterProblem, Ti
 from convcli.engine.scratch import Scratch
 
 RANK_TOLERANCE = 1e-12  # relative to the largest weight: products of rounded factors, no more
-TILE_VALUES = 300_000
+TILE_VALUES = 192 << 10
+ROW_VALUES = 3 << 10  # of a flat row
+TURNED_VALUES = 192  # of a column of turned sums, its channels side by side
 LARGE_TILE_ROWS = 256  # of the output, under a kernel of many more rows
-BLOCK_OUTPUTS = 16  # of one product
-INTERLEAVED_OUTPUTS = 8  # likewise, where zeros keep interleaved channels apart
-MIN_TRANSPOSED_TAPS = 12  # for fewer, transposing costs more than it saves
-MAX_INTERLEAVED = 4  # channels: with more, multiplying those zeros costs more than small products
+MAX_FLAT_REACH = 100  # values: a longer row of interleaved channels has too many zeros
+MAX_FLAT_CHANNELS = 4
+LINE_BYTES = 64  # of the cache
+PAGE_BYTES = 4096  # rows so far apart would share few lines of the cache
+
+
+_Product: TypeAlias = tuple[Array, Array, Array]  # of the first two, and where it goes
+
+
+class SeparableLayout(NamedTuple):
+    """How the two passes are cut into products.
+
+    Parameters
+    ----------
+    down, along : int
+        The neighboring outputs of one product in a column, and in a row: values where it is flat.
+    is_turned : bool
+        Whether the sums of the columns come out turned.
+    """
+
+    down: int
+    along: int
+    is_turned: bool
+
+
+def separable_layout(problem: FilterProblem) -> SeparableLayout:
+    """Return the layout that was measured to be the fastest.
+
+    For BLAS with a kernel for small products on a Xeon with AVX-512, else on an AMD EPYC with AVX2.
+    """
+    channels, (high, wide) = problem.channels, problem.extent
+    can_be_flat = channels == 1 or problem.window.stride[1] == 1
+    reach = (wide - 1) * channels
+    if find_blas().has_small_kernel and can_be_flat and channels <= MAX_FLAT_CHANNELS:
+        is_small = 4 * (high + 3) * (ROW_VALUES + reach) <= MAX_SMALL_PRODUCTS
+        if channels == 1 or reach <= MAX_FLAT_REACH:
+            return SeparableLayout(4 if is_small else 16, 32, is_turned=False)
+    if channels == 1:
+        return SeparableLayout(8 if high <= 16 else 16, 16, is_turned=False)
+    # Few taps are faster as a product of a vector and a matrix.
+    return SeparableLayout(16, 1 if wide <= 16 else 16, is_turned=True)
 
 
 def factorize(kernel: Array) -> tuple[Array, Array] | None:
@@ -60,25 +110,27 @@ def factorize(kernel: Array) -> tuple[Array, Array] | None:
 
 def separable_algorithm(problem: FilterProblem) -> Algorithm:
     """Down the columns, then along the rows."""
-    (kh, kw), (sh, sw) = problem.window.kernel, problem.window.stride
+    (kh, kw), (sh, sw), (high, wide) = problem.window.kernel, problem.window.stride, problem.extent
     taps = f"2×{kh}" if kh == kw else f"{kh} + {kw}"
-    rows, columns = (
-        (block_outputs(problem) - 1) * stride + extent  # that one product reads
-        for stride, extent in zip((sh, sw), problem.extent, strict=True)
-    )
+    down, along, is_turned = layout = separable_layout(problem)
+    tap_step = 1 if is_turned else problem.channels  # zeros between the taps of a flat row
     # Down the columns first, over every padded column; then along the rows.
-    products = rows * sw + columns * (problem.channels if is_interleaved(problem) else 1)
-    tile_rows, tile_columns = problem.tile_size(TILE_VALUES)
+    products = ((down - 1) * sh + high) * sw + (along - 1) * sw + (wide - 1) * tap_step + 1
+    row_values = ROW_VALUES
+    if is_turned:
+        rows = -(-TURNED_VALUES // (problem.channels * down)) * down
+        row_values = TILE_VALUES // rows
+    tile_rows, tile_columns = problem.tile_size(TILE_VALUES, row_values=row_values)
     if problem.factors is not None:  # a tile reads all rows that the kernel spans, and these
         tile_rows = min(tile_rows, LARGE_TILE_ROWS)
     return Algorithm(
         Choice("separable", f"rank 1, {taps} taps instead of {kh * kw}"),
-        problem.estimate_s(products=products, passes=sh * sw + 2 * is_transposed(problem)),
+        problem.estimate_s(products=products, passes=sh * sw + 2 * is_turned),
+        problem.region_dtype,
         problem.sums,
-        problem.sums,
-        lambda: _make_filter(problem),
-        (-(-tile_rows // BLOCK_OUTPUTS) * BLOCK_OUTPUTS, tile_columns),
-        copies=5 if problem.factors is None else 1,
+        lambda: _make_filter(problem, layout),
+        (max(tile_rows // down, 1) * down, tile_columns),
+        copies=5 if problem.factors is None else 2,
         leaks_nonfinite=True,
     )
 
@@ -98,27 +150,6 @@ def banded_taps(taps: Array, outputs: int, stride: int, dilation: int) -> Array:
     return weights
 
 
-def is_transposed(problem: FilterProblem) -> bool:
-    """Whether the column sums are transposed, so that each channel is a separate plane.
-
-    The row's matrix then needs no zeros between channels. The channels of the sums have to be
-    interleaved again, which is cheap only when they are rounded to small integers.
-    """
-    least = MIN_TRANSPOSED_TAPS if problem.integer_output else 2 * MIN_TRANSPOSED_TAPS
-    return 1 < problem.channels <= MAX_INTERLEAVED and problem.window.kernel[1] >= least
-
-
-def is_interleaved(problem: FilterProblem) -> bool:
-    """Whether the row filters interleaved channels, by a matrix with zeros between them."""
-    return problem.channels <= MAX_INTERLEAVED and not is_transposed(problem)
-
-
-def block_outputs(problem: FilterProblem) -> int:
-    """Return the number of neighboring outputs of one product."""
-    is_plane = is_transposed(problem) or problem.channels == 1
-    return BLOCK_OUTPUTS if is_plane else INTERLEAVED_OUTPUTS
-
-
 def _factors(problem: FilterProblem) -> tuple[Array, Array]:
     """The column and the row, in the type of the sums."""
     if problem.factors is not None:
@@ -134,79 +165,106 @@ def _factors(problem: FilterProblem) -> tuple[Array, Array]:
     return factors[0].astype(problem.sums), factors[1].astype(problem.sums)
 
 
-def _make_filter(problem: FilterProblem) -> TileFilter:
+def _make_filter(problem: FilterProblem, layout: SeparableLayout) -> TileFilter:
     scratch = Scratch()
     column, row = _factors(problem)
-    channels, (high, wide), (sh, sw) = problem.channels, problem.extent, problem.window.stride
+    (high, wide), channels = problem.extent, problem.channels
+    (sh, sw), (dh, dw) = problem.window.stride, problem.window.dilation
+    down = _Taps(column, sh, dh, layout.down)
+
+    def allocate(name: str, rows: int, values: int) -> Array:
+        pitch = row_pitch(values, problem.sums.itemsize)
+        return scratch(name, (rows, pitch), problem.sums)[:, :values]
+
+    @cache
+    def bind(rows: int, columns: int) -> tuple[Array, list[_Product], Array]:
+        """Where to copy the rows of a region of a shape, the products, and where their sums are."""
+        height, width = (rows - high) // sh + 1, (columns - wide) // sw + 1
+        source = allocate("rows", rows, columns * channels)
+        if layout.is_turned:
+            turned = scratch("column sums", (columns, channels * height), problem.sums)
+            sums = scratch("sums", (width, channels * height), problem.sums)
+            along = _Taps(row, sw, dw, layout.along)
+            products = [
+                *_turned_products(down, source, turned.reshape(-1, height)),
+                *_column_products(along, turned, sums),
+            ]
+            return source, products, sums.reshape(width, channels, height).transpose(2, 0, 1)
+        column_sums = allocate("column sums", height, columns * channels)
+        sums = scratch("sums", (height, width * channels), problem.sums)
+        along = _Taps(row, sw, dw * channels, layout.along)
+        products = [
+            *_column_products(down, source, column_sums),
+            *_row_products(along, column_sums, sums),
+        ]
+        return source, products, sums.reshape(height, width, channels)
 
     def correlate(region: Array) -> Array:
-        rows = region.reshape(len(region), -1)  # (rows, columns·C)
-        height, columns = (len(rows) - high) // sh + 1, region.shape[1]
-        width = (columns - wide) // sw + 1
-        if is_transposed(problem):
-            transposed = scratch("column sums", (rows.shape[1], height), rows.dtype)
-            _filter_columns(problem, rows, column, transposed.T)
-            planes = scratch("sums", (channels * height, width), rows.dtype)
-            # Rows of all channels, one below the other: (C·height, columns).
-            _filter_rows(problem, transposed.reshape(columns, -1).T, row, planes, channels=1)
-            return planes.reshape(channels, height, width).transpose(1, 2, 0)
-        column_sums = scratch("column sums", (height, rows.shape[1]), rows.dtype)
-        _filter_columns(problem, rows, column, column_sums)
-        sums = scratch("sums", (height, width, channels), rows.dtype)
-        if is_interleaved(problem):
-            _filter_rows(problem, column_sums, row, sums.reshape(height, -1), channels)
-        else:
-            _filter_pixels(problem, column_sums.reshape(height, columns, channels), row, sums)
+        rows, products, sums = bind(*region.shape[:2])
+        np.copyto(rows, region.reshape(rows.shape))
+        for left, right, out in products:
+            np.matmul(left, right, out)
         return sums
 
     return correlate
 
 
-def _filter_columns(problem: FilterProblem, rows: Array, column: Array, out: Array) -> None:
+def row_pitch(values: int, itemsize: int) -> int:
+    """The values from a row to the next: whole lines of the cache, and no multiple of a page.
+
+    >>> row_pitch(100, 4), row_pitch(1024, 4)
+    (112, 1040)
+    """
+    line = LINE_BYTES // itemsize
+    pitch = -(-values // line) * line
+    return pitch + line if pitch * itemsize % PAGE_BYTES == 0 else pitch
+
+
+class _Taps(NamedTuple):
+    """Taps of a pass: their distance, that of the outputs, and the outputs of one product."""
+
+    weights: Array
+    stride: int
+    dilation: int
+    outputs: int
+
+
+def _column_products(taps: _Taps, rows: Array, out: Array) -> Iterator[_Product]:
     """Each product gives some rows: (outputs, rows read) @ (rows read, values)."""
-    for weights, blocks, sums in _blocks(problem, column, rows, out, axis=0):
-        if out.strides[0] < out.strides[1]:  # transposed: so is the product
-            np.matmul(blocks.swapaxes(1, 2), weights.T, out=sums.swapaxes(1, 2))
-        else:
-            np.matmul(weights, blocks, out=sums)
+    yield from _blocks(taps, rows, out, axis=0)
 
 
-def _filter_rows(
-    problem: FilterProblem, rows: Array, row: Array, out: Array, channels: int
-) -> None:
-    """Each product gives some columns: (rows, values read) @ (values read, outputs·C)."""
-    for weights, blocks, sums in _blocks(problem, row, rows, out, axis=1, unit=channels):
-        apart = np.kron(weights, np.eye(channels, dtype=weights.dtype))  # channels stay apart
-        np.matmul(blocks, apart.T, out=sums)
+def _turned_products(taps: _Taps, rows: Array, out: Array) -> Iterator[_Product]:
+    """Each product gives some columns of `out`: (values, rows read) @ (rows read, outputs)."""
+    for weights, blocks, sums in _blocks(taps, rows, out.T, axis=0):
+        yield blocks.swapaxes(1, 2), np.ascontiguousarray(weights.T), sums.swapaxes(1, 2)
 
 
-def _filter_pixels(problem: FilterProblem, pixels: Array, row: Array, out: Array) -> None:
-    """The same for many channels: (outputs, pixels read) @ (pixels read, C) in each row."""
-    for weights, blocks, sums in _blocks(problem, row, pixels, out, axis=1):
-        np.matmul(weights, blocks, out=sums)
+def _row_products(taps: _Taps, rows: Array, out: Array) -> Iterator[_Product]:
+    """Each product gives some columns: (rows, values read) @ (values read, outputs)."""
+    for weights, blocks, sums in _blocks(taps, rows, out, axis=1):
+        yield blocks, np.ascontiguousarray(weights.T), sums
 
 
 def _blocks(
-    problem: FilterProblem, taps: Array, source: Array, target: Array, *, axis: int, unit: int = 1
+    taps: _Taps, source: Array, target: Array, *, axis: int
 ) -> Iterator[tuple[Array, Array, Array]]:
     """Cut outputs along an axis into blocks of one length, and a shorter one for the rest.
 
     Yields the weights of a block, (outputs, inputs), and views of what the blocks read and write,
-    (blocks, ...). What they read overlaps. `unit` values of the axis are one position.
+    (blocks, ...). What they read overlaps.
     """
-    stride, most = problem.window.stride[axis], block_outputs(problem)
-    blocks, rest = divmod(target.shape[axis] // unit, most)
-    for first, count, outputs in ((0, blocks, most), (blocks * most, 1, rest)):
+    blocks, rest = divmod(target.shape[axis], taps.outputs)
+    for first, count, outputs in ((0, blocks, taps.outputs), (blocks * taps.outputs, 1, rest)):
         if count and outputs:
-            weights = banded_taps(taps, outputs, stride, problem.window.dilation[axis])
+            weights = banded_taps(taps.weights, outputs, taps.stride, taps.dilation)
             start = (slice(None),) * axis
-            inputs = source[(*start, slice(first * stride * unit, None))]
-            sums = target[(*start, slice(first * unit, None))]
-            step = outputs * unit
+            inputs = source[(*start, slice(first * taps.stride, None))]
+            sums = target[(*start, slice(first, None))]
             yield (
                 weights,
-                _view_blocks(inputs, axis, count, step * stride, weights.shape[1] * unit),
-                _view_blocks(sums, axis, count, step, step),
+                _view_blocks(inputs, axis, count, outputs * taps.stride, weights.shape[1]),
+                _view_blocks(sums, axis, count, outputs, outputs),
             )
 
 
