@@ -98,6 +98,7 @@ class DecodingWatch:
         self._has_rows = True
         self._undo: Callable[[], None] | None = None
         self.ground_pixel: Any = None
+        self.on_read: Callable[[], object] | None = None  # called before more data are read
         self.attach(image)
 
     def attach(self, image: Image.Image, index: int | None = None) -> None:
@@ -244,6 +245,8 @@ class DecodingWatch:
 
     def _read(self, read: Callable[[int], bytes], size: int) -> bytes:
         """Read more of a frame's data; after their end, what tells a decoder that they end."""
+        if self.on_read is not None:
+            self.on_read()
         try:
             data = read(size)
         except DECODER_ERRORS:

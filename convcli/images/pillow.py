@@ -12,7 +12,7 @@ import struct
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from importlib import import_module
 from typing import Any, BinaryIO
 
@@ -112,11 +112,13 @@ def check_size(image: Image.Image, path: str, max_pixels: int) -> None:
 
 
 @contextmanager
-def decoder_errors(path: str) -> Iterator[None]:
-    """Raise whatever a broken file makes a decoder raise as an `ImageError` of one line."""
+def decoder_errors(path: str, *, is_alone: bool = True) -> Iterator[None]:
+    """Raise whatever a broken file makes a decoder raise as an `ImageError` of one line.
+
+    What decoders say beside is dropped, but where other threads run, which may have to say more.
+    """
     try:
-        with warnings.catch_warnings(), _silence_stderr():
-            warnings.simplefilter("ignore")
+        with _silence() if is_alone else nullcontext():
             yield
     except (FileError, MemoryError):
         raise
@@ -132,19 +134,21 @@ def decoder_errors(path: str) -> Iterator[None]:
 
 
 @contextmanager
-def _silence_stderr() -> Iterator[None]:
-    """Discard what is written to standard error: libtiff reports there what is raised anyway."""
-    if sys.stderr is None:  # closed: its number may be that of any other file
-        yield
-        return
-    saved = os.dup(STDERR)
-    try:
-        with open(os.devnull, "wb") as null:  # noqa: PTH123
-            os.dup2(null.fileno(), STDERR)
-        yield
-    finally:
-        os.dup2(saved, STDERR)
-        os.close(saved)
+def _silence() -> Iterator[None]:
+    """Discard warnings, and standard error: libtiff reports there what is raised anyway."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if sys.stderr is None:  # closed: its number may be that of any other file
+            yield
+            return
+        saved = os.dup(STDERR)
+        try:
+            with open(os.devnull, "wb") as null:  # noqa: PTH123
+                os.dup2(null.fileno(), STDERR)
+            yield
+        finally:
+            os.dup2(saved, STDERR)
+            os.close(saved)
 
 
 def read_header(image: Image.Image) -> Header:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from threading import Condition, Thread
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from PIL import Image
 from convcli.images import Values
 
 STRIP_PIXELS = 1 << 20  # copied at once
+PROBED_ROWS = 16  # one of so many is looked at to see how far a decoder has come
 PACKED_MODES = ("L", "RGB", "RGBA")  # of a byte a channel, whose letters are the channels
 
 
@@ -43,12 +45,19 @@ class DecodedRows:
     ----------
     image : Image
         Of one of `PACKED_MODES`; its pixels are kept as long as this is.
+
+    Attributes
+    ----------
+    notes : tuple of str
+        What is to be said of the picture beside its own notes, once its last row was given.
     """
 
     def __init__(self, image: Image.Image) -> None:
         width, height = image.size
         self.shape, self.dtype = (len(image.mode), height, width), np.dtype(np.uint8)
-        self._core, self._mode = image.im, image.mode
+        self.notes: tuple[str, ...] = ()
+        self._core: Any = image.im
+        self._mode = image.mode
 
     def __getitem__(self, key: tuple[Any, ...]) -> Values:
         """Return rows and columns, (C, rows, columns), given as `[..., rows, columns]`."""
@@ -62,3 +71,85 @@ class DecodedRows:
         ]
         pixels = parts[0] if len(parts) == 1 else np.concatenate(parts)
         return pixels.reshape(-1, width, channels)[:, columns].transpose(2, 0, 1)
+
+    def release(self) -> None:
+        """Release the pixels."""
+        self._core = None
+
+
+class DecodingRows(DecodedRows):
+    """The rows of a picture of mode RGB while a thread decodes it, from the top.
+
+    A row is given as soon as it is there, but the last one: not before it is known that the file is
+    whole. Pillow keeps a fourth byte beside the colors, which is 0 before a pixel is decoded.
+
+    Parameters
+    ----------
+    image : ImageFile
+        Not loaded yet.
+    decode : callable
+        Loads it, in the thread; returns what is to be said of it.
+    """
+
+    def __init__(self, image: Any, decode: Callable[[], tuple[str, ...]]) -> None:
+        image.load_prepare()
+        super().__init__(image)
+        self._changed = Condition()
+        self._count = 0  # rows that are known to be there
+        self._is_unwanted = False
+        self._error: BaseException | None = None
+        self._thread = Thread(target=self._run, args=(decode,), name="convcli", daemon=True)
+        try:
+            self._thread.start()
+        except RuntimeError:  # no more threads
+            self._run(decode)
+
+    def __getitem__(self, key: tuple[Any, ...]) -> Values:
+        """Wait for rows, and return them as `DecodedRows` does.
+
+        Raises
+        ------
+        ImageError
+            If the picture cannot be decoded.
+        """
+        end = int(np.arange(self.shape[1])[key[1]].max(initial=-1)) + 1
+        with self._changed:
+            self._changed.wait_for(lambda: self._count >= end or self._error is not None)
+        if self._error is not None:
+            raise self._error
+        return super().__getitem__(key)
+
+    def advance(self) -> None:
+        """Look for more rows; the decoder calls it now and then."""
+        if self._is_unwanted:
+            raise ValueError("nobody waits for it")
+        _, height, width = self.shape
+        count = self._count
+        while count + PROBED_ROWS < height:
+            probe = Image._getencoder(self._mode, "raw", ("RGBX", 0, 1))  # noqa: SLF001
+            last = count + PROBED_ROWS
+            probe.setimage(self._core, (width - 1, last - 1, width, last))
+            if not probe.encode(4)[2][3]:
+                break
+            count = last
+        if count > self._count:
+            self._give(count)
+
+    def release(self) -> None:
+        """End decoding, if it goes on, and release the pixels."""
+        self._is_unwanted = True
+        if self._thread.is_alive():
+            self._thread.join()
+        super().release()
+
+    def _run(self, decode: Callable[[], tuple[str, ...]]) -> None:
+        try:
+            self.notes = decode()
+        except BaseException as error:  # noqa: BLE001  # raised where rows are waited for
+            self._error = error
+        self._give(self.shape[1])
+
+    def _give(self, count: int) -> None:
+        with self._changed:
+            self._count = count
+            self._changed.notify_all()

@@ -32,7 +32,8 @@ METERS_PER_INCH = 0.0254
 # What a segment of a JPEG holds beside the block itself.
 SEGMENT_STARTS = {"exif": 0, "xmp": 29, "iptc": 27, "comment": 0}
 GIF_HEADER_BYTES = 13
-PART_FORMATS = ("PNG", "TIFF", "JPEG")  # which are encoded in parts
+# Formats that are encoded in parts, by the bits of a pixel that they hold.
+PART_FORMATS = {8: ("PNG", "TIFF", "JPEG"), 16: ("PNG", "TIFF")}
 JFIF_DENSITY = slice(13, 18)  # its unit, and two numbers, in a file that begins with JFIF
 SRGB_CODE_POINTS = (1, 13)  # of its primaries and its transfer function (ITU-T H.273)
 # In the description of a profile of sRGB, by its version; what shows no profile shows sRGB.
@@ -105,7 +106,7 @@ def write_picture(
     Without `has_alpha`, two and four channels have it.
     """
     layout = PixelLayout.of(pixels, has_alpha=has_alpha)
-    if image_format in PART_FORMATS:
+    if image_format in PART_FORMATS[8]:
         write_parts(open_encoder(stream, layout, image_format, metadata, encoding), pixels)
     elif FORMATS[image_format].is_netpbm:
         from convcli.images.netpbm import write_netpbm
@@ -143,12 +144,6 @@ def open_encoder(
     options = metadata_options(metadata, "JPEG", channels)
     settings = FORMATS["JPEG"].save_options(encoding)
     return JpegEncoder(stream, layout, settings, options, partial(_enter_aspect, metadata))
-
-
-def has_parts(image_format: str, dtype: np.dtype[Any]) -> bool:
-    """Whether pixels of a type are encoded in parts in a format, as they are."""
-    is_held = dtype == np.uint8 or FORMATS[image_format].holds_16_bits
-    return is_held and image_format in PART_FORMATS
 
 
 def _enter_aspect(metadata: Metadata, content: bytearray) -> None:

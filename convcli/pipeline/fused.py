@@ -16,7 +16,6 @@ from convcli.arithmetic.values import Shape
 from convcli.engine.arrays import Array
 from convcli.engine.filter2d.plan import FilterPlan
 from convcli.engine.filter2d.tiles import Tile
-from convcli.engine.padding import RowSource
 from convcli.engine.rounding import round_into
 from convcli.errors import OVERFLOW, ArgumentError, GridError
 from convcli.files import STDOUT
@@ -26,7 +25,8 @@ from convcli.files.restriction import is_allowed
 from convcli.images import NO_METADATA, Header, Picture
 from convcli.images.parts import PartWriter, PixelLayout
 from convcli.images.quantize import Quantized, Quantizer
-from convcli.images.write import has_parts, open_encoder
+from convcli.images.rows import DecodedRows
+from convcli.images.write import PART_FORMATS, open_encoder
 from convcli.pipeline.computation import Computation
 from convcli.pipeline.outputs import OutputTarget
 from convcli.pipeline.plan import Plan
@@ -76,14 +76,15 @@ def write_filtered(
     plan, depth = computation.plan, picture.depth or 8
     policy = plan.range_policy(picture.depth)
     metadata = NO_METADATA if plan.strip else picture.metadata
-    source = picture.rows or preprocess(picture, plan).values
+    rows = picture.rows
+    source = preprocess(picture, plan).values if rows is None else rows
     del picture
     dtype = np.dtype(np.uint8 if depth == 8 else np.uint16)
     written = []
     for number, (path, filter_plan) in enumerate(zip(paths, computation.kernels, strict=True), 1):
         height, width, channels = (*filter_plan.shape, 1)[:3]
         layout = PixelLayout((height, width, channels), dtype, has_alpha=False)
-        if has_parts(target.format, dtype):
+        if target.format in PART_FORMATS[depth]:
             check_side(path, layout.shape, target.format)
             with atomic_write(path, force=target.force) as stream, encoder_errors(path):
                 encoder = open_encoder(stream, layout, target.format, metadata, target.encoding)
@@ -95,8 +96,10 @@ def write_filtered(
             pixels = np.empty(layout.shape, dtype)
             fill = partial(_fill_whole, pixels)
             colors = _filter_into(filter_plan, source, policy, dtype, fill)
-            if number == len(computation.kernels):
-                del source  # writing takes as much memory again
+            if number == len(computation.kernels):  # writing takes as much memory again
+                if rows is not None:
+                    rows.release()
+                del source
             rendered = Rendered(colors._replace(pixels=pixels), None, metadata)
             written.append(write_rendered(path, rendered, target))
     return written
@@ -108,7 +111,7 @@ def _fill_whole(pixels: Array, rows: slice, columns: slice) -> Iterator[tuple[sl
 
 def _filter_into(
     filter_plan: FilterPlan,
-    source: Array | RowSource,
+    source: Array | DecodedRows,
     policy: str,
     dtype: np.dtype[Any],
     fill: Fill,
@@ -127,6 +130,8 @@ def _filter_into(
 
     with np.errstate(over="ignore", invalid="ignore"):
         filter_plan.run(source, take)
+    if not isinstance(source, np.ndarray):
+        source[..., -1:, :]  # which a damaged picture does not give; its file has no name yet
     if quantize != quantizer.add:
         return Quantized(pixels, policy, counted=math.prod(filter_plan.shape))
     colors = quantizer.result(pixels)

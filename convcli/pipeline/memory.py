@@ -13,7 +13,7 @@ from convcli.engine.arrays import sum_dtype
 from convcli.errors import FileError
 from convcli.images import FrameSource, Header
 from convcli.images.formats import FORMATS
-from convcli.images.write import PART_FORMATS, has_parts, real_type
+from convcli.images.write import PART_FORMATS, real_type
 from convcli.parallel import get_threads
 from convcli.pipeline.machine import machine_memory
 from convcli.pipeline.outputs import OutputTarget
@@ -158,7 +158,7 @@ def _fused_bytes(
     depth = header.depth or 8
     values += math.prod(header.shape[:2]) * sum_dtype(header.dtype).itemsize * plan.gray
     pixels = [math.prod(shape) * depth // 8 for shape in outputs]
-    if has_parts(file_format, header.dtype):
+    if file_format in PART_FORMATS[depth]:
         rows = [size // shape[1] for size, shape in zip(pixels, outputs, strict=True)]
         return values + PART_COPIES * get_threads() * max(rows)
     kept = 0 if len(outputs) == 1 else values
@@ -228,7 +228,7 @@ def _render_bytes(shape: Shape, header: Header, plan: Plan, file_format: str) ->
 
 def _encoder_bytes(shape: Shape, depth: int, file_format: str) -> int:
     """An encoder's copy of the pixels that it writes; those in parts hold a few of them."""
-    if file_format in PART_FORMATS:
+    if file_format in PART_FORMATS[8]:
         return 0
     samples = max(shape[0], 4) if shape[0] > 1 else 1
     return math.prod(shape[1:]) * (samples * depth // 8 + FORMATS[file_format].codec_bytes[1])

@@ -212,8 +212,15 @@ def _run(
     route, computation = choose(Header.of(picture))
     if route.execution == "fused":
         # No name keeps its values, which are released as soon as they are filtered.
-        values, picture = [picture], picture._replace(values=PLACEHOLDER, rows=None)
-        written = write_filtered(values.pop(), computation, route.outputs, target)
+        values, picture = [picture], picture._replace(values=PLACEHOLDER)
+        try:
+            written = write_filtered(values.pop(), computation, route.outputs, target)
+        finally:
+            if picture.rows is not None:
+                picture.rows.release()
+        if picture.rows is not None:
+            notes = (*picture.notes, *picture.rows.notes)
+            picture = picture._replace(rows=None, notes=notes)
         return route, picture, [], written
     if selector is None:
         is_shown = target.is_image or keep_maps

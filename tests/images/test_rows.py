@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +16,11 @@ from support.command import here
 
 from convcli import filter2d, load_kernel
 from convcli.engine.arrays import Array
+from convcli.errors import ImageError
+from convcli.images import read
 from convcli.images.read import open_frames
-from convcli.images.rows import DecodedRows
+from convcli.images.rows import DecodedRows, DecodingRows
+from convcli.parallel import set_threads
 
 
 def noise(*shape: int) -> Array:
@@ -84,3 +89,115 @@ def test_cmyk_and_alpha_have_no_plain_rows(tmp_path: Path) -> None:
     for name in ("cmyk.jpg", "alpha.webp"):
         with open_frames(str(tmp_path / name)) as frames:
             assert frames.decode_rows is None
+
+
+# ---- while it is decoded -------------------------------------------------------------------------
+
+
+@pytest.fixture
+def any_size(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(read, "MIN_WAITED_PIXELS", 0)
+    set_threads(2)
+    yield
+    set_threads(1)
+
+
+def save_noise(path: Path, height: int = 400, **options: Any) -> Array:
+    Image.fromarray(noise(height, 300, 3)).save(path, **options)
+    return np.asarray(Image.open(path))
+
+
+@pytest.mark.usefixtures("any_size")
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"restart_marker_rows": 2}])
+@pytest.mark.parametrize("height", [2, 15, 16, 17, 400])
+def test_rows_are_waited_for(tmp_path: Path, options: dict[str, Any], height: int) -> None:
+    pixels = save_noise(tmp_path / "in.jpg", height, **options)
+    with open_frames(str(tmp_path / "in.jpg")) as frames:
+        rows = frames.read(0, by_rows=True).rows
+        assert isinstance(rows, DecodingRows)
+        for part in (slice(height // 2, height), slice(0, height // 2), np.array([0, height - 1])):
+            found = rows[..., part, slice(None)]
+            np.testing.assert_array_equal(found, pixels[part].transpose(2, 0, 1))
+        assert rows.notes == ()
+        rows.release()
+
+
+@pytest.mark.usefixtures("any_size")
+@pytest.mark.parametrize("share", [0.02, 0.3, 0.6, 0.99])
+def test_damage_is_found_before_the_last_row_is_given(tmp_path: Path, share: float) -> None:
+    save_noise(tmp_path / "in.jpg")
+    content = (tmp_path / "in.jpg").read_bytes()
+    (tmp_path / "in.jpg").write_bytes(content[: 700 + int(share * (len(content) - 700))])
+    with open_frames(str(tmp_path / "in.jpg")) as frames:
+        rows = frames.read(0, by_rows=True).rows
+        assert rows is not None
+        for part in (slice(390, None), slice(-1, None)):
+            with pytest.raises(ImageError):
+                rows[..., part, :]
+        rows.release()
+
+
+@pytest.mark.usefixtures("any_size")
+def test_a_damaged_picture_leaves_no_file(tmp_path: Path) -> None:
+    save_noise(tmp_path / "in.jpg")
+    content = (tmp_path / "in.jpg").read_bytes()
+    (tmp_path / "in.jpg").write_bytes(content[: len(content) // 2])
+    for output in ("out.png", "out.bmp"):
+        typed = ("in.jpg", "-k", "sharpen", "-o", output, "--threads", "2")
+        done = here("apply", *typed, cwd=tmp_path)
+        assert done.code == 1
+        assert done.stderr.startswith("convcli: in.jpg: cannot be decoded: ")
+    kept = here("apply", *typed, "--keep-damaged", cwd=tmp_path)
+    assert kept.code == 0
+    assert "is damaged" in kept.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.jpg", "out.bmp"]
+
+
+@pytest.mark.usefixtures("any_size")
+def test_damage_in_rows_that_no_output_needs_is_found(tmp_path: Path) -> None:
+    save_noise(tmp_path / "in.jpg", 402)
+    content = (tmp_path / "in.jpg").read_bytes()
+    (tmp_path / "in.jpg").write_bytes(content[:-400])
+    typed = ("in.jpg", "-k", "box:3", "-s", "200", "-p", "valid", "-o", "out.png")
+    for threads in "12":
+        assert here("apply", *typed, "--threads", threads, cwd=tmp_path).code == 1
+    assert not (tmp_path / "out.png").exists()
+
+
+@pytest.mark.usefixtures("any_size")
+def test_what_is_doubtful_is_said_at_the_end(tmp_path: Path) -> None:
+    save_noise(tmp_path / "in.jpg")
+    content = (tmp_path / "in.jpg").read_bytes()
+    (tmp_path / "in.jpg").write_bytes(content[:-2] + bytes(range(1, 200)) + content[-2:])
+    typed = ("in.jpg", "-k", "sharpen", "-o", "out.png", "-f", "--threads")
+    one, two = (here("apply", *typed, threads, cwd=tmp_path) for threads in "12")
+    assert "may be damaged" in one.stderr
+    assert one.stderr == two.stderr.replace("2 threads", "1 thread")
+
+
+@pytest.mark.usefixtures("any_size")
+def test_what_is_not_wanted_is_not_decoded_to_its_end(tmp_path: Path) -> None:
+    save_noise(tmp_path / "in.jpg", 4000)
+    with open_frames(str(tmp_path / "in.jpg")) as frames:
+        rows = frames.read(0, by_rows=True).rows
+        assert rows is not None
+        rows.release()
+        with pytest.raises(ImageError):
+            rows[..., -1:, :]
+
+
+@pytest.mark.usefixtures("any_size")
+def test_without_a_thread_a_picture_is_decoded_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pixels = save_noise(tmp_path / "in.jpg")
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with open_frames(str(tmp_path / "in.jpg")) as frames:
+        rows = frames.read(0, by_rows=True).rows
+        assert rows is not None
+        np.testing.assert_array_equal(rows[..., :, :], pixels.transpose(2, 0, 1))
+        rows.release()
