@@ -9,7 +9,7 @@ from support.filter2d import plan_for
 from support.oracles import MODES, filter_channels, pixels, reals, whole_numbers
 
 from convcli.engine import scratch
-from convcli.engine.filter2d import filter2d, problem
+from convcli.engine.filter2d import filter2d, im2col, problem
 from convcli.kernels import load_kernel
 from convcli.parallel import parallel_for, set_threads
 
@@ -103,6 +103,7 @@ def test_a_wide_image_is_cut_into_tiles(
     image = pixels(1, 41, 203, 3)
     whole = filter2d(image, KERNELS[name], stride=stride, padding_mode=mode, out_dtype=np.float64)
     monkeypatch.setattr(problem, "MAX_REGION_VALUES", 500)
+    monkeypatch.setattr(im2col, "TILE_BYTES", 20_000)
     plan = plan_for(image, KERNELS[name], stride=stride, padding_mode=mode)
     if name != "fft":  # which has tiles of its own
         assert plan.algorithm.tile[1] < plan.shape[1] / 2

@@ -23,7 +23,6 @@ from convcli.arithmetic.geometry import Window
 from convcli.engine.conv2d import conv2d
 from convcli.engine.filter2d import filter2d
 from convcli.engine.filter2d.fft import fast_length, tile_lengths
-from convcli.engine.filter2d.im2col import BandedLayout, banded_layout, banded_weights
 from convcli.engine.filter2d.plan import candidates, choose_method, plan_filter
 from convcli.engine.filter2d.problem import FilterProblem, FilterSettings
 from convcli.engine.filter2d.separable import factorize
@@ -274,27 +273,6 @@ def test_costs_are_seconds_of_the_whole_output() -> None:
 
 
 # ---- the layouts -------------------------------------------------------------------------------
-
-
-@given(seeds, st.integers(1, 5), st.integers(1, 5), st.integers(1, 3), st.integers(1, 4))
-def test_banded_weights_hold_every_weight_once_for_each_row(
-    seed: int, kh: int, kw: int, unrolled: int, stacked: int
-) -> None:
-    kernel = 1 + reals(seed, kh, kw) ** 2
-    plan = BandedLayout(unrolled, -(-kw // unrolled), stacked)
-    weights = banded_weights(kernel, plan)
-    assert weights.shape == (plan.shifts * stacked, (stacked + kh - 1) * unrolled)
-    assert np.count_nonzero(weights) == stacked * kernel.size
-    blocks = weights.reshape(plan.shifts, stacked, -1, unrolled)
-    for row in range(stacked):
-        taps = np.concatenate(list(blocks[:, row, row : row + kh]), axis=1)
-        assert_array_equal(taps[:, :kw], kernel)
-
-
-@given(st.integers(1, 40), st.integers(1, 40))
-def test_a_layout_covers_every_column_and_no_more(kh: int, kw: int) -> None:
-    plan = banded_layout((kh, kw))
-    assert kw <= plan.unrolled * plan.shifts < kw + plan.unrolled
 
 
 @given(st.integers(1, 5000), st.integers(0, 3000), st.integers(1, 4096))

@@ -1,15 +1,16 @@
 """im2col for filters: pad, columns, matmul, reshape, as in `conv2d`, but with less to copy.
 
 The columns of im2col hold every value kh·kw times, and copying them costs more than multiplying
-them. For stride and dilation 1, three things make them smaller. A row here is a padded row of a
-band, its channels interleaved, so that the tap to the right is C values further on.
+them. Three things make them smaller. A row here is a padded row of a tile, its channels
+interleaved, so that the tap to the right is C values further on (C·d with a dilation of d).
 
 `unrolled`
     The number of taps of a row that get their own row of columns: the padded row, copied with a
-    shift of 0, 1, 2, ... pixels.
-`shifts`
-    The other taps are the same copies, read some pixels further on: ceil(kw / unrolled) products,
-    whose results are added with a shift.
+    shift of 0, 1, 2, ... pixels. All of them are one copy of one view.
+`shifts`, `step`
+    The other taps are the same copies, read `step`, 2·`step`, ... pixels further on: as many
+    products, whose results are added with a shift. The last of them ends with the kernel's last
+    tap; those before may overlap, and the second of two weights for one tap is zero.
 `stacked`
     The number of output rows of one product. The windows of neighboring rows overlap, and as views
     they share their memory; what one row of weights does not read has a weight of zero there, so
@@ -19,28 +20,89 @@ band, its channels interleaved, so that the tap to the right is C values further
         . k k k . .      3 rows of weights, stacked 4
         . . k k k .
         . . . k k k
+
+A dilation of d rows splits a tile into d pictures of every d-th row. A stride down the rows moves
+the band of weights by so many rows; one along the rows takes the channels apart, as the pixels of
+a row no longer follow one another.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import lru_cache
 from math import prod
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 
+from convcli.arithmetic.geometry import Window
+from convcli.arithmetic.values import Pair
+from convcli.blas import MAX_SMALL_PRODUCTS, Blas, find_blas
 from convcli.engine.arrays import Array
 from convcli.engine.filter2d.problem import Algorithm, Choice, FilterProblem, TileFilter
 from convcli.engine.im2col import tap_index
-from convcli.engine.scratch import MAX_COLUMNS_BYTES, Scratch, split_range
+from convcli.engine.scratch import MAX_COLUMNS_BYTES, Scratch, even_size, split_range
 from convcli.records import NamedTuple
 
-TILE_BYTES = 6_000_000  # large enough to let another thread work meanwhile, small enough to cache
-COPIES = 8  # of a region: columns, products and sums
+LINE_VALUES = 16  # of a line of the cache, of 4 bytes: rows begin with one
+SMALL_PRODUCT_VALUES = 32  # a small product takes the values of a row by so many
+MIN_SMALL_PRODUCT_VALUES = 512  # narrower products are not worth their calls
+# Of a tile. Smaller ones make threads wait for Python's lock, larger ones leave the cache: measured
+# with two threads and AVX2.
+TILE_BYTES = 6_000_000
+TILE_ROWS = 64
+MAX_UNROLLED = 12
+COPIES = 8  # of a tile's region, of the sums' type: columns, products and sums
+
+
+class BandedRates(NamedTuple):
+    """Nanoseconds of one thread for each float32 value, and the layouts that they are known for.
+
+    Parameters
+    ----------
+    copy, add : float
+        Of columns, and of products that are added with a shift.
+    vector, vector_term : float
+        Of a product of one row of weights: for each of its values, and each term of that.
+    matrix, matrix_term, matrix_load : float
+        Of a product of several rows: for each of its values; each term of that; and each term
+        that is loaded, which all rows share.
+    row_group : int
+        The rows of weights that the kernel of the BLAS takes at a time.
+    stacked : tuple of int
+    """
+
+    copy: float
+    add: float
+    vector: float
+    vector_term: float
+    matrix: float
+    matrix_term: float
+    matrix_load: float
+    row_group: int
+    stacked: tuple[int, ...]
+
+
+# Measured on Zen 3 with OpenBLAS 0.3.31: what is due to each layout of a product, scaled so that
+# whole filters relate to FFTs as they were measured to (`cost.AVX2`).
+AVX2_RATES = BandedRates(0.09, 0.18, 0.18, 0.0375, 0.145, 0.013, 0.08, 4, (1, 4, 8))
+# Fitted to the ratios of whole filters to FFTs and to each other on a Xeon: small products, which
+# are not packed, and two rows stacked, which were the fastest.
+AVX512_RATES = BandedRates(0.04, 0.12, 0.125, 0.026, 0.05, 0.006, 0.025, 1, (2,))
+
+
+class BandedLayout(NamedTuple):
+    """The numbers `unrolled`, `shifts`, `step` and `stacked` that the module explains."""
+
+    unrolled: int
+    shifts: int
+    step: int
+    stacked: int
 
 
 def im2col_algorithm(problem: FilterProblem) -> Algorithm:
-    """One product of matrices, and the copies for its columns."""
-    return (banded_im2col_algorithm if problem.is_dense else tap_im2col_algorithm)(problem)
+    """The cheaper im2col: of every tap, or of the taps whose weights are not zero."""
+    banded, taps = banded_im2col_algorithm(problem), tap_im2col_algorithm(problem)
+    return banded if banded is not None and banded.cost_s <= taps.cost_s else taps
 
 
 def tap_im2col_algorithm(problem: FilterProblem) -> Algorithm:
@@ -88,123 +150,99 @@ def tap_im2col_algorithm(problem: FilterProblem) -> Algorithm:
     )
 
 
-class BandedLayout(NamedTuple):
-    """The numbers `unrolled`, `shifts` and `stacked` that the module explains."""
+def banded_im2col_algorithm(problem: FilterProblem) -> Algorithm | None:
+    """im2col with few copies; None where rows are both strided and dilated."""
+    window, blas = problem.window, find_blas()
+    if 1 not in (window.stride[0], window.dilation[0]):
+        return None
+    layout = banded_layout(window, blas)
 
-    unrolled: int
-    shifts: int
-    stacked: int
+    def make_filter() -> TileFilter:
+        from convcli.engine.filter2d.banded import make_banded_filter
 
+        return make_banded_filter(problem, layout)
 
-def banded_layout(kernel: tuple[int, int]) -> BandedLayout:
-    """Return the layout that was measured to be the fastest for a kernel of (kh, kw).
-
-    >>> banded_layout((3, 3)), banded_layout((15, 15))
-    (BandedLayout(unrolled=3, shifts=1, stacked=1), BandedLayout(unrolled=4, shifts=4, stacked=4))
-    """
-    kh, kw = kernel
-    if kw == 1:
-        return BandedLayout(1, 1, 8)
-    if kh * kw <= 9:
-        return BandedLayout(kw, 1, 1)
-    if kw <= 5:
-        return BandedLayout(1, kw, min(2, kh))
-    unrolled = 2 if kw <= 8 else 3 if kw <= 12 else 4
-    return BandedLayout(unrolled, -(-kw // unrolled), min(4, kh))
-
-
-def banded_im2col_algorithm(problem: FilterProblem) -> Algorithm:
-    """im2col with few copies, for stride and dilation 1."""
-    layout = banded_layout(problem.window.kernel)
-    unrolled, shifts, stacked = layout
-    arrays = unrolled + shifts + (shifts > 1)  # columns, products and sums
-    rows, columns = problem.tile_size(TILE_BYTES // (arrays * problem.sums.itemsize))
-    products = shifts * (stacked - 1 + problem.window.kernel[0]) * unrolled
+    outputs = prod(problem.output) * problem.channels * problem.sums.itemsize / 4
     return Algorithm(
         Choice("im2col", f"{problem.taps} taps, in bands"),
-        problem.estimate_s(products=products, passes=unrolled + shifts),
-        # Where nothing else copies the rows, reading a tile converts them.
-        problem.sums if unrolled == 1 else problem.region_dtype,
+        outputs * layout_s(window, layout, blas),
+        problem.region_dtype,
         problem.sums,
-        lambda: _make_banded_filter(problem, layout),
-        (-(-rows // stacked) * stacked, columns),
+        make_filter,
+        banded_tile(problem, layout, blas),
         COPIES,
         leaks_nonfinite=True,
     )
 
 
-def banded_weights(kernel: Array, layout: BandedLayout) -> Array:
-    """The weights as one matrix, (shifts·stacked, (stacked + kh - 1)·unrolled).
+@lru_cache(maxsize=64)
+def banded_layout(window: Window, blas: Blas) -> BandedLayout:
+    """Return the layout with the least estimated cost.
 
-    >>> banded_weights(np.array([[1, 2], [3, 4]]), BandedLayout(2, 1, 2))
-    array([[1., 2., 3., 4., 0., 0.],
-           [0., 0., 1., 2., 3., 4.]])
+    >>> avx2, avx512 = Blas(), Blas("SkylakeX", 64, has_small_kernel=True)
+    >>> banded_layout(Window((3, 3)), avx2)
+    BandedLayout(unrolled=3, shifts=1, step=1, stacked=1)
+    >>> banded_layout(Window((9, 9)), avx512)
+    BandedLayout(unrolled=3, shifts=3, step=3, stacked=2)
     """
-    unrolled, shifts, stacked = layout
-    kh = kernel.shape[0]
-    weights = np.zeros((shifts, stacked, stacked + kh - 1, unrolled))
-    for shift in range(shifts):
-        taps = kernel[:, shift * unrolled : (shift + 1) * unrolled]
-        for row in range(stacked):
-            weights[shift, row, row : row + kh, : taps.shape[1]] = taps
-    return weights.reshape(shifts * stacked, -1)
+    return min(banded_layouts(window, blas), key=lambda found: layout_s(window, found, blas))
 
 
-def _make_banded_filter(problem: FilterProblem, layout: BandedLayout) -> TileFilter:
-    scratch = Scratch()
-    weights = banded_weights(problem.kernel, layout).astype(problem.sums)
-    unrolled, shifts, stacked = layout
-    channels, kh, reach = problem.channels, problem.window.kernel[0], problem.extent[1] - 1
-    step = unrolled * channels  # values from one shift to the next
-
-    def unroll(rows: Array, blocks: int, read: int) -> Array:
-        """Copy the rows with a shift of 0, 1, 2, ... pixels: (rows, unrolled, values)."""
-        count = blocks * stacked + kh - 1
-        if unrolled == 1 and len(rows) == count and rows.dtype == weights.dtype:
-            return as_strided(rows, (count, 1, read), (rows.strides[0], *rows.strides))
-        columns = scratch("columns", (count, unrolled, read), weights.dtype)
-        for copy in range(unrolled):
-            values = rows[:, copy * channels : copy * channels + read]
-            columns[: len(rows), copy, : values.shape[1]] = values
-            columns[: len(rows), copy, values.shape[1] :] = 0  # multiplied by a weight of 0
-        columns[len(rows) :] = 0  # completes the last block
-        return columns
-
-    def correlate(region: Array) -> Array:
-        height, width = len(region) - kh + 1, region.shape[1] - reach
-        blocks, length = -(-height // stacked), width * channels
-        read = length + (shifts - 1) * step
-        columns = unroll(region.reshape(len(region), -1), blocks, read)
-        windows = _overlapping_blocks(columns, blocks, stacked, weights.shape[1])
-        products = scratch("products", (blocks, len(weights), read), weights.dtype)
-        np.matmul(weights, windows, out=products)
-        sums = products[:, :stacked, :length]
-        if shifts > 1:
-            total = scratch("sums", (blocks, stacked, length), weights.dtype)
-            terms = _shifted_products(products, layout, step, length)
-            sums = np.add.reduce(terms, axis=1, out=total)
-        return sums.reshape(blocks * stacked, width, channels)[:height]
-
-    return correlate
+def banded_layouts(window: Window, blas: Blas) -> Iterator[BandedLayout]:
+    """Yield the layouts of a window that are worth an estimate."""
+    width, stride, dilation = window.kernel[1], window.stride[1], window.dilation[1]
+    for stacked in _rates(blas).stacked:
+        yield BandedLayout(width, 1, 1, stacked)
+        for unrolled in range(1, min(width - 1, MAX_UNROLLED) + 1):
+            for step in range(unrolled, 0, -1):
+                if (width - unrolled) % step == 0 and step * dilation % stride == 0:
+                    yield BandedLayout(unrolled, (width - unrolled) // step + 1, step, stacked)
+                    break
 
 
-def _overlapping_blocks(columns: Array, blocks: int, stacked: int, taps: int) -> Array:
-    """View the columns of each block of stacked rows, which overlap: (blocks, taps, values)."""
-    per_row, per_copy, per_value = columns.strides
-    return as_strided(
-        columns,
-        (blocks, taps, columns.shape[2]),
-        (stacked * per_row, per_copy, per_value),
-        writeable=False,
-    )
+def layout_s(window: Window, layout: BandedLayout, blas: Blas) -> float:
+    """Return the estimated seconds of one thread for each float32 value of the output."""
+    rates = _rates(blas)
+    unrolled, shifts, _, stacked = layout
+    rows = shifts * stacked
+    terms = rows_seen(window, layout) * unrolled
+    if rows == 1:
+        product = rates.vector + terms * rates.vector_term
+    else:
+        groups = -(-rows // rates.row_group) * rates.row_group
+        row = rates.matrix + terms * (rates.matrix_term + rates.matrix_load / groups)
+        product = row * groups / stacked
+    adds = rates.add * shifts if shifts > 1 else 0
+    copies = rates.copy * unrolled * window.stride[0]
+    return (copies + product + adds) * 1e-9
 
 
-def _shifted_products(products: Array, layout: BandedLayout, step: int, length: int) -> Array:
-    """View what is added up, (blocks, shifts, stacked, values): each shift starts further on."""
-    per_block, per_row, per_value = products.strides
-    return as_strided(
-        products,
-        (len(products), layout.shifts, layout.stacked, length),
-        (per_block, layout.stacked * per_row + step * per_value, per_row, per_value),
-        writeable=False,
-    )
+def _rates(blas: Blas) -> BandedRates:
+    return AVX512_RATES if blas.has_small_kernel else AVX2_RATES
+
+
+def rows_seen(window: Window, layout: BandedLayout) -> int:
+    """The rows under the windows of stacked outputs, every d-th with a dilation of d."""
+    return (layout.stacked - 1) * window.stride[0] + window.kernel[0]
+
+
+def banded_tile(problem: FilterProblem, layout: BandedLayout, blas: Blas) -> Pair:
+    """Return the rows and columns of the output that a tile should have."""
+    window = problem.window
+    unrolled, shifts, step, stacked = layout
+    arrays = unrolled + shifts + (shifts > 1)  # columns, products and sums
+    values = TILE_BYTES // (arrays * problem.sums.itemsize)
+    skipped = (shifts - 1) * step  # pixels between the first and the last shift
+    rows = min(max(TILE_ROWS, 2 * problem.extent[0] // window.stride[0]), problem.output[0])
+    row_values = values // rows
+    small = MAX_SMALL_PRODUCTS // (shifts * stacked * rows_seen(window, layout) * unrolled)
+    is_small = blas.has_small_kernel and small >= MIN_SMALL_PRODUCT_VALUES
+    if is_small:
+        row_values = min(row_values, small - skipped * problem.channels)
+    rows, columns = problem.tile_size(values, row_values=row_values)
+    if is_small:
+        columns = max(columns - (columns + skipped) % SMALL_PRODUCT_VALUES, 1)
+    elif columns < problem.output[1]:
+        columns = -(-columns // LINE_VALUES) * LINE_VALUES
+    block = stacked * window.dilation[0]
+    return -(-even_size(problem.output[0], rows) // block) * block, columns

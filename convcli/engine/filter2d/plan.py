@@ -311,27 +311,34 @@ def choose_algorithm(problem: FilterProblem, method: str) -> Algorithm:
     if problem.kernel.ndim > 2 or method == "naive":
         return conv2d_algorithm(problem, method)
     if method == "auto":
-        best = min(_direct_candidates(problem), key=_weighted_cost)
-        # Tiles overlap, so no FFT costs less than one whose tiles do not.
-        if problem.estimate_s(ffts=1) < _weighted_cost(best):
-            best = min(best, fft_algorithm(problem), key=_weighted_cost)
-        return best
+        return _cheapest(problem)
     make = {"im2col": im2col_algorithm, "separable": separable_algorithm, "fft": fft_algorithm}
     return make[method](problem)._replace(choice=Choice(method, "asked for"))
 
 
 def candidates(problem: FilterProblem) -> list[Algorithm]:
     """All ways to compute a problem with a kernel of two axes that `auto` chooses from."""
-    return [*_direct_candidates(problem), fft_algorithm(problem)]
+    return [*_special_candidates(problem), im2col_algorithm(problem), fft_algorithm(problem)]
 
 
-def _direct_candidates(problem: FilterProblem) -> list[Algorithm]:
-    """All but the FFT."""
+def _cheapest(problem: FilterProblem) -> Algorithm:
+    """Return the cheapest candidate; those that cannot be it are not worked out."""
+    found = _special_candidates(problem)
+    # An im2col has its products, columns and sums; and the tiles of an FFT overlap.
+    least_im2col_s = problem.estimate_s(products=problem.taps, passes=2)
+    least_fft_s = problem.estimate_s(ffts=1)
+    for make, least_s in ((im2col_algorithm, least_im2col_s), (fft_algorithm, least_fft_s)):
+        if all(least_s < _weighted_cost(other) for other in found):
+            found.append(make(problem))
+    return min(found, key=_weighted_cost)
+
+
+def _special_candidates(problem: FilterProblem) -> list[Algorithm]:
+    """Those for kernels of whole numbers and of rank 1."""
     is_separable = min(problem.window.kernel) > 1 and factorize(problem.kernel) is not None
     found = [
         integer_algorithm(problem),
         separable_algorithm(problem) if is_separable else None,
-        im2col_algorithm(problem),
     ]
     return [algorithm for algorithm in found if algorithm is not None]
 
