@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
@@ -28,6 +28,7 @@ from convcli.engine.filter2d.integer import as_integer_kernel
 from convcli.engine.filter2d.integer_program import factorize_integers
 from convcli.engine.filter2d.problem import Algorithm, Choice, FilterProblem, TileFilter
 from convcli.engine.scratch import Scratch
+from convcli.records import NamedTuple
 
 RANK_TOLERANCE = 1e-12  # relative to the largest weight: products of rounded factors, no more
 TILE_VALUES = 192 << 10
