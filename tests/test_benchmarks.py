@@ -20,7 +20,7 @@ from benchmarks.checks import right_at_spots, same_jpegs, within_largest, within
 from benchmarks.cores import Core
 from benchmarks.layers import MEAN
 from benchmarks.peers import magick
-from benchmarks.photo import Workplace, photograph
+from benchmarks.photo import MAX_KEPT_BYTES, Workplace, photograph
 from benchmarks.planned import FILTERS, LAYERS
 from benchmarks.planner import Candidate
 from benchmarks.row import AMD_AVX2, AVX2, AVX512, FULL, QUICK, Row, Target, by_units
@@ -240,6 +240,15 @@ def test_only_imagemagick_itself_is_taken_for_it(
     found = magick()
     magick.cache_clear()
     assert found == str(tmp_path / "second" / "convert")
+
+
+def test_only_small_files_are_kept_for_other_rows(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "small").touch()
+    with (tmp_path / "large").open("wb") as stream:
+        stream.truncate(MAX_KEPT_BYTES + 1)  # zeros, which take no disk
+    Workplace(tmp_path).drop_large_files()
+    assert {path.name for path in tmp_path.iterdir()} == {"folder", "small"}
 
 
 def test_every_row_has_a_name_of_its_own() -> None:

@@ -134,6 +134,7 @@ def measure(
             sys.stderr.write(f"{done + 1}/{len(work)} {row.name} {row.peer} {core.name}\n")
             again = partial(measure_apart, row, core, number, told.threads, passed_on)
             measures.append(measure_until_as_fast(again, older))
+            place.drop_large_files()
     loads = f"{before} before, {load()} after"
     return Result(machine, cores, told.quick, loads, with_means(measures, cores))
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+MAX_KEPT_BYTES = 1 << 30  # of a file that rows may share
 LARGEST_MADE = 30.0  # megapixels; a larger photograph is tiled
 
 
@@ -23,6 +24,12 @@ class Workplace:
     """A folder for what rows share, so that it is made once."""
 
     folder: Path
+
+    def drop_large_files(self) -> None:
+        """Delete what is too large to be kept until all rows are measured."""
+        for path in self.folder.iterdir():
+            if path.stat().st_size > MAX_KEPT_BYTES:
+                path.unlink()
 
     def photo(self, megapixels: float) -> NDArray[np.uint8]:
         """A photograph, (H, W, 3)."""
