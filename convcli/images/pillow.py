@@ -11,10 +11,10 @@ import os
 import struct
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager, nullcontext, suppress
 from importlib import import_module
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -23,8 +23,18 @@ from convcli.errors import FileError, ImageError, first_line
 from convcli.files.paths import cause
 from convcli.images import PLACEHOLDER, Header, Metadata, Picture, Values, excess_pixels
 from convcli.images.formats import FORMATS, SIGNATURE_BYTES, UNKNOWN_FORMAT, detect_format
-from convcli.images.rows import PACKED_MODES, STRIP_PIXELS, DecodedRows, iterate_strips
+from convcli.images.rows import (
+    PACKED_MODES,
+    STRIP_PIXELS,
+    DecodedRows,
+    DecodingRows,
+    iterate_strips,
+)
+from convcli.parallel import get_threads
 from convcli.records import NamedTuple
+
+if TYPE_CHECKING:
+    from convcli.images.damage import DecodingWatch
 
 GRAY_MODES = ("1", "L", "LA", "La")
 FIRST_TRANSPOSED = 5  # of the orientations of EXIF
@@ -35,6 +45,7 @@ MAX_DURATION_MS = (1 << 24) - 1  # of a frame, that WebP can hold
 # Steps of rows and columns by an orientation, once it is transposed.
 FLIPS = {2: (1, -1), 3: (-1, -1), 4: (-1, 1), 6: (1, -1), 7: (-1, -1), 8: (-1, 1)}
 STDERR = 2
+MIN_WAITED_PIXELS = 1 << 20  # of a picture that is filtered while it is decoded
 BROKEN_HEADER = "starts as {} does, but its header is broken or cut off"
 DECODER_ERRORS = (ArithmeticError, AttributeError, EOFError, LookupError, OSError, struct.error,
                   SyntaxError, TypeError, ValueError)  # fmt: skip
@@ -192,6 +203,55 @@ def read_picture(image: Image.Image, path: str, *, by_rows: bool = False) -> Pic
         check_finite(values, path, allows_nan=False)
     values, alpha = split_alpha(apply_orientation(values, orientation))
     return Picture(values, depth, alpha, metadata, malformed)
+
+
+def read_rows(
+    image: Image.Image,
+    watch: DecodingWatch,
+    path: str,
+    limit: Callable[[Picture], Picture],
+    *,
+    may_wait: bool = True,
+) -> Picture:
+    """Return an open picture that `has_plain_rows`, with these in place of values.
+
+    Parameters
+    ----------
+    image : Image
+    watch : DecodingWatch
+        Of the image.
+    path : str
+    limit : callable
+        Returns a picture with the metadata that is kept of it.
+    may_wait : bool
+        Whether the rows of a large one may come while a thread decodes it, from the top.
+
+    Raises
+    ------
+    ImageError
+        If it cannot be decoded, here or where rows are taken.
+    """
+    is_large = image.width * image.height >= MIN_WAITED_PIXELS and get_threads() > 1
+    with decoder_errors(path):
+        if may_wait and is_large and image.mode == "RGB" and not watch.keeps_damaged:
+            return limit(_start_decoding(image, watch, path))
+        with closing(image):
+            picture = read_picture(image, path, by_rows=True)
+    return limit(picture._replace(notes=(*picture.notes, *watch.notes)))
+
+
+def _start_decoding(image: Image.Image, watch: DecodingWatch, path: str) -> Picture:
+    """Return an open picture with rows that another thread decodes meanwhile."""
+
+    def load() -> tuple[str, ...]:
+        with decoder_errors(path, is_alone=False), closing(image):
+            image.load()
+        return watch.notes
+
+    metadata, _, malformed = read_metadata(image)
+    rows = DecodingRows(image, load)
+    watch.on_read = rows.advance
+    return Picture(PLACEHOLDER, 8, None, metadata, malformed, rows=rows)
 
 
 def _layout(image: Image.Image) -> tuple[np.dtype[Any], int | None, str | None]:

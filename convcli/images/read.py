@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from functools import partial
 from importlib import import_module
+from operator import methodcaller
 from typing import BinaryIO
 
 from PIL import Image
@@ -19,7 +20,6 @@ from convcli.grids import GRID_SUFFIXES, MAX_TEXT_BYTES, NPY_MAGIC, OpenGrid, lo
 from convcli.images import (
     DEFAULT_SETTINGS,
     MAX_LOOPS,
-    PLACEHOLDER,
     FrameSource,
     Header,
     Picture,
@@ -37,14 +37,12 @@ from convcli.images.formats import (
     detect_format,
     is_installed,
 )
-from convcli.images.rows import DecodingRows
 from convcli.images.structure import (
     Structure,
     Window,
     describe_following,
     read_structure,
 )
-from convcli.parallel import get_threads
 
 MAX_FILE_BYTES = 2 << 30  # of a picture file
 DESCRIBED_BYTES = 4096  # at the start of a file that is not read, to say what it is
@@ -56,7 +54,6 @@ OPENERS = {  # the modules and functions that read other formats than those that
     "HEIF": ("coded", "open_coded"),
     "JPEG2000": ("coded", "open_coded"),
 }
-MIN_WAITED_PIXELS = 1 << 20  # of a picture that is filtered while it is decoded
 MAX_COLOR_CHANNELS = 4  # of a grid that is a picture
 
 
@@ -272,41 +269,13 @@ def _image_source(
             seek(index)
             return pillow.read_header(image)
 
+    limit = methodcaller("limit_metadata", settings.max_metadata)
     loop = _loop_count(image) if count > 1 else 1
     return FrameSource(
         *(path, count, decode, header, image.format or "", loop),
         *(decode_header, sizes, structure.held_bytes),
-        decode_rows=partial(_read_rows, image, watch, path, settings) if has_rows else None,
+        decode_rows=partial(pillow.read_rows, image, watch, path, limit) if has_rows else None,
     )
-
-
-def _read_rows(
-    image: Image.Image, watch: DecodingWatch, path: str, settings: ReadSettings
-) -> Picture:
-    """Return an open picture with rows in place of values: of a large one, while it is decoded."""
-    is_large = image.width * image.height >= MIN_WAITED_PIXELS and get_threads() > 1
-    with pillow.decoder_errors(path):
-        if is_large and image.mode == "RGB" and not settings.keep_damaged:
-            picture = _start_decoding(image, watch, path)
-        else:
-            with closing(image):
-                picture = pillow.read_picture(image, path, by_rows=True)
-            picture = picture._replace(notes=(*picture.notes, *watch.notes))
-    return picture.limit_metadata(settings.max_metadata)
-
-
-def _start_decoding(image: Image.Image, watch: DecodingWatch, path: str) -> Picture:
-    """Return an open picture with rows that another thread decodes meanwhile."""
-
-    def load() -> tuple[str, ...]:
-        with pillow.decoder_errors(path, is_alone=False), closing(image):
-            image.load()
-        return watch.notes
-
-    metadata, _, malformed = pillow.read_metadata(image)
-    rows = DecodingRows(image, load)
-    watch.on_read = rows.advance
-    return Picture(PLACEHOLDER, 8, None, metadata, malformed, rows=rows)
 
 
 def _loop_count(image: Image.Image) -> int:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import struct
 import threading
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ from support.command import here
 from convcli import filter2d, load_kernel
 from convcli.engine.arrays import Array
 from convcli.errors import ImageError
-from convcli.images import read
+from convcli.images import pillow
 from convcli.images.read import open_frames
 from convcli.images.rows import DecodedRows, DecodingRows
 from convcli.parallel import set_threads
@@ -96,7 +98,7 @@ def test_cmyk_and_alpha_have_no_plain_rows(tmp_path: Path) -> None:
 
 @pytest.fixture
 def any_size(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(read, "MIN_WAITED_PIXELS", 0)
+    monkeypatch.setattr(pillow, "MIN_WAITED_PIXELS", 0)
     set_threads(2)
     yield
     set_threads(1)
@@ -120,6 +122,69 @@ def test_rows_are_waited_for(tmp_path: Path, options: dict[str, Any], height: in
             np.testing.assert_array_equal(found, pixels[part].transpose(2, 0, 1))
         assert rows.notes == ()
         rows.release()
+
+
+@pytest.mark.usefixtures("any_size")
+@pytest.mark.parametrize("is_interlaced", [False, True])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_rows_of_a_png_are_those_of_its_array(
+    tmp_path: Path, is_interlaced: bool, channels: int
+) -> None:
+    pixels = noise(301, 200, channels)
+    (tmp_path / "in.png").write_bytes(encode_png(pixels, is_interlaced=is_interlaced))
+    found = []
+    for by_rows in (True, False):
+        with open_frames(str(tmp_path / "in.png")) as frames:
+            found.append(frames.read(0, by_rows=by_rows))
+    rows = found[0].rows
+    assert rows is not None
+    assert isinstance(rows, DecodingRows) == (channels == 3 and not is_interlaced)
+    np.testing.assert_array_equal(rows[..., 40:301, :], pixels[40:].transpose(2, 0, 1))
+    assert found[0]._replace(rows=None, values=found[1].values) == found[1]
+    rows.release()
+
+
+def encode_png(pixels: Array, *, is_interlaced: bool) -> bytes:
+    """Encode without filters, with chunks after the pixels (PNG specification, third edition)."""
+    height, width, channels = pixels.shape
+    header = struct.pack(
+        ">IIBBBBB", width, height, 8, {1: 0, 3: 2}[channels], 0, 0, int(is_interlaced)
+    )
+    passes = [(0, 0, 1, 1)]
+    if is_interlaced:
+        passes = [(0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2)]
+        passes += [(0, 1, 2, 2), (1, 0, 2, 1)]
+    parts = [pixels[top::down, left::across] for top, left, down, across in passes]
+    data = b"".join(b"\0" + row.tobytes() for part in parts for row in part)
+    exif = b"MM\0*\0\0\0\x08\0\1\1\x0f\0\2\0\0\0\4abc\0\0\0\0\0"
+    chunks = [(b"IHDR", header), (b"pHYs", struct.pack(">IIB", 3000, 2000, 1))]
+    chunks += [(b"IDAT", zlib.compress(data)), (b"tEXt", b"Title\0last"), (b"eXIf", exif)]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(content))
+        + name
+        + content
+        + struct.pack(">I", zlib.crc32(name + content))
+        for name, content in [*chunks, (b"IEND", b"")]
+    )
+
+
+@pytest.mark.usefixtures("any_size")
+def test_damage_of_a_png_is_found_before_the_last_row_is_given(tmp_path: Path) -> None:
+    content = encode_png(noise(301, 200, 3), is_interlaced=False)
+    at = content.index(b"IDAT") + 4
+    (size,) = struct.unpack_from(">I", content, at - 8)
+    data = zlib.decompress(content[at : at + size])
+    for cut in (100, 150 * 601, len(data) - 1):
+        part = zlib.compress(data[:cut])
+        chunk = struct.pack(">I", len(part)) + b"IDAT" + part
+        chunk += struct.pack(">I", zlib.crc32(chunk[4:]))
+        (tmp_path / "in.png").write_bytes(content[: at - 8] + chunk + content[at + size + 4 :])
+        with open_frames(str(tmp_path / "in.png")) as frames:
+            rows = frames.read(0, by_rows=True).rows
+            assert isinstance(rows, DecodingRows)
+            with pytest.raises(ImageError):
+                rows[..., -1:, :]
+            rows.release()
 
 
 @pytest.mark.usefixtures("any_size")

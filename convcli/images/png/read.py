@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from typing import Any, BinaryIO
 
 from PIL import Image
@@ -197,8 +198,15 @@ def _open_picture(file: OpenPng) -> FrameSource:
         return file.limit_metadata(picture._replace(notes=(*picture.notes, *watch.notes)))
 
     header = read_header(image, file.samples)
-    held_bytes = file.structure.held_bytes
-    return FrameSource(file.path, 1, decode, header, "PNG", held_bytes=held_bytes)
+    is_plain = header.depth == 8 and not header.has_alpha and pillow.has_plain_rows(image)
+    arguments = image, watch, file.path, file.limit_metadata
+    is_from_top = not image.info.get("interlace")
+    decode_rows = partial(pillow.read_rows, *arguments, may_wait=is_from_top)
+    return FrameSource(
+        *(file.path, 1, decode, header, "PNG"),
+        held_bytes=file.structure.held_bytes,
+        decode_rows=decode_rows if is_plain else None,
+    )
 
 
 def _open_animation(file: OpenPng, animation: png.Animation) -> FrameSource:
