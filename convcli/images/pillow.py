@@ -211,7 +211,7 @@ def read_rows(
     path: str,
     limit: Callable[[Picture], Picture],
     *,
-    may_wait: bool = True,
+    may_wait: bool,
 ) -> Picture:
     """Return an open picture that `has_plain_rows`, with these in place of values.
 

@@ -271,10 +271,13 @@ def _image_source(
 
     limit = methodcaller("limit_metadata", settings.max_metadata)
     loop = _loop_count(image) if count > 1 else 1
+    # Other formats may be decoded from the bottom, as a BMP is, or all at once, as a WebP.
+    is_from_top = image.format == "JPEG"
+    decode_rows = partial(pillow.read_rows, image, watch, path, limit, may_wait=is_from_top)
     return FrameSource(
         *(path, count, decode, header, image.format or "", loop),
         *(decode_header, sizes, structure.held_bytes),
-        decode_rows=partial(pillow.read_rows, image, watch, path, limit) if has_rows else None,
+        decode_rows=decode_rows if has_rows else None,
     )
 
 

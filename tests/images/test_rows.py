@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import threading
+import time
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -121,6 +122,27 @@ def test_rows_are_waited_for(tmp_path: Path, options: dict[str, Any], height: in
             found = rows[..., part, slice(None)]
             np.testing.assert_array_equal(found, pixels[part].transpose(2, 0, 1))
         assert rows.notes == ()
+        rows.release()
+
+
+@pytest.mark.usefixtures("any_size")
+@pytest.mark.parametrize("name", ["in.jpg", "in.png", "in.bmp", "in.tga", "in.webp"])
+def test_no_row_is_given_before_it_is_decoded(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pixels = save_noise(tmp_path / name, 669)  # the last read of a BMP brings the first 14 rows
+    advance = DecodingRows.advance
+
+    def advance_slowly(rows: DecodingRows) -> None:
+        advance(rows)
+        time.sleep(0.02)  # rows are taken meanwhile
+
+    monkeypatch.setattr(DecodingRows, "advance", advance_slowly)
+    with open_frames(str(tmp_path / name)) as frames:
+        rows = frames.read(0, by_rows=True).rows
+        assert rows is not None
+        for part in (slice(16), slice(16, 320), slice(None)):
+            np.testing.assert_array_equal(rows[..., part, :], pixels[part].transpose(2, 0, 1))
         rows.release()
 
 
