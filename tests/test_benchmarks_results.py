@@ -11,7 +11,7 @@ import pytest
 from benchmarks import command
 from benchmarks.against import find_mismatches, find_slower, measure_until_as_fast
 from benchmarks.cores import Core, find_cores
-from benchmarks.machine import Machine
+from benchmarks.machine import Machine, warn_of_load
 from benchmarks.readme import LINES, render_section, replace_section, write_section
 from benchmarks.results import Result, ResultError, as_json, from_json, read_result
 from benchmarks.row import AMD_AVX2, AVX2, AVX512, FULL
@@ -172,6 +172,16 @@ def test_a_core_that_does_not_run_is_left_out(monkeypatch: pytest.MonkeyPatch) -
         [Core("Haswell", AMD_AVX2)],
         ["core Haswell: the same as Haswell"],
     )
+
+
+@pytest.mark.parametrize(("load", "is_busy"), [(0.4, False), (3.25, True)])
+def test_a_busy_machine_is_said(
+    monkeypatch: pytest.MonkeyPatch, load: float, *, is_busy: bool
+) -> None:
+    monkeypatch.setattr("os.getloadavg", lambda: (load, 0.0, 0.0))
+    warning = warn_of_load()
+    assert (warning is not None) == is_busy
+    assert warning is None or warning.startswith("the machine is busy (load 3.2)")
 
 
 def full_result() -> Result:

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from benchmarks.against import find_mismatches, find_slower, measure_until_as_fast
 from benchmarks.cores import Core, default_core, find_cores
-from benchmarks.machine import Machine, describe_machine, find_machine, load
+from benchmarks.machine import Machine, describe_machine, find_machine, load, warn_of_load
 from benchmarks.photo import Workplace
 from benchmarks.readme import write_section
 from benchmarks.results import Result, ResultError, as_json, read_result
@@ -98,7 +98,8 @@ def main() -> int:
     cores, missing = find_cores(told.cores, machine.processor)
     if not cores:
         parser.error(f"--cores: {'; '.join(missing) or 'names none'}")
-    for note in missing:
+    warning = warn_of_load()
+    for note in [*missing, *([warning] if warning else [])]:
         sys.stderr.write(f"{note}\n")
     result = measure(told, machine, cores, older)
     show(result, told)

@@ -12,6 +12,8 @@ import numpy as np
 from benchmarks.peers import DISTRIBUTIONS, TOOLS, peer_version
 from convcli.parallel import available_cores
 
+MAX_LOAD = 1.0  # programs that ran at a time in the last minute
+
 
 @dataclass(frozen=True)
 class Machine:
@@ -86,6 +88,18 @@ def find_differences(one: Machine, other: Machine) -> list[str]:
         for name in sorted((before | after).keys() - {"peers"})
         if before.get(name) != after.get(name)
     ]
+
+
+def warn_of_load() -> str | None:
+    """Return a warning where other programs take much of the machine.
+
+    Threads that live for milliseconds stay on the core of their caller where no other is idle, so
+    two are no faster than one there.
+    """
+    busy = os.getloadavg()[0]
+    if busy <= MAX_LOAD:
+        return None
+    return f"the machine is busy (load {busy:.1f}): do not trust figures of several threads"
 
 
 def load() -> str:
