@@ -224,22 +224,26 @@ class PaddedImage:
 
         The image, moved as if it were one row, is right but for the ends of its rows.
         """
-        *leading, height, width = self.image.shape
+        image, value = np.asarray(self.image), self._value
+        *leading, height, width = image.shape
         down, right = rows.start - self._pads[0][0], columns.start - self._pads[1][0]
         first, stop = max(-down, 0), min(height - down, len(rows))
         if first < stop and abs(right) < width:
-            flat = target.reshape(*leading, -1)
-            source = self.image[...].reshape(*leading, -1)
             distance = down * width + right
             start = max(first * width, -distance)
             end = min(stop * width, height * width - distance)
+            flat, source = target.reshape(*leading, -1), image.reshape(*leading, -1)
             flat[..., start:end] = source[..., start + distance : end + distance]
         else:
             first = stop = 0
-        target[..., :first, :] = self._value
-        target[..., stop:, :] = self._value
-        target[..., : max(-right, 0)] = self._value
-        target[..., max(width - right, 0) :] = self._value
+        if first > 0:
+            target[..., :first, :] = value
+        if stop < len(rows):
+            target[..., stop:, :] = value
+        if right < 0:
+            target[..., :-right] = value
+        if right > 0:
+            target[..., max(width - right, 0) :] = value
 
     def _parts(self, padded: range, axis: int) -> list[_AxisPart]:
         size, before = self.image.shape[axis - 2], self._pads[axis][0]

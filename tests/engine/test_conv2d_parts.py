@@ -23,6 +23,7 @@ import convcli.engine.conv2d.im2col as layout
 import convcli.engine.conv2d.problem as parts
 from convcli.arithmetic.geometry import Window
 from convcli.engine.conv2d import conv2d
+from convcli.engine.conv2d import convolve as convolve_layer
 from convcli.engine.conv2d.problem import shares_rows
 from convcli.engine.cost import ConvSize
 from convcli.parallel import set_threads
@@ -140,3 +141,41 @@ def test_columns_of_a_large_image_stay_small(depth: int, size: tuple[int, int], 
         tracemalloc.stop()
     assert_allclose(maps, np.full(maps.shape, float(depth * side * side)))
     assert peak < maps.nbytes + 16 * MB  # the columns would take up to 1.5 GB
+
+
+@pytest.mark.parametrize("by_rows", [True, False])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_what_is_no_number_reaches_only_the_windows_and_the_map_that_have_it(
+    monkeypatch: pytest.MonkeyPatch, by_rows: bool, value: float
+) -> None:
+    monkeypatch.setattr(layout, "shares_rows", lambda *_: by_rows)
+    x, weight, bias = whole_numbers(1, 1, 2, 9, 8), whole_numbers(2, 4, 1, 3, 3), np.arange(4.0)
+    x[0, 1, 4, 5], bias[1] = value, value
+    maps = conv2d(x, weight, bias, padding=1, groups=2, method="im2col")[0]
+    expected = np.zeros((4, 9, 8), bool)
+    expected[1] = True
+    expected[2:, 3:6, 4:7] = True
+    assert_array_equal(np.isfinite(maps), ~expected)
+
+
+@pytest.mark.parametrize("by_rows", [True, False])
+@pytest.mark.parametrize("filters", [2, 40])
+@pytest.mark.parametrize("size", [(4, 5), (40, 70)])
+def test_parts_are_changed_once_they_are_summed(
+    monkeypatch: pytest.MonkeyPatch, by_rows: bool, filters: int, size: tuple[int, int]
+) -> None:
+    monkeypatch.setattr(layout, "shares_rows", lambda *_: by_rows)
+    monkeypatch.setattr(parts, "MAX_PART_BYTES", 1 << 16)
+    x, weight, bias = (
+        whole_numbers(1, 2, 3, *size),
+        whole_numbers(2, filters, 3, 3, 3),
+        reals(3, filters),
+    )
+
+    def finish(sums: Any) -> None:
+        sums *= 2
+        sums += 1
+
+    plain = conv2d(x, weight, bias, padding=1, method="im2col")
+    changed = convolve_layer(x, weight, bias, padding=1, method="im2col", finish=finish)
+    assert_array_equal(changed, 2 * plain + 1)
