@@ -1,5 +1,6 @@
 """The layouts of banded im2col, for both kinds of BLAS, against loops over the windows."""
 
+import tracemalloc
 from functools import partial
 from typing import Any
 
@@ -60,7 +61,7 @@ def test_every_layout_computes_the_window_in_tiles_of_any_size(
     if algorithm is None:
         assert geometry.stride[0] > 1 < geometry.dilation[0]
         return
-    for layout in banded_layouts(plan.problem.window, blas):
+    for layout in banded_layouts(plan.problem.window, plan.problem.output[0], blas):
         make_filter = partial(make_banded_filter, plan.problem, layout)
         own = algorithm._replace(make_filter=make_filter, tile=tile)
         sums = np.full(plan.shape, np.nan)
@@ -74,7 +75,7 @@ def test_every_layout_computes_the_window_in_tiles_of_any_size(
 def test_weights_hold_every_weight_once_for_each_row(window: Window, blas: Blas) -> None:
     (kh, kw), (stride, _) = window.kernel, window.stride
     kernel = 1 + reals(1, kh, kw) ** 2
-    for layout in banded_layouts(window, blas):
+    for layout in banded_layouts(window, 9, blas):
         unrolled, shifts, step, stacked = layout
         weights = banded_weights(kernel, layout, stride)
         assert np.count_nonzero(weights) == stacked * kernel.size
@@ -90,7 +91,7 @@ def test_weights_hold_every_weight_once_for_each_row(window: Window, blas: Blas)
 @given(windows(), st.sampled_from(KINDS))
 @settings(max_examples=40)
 def test_shifts_end_with_the_last_tap_and_fall_on_whole_outputs(window: Window, blas: Blas) -> None:
-    for layout in [banded_layout(window, blas), *banded_layouts(window, blas)]:
+    for layout in [banded_layout(window, (9, 9), blas), *banded_layouts(window, 9, blas)]:
         assert layout.unrolled + (layout.shifts - 1) * layout.step == window.kernel[1]
         assert layout.shifts == 1 or layout.step <= layout.unrolled
         assert layout.shifts == 1 or layout.step * window.dilation[1] % window.stride[1] == 0
@@ -103,16 +104,34 @@ def test_tiles_are_small_and_hold_whole_blocks(
 ) -> None:
     extent = [d * (k - 1) + 1 for k, d in zip(window.kernel, window.dilation, strict=True)]
     problem = problem_of(window, (extent[0] + more[0], extent[1] + more[1]), dtype)
-    layout = banded_layout(window, blas)
+    layout = banded_layout(window, problem.output, blas)
     rows, columns = banded_tile(problem, layout, blas)
     assert rows % (layout.stacked * window.dilation[0]) == 0
     assert 1 <= columns <= problem.output[1]
 
 
+@pytest.mark.parametrize("blas", KINDS)
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("size", [(1, 2_000_000), (2_000_000, 1), (3000, 4000)])
+def test_memory_is_small_however_long_an_image_is(
+    size: tuple[int, int], channels: int, blas: Blas
+) -> None:
+    shape = (size[0] + 30, size[1] + 30)
+    problem = problem_of(Window((31, 31)), shape)._replace(channels=channels)
+    layout = banded_layout(problem.window, size, blas)
+    rows, columns = banded_tile(problem, layout, blas)
+    rows = min(rows, size[0])
+    tracemalloc.start()
+    make_banded_filter(problem, layout)(np.zeros((rows + 30, columns + 30, channels), np.uint8))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 20_000_000
+
+
 @pytest.mark.parametrize("size", [3, 5, 9, 15])
 def test_products_of_avx512_are_small_and_of_whole_vectors(size: int) -> None:
     problem = problem_of(Window((size, size)), (3000, 4000))
-    layout = banded_layout(problem.window, AVX512)
+    layout = banded_layout(problem.window, problem.output, AVX512)
     _, columns = banded_tile(problem, layout, AVX512)
     shape = banded_weights(problem.kernel, layout).shape
     values = (columns + (layout.shifts - 1) * layout.step) * 3
@@ -126,7 +145,7 @@ def test_the_layout_asks_what_the_blas_is(
     monkeypatch: pytest.MonkeyPatch, blas: Blas, stacked: int
 ) -> None:
     monkeypatch.setattr(im2col, "find_blas", lambda: blas)
-    assert banded_layout(Window((3, 3)), blas) == BandedLayout(3, 1, 1, stacked)
+    assert banded_layout(Window((3, 3)), (90, 70), blas) == BandedLayout(3, 1, 1, stacked)
     image = pixels(1, 90, 70, 3)
     plan = plan_for(image, reals(1, 3, 3), method="im2col", padding="valid")
     assert plan.algorithm.tile[0] % stacked == 0

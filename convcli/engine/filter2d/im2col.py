@@ -155,7 +155,7 @@ def banded_im2col_algorithm(problem: FilterProblem) -> Algorithm | None:
     window, blas = problem.window, find_blas()
     if 1 not in (window.stride[0], window.dilation[0]):
         return None
-    layout = banded_layout(window, blas)
+    layout = banded_layout(window, problem.output, blas)
 
     def make_filter() -> TileFilter:
         from convcli.engine.filter2d.banded import make_banded_filter
@@ -165,7 +165,7 @@ def banded_im2col_algorithm(problem: FilterProblem) -> Algorithm | None:
     outputs = prod(problem.output) * problem.channels * problem.sums.itemsize / 4
     return Algorithm(
         Choice("im2col", f"{problem.taps} taps, in bands"),
-        outputs * layout_s(window, layout, blas),
+        outputs * layout_s(window, layout, problem.output[1], blas),
         problem.region_dtype,
         problem.sums,
         make_filter,
@@ -176,22 +176,24 @@ def banded_im2col_algorithm(problem: FilterProblem) -> Algorithm | None:
 
 
 @lru_cache(maxsize=64)
-def banded_layout(window: Window, blas: Blas) -> BandedLayout:
-    """Return the layout with the least estimated cost.
+def banded_layout(window: Window, output: Pair, blas: Blas) -> BandedLayout:
+    """Return the layout with the least estimated cost for an output of some rows and columns.
 
     >>> avx2, avx512 = Blas(), Blas("SkylakeX", 64, has_small_kernel=True)
-    >>> banded_layout(Window((3, 3)), avx2)
+    >>> banded_layout(Window((3, 3)), (1000, 1000), avx2)
     BandedLayout(unrolled=3, shifts=1, step=1, stacked=1)
-    >>> banded_layout(Window((9, 9)), avx512)
+    >>> banded_layout(Window((9, 9)), (1000, 1000), avx512)
     BandedLayout(unrolled=3, shifts=3, step=3, stacked=2)
     """
-    return min(banded_layouts(window, blas), key=lambda found: layout_s(window, found, blas))
+    height, width = output
+    layouts = banded_layouts(window, height, blas)
+    return min(layouts, key=lambda found: layout_s(window, found, width, blas))
 
 
-def banded_layouts(window: Window, blas: Blas) -> Iterator[BandedLayout]:
+def banded_layouts(window: Window, height: int, blas: Blas) -> Iterator[BandedLayout]:
     """Yield the layouts of a window that are worth an estimate."""
     width, stride, dilation = window.kernel[1], window.stride[1], window.dilation[1]
-    for stacked in _rates(blas).stacked:
+    for stacked in sorted({min(rows, height) for rows in _rates(blas).stacked}):
         yield BandedLayout(width, 1, 1, stacked)
         for unrolled in range(1, min(width - 1, MAX_UNROLLED) + 1):
             for step in range(unrolled, 0, -1):
@@ -200,10 +202,10 @@ def banded_layouts(window: Window, blas: Blas) -> Iterator[BandedLayout]:
                     break
 
 
-def layout_s(window: Window, layout: BandedLayout, blas: Blas) -> float:
-    """Return the estimated seconds of one thread for each float32 value of the output."""
+def layout_s(window: Window, layout: BandedLayout, width: int, blas: Blas) -> float:
+    """Return the estimated seconds of one thread for each float32 value of an output of a width."""
     rates = _rates(blas)
-    unrolled, shifts, _, stacked = layout
+    unrolled, shifts, step, stacked = layout
     rows = shifts * stacked
     terms = rows_seen(window, layout) * unrolled
     if rows == 1:
@@ -214,7 +216,8 @@ def layout_s(window: Window, layout: BandedLayout, blas: Blas) -> float:
         product = row * groups / stacked
     adds = rates.add * shifts if shifts > 1 else 0
     copies = rates.copy * unrolled * window.stride[0]
-    return (copies + product + adds) * 1e-9
+    seen = 1 + (shifts - 1) * step / width  # of a row, for each of its outputs
+    return ((copies + product) * seen + adds) * 1e-9
 
 
 def _rates(blas: Blas) -> BandedRates:
@@ -228,21 +231,26 @@ def rows_seen(window: Window, layout: BandedLayout) -> int:
 
 def banded_tile(problem: FilterProblem, layout: BandedLayout, blas: Blas) -> Pair:
     """Return the rows and columns of the output that a tile should have."""
-    window = problem.window
+    window, channels, (height, width) = problem.window, problem.channels, problem.output
     unrolled, shifts, step, stacked = layout
-    arrays = unrolled + shifts + (shifts > 1)  # columns, products and sums
-    values = TILE_BYTES // (arrays * problem.sums.itemsize)
+    (stride, across), high = window.stride, problem.extent[0]
     skipped = (shifts - 1) * step  # pixels between the first and the last shift
-    rows = min(max(TILE_ROWS, 2 * problem.extent[0] // window.stride[0]), problem.output[0])
-    row_values = values // rows
+    most = TILE_BYTES // problem.sums.itemsize
+    # For each value of a row: columns, products and sums of each row of the output.
+    arrays = unrolled * stride + shifts + (shifts > 1)
+    rows = min(max(TILE_ROWS, 2 * high // stride), height)
+    row_values = most // (arrays * rows + unrolled * high) - skipped * channels
     small = MAX_SMALL_PRODUCTS // (shifts * stacked * rows_seen(window, layout) * unrolled)
     is_small = blas.has_small_kernel and small >= MIN_SMALL_PRODUCT_VALUES
     if is_small:
-        row_values = min(row_values, small - skipped * problem.channels)
-    rows, columns = problem.tile_size(values, row_values=row_values)
+        row_values = min(row_values, small - skipped * channels)
+    _, columns = problem.tile_size(row_values=max(row_values, 1) * across)
     if is_small:
         columns = max(columns - (columns + skipped) % SMALL_PRODUCT_VALUES, 1)
-    elif columns < problem.output[1]:
+    elif columns < width:
         columns = -(-columns // LINE_VALUES) * LINE_VALUES
+    pitch = -(-(columns + skipped) * channels // LINE_VALUES) * LINE_VALUES
+    rows = max((most // pitch - unrolled * high) // arrays, high // stride, 1)
+    for_threads, _ = problem.tile_size(most, row_values=columns * channels * across)
     block = stacked * window.dilation[0]
-    return -(-even_size(problem.output[0], rows) // block) * block, columns
+    return -(-even_size(height, min(rows, for_threads)) // block) * block, columns
