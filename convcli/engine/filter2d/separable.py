@@ -34,6 +34,7 @@ RANK_TOLERANCE = 1e-12  # relative to the largest weight: products of rounded fa
 TILE_VALUES = 192 << 10
 ROW_VALUES = 3 << 10  # of a flat row
 TURNED_VALUES = 192  # of a column of turned sums, its channels side by side
+PACKING_PASSES = 7  # over what both products read and write, where BLAS packs it; AMD with AVX2
 LARGE_TILE_ROWS = 256  # of the output, under a kernel of many more rows
 MAX_FLAT_REACH = 100  # values: a longer row of interleaved channels has too many zeros
 MAX_FLAT_CHANNELS = 4
@@ -117,6 +118,7 @@ def separable_algorithm(problem: FilterProblem) -> Algorithm:
     tap_step = 1 if is_turned else problem.channels  # zeros between the taps of a flat row
     # Down the columns first, over every padded column; then along the rows.
     products = ((down - 1) * sh + high) * sw + (along - 1) * sw + (wide - 1) * tap_step + 1
+    more_passes = 2 * is_turned if find_blas().has_small_kernel else PACKING_PASSES
     row_values = ROW_VALUES
     if is_turned:
         rows = -(-TURNED_VALUES // (problem.channels * down)) * down
@@ -126,7 +128,7 @@ def separable_algorithm(problem: FilterProblem) -> Algorithm:
         tile_rows = min(tile_rows, LARGE_TILE_ROWS)
     return Algorithm(
         Choice("separable", f"rank 1, {taps} taps instead of {kh * kw}"),
-        problem.estimate_s(products=products, passes=sh * sw + 2 * is_turned),
+        problem.estimate_s(products=products, passes=sh * sw + more_passes),
         problem.region_dtype,
         problem.sums,
         lambda: _make_filter(problem, layout),
