@@ -34,6 +34,7 @@ RESCALE_TEMPORARIES = 3
 NAN_BYTES, NAN_COPIES = 18, 3
 FRAME_BYTES = 24  # of a decoder that joins frames and what is encoded, for each pixel
 PART_COPIES = 8  # of a row that is longer than a part, by each thread
+GAPS_PERCENT = 110  # of what is held at once: memory has unused gaps
 FIGURE_BYTES = 16  # per value of a map that is drawn
 
 
@@ -82,9 +83,10 @@ def estimate_memory(
     decoding = header.bytes + decoder + held_bytes
     if execution == "fused":
         held = header.bytes
-        if frames.decode_rows is not None and not has_preprocessing(plan, header):
+        if frames.decode_rows is not None and takes_rows(header, computation):
             decoding = held = decoder + held_bytes  # of which rows are taken
-        return fixed + _peak(decoding, _fused_bytes(header, held, plan, outputs, target.format))
+        fused = _fused_bytes(header, held, plan, outputs, target.format)
+        return fixed + max(decoding, fused) * GAPS_PERCENT // 100
     maps, filtering = _filter_bytes(header, computation)
     if computation.network is not None:
         filtering += computation.network.bytes
@@ -97,17 +99,30 @@ def estimate_memory(
         # The decoder's canvases and file, and the pixels that the next frame's are compared with.
         kept = FRAME_BYTES * math.prod(header.shape[:2]) + frames.held_bytes + sum(rendered)
         phases = decoding - frames.held_bytes, filtering, maps
-        return fixed + _peak(*(kept + phase for phase in phases))
+        return fixed + (kept + max(phases)) * GAPS_PERCENT // 100
     if draws_figure:
         values = [math.prod(shape) for branch in shapes for shape in (branch.start, *branch.layers)]
         filtering += FIGURE_BYTES * max(values) + sum(values) * sum_dtype(header.dtype).itemsize
     stacked = maps if target.is_stacked else 0
-    return fixed + _peak(decoding, filtering, header.bytes + maps + max(rendered) + stacked)
+    writing = header.bytes + maps + max(rendered) + stacked
+    return fixed + max(decoding, filtering, writing) * GAPS_PERCENT // 100
 
 
-def _peak(*phases: int) -> int:
-    """Return the most bytes that any phase takes, and a tenth for unused gaps in the memory."""
-    return max(phases) * 11 // 10
+def takes_rows(header: Header, computation: Computation) -> bool:
+    """Whether filters take the rows of a decoded picture, not an array of its values.
+
+    They read all columns of some rows together, which is more than the array of a wide picture.
+    """
+    if has_preprocessing(computation.plan, header):
+        return False
+    height, itemsize = header.shape[0], header.dtype.itemsize
+    return all(
+        get_threads()
+        * (filter_plan.algorithm.tile[0] + filter_plan.problem.extent[0])
+        * filter_plan.algorithm.region_dtype.itemsize
+        <= height * itemsize
+        for filter_plan in computation.kernels
+    )
 
 
 def check_memory(needed: int, plan: Plan, source: str) -> None:

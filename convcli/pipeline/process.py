@@ -13,10 +13,9 @@ from convcli.engine.arrays import Array
 from convcli.images import PLACEHOLDER, FrameSource, Header, Picture
 from convcli.pipeline.execute import StageCallback, compute_maps
 from convcli.pipeline.fused import stream_npy, write_filtered
-from convcli.pipeline.memory import check_memory
+from convcli.pipeline.memory import check_memory, takes_rows
 from convcli.pipeline.outputs import OutputTarget
 from convcli.pipeline.plan import Plan
-from convcli.pipeline.preprocess import has_preprocessing
 from convcli.pipeline.route import Route, RouteChooser, open_route
 from convcli.pipeline.write import (
     OutputFile,
@@ -206,7 +205,7 @@ def _run(
         sequence.check()
         first, written = sequence.write(keep_maps=keep_maps)
         return first.route, first.picture, first.maps, written
-    by_rows = route.execution == "fused" and not has_preprocessing(plan, route.header)
+    by_rows = route.execution == "fused" and takes_rows(route.header, computation)
     picture = frames.read(plan.frame or 0, by_rows=by_rows)
     # A decoded picture may differ from its header: its alpha may be opaque, or it is another page.
     route, computation = choose(Header.of(picture))
