@@ -38,9 +38,10 @@ MAX_KERNEL_SIDE = 1001  # rows or columns of one that is written out
 MAX_DIGITS = 1 << 17  # the longest argument of a command line; more would take too long
 
 _DIGITS = re.compile(r"[0-9]+\Z")
-_PERCENT = re.compile(r"([0-9]{1,9})(?:\.([0-9]{1,9}))?%\Z")
+# Compiled where they are used, which few commands do.
+_PERCENT = r"([0-9]{1,9})(?:\.([0-9]{1,9}))?%\Z"
 # Of long digits there is one way to match, so that what is no number is found out in linear time.
-REAL = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?\Z")
+REAL = r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?\Z"
 
 
 def as_number(value: object, what: str, *, least: int) -> int:
@@ -148,7 +149,7 @@ def parse_real(text: str, what: str) -> float:
     >>> parse_real("-1.5e-3", "bias")
     -0.0015
     """
-    if not REAL.match(text) or not math.isfinite(float(text)):
+    if not re.match(REAL, text) or not math.isfinite(float(text)):
         raise NotationError(f"{what} must be a number, and {text!r} is not a number")
     return float(text) + 0.0  # no -0
 
@@ -226,7 +227,7 @@ def parse_resize(text: str, what: str = "size") -> Resize:
     >>> parse_resize("12.5%").scale
     (125, 1000)
     """
-    if percent := _PERCENT.match(text):
+    if percent := re.match(_PERCENT, text):
         whole, decimals = percent[1], percent[2] or ""
         scale = int(whole + decimals), 100 * 10 ** len(decimals)
         if not scale[0]:

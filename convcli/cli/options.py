@@ -11,6 +11,7 @@ from click.core import ParameterSource
 from convcli.arithmetic import values
 from convcli.arithmetic.layers import Layer
 from convcli.arithmetic.notation import parse_inputs, parse_layer
+from convcli.cli.output import QuickHelp
 from convcli.errors import ArgumentError
 from convcli.files.restriction import check_typed, restrict, restricted_folder
 
@@ -371,7 +372,7 @@ class WindowOptions(DeclaredOptions):
         )  # fmt: skip
 
 
-class GroupedCommand(click.Command):
+class GroupedCommand(QuickHelp):
     """A command whose help lists its options by group."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

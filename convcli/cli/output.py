@@ -7,12 +7,37 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import click
+
 from convcli.files import redirect_to_null, write_stdout
 
 if TYPE_CHECKING:
     from convcli.kernels import Kernel
 
 MAX_MESSAGE_CHARACTERS = 2000
+
+
+def _print_help(context: click.Context, _: click.Parameter, value: bool) -> None:
+    if value and not context.resilient_parsing:
+        click.echo(context.get_help(), color=context.color)
+        context.exit()
+
+
+class QuickHelp(click.Command):
+    """A command whose `--help` is in English: Click looks for translations each time it starts."""
+
+    HELP = click.Option(
+        ["-h", "--help"],
+        is_flag=True,
+        is_eager=True,
+        expose_value=False,
+        callback=_print_help,
+        help="Show this message and exit.",
+    )
+
+    def get_help_option(self, ctx: click.Context) -> click.Option:  # noqa: ARG002  # click's
+        """Return the option, which all commands share."""
+        return self.HELP
 
 
 def print_data(text: str) -> None:

@@ -20,7 +20,7 @@ from convcli.records import NamedTuple
 PREFIX = ".convcli-"
 MAX_HOST_CHARACTERS = 40  # of a name, the last ones, which tell apart the pods of a cluster
 
-_NAME = re.compile(re.escape(PREFIX) + r"(\d+)-(\d+)-(\d+)-([0-9a-f]+)-([\w.]+)-[\w.-]+", re.ASCII)
+_NAME = re.escape(PREFIX) + r"(\d+)-(\d+)-(\d+)-([0-9a-f]+)-([\w.]+)-[\w.-]+"
 _cleaned_folders: set[str] = set()
 
 
@@ -111,7 +111,8 @@ def _remove(folder: str, ended: Maker | None) -> None:
     me = this_process()
     with suppress(OSError, ValueError), os.scandir(folder) as entries:
         for entry in entries:
-            found = _NAME.fullmatch(entry.name) if entry.name.startswith(PREFIX) else None
+            is_ours = entry.name.startswith(PREFIX)
+            found = re.fullmatch(_NAME, entry.name, re.ASCII) if is_ours else None
             if found is None:
                 continue
             process, started, namespace, boot, host = found.groups()

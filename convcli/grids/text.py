@@ -325,7 +325,7 @@ def _first_error(layout: _Layout, *, is_quoted: bool, allows_nan: bool | None) -
 
 def _find_fault(entry: str) -> str | None:
     """Return what is wrong with an entry; None for a finite number."""
-    if not REAL.match(entry) and "/" not in entry:
+    if not re.match(REAL, entry) and "/" not in entry:
         return "is not a number"
     try:
         fraction = _FRACTION.match(entry)

@@ -32,14 +32,12 @@ WEIGHTS_SUFFIXES = (".onnx", ".safetensors")  # of files of the weights of layer
 FIELDS = ("name", "matrix", "origin", "bias", "description", "source", "notes", "groups")
 REFUSED = (".npz",)  # recognized as kernel files, and refused with a reason
 
-# A file of the weights of layers, and maybe the name of one behind a colon.
-_WEIGHTS_FILE = re.compile(
-    rf"@?(.*?(?:{'|'.join(map(re.escape, WEIGHTS_SUFFIXES))}))(?::(.*))?\Z",
-    re.IGNORECASE | re.DOTALL,
-)
-_INLINE = re.compile(r"\[|[0-9eE+\-.,;/\s]+\Z")
-_NUMBER_END = re.compile(r"(\.[0-9]*)?\Z")  # in place of a suffix, as in gausian:1.5
-_SIZE = re.compile(r"[0-9]+(x[0-9]+)?\Z")
+# Compiled where they are used. A file of the weights of layers, and maybe the name of one behind a
+# colon.
+_WEIGHTS_FILE = rf"(?is)@?(.*?(?:{'|'.join(map(re.escape, WEIGHTS_SUFFIXES))}))(?::(.*))?\Z"
+_INLINE = r"\[|[0-9eE+\-.,;/\s]+\Z"
+_NUMBER_END = r"(\.[0-9]*)?\Z"  # in place of a suffix, as in gausian:1.5
+_SIZE = r"[0-9]+(x[0-9]+)?\Z"
 
 
 class Kernel:
@@ -258,7 +256,7 @@ def load_kernel(spec: str | os.PathLike[str]) -> Kernel:
     spec_text = os.fspath(spec)
     text = spec_text.strip()
     path = kernel_path(spec_text)
-    if found := _WEIGHTS_FILE.match(spec_text):
+    if found := re.match(_WEIGHTS_FILE, spec_text):
         from convcli.kernels.trained import read_layer
 
         return read_layer(found[1], found[2])
@@ -272,7 +270,7 @@ def load_kernel(spec: str | os.PathLike[str]) -> Kernel:
     named = find_kernel(name)
     if named is not None:
         return named
-    if _SIZE.match(text):
+    if re.match(_SIZE, text):
         raise KernelError(
             f"kernel {spec_text!r} is a size, not weights; "
             f"try box:{text}, a mean, or ones:{text}, a sum"
@@ -295,7 +293,7 @@ def kernel_path(spec: str) -> str | None:
     >>> kernel_path("net.safetensors:conv1.weight")
     'net.safetensors'
     """
-    if found := _WEIGHTS_FILE.match(spec):
+    if found := re.match(_WEIGHTS_FILE, spec):
         return found[1]
     if spec.startswith("@") and len(spec) > 1:
         return spec[1:]
@@ -308,7 +306,7 @@ def weights_path(spec: str) -> str | None:
     >>> weights_path("net.safetensors"), weights_path("net.safetensors:conv1.weight")
     ('net.safetensors', None)
     """
-    found = _WEIGHTS_FILE.match(spec)
+    found = re.match(_WEIGHTS_FILE, spec)
     return found[1] if found and not found[2] else None
 
 
@@ -324,7 +322,7 @@ def _find_hint(spec: str, name: str) -> str:
         return answer
     if colon and family in bank():
         return f"{family!r} has no parameters"
-    if "/" in spec or not _NUMBER_END.match(split_name(spec)[1]):
+    if "/" in spec or not re.match(_NUMBER_END, split_name(spec)[1]):
         suffixes = ", ".join((*SUFFIXES, *WEIGHTS_SUFFIXES))
         return f"a kernel file ends in {suffixes}, and a name is one of 'convcli kernels'"
     hint = did_you_mean(family, [*bank(), *FAMILIES])
@@ -337,7 +335,7 @@ def _is_inline(text: str) -> bool:
         from convcli.kernels.text import has_geometry
 
         return has_geometry(text)
-    return bool(_INLINE.match(text)) and any(character.isdigit() for character in text)
+    return bool(re.match(_INLINE, text)) and any(character.isdigit() for character in text)
 
 
 def _parse_inline(text: str) -> Kernel:

@@ -34,8 +34,9 @@ if TYPE_CHECKING:
     from convcli.arithmetic.bounds import Bound
     from convcli.arithmetic.layers import Layer
 
-_NAME = re.compile(r"[A-Za-z0-9_/][A-Za-z0-9_.\-/:]*\Z")  # such as files of networks have
-_NO_NAME = re.compile(r"[^A-Za-z0-9_.\-/:]|\A[^A-Za-z0-9_/]")
+# Compiled where they are used, as few commands name layers.
+_NAME = r"[A-Za-z0-9_/][A-Za-z0-9_.\-/:]*\Z"  # such as files of networks have
+_NO_NAME = r"[^A-Za-z0-9_.\-/:]|\A[^A-Za-z0-9_/]"
 
 
 class Parts(NamedTuple):
@@ -186,7 +187,7 @@ def _parse_groups(text: str) -> int | str:
 
 
 def _parse_name(text: str) -> str:
-    if not _NAME.match(text) or text == "input":
+    if not re.match(_NAME, text) or text == "input":
         raise NotationError(
             f"a name starts with a letter, digit, '_' or '/', goes on with those, '-', '.', ':', "
             f"and is not 'input': {text!r}"
@@ -200,7 +201,7 @@ def as_name(text: str) -> str:
     >>> as_name("/layer1/conv1/Conv"), as_name("a+b"), as_name("input"), as_name("")
     ('/layer1/conv1/Conv', 'a_b', 'input_', '_')
     """
-    name = _NO_NAME.sub("_", text) or "_"
+    name = re.sub(_NO_NAME, "_", text) or "_"
     return f"{name}_" if name == "input" else name
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from convcli import __version__
-from convcli.cli.output import log
+from convcli.cli.output import QuickHelp, log
 from convcli.errors import OutputError, describe, did_you_mean
 from convcli.files import redirect_to_null
 
@@ -47,7 +47,7 @@ BLAS_THREAD_VARIABLES = (
 )  # fmt: skip
 
 
-class Commands(click.Group):
+class Commands(QuickHelp, click.Group):
     """Commands that are imported when they are called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
@@ -132,12 +132,25 @@ def _report(error: Exception) -> int:
     return getattr(error, "exit_code", 1)
 
 
+def _print_version(context: click.Context, _: click.Parameter, value: bool) -> None:
+    if value and not context.resilient_parsing:
+        click.echo(f"convcli, version {__version__}")
+        context.exit()
+
+
 @click.group(
     cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"]},
     subcommand_metavar="COMMAND [ARGS]...",
 )
-@click.version_option(__version__)
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Show the version and exit.",
+)
 @click.option(
     "--debug",
     is_flag=True,
