@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 MAX_MESSAGE_CHARACTERS = 2000
 
 
-def _print_help(context: click.Context, _: click.Parameter, value: bool) -> None:
-    if value and not context.resilient_parsing:
+def _print_help(context: click.Context) -> None:
+    if not context.resilient_parsing:
         click.echo(context.get_help(), color=context.color)
         context.exit()
 
@@ -31,7 +31,7 @@ class QuickHelp(click.Command):
         is_flag=True,
         is_eager=True,
         expose_value=False,
-        callback=_print_help,
+        callback=lambda context, _, value: _print_help(context) if value else None,
         help="Show this message and exit.",
     )
 

@@ -132,8 +132,8 @@ def _report(error: Exception) -> int:
     return getattr(error, "exit_code", 1)
 
 
-def _print_version(context: click.Context, _: click.Parameter, value: bool) -> None:
-    if value and not context.resilient_parsing:
+def _print_version(context: click.Context) -> None:
+    if not context.resilient_parsing:
         click.echo(f"convcli, version {__version__}")
         context.exit()
 
@@ -148,7 +148,7 @@ def _print_version(context: click.Context, _: click.Parameter, value: bool) -> N
     is_flag=True,
     is_eager=True,
     expose_value=False,
-    callback=_print_version,
+    callback=lambda context, _, value: _print_version(context) if value else None,
     help="Show the version and exit.",
 )
 @click.option(

@@ -71,7 +71,8 @@ def build_plan(options: ApplyOptions) -> tuple[Plan, tuple[str, ...]]:
     base = options.make_layer()
     check_limits(base, options.max_pixels)
     network = None if options.net is None else options.network
-    layers = _layer_steps(options) if network is None else ()
+    has_layers = network is None and bool(options.layers or options.net)
+    layers = _layer_steps(options) if has_layers else ()
     kernels = load_kernels(options.kernel)
     steps = tuple(
         _kernel_step(options, base, kernel, spec)
@@ -125,7 +126,7 @@ def _layer_steps(options: ApplyOptions) -> tuple[Step, ...]:
     """Make the steps of the typed layers, or of the network file."""
     make_steps = partial(make_layer_steps, method=options.method, max_pixels=options.max_pixels)
     if options.net is None:
-        return make_steps(options.layers) if options.layers else ()
+        return make_steps(options.layers)
     from convcli.cli.networks import attribute_to_file
     from convcli.networks import read_network
 
