@@ -37,7 +37,7 @@ def options() -> argparse.ArgumentParser:
     parser.add_argument("--quick", action="store_true", help="small pictures, under a minute")
     parser.add_argument("--only", metavar="PATTERN", default="", help="a regular expression")
     parser.add_argument("--threads", type=int, default=2, metavar="N", help="default: 2")
-    parser.add_argument("--runs", type=int, metavar="N", help="at least; default: 5, quick 3")
+    parser.add_argument("--runs", type=int, metavar="N", help="at least; default: 5, quick 2")
     parser.add_argument(
         "--cores",
         metavar="NAMES",

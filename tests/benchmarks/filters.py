@@ -16,7 +16,7 @@ DENSE = {  # AMD's processors have targets of their own
     3: by_units(1.65, 1.85, 1.5, amd=Target(1.3, 1.2)),
     5: by_units(1.05, 1.45, 0.9, amd=Target(1.0, 0.9)),
     9: by_units(0.55, 0.88, 0.45, amd=Target(0.85, 0.75)),
-    15: by_units(0.29, 0.29, 0.2),
+    15: by_units(0.29, 0.26, 0.2),
     31: by_units(0.28, 0.28, 0.2),
 }
 GAUSSIANS = {2: by_units(1.25, 2.1, 1.15), 5: by_units(0.85, 1.3, 0.75)}

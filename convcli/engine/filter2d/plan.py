@@ -6,7 +6,7 @@ read, and run over every image of that shape: all frames of an animation.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -33,9 +33,8 @@ from convcli.engine.filter2d.separable import factorize, separable_algorithm
 from convcli.engine.filter2d.tiles import Tile, TileReader, split_output
 from convcli.engine.padding import RowSource
 from convcli.engine.rounding import round_into
-from convcli.engine.scratch import split_range
 from convcli.errors import ArgumentError
-from convcli.parallel import get_threads, parallel_for
+from convcli.parallel import parallel_for
 from convcli.records import NamedTuple
 
 METHODS = ("auto", "im2col", "separable", "fft", "naive")
@@ -93,10 +92,10 @@ class FilterPlan(NamedTuple):
         if not isinstance(image, np.ndarray):
             height, width, channels = (*shape, 1)[:3]
             shape = channels, height, width
-        # Of another byte order, each band is converted.
+        # Of another byte order, each tile is converted.
         return image.shape == shape and image.dtype.newbyteorder("=") == self.problem.dtype
 
-    def run(self, image: Array | RowSource, take: TakeTile, rows: slice | None = None) -> None:
+    def run(self, image: Array | RowSource, take: TakeTile) -> None:
         """Compute the sums, in tiles, in as many threads as `set_threads` says.
 
         Parameters
@@ -107,8 +106,6 @@ class FilterPlan(NamedTuple):
             `take(tile, sums)` gets the rows and columns of a tile, slices of the output's, and its
             sums, (rows, columns, C). It is called in the thread that computed them, for the tiles
             in any order. The sums may be overwritten; they are valid only during the call.
-        rows : slice, optional
-            Which rows of the output; all where left out.
         """
         has_bias = np.any(self.problem.bias)
 
@@ -126,21 +123,15 @@ class FilterPlan(NamedTuple):
 
             return work
 
-        self._run_tiles(image, make_worker, rows)
+        self._run_tiles(image, make_worker)
 
-    def run_into(self, image: Array | RowSource, result: Array, rows: slice | None = None) -> None:
-        """As `run`, into (rows, ow[, C]) of any type: integers are rounded and clamped."""
-        first = (rows or slice(None)).indices(self.shape[0])[0]
+    def run_into(self, image: Array | RowSource, result: Array) -> None:
+        """As `run`, into (oh, ow[, C]) of any type: integers are rounded and clamped."""
         cube = result[:, :, np.newaxis] if result.ndim == 2 else result
-
-        def part(tile: Tile) -> Array:
-            rows, columns = tile
-            return cube[rows.start - first : rows.stop - first, columns]
-
         make_writer = self.algorithm.make_writer
         can_write = cube.dtype == self.sums and cube.flags.c_contiguous
         if make_writer is None or not can_write or np.any(self.problem.bias):
-            self.run(image, lambda tile, sums: round_into(sums, part(tile), self.bounds), rows)
+            self.run(image, lambda tile, sums: round_into(sums, cube[tile], self.bounds))
             return
 
         def make_worker(reader: TileReader) -> Callable[[list[Tile]], None]:
@@ -148,31 +139,16 @@ class FilterPlan(NamedTuple):
 
             def work(tiles: list[Tile]) -> None:
                 for tile, region in reader.read(tiles):
-                    write(region, part(tile))
+                    write(region, cube[tile])
 
             return work
 
-        self._run_tiles(image, make_worker, rows)
-
-    def run_bands(
-        self, image: Array | RowSource, dtype: np.dtype[Any]
-    ) -> Iterator[tuple[slice, Array]]:
-        """Yield rows and their result, from the top, each computed when it is asked for.
-
-        As many rows of tiles at a time as there are threads: for images that do not fit the memory.
-        """
-        bands = list(split_range(self.shape[0], self.algorithm.tile[0]))
-        for group in split_range(len(bands), get_threads()):
-            rows = slice(bands[group][0].start, bands[group][-1].stop)
-            result = np.empty((rows.stop - rows.start, *self.shape[1:]), dtype)
-            self.run_into(image, result, rows)
-            yield rows, result
+        self._run_tiles(image, make_worker)
 
     def _run_tiles(
         self,
         image: Array | RowSource,
         make_worker: Callable[[TileReader], Callable[[list[Tile]], None]],
-        rows: slice | None,
     ) -> None:
         """Process the tiles: one at a time, or all of a row of tiles whose rows have to be read."""
         if not self.can_run(image):
@@ -182,7 +158,7 @@ class FilterPlan(NamedTuple):
         pixels = np.atleast_3d(image) if isinstance(image, np.ndarray) else image
         dtype = self.algorithm.region_dtype
         height, width = self.shape[:2]
-        groups = list(split_output((height, width), self.algorithm.tile, rows))
+        groups = list(split_output((height, width), self.algorithm.tile))
         if self.algorithm.is_multithreaded:
             work = make_worker(TileReader(self.problem, dtype, pixels))
             for tiles in groups:

@@ -16,26 +16,21 @@ from convcli.engine.scratch import Scratch, input_span, split_range
 Tile: TypeAlias = tuple[slice, slice]  # rows and columns of the output
 
 
-def split_output(output: Pair, size: Pair, rows: slice | None = None) -> Iterator[list[Tile]]:
-    """Yield the tiles of each row of tiles, from the top: those of some rows of the output.
+def split_output(output: Pair, size: Pair) -> Iterator[list[Tile]]:
+    """Yield the tiles of each row of tiles, from the top.
 
     Parameters
     ----------
     output, size : (int, int)
-        Rows and columns of the output, and of a tile. Where tiles begin depends on nothing else.
-    rows : slice, optional
-        All where left out.
+        Rows and columns of the output, and of a tile.
 
     Examples
     --------
-    >>> list(split_output((3, 2), (2, 2), slice(1, 3)))
-    [[(slice(1, 2, None), slice(0, 2, None))], [(slice(2, 3, None), slice(0, 2, None))]]
+    >>> list(split_output((3, 2), (2, 2)))
+    [[(slice(0, 2, None), slice(0, 2, None))], [(slice(2, 3, None), slice(0, 2, None))]]
     """
-    first, end, _ = (rows or slice(None)).indices(output[0])
-    for down in split_range(output[0], size[0]):
-        part = slice(max(down.start, first), min(down.stop, end))
-        if part.start < part.stop:
-            yield [(part, across) for across in split_range(output[1], size[1])]
+    for rows in split_range(output[0], size[0]):
+        yield [(rows, columns) for columns in split_range(output[1], size[1])]
 
 
 class TileReader:
