@@ -11,6 +11,7 @@ __all__ = ["NamedTuple"]
 
 TYPE_CHECKING = False  # that of `typing`, which takes long to load
 if TYPE_CHECKING:
+    from inspect import Signature
     from typing import NamedTuple, Self
 else:
     from collections import _tuplegetter
@@ -35,6 +36,19 @@ else:
                     "__slots__": (),
                 }  # fmt: skip
             return type.__new__(cls, name, bases, namespace)
+
+        @property
+        def __signature__(cls) -> Signature:
+            """What `help` and editors show of the constructor."""
+            from inspect import Parameter, Signature
+
+            kind, defaults = Parameter.POSITIONAL_OR_KEYWORD, cls._field_defaults
+            return Signature(
+                [
+                    Parameter(field, kind, default=defaults.get(field, Parameter.empty))
+                    for field in cls._fields
+                ]
+            )
 
     class _FieldsTuple(tuple):
         """The constructor and the methods of all named tuples."""

@@ -33,6 +33,17 @@ def test_another_blas_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
         pass
 
 
+def test_the_last_limit_that_ends_gives_the_threads_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    counts = [7]
+    functions = blas.BlasFunctions(counts.append, lambda: counts[-1])
+    monkeypatch.setattr(blas, "find_functions", lambda: functions)
+    with blas.single_threaded_blas():
+        with blas.single_threaded_blas():
+            pass
+        assert counts == [7, 1]
+    assert counts == [7, 1, 7]
+
+
 def test_a_core_that_is_asked_for_is_found() -> None:
     if not find_blas().core or platform.machine() not in ("x86_64", "AMD64"):
         pytest.skip("NumPy has no OpenBLAS of its own here, or one for other processors")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import pickle
 import typing
 from collections.abc import Callable
@@ -103,3 +104,10 @@ def test_fields_with_a_default_come_last() -> None:
         class Wrong(records.NamedTuple):
             first: int = 1
             second: int  # type: ignore[misc]
+
+
+def test_the_constructor_shows_its_fields() -> None:
+    ours, theirs = (inspect.signature(record).parameters for record in (Ours, Theirs))
+    assert list(ours) == list(theirs)
+    for one, other in zip(ours.values(), theirs.values(), strict=True):
+        assert (one.kind, one.default) == (other.kind, other.default)

@@ -187,6 +187,9 @@ def test_the_aspect_of_pixels_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     metadata = Metadata(aspect=(3.0, 2.0))
     with Image.open(io.BytesIO(encoded(smooth((90, 50, 1)), "JPEG", metadata=metadata))) as image:
         assert (image.info["jfif_unit"], image.info["jfif_density"]) == (0, (3, 2))
+    both = metadata._replace(dpi=(300, 150))  # a resolution says the aspect, too
+    with Image.open(io.BytesIO(encoded(smooth((90, 50, 1)), "JPEG", metadata=both))) as image:
+        assert image.info["dpi"] == (300, 150)
 
 
 def test_an_encoder_that_writes_less_than_all_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -64,6 +64,17 @@ def test_bands_are_written_where_they_belong(tmp_path: Path, has_file: bool) -> 
         assert stream.read() == b"header" + values.tobytes()
 
 
+def test_what_the_system_takes_in_pieces_is_written_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = os.pwrite
+    monkeypatch.setattr(os, "pwrite", lambda file, data, at: write(file, data[:5], at))
+    values = np.arange(42.0).reshape(7, 6, 1)
+    with (tmp_path / "out").open("w+b") as stream:
+        fused.BandWriter(stream, "in.npy", 7).encode(0, values)
+    assert (tmp_path / "out").read_bytes() == values.tobytes()
+
+
 def test_a_sum_that_overflows_is_no_fault_of_finite_numbers() -> None:
     bands = fused.BandWriter(io.BytesIO(), "in.npy", 1)
     largest = np.full((1, 2, 1), np.finfo(np.float32).max, np.float32)
