@@ -232,8 +232,10 @@ def read_rows(
         If it cannot be decoded, here or where rows are taken.
     """
     is_large = image.width * image.height >= MIN_WAITED_PIXELS and get_threads() > 1
+    has_data = bool(getattr(image, "tile", ()))  # without any, there is no row to wait for
+    may_wait = may_wait and is_large and has_data and image.mode == "RGB"
     with decoder_errors(path):
-        if may_wait and is_large and image.mode == "RGB" and not watch.keeps_damaged:
+        if may_wait and not watch.keeps_damaged:
             return limit(_start_decoding(image, watch, path))
         with closing(image):
             picture = read_picture(image, path, by_rows=True)

@@ -241,6 +241,18 @@ def test_a_damaged_picture_leaves_no_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("any_size")
+def test_a_picture_without_a_scan_is_no_black_one(tmp_path: Path) -> None:
+    save_noise(tmp_path / "in.jpg")
+    content = (tmp_path / "in.jpg").read_bytes()
+    (tmp_path / "in.jpg").write_bytes(content.partition(b"\xff\xda")[0] + bytes(100))
+    with (
+        open_frames(str(tmp_path / "in.jpg")) as frames,
+        pytest.raises(ImageError, match="cannot be decoded: cannot load this image"),
+    ):
+        frames.read(0, by_rows=True)
+
+
+@pytest.mark.usefixtures("any_size")
 def test_damage_in_rows_that_no_output_needs_is_found(tmp_path: Path) -> None:
     save_noise(tmp_path / "in.jpg", 402)
     content = (tmp_path / "in.jpg").read_bytes()
