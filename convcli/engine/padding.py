@@ -254,7 +254,7 @@ class PaddedImage:
 _AxisPart: TypeAlias = tuple[slice, slice | Array | None]
 
 
-@lru_cache(maxsize=16)  # the columns of all bands are the same
+@lru_cache(maxsize=16)  # tiles below each other have the same columns
 def _cut_axis(positions: range, size: int, mode: str) -> list[_AxisPart]:
     """Cut positions along an axis into those inside the image, before it and after it.
 

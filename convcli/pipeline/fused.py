@@ -1,4 +1,4 @@
-"""Filter in bands without a map of floats: pixels to pixels, and `.npy` to `.npy`."""
+"""Filter without a map of floats: pixels to pixels, part by part, and `.npy` to `.npy` in bands."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from convcli.pipeline.route import Execution
 
 BASE_BYTES = 48 << 20  # the interpreter, NumPy, Pillow and its codecs
-MIN_SCRATCH_BYTES = 32 << 20  # bands, their columns and chunks of a PNG take at least this
+MIN_SCRATCH_BYTES = 32 << 20  # tiles, their columns and encoded parts take at least this
 MAX_MACHINE_SHARE = 0.75  # of the machine's memory, unless --max-memory says otherwise
 # How many arrays of its result's size rescaling holds beside its input and output; any other
 # operation holds one.

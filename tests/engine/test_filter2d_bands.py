@@ -10,6 +10,7 @@ from support.oracles import MODES, filter_channels, pixels, reals, whole_numbers
 
 from convcli.engine import scratch
 from convcli.engine.filter2d import filter2d, im2col, problem
+from convcli.engine.filter2d.tiles import TileReader
 from convcli.kernels import load_kernel
 from convcli.parallel import parallel_for, set_threads
 
@@ -208,13 +209,29 @@ def test_memory_beyond_the_result_does_not_grow_with_the_image(name: str) -> Non
     assert peaks[1] < 64 * MB
 
 
-def test_an_image_may_lie_anywhere_in_memory() -> None:
-    image = whole_numbers(1, 40, 60, 3)
-    for kernel in (GAUSSIAN, BOX, reals(1, 3, 3), reals(1, 21, 21)):
-        expected = filter2d(image[::-1, ::2, ::-1].copy(), kernel)
-        assert_array_equal(filter2d(image[::-1, ::2, ::-1], kernel), expected)
-        swapped = image[::-1, ::2, ::-1].astype(">f8")
-        assert_array_equal(filter2d(swapped, kernel), expected)
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64, ">f8"])
+@pytest.mark.parametrize("padding", ["same", "valid"])  # in the second, nothing is copied for it
+def test_an_image_may_lie_anywhere_in_memory(padding: str, dtype: Any) -> None:
+    image = whole_numbers(1, 40, 60, 3).astype(dtype)
+    planes = np.ascontiguousarray(image.transpose(2, 0, 1)).transpose(1, 2, 0)
+    before = image.copy()
+    for kernel in (GAUSSIAN, BOX, reals(1, 3, 3), reals(1, 21, 21), reals(1, 2, 3, 3, 3)):
+        for lying in (image[::-1, ::2, ::-1], image[:, 5:50], image.transpose(1, 0, 2), planes):
+            own = lying.astype(lying.dtype.newbyteorder("="), order="C")
+            expected = filter2d(own, kernel, padding=padding)
+            assert_array_equal(filter2d(lying, kernel, padding=padding), expected)
+    assert_array_equal(image, before)
+
+
+def test_a_tile_that_is_a_view_of_the_image_is_read_only() -> None:
+    image = pixels(1, 30, 20, 3)
+    reader = TileReader(plan_for(image, GAUSSIAN).problem, image.dtype, image)
+    inside, outside = (slice(10, 12), slice(8, 10)), (slice(0, 2), slice(0, 2))
+    (_, view), (_, copy) = next(reader.read([inside])), next(reader.read([outside]))
+    assert np.shares_memory(view, image)
+    assert not view.flags.writeable
+    assert not np.shares_memory(copy, image)
+    assert image.flags.writeable
 
 
 @pytest.mark.parametrize("count", [1, 2])

@@ -1,6 +1,6 @@
 """FFT: the product of two spectra is a circular correlation, whose wrapped part is cut off.
 
-The band is transformed in tiles that overlap by what the kernel spans, and the part of each tile
+The region is transformed in tiles that overlap by what the kernel spans, and the part of each tile
 that does not wrap around is kept (overlap-save). The cost hardly grows with the kernel. Rounding
 errors are spread over all of a tile: up to about 1e-6 of the largest sum in float32, 1e-15 in
 float64.
