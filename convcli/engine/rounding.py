@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from convcli.engine.arrays import Array
-from convcli.engine.scratch import split_range
+from convcli.engine.scratch import Scratch, split_range
 from convcli.errors import ArgumentError
 
 # Values whose neighbors in a row are apart in memory, of a part: each needs a line of the cache.
@@ -62,12 +62,19 @@ def round_into(sums: Array, result: Array, bounds: tuple[float, float] | None = 
             overflow = sums > largest
         np.clip(sums, least, largest, out=sums)
     is_direct = rounded == dtype and all(starmap(ge, pairwise(sums.strides)))
-    integers = result if is_direct else np.empty_like(sums, rounded)  # in the order of the sums
+    integers = result if is_direct else _empty_like(sums, rounded)
     np.rint(sums, out=integers, casting="unsafe")
     if not is_direct:
         _copy(integers, result, limits)
     if overflow is not None:
         result[overflow] = np.iinfo(dtype).max
+
+
+def _empty_like(sums: Array, dtype: np.dtype[Any]) -> Array:
+    """Return scratch memory of a type, with the axes in the order that they have in the sums."""
+    order = sorted(range(sums.ndim), key=lambda axis: -sums.strides[axis])
+    memory = Scratch()("rounded", [sums.shape[axis] for axis in order], dtype)
+    return memory.transpose(np.argsort(order))
 
 
 def _copy(values: Array, target: Array, limits: tuple[Any, Any] | None = None) -> None:

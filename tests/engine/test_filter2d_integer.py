@@ -210,9 +210,9 @@ def test_a_program_of_a_matrix_is_its_correlation(seed: int, kh: int, kw: int, p
 def test_few_pieces_of_memory_are_enough() -> None:
     program = build_program(np.ones((15, 15), int), 100, 1)
     scratch = Scratch()
-    program.bind(2000, np.int32, scratch)
+    program.bind(np.zeros(2000, np.int32), scratch)
     assert len(program.instructions) == 10
-    assert len(vars(scratch)["_buffers"]) <= 1 + 3  # the band, and three more
+    assert len(vars(scratch)["_buffers"]) <= 3
 
 
 @pytest.mark.parametrize("kernel", [np.ones((3, 3)), np.full((2, 2), 0.25), [[0, 1]], [[3, -1]]])

@@ -6,8 +6,9 @@ and at most one scaling at the end.
 
 from __future__ import annotations
 
-from functools import cache, partial
-from typing import Any
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -40,6 +41,7 @@ MAX_DENOMINATOR = 12  # how many units the smallest weight may be: 3 in Kirsch's
 MAX_WEIGHT = (1 << 15) - 1
 MIN_UNIT = float(np.finfo(np.float32).tiny)  # smaller ones lose digits as float32
 TOLERANCE = 1e-15  # relative: what a double may be off a multiple of the unit
+Bound = TypeVar("Bound")
 _TYPES = np.dtype(np.int16), np.dtype(np.uint16), np.dtype(np.int32)
 
 
@@ -146,21 +148,11 @@ class _TileShape(NamedTuple):
         """The values of a row."""
         return self.columns * self.problem.channels
 
-    @property
-    def values(self) -> int:
-        """The values of all rows."""
-        return self.rows * self.row
-
-    @property
-    def output(self) -> tuple[int, int, int]:
-        """The shape of the sums, (oh, ow, C)."""
-        (high, wide), channels = self.problem.extent, self.problem.channels
-        return self.rows - high + 1, self.columns - wide + 1, channels
-
     def view(self, flat: Array) -> Array:
         """View flat sums, which begin with the first window's, as (oh, ow·C)."""
-        height, width, channels = self.output
-        return view_rows(flat, (height, width * channels), self.row)
+        (high, wide), channels = self.problem.extent, self.problem.channels
+        shape = self.rows - high + 1, (self.columns - wide + 1) * channels
+        return view_rows(flat, shape, self.row)
 
 
 def plan_integer_sums(problem: FilterProblem) -> IntegerSums | None:
@@ -208,7 +200,7 @@ def integer_algorithm(problem: FilterProblem) -> Algorithm | None:
             f"exact in {sums.dtype}: {passes} passes{saved}",
         ),
         problem.estimate_s(passes=(passes + 1) * size + 2 * (not is_unscaled)),
-        problem.dtype,
+        sums.dtype,
         sums.dtype if is_integer else problem.sums,
         lambda: _make_filter(problem, sums, is_integer=is_integer),
         problem.tile_size(TILE_VALUES, row_values=ROW_VALUES),
@@ -244,25 +236,26 @@ def _make_filter(problem: FilterProblem, sums: IntegerSums, *, is_integer: bool)
     scratch = Scratch()
     divisor, unit = sums.kernel.divisor, sums.kernel.unit
 
-    @cache
-    def bind(rows: int, columns: int) -> tuple[Array, list[Step], Array]:
-        """Where to copy a region of a shape, the steps, and the sums that they leave."""
-        tile = _TileShape(problem, rows, columns)
-        band, steps, flat = sums.build_program(tile).bind(tile.values, sums.dtype, scratch)
+    def bind(band: Array) -> tuple[list[Step], Array]:
+        """Return the steps for a band, and the sums that they leave."""
+        tile = _TileShape(problem, *band.shape[:2])
+        steps, flat = sums.build_program(tile).bind(band.reshape(-1), scratch)
         if sums.is_divided:
             steps += division_steps(flat, divisor or 1, scratch)
-        result = tile.view(flat).reshape(tile.output)
+        rows = tile.view(flat)
+        result = rows.reshape(len(rows), -1, problem.channels)
         if not is_integer:
             values = scratch("values", result.shape, problem.sums)
             scale, number = (np.divide, divisor) if divisor else (np.multiply, unit)
             scale_floats = partial(scale, dtype=values.dtype)
             steps.append((scale_floats, result, values.dtype.type(number), values))
             result = values
-        return band.reshape(rows, columns, problem.channels), steps, result
+        return steps, result
+
+    bind_once = _bind_once(bind, sums.dtype, scratch)
 
     def correlate(region: Array) -> Array:
-        band, steps, result = bind(*region.shape[:2])
-        np.copyto(band, region)
+        steps, result = bind_once(region)
         run_steps(steps)
         return result
 
@@ -272,12 +265,11 @@ def _make_filter(problem: FilterProblem, sums: IntegerSums, *, is_integer: bool)
 def _make_writer(problem: FilterProblem, sums: IntegerSums) -> TileWriter:
     scratch = Scratch()
 
-    @cache
-    def bind(rows: int, columns: int) -> tuple[Array, list[Step], tuple[Ufunc, Array, Any]]:
-        """Where to copy a region of a shape, the steps, and a last one that gives rows."""
-        tile = _TileShape(problem, rows, columns)
+    def bind(band: Array) -> tuple[list[Step], tuple[Ufunc, Array, Any]]:
+        """Return the steps for a band, and a last one that gives rows."""
+        tile = _TileShape(problem, *band.shape[:2])
         program = sums.build_program(tile)
-        band, steps, flat = program.bind(tile.values, sums.dtype, scratch)
+        steps, flat = program.bind(band.reshape(-1), scratch)
         ufunc: Ufunc = np.add
         left, right = flat, sums.dtype.type(0)
         if steps and program.result.source == len(steps):
@@ -285,12 +277,35 @@ def _make_writer(problem: FilterProblem, sums: IntegerSums) -> TileWriter:
             left = left[program.result.shift :]
             if isinstance(right, np.ndarray):
                 right = tile.view(right[program.result.shift :])
-        return band.reshape(rows, columns, problem.channels), steps, (ufunc, tile.view(left), right)
+        return steps, (ufunc, tile.view(left), right)
+
+    bind_once = _bind_once(bind, sums.dtype, scratch)
 
     def write(region: Array, target: Array) -> None:
-        band, steps, (ufunc, left, right) = bind(*region.shape[:2])
-        np.copyto(band, region)
+        steps, (ufunc, left, right) = bind_once(region)
         run_steps(steps)
         ufunc(left, right, target.reshape(left.shape))
 
     return write
+
+
+def _bind_once(
+    bind: Callable[[Array], Bound], dtype: np.dtype[Any], scratch: Scratch
+) -> Callable[[Array], Bound]:
+    """Return a function that binds steps to a region, or to a copy of what is a view of an image.
+
+    Regions of one shape mostly are in one place, for which the steps are bound once.
+    """
+    known: dict[tuple[int, tuple[int, ...]], Bound] = {}
+
+    def bind_once(region: Array) -> Bound:
+        band = region
+        if not (region.flags.writeable and region.flags.c_contiguous):
+            band = scratch("band", region.shape, dtype)
+            np.copyto(band, region)
+        key = band.__array_interface__["data"][0], band.shape
+        if key not in known:
+            known[key] = bind(band)
+        return known[key]
+
+    return bind_once

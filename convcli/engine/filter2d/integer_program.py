@@ -19,7 +19,6 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
-from numpy.typing import DTypeLike
 
 from convcli.engine.arrays import Array
 from convcli.engine.scratch import Scratch
@@ -57,18 +56,15 @@ class Instruction(NamedTuple):
 
 
 class BoundProgram(NamedTuple):
-    """A program in memory of its own.
+    """A program for a flat band, which the steps read.
 
     Parameters
     ----------
-    band : ndarray
-        Flat; what is written into it is filtered by the steps.
     steps : list of (ufunc, left, right, out)
     sums : ndarray
         Flat, as far as they reach: in the memory of the last step, or of the band.
     """
 
-    band: Array
     steps: list[Step]
     sums: Array
 
@@ -111,24 +107,22 @@ class IntegerProgram:
         self.instructions.append(instruction)
         return Tap(len(self.instructions))
 
-    def bind(self, length: int, dtype: DTypeLike, scratch: Scratch) -> BoundProgram:
-        """Return the program as steps in scratch memory, for flat bands of one length and type.
+    def bind(self, band: Array, scratch: Scratch) -> BoundProgram:
+        """Return the program as steps in scratch memory, for whatever a flat band holds then.
 
         Intermediate results may wrap around.
         """
-        band = scratch("band", (length,), dtype)
         results, steps = [band], list[Step]()
         for instruction, buffer in zip(self.instructions, self._buffers(), strict=True):
             left, right = _operands(instruction, results)
-            out = scratch(f"buffer {buffer}", band.shape, dtype)[: len(left)]
+            out = scratch(f"buffer {buffer}", band.shape, band.dtype)[: len(left)]
             steps.append((_UFUNCS[instruction.operation], left, right, out))
             results.append(out)
-        return BoundProgram(band, steps, results[self.result.source][self.result.shift :])
+        return BoundProgram(steps, results[self.result.source][self.result.shift :])
 
     def run(self, band: Array) -> Array:
         """Compute the sums of a flat band, as far as they reach, in its own type."""
-        bound = self.bind(len(band), band.dtype, Scratch())
-        bound.band[:] = band
+        bound = self.bind(band, Scratch())
         run_steps(bound.steps)
         return bound.sums
 
