@@ -55,20 +55,20 @@ class Rates(NamedTuple):
     fft: float
 
 
-# Measured on one core of an AMD EPYC (Zen 3) with NumPy's wheels.
+# Measured on one core of an AMD EPYC (Zen 3) with NumPy's wheels, as what whole algorithms take.
 AVX2 = Rates(
-    product=4.17e-12,
-    narrow_product=6e-12,
-    copy=25e-12,
-    gather=62.5e-12,
-    sort=200e-12,
-    transform=79e-12,
-    interleave=140e-12,
-    fft=1e-9,
+    product=8.3e-12,
+    narrow_product=12e-12,
+    copy=50e-12,
+    gather=125e-12,
+    sort=400e-12,
+    transform=158e-12,
+    interleave=280e-12,
+    fft=2e-9,
 )
-# Products of 85 instead of 60 billion values a second on one core of a Xeon; the rest is limited by
-# memory and the same.
-AVX512 = AVX2._replace(product=2.94e-12, narrow_product=3.6e-12)
+# On one core of a Xeon, products are 1.4 times as fast as there with AVX2; the rest is limited by
+# memory, and taken to be the same.
+AVX512 = AVX2._replace(product=5.9e-12, narrow_product=7.2e-12)
 
 
 def find_rates() -> Rates:

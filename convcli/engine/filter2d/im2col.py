@@ -84,10 +84,10 @@ class BandedRates(NamedTuple):
 
 # Measured on Zen 3 with OpenBLAS 0.3.31: what is due to each layout of a product, scaled so that
 # whole filters relate to FFTs as they were measured to (`cost.AVX2`).
-AVX2_RATES = BandedRates(0.09, 0.18, 0.18, 0.0375, 0.145, 0.013, 0.08, 4, (1, 4, 8))
+AVX2_RATES = BandedRates(0.18, 0.36, 0.36, 0.075, 0.29, 0.026, 0.16, 4, (1, 4, 8))
 # Fitted to the ratios of whole filters to FFTs and to each other on a Xeon: small products, which
 # are not packed, and two rows stacked, which were the fastest.
-AVX512_RATES = BandedRates(0.04, 0.12, 0.125, 0.026, 0.05, 0.006, 0.025, 1, (2,))
+AVX512_RATES = BandedRates(0.08, 0.24, 0.25, 0.052, 0.1, 0.012, 0.05, 1, (2,))
 
 
 class BandedLayout(NamedTuple):
