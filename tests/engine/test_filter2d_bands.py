@@ -209,6 +209,21 @@ def test_memory_beyond_the_result_does_not_grow_with_the_image(name: str) -> Non
     assert peaks[1] < 64 * MB
 
 
+@pytest.mark.parametrize("shape", [(1, 600_000, 1), (600_000, 1, 1)])
+@pytest.mark.parametrize("name", ["banded", "rank 1", "exact", "exact, scaled", "gaussian:5"])
+def test_a_line_takes_no_more_memory_than_a_picture(name: str, shape: tuple[int, ...]) -> None:
+    kernel = KERNELS[name] if name in KERNELS else load_kernel(name).matrix
+    image = np.full(shape, 100, np.uint8)
+    scratch.free.clear()
+    tracemalloc.start()
+    try:
+        result = filter2d(image, kernel)
+        peak = tracemalloc.get_traced_memory()[1] - result.nbytes
+    finally:
+        tracemalloc.stop()
+    assert peak < 24 * MB
+
+
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64, ">f8"])
 @pytest.mark.parametrize("padding", ["same", "valid"])  # in the second, nothing is copied for it
 def test_an_image_may_lie_anywhere_in_memory(padding: str, dtype: Any) -> None:

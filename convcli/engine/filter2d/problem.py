@@ -185,7 +185,8 @@ class FilterProblem(NamedTuple):
         per_output = self.channels * stride[1]  # values of a row
         most = min(row_values or MAX_REGION_VALUES, MAX_REGION_VALUES // high) // per_output
         columns = even_size(width, max(most, wide // stride[1], 1))
-        row = columns * per_output * stride[0]
+        # Of a picture that is narrower than the kernel, a tile reads mostly padding.
+        row = max(columns * stride[1], wide) * self.channels * stride[0]
         least = min(height * width * self.channels // MIN_TILE_VALUES, tiles) or 1
         across = -(-width // columns)
         rows = min(values // row, -(-height * across // least))
