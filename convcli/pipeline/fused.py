@@ -167,7 +167,7 @@ def stream_npy(source: str, computation: Computation, path: str, *, force: bool)
     """
     from convcli.grids.npy import CHANGED, open_rows
 
-    filter_plan = _with_whole_rows(computation.kernels[0])
+    filter_plan = computation.kernels[0].with_whole_rows()
     with open_rows(source, computation.plan.reading.max_pixels) as grid:
         if not filter_plan.can_run(grid):
             raise GridError(source, CHANGED)
@@ -188,16 +188,6 @@ def stream_npy(source: str, computation: Computation, path: str, *, force: bool)
                 filter_plan.run(grid, take)
             grid.check_unchanged()
     return OutputFile(path, shape)
-
-
-def _with_whole_rows(filter_plan: FilterPlan) -> FilterPlan:
-    """Return the plan with tiles of as many outputs, but in whole rows, as they lie in a file.
-
-    Rows of narrower tiles are read and written together, and several MB leave the cache between.
-    """
-    (rows, columns), width = filter_plan.algorithm.tile, filter_plan.shape[1]
-    tile = max(rows * min(columns, width) // width, 1), width
-    return filter_plan._replace(algorithm=filter_plan.algorithm._replace(tile=tile))
 
 
 class BandWriter:

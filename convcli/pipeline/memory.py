@@ -66,6 +66,8 @@ def estimate_memory(
         Whether every step is kept and drawn.
     """
     plan, shapes = computation.plan, computation.shapes
+    if execution == "streamed":
+        return _streamed_bytes(computation)
     filters = itertools.chain(computation.kernels, *computation.layers)
     scratch = [filter_plan.scratch_bytes(get_threads()) for filter_plan in filters if filter_plan]
     fixed = BASE_BYTES + max(MIN_SCRATCH_BYTES, *scratch, 0)
@@ -73,10 +75,6 @@ def estimate_memory(
         from convcli.pipeline.selection_plan import estimate_blend_bytes
 
         fixed += estimate_blend_bytes(header, computation)
-    if execution == "streamed":  # a band of each thread, and one that is begun
-        (filter_plan,) = computation.kernels
-        row_bytes = math.prod(filter_plan.shape[1:]) * computation.dtype.itemsize
-        return fixed + (get_threads() + 1) * filter_plan.algorithm.tile[0] * row_bytes
     outputs = [computation.selected_shape or branch.output for branch in shapes]
     held_bytes = frames.held_bytes + header.held_bytes
     decoder = _decoder_bytes(header, frames.format)
@@ -123,6 +121,14 @@ def takes_rows(header: Header, computation: Computation) -> bool:
         <= height * itemsize
         for filter_plan in computation.kernels
     )
+
+
+def _streamed_bytes(computation: Computation) -> int:
+    """Return about the most bytes of a filter from file to file, however large the files are."""
+    filter_plan, threads = computation.kernels[0].with_whole_rows(), get_threads()
+    row_bytes = math.prod(filter_plan.shape[1:]) * computation.dtype.itemsize
+    bands = (threads + 1) * filter_plan.algorithm.tile[0] * row_bytes  # one is begun
+    return BASE_BYTES + max(MIN_SCRATCH_BYTES, filter_plan.scratch_bytes(threads)) + bands
 
 
 def check_memory(needed: int, plan: Plan, source: str) -> None:

@@ -233,6 +233,18 @@ def test_a_plan_is_quick_and_small_whatever_the_image() -> None:
     assert peak < 1 << 20
 
 
+@pytest.mark.parametrize(("width", "least"), [(30_720, 31), (1_000_000, 2), (4_000_000, 1)])
+@pytest.mark.parametrize("kernel", ["gaussian:5", "sharpen"])
+def test_tiles_of_whole_rows_are_as_tall_as_the_kernel_where_they_fit(
+    kernel: str, width: int, least: int
+) -> None:
+    plan = plan_filter((1500, width), np.float32, load_kernel(kernel))
+    rows, columns = plan.with_whole_rows().algorithm.tile
+    assert columns == width
+    assert min(least, plan.problem.extent[0]) <= rows < 200
+    assert plan.with_whole_rows().choice == plan.choice
+
+
 @pytest.mark.parametrize("other", [np.zeros((9, 8), np.uint8), np.zeros((8, 9), np.float32)])
 def test_another_shape_or_type_is_refused(other: Any) -> None:
     plan = plan_filter((8, 9), np.uint8, np.ones((3, 3)))

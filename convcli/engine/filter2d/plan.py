@@ -21,6 +21,7 @@ from convcli.engine.filter2d.fft import fft_algorithm
 from convcli.engine.filter2d.im2col import im2col_algorithm, tap_im2col_algorithm
 from convcli.engine.filter2d.integer import integer_algorithm, sum_bounds
 from convcli.engine.filter2d.problem import (
+    MAX_REGION_VALUES,
     Algorithm,
     Choice,
     FilterProblem,
@@ -85,6 +86,18 @@ class FilterPlan(NamedTuple):
         size = self.algorithm.region_dtype.itemsize + self.algorithm.copies * self.sums.itemsize
         tiles = -(-self.shape[0] // height) * -(-self.shape[1] // width)
         return values * size * min(threads, tiles)
+
+    def with_whole_rows(self) -> FilterPlan:
+        """Return the plan with tiles of about as many outputs, but in whole rows, as in a file.
+
+        Rows of narrower tiles are read and written together, and several MB leave the cache
+        between. Of few rows under a tall kernel, most of what a tile reads was read before.
+        """
+        (rows, columns), width = self.algorithm.tile, self.shape[1]
+        as_tall = self.problem.extent[0] // self.problem.window.stride[0]
+        least = max(min(as_tall, MAX_REGION_VALUES // (width * self.problem.channels)), 1)
+        tile = max(rows * min(columns, width) // width, least), width
+        return self._replace(algorithm=self.algorithm._replace(tile=tile))
 
     def can_run(self, image: Array | RowSource) -> bool:
         """Whether an image has the planned shape and type."""
