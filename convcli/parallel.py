@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from contextvars import copy_context
 from queue import SimpleQueue
 from threading import Lock, Thread
@@ -59,7 +60,9 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
 
 
-def parallel_for(make_worker: Callable[[], Work[Item]], items: Iterable[Item]) -> None:
+def parallel_for(
+    make_worker: Callable[[], Work[Item]], items: Iterable[Item], *, is_short: bool = False
+) -> None:
     """Process items in as many threads as were set; each thread takes the next item in turn.
 
     Parameters
@@ -68,6 +71,10 @@ def parallel_for(make_worker: Callable[[], Work[Item]], items: Iterable[Item]) -
         Returns a function of one item, with whatever memory of its own it reuses from one item to
         the next. Called once in each thread.
     items : iterable
+    is_short : bool
+        Whether all of it takes a few milliseconds: then the system would wake a thread on the core
+        of its caller, and move it when half of that is over. So each thread has a core of its own,
+        if there are as many as threads. For longer work it is better to let the system choose.
 
     Raises
     ------
@@ -99,7 +106,7 @@ def parallel_for(make_worker: Callable[[], Work[Item]], items: Iterable[Item]) -
     # BLAS would split products among threads of its own, and sums would differ in the last bits.
     with single_threaded_blas():
         tasks = [_Task(run) for _ in range(1, min(_count, len(queue)))]
-        _pool.submit(tasks)
+        _pool.submit(tasks, is_short=is_short)
         run()
         if failures and not isinstance(failures[0], Exception):
             raise failures[0]  # a signal: the other threads end with the process
@@ -137,19 +144,36 @@ class _Pool:
 
     def __init__(self) -> None:
         self._tasks: SimpleQueue[_Task] = SimpleQueue()
-        self._threads = 0
+        self._threads: list[Thread] = []
+        self._placement: tuple[int, Sequence[int], bool] | None = None
 
-    def submit(self, tasks: Sequence[_Task]) -> None:
+    def submit(self, tasks: Sequence[_Task], *, is_short: bool) -> None:
         """Run tasks in threads, which end with the process."""
+        if self._threads:
+            self._place(is_short=is_short)
         for task in tasks:
             self._tasks.put(task)
-        while self._threads < len(tasks):
+        while len(self._threads) < len(tasks):
             thread = Thread(target=_run_tasks, args=(self._tasks,), name="convcli", daemon=True)
             try:
                 thread.start()
             except RuntimeError:  # no more threads; the caller does what no thread begins
                 return
-            self._threads += 1
+            self._threads.append(thread)
+
+    def _place(self, *, is_short: bool) -> None:
+        """Let each thread run on a core of its own, for short work, or on any."""
+        if not hasattr(os, "sched_setaffinity"):
+            return
+        cores = sorted(os.sched_getaffinity(os.getpid()))  # those of the main thread: all
+        placement = len(self._threads), cores, is_short and 1 < len(cores) == _count
+        if placement == self._placement:
+            return
+        self._placement = placement
+        for index, thread in enumerate(self._threads):
+            own = [cores[1 + index % (_count - 1)]] if placement[2] else cores
+            with suppress(OSError):  # refused where the process is confined
+                os.sched_setaffinity(thread.native_id or 0, own)
 
 
 def _run_tasks(tasks: SimpleQueue[_Task]) -> None:

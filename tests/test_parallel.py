@@ -2,12 +2,13 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from typing import Literal
 
 import numpy as np
 import pytest
 
-from convcli.parallel import parallel_for, set_threads
+from convcli.parallel import available_cores, parallel_for, set_threads
 
 
 @pytest.fixture(autouse=True)
@@ -108,3 +109,48 @@ def test_a_forked_process_has_threads_of_its_own() -> None:
             os._exit(1)
         os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+# ---- cores --------------------------------------------------------------------------------------
+
+
+def helper_cores() -> set[frozenset[int]]:
+    """The cores that each thread of the pool may use, as one set for all that have the same."""
+    threads = [thread for thread in threading.enumerate() if thread.name == "convcli"]
+    return {frozenset(os.sched_getaffinity(thread.native_id or 0)) for thread in threads}
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="threads cannot be placed here")
+@pytest.mark.skipif(available_cores() < 2, reason="there is one core")
+@pytest.mark.parametrize("fails", [False, True])
+def test_threads_of_short_work_have_cores_of_their_own(fails: bool) -> None:
+    def make_worker() -> Callable[[int], None]:
+        def work(item: int) -> None:
+            if fails and item == 5:
+                raise ValueError("five")
+
+        return work
+
+    def run(count: int, *, is_short: bool) -> None:
+        set_threads(count)
+        with pytest.raises(ValueError, match="five") if fails else nullcontext():
+            parallel_for(make_worker, range(9), is_short=is_short)
+
+    cores = os.sched_getaffinity(0)
+    pair = set(sorted(cores)[:2])
+    os.sched_setaffinity(0, pair)
+    try:
+        for _ in range(2):  # threads are placed once they have been started
+            run(2, is_short=True)
+        assert helper_cores() == {frozenset({max(pair)})}
+        assert os.sched_getaffinity(0) == pair
+        run(2, is_short=False)
+        assert helper_cores() == {frozenset(pair)}
+        run(3, is_short=True)  # more threads than cores
+        run(3, is_short=True)
+        assert helper_cores() == {frozenset(pair)}
+    finally:
+        os.sched_setaffinity(0, cores)
+        run(2, is_short=False)
+        set_threads(1)
+    assert helper_cores() == {frozenset(cores)}

@@ -192,7 +192,9 @@ def _pool(
     row_bytes = columns.size * images.itemsize
     max_rows = min(max(MAX_PART_BYTES // row_bytes, 1), oh)
     groups = split_range(images.shape[1], MAX_PART_BYTES // (row_bytes * max_rows))
-    parallel_for(make_worker, product(range(len(images)), groups, split_range(oh, max_rows)))
+    parallel_for(
+        make_worker, product(range(len(images)), groups, split_range(oh, max_rows)), is_short=True
+    )
     return pooled
 
 

@@ -49,7 +49,7 @@ def run_im2col(problem: ConvProblem, maps: Array, parts: Sequence[Part] | None =
 
     has_shared_rows = layout.has_shared_rows
     parts = problem.parts(has_shared_rows=has_shared_rows) if parts is None else parts
-    parallel_for(make_worker, parts)
+    parallel_for(make_worker, parts, is_short=True)
 
 
 class ColumnLayout:

@@ -105,7 +105,7 @@ def run_winograd(problem: ConvProblem, tile: Pair, maps: Array) -> list[Part]:
         worker = _Worker(plan, weights, maps)
         return lambda block: nonfinite.extend(worker.fill(*block))
 
-    parallel_for(make_worker, plan.blocks)
+    parallel_for(make_worker, plan.blocks, is_short=True)
     return nonfinite
 
 
@@ -167,6 +167,7 @@ class _Plan:
         parallel_for(
             lambda: lambda part: self.transform_filters(part, weights[:, part]),
             split_range(c_out, _BLOCK_FILTERS),
+            is_short=True,
         )
         return weights
 

@@ -26,7 +26,9 @@ def _linear(_: Layer, inputs: Sequence[Array], weights: Weights) -> Array:
     def work(part: slice) -> None:
         np.matmul(matrix[part], x, out=values[part])
 
-    parallel_for(lambda: work, split_range(len(matrix), _PART_BYTES // matrix[0].nbytes))
+    parallel_for(
+        lambda: work, split_range(len(matrix), _PART_BYTES // matrix[0].nbytes), is_short=True
+    )
     return values + weights["bias"] if "bias" in weights else values
 
 

@@ -72,7 +72,7 @@ def resample(values: Array, rows: Taps, columns: Taps) -> Array:
     row_bytes = max(width, values.shape[2]) * values.itemsize
     max_rows = min(max(MAX_PART_BYTES // row_bytes, 1), height)
     groups = split_range(len(values), MAX_PART_BYTES // (row_bytes * max_rows))
-    parallel_for(lambda: work, product(groups, split_range(height, max_rows)))
+    parallel_for(lambda: work, product(groups, split_range(height, max_rows)), is_short=True)
     return output
 
 
