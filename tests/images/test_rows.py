@@ -156,16 +156,15 @@ def test_rows_of_a_png_are_those_of_its_array(
 ) -> None:
     pixels = noise(301, 200, channels)
     (tmp_path / "in.png").write_bytes(encode_png(pixels, is_interlaced=is_interlaced))
-    found = []
-    for by_rows in (True, False):
-        with open_frames(str(tmp_path / "in.png")) as frames:
-            found.append(frames.read(0, by_rows=by_rows))
-    rows = found[0].rows
-    assert rows is not None
-    assert isinstance(rows, DecodingRows) == (channels == 3 and not is_interlaced)
-    np.testing.assert_array_equal(rows[..., 40:301, :], pixels[40:].transpose(2, 0, 1))
-    assert found[0]._replace(rows=None, values=found[1].values) == found[1]
-    rows.release()
+    path = str(tmp_path / "in.png")
+    with open_frames(path) as by_rows, open_frames(path) as at_once:
+        found = by_rows.read(0, by_rows=True), at_once.read(0)
+        rows = found[0].rows
+        assert rows is not None
+        assert isinstance(rows, DecodingRows) == (channels == 3 and not is_interlaced)
+        np.testing.assert_array_equal(rows[..., 40:301, :], pixels[40:].transpose(2, 0, 1))
+        assert found[0]._replace(rows=None, values=found[1].values) == found[1]
+        rows.release()
 
 
 def encode_png(pixels: Array, *, is_interlaced: bool) -> bytes:

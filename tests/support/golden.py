@@ -41,6 +41,7 @@ TERMINAL = {"TERM": "xterm-256color", "COLORTERM": "truecolor", "NO_COLOR": ""}
 NAME = re.compile(r"[\w./-]+")
 MASKS = {
     re.compile(r'(?<="seconds": )[\d.e-]+|\d+\.\d\d(?= s$)', re.MULTILINE): "SECONDS",
+    re.compile("; BLAS for [^;]+"): "",
     re.compile(r"(?<=^convcli, version )\S+"): "VERSION",
     re.compile(r'(?<=cannot be decoded: )[^"\n]+'): "REASON",  # which is Pillow's
 }
