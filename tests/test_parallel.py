@@ -114,43 +114,43 @@ def test_a_forked_process_has_threads_of_its_own() -> None:
 # ---- cores --------------------------------------------------------------------------------------
 
 
-def helper_cores() -> set[frozenset[int]]:
-    """The cores that each thread of the pool may use, as one set for all that have the same."""
-    threads = [thread for thread in threading.enumerate() if thread.name == "convcli"]
-    return {frozenset(os.sched_getaffinity(thread.native_id or 0)) for thread in threads}
+def helper_cores(count: int, *, is_short: bool, fails: bool = False) -> set[frozenset[int]]:
+    """The cores that the threads beside the caller's may use while they work."""
+    found: set[frozenset[int]] = set()
+    both = threading.Barrier(2, timeout=30)
+
+    def make_worker() -> Callable[[int], None]:
+        def work(item: int) -> None:
+            if item < 2:  # each of two threads takes one
+                both.wait()
+            if threading.current_thread().name == "convcli":
+                found.add(frozenset(os.sched_getaffinity(0)))
+            if fails:
+                raise ValueError("failed")
+
+        return work
+
+    set_threads(count)
+    with pytest.raises(ValueError, match="failed") if fails else nullcontext():
+        parallel_for(make_worker, range(9), is_short=is_short)
+    return found
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="threads cannot be placed here")
 @pytest.mark.skipif(available_cores() < 2, reason="there is one core")
 @pytest.mark.parametrize("fails", [False, True])
 def test_threads_of_short_work_have_cores_of_their_own(fails: bool) -> None:
-    def make_worker() -> Callable[[int], None]:
-        def work(item: int) -> None:
-            if fails and item == 5:
-                raise ValueError("five")
-
-        return work
-
-    def run(count: int, *, is_short: bool) -> None:
-        set_threads(count)
-        with pytest.raises(ValueError, match="five") if fails else nullcontext():
-            parallel_for(make_worker, range(9), is_short=is_short)
-
     cores = os.sched_getaffinity(0)
-    pair = set(sorted(cores)[:2])
-    os.sched_setaffinity(0, pair)
+    pair = frozenset(sorted(cores)[:2])
+    helper_cores(2, is_short=True)  # a thread is placed once it has been started
+    os.sched_setaffinity(os.getpid(), pair)
     try:
-        for _ in range(2):  # threads are placed once they have been started
-            run(2, is_short=True)
-        assert helper_cores() == {frozenset({max(pair)})}
+        assert helper_cores(2, is_short=True, fails=fails) == {frozenset({max(pair)})}
+        assert helper_cores(2, is_short=False) == {pair}
+        assert helper_cores(2, is_short=True) == {frozenset({max(pair)})}
+        helper_cores(3, is_short=True)
+        assert helper_cores(3, is_short=True) == {pair}  # more threads than cores
         assert os.sched_getaffinity(0) == pair
-        run(2, is_short=False)
-        assert helper_cores() == {frozenset(pair)}
-        run(3, is_short=True)  # more threads than cores
-        run(3, is_short=True)
-        assert helper_cores() == {frozenset(pair)}
     finally:
-        os.sched_setaffinity(0, cores)
-        run(2, is_short=False)
-        set_threads(1)
-    assert helper_cores() == {frozenset(cores)}
+        os.sched_setaffinity(os.getpid(), cores)
+    assert helper_cores(2, is_short=False) == {frozenset(cores)}
