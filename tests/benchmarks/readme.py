@@ -14,9 +14,7 @@ from benchmarks.results import Result, ResultError
 from benchmarks.tables import number
 
 HEADING = "## How fast\n"
-INTRODUCTION = (
-    "The time of convcli divided by the other's, both with two threads and the same result:"
-)
+INTRODUCTION = "convcli's time divided by the other's, both with two threads and the same result:"
 FOOTNOTE = "`pip install '.[bench]' && python tests/benchmarks` measures."
 MISSING = "-"
 
