@@ -18,6 +18,7 @@ from convcli.engine.arrays import Array
 MAX_KEPT_BYTES = 64 << 20  # kept for later calls, of all threads together
 MIN_KEPT_BYTES = 1 << 14  # the system provides less as quickly
 ALIGNMENT_BYTES = 64  # of a line of the cache: BLAS takes up to half as long again without
+PAGE_BYTES = 4096  # rows a multiple of these apart would share few lines of the cache
 MAX_COLUMNS_BYTES = 16 << 20  # of the columns matrix of one tile
 
 # Memory that nobody uses, by its id; the latest to be returned is last. Each change is one step of
@@ -78,6 +79,17 @@ def _keep(memory: Array) -> None:
             return
         free.pop(key, None)
         excess -= oldest.nbytes
+
+
+def row_pitch(values: int, itemsize: int) -> int:
+    """The values from a row to the next: whole lines of the cache, and no multiple of a page.
+
+    >>> row_pitch(100, 4), row_pitch(1000, 4), row_pitch(1024, 4)
+    (112, 1008, 1040)
+    """
+    line = ALIGNMENT_BYTES // itemsize
+    pitch = -(-values // line) * line
+    return pitch + line if pitch * itemsize % PAGE_BYTES == 0 else pitch
 
 
 def split_range(length: int, max_length: int) -> Iterator[slice]:

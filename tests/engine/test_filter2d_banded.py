@@ -15,7 +15,7 @@ from support.oracles import Geometry, filter_channels, geometries, pairs, pixels
 from convcli.arithmetic.geometry import Window
 from convcli.blas import MAX_SMALL_PRODUCTS, Blas
 from convcli.engine.filter2d import im2col
-from convcli.engine.filter2d.banded import banded_weights, make_banded_filter, row_pitch
+from convcli.engine.filter2d.banded import banded_weights, make_banded_filter
 from convcli.engine.filter2d.im2col import (
     BandedLayout,
     banded_im2col_algorithm,
@@ -24,6 +24,7 @@ from convcli.engine.filter2d.im2col import (
     banded_tile,
 )
 from convcli.engine.filter2d.problem import FilterProblem
+from convcli.engine.scratch import row_pitch
 
 AVX2, AVX512 = Blas("Haswell"), Blas("SkylakeX", 64, has_small_kernel=True)
 KINDS = [AVX2, AVX512]
@@ -157,7 +158,7 @@ def test_the_layout_asks_what_the_blas_is(
 
 @given(st.integers(1, 100_000))
 def test_rows_begin_with_a_line_and_do_not_share_all_their_banks(values: int) -> None:
-    pitch = row_pitch(values)
+    pitch = row_pitch(values, 4)
     assert values <= pitch < values + 32
     assert pitch % 16 == 0
     assert pitch % 1024

@@ -22,6 +22,7 @@ from support.oracles import (
 
 from convcli.blas import Blas
 from convcli.engine.filter2d import filter2d, separable
+from convcli.engine.scratch import row_pitch
 from convcli.kernels import load_kernel
 
 AVX2 = Blas("Haswell", 32, has_small_kernel=False)
@@ -126,7 +127,7 @@ def test_the_layout_suits_the_blas(blas: Blas) -> None:
 def test_rows_are_whole_lines_and_never_pages_apart() -> None:
     for itemsize in (4, 8):
         for values in range(1, 5000, 7):
-            pitch = separable.row_pitch(values, itemsize)
+            pitch = row_pitch(values, itemsize)
             assert values <= pitch < values + 2 * 64 // itemsize
             assert pitch * itemsize % 64 == 0
             assert pitch * itemsize % 4096 != 0

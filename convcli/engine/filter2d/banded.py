@@ -7,12 +7,10 @@ from numpy.lib.stride_tricks import as_strided
 
 from convcli.arithmetic.geometry import Window
 from convcli.engine.arrays import Array
-from convcli.engine.filter2d.im2col import LINE_VALUES, BandedLayout, rows_seen
+from convcli.engine.filter2d.im2col import BandedLayout, rows_seen
 from convcli.engine.filter2d.problem import FilterProblem, TileFilter
-from convcli.engine.scratch import Scratch
+from convcli.engine.scratch import Scratch, row_pitch
 from convcli.records import NamedTuple
-
-BANK_VALUES = 1024  # rows a multiple of these apart would take each other's lines of the cache
 
 
 def banded_weights(kernel: Array, layout: BandedLayout, stride: int = 1) -> Array:
@@ -114,7 +112,7 @@ def _make_views(
     skipped = step * dw * channels // sw  # values from one shift to the next
     length = width * channels
     read = length + (shifts - 1) * skipped
-    pitch = row_pitch(planes * read)
+    pitch = row_pitch(planes * read, size)
     blocks = -(-height // (stacked * phases))
     seen = rows_seen(window, layout)
 
@@ -151,13 +149,3 @@ def _make_views(
             (size * planes * length, per_pixel, per_channel),
         ),
     )
-
-
-def row_pitch(values: int) -> int:
-    """The values from one row to the next: whole lines of the cache, on changing banks.
-
-    >>> row_pitch(100), row_pitch(1000), row_pitch(1024)
-    (112, 1008, 1040)
-    """
-    pitch = -(-values // LINE_VALUES) * LINE_VALUES
-    return pitch + LINE_VALUES * (pitch % BANK_VALUES == 0)

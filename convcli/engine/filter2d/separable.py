@@ -27,7 +27,7 @@ from convcli.engine.arrays import Array
 from convcli.engine.filter2d.integer import as_integer_kernel
 from convcli.engine.filter2d.integer_program import factorize_integers
 from convcli.engine.filter2d.problem import Algorithm, Choice, FilterProblem, TileFilter
-from convcli.engine.scratch import Scratch
+from convcli.engine.scratch import Scratch, row_pitch
 from convcli.records import NamedTuple
 
 RANK_TOLERANCE = 1e-12  # relative to the largest weight: products of rounded factors, no more
@@ -38,8 +38,6 @@ PACKING_PASSES = 7  # over what both products read and write, where BLAS packs i
 LARGE_TILE_ROWS = 256  # of the output, under a kernel of many more rows
 MAX_FLAT_REACH = 100  # values: a longer row of interleaved channels has too many zeros
 MAX_FLAT_CHANNELS = 4
-LINE_BYTES = 64  # of the cache
-PAGE_BYTES = 4096  # rows so far apart would share few lines of the cache
 
 
 _Product: TypeAlias = tuple[Array, Array, Array]  # of the first two, and where it goes
@@ -210,17 +208,6 @@ def _make_filter(problem: FilterProblem, layout: SeparableLayout) -> TileFilter:
         return sums
 
     return correlate
-
-
-def row_pitch(values: int, itemsize: int) -> int:
-    """The values from a row to the next: whole lines of the cache, and no multiple of a page.
-
-    >>> row_pitch(100, 4), row_pitch(1024, 4)
-    (112, 1040)
-    """
-    line = LINE_BYTES // itemsize
-    pitch = -(-values // line) * line
-    return pitch + line if pitch * itemsize % PAGE_BYTES == 0 else pitch
 
 
 class _Taps(NamedTuple):
