@@ -180,7 +180,8 @@ class Search:
         time.sleep(event.delay * self.durations[trial.jobs])
         targets = [process.pid]
         if event.to == "worker":
-            targets = random.Random(event.delay).sample(sorted(_workers(process.pid)), k=1)
+            workers = sorted(_workers(process.pid))
+            targets = random.Random(event.delay).sample(workers, k=min(1, len(workers)))
         was_running = process.poll() is None
         start = time.monotonic()
         for number, sent in enumerate(event.signals):
@@ -279,9 +280,9 @@ def _members(session: int) -> dict[int, str]:
 
 
 def _workers(process: int) -> set[int]:
-    """The workers of a command, once it has one."""
+    """The workers of a command, once it has one; none if it has ended them all by now."""
     _wait_for(lambda: _members(process).keys() != {process})
-    return _members(process).keys() - {process} or {process}
+    return _members(process).keys() - {process}
 
 
 def main() -> int:
