@@ -324,3 +324,15 @@ def test_candidates_of_filters_and_layers_run() -> None:
         for candidate in made:
             candidate.run()
             assert candidate.estimated_s > 0
+
+
+def test_each_layout_of_im2col_is_a_candidate() -> None:
+    made, _ = planner.prepare_filter(replace(FILTERS[0], shape=(20, 30, 3)))
+    assert [one.name for one in made[:2]] == [
+        "im2col: 9 taps, in bands",
+        "im2col: 9 taps, tap by tap",
+    ]
+    made, _ = planner.prepare_layer(replace(LAYERS[1], shape=(1, 4, 12, 13)))
+    assert [one.name for one in made[:3]] == [
+        "im2col, by windows", "im2col, by rows", "winograd, 2x2 outputs at a time"
+    ]  # fmt: skip

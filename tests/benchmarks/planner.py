@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from itertools import product
 from statistics import geometric_mean, median
 from typing import Any, NamedTuple
 
@@ -22,8 +21,13 @@ from benchmarks.photo import photograph
 from benchmarks.planned import FILTERS, LAYERS, FilterWork, LayerWork
 from convcli.arithmetic.geometry import Window
 from convcli.engine.conv2d import run_conv
-from convcli.engine.conv2d.problem import WINOGRAD_TILES, ConvProblem, choose_conv_method
-from convcli.engine.cost import winograd_s
+from convcli.engine.conv2d.problem import (
+    ConvMethod,
+    ConvProblem,
+    choose_conv_method,
+    im2col_methods,
+    winograd_methods,
+)
 from convcli.engine.filter2d.plan import candidates, plan_filter
 from convcli.engine.filter2d.problem import FilterSettings
 
@@ -136,7 +140,7 @@ def make_image(work: FilterWork) -> NDArray[Any]:
 
 
 def prepare_layer(work: LayerWork) -> tuple[list[Candidate], str]:
-    """Return im2col and every tile of Winograd for a layer, and the name of what is picked."""
+    """Return each im2col and Winograd for a layer, and the name of the one that is picked."""
     random = np.random.default_rng(3)
     kh, kw = work.kernel
     x = random.standard_normal(work.shape, np.float32)
@@ -144,15 +148,16 @@ def prepare_layer(work: LayerWork) -> tuple[list[Candidate], str]:
     padding = ((kh // 2, kh // 2), (kw // 2, kw // 2))
     window = Window(kernel=work.kernel, stride=(work.stride,) * 2, padding=padding)
     problem = ConvProblem(x, weight, None, window)
-    im2col = choose_conv_method(problem.size, "im2col")
-    made = [Candidate("im2col", im2col.cost_s, partial(run_conv, problem, None))]
-    if work.stride == 1 and {kh, kw} <= WINOGRAD_TILES.keys():
-        for tile in product(WINOGRAD_TILES[kh], WINOGRAD_TILES[kw]):
-            estimated_s = winograd_s(problem.size, tile)
-            run = partial(run_conv, problem, tile)
-            made.append(Candidate(f"winograd {tile}", estimated_s, run))
-    chosen = choose_conv_method(problem.size)
-    return made, chosen.name if chosen.tile is None else f"winograd {chosen.tile}"
+    made = [
+        Candidate(name_method(method), method.cost_s, partial(run_conv, problem, method))
+        for method in (*im2col_methods(problem.size), *winograd_methods(problem.size))
+    ]
+    return made, name_method(choose_conv_method(problem.size))
+
+
+def name_method(method: ConvMethod) -> str:
+    """Name a method of layers, with its layout."""
+    return f"{method.name}, {method.layout}"
 
 
 def measure_pick(work: str, made: Sequence[Candidate], picked: str, rounds: int) -> Pick:

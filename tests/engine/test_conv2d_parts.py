@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
-from support.conv2d import channels, layer, modes
+from support.conv2d import channels, force_layout, layer, modes
 from support.oracles import (
     Geometry,
     convolve,
@@ -19,12 +19,11 @@ from support.oracles import (
     whole_numbers,
 )
 
-import convcli.engine.conv2d.im2col as layout
 import convcli.engine.conv2d.problem as parts
 from convcli.arithmetic.geometry import Window
 from convcli.engine.conv2d import conv2d
 from convcli.engine.conv2d import convolve as convolve_layer
-from convcli.engine.conv2d.problem import shares_rows
+from convcli.engine.conv2d.problem import choose_conv_method
 from convcli.engine.cost import ConvSize
 from convcli.parallel import set_threads
 
@@ -57,7 +56,7 @@ def test_columns_laid_by_windows_or_by_rows_in_any_parts_are_the_loops(
     expected += bias[:, np.newaxis, np.newaxis]
     by_rows = shared and geometry.dilation[0] == 1
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(layout, "shares_rows", lambda *_: by_rows)
+        force_layout(patch, by_rows=by_rows)
         for name, value in zip(
             ("MAX_PART_BYTES", "_MIN_PART_POSITIONS", "_MIN_PARTS"), cut, strict=True
         ):
@@ -121,6 +120,10 @@ def test_tiles_leave_no_seam(channels: int, size: tuple[int, int], side: int) ->
     assert_allclose(conv2d(x, weight, padding=side // 2, stride=(2, 3)), maps[:, :, ::2, ::3])
 
 
+def shares_rows(size: ConvSize) -> bool:
+    return choose_conv_method(size, "im2col").has_shared_rows
+
+
 def test_rows_are_shared_where_that_copies_less() -> None:
     assert shares_rows(ConvSize(1, 3, 64, (112, 112), Window(kernel=(7, 7), stride=(2, 2))))
     assert not shares_rows(ConvSize(1, 256, 256, (7, 7), Window(kernel=(3, 3))))  # rows too short
@@ -148,7 +151,7 @@ def test_columns_of_a_large_image_stay_small(depth: int, size: tuple[int, int], 
 def test_what_is_no_number_reaches_only_the_windows_and_the_map_that_have_it(
     monkeypatch: pytest.MonkeyPatch, by_rows: bool, value: float
 ) -> None:
-    monkeypatch.setattr(layout, "shares_rows", lambda *_: by_rows)
+    force_layout(monkeypatch, by_rows=by_rows)
     x, weight, bias = whole_numbers(1, 1, 2, 9, 8), whole_numbers(2, 4, 1, 3, 3), np.arange(4.0)
     x[0, 1, 4, 5], bias[1] = value, value
     maps = conv2d(x, weight, bias, padding=1, groups=2, method="im2col")[0]
@@ -164,7 +167,7 @@ def test_what_is_no_number_reaches_only_the_windows_and_the_map_that_have_it(
 def test_parts_are_changed_once_they_are_summed(
     monkeypatch: pytest.MonkeyPatch, by_rows: bool, filters: int, size: tuple[int, int]
 ) -> None:
-    monkeypatch.setattr(layout, "shares_rows", lambda *_: by_rows)
+    force_layout(monkeypatch, by_rows=by_rows)
     monkeypatch.setattr(parts, "MAX_PART_BYTES", 1 << 16)
     x, weight, bias = (
         whole_numbers(1, 2, 3, *size),

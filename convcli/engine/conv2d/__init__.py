@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from convcli.arithmetic.geometry import window as make_window
-from convcli.arithmetic.values import PaddingLike, Pair
+from convcli.arithmetic.values import PaddingLike
 from convcli.engine.arrays import Array, as_batch, as_bias, as_filters, as_numbers, like_batch
 from convcli.engine.conv2d.im2col import run_im2col
-from convcli.engine.conv2d.problem import ConvProblem, Finish, choose_conv_method
+from convcli.engine.conv2d.problem import ConvMethod, ConvProblem, Finish, choose_conv_method
 from convcli.engine.conv2d.winograd import run_winograd
 from convcli.engine.hints import add_hint, conv_hint
 from convcli.engine.integers import as_floats, check_sums, result_dtype
@@ -51,10 +51,10 @@ def conv2d(
         The number of groups that the channels are split into, each with its own filters.
     padding_mode : {"zero", "reflect", "replicate", "circular", "symmetric", "constant:V"}
     method : {"auto", "im2col", "winograd", "naive"}
-        `im2col` is one product of matrices. `winograd` needs fewer products, and can be had in
+        `im2col` is one product of matrices, whose columns are copied by windows, or by rows: each
+        row once for all windows that contain it. `winograd` needs fewer products, and can be had in
         float32 for a kernel of 3 (3x3, 3x1 or 1x3), stride 1, dilation 1 and one group. `auto` is
-        the one of the two that costs less (`choose_conv_method` says which); `naive` is
-        `conv2d_naive`.
+        what costs the least, as `choose_conv_method` estimates; `naive` is `conv2d_naive`.
 
     Returns
     -------
@@ -143,14 +143,16 @@ def convolve(
             images, filters, offsets, window, groups=groups, mode=padding_mode, finish=finish
         )
     check_sums(array, weights, offsets)
-    maps = run_conv(problem, choose_conv_method(problem.size, method).tile)
+    maps = run_conv(problem, choose_conv_method(problem.size, method))
     return like_batch(maps.astype(result_dtype(array, maps), copy=False), array)
 
 
-def run_conv(problem: ConvProblem, tile: Pair | None) -> Array:
-    """Return the maps, (N, C_out, oh, ow): by Winograd with a tile, by im2col without."""
+def run_conv(problem: ConvProblem, method: ConvMethod) -> Array:
+    """Return the maps, (N, C_out, oh, ow)."""
     shape = len(problem.images), len(problem.filters), *problem.output
     maps = np.empty(shape, problem.images.dtype)
-    # im2col computes all parts, or those that Winograd spread NaN or infinity over.
-    run_im2col(problem, maps, None if tile is None else run_winograd(problem, tile, maps))
+    parts = None
+    if method.tile is not None:
+        parts = run_winograd(problem, method.tile, maps)  # over which it spread NaN or infinity
+    run_im2col(problem, maps, parts, has_shared_rows=method.has_shared_rows)
     return maps

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from convcli.engine.arrays import Array
-from convcli.engine.conv2d.problem import ConvProblem, Part, shares_rows
+from convcli.engine.conv2d.problem import ConvProblem, Part
 from convcli.engine.im2col import view_windows
 from convcli.engine.padding import PaddedImage
 from convcli.engine.scratch import Scratch
@@ -23,9 +23,15 @@ from convcli.parallel import parallel_for
 MAX_SHIFTED_TAPS = 50  # of which each takes a copy of its own: of a kernel of 7x7
 
 
-def run_im2col(problem: ConvProblem, maps: Array, parts: Sequence[Part] | None = None) -> None:
+def run_im2col(
+    problem: ConvProblem,
+    maps: Array,
+    parts: Sequence[Part] | None = None,
+    *,
+    has_shared_rows: bool,
+) -> None:
     """Fill (N, C_out, oh, ow) maps, or only some parts of them."""
-    layout = ColumnLayout(problem)
+    layout = ColumnLayout(problem, has_shared_rows=has_shared_rows)
 
     def make_worker() -> Callable[[Part], None]:
         columns_of, scratch = layout.make_columns(), Scratch()
@@ -47,7 +53,6 @@ def run_im2col(problem: ConvProblem, maps: Array, parts: Sequence[Part] | None =
 
         return work
 
-    has_shared_rows = layout.has_shared_rows
     parts = problem.parts(has_shared_rows=has_shared_rows) if parts is None else parts
     parallel_for(make_worker, parts, is_short=True)
 
@@ -61,26 +66,25 @@ class ColumnLayout:
     Parameters
     ----------
     problem : ConvProblem
+    has_shared_rows : bool
+        Whether windows share the columns of rows.
 
     Attributes
     ----------
-    has_shared_rows : bool
-        Whether windows share the columns of rows.
     weights : ndarray, (G, [1,] C_out/G, K)
     bias : ndarray, (G, [1,] C_out/G, 1), or None
         What is added to the products, where no column ends in 1.
     """
 
-    def __init__(self, problem: ConvProblem) -> None:
-        self._problem = problem
-        self.has_shared_rows = shares_rows(problem.size)
+    def __init__(self, problem: ConvProblem, *, has_shared_rows: bool) -> None:
+        self._problem, self._has_shared_rows = problem, has_shared_rows
         groups, filters = problem.groups, problem.filters
         self._has_ones = problem.bias is not None and not problem.is_pointwise
         if prod(filters.shape[1:]) > prod(problem.output):
             self._has_ones = False  # copying the weights would take longer than adding the bias
         weights = filters.reshape(groups, len(filters) // groups, *filters.shape[1:])
         rows = 1
-        if self.has_shared_rows:  # a row's columns run over channels, then along it: (kh, C/G, kw)
+        if self._has_shared_rows:  # a row's columns run over channels, then along it: (kh, C/G, kw)
             weights, rows = weights.swapaxes(2, 3), problem.window.kernel[0]
         self.weights: Array = weights.reshape(*weights.shape[:2], -1)
         self.bias = None
@@ -90,7 +94,7 @@ class ColumnLayout:
                 self.weights = _append_bias(self.weights, bias, rows)
             else:
                 self.bias = bias
-        if self.has_shared_rows:
+        if self._has_shared_rows:
             self.weights = self.weights[:, np.newaxis]
             self.bias = None if self.bias is None else self.bias[:, np.newaxis]
 
@@ -100,7 +104,7 @@ class ColumnLayout:
         Parts that differ in their filters alone follow one another, and have the same columns.
         """
         scratch = Scratch()
-        make = self._unroll_rows if self.has_shared_rows else self._unroll_windows
+        make = self._unroll_rows if self._has_shared_rows else self._unroll_windows
         last: list[tuple[object, Array]] = []
 
         def columns(part: Part) -> Array:
@@ -162,7 +166,7 @@ class ColumnLayout:
         """Return a view of the maps for a part's products: (G, [oh,] C_out/G, L)."""
         groups = self._problem.groups
         grouped: Array = maps[part.image].reshape(groups, -1, *maps.shape[2:])
-        if self.has_shared_rows:
+        if self._has_shared_rows:
             rows: Array = grouped[:, part.filters, part.rows, part.columns]
             return rows.swapaxes(1, 2)
         # A part has whole rows or is within one, so its positions follow one another.

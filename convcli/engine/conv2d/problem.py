@@ -157,19 +157,34 @@ class ConvMethod(NamedTuple):
 
     Parameters
     ----------
-    name : {"im2col", "winograd"}
-    reason : str
-        Why it was chosen.
+    name : {"im2col", "winograd", "naive"}
     cost_s : float
         The estimated seconds that one thread needs.
     tile : (int, int) or None
         The outputs of one Winograd tile.
+    has_shared_rows : bool
+        Whether im2col copies a row once for all windows that contain it. It also computes the parts
+        over which Winograd would spread NaN or infinity.
+    reason : str
+        Why it was chosen.
     """
 
     name: str
-    reason: str
     cost_s: float
     tile: Pair | None = None
+    has_shared_rows: bool = False
+    reason: str = ""
+
+    @property
+    def layout(self) -> str:
+        """How the matrices of im2col or Winograd are laid out, for people.
+
+        >>> ConvMethod("im2col", 1.0).layout, ConvMethod("winograd", 1.0, (4, 2)).layout
+        ('by windows', '4x2 outputs at a time')
+        """
+        if self.tile is not None:
+            return f"{self.tile[0]}x{self.tile[1]} outputs at a time"
+        return "by rows" if self.has_shared_rows else "by windows"
 
 
 def choose_conv_method(size: ConvSize, method: str = "auto") -> ConvMethod:
@@ -190,33 +205,45 @@ def choose_conv_method(size: ConvSize, method: str = "auto") -> ConvMethod:
     >>> choose_conv_method(size).reason
     'Winograd loses digits, and float64 is there to keep them'
     """
-    im2col_s = (im2col_rows_s if shares_rows(size) else im2col_windows_s)(size)
+    im2col = min(im2col_methods(size), key=_cost_s)
     if method == "im2col":
-        return ConvMethod("im2col", "asked for", im2col_s)
+        return im2col._replace(reason="asked for")
     obstacle = _winograd_obstacle(size)
     if obstacle is not None:
         if method == "winograd":
             raise ArgumentError(f"method 'winograd' cannot compute this layer: {obstacle}")
-        return ConvMethod("im2col", obstacle, im2col_s)
+        return im2col._replace(reason=obstacle)
+    winograd = min(winograd_methods(size), key=_cost_s)
+    winograd = winograd._replace(has_shared_rows=im2col.has_shared_rows)
+    if method == "winograd":
+        return winograd._replace(reason="asked for")
+    ratio = winograd.cost_s / im2col.cost_s
+    if ratio >= 1:
+        return im2col._replace(reason=f"Winograd would cost {ratio:.1f} times as much")
+    return winograd._replace(reason=f"{ratio:.1f} times the cost of im2col")
+
+
+def _cost_s(method: ConvMethod) -> float:
+    return method.cost_s
+
+
+def im2col_methods(size: ConvSize) -> list[ConvMethod]:
+    """Return im2col in each layout that can compute a layer."""
+    methods = [ConvMethod("im2col", im2col_windows_s(size))]
+    # Of a tall kernel, no more than a few columns would fit into the memory for a part.
+    is_tall = 8 * size.c_in * prod(size.window.kernel) * 2 * NARROW > MAX_PART_BYTES
+    if size.window.kernel[0] > 1 and size.window.dilation[0] == 1 and not is_tall:
+        methods.append(ConvMethod("im2col", im2col_rows_s(size), has_shared_rows=True))
+    return methods
+
+
+def winograd_methods(size: ConvSize) -> list[ConvMethod]:
+    """Return Winograd with each tile that can compute a layer, if any."""
+    if _winograd_obstacle(size) is not None:
+        return []
     rows, columns = size.window.kernel
     tiles = product(WINOGRAD_TILES[rows], WINOGRAD_TILES[columns])
-    cost_s, tile = min((winograd_s(size, tile), tile) for tile in tiles)
-    if method == "winograd":
-        return ConvMethod("winograd", "asked for", cost_s, tile)
-    ratio = cost_s / im2col_s
-    if ratio >= 1:
-        return ConvMethod("im2col", f"Winograd would cost {ratio:.1f} times as much", im2col_s)
-    return ConvMethod("winograd", f"{ratio:.1f} times the cost of im2col", cost_s, tile)
-
-
-def shares_rows(size: ConvSize) -> bool:
-    """Whether im2col is faster if it copies a row once for all windows that contain it."""
-    if size.window.kernel[0] == 1 or size.window.dilation[0] > 1:
-        return False
-    # Of a tall kernel, no more than a few columns would fit into the memory for a part.
-    if 8 * size.c_in * prod(size.window.kernel) * 2 * NARROW > MAX_PART_BYTES:
-        return False
-    return im2col_rows_s(size) < im2col_windows_s(size)
+    return [ConvMethod("winograd", winograd_s(size, tile), tile) for tile in tiles]
 
 
 def _winograd_obstacle(size: ConvSize) -> str | None:

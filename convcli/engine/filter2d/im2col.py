@@ -100,9 +100,14 @@ class BandedLayout(NamedTuple):
 
 
 def im2col_algorithm(problem: FilterProblem) -> Algorithm:
-    """The cheaper im2col: of every tap, or of the taps whose weights are not zero."""
+    """The cheapest im2col."""
+    return min(im2col_algorithms(problem), key=lambda found: found.cost_s)
+
+
+def im2col_algorithms(problem: FilterProblem) -> list[Algorithm]:
+    """im2col of every tap, where it can be, and of the taps whose weights are not zero."""
     banded, taps = banded_im2col_algorithm(problem), tap_im2col_algorithm(problem)
-    return banded if banded is not None and banded.cost_s <= taps.cost_s else taps
+    return [taps] if banded is None else [banded, taps]
 
 
 def tap_im2col_algorithm(problem: FilterProblem) -> Algorithm:
@@ -140,13 +145,14 @@ def tap_im2col_algorithm(problem: FilterProblem) -> Algorithm:
 
     passes = prod(window.stride) + 2 * problem.taps
     return Algorithm(
-        Choice("im2col", f"{problem.taps} taps, in bands"),
+        Choice("im2col", f"{problem.taps} taps, tap by tap"),
         problem.estimate_s(products=problem.taps, passes=passes),
         problem.sums,
         problem.sums,
         make_filter,
         problem.tile_size(),
         COPIES,
+        layout="tap by tap",
     )
 
 
@@ -172,6 +178,7 @@ def banded_im2col_algorithm(problem: FilterProblem) -> Algorithm | None:
         banded_tile(problem, layout, blas),
         COPIES,
         leaks_nonfinite=True,
+        layout="in bands",
     )
 
 

@@ -18,7 +18,11 @@ from convcli.engine.arrays import (
     as_numbers,
 )
 from convcli.engine.filter2d.fft import fft_algorithm
-from convcli.engine.filter2d.im2col import im2col_algorithm, tap_im2col_algorithm
+from convcli.engine.filter2d.im2col import (
+    im2col_algorithm,
+    im2col_algorithms,
+    tap_im2col_algorithm,
+)
 from convcli.engine.filter2d.integer import integer_algorithm, sum_bounds
 from convcli.engine.filter2d.problem import (
     MAX_REGION_VALUES,
@@ -302,12 +306,14 @@ def choose_algorithm(problem: FilterProblem, method: str) -> Algorithm:
     if method == "auto":
         return _cheapest(problem)
     make = {"im2col": im2col_algorithm, "separable": separable_algorithm, "fft": fft_algorithm}
-    return make[method](problem)._replace(choice=Choice(method, "asked for"))
+    found = make[method](problem)
+    reason = ", ".join(filter(None, ["asked for", found.layout]))
+    return found._replace(choice=Choice(method, reason))
 
 
 def candidates(problem: FilterProblem) -> list[Algorithm]:
     """All ways to compute a problem with a kernel of two axes that `auto` chooses from."""
-    return [*_special_candidates(problem), im2col_algorithm(problem), fft_algorithm(problem)]
+    return [*_special_candidates(problem), *im2col_algorithms(problem), fft_algorithm(problem)]
 
 
 def _cheapest(problem: FilterProblem) -> Algorithm:

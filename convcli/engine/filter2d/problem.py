@@ -27,7 +27,7 @@ from convcli.arithmetic.values import (
     padding_value,
 )
 from convcli.engine.arrays import Array, as_bias, as_numbers, check_weights, sum_dtype
-from convcli.engine.conv2d.problem import ConvProblem, choose_conv_method
+from convcli.engine.conv2d.problem import ConvMethod, ConvProblem, choose_conv_method
 from convcli.engine.cost import LOOP_S, ConvSize, find_rates
 from convcli.engine.padding import can_hold
 from convcli.engine.scratch import even_size
@@ -302,6 +302,8 @@ class Algorithm(NamedTuple):
     make_writer : callable or None
         Returns a `TileWriter`, where writing the sums into rows of a C-contiguous result of their
         type saves a copy.
+    layout : str
+        How the columns of an im2col are laid out, for people: also where it is asked for.
     """
 
     choice: Choice
@@ -315,6 +317,7 @@ class Algorithm(NamedTuple):
     is_multithreaded: bool = False
     preference: float = 1.0
     make_writer: Callable[[], TileWriter] | None = None
+    layout: str = ""
 
 
 def conv2d_algorithm(problem: FilterProblem, method: str) -> Algorithm:
@@ -326,18 +329,20 @@ def conv2d_algorithm(problem: FilterProblem, method: str) -> Algorithm:
     is_channelwise = kernel.ndim == 2
     filters = kernel.reshape(-1, *((1, *kernel.shape) if is_channelwise else kernel.shape[-3:]))
     channels = problem.channels if is_channelwise else 1
-    reason, name = "asked for", method
-    cost_s = channels * filters.size * prod(problem.output) * LOOP_S
-    tile = None
-    if method != "naive":
-        sizes = channels, problem.channels // channels, len(filters), problem.output
-        found = choose_conv_method(ConvSize(*sizes, window, problem.groups, problem.sums), method)
-        reason, name, cost_s, tile = found.reason, found.name, found.cost_s, found.tile
+    reason = "asked for"
     if problem.groups > 1:
         reason = f"a layer's weights, in {problem.groups} groups"
     elif not is_channelwise:
-        taps = f"{prod(window.kernel)} taps in each of {problem.channels} channels"
-        reason = f"{taps}; {reason}" if method == "auto" else taps
+        reason = f"{prod(window.kernel)} taps in each of {problem.channels} channels"
+    if method == "naive":
+        cost_s = channels * filters.size * prod(problem.output) * LOOP_S
+        found = ConvMethod("naive", cost_s)
+    else:
+        sizes = channels, problem.channels // channels, len(filters), problem.output
+        found = choose_conv_method(ConvSize(*sizes, window, problem.groups, problem.sums), method)
+        reason += f", {found.layout}"
+        if method == "auto" and problem.groups == 1:
+            reason += f"; {found.reason}"
 
     def make_filter() -> TileFilter:
         from convcli.engine.conv2d import run_conv
@@ -348,7 +353,7 @@ def conv2d_algorithm(problem: FilterProblem, method: str) -> Algorithm:
         def correlate(region: Array) -> Array:
             planes = region.transpose(2, 0, 1)
             images = planes[:, np.newaxis] if is_channelwise else planes[np.newaxis]
-            if name == "naive":
+            if method == "naive":
                 maps = conv2d_naive(
                     *(images, weights),
                     stride=window.stride,
@@ -357,7 +362,7 @@ def conv2d_algorithm(problem: FilterProblem, method: str) -> Algorithm:
                 )
             else:
                 layer = ConvProblem(images, weights, None, window, groups=problem.groups)
-                maps = run_conv(layer, tile)
+                maps = run_conv(layer, found)
             return maps[:, 0].transpose(1, 2, 0) if is_channelwise else maps[0].transpose(1, 2, 0)
 
         return correlate
@@ -365,13 +370,13 @@ def conv2d_algorithm(problem: FilterProblem, method: str) -> Algorithm:
     # A tile's maps may be larger than what it reads.
     values = CONV2D_TILE_VALUES * problem.channels // max(len(filters), problem.channels)
     return Algorithm(
-        Choice(name, reason),
-        cost_s,
+        Choice(found.name, reason),
+        found.cost_s,
         problem.sums,
         problem.sums,
         make_filter,
         problem.tile_size(values, tiles=1),
-        copies=8 if name == "im2col" else 4,
-        leaks_nonfinite=name == "winograd",
+        copies=8 if found.name == "im2col" else 4,
+        leaks_nonfinite=found.name == "winograd",
         is_multithreaded=True,
     )
