@@ -167,7 +167,15 @@ def summary_text(route: Route, seconds: float) -> str:
 
 
 def _method_text(step: RouteEntry) -> str:
-    """Return how a step is computed, and in tiles of which size where it has several."""
+    """Return how a step is computed, and in tiles of which size where it has several.
+
+    >>> _method_text(RouteEntry("net at y", (8, 8), methods={"winograd": 2, "im2col by rows": 1}))
+    ' (3 convolutions: 2 winograd, 1 im2col by rows)'
+    """
+    if step.methods:
+        total = sum(step.methods.values())
+        counts = (f"{count} {method}" for method, count in step.methods.items())
+        return f" ({total} convolution{'s' if total > 1 else ''}: {', '.join(counts)})"
     if step.choice is None or step.tile is None:
         return ""
     is_cut = any(part < whole for part, whole in zip(step.tile, step.shape, strict=False))

@@ -6,7 +6,7 @@ A dry run prints the route, the memory limit is checked against it, and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from itertools import chain
@@ -28,6 +28,7 @@ from convcli.pipeline.preprocess import preprocessed_shape
 from convcli.records import NamedTuple
 
 UNLIMITED_PIXELS = 1 << 62
+NO_METHODS: Mapping[str, int] = {}
 MAX_KNOWN_ROUTES = 16  # of one input, whose pages may all differ in size
 
 # Whole maps, one frame after another, from pixels to pixels without a map of floats, or from
@@ -48,12 +49,15 @@ class RouteEntry(NamedTuple):
         The method of a convolution, and the reason.
     tile : (int, int), optional
         The rows and columns of its output that are computed at once.
+    methods : mapping
+        How many convolutions of a network each method computes.
     """
 
     title: str
     shape: tuple[int, ...]
     choice: Choice | None = None
     tile: Pair | None = None
+    methods: Mapping[str, int] = NO_METHODS
 
 
 class Route(NamedTuple):
@@ -239,7 +243,7 @@ def choose_route(
         frames, header, target, execution, computation, draws_figure=draws_figure
     )
     files = tuple(target.output_files(frames.path, [channels for channels, _, _ in outputs]))
-    has_filters = any(step.choice for _, steps in maps for step in steps)
+    has_filters = any(step.choice or step.methods for _, steps in maps for step in steps)
     blas = find_blas().core if has_filters else ""
     return Route(header, frames.frame_count, execution, maps, memory, files, blas), computation
 
@@ -269,9 +273,9 @@ def _steps(computation: Computation) -> Iterator[tuple[RouteEntry, ...]]:
     """Yield the steps of each map."""
     plan, shapes = computation.plan, computation.shapes
     if (run := computation.network) is not None:
-        for name, shape in zip(run.names, run.outputs, strict=True):
+        for name, shape, methods in zip(run.names, run.outputs, run.methods, strict=True):
             rows_first = shape if len(shape) == 1 else _rows_first(shape)
-            yield (RouteEntry(run.title(name), rows_first),)
+            yield (RouteEntry(run.title(name), rows_first, methods=methods),)
         return
     kernels = [
         RouteEntry(

@@ -149,6 +149,11 @@ class TilePlan:
         }
         return self.schedule._replace(shapes=shapes).peak_values()
 
+    def middle_schedule(self) -> Schedule:
+        """Return the schedule of the tile in the middle, as large as most are."""
+        middle = self.rows[len(self.rows) // 2], self.columns[len(self.columns) // 2]
+        return self._tile_schedule(*middle)
+
     def run(self, inputs: Mapping[int, Array], weights: PreparedWeights) -> Array:
         """Return the output.
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from onnx.reference import ReferenceEvaluator
 from PIL import Image, ImageSequence
 from support.apply import pixels, usage
-from support.command import Finished, here
+from support.command import Finished, convcli, here
 from support.onnx_models import model, node, save, weight
 
 from convcli.batch import Job
@@ -334,6 +334,27 @@ def test_a_dry_run_says_what_will_run(folder: Path) -> None:
     ]
     done = here("apply", "in.png", "--net", "blur.onnx", "--tile", "8", "--dry-run", cwd=folder)
     assert "blur at y in tiles of 8" in done.text
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--net", "cls.onnx", "--print"), "cls at y 5 (2 convolutions: 2 im2col by "),
+        (("--net", "blur.onnx"), "blur at y 18x14x3 (1 convolution: 1 im2col by "),
+        (("--net", "blur.onnx", "--tile", "8"), "y in tiles of 8 18x14x3 (1 convolution: 1 im2col"),
+        (("-l", "conv:kernel=layer.npy"), " 18x14x2 by im2col: 9 taps in each of 3 channels, by "),
+        (("-k", "random:3", "--method", "im2col"), " by im2col: asked for, in bands; "),
+    ],
+    ids=" ".join,
+)
+def test_verbose_names_methods_and_layouts(
+    folder: Path, options: tuple[str, ...], said: str
+) -> None:
+    np.save(folder / "layer.npy", np.ones((2, 3, 3, 3)))
+    done = convcli("apply", "in.png", *options, "-v", "-f", "-o", "o.npy", cwd=folder)
+    assert done.code == 0, done.stderr
+    (line,) = [line for line in done.stderr.splitlines() if "; BLAS for " in line]
+    assert said in line
 
 
 def test_what_exists_is_skipped_layer_by_layer(folder: Path) -> None:

@@ -8,12 +8,18 @@ from typing import TYPE_CHECKING
 from convcli.arithmetic.operations.convolution import group_count
 from convcli.engine.arrays import Array
 from convcli.engine.conv2d import convolve
-from convcli.engine.conv2d.problem import Finish
+from convcli.engine.conv2d.problem import ConvMethod, Finish, choose_conv_method
+from convcli.engine.cost import ConvSize
 from convcli.engine.operations import LayerFunction, Weights
 from convcli.engine.transposed import conv_transpose2d
 
 if TYPE_CHECKING:
+    from typing import Any
+
+    import numpy as np
+
     from convcli.arithmetic.layers import Layer
+    from convcli.arithmetic.values import Shape
 
 
 def run_conv(
@@ -31,6 +37,15 @@ def run_conv(
         padding_mode=layer.mode,
         finish=finish,
     )
+
+
+def plan_conv(layer: Layer, shape: Shape, output: Shape, dtype: np.dtype[Any]) -> ConvMethod:
+    """Return the method by which `run_conv` computes an output, both of (C, H, W)."""
+    channels, *_ = shape
+    maps, height, width = output
+    groups = group_count(layer, channels)
+    size = ConvSize(1, channels, maps, (height, width), layer.window, groups, dtype)
+    return choose_conv_method(size)
 
 
 def _tconv(layer: Layer, inputs: Sequence[Array], weights: Weights) -> Array:

@@ -59,6 +59,8 @@ class NetworkRun(NamedTuple):
         About the most memory that it takes.
     notes : tuple of str
         For the user.
+    methods : tuple of mapping
+        For each output, how many convolutions each method computes; in tiles, of the middle one.
     """
 
     network: Network
@@ -72,6 +74,7 @@ class NetworkRun(NamedTuple):
     tile: int | None = None
     bytes: int = 0
     notes: tuple[str, ...] = ()
+    methods: tuple[Mapping[str, int], ...] = ()
 
     def title(self, name: str) -> str:
         """Return what an output is called."""
@@ -113,6 +116,7 @@ def plan_network(plan: Plan, header: Header) -> Computation:
     run = NetworkRun(
         *(network, shape, names, tuple(outputs), dtype, scale, step.mean, step.std),
         notes=(LOST_ALPHA,) if is_lost else (),
+        methods=tuple(one.conv_methods(dtype) for one in schedules),
     )
     weights = PARAMETER_BYTES * max(map(_count_weights, schedules))
     copies = COPIES * (sum(map(prod, outputs)) + prod(shape)) * dtype.itemsize
@@ -169,7 +173,9 @@ def _in_tiles(run: NetworkRun, tile: int) -> NetworkRun:
     plans = [run.network.plan_tiles(inputs, tile, name) for name in run.names]
     scratch: int = max(one.schedule.scratch_bytes() for one in plans)
     values: int = max(one.peak_values() for one in plans)
-    return run._replace(tile=tile, bytes=values * run.dtype.itemsize + scratch)
+    methods = tuple(one.middle_schedule().conv_methods(run.dtype) for one in plans)
+    needed = values * run.dtype.itemsize + scratch
+    return run._replace(tile=tile, bytes=needed, methods=methods)
 
 
 def _count_weights(schedule: Schedule) -> int:

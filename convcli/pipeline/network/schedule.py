@@ -6,13 +6,16 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TypeAlias
+from typing import Any, TypeAlias
+
+import numpy as np
 
 from convcli.arithmetic.layers import Layer, output_shape
 from convcli.arithmetic.notation import INPUT, format_layer, input_indices, last_uses
 from convcli.arithmetic.operations import Operation, Resampling
 from convcli.arithmetic.values import Shape, Sides, format_shapes
 from convcli.engine.arrays import Array
+from convcli.engine.operations.convolution import plan_conv
 from convcli.engine.operations.in_place import IN_PLACE
 from convcli.errors import ArgumentError
 from convcli.parallel import get_threads
@@ -129,6 +132,21 @@ class Schedule(NamedTuple):
                 peak = max(peak, alive + size * (1 + temporaries))
             alive += size - sum(sizes[index] for index in freed)
         return peak
+
+    def conv_methods(self, dtype: np.dtype[Any]) -> dict[str, int]:
+        """Return how many convolutions each method computes: `winograd`, `im2col by rows`, ...
+
+        The one that computes the most comes first.
+        """
+        methods = (
+            plan_conv(task.layer, self.shapes[task.inputs[0]], self.shapes[task.output], dtype)
+            for task in self.tasks
+            if task.layer.op == "conv"
+        )
+        names = (
+            method.name if method.tile else f"{method.name} {method.layout}" for method in methods
+        )
+        return dict(Counter(names).most_common())
 
     def scratch_bytes(self) -> int:
         """Return the memory of all threads that does not grow with the input."""
