@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from threading import Condition, Thread
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from PIL import Image
@@ -72,8 +72,14 @@ class DecodedRows:
         pixels = parts[0] if len(parts) == 1 else np.concatenate(parts)
         return pixels.reshape(-1, width, channels)[:, columns].transpose(2, 0, 1)
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
     def release(self) -> None:
-        """Release the pixels."""
+        """Release the pixels, as the end of a `with` does."""
         self._core = None
 
 

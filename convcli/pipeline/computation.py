@@ -178,6 +178,8 @@ def _plan_filters(
         plan_convolution(step, shape, dtype, plan, integer_output=integer_output)
         for step in plan.kernels
     )
+    if not plan.layers:
+        return Computation(plan, sums, shapes, kernels, ((),) * len(shapes))
     inputs = input_indices([step.layer for step in plan.layers])
     layers: dict[MapShapes, tuple[FilterPlan | None, ...]] = {}
     for branch in shapes:

@@ -22,15 +22,16 @@ from convcli.files import STDOUT
 from convcli.files.output import atomic_write
 from convcli.files.paths import suffix_of
 from convcli.files.restriction import is_allowed
-from convcli.images import NO_METADATA, Header, Picture
+from convcli.images import NO_METADATA, FrameSource, Header, Picture
 from convcli.images.parts import PartWriter, PixelLayout
 from convcli.images.quantize import Quantized, Quantizer
 from convcli.images.rows import DecodedRows
 from convcli.images.write import PART_FORMATS, open_encoder
+from convcli.parallel import get_threads
 from convcli.pipeline.computation import Computation
 from convcli.pipeline.outputs import OutputTarget
 from convcli.pipeline.plan import Plan
-from convcli.pipeline.preprocess import preprocess
+from convcli.pipeline.preprocess import has_preprocessing, preprocess
 from convcli.pipeline.write import (
     OutputFile,
     Rendered,
@@ -67,6 +68,24 @@ def can_fuse(header: Header, plan: Plan, target: OutputTarget, outputs: Sequence
         return False
     is_clamped = plan.range_policy(header.depth) != "rescale"
     return is_clamped and all(target.can_hold(channels) for channels, _, _ in outputs)
+
+
+def can_take_rows(frames: FrameSource, header: Header, computation: Computation) -> bool:
+    """Whether filters can take the rows of a decoded picture, in less memory than its values.
+
+    They read all columns of some rows together, which is more than the array of a wide picture.
+    """
+    plan = computation.plan
+    if plan.frame or frames.decode_rows is None or has_preprocessing(plan, header):
+        return False
+    height, itemsize = header.shape[0], header.dtype.itemsize
+    return all(
+        get_threads()
+        * (filter_plan.algorithm.tile[0] + filter_plan.problem.extent[0])
+        * filter_plan.algorithm.region_dtype.itemsize
+        <= height * itemsize
+        for filter_plan in computation.kernels
+    )
 
 
 def write_filtered(

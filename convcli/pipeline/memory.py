@@ -45,6 +45,7 @@ def estimate_memory(
     execution: Execution,
     computation: Computation,
     *,
+    takes_rows: bool,
     draws_figure: bool,
 ) -> int:
     """Return about the most bytes that a process will hold while it filters an input.
@@ -62,6 +63,8 @@ def estimate_memory(
     execution : Execution
         How the computation is run.
     computation : Computation
+    takes_rows : bool
+        Whether a fused filter takes the rows of a decoded picture.
     draws_figure : bool
         Whether every step is kept and drawn.
     """
@@ -81,7 +84,7 @@ def estimate_memory(
     decoding = header.bytes + decoder + held_bytes
     if execution == "fused":
         held = header.bytes
-        if frames.decode_rows is not None and takes_rows(header, computation):
+        if takes_rows:
             decoding = held = decoder + held_bytes  # of which rows are taken
         fused = _fused_bytes(header, held, plan, outputs, target.format)
         return fixed + max(decoding, fused) * GAPS_PERCENT // 100
@@ -104,23 +107,6 @@ def estimate_memory(
     stacked = maps if target.is_stacked else 0
     writing = header.bytes + maps + max(rendered) + stacked
     return fixed + max(decoding, filtering, writing) * GAPS_PERCENT // 100
-
-
-def takes_rows(header: Header, computation: Computation) -> bool:
-    """Whether filters take the rows of a decoded picture, not an array of its values.
-
-    They read all columns of some rows together, which is more than the array of a wide picture.
-    """
-    if has_preprocessing(computation.plan, header):
-        return False
-    height, itemsize = header.shape[0], header.dtype.itemsize
-    return all(
-        get_threads()
-        * (filter_plan.algorithm.tile[0] + filter_plan.problem.extent[0])
-        * filter_plan.algorithm.region_dtype.itemsize
-        <= height * itemsize
-        for filter_plan in computation.kernels
-    )
 
 
 def _streamed_bytes(computation: Computation) -> int:

@@ -370,6 +370,8 @@ def infer_shapes(plan: Plan, shape: Shape) -> tuple[MapShapes, ...]:
             different = format_shapes(dict.fromkeys(starts))
             raise ShapeError(f"--combine needs maps of one shape, not {different}")
         starts = starts[:1]
+    if not plan.layers:
+        return tuple(MapShapes(start, ()) for start in starts)
     layers = {start: _layer_shapes(plan, start) for start in dict.fromkeys(starts)}
     return tuple(MapShapes(start, layers[start]) for start in starts)
 

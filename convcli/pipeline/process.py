@@ -11,9 +11,10 @@ import numpy as np
 from convcli.deadline import allow_pixels
 from convcli.engine.arrays import Array
 from convcli.images import PLACEHOLDER, FrameSource, Header, Picture
+from convcli.pipeline.computation import Computation
 from convcli.pipeline.execute import StageCallback, compute_maps
 from convcli.pipeline.fused import stream_npy, write_filtered
-from convcli.pipeline.memory import check_memory, takes_rows
+from convcli.pipeline.memory import check_memory
 from convcli.pipeline.outputs import OutputTarget
 from convcli.pipeline.plan import Plan
 from convcli.pipeline.route import Route, RouteChooser, open_route
@@ -205,34 +206,41 @@ def _run(
         sequence.check()
         first, written = sequence.write(keep_maps=keep_maps)
         return first.route, first.picture, first.maps, written
-    by_rows = route.execution == "fused" and takes_rows(route.header, computation)
-    picture = frames.read(plan.frame or 0, by_rows=by_rows)
+    picture = frames.read(plan.frame or 0, by_rows=route.takes_rows)
     # A decoded picture may differ from its header: its alpha may be opaque, or it is another page.
     route, computation = choose(Header.of(picture))
     if route.execution == "fused":
+        rows, notes = picture.rows, picture.notes
         # No name keeps its values, which are released as soon as they are filtered.
-        values, picture = [picture], picture._replace(values=PLACEHOLDER)
-        try:
+        values, picture = [picture], picture._replace(values=PLACEHOLDER, rows=None)
+        with rows or nullcontext():
             written = write_filtered(values.pop(), computation, route.outputs, target)
-        finally:
-            if picture.rows is not None:
-                picture.rows.release()
-        if picture.rows is not None:
-            notes = (*picture.notes, *picture.rows.notes)
-            picture = picture._replace(rows=None, notes=notes)
-        return route, picture, [], written
+        notes += () if rows is None else rows.notes
+        return route, picture._replace(notes=notes), [], written
+    arguments = route, computation, target, on_stage
+    return route, *_write_maps(picture, *arguments, selector=selector, keep_maps=keep_maps)
+
+
+def _write_maps(
+    picture: Picture,
+    route: Route,
+    computation: Computation,
+    target: OutputTarget,
+    on_stage: StageCallback | None,
+    *,
+    selector: Selector | None,
+    keep_maps: bool,
+) -> tuple[Picture, list[Picture], list[OutputFile]]:
+    """Compute and write all maps of a picture; return it with all notes, its maps and the files."""
+    plan, policy = computation.plan, None
     if selector is None:
         is_shown = target.is_image or keep_maps
         with_errors = is_shown and plan.range_policy(picture.depth) == "rescale"
-        results = compute_maps(picture, computation, on_stage, with_errors=with_errors)
-        if computation.network is not None:
-            notes = (*picture.notes, *computation.network.notes)
-            picture = picture._replace(notes=notes)
+        maps = compute_maps(picture, computation, on_stage, with_errors=with_errors)
+        notes = () if computation.network is None else computation.network.notes
     else:
-        selected = selector.run(picture, computation, plan.frame or 0, on_stage=on_stage)
-        results = selected.maps
-        picture = picture._replace(notes=(*picture.notes, *selected.notes))
-    written = write_maps(results, route.files, target, plan, route.header.dtype)
-    if selector is not None:
-        written = [file.with_policy(selector.policy_of(picture.depth)) for file in written]
-    return route, picture, results, written
+        maps, _, notes = selector.run(picture, computation, plan.frame or 0, on_stage=on_stage)
+        policy = selector.policy_of(picture.depth)
+    written = write_maps(maps, route.files, target, plan, route.header.dtype)
+    written = [file.with_policy(policy) for file in written]
+    return picture._replace(notes=(*picture.notes, *notes)), maps, written

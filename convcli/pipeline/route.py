@@ -20,7 +20,7 @@ from convcli.errors import NO_MEMORY, ArgumentError, FileError
 from convcli.images import MAX_PIXELS, FrameSource, Header
 from convcli.images.read import open_frames
 from convcli.pipeline.computation import Computation, plan_computation
-from convcli.pipeline.fused import can_fuse, can_stream
+from convcli.pipeline.fused import can_fuse, can_stream, can_take_rows
 from convcli.pipeline.memory import estimate_memory
 from convcli.pipeline.outputs import IMAGE_CHANNELS, OutputTarget, is_image
 from convcli.pipeline.plan import Plan, infer_shapes
@@ -79,6 +79,8 @@ class Route(NamedTuple):
         one of all.
     blas : str
         The core that the BLAS has kernels for, where convolutions are computed.
+    takes_rows : bool
+        Whether a fused filter takes the rows of a decoded picture, not an array of its values.
     """
 
     header: Header
@@ -88,6 +90,7 @@ class Route(NamedTuple):
     memory: int
     files: tuple[tuple[str, ...], ...]
     blas: str = ""
+    takes_rows: bool = False
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -211,19 +214,13 @@ def choose_route(
         frames.check_pixels(plan.reading.max_pixels, plan.frame)
     shape = preprocessed_shape(plan, header)
     computation = None
-    if plan.network is not None:
-        from convcli.pipeline.inference.plan import plan_network
-
-        computation = plan_network(plan, header)
-        outputs = computation.outputs
-    elif plan.selection is not None:
-        from convcli.pipeline.selection_plan import plan_selection
-
-        computation = plan_selection(plan, plan.selection, header)
-        outputs = computation.outputs
-    else:
+    if plan.network is not None or plan.selection is not None:
+        computation = _plan_network_or_selection(plan, header)
+    if computation is None:
         shapes = infer_shapes(plan, shape)
         outputs = tuple(branch.output for branch in shapes)
+    else:
+        outputs = computation.outputs
     execution: Execution = "maps"
     if is_streamed:
         execution = "streamed"
@@ -236,16 +233,31 @@ def choose_route(
         computation = plan_computation(
             *(plan, header, shape, shapes), integer_output=execution == "fused"
         )
-    resizing = () if plan.resize is None else (RouteEntry("resize", _rows_first(shape)),)
-    steps = ((*resizing, *steps) for steps in _steps(computation))
-    maps = tuple(zip(target.labels, steps, strict=True))
+    maps = tuple(zip(target.labels, _steps(computation, shape), strict=True))
+    takes_rows = execution == "fused" and can_take_rows(frames, header, computation)
     memory = estimate_memory(
-        frames, header, target, execution, computation, draws_figure=draws_figure
+        *(frames, header, target, execution, computation),
+        takes_rows=takes_rows,
+        draws_figure=draws_figure,
     )
     files = tuple(target.output_files(frames.path, [channels for channels, _, _ in outputs]))
     has_filters = any(step.choice or step.methods for _, steps in maps for step in steps)
     blas = find_blas().core if has_filters else ""
-    return Route(header, frames.frame_count, execution, maps, memory, files, blas), computation
+    count = frames.frame_count
+    return Route(header, count, execution, maps, memory, files, blas, takes_rows), computation
+
+
+def _plan_network_or_selection(plan: Plan, header: Header) -> Computation | None:
+    """Plan a network, or what is filtered of a selection."""
+    if plan.network is not None:
+        from convcli.pipeline.inference.plan import plan_network
+
+        return plan_network(plan, header)
+    if plan.selection is not None:
+        from convcli.pipeline.selection_plan import plan_selection
+
+        return plan_selection(plan, plan.selection, header)
+    return None
 
 
 def _is_wide(frames: FrameSource, plan: Plan, draws_figure: bool) -> bool:
@@ -269,13 +281,14 @@ def _is_sequence(frames: FrameSource, plan: Plan, draws_figure: bool) -> bool:
     return frames.is_sequence and plan.frame is None and not draws_figure
 
 
-def _steps(computation: Computation) -> Iterator[tuple[RouteEntry, ...]]:
-    """Yield the steps of each map."""
+def _steps(computation: Computation, resized: Shape) -> Iterator[tuple[RouteEntry, ...]]:
+    """Yield the steps of each map, of frames that are resampled to (C, H, W) where they are."""
     plan, shapes = computation.plan, computation.shapes
+    resizing = () if plan.resize is None else (RouteEntry("resize", _rows_first(resized)),)
     if (run := computation.network) is not None:
         for name, shape, methods in zip(run.names, run.outputs, run.methods, strict=True):
             rows_first = shape if len(shape) == 1 else _rows_first(shape)
-            yield (RouteEntry(run.title(name), rows_first, methods=methods),)
+            yield (*resizing, RouteEntry(run.title(name), rows_first, methods=methods))
         return
     kernels = [
         RouteEntry(
@@ -301,7 +314,7 @@ def _steps(computation: Computation) -> Iterator[tuple[RouteEntry, ...]]:
         blended: tuple[RouteEntry, ...] = ()
         if computation.selected_shape is not None:
             blended = (RouteEntry(str(plan.selection), _rows_first(computation.selected_shape)),)
-        yield (*start, *layers, *blended)
+        yield (*resizing, *start, *layers, *blended)
 
 
 def _rows_first(shape: Shape) -> tuple[int, ...]:

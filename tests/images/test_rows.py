@@ -24,7 +24,7 @@ from convcli.images import pillow
 from convcli.images.read import open_frames
 from convcli.images.rows import DecodedRows, DecodingRows
 from convcli.parallel import set_threads
-from convcli.pipeline import process
+from convcli.pipeline import route
 
 
 def noise(*shape: int) -> Array:
@@ -101,7 +101,7 @@ def test_cmyk_and_alpha_have_no_plain_rows(tmp_path: Path) -> None:
 @pytest.fixture
 def any_size(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(pillow, "MIN_WAITED_PIXELS", 0)
-    monkeypatch.setattr(process, "takes_rows", lambda *_: True)
+    monkeypatch.setattr(route, "can_take_rows", lambda *_: True)
     set_threads(2)
     yield
     set_threads(1)
