@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from math import prod
+from threading import get_ident
 from weakref import finalize
 
 import numpy as np
@@ -21,10 +22,10 @@ ALIGNMENT_BYTES = 64  # of a line of the cache: BLAS takes up to half as long ag
 PAGE_BYTES = 4096  # rows a multiple of these apart would share few lines of the cache
 MAX_COLUMNS_BYTES = 16 << 20  # of the columns matrix of one tile
 
-# Memory that nobody uses, by its id; the latest to be returned is last. Each change is one step of
-# the interpreter, so threads need no lock; a finalizer could run while a lock is held, and wait for
-# it for ever.
-free: dict[int, Array] = {}
+# Memory that nobody uses, by the thread that used it and its id; the latest to be returned is last.
+# Each change is one step of the interpreter, so threads need no lock; a finalizer could run while a
+# lock is held, and wait for it for ever.
+free: dict[tuple[int, int], Array] = {}
 
 
 class Scratch:
@@ -59,19 +60,24 @@ def _borrow(size: int) -> Array:
     if size < MIN_KEPT_BYTES:
         buffer = np.empty(size, np.uint8)
     else:
-        fitting = [memory for memory in list(free.values()) if size <= memory.nbytes <= 2 * size]
-        memory = min(fitting, key=lambda memory: memory.nbytes, default=None)
-        if memory is None or free.pop(id(memory), None) is None:  # another thread may be faster
+        thread = get_ident()
+        fitting = [
+            (key[0] != thread, memory.nbytes, key)  # the cache of this core may still hold its own
+            for key, memory in list(free.items())
+            if size <= memory.nbytes <= 2 * size
+        ]
+        memory = free.pop(min(fitting)[2], None) if fitting else None
+        if memory is None:  # another thread may be faster
             memory = np.empty(size, np.uint8)
         # Not a view, whose own views would refer to the memory instead of to the view.
         buffer = np.asarray(memory.data)
-        finalize(buffer, _keep, memory).atexit = False
+        finalize(buffer, _keep, memory, thread).atexit = False
     return buffer[-buffer.ctypes.data % ALIGNMENT_BYTES :]
 
 
-def _keep(memory: Array) -> None:
+def _keep(memory: Array, thread: int) -> None:
     """Keep memory for later, and drop the oldest beyond `MAX_KEPT_BYTES`."""
-    free[id(memory)] = memory
+    free[thread, id(memory)] = memory
     items = list(free.items())
     excess = sum(memory.nbytes for _, memory in items) - MAX_KEPT_BYTES
     for key, oldest in items:

@@ -215,26 +215,3 @@ def test_the_gradient_of_a_padding_is_its_adjoint(
         unit = np.zeros_like(x)
         unit[(0, *index)] = 1
         assert (grad * (pad(unit, sides, mode) - zeros)).sum() == back[(0, *index)]
-
-
-@given(
-    seeds,
-    pairs(1, 5),
-    st.tuples(pairs(0, 3), pairs(0, 3)),
-    st.tuples(st.integers(0, 6), st.integers(1, 6), st.integers(0, 6)),
-    st.sampled_from(["zero", "constant:2"]),
-)
-@settings(max_examples=200)
-def test_a_region_as_wide_as_the_image_is_the_same_in_one_piece(
-    seed: int, size: tuple[int, int], sides: Any, start: tuple[int, int, int], mode: str
-) -> None:
-    (height, width), (row, count, column) = size, start
-    x = whole_numbers(seed, 2, height, width)
-    padded = pad(x, ((sides[0][0], 30), (sides[1][0], 30)), mode)
-    rows, columns = range(row, row + count), range(column, column + width)
-    image = PaddedImage(x, sides, mode)
-    assert image.can_shift(rows, columns)
-    assert not PaddedImage(x[:, :, ::-1], sides, mode).can_shift(rows, columns) or width == 1
-    target = np.full((2, count, width), 99.0)
-    image.copy_shifted(target, rows, columns)
-    assert_array_equal(target, padded[:, row : row + count, column : column + width])

@@ -87,3 +87,20 @@ def test_threads_never_have_the_same_memory() -> None:
     for thread in threads:
         thread.join()
     assert not wrong
+
+
+def test_a_thread_gets_the_memory_that_it_had_before_that_of_others() -> None:
+    own = Scratch()("values", (SIZE,), np.uint8).ctypes.data
+    kept_for_later = []
+
+    def use() -> None:
+        kept_for_later.append(Scratch()("values", (SIZE - 64,), np.uint8))
+
+    memory = Scratch()("values", (SIZE,), np.uint8)  # so that the thread has to take other memory
+    thread = Thread(target=use)
+    thread.start()
+    thread.join()
+    del memory
+    kept_for_later.clear()
+    assert len(kept()) == 2
+    assert Scratch()("values", (SIZE // 2,), np.uint8).ctypes.data == own

@@ -7,7 +7,6 @@ once; its padding is added to the copy.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import product
 from math import prod
 
 import numpy as np
@@ -15,12 +14,11 @@ from numpy.lib.stride_tricks import as_strided
 
 from convcli.engine.arrays import Array
 from convcli.engine.conv2d.problem import ConvProblem, Part
+from convcli.engine.conv2d.windows import can_copy_windows, copy_windows
 from convcli.engine.im2col import view_windows
 from convcli.engine.padding import PaddedImage
 from convcli.engine.scratch import Scratch
 from convcli.parallel import parallel_for
-
-MAX_SHIFTED_TAPS = 50  # of which each takes a copy of its own: of a kernel of 7x7
 
 
 def run_im2col(
@@ -35,23 +33,7 @@ def run_im2col(
 
     def make_worker() -> Callable[[Part], None]:
         columns_of, scratch = layout.make_columns(), Scratch()
-
-        def work(part: Part) -> None:
-            columns = columns_of(part)  # (G, [oh,] K, L)
-            target = layout.target(maps, part)  # (G, [oh,] C_out/G, L): the maps, reshaped
-            products = target
-            if problem.finish is not None and not target.flags.c_contiguous:
-                # NumPy changes values that lie side by side several times as fast as others.
-                products = scratch("products", target.shape, target.dtype)
-            np.matmul(layout.weights[..., part.filters, :], columns, out=products)
-            if layout.bias is not None:
-                products += layout.bias[..., part.filters, :]
-            if problem.finish is not None:
-                problem.finish(products)
-            if products is not target:
-                np.copyto(target, products)
-
-        return work
+        return lambda part: layout.multiply_into(maps, part, columns_of(part), scratch)
 
     parts = problem.parts(has_shared_rows=has_shared_rows) if parts is None else parts
     parallel_for(make_worker, parts, is_short=True)
@@ -116,6 +98,21 @@ class ColumnLayout:
 
         return columns
 
+    def multiply_into(self, maps: Array, part: Part, columns: Array, scratch: Scratch) -> None:
+        """Fill a part of the maps with its products, and finish them."""
+        finish, target = self._problem.finish, self._target(maps, part)
+        products = target
+        if finish is not None and not target.flags.c_contiguous:
+            # NumPy changes values that lie side by side several times as fast as others.
+            products = scratch("products", target.shape, target.dtype)
+        np.matmul(self.weights[..., part.filters, :], columns, out=products)
+        if self.bias is not None:
+            products += self.bias[..., part.filters, :]
+        if finish is not None:
+            finish(products)
+        if products is not target:
+            np.copyto(target, products)
+
     def _unroll_windows(self, image: PaddedImage, part: Part, scratch: Scratch) -> Array:
         """Copy every window into a column: (G, C/G·kh·kw [+ 1], oh·ow)."""
         problem = self._problem
@@ -129,10 +126,8 @@ class ColumnLayout:
         target = scratch("columns", shape, problem.images.dtype)
         target[:, count:] = 1
         windows = target[:, :count].reshape(groups, channels, len(rows), len(columns), *sides)
-        is_small = len(rows) * len(columns) <= MAX_SHIFTED_TAPS
-        if is_small and image.can_shift(rows[0], columns[0]):
-            for (u, down), (v, across) in product(enumerate(rows), enumerate(columns)):
-                image.copy_shifted(windows[:, :, u, v], down, across)
+        if sides[1] == problem.output[1] and can_copy_windows(image, problem.window, sides):
+            copy_windows(image, problem.window, part.rows, windows, scratch)
         else:
             under = range(rows[0][0], rows[-1][-1] + 1), range(columns[0][0], columns[-1][-1] + 1)
             np.copyto(windows, view_windows(image.region(*under, scratch), problem.window))
@@ -162,7 +157,7 @@ class ColumnLayout:
             (per_group, stride * per_row, per_column, per_value),
         )
 
-    def target(self, maps: Array, part: Part) -> Array:
+    def _target(self, maps: Array, part: Part) -> Array:
         """Return a view of the maps for a part's products: (G, [oh,] C_out/G, L)."""
         groups = self._problem.groups
         grouped: Array = maps[part.image].reshape(groups, -1, *maps.shape[2:])
