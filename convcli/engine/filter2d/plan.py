@@ -31,7 +31,6 @@ from convcli.engine.filter2d.problem import (
     FilterProblem,
     FilterSettings,
     TileFilter,
-    conv2d_algorithm,
     make_problem,
 )
 from convcli.engine.filter2d.separable import factorize, separable_algorithm
@@ -224,7 +223,7 @@ def plan_filter(
         if problem.factors is not None:
             fallback = algorithm._replace(make_filter=_refuse_nonfinite)
         elif is_layer:
-            fallback = conv2d_algorithm(problem, "im2col")
+            fallback = choose_algorithm(problem, "im2col")
         else:
             fallback = tap_im2col_algorithm(problem)
     channels = {2: image_shape[2:], 3: (), 4: problem.kernel.shape[:1]}[problem.kernel.ndim]
@@ -302,6 +301,8 @@ def choose_algorithm(problem: FilterProblem, method: str) -> Algorithm:
     if problem.factors is not None:
         return separable_algorithm(problem)
     if problem.kernel.ndim > 2 or method == "naive":
+        from convcli.engine.filter2d.conv2d import conv2d_algorithm
+
         return conv2d_algorithm(problem, method)
     if method == "auto":
         return _cheapest(problem)

@@ -2,9 +2,8 @@
 
 The output is computed in tiles. The region of a tile is what its windows see of the padded image,
 (rows, columns, C), and its sums are the outputs of these windows, (oh, ow, C). A kernel of two axes
-filters each channel by itself. `im2col`, `fft`, `separable` and `integer` have a module each, with
-their cost and computation; `conv2d` is defined here, for kernels that sum over channels and for the
-method `naive`.
+filters each channel by itself. `im2col`, `fft`, `separable`, `integer` and `conv2d` have a module
+each, with their cost and computation.
 """
 
 from __future__ import annotations
@@ -27,8 +26,7 @@ from convcli.arithmetic.values import (
     padding_value,
 )
 from convcli.engine.arrays import Array, as_bias, as_numbers, check_weights, sum_dtype
-from convcli.engine.conv2d.problem import ConvMethod, ConvProblem, choose_conv_method
-from convcli.engine.cost import LOOP_S, ConvSize, find_rates
+from convcli.engine.cost import find_rates
 from convcli.engine.padding import can_hold
 from convcli.engine.scratch import even_size
 from convcli.errors import ShapeError
@@ -42,7 +40,6 @@ MIN_TILES = 4  # for as many threads
 MIN_TILE_VALUES = 1 << 18  # to wake a thread for fewer takes longer than it saves
 MAX_REGION_VALUES = 1 << 21  # what a tile of few rows under a tall kernel may read
 NAN_POLICIES = ("refuse", "keep", "skip")
-CONV2D_TILE_VALUES = 1 << 21  # of a layer's tile, which `conv2d` cuts into parts itself
 
 
 class FilterSettings(NamedTuple):
@@ -318,65 +315,3 @@ class Algorithm(NamedTuple):
     preference: float = 1.0
     make_writer: Callable[[], TileWriter] | None = None
     layout: str = ""
-
-
-def conv2d_algorithm(problem: FilterProblem, method: str) -> Algorithm:
-    """`conv2d`: the loops, and all kernels that sum over channels.
-
-    For a kernel of two axes, the channels of a region are a batch of images.
-    """
-    kernel, window = problem.kernel, problem.window
-    is_channelwise = kernel.ndim == 2
-    filters = kernel.reshape(-1, *((1, *kernel.shape) if is_channelwise else kernel.shape[-3:]))
-    channels = problem.channels if is_channelwise else 1
-    reason = "asked for"
-    if problem.groups > 1:
-        reason = f"a layer's weights, in {problem.groups} groups"
-    elif not is_channelwise:
-        reason = f"{prod(window.kernel)} taps in each of {problem.channels} channels"
-    if method == "naive":
-        cost_s = channels * filters.size * prod(problem.output) * LOOP_S
-        found = ConvMethod("naive", cost_s)
-    else:
-        sizes = channels, problem.channels // channels, len(filters), problem.output
-        found = choose_conv_method(ConvSize(*sizes, window, problem.groups, problem.sums), method)
-        reason += f", {found.layout}"
-        if method == "auto" and problem.groups == 1:
-            reason += f"; {found.reason}"
-
-    def make_filter() -> TileFilter:
-        from convcli.engine.conv2d import run_conv
-        from convcli.engine.naive import conv2d_naive
-
-        weights = filters.astype(problem.sums)
-
-        def correlate(region: Array) -> Array:
-            planes = region.transpose(2, 0, 1)
-            images = planes[:, np.newaxis] if is_channelwise else planes[np.newaxis]
-            if method == "naive":
-                maps = conv2d_naive(
-                    *(images, weights),
-                    stride=window.stride,
-                    dilation=window.dilation,
-                    groups=problem.groups,
-                )
-            else:
-                layer = ConvProblem(images, weights, None, window, groups=problem.groups)
-                maps = run_conv(layer, found)
-            return maps[:, 0].transpose(1, 2, 0) if is_channelwise else maps[0].transpose(1, 2, 0)
-
-        return correlate
-
-    # A tile's maps may be larger than what it reads.
-    values = CONV2D_TILE_VALUES * problem.channels // max(len(filters), problem.channels)
-    return Algorithm(
-        Choice(found.name, reason),
-        found.cost_s,
-        problem.sums,
-        problem.sums,
-        make_filter,
-        problem.tile_size(values, tiles=1),
-        copies=8 if found.name == "im2col" else 4,
-        leaks_nonfinite=found.name == "winograd",
-        is_multithreaded=True,
-    )
