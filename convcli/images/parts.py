@@ -17,6 +17,7 @@ from convcli.parallel import parallel_for
 from convcli.records import NamedTuple
 
 PART_BYTES = 1 << 20  # of the pixels of a part, about
+MIN_CODED_BYTES = 1 << 19  # of a part that is coded by NumPy, which takes a while to make the code
 
 
 class PixelLayout(NamedTuple):

@@ -16,7 +16,7 @@ from typing import BinaryIO, TypeAlias
 import numpy as np
 
 from convcli.images import Values
-from convcli.images.parts import PART_BYTES, PixelLayout, write_parts
+from convcli.images.parts import MIN_CODED_BYTES, PART_BYTES, PixelLayout, write_parts
 
 Chunk: TypeAlias = tuple[bytes, bytes]  # name, content
 
@@ -40,8 +40,9 @@ def write_png(
     chunks : sequence of (name, content)
         Written between the header and the pixels.
     level : int, optional
-        zlib's, 0 to 9. By default only runs are searched for: a photograph comes out about a
-        tenth larger than with level 6, in a quarter of its time (measured in tests/benchmarks).
+        zlib's, 0 to 9. By default only runs are searched for, and in parts that hardly have any not
+        even these: a sharpened photograph comes out a fifth larger than with level 6, in a tenth of
+        its time.
 
     Examples
     --------
@@ -94,20 +95,27 @@ class PixelDeflater:
         self._height, width, channels = layout.shape
         self.rows = max(PART_BYTES // (width * channels * layout.dtype.itemsize), 1)
         self._write, self._finish = write, finish
+        self._is_fast = level is None
         self._settings = (1, zlib.Z_RLE) if level is None else (level, zlib.Z_DEFAULT_STRATEGY)
         self._checksum, self._written = 1, 0  # of rows
 
     def encode(self, top: int, pixels: Values) -> tuple[bytes, int, int]:
         """Return deflated rows; the checksum and the length of what was deflated."""
         rows = filter_rows(pixels)
+        is_last = top + len(pixels) == self._height
+        sums = zlib.adler32(rows.data), rows.size
+        if self._is_fast and rows.size >= MIN_CODED_BYTES:
+            from convcli.images.huffman import deflate_codes, has_few_runs
+
+            if has_few_runs(rows):
+                return deflate_codes(rows, is_last=is_last), *sums
         effort, strategy = self._settings
         compressor = zlib.compressobj(
             effort, wbits=-zlib.MAX_WBITS, memLevel=MEMORY_LEVEL, strategy=strategy
         )
-        is_last = top + len(pixels) == self._height
         content = compressor.compress(rows.data)
         content += compressor.flush(zlib.Z_FINISH if is_last else zlib.Z_SYNC_FLUSH)
-        return content, zlib.adler32(rows.data), rows.size
+        return content, *sums
 
     def write(self, encoded: tuple[bytes, int, int]) -> None:
         """Write a part as a chunk."""

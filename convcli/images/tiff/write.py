@@ -15,14 +15,15 @@ import numpy as np
 
 from convcli.images import Values
 from convcli.images.metadata.directory import NO_TAGS, Block, Value, encode_page, of_numbers
-from convcli.images.parts import PixelLayout, write_parts
+from convcli.images.parts import MIN_CODED_BYTES, PART_BYTES, PixelLayout, write_parts
 from convcli.images.structure.tiff import STRIPS
 
 MAX_TIFF_BYTES = (1 << 32) - 1
-STRIP_BYTES = 1 << 18  # of pixels that are compressed together
+STRIP_BYTES = PART_BYTES  # of pixels that are compressed together
 DEFLATE, UNSIGNED, REAL = 8, 1, 3
 NO_PREDICTOR, HORIZONTAL_DIFFERENCES = 1, 2
 GRAY, RGB = 1, 2
+ZLIB_HEADER = b"\x78\x01"  # a window of 32 kB, compressed fast (RFC 1950)
 UNSPECIFIED, STRAIGHT_ALPHA = 0, 2  # of samples beside the colors
 TOO_LARGE = "it takes more than the 4 GB that a TIFF may have; write .npy"
 
@@ -98,9 +99,9 @@ class TiffWriter:
 class TiffPage:
     """Encodes a page of a TIFF in strips; a `PartEncoder`.
 
-    Whole numbers are stored as differences from the pixel to the left, of which only runs are
-    searched for, as in a PNG: a photograph takes less space so than by a search for all that
-    repeats, and a fifth of its time.
+    Whole numbers are stored as differences from the pixel to the left, in which only runs are
+    searched for, or not even these, as in a PNG: a photograph takes less space so than by a search
+    for all that repeats, and a tenth of its time.
 
     Parameters
     ----------
@@ -126,8 +127,15 @@ class TiffPage:
         differences = np.empty(ordered.shape, ordered.dtype)
         differences[:, :1] = ordered[:, :1]
         np.subtract(ordered[:, 1:], ordered[:, :-1], out=differences[:, 1:])
+        rows = differences.reshape(len(pixels), -1).view(np.uint8)
+        if rows.size >= MIN_CODED_BYTES:
+            from convcli.images.huffman import deflate_codes, has_few_runs
+
+            if has_few_runs(rows):
+                checksum = struct.pack(">I", zlib.adler32(rows.data))
+                return b"".join((ZLIB_HEADER, deflate_codes(rows, is_last=True), checksum))
         compressor = zlib.compressobj(1, memLevel=zlib.DEF_MEM_LEVEL + 1, strategy=zlib.Z_RLE)
-        return compressor.compress(differences.data) + compressor.flush()
+        return compressor.compress(rows.data) + compressor.flush()
 
     def write(self, encoded: bytes) -> None:
         """Write a strip, and after the last one the page's directory."""
