@@ -57,7 +57,7 @@ class Rates(NamedTuple):
 
 # Measured on one core of an AMD EPYC (Zen 3) with NumPy's wheels, as what whole algorithms take.
 AVX2 = Rates(
-    product=8.3e-12,
+    product=6.6e-12,
     narrow_product=12e-12,
     copy=50e-12,
     gather=125e-12,
@@ -68,7 +68,7 @@ AVX2 = Rates(
 )
 # On one core of a Xeon, products are 1.4 times as fast as there with AVX2; the rest is limited by
 # memory, and taken to be the same.
-AVX512 = AVX2._replace(product=5.9e-12, narrow_product=7.2e-12)
+AVX512 = AVX2._replace(product=4.7e-12, narrow_product=7.2e-12)
 
 
 def find_rates() -> Rates:
@@ -83,6 +83,10 @@ def find_rates() -> Rates:
 NARROW = 8  # columns that each product of matrices takes longer, whatever its width
 # A value of a filter takes so many times as long to transform as an input's; measured on Zen 3.
 FILTER_TRANSFORMS = 3
+# What the calls of a layer take, however little they compute; measured on Zen 3. Those of Winograd
+# are many, and short.
+IM2COL_CALLS_S = 0.15e-3
+WINOGRAD_CALLS_S = 0.6e-3
 
 
 FLOAT32 = np.dtype(np.float32)
@@ -131,7 +135,8 @@ def im2col_rows_s(size: ConvSize) -> float:
 def _im2col_s(size: ConvSize, products: int, copies: int) -> float:
     rates = find_rates()
     copy_s = rates.copy if size.window.stride[1] == 1 else rates.gather
-    return size.batch * size.dtype.itemsize * (products * rates.product + copies * copy_s)
+    each = size.dtype.itemsize * (products * rates.product + copies * copy_s)
+    return IM2COL_CALLS_S + size.batch * each
 
 
 def winograd_s(size: ConvSize, tile: Pair) -> float:
@@ -145,4 +150,5 @@ def winograd_s(size: ConvSize, tile: Pair) -> float:
     products = t * s * c_in * c_out * (tiles + NARROW) * rates.product
     after = (a * s * rates.transform + a * b * (rates.interleave + rates.copy)) * c_out * tiles
     weights = FILTER_TRANSFORMS * t * s * rates.transform * c_in * c_out
-    return size.dtype.itemsize * (weights + size.batch * (before + products + after))
+    values = weights + size.batch * (before + products + after)
+    return WINOGRAD_CALLS_S + size.dtype.itemsize * values

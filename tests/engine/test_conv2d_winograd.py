@@ -279,6 +279,7 @@ def test_where_it_cannot_be_taken_it_says_why(
         ((8, 64, 56, 56), (64, 64, 3, 3), "winograd"),
         ((1, 128, 100, 100), (128, 128, 3, 3), "winograd"),
         ((1, 256, 14, 14), (256, 256, 3, 3), "im2col"),  # too few positions for so many filters
+        ((1, 64, 56, 56), (64, 64, 3, 3), "im2col"),  # 0.9 times its cost: not worth its many calls
         ((1, 3, 1024, 1024), (16, 3, 3, 3), "im2col"),  # too few channels to pay
         ((1, 1, 5, 5), (1, 1, 3, 3), "im2col"),
     ],

@@ -15,7 +15,7 @@ from convcli.engine.conv2d import run_conv
 from convcli.engine.conv2d.problem import ConvMethod, ConvProblem
 
 conv2d = importlib.import_module("convcli.engine.conv2d")
-LAYERS = ("conv:3,p=1,c=64", "relu", "conv:3,p=1,c=64", "bn", "conv:3,s=2,p=1,g=4")
+LAYERS = ("conv:3,p=1,c=128", "relu", "conv:3,p=1,c=128", "bn", "conv:3,s=2,p=1,g=4")
 SHAPE = (3, 56, 56)
 
 
@@ -39,7 +39,7 @@ def test_of_a_whole_map(used: list[str], dtype: type[np.floating]) -> None:
     methods = network.schedule({"input": SHAPE}, ["conv3"]).conv_methods(np.dtype(dtype))
     assert methods == Counter(used)
     assert list(methods.values()) == sorted(methods.values(), reverse=True)
-    assert ("winograd" in methods) == (dtype is np.float32)  # of the 64 channels
+    assert ("winograd" in methods) == (dtype is np.float32)  # of the 128 channels
 
 
 @pytest.mark.parametrize("channels", [3, 64])  # few for Winograd, and many
