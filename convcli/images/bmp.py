@@ -15,6 +15,7 @@ from convcli.errors import ImageError
 from convcli.images import FrameSource, Header, Metadata, Picture, ReadSettings, Values, pillow
 from convcli.images.color import row_slices
 from convcli.images.damage import KEEP_ADVICE
+from convcli.images.embedded import valid_dpi
 from convcli.images.structure import Structure
 from convcli.records import NamedTuple
 
@@ -72,7 +73,7 @@ def read_fields(stream: BinaryIO) -> Fields | None:
     else:
         return None
     masks = masks[:3] if len(masks) > 3 and not masks[3] else masks
-    dpi = pillow.valid_dpi((horizontal * METERS_PER_INCH, vertical * METERS_PER_INCH))
+    dpi = valid_dpi((horizontal * METERS_PER_INCH, vertical * METERS_PER_INCH))
     return Fields((abs(height), width), bits, offset, masks, height < 0, dpi)
 
 

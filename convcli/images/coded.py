@@ -16,6 +16,7 @@ from PIL import Image
 from convcli.errors import ImageError
 from convcli.images import FrameSource, Picture, ReadSettings, Values, pillow
 from convcli.images.color import map_rows
+from convcli.images.embedded import read_metadata
 from convcli.images.formats import SIGNATURE_BYTES, detect_format
 from convcli.images.structure import Structure
 
@@ -103,7 +104,7 @@ def _as_still(stream: BinaryIO) -> BinaryIO:
 
 def _read_deep(image: Any, stream: BinaryIO, known: str, bits: int) -> Picture:
     """Read all bits of a picture that Pillow has opened."""
-    metadata, orientation, notes = pillow.read_metadata(image)
+    metadata, orientation, notes = read_metadata(image)
     if known == "HEIF":
         colors, alpha = pillow.split_alpha(_read_deep_heif(stream, bits))
         return Picture(colors, 16, alpha, metadata, notes)

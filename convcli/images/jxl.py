@@ -15,6 +15,7 @@ from PIL import Image
 from convcli.errors import ImageError
 from convcli.images import FrameSource, Header, Picture, ReadSettings, Values, pillow
 from convcli.images.coded import DEEP_CODEC, DEEP_EXTRA, DEEP_NOTE, scale_to_white
+from convcli.images.embedded import read_metadata
 from convcli.images.structure import Structure, Window, read_structure
 from convcli.images.structure.jxl import JxlHeader, read_header
 from convcli.parallel import get_threads
@@ -88,7 +89,7 @@ def _read(
         "icc_profile": bytes(profile or b""),
     }
     # The codestream has an orientation of its own, which is applied; that of EXIF does not count.
-    metadata, _, notes = pillow.read_metadata(holder)
+    metadata, _, notes = read_metadata(holder)
     if not is_deep:
         image = Image.frombytes(info.mode, (info.width, info.height), bytes(data))
         return pillow.read_picture(image, path)._replace(metadata=metadata, notes=notes)

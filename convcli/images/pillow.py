@@ -11,7 +11,7 @@ import os
 import struct
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, nullcontext, suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -21,7 +21,8 @@ from PIL import Image, UnidentifiedImageError
 
 from convcli.errors import FileError, ImageError, first_line
 from convcli.files.paths import cause
-from convcli.images import PLACEHOLDER, Header, Metadata, Picture, Values, excess_pixels
+from convcli.images import PLACEHOLDER, Header, Picture, Values, excess_pixels
+from convcli.images.embedded import read_metadata
 from convcli.images.formats import FORMATS, SIGNATURE_BYTES, UNKNOWN_FORMAT, detect_format
 from convcli.images.rows import (
     PACKED_MODES,
@@ -31,17 +32,12 @@ from convcli.images.rows import (
     iterate_strips,
 )
 from convcli.parallel import get_threads
-from convcli.records import NamedTuple
 
 if TYPE_CHECKING:
     from convcli.images.damage import DecodingWatch
 
 GRAY_MODES = ("1", "L", "LA", "La")
 FIRST_TRANSPOSED = 5  # of the orientations of EXIF
-EXTENSION = b"http://ns.adobe.com/xmp/extension/\0"
-EXTENSION_NOTE = "holds a second XMP packet (extended XMP), which is left out"
-MAX_DPI = 65_535  # that JPEG can hold
-MAX_DURATION_MS = (1 << 24) - 1  # of a frame, that WebP can hold
 # Steps of rows and columns by an orientation, once it is transposed.
 FLIPS = {2: (1, -1), 3: (-1, -1), 4: (-1, 1), 6: (1, -1), 7: (-1, -1), 8: (-1, 1)}
 STDERR = 2
@@ -193,13 +189,15 @@ def read_picture(image: Image.Image, path: str, *, by_rows: bool = False) -> Pic
     dtype, depth, mode = _layout(image)
     if mode is not None:
         if image.mode == "CMYK" and metadata.profile:
-            image = _apply_profile(image, metadata.profile)
+            from convcli.images.cmyk import apply_profile
+
+            image = apply_profile(image, metadata.profile)
             metadata = metadata._replace(profile=b"")
-        values = _to_array(image if image.mode == mode else image.convert(mode))
+        values = to_array(image if image.mode == mode else image.convert(mode))
     elif depth is not None:
-        values = _to_array(image).astype(dtype, copy=False)
+        values = to_array(image).astype(dtype, copy=False)
     else:
-        values = _to_array(image).view(dtype)
+        values = to_array(image).view(dtype)
         check_finite(values, path, allows_nan=False)
     values, alpha = split_alpha(apply_orientation(values, orientation))
     return Picture(values, depth, alpha, metadata, malformed)
@@ -269,7 +267,7 @@ def _layout(image: Image.Image) -> tuple[np.dtype[Any], int | None, str | None]:
     return np.dtype(np.uint8), 8, f"{mode}A" if image.has_transparency_data else mode
 
 
-def _to_array(image: Image.Image) -> Values:
+def to_array(image: Image.Image) -> Values:
     """Return the pixels, (H, W, C), copied strip by strip: as a whole, Pillow copies them twice."""
     width, height = image.size
     if width * height <= STRIP_PIXELS or image.mode not in PACKED_MODES:
@@ -330,136 +328,3 @@ def apply_orientation(pixels: Values, orientation: int) -> Values:
         pixels = pixels.transpose(1, 0, 2)
     down, across = FLIPS.get(orientation, (1, 1))
     return pixels[::down, ::across]
-
-
-def cmyk_to_rgb(ink: Values, profile: bytes) -> Values:
-    """Return the sRGB colors of CMYK of 8 bits, (H, W, 4), by their own profile if they have one.
-
-    Without one, as Pillow has it, ink is the complement of light.
-    """
-    image = Image.fromarray(ink, "CMYK")
-    if profile:
-        image = _apply_profile(image, profile)
-    return _to_array(image if image.mode == "RGB" else image.convert("RGB"))
-
-
-def _apply_profile(image: Image.Image, profile: bytes) -> Image.Image:
-    """Convert a CMYK picture to sRGB by its own profile, unless that profile is broken."""
-    from io import BytesIO
-
-    from PIL import ImageCms
-
-    try:
-        own, srgb = ImageCms.ImageCmsProfile(BytesIO(profile)), ImageCms.createProfile("sRGB")
-        return ImageCms.profileToProfile(image, own, srgb, outputMode="RGB") or image
-    except (ImageCms.PyCMSError, OSError):
-        return image
-
-
-class Embedded(NamedTuple):
-    """What an open picture holds beside its pixels.
-
-    Parameters
-    ----------
-    metadata : Metadata
-    orientation : int
-        By which its pixels are to be turned, 1 to 8.
-    notes : tuple of str
-        What is malformed, and therefore left out.
-    """
-
-    metadata: Metadata
-    orientation: int = 1
-    notes: tuple[str, ...] = ()
-
-
-def read_metadata(image: Image.Image) -> Embedded:
-    """Return the metadata of an open picture.
-
-    The texts of a PNG are left to `png.read`: Pillow would decode every frame to find them.
-    """
-    exif = xmp = b""
-    orientation, dpi, notes = 1, None, tuple[str, ...]()
-    if image.info.get("exif") or image.info.get("xmp"):
-        from convcli.images.metadata.orientation import normalize
-
-        found = normalize(image.info.get("exif"), image.info.get("xmp"))
-        exif, xmp, orientation, dpi, notes = found
-    iptc = b""
-    notes += image.info.get("malformed", ())
-    if "photoshop" in image.info:
-        from convcli.images.metadata.iptc import take_iptc
-
-        iptc, malformed = take_iptc(image.info["photoshop"])
-        notes += malformed
-    segments = getattr(image, "applist", ()) if xmp else ()
-    if any(content.startswith(EXTENSION) for _, content in segments):
-        from convcli.images.metadata.xmp import remove_extension
-
-        xmp = remove_extension(xmp)
-        notes += (EXTENSION_NOTE,)
-    profile = image.info.get("icc_profile", b"")
-    if profile is None:
-        notes += ("its color profile is malformed and left out",)
-    is_gray = image.mode in ("1", "L", "LA") or image.mode.startswith("I")
-    resolution = _read_resolution(image, dpi)
-    unknown = 0 if image.format == "GIF" else None  # a frame that says nothing has no delay
-    metadata = Metadata(
-        exif=exif,
-        profile=profile if isinstance(profile, bytes) else b"",
-        color_mode="L" if is_gray else "RGB",
-        dpi=resolution.dpi,
-        duration=_valid_duration(image.info["duration"]) if "duration" in image.info else unknown,
-        xmp=xmp,
-        iptc=iptc,
-        aspect=resolution.aspect,
-    )
-    if isinstance(comment := image.info.get("comment"), bytes):
-        metadata = metadata._replace(text={"Comment": _decode_comment(comment)})
-    return Embedded(metadata, orientation, notes)
-
-
-def _decode_comment(comment: bytes) -> str:
-    """Return the comment of a JPEG or a GIF, whose encoding nobody says."""
-    try:
-        return comment.decode()
-    except ValueError:
-        return comment.decode("latin-1")
-
-
-class Resolution(NamedTuple):
-    """Pixels an inch, or of a unit that is not known; None where there is none."""
-
-    dpi: tuple[float, float] | None = None
-    aspect: tuple[float, float] | None = None
-
-
-def _read_resolution(image: Image.Image, exif_dpi: Sequence[float] | None) -> Resolution:
-    """Return the resolution of an open picture, or that of its EXIF."""
-    info = image.info
-    # Where a JPEG has none, Pillow takes that of EXIF, and if that is broken 72.
-    is_own = "jfif_density" not in info or info.get("jfif_unit") in (1, 2)
-    has_own = is_own and (image.format not in ("JPEG", "MPO") or "jfif_density" in info)
-    dpi = (valid_dpi(info.get("dpi")) if has_own else None) or valid_dpi(exif_dpi)
-    if dpi is not None:
-        return Resolution(dpi)
-    aspect = info.get("jfif_density") if info.get("jfif_unit") == 0 else info.get("aspect")
-    aspect = valid_dpi(aspect)
-    if aspect is None or aspect[0] == aspect[1]:
-        return Resolution()
-    return Resolution(aspect=aspect)
-
-
-def valid_dpi(dpi: Any) -> tuple[float, float] | None:
-    """Return the dots an inch, horizontal and vertical, if a format can hold them."""
-    try:
-        horizontal, vertical = float(dpi[0]), float(dpi[1])
-    except (TypeError, ValueError, IndexError, ZeroDivisionError):
-        return None
-    is_valid = 0 < horizontal < MAX_DPI and 0 < vertical < MAX_DPI  # false for NaN, too
-    return (horizontal, vertical) if is_valid else None
-
-
-def _valid_duration(duration: float) -> int:
-    """Return for how many milliseconds a frame is shown; 0 is kept."""
-    return min(max(round(duration), 0), MAX_DURATION_MS)

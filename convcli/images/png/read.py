@@ -12,6 +12,7 @@ from PIL import Image
 from convcli.errors import ImageError
 from convcli.images import MAX_LOOPS, FrameSource, Header, Metadata, Picture, ReadSettings, pillow
 from convcli.images.damage import DecodingWatch, check_png
+from convcli.images.embedded import read_metadata
 from convcli.images.png.samples import SampleFormat, read_header, read_picture
 from convcli.images.structure import Structure, Window, png
 from convcli.records import NamedTuple
@@ -254,5 +255,5 @@ def _open_animation(file: OpenPng, animation: png.Animation) -> FrameSource:
 
 def _read_metadata(image: Image.Image, samples: SampleFormat) -> tuple[Metadata, int]:
     """Return the metadata before the pixels, and the orientation, without decoding these."""
-    metadata, orientation, _ = pillow.read_metadata(image)
+    metadata, orientation, _ = read_metadata(image)
     return metadata._replace(color_mode=samples.color_mode), orientation

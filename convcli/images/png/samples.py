@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image, ImageFile
 
 from convcli.images import Header, Picture, Values, pillow
+from convcli.images.embedded import read_metadata
 from convcli.images.rows import iterate_strips
 from convcli.records import NamedTuple
 
@@ -103,7 +104,7 @@ def read_picture(
     """
     modes = RAW_MODES.get(_raw_mode(image))
     if modes is not None:
-        metadata, orientation, notes = pillow.read_metadata(image)
+        metadata, orientation, notes = read_metadata(image)
         values = _decode_deep(image, modes, reopen)
         if samples.has_transparent_color:
             values = np.concatenate([values, _alpha_of_color(values, samples)], axis=2)

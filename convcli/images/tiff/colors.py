@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from convcli.images import Picture, Values, pillow
+from convcli.images import Picture, Values
+from convcli.images.cmyk import cmyk_to_rgb
 from convcli.images.color import from_linear, map_rows
 from convcli.images.structure.tiff import Directories, Field, Tags
 from convcli.images.tiff.layout import (
@@ -141,7 +142,7 @@ def _to_colors(
         if layout.bits > FITS_BYTE:
             inks = map_rows(lambda part: np.rint(part / 257).astype(np.uint8), inks)
         notes += (BAND_NOTE,) if stored.shape[2] > INKS else ()
-        return pillow.cmyk_to_rgb(np.ascontiguousarray(inks), profile), notes
+        return cmyk_to_rgb(np.ascontiguousarray(inks), profile), notes
     if layout.photometric in LABS:
         count = layout.samples - len(layout.extra)
         notes = (LAB_NOTE, BAND_NOTE) if stored.shape[2] > count else (LAB_NOTE,)

@@ -6,7 +6,8 @@ import math
 import struct
 from collections.abc import Callable
 
-from convcli.images import Metadata, pillow
+from convcli.images import Metadata
+from convcli.images.embedded import valid_dpi
 from convcli.images.metadata import exif, iptc, xmp
 from convcli.images.metadata.directory import BIG_TYPES, RATIONAL, Block, Value, is_kept
 from convcli.images.structure.tiff import BLOCKS, Directories, Field, Tags
@@ -48,7 +49,7 @@ class MetadataReader:
         dpi = None
         if unit in DPI:
             fractions = [self._read_fraction(name) * DPI[unit] for name in Field.RESOLUTIONS]
-            dpi = pillow.valid_dpi(fractions)
+            dpi = valid_dpi(fractions)
         aspect: tuple[float, float] | None = None
         if unit == NO_UNIT:
             dpi, aspect = None, dpi
