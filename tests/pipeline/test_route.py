@@ -28,6 +28,7 @@ GUARDS = (
     "files/",
     "images/damage.py",
     "images/decoders.py",
+    "images/jpeg_decoder.py",
     "images/structure/",
     "pipeline/machine.py",
     "signals.py",
