@@ -61,7 +61,11 @@ def available_cores() -> int:
 
 
 def parallel_for(
-    make_worker: Callable[[], Work[Item]], items: Iterable[Item], *, is_short: bool = False
+    make_worker: Callable[[], Work[Item]],
+    items: Iterable[Item],
+    *,
+    is_short: bool = False,
+    in_threads: bool = True,
 ) -> None:
     """Process items in as many threads as were set; each thread takes the next item in turn.
 
@@ -75,6 +79,8 @@ def parallel_for(
         Whether all of it takes a few milliseconds: then the system would wake a thread on the core
         of its caller, and move it when half of that is over. So each thread has a core of its own,
         if there are as many as threads. For longer work it is better to let the system choose.
+    in_threads : bool
+        Whether there is enough to do to wake others for: if not, the caller's thread does it alone.
 
     Raises
     ------
@@ -105,7 +111,8 @@ def parallel_for(
 
     # BLAS would split products among threads of its own, and sums would differ in the last bits.
     with single_threaded_blas():
-        tasks = [_Task(run) for _ in range(1, min(_count, len(queue)))]
+        count = _count if in_threads else 1
+        tasks = [_Task(run) for _ in range(1, min(count, len(queue)))]
         _pool.submit(tasks, is_short=is_short)
         run()
         if failures and not isinstance(failures[0], Exception):

@@ -39,6 +39,18 @@ def test_two_threads_work_at_once() -> None:
     parallel_for(lambda: lambda _: both.wait(), range(2))
 
 
+def test_work_that_is_not_worth_it_is_done_by_the_caller_alone() -> None:
+    all_of(4)
+    found: list[threading.Thread] = []
+
+    def work(_: int) -> None:
+        time.sleep(0.001)  # long enough for another thread to take one
+        found.append(threading.current_thread())
+
+    parallel_for(lambda: work, range(9), in_threads=False)
+    assert found == [threading.current_thread()] * 9
+
+
 def test_as_many_threads_as_are_asked_for_later() -> None:
     all_of(4)
     set_threads(4)

@@ -83,6 +83,7 @@ def find_rates() -> Rates:
 NARROW = 8  # columns that each product of matrices takes longer, whatever its width
 # A value of a filter takes so many times as long to transform as an input's; measured on Zen 3.
 FILTER_TRANSFORMS = 3
+PRODUCT_CALL_S = 0.08e-6  # one of many products of matrices; measured on Zen 3
 # What the calls of a layer take, however little they compute; measured on Zen 3. Those of Winograd
 # are many, and short.
 IM2COL_CALLS_S = 0.15e-3
@@ -118,25 +119,31 @@ class ConvSize(NamedTuple):
 def im2col_windows_s(size: ConvSize) -> float:
     """Return the seconds of im2col where every window becomes a column."""
     taps, positions = prod(size.window.kernel), prod(size.output)
+    columns = size.c_in * taps * positions
     is_view = taps == 1 and size.window.stride == (1, 1)
-    copies = 0 if is_view else size.c_in * taps * positions
-    products = size.c_in // size.groups * size.c_out * taps * positions
-    return _im2col_s(size, products, copies)
+    return _im2col_s(size, 0 if is_view else columns, columns, positions, 1)
 
 
 def im2col_rows_s(size: ConvSize) -> float:
     """Return the seconds of im2col where every row is copied once for all its windows."""
     (oh, ow), (kh, kw) = size.output, size.window.kernel
-    products = size.c_in // size.groups * size.c_out * kh * kw * oh * (ow + NARROW)
     rows = (oh - 1) * size.window.stride[0] + kh
-    return _im2col_s(size, products, size.c_in * kw * rows * ow)
+    copies = size.c_in * kw * rows * ow
+    return _im2col_s(size, copies, copies, oh * (ow + NARROW), oh)
 
 
-def _im2col_s(size: ConvSize, products: int, copies: int) -> float:
+def _im2col_s(size: ConvSize, copies: int, columns: int, positions: int, calls: int) -> float:
+    """Return the seconds of so many copies, and of products that read so many values of columns.
+
+    Each of the groups has so many products of matrices, of so many positions in all.
+    """
     rates = find_rates()
+    products = size.c_in // size.groups * size.c_out * prod(size.window.kernel) * positions
     copy_s = rates.copy if size.window.stride[1] == 1 else rates.gather
-    each = size.dtype.itemsize * (products * rates.product + copies * copy_s)
-    return IM2COL_CALLS_S + size.batch * each
+    # Of few filters, the columns take longer to read than to multiply: as long as a copy.
+    values_s = max(products * rates.product, columns * rates.copy) + copies * copy_s
+    each_s = size.dtype.itemsize * values_s + PRODUCT_CALL_S * size.groups * calls
+    return IM2COL_CALLS_S + size.batch * each_s
 
 
 def winograd_s(size: ConvSize, tile: Pair) -> float:

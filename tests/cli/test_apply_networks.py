@@ -339,7 +339,7 @@ def test_a_dry_run_says_what_will_run(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (("--net", "cls.onnx", "--print"), "cls at y 5 (2 convolutions: 1 im2col by "),
+        (("--net", "cls.onnx", "--print"), "cls at y 5 (2 convolutions: 2 im2col by "),
         (("--net", "blur.onnx"), "blur at y 18x14x3 (1 convolution: 1 im2col by "),
         (("--net", "blur.onnx", "--tile", "8"), "y in tiles of 8 18x14x3 (1 convolution: 1 im2col"),
         (("-l", "conv:kernel=layer.npy"), " 18x14x2 by im2col: 9 taps in each of 3 channels, by "),

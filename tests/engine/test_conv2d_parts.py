@@ -19,13 +19,14 @@ from support.oracles import (
     whole_numbers,
 )
 
+import convcli.engine.conv2d.im2col as layout
 import convcli.engine.conv2d.problem as parts
 from convcli.arithmetic.geometry import Window
 from convcli.engine.conv2d import conv2d
 from convcli.engine.conv2d import convolve as convolve_layer
 from convcli.engine.conv2d.problem import choose_conv_method
 from convcli.engine.cost import ConvSize
-from convcli.parallel import set_threads
+from convcli.parallel import parallel_for, set_threads
 
 MB = 1 << 20
 
@@ -88,8 +89,13 @@ def test_columns_laid_by_windows_or_by_rows_in_any_parts_are_the_loops(
 )
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_threads_change_no_bit(
-    size: tuple[int, ...], kernel: tuple[int, int], asked: dict[str, Any], dtype: Any
+    monkeypatch: pytest.MonkeyPatch,
+    size: tuple[int, ...],
+    kernel: tuple[int, int],
+    asked: dict[str, Any],
+    dtype: Any,
 ) -> None:
+    monkeypatch.setattr(layout, "MIN_THREADED_S", 0)
     x = reals(1, *size).astype(dtype)
     weight = reals(2, 96, size[1] // asked.get("groups", 1), *kernel)
     alone = conv2d(x, weight, reals(3, 96), **asked)
@@ -102,6 +108,21 @@ def test_threads_change_no_bit(
     finally:
         set_threads(1)
     assert_allclose(alone, by_two, rtol=0, atol=1e-6 * np.abs(by_two).max())
+
+
+@pytest.mark.parametrize(("side", "are_several"), [(8, False), (64, True)])
+def test_small_layers_are_left_to_one_thread(
+    monkeypatch: pytest.MonkeyPatch, side: int, are_several: bool
+) -> None:
+    asked = []
+
+    def note(*work: Any, in_threads: bool, **settings: Any) -> None:
+        asked.append(in_threads)
+        parallel_for(*work, in_threads=in_threads, **settings)
+
+    monkeypatch.setattr(layout, "parallel_for", note)
+    conv2d(reals(1, 1, 32, side, side), reals(2, 64, 32, 3, 3), padding=1)
+    assert asked == [are_several]
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,15 @@ def test_rates_are_those_of_the_blas(
     assert find_rates() == rates
 
 
+@pytest.mark.parametrize(("channels", "side", "by_rows"), [(960, 7, False), (32, 112, True)])
+def test_many_small_products_are_left_to_large_maps(
+    channels: int, side: int, by_rows: bool
+) -> None:
+    window = Window(kernel=(3, 3), padding=((1, 1), (1, 1)))
+    size = ConvSize(1, channels, channels, (side, side), window, groups=channels)
+    assert choose_conv_method(size).has_shared_rows == by_rows
+
+
 def test_faster_products_make_winograd_worth_less(monkeypatch: pytest.MonkeyPatch) -> None:
     window = Window(kernel=(3, 3), padding=((1, 1), (1, 1)))
     size = ConvSize(1, 256, 256, (14, 14), window)

@@ -154,5 +154,5 @@ def run_conv(problem: ConvProblem, method: ConvMethod) -> Array:
     parts = None
     if method.tile is not None:
         parts = run_winograd(problem, method.tile, maps)  # over which it spread NaN or infinity
-    run_im2col(problem, maps, parts, has_shared_rows=method.has_shared_rows)
+    run_im2col(problem, method, maps, parts)
     return maps

@@ -13,30 +13,32 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from convcli.engine.arrays import Array
-from convcli.engine.conv2d.problem import ConvProblem, Part
+from convcli.engine.conv2d.problem import ConvMethod, ConvProblem, Part
 from convcli.engine.conv2d.windows import can_copy_windows, copy_windows
 from convcli.engine.im2col import view_windows
 from convcli.engine.padding import PaddedImage
 from convcli.engine.scratch import Scratch
 from convcli.parallel import parallel_for
 
+# Below, threads take longer, as they wait for each other at the end of each short call: measured
+# with two cores of Zen 3, in a virtual machine, where a layer of 1 ms takes as long either way.
+MIN_THREADED_S = 0.8e-3
+
 
 def run_im2col(
-    problem: ConvProblem,
-    maps: Array,
-    parts: Sequence[Part] | None = None,
-    *,
-    has_shared_rows: bool,
+    problem: ConvProblem, method: ConvMethod, maps: Array, parts: Sequence[Part] | None = None
 ) -> None:
     """Fill (N, C_out, oh, ow) maps, or only some parts of them."""
-    layout = ColumnLayout(problem, has_shared_rows=has_shared_rows)
+    layout = ColumnLayout(problem, has_shared_rows=method.has_shared_rows)
 
     def make_worker() -> Callable[[Part], None]:
         columns_of, scratch = layout.make_columns(), Scratch()
         return lambda part: layout.multiply_into(maps, part, columns_of(part), scratch)
 
-    parts = problem.parts(has_shared_rows=has_shared_rows) if parts is None else parts
-    parallel_for(make_worker, parts, is_short=True)
+    if parts is None:
+        parts = problem.parts(has_shared_rows=method.has_shared_rows)
+    in_threads = method.cost_s >= MIN_THREADED_S
+    parallel_for(make_worker, parts, is_short=True, in_threads=in_threads)
 
 
 class ColumnLayout:
