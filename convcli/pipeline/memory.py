@@ -17,11 +17,11 @@ from convcli.images.write import PART_FORMATS, real_type
 from convcli.parallel import get_threads
 from convcli.pipeline.machine import machine_memory
 from convcli.pipeline.outputs import OutputTarget
-from convcli.pipeline.plan import MapShapes, Plan
+from convcli.pipeline.plan import Plan
 from convcli.pipeline.preprocess import has_preprocessing
 
 if TYPE_CHECKING:
-    from convcli.pipeline.computation import Computation
+    from convcli.pipeline.computation import Computation, MapShapes
     from convcli.pipeline.route import Execution
 
 BASE_BYTES = 48 << 20  # the interpreter, NumPy, Pillow and its codecs

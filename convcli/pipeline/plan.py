@@ -1,30 +1,24 @@
-"""Plan: the processing of every input, its kernels loaded, and the shapes of the feature maps.
-
-Sizes are checked against their limits by arithmetic, before any memory is allocated.
-"""
+"""Plan: the processing of every input, checked as far as no input is needed, its kernels loaded."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from math import prod
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from convcli.arithmetic.layers import Layer, output_shape, with_kernel
-from convcli.arithmetic.notation import INPUT, format_layer, input_indices
+from convcli.arithmetic.layers import Layer, with_kernel
+from convcli.arithmetic.notation import format_layer, input_indices
 from convcli.arithmetic.operations.convolution import group_count, output_channels
 from convcli.arithmetic.values import (
     MAX_KERNEL_SIDE,
     Pair,
     Resize,
-    Shape,
     format_padding,
-    format_shapes,
 )
 from convcli.engine.arrays import Array
 from convcli.engine.filter2d.plan import check_method
-from convcli.errors import ArgumentError, KernelError, KernelFileError, LimitError, ShapeError
+from convcli.errors import ArgumentError, KernelError, KernelFileError, LimitError
 from convcli.images import DEFAULT_SETTINGS, MAX_PIXELS, ReadSettings
 from convcli.images.formats import FORMATS
 from convcli.images.quantize import DEGREES
@@ -332,85 +326,6 @@ def check_limits(layer: Layer, max_pixels: int = MAX_PIXELS) -> None:
         )
 
 
-class MapShapes(NamedTuple):
-    """The shapes, (C, H, W) each, of one feature map.
-
-    Parameters
-    ----------
-    start : Shape
-        The input of the layers: the output of a kernel, the combined one, or the input itself.
-    layers : tuple of Shape
-        The output of every layer.
-    """
-
-    start: Shape
-    layers: tuple[Shape, ...]
-
-    @property
-    def output(self) -> Shape:
-        """The shape of the feature map."""
-        return self.layers[-1] if self.layers else self.start
-
-
-def infer_shapes(plan: Plan, shape: Shape) -> tuple[MapShapes, ...]:
-    """Infer the shapes of every map from a preprocessed input of (C, H, W).
-
-    Raises
-    ------
-    ShapeError
-        If a layer cannot take its input, or its output would be empty.
-    LimitError
-        If a padded map or an output has more pixels than allowed.
-    """
-    starts = [_output_shape(step, [shape], plan.reading.max_pixels) for step in plan.kernels] or [
-        shape
-    ]
-    if plan.combine is not None:
-        if len(set(starts)) > 1:
-            different = format_shapes(dict.fromkeys(starts))
-            raise ShapeError(f"--combine needs maps of one shape, not {different}")
-        starts = starts[:1]
-    if not plan.layers:
-        return tuple(MapShapes(start, ()) for start in starts)
-    layers = {start: _layer_shapes(plan, start) for start in dict.fromkeys(starts)}
-    return tuple(MapShapes(start, layers[start]) for start in starts)
-
-
-def _layer_shapes(plan: Plan, start: Shape) -> tuple[Shape, ...]:
-    layers = [step.layer for step in plan.layers]
-    shapes = {INPUT: start}
-    for index, inputs in enumerate(input_indices(layers)):
-        input_shapes = [shapes[source] for source in inputs]
-        shapes[index] = _output_shape(plan.layers[index], input_shapes, plan.reading.max_pixels)
-    if any(layer.operation.is_join for layer in layers):
-        from convcli.arithmetic.network import check_alignment
-
-        check_alignment(layers, shapes)
-    return tuple(shapes[index] for index in range(len(layers)))
-
-
 def title_of(step: Step) -> str:
     """Return what a step is called in messages."""
     return f"kernel {step.kernel.name}" if step.kernel else f"layer {format_layer(step.layer)}"
-
-
-def _output_shape(step: Step, inputs: Sequence[Shape], max_pixels: int) -> Shape:
-    """Return the output shape of a step, within the limits of pixels."""
-    layer = step.layer
-    try:
-        shape = output_shape(layer, inputs)
-    except ShapeError as error:
-        raise ShapeError(f"{title_of(step)} on {format_shapes(inputs)}: {error}") from None
-    areas = {"output": (shape[1] * shape[2], max_pixels)}
-    if layer.operation.is_window and not layer.operation.is_transposed:
-        axes = layer.window.axes((inputs[0][1], inputs[0][2]))
-        padded = prod(axis.before + axis.size + axis.after for axis in axes)
-        # A small limit is for pictures, not for the padding that they need.
-        areas["padded input"] = (padded, max(max_pixels, MAX_PIXELS))
-    for name, (area, limit) in areas.items():
-        if area > limit:
-            raise LimitError(
-                f"{title_of(step)}: the {name} would have {area:,} pixels, "
-                f"and --max-pixels allows {limit:,}"
-            )
-    return shape

@@ -19,11 +19,11 @@ from convcli.engine.filter2d.problem import Choice
 from convcli.errors import NO_MEMORY, ArgumentError, FileError
 from convcli.images import MAX_PIXELS, FrameSource, Header
 from convcli.images.read import open_frames
-from convcli.pipeline.computation import Computation, plan_computation
+from convcli.pipeline.computation import Computation, infer_shapes, plan_computation
 from convcli.pipeline.fused import can_fuse, can_stream, can_take_rows
 from convcli.pipeline.memory import estimate_memory
 from convcli.pipeline.outputs import IMAGE_CHANNELS, OutputTarget, is_image
-from convcli.pipeline.plan import Plan, infer_shapes
+from convcli.pipeline.plan import Plan
 from convcli.pipeline.preprocess import preprocessed_shape
 from convcli.records import NamedTuple
 

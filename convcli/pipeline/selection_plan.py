@@ -12,8 +12,8 @@ from convcli.engine.arrays import sum_dtype
 from convcli.errors import ArgumentError, ShapeError
 from convcli.images import DEFAULT_SETTINGS, Header
 from convcli.images.color import to_gray
-from convcli.pipeline.computation import Computation, plan_computation
-from convcli.pipeline.plan import MapShapes, Plan, infer_shapes, title_of
+from convcli.pipeline.computation import Computation, MapShapes, infer_shapes, plan_computation
+from convcli.pipeline.plan import Plan, title_of
 from convcli.pipeline.preprocess import preprocessed_dtype, preprocessed_shape
 from convcli.pipeline.selection import COLOR_NAMES, Selection
 

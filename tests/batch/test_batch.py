@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from convcli.batch import Job, dry_run_job, run_job
+from convcli.batch.collisions import OverwriteGuard
 from convcli.files.journal import JobKey, name_batch
-from convcli.pipeline.outputs import OutputTarget, OverwriteGuard
+from convcli.pipeline.outputs import OutputTarget
 from convcli.pipeline.plan import Plan
 
 

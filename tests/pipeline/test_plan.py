@@ -16,12 +16,12 @@ from convcli.arithmetic.notation import parse_layer
 from convcli.errors import ArgumentError, KernelError, KernelFileError, LimitError, ShapeError
 from convcli.images import Picture, ReadSettings
 from convcli.kernels import Kernel
+from convcli.pipeline.computation import infer_shapes
 from convcli.pipeline.outputs import OutputTarget
 from convcli.pipeline.plan import (
     Plan,
     Step,
     check_limits,
-    infer_shapes,
     load_kernels,
     make_convolution,
     make_layer_steps,

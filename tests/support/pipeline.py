@@ -13,9 +13,9 @@ from convcli.images import Header, Picture
 from convcli.kernels import load_kernel
 from convcli.pipeline import execute
 from convcli.pipeline.blend import Weights, select_maps
-from convcli.pipeline.computation import plan_computation, plan_convolution
+from convcli.pipeline.computation import infer_shapes, plan_computation, plan_convolution
 from convcli.pipeline.execute import compute_maps
-from convcli.pipeline.plan import Plan, Step, infer_shapes, make_convolution, make_layer_steps
+from convcli.pipeline.plan import Plan, Step, make_convolution, make_layer_steps
 from convcli.pipeline.preprocess import preprocessed_shape
 from convcli.pipeline.selection_plan import plan_selection
 

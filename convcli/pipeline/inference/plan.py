@@ -13,7 +13,7 @@ from convcli.engine.arrays import Array, sum_dtype
 from convcli.errors import ArgumentError, ShapeError
 from convcli.images import Header
 from convcli.networks import is_onnx
-from convcli.pipeline.computation import Computation
+from convcli.pipeline.computation import Computation, MapShapes
 from convcli.pipeline.inference.step import (
     Factors,
     NetworkStep,
@@ -26,7 +26,7 @@ from convcli.pipeline.memory import BASE_BYTES, MIN_SCRATCH_BYTES, default_max_m
 from convcli.pipeline.network import Network
 from convcli.pipeline.network.schedule import Schedule
 from convcli.pipeline.outputs import IMAGE_CHANNELS, OutputTarget, holds_vector
-from convcli.pipeline.plan import MapShapes, Plan
+from convcli.pipeline.plan import Plan
 from convcli.pipeline.preprocess import preprocessed_dtype, preprocessed_shape
 from convcli.records import NamedTuple
 

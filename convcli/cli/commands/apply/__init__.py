@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from convcli.batch import Job, Report, dry_run_job, run_job
+from convcli.batch.collisions import OverwriteGuard, validate_target
 from convcli.cli.commands import BLAS_THREAD_VARIABLES, DEBUG
 from convcli.cli.commands.apply.options import ApplyOptions
 from convcli.cli.commands.apply.plan import (
@@ -30,7 +31,7 @@ from convcli.files.paths import real_path
 from convcli.files.restriction import restricted_folder
 from convcli.files.temporary import remove_unfinished, this_process
 from convcli.parallel import available_cores, set_threads
-from convcli.pipeline.outputs import OutputTarget, OverwriteGuard, validate_target
+from convcli.pipeline.outputs import OutputTarget
 from convcli.pipeline.plan import Plan
 from convcli.signals import undo_at_signal
 
