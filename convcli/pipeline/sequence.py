@@ -10,9 +10,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import chain
 from math import prod
-from typing import TYPE_CHECKING, Any, BinaryIO
-
-import numpy as np
+from typing import TYPE_CHECKING, BinaryIO
 
 from convcli.errors import ArgumentError, FileError, ShapeError
 from convcli.files.output import atomic_write
@@ -22,13 +20,11 @@ from convcli.images import (
     FrameSource,
     Header,
     Picture,
-    Values,
 )
 from convcli.images.formats import FORMATS
 from convcli.images.png.write_apng import Layout, LayoutError
-from convcli.images.quantize import Clipping, Span
-from convcli.images.sequences import STILL_FORMATS, SequenceWriter, open_sequence
-from convcli.images.write import real_type, to_real_pixels
+from convcli.images.quantize import Span
+from convcli.images.sequences import STILL_FORMATS, open_sequence
 from convcli.pipeline.computation import Computation
 from convcli.pipeline.execute import compute_maps
 from convcli.pipeline.memory import check_memory, default_max_memory
@@ -36,13 +32,8 @@ from convcli.pipeline.outputs import OutputTarget
 from convcli.pipeline.plan import Plan
 from convcli.pipeline.preprocess import preprocessed_shape
 from convcli.pipeline.route import Route, RouteChooser
-from convcli.pipeline.write import (
-    OutputFile,
-    encoder_errors,
-    fit_to_file,
-    render,
-    squeeze_channel,
-)
+from convcli.pipeline.sequence_file import SequenceFile
+from convcli.pipeline.write import OutputFile
 from convcli.records import NamedTuple
 
 if TYPE_CHECKING:
@@ -174,16 +165,16 @@ class Sequence:
                         stream.seek(0)
                         stream.truncate()
 
-    def _close(self, files: list[_SequenceFile], route: Route) -> list[OutputFile]:
+    def _close(self, files: list[SequenceFile], route: Route) -> list[OutputFile]:
         policy = None if self._selector is None else self._selector.policy_of(route.header.depth)
         return [file.close().with_policy(policy) for file in files]
 
     def _open_file(
         self, path: str, stream: BinaryIO, span: Span | None, layout: Layout | None
-    ) -> _SequenceFile:
+    ) -> SequenceFile:
         target = self._target
         writer = open_sequence(stream, target.format, self._frames.loop, target.encoding, layout)
-        return _SequenceFile(path, target, writer, span, layout)
+        return SequenceFile(path, target, writer, span, layout)
 
     def __iter__(self) -> Iterator[Frame]:
         """Filter the frames, each when it is asked for, up to the first that is damaged."""
@@ -266,7 +257,7 @@ class Sequence:
             self._selected_spans = spans
         return spans
 
-    def _write_frames(self, files: list[_SequenceFile], *, keep_maps: bool) -> Frame:
+    def _write_frames(self, files: list[SequenceFile], *, keep_maps: bool) -> Frame:
         first: Frame | None = None
         notes: dict[str, None] = {}
         for still in self._iterate_stills():
@@ -286,68 +277,6 @@ class Sequence:
         assert first is not None  # noqa: S101  # a sequence has a frame
         notes |= dict.fromkeys(self._end_note)
         return first._replace(picture=first.picture._replace(notes=tuple(notes)))
-
-
-class _SequenceFile:
-    """A file of frames while it is written, and what is reported of it at the end."""
-
-    def __init__(
-        self,
-        path: str,
-        target: OutputTarget,
-        writer: SequenceWriter,
-        span: Span | None,
-        layout: Layout | None,
-    ) -> None:
-        self.layout = layout  # that holds all frames so far, if the first one's does not
-        self._path = path
-        self._target = target
-        self._writer = writer
-        self._span = span
-        self._shape: tuple[int, ...] = ()  # of the first frame
-        self._count = 0
-        self._policy: str | None = None
-        self._notes: dict[str, None] = {}
-        self._clipping = Clipping()
-
-    def add(
-        self, result: Picture, plan: Plan, source: np.dtype[Any], *, is_still: bool = False
-    ) -> None:
-        """Write the map of a frame, or of the still picture that is none.
-
-        The values of the frame itself are of some type.
-        """
-        pixels = self._to_pixels(result, plan, source)
-        self._shape = self._shape or squeeze_channel(pixels).shape
-        self._count += not is_still
-        try:
-            with encoder_errors(self._path):
-                has_alpha = result.alpha is not None
-                arguments = {"is_still": is_still, "has_alpha": has_alpha}
-                self._writer.add(pixels, result.metadata, **arguments)
-        except LayoutError as error:
-            self.layout = error.layout
-            raise
-
-    def close(self) -> OutputFile:
-        """Finish the file; return what was written."""
-        with encoder_errors(self._path):
-            self._writer.close()
-        shape = self._count, *self._shape
-        return OutputFile(self._path, shape, self._policy, (*self._notes,), self._clipping)
-
-    def _to_pixels(self, result: Picture, plan: Plan, source: np.dtype[Any]) -> Values:
-        depth = plan.output_depth(result.depth, self._target.format)
-        if depth is None:
-            return to_real_pixels(result, real_type(source))
-        policy = plan.range_policy(result.depth)
-        keeps_hidden = plan.selection is not None
-        rendered = render(result, policy, depth, *(self._span or ()), keeps_hidden=keeps_hidden)
-        self._policy = self._policy or policy
-        pixels, report = fit_to_file(self._path, rendered, self._target.format)
-        self._clipping = self._clipping.merge(report.clipping)
-        self._notes |= dict.fromkeys(report.notes)
-        return pixels
 
 
 def _join_spans(first: Span | None, second: Span | None) -> Span | None:
