@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from itertools import pairwise, starmap
 from operator import ge
 from typing import Any
@@ -18,7 +19,12 @@ MAX_APART_VALUES = 384
 INT16 = np.dtype(np.int16)
 
 
-def round_into(sums: Array, result: Array, bounds: tuple[float, float] | None = None) -> None:
+def round_into(
+    sums: Array,
+    result: Array,
+    bounds: tuple[float, float] | None = None,
+    scratch: Scratch | None = None,
+) -> None:
     """Write sums into a result of any dtype; the sums may be overwritten.
 
     They are rounded half to even and clamped, where the result holds integers.
@@ -30,6 +36,8 @@ def round_into(sums: Array, result: Array, bounds: tuple[float, float] | None = 
     bounds : (float, float), optional
         The smallest and largest possible sum: spares the search for NaN, and clamping where the
         result holds both.
+    scratch : Scratch, optional
+        Memory that the caller keeps from one part of a result to the next.
 
     Raises
     ------
@@ -61,8 +69,8 @@ def round_into(sums: Array, result: Array, bounds: tuple[float, float] | None = 
         if int(largest) < np.iinfo(dtype).max:  # no float equals the largest integer
             overflow = sums > largest
         np.clip(sums, least, largest, out=sums)
-    is_direct = rounded == dtype and all(starmap(ge, pairwise(sums.strides)))
-    integers = result if is_direct else _empty_like(sums, rounded)
+    is_direct = rounded == dtype and _is_ordered(sums)
+    integers = result if is_direct else _empty_like(sums, rounded, scratch or Scratch())
     np.rint(sums, out=integers, casting="unsafe")
     if not is_direct:
         _copy(integers, result, limits)
@@ -70,10 +78,17 @@ def round_into(sums: Array, result: Array, bounds: tuple[float, float] | None = 
         result[overflow] = np.iinfo(dtype).max
 
 
-def _empty_like(sums: Array, dtype: np.dtype[Any]) -> Array:
+def _is_ordered(sums: Array) -> bool:
+    """Whether the values of the last axis are the nearest to each other, and so on."""
+    return all(starmap(ge, pairwise(sums.strides)))
+
+
+def _empty_like(sums: Array, dtype: np.dtype[Any], scratch: Scratch) -> Array:
     """Return scratch memory of a type, with the axes in the order that they have in the sums."""
+    if _is_ordered(sums):
+        return scratch("rounded", sums.shape, dtype)
     order = sorted(range(sums.ndim), key=lambda axis: -sums.strides[axis])
-    memory = Scratch()("rounded", [sums.shape[axis] for axis in order], dtype)
+    memory = scratch("rounded", [sums.shape[axis] for axis in order], dtype)
     return memory.transpose(np.argsort(order))
 
 
@@ -103,6 +118,7 @@ def _is_within(bounds: tuple[float, float], dtype: np.dtype[Any]) -> bool:
     return limits.min - 0.25 < bounds[0] and bounds[1] < limits.max + 0.25 and limits.bits < 32
 
 
+@cache
 def clamp_limits(sums: np.dtype[Any], result: np.dtype[Any]) -> tuple[Any, Any]:
     """The smallest and largest value of an integer dtype, in the dtype of the sums.
 

@@ -10,7 +10,7 @@ from support.oracles import MODES, filter_channels, pixels, reals, whole_numbers
 
 from convcli.engine import scratch
 from convcli.engine.filter2d import filter2d, im2col, problem
-from convcli.engine.filter2d.tiles import TileReader
+from convcli.engine.filter2d.tiles import TileReader, split_output
 from convcli.kernels import load_kernel
 from convcli.parallel import parallel_for, set_threads
 
@@ -240,13 +240,48 @@ def test_an_image_may_lie_anywhere_in_memory(padding: str, dtype: Any) -> None:
 
 def test_a_tile_that_is_a_view_of_the_image_is_read_only() -> None:
     image = pixels(1, 30, 20, 3)
-    reader = TileReader(plan_for(image, GAUSSIAN).problem, image.dtype, image)
+    plan = plan_for(image, KERNELS["banded"])
+    reader = TileReader(plan.problem, plan.algorithm, image)
     inside, outside = (slice(10, 12), slice(8, 10)), (slice(0, 2), slice(0, 2))
     (_, view), (_, copy) = next(reader.read([inside])), next(reader.read([outside]))
     assert np.shares_memory(view, image)
     assert not view.flags.writeable
     assert not np.shares_memory(copy, image)
     assert image.flags.writeable
+
+
+class Rows:
+    """Rows of an image, (C, H, W), that the next ones overwrite."""
+
+    def __init__(self, image: Any) -> None:
+        self.planes = image.transpose(2, 0, 1)
+        self.shape, self.dtype = self.planes.shape, image.dtype
+        self.last = np.zeros(0, image.dtype)
+
+    def __getitem__(self, key: Any) -> Any:
+        self.last[...] = 0
+        self.last = self.planes[key].copy()
+        return self.last
+
+
+@pytest.mark.parametrize("size", [(7, 5), (7, 50)])  # of a tile: a few side by side, and whole rows
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+@pytest.mark.parametrize("name", KERNELS)
+def test_a_region_is_the_same_of_an_image_and_of_rows(name: str, dtype: Any, size: Any) -> None:
+    image = pixels(4, 40, 23, 3).astype(dtype)
+    plan = plan_for(image, KERNELS[name])
+    algorithm = plan.algorithm
+    pads = (*plan.problem.pads, (0, 0))
+    padded = np.pad(image, pads, mode="edge").astype(algorithm.region_dtype)
+    high, wide = plan.problem.extent
+    for source in (image, Rows(image)):
+        reader = TileReader(plan.problem, algorithm, source)
+        for tiles in split_output(plan.problem.output, size):
+            for (rows, columns), region in reader.read(tiles):
+                seen = slice(rows.start, rows.stop + high - 1)
+                wanted = padded[seen, columns.start : columns.stop + wide - 1]
+                assert_array_equal(region, wanted, strict=True)
+                assert not (algorithm.copies_regions and np.shares_memory(region, image))
 
 
 @pytest.mark.parametrize("count", [1, 2])

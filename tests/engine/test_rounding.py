@@ -10,6 +10,7 @@ from numpy.testing import assert_array_equal
 
 from convcli.engine import rounding
 from convcli.engine.rounding import round_into
+from convcli.engine.scratch import Scratch
 from convcli.errors import ArgumentError
 
 INTEGERS = [np.uint8, np.int8, np.uint16, np.int16, np.int32, np.uint32, np.int64, np.uint64]
@@ -80,6 +81,22 @@ def test_any_number_of_channels_is_turned_back(channels: int) -> None:
     result = np.empty(values.shape, np.uint8)
     round_into(np.ascontiguousarray(values.transpose(1, 2, 0)).transpose(2, 0, 1), result, (0, 255))
     assert_array_equal(result, np.floor(values))
+
+
+def test_memory_that_is_kept_holds_parts_of_any_shape_and_order() -> None:
+    scratch = Scratch()
+    values = np.random.default_rng(3).normal(100, 200, (9, 8, 3)).astype(np.float32)
+    bounds = float(values.min()), float(values.max())
+    for rows, order, dtype in (
+        (9, (0, 1, 2), np.uint8),
+        (4, (1, 2, 0), np.int16),
+        (9, (1, 2, 0), np.uint8),
+    ):
+        part = values[:rows]
+        result = np.empty(part.shape, dtype)
+        sums = part.transpose(order).copy().transpose(np.argsort(order))
+        round_into(sums, result, bounds, scratch)
+        assert_array_equal(result, expect(part, dtype))
 
 
 def test_nan_is_no_integer() -> None:

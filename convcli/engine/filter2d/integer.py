@@ -6,9 +6,8 @@ and at most one scaling at the end.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -30,6 +29,7 @@ from convcli.engine.filter2d.problem import (
     TileFilter,
     TileWriter,
 )
+from convcli.engine.filter2d.tiles import bind_once
 from convcli.engine.scratch import Scratch
 from convcli.records import NamedTuple
 
@@ -41,7 +41,6 @@ MAX_DENOMINATOR = 12  # how many units the smallest weight may be: 3 in Kirsch's
 MAX_WEIGHT = (1 << 15) - 1
 MIN_UNIT = float(np.finfo(np.float32).tiny)  # smaller ones lose digits as float32
 TOLERANCE = 1e-15  # relative: what a double may be off a multiple of the unit
-Bound = TypeVar("Bound")
 _TYPES = np.dtype(np.int16), np.dtype(np.uint16), np.dtype(np.int32)
 
 
@@ -202,11 +201,12 @@ def integer_algorithm(problem: FilterProblem) -> Algorithm | None:
         problem.estimate_s(passes=(passes + 1) * size + 2 * (not is_unscaled)),
         sums.dtype,
         sums.dtype if is_integer else problem.sums,
-        lambda: _make_filter(problem, sums, is_integer=is_integer),
+        partial(_make_filter, problem, sums, is_integer=is_integer),
         problem.tile_size(TILE_VALUES, row_values=ROW_VALUES),
         copies=5,
+        copies_regions=True,
         preference=0.5,  # exact sums may take twice as long as rounded ones
-        make_writer=(lambda: _make_writer(problem, sums)) if is_final else None,
+        make_writer=partial(_make_writer, problem, sums) if is_final else None,
     )
 
 
@@ -236,10 +236,10 @@ def _make_filter(problem: FilterProblem, sums: IntegerSums, *, is_integer: bool)
     scratch = Scratch()
     divisor, unit = sums.kernel.divisor, sums.kernel.unit
 
-    def bind(band: Array) -> tuple[list[Step], Array]:
-        """Return the steps for a band, and the sums that they leave."""
-        tile = _TileShape(problem, *band.shape[:2])
-        steps, flat = sums.build_program(tile).bind(band.reshape(-1), scratch)
+    def bind(region: Array) -> tuple[list[Step], Array]:
+        """Return the steps for a region, and the sums that they leave."""
+        tile = _TileShape(problem, *region.shape[:2])
+        steps, flat = sums.build_program(tile).bind(region.reshape(-1), scratch)
         if sums.is_divided:
             steps += division_steps(flat, divisor or 1, scratch)
         rows = tile.view(flat)
@@ -252,10 +252,10 @@ def _make_filter(problem: FilterProblem, sums: IntegerSums, *, is_integer: bool)
             result = values
         return steps, result
 
-    bind_once = _bind_once(bind, sums.dtype, scratch)
+    find = bind_once(bind)
 
     def correlate(region: Array) -> Array:
-        steps, result = bind_once(region)
+        steps, result = find(region)
         run_steps(steps)
         return result
 
@@ -265,11 +265,11 @@ def _make_filter(problem: FilterProblem, sums: IntegerSums, *, is_integer: bool)
 def _make_writer(problem: FilterProblem, sums: IntegerSums) -> TileWriter:
     scratch = Scratch()
 
-    def bind(band: Array) -> tuple[list[Step], tuple[Ufunc, Array, Any]]:
-        """Return the steps for a band, and a last one that gives rows."""
-        tile = _TileShape(problem, *band.shape[:2])
+    def bind(region: Array) -> tuple[list[Step], tuple[Ufunc, Array, Any]]:
+        """Return the steps for a region, and a last one that gives rows."""
+        tile = _TileShape(problem, *region.shape[:2])
         program = sums.build_program(tile)
-        steps, flat = program.bind(band.reshape(-1), scratch)
+        steps, flat = program.bind(region.reshape(-1), scratch)
         ufunc: Ufunc = np.add
         left, right = flat, sums.dtype.type(0)
         if steps and program.result.source == len(steps):
@@ -279,33 +279,11 @@ def _make_writer(problem: FilterProblem, sums: IntegerSums) -> TileWriter:
                 right = tile.view(right[program.result.shift :])
         return steps, (ufunc, tile.view(left), right)
 
-    bind_once = _bind_once(bind, sums.dtype, scratch)
+    find = bind_once(bind)
 
     def write(region: Array, target: Array) -> None:
-        steps, (ufunc, left, right) = bind_once(region)
+        steps, (ufunc, left, right) = find(region)
         run_steps(steps)
         ufunc(left, right, target.reshape(left.shape))
 
     return write
-
-
-def _bind_once(
-    bind: Callable[[Array], Bound], dtype: np.dtype[Any], scratch: Scratch
-) -> Callable[[Array], Bound]:
-    """Return a function that binds steps to a region, or to a copy of what is a view of an image.
-
-    Regions of one shape mostly are in one place, for which the steps are bound once.
-    """
-    known: dict[tuple[int, tuple[int, ...]], Bound] = {}
-
-    def bind_once(region: Array) -> Bound:
-        band = region
-        if not (region.flags.writeable and region.flags.c_contiguous):
-            band = scratch("band", region.shape, dtype)
-            np.copyto(band, region)
-        key = band.__array_interface__["data"][0], band.shape
-        if key not in known:
-            known[key] = bind(band)
-        return known[key]
-
-    return bind_once

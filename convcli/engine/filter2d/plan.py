@@ -37,6 +37,7 @@ from convcli.engine.filter2d.separable import factorize, separable_algorithm
 from convcli.engine.filter2d.tiles import Tile, TileReader, split_output
 from convcli.engine.padding import RowSource
 from convcli.engine.rounding import round_into
+from convcli.engine.scratch import Scratch
 from convcli.errors import ArgumentError
 from convcli.parallel import parallel_for
 from convcli.records import NamedTuple
@@ -46,6 +47,7 @@ CHANNELWISE_METHODS = ("separable", "fft")  # of kernels of two axes alone
 PICTURE = (3000, 4000)  # what `choose_method` plans for: 8 bits, three channels
 
 TakeTile: TypeAlias = Callable[[Tile, Array], object]
+TileWork: TypeAlias = tuple[TileFilter, TakeTile]  # of a region, and of what the first returns
 
 
 class FilterPlan(NamedTuple):
@@ -123,65 +125,69 @@ class FilterPlan(NamedTuple):
             sums, (rows, columns, C). It is called in the thread that computed them, for the tiles
             in any order. The sums may be overwritten; they are valid only during the call.
         """
-        has_bias = np.any(self.problem.bias)
-
-        def make_worker(reader: TileReader) -> Callable[[list[Tile]], None]:
-            correlate = self.algorithm.make_filter()
-            spare = self.fallback.make_filter() if self.fallback else None
-
-            def work(tiles: list[Tile]) -> None:
-                for tile, region in reader.read(tiles):
-                    leaks = spare is not None and not np.isfinite(region).all()
-                    sums = spare(region) if spare is not None and leaks else correlate(region)
-                    if has_bias:
-                        sums += np.asarray(self.problem.bias, sums.dtype)
-                    take(tile, sums)
-
-            return work
-
-        self._run_tiles(image, make_worker)
+        self._run_tiles(image, lambda: (self._make_filter(), take))
 
     def run_into(self, image: Array | RowSource, result: Array) -> None:
         """As `run`, into (oh, ow[, C]) of any type: integers are rounded and clamped."""
         cube = result[:, :, np.newaxis] if result.ndim == 2 else result
         make_writer = self.algorithm.make_writer
         can_write = cube.dtype == self.sums and cube.flags.c_contiguous
-        if make_writer is None or not can_write or np.any(self.problem.bias):
-            self.run(image, lambda tile, sums: round_into(sums, cube[tile], self.bounds))
-            return
+        is_written = make_writer is not None and can_write and not np.any(self.problem.bias)
 
-        def make_worker(reader: TileReader) -> Callable[[list[Tile]], None]:
-            write = make_writer()
+        def make_work() -> TileWork:
+            if make_writer is not None and is_written:
+                write = make_writer()
+                return lambda region: region, lambda tile, region: write(region, cube[tile])
+            scratch = Scratch()
+            return self._make_filter(), lambda tile, sums: round_into(
+                sums, cube[tile], self.bounds, scratch
+            )
 
-            def work(tiles: list[Tile]) -> None:
-                for tile, region in reader.read(tiles):
-                    write(region, cube[tile])
+        self._run_tiles(image, make_work)
 
-            return work
+    def _make_filter(self) -> TileFilter:
+        """Return the algorithm's filter, with the bias, and with the fallback where it leaks."""
+        correlate = self.algorithm.make_filter()
+        spare = self.fallback.make_filter() if self.fallback else None
+        has_bias = np.any(self.problem.bias)
+        if spare is None and not has_bias:
+            return correlate
 
-        self._run_tiles(image, make_worker)
+        def compute(region: Array) -> Array:
+            leaks = spare is not None and not np.isfinite(region).all()
+            sums = spare(region) if spare is not None and leaks else correlate(region)
+            if has_bias:
+                sums += np.asarray(self.problem.bias, sums.dtype)
+            return sums
 
-    def _run_tiles(
-        self,
-        image: Array | RowSource,
-        make_worker: Callable[[TileReader], Callable[[list[Tile]], None]],
-    ) -> None:
+        return compute
+
+    def _run_tiles(self, image: Array | RowSource, make_work: Callable[[], TileWork]) -> None:
         """Process the tiles: one at a time, or all of a row of tiles whose rows have to be read."""
         if not self.can_run(image):
             planned = f"{self.image_shape} of {self.problem.dtype}"
             raise ValueError(f"planned for {planned}, not {image.shape} of {image.dtype}")
         is_array = isinstance(image, np.ndarray)
         pixels = np.atleast_3d(image) if isinstance(image, np.ndarray) else image
-        dtype = self.algorithm.region_dtype
-        height, width = self.shape[:2]
-        groups = list(split_output((height, width), self.algorithm.tile))
+        groups = list(split_output((self.shape[0], self.shape[1]), self.algorithm.tile))
+
+        def make_worker() -> Callable[[list[Tile]], None]:
+            reader = TileReader(self.problem, self.algorithm, pixels)
+            compute, take = make_work()
+
+            def run_tiles(tiles: list[Tile]) -> None:
+                for tile, region in reader.read(tiles):
+                    take(tile, compute(region))
+
+            return run_tiles
+
         if self.algorithm.is_multithreaded:
-            work = make_worker(TileReader(self.problem, dtype, pixels))
+            run_tiles = make_worker()
             for tiles in groups:
-                work(tiles)
+                run_tiles(tiles)
             return
         items = [[tile] for tiles in groups for tile in tiles] if is_array else groups
-        parallel_for(lambda: make_worker(TileReader(self.problem, dtype, pixels)), items)
+        parallel_for(make_worker, items)
 
 
 def plan_filter(

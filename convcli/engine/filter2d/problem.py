@@ -290,6 +290,9 @@ class Algorithm(NamedTuple):
         The rows and columns of the output that a tile should have.
     copies : int
         About how many arrays as large as a region, of the sums' type, its scratch memory holds.
+    copies_regions : bool
+        Whether it takes regions only as copies in `region_dtype`: of integers C-contiguous, of
+        floats each row `row_pitch` from the next. Those of one shape are in one place in memory.
     leaks_nonfinite : bool
         Whether a NaN or an infinity reaches outputs whose window does not contain it.
     is_multithreaded : bool
@@ -310,6 +313,7 @@ class Algorithm(NamedTuple):
     make_filter: Callable[[], TileFilter]
     tile: Pair
     copies: int = 4
+    copies_regions: bool = False
     leaks_nonfinite: bool = False
     is_multithreaded: bool = False
     preference: float = 1.0

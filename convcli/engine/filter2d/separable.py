@@ -16,7 +16,6 @@ of im2col. The pass along the rows has two forms:
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cache
 from typing import TypeAlias
 
 import numpy as np
@@ -27,13 +26,15 @@ from convcli.engine.arrays import Array
 from convcli.engine.filter2d.integer import as_integer_kernel
 from convcli.engine.filter2d.integer_program import factorize_integers
 from convcli.engine.filter2d.problem import Algorithm, Choice, FilterProblem, TileFilter
+from convcli.engine.filter2d.tiles import bind_once
 from convcli.engine.scratch import Scratch, row_pitch
 from convcli.records import NamedTuple
 
 RANK_TOLERANCE = 1e-12  # relative to the largest weight: products of rounded factors, no more
-TILE_VALUES = 192 << 10
+# Of a tile: smaller ones make threads wait for Python's lock. Measured with two threads and AVX2.
+TILE_VALUES = 288 << 10
 ROW_VALUES = 3 << 10  # of a flat row
-TURNED_VALUES = 192  # of a column of turned sums, its channels side by side
+TURNED_VALUES = 576  # of a column of turned sums, its channels side by side
 PACKING_PASSES = 7  # over what both products read and write, where BLAS packs it; AMD with AVX2
 LARGE_TILE_ROWS = 256  # of the output, under a kernel of many more rows
 MAX_FLAT_REACH = 100  # values: a longer row of interleaved channels has too many zeros
@@ -127,11 +128,12 @@ def separable_algorithm(problem: FilterProblem) -> Algorithm:
     return Algorithm(
         Choice("separable", f"rank 1, {taps} taps instead of {kh * kw}"),
         problem.estimate_s(products=products, passes=sh * sw + more_passes),
-        problem.region_dtype,
+        problem.sums,
         problem.sums,
         lambda: _make_filter(problem, layout),
         (max(tile_rows // down, 1) * down, tile_columns),
-        copies=5 if problem.factors is None else 2,
+        copies=4 if problem.factors is None else 1,
+        copies_regions=True,
         leaks_nonfinite=True,
     )
 
@@ -173,15 +175,11 @@ def _make_filter(problem: FilterProblem, layout: SeparableLayout) -> TileFilter:
     (sh, sw), (dh, dw) = problem.window.stride, problem.window.dilation
     down = _Taps(column, sh, dh, layout.down)
 
-    def allocate(name: str, rows: int, values: int) -> Array:
-        pitch = row_pitch(values, problem.sums.itemsize)
-        return scratch(name, (rows, pitch), problem.sums)[:, :values]
-
-    @cache
-    def bind(rows: int, columns: int) -> tuple[Array, list[_Product], Array]:
-        """Where to copy the rows of a region of a shape, the products, and where their sums are."""
+    def bind(region: Array) -> tuple[list[_Product], Array]:
+        """Return the products of a region, and where their sums are."""
+        rows, columns, _ = region.shape
         height, width = (rows - high) // sh + 1, (columns - wide) // sw + 1
-        source = allocate("rows", rows, columns * channels)
+        source = region.reshape(rows, columns * channels)
         if layout.is_turned:
             turned = scratch("column sums", (columns, channels * height), problem.sums)
             sums = scratch("sums", (width, channels * height), problem.sums)
@@ -190,19 +188,21 @@ def _make_filter(problem: FilterProblem, layout: SeparableLayout) -> TileFilter:
                 *_turned_products(down, source, turned.reshape(-1, height)),
                 *_column_products(along, turned, sums),
             ]
-            return source, products, sums.reshape(width, channels, height).transpose(2, 0, 1)
-        column_sums = allocate("column sums", height, columns * channels)
+            return products, sums.reshape(width, channels, height).transpose(2, 0, 1)
+        pitch = row_pitch(columns * channels, problem.sums.itemsize)
+        column_sums = scratch("column sums", (height, pitch), problem.sums)[:, : columns * channels]
         sums = scratch("sums", (height, width * channels), problem.sums)
         along = _Taps(row, sw, dw * channels, layout.along)
         products = [
             *_column_products(down, source, column_sums),
             *_row_products(along, column_sums, sums),
         ]
-        return source, products, sums.reshape(height, width, channels)
+        return products, sums.reshape(height, width, channels)
+
+    find = bind_once(bind)
 
     def correlate(region: Array) -> Array:
-        rows, products, sums = bind(*region.shape[:2])
-        np.copyto(rows, region.reshape(rows.shape))
+        products, sums = find(region)
         for left, right, out in products:
             np.matmul(left, right, out)
         return sums
