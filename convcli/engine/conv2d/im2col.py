@@ -14,6 +14,7 @@ from numpy.lib.stride_tricks import as_strided
 
 from convcli.engine.arrays import Array
 from convcli.engine.conv2d.problem import ConvMethod, ConvProblem, Part
+from convcli.engine.conv2d.products import multiply_into
 from convcli.engine.conv2d.windows import can_copy_windows, copy_windows
 from convcli.engine.im2col import view_windows
 from convcli.engine.padding import PaddedImage
@@ -107,7 +108,7 @@ class ColumnLayout:
         if finish is not None and not target.flags.c_contiguous:
             # NumPy changes values that lie side by side several times as fast as others.
             products = scratch("products", target.shape, target.dtype)
-        np.matmul(self.weights[..., part.filters, :], columns, out=products)
+        multiply_into(products, self.weights[..., part.filters, :], columns)
         if self.bias is not None:
             products += self.bias[..., part.filters, :]
         if finish is not None:

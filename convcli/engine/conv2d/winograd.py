@@ -21,6 +21,7 @@ import numpy as np
 from convcli.arithmetic.values import Pair
 from convcli.engine.arrays import Array
 from convcli.engine.conv2d.problem import ConvProblem, Part
+from convcli.engine.conv2d.products import multiply_into
 from convcli.engine.scratch import Scratch, even_size, split_range
 from convcli.parallel import parallel_for
 from convcli.records import NamedTuple
@@ -257,7 +258,7 @@ class _Worker:
         c_out, tiles = len(target), self._inputs.shape[2]
         dtype = target.dtype
         products = self._scratch("products", (t * s, c_out, tiles), dtype)
-        np.matmul(self._transformed_filters(filters), self._inputs, out=products)
+        multiply_into(products, self._transformed_filters(filters), self._inputs)
         halves = self._scratch("halves", (a, s, c_out * tiles), dtype)
         np.matmul(plan.to_rows, products.reshape(t, -1), out=halves.reshape(a, -1))
         outputs = self._scratch("positions", (a, c_out * tiles, b), dtype)
