@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any, Protocol, TypeAlias
 
@@ -18,9 +18,10 @@ from convcli.arithmetic.values import (
     padding_value,
 )
 from convcli.engine.arrays import Array, as_numbers
-from convcli.engine.scratch import Scratch
+from convcli.engine.scratch import Scratch, split_range
 from convcli.errors import ArgumentError, ShapeError
 
+MAX_COPIED_BYTES = 1 << 18  # of rows that are copied at once: they are still in the cache then
 _NUMPY_MODES: dict[str, Any] = {  # all others are constant: 0 0 | a b c | 0 0
     "reflect": "reflect",  # c b | a b c | b a
     "replicate": "edge",  # a a | a b c | c c
@@ -201,7 +202,10 @@ class PaddedImage:
         """Copy some rows and columns into a target of any type, (..., rows, columns)."""
         column_parts = self._parts(columns, 1)
         span = _source_span(column_parts)
-        for target_rows, source_rows in self._parts(rows, 0):
+        row_parts: Iterable[_AxisPart] = self._parts(rows, 0)
+        if not isinstance(self.image, np.ndarray):
+            row_parts = self._split_rows(row_parts)
+        for target_rows, source_rows in row_parts:
             # Rows given by their numbers are copied: of no more columns than are needed.
             values = None if source_rows is None else self.image[..., source_rows, span]
             for target_columns, source_columns in column_parts:
@@ -213,6 +217,20 @@ class PaddedImage:
                     part[...] = values[..., first - span.start : stop - span.start : step]
                 else:
                     part[...] = values[..., source_columns - span.start]
+
+    def _split_rows(self, parts: Iterable[_AxisPart]) -> Iterator[_AxisPart]:
+        """Cut rows that a `RowSource` copies or reads: some at a time take little memory."""
+        channels, height, width = self.image.shape[-3:]
+        most = max(MAX_COPIED_BYTES // (channels * width * self.image.dtype.itemsize), 1)
+        for target, source in parts:
+            positions = range(*source.indices(height)) if isinstance(source, slice) else range(0)
+            if len(positions) <= most:
+                yield target, source
+                continue
+            for some in split_range(len(positions), most):
+                rows = positions[some]
+                first, stop = target.start + some.start, target.start + some.stop
+                yield slice(first, stop), slice(rows[0], rows[-1] + 1, rows.step)
 
     def _parts(self, padded: range, axis: int) -> list[_AxisPart]:
         size, before = self.image.shape[axis - 2], self.pads[axis][0]

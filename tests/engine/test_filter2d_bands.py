@@ -103,6 +103,14 @@ def test_a_wide_image_is_cut_into_tiles(
     assert_allclose(parts, whole, atol=1e-6 * np.abs(whole).max())
 
 
+@pytest.mark.parametrize("name", ["exact", "exact, scaled"])
+def test_a_row_of_tiles_reads_few_values(name: str) -> None:
+    """A thread that keeps them takes little memory of the widest photograph."""
+    image = np.broadcast_to(np.uint8(0), (3000, 12_000, 3))
+    plan = plan_for(image, KERNELS[name])
+    assert plan.algorithm.tile[0] * 12_000 * 3 <= problem.MAX_BAND_VALUES
+
+
 def test_what_take_raises_is_raised() -> None:
     image = pixels(1, 900, 700, 3)
     plan = plan_for(image, GAUSSIAN)

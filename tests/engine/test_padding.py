@@ -8,6 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import ndimage
 from support.oracles import MODES, SCIPY_MODES, pad, pairs, pixels, seeds, source, whole_numbers
 
+from convcli.engine import padding
 from convcli.engine.arrays import Array
 from convcli.engine.padding import PaddedImage, pad2d, pad2d_backward, source_positions
 from convcli.engine.scratch import Scratch
@@ -175,6 +176,26 @@ class Asked:
         found: Array = self.values[key]
         self.sizes.append(found.shape)
         return found
+
+
+@given(
+    seeds, st.tuples(st.integers(1, 40), st.integers(1, 5)), pairs(0, 9), modes,
+    st.tuples(st.integers(0, 30), st.integers(1, 60), st.integers(1, 3), st.integers(1, 9)),
+)  # fmt: skip
+def test_rows_are_copied_some_at_a_time(
+    seed: int, size: tuple[int, int], above_below: Any, mode: str, cut: Any
+) -> None:
+    source = Asked(whole_numbers(seed, 2, *size))
+    sides, (first, count, step, most) = (above_below, (1, 2)), cut
+    whole = pad2d(source.values, sides, mode)
+    rows = range(whole.shape[1])[first : first + count : step]
+    target = np.full((2, len(rows), whole.shape[2]), 99, np.float32)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(padding, "MAX_COPIED_BYTES", most * source.values[:, 0].nbytes)
+        PaddedImage(source, sides, mode).copy_into(target, rows, range(whole.shape[2]))
+    assert_array_equal(target, whole[:, list(rows)])
+    # Those beyond the border are listed, and there are no more than the padding has.
+    assert max((rows for _, rows, _ in source.sizes), default=0) <= max(most, *above_below)
 
 
 @pytest.mark.parametrize("mode", ["replicate", "reflect", "symmetric", "zero"])

@@ -36,6 +36,7 @@ TileFilter: TypeAlias = Callable[[Array], Array]  # (rows, columns, C) -> sums, 
 TileWriter: TypeAlias = Callable[[Array, Array], None]  # (rows, columns, C) into (oh, ow, C)
 
 TILE_VALUES = 1 << 18  # outputs of a tile: its columns fit the memory that is kept for them
+MAX_BAND_VALUES = 1 << 21  # of the input that a row of tiles reads, which each thread may keep
 MIN_TILES = 4  # for as many threads
 MIN_TILE_VALUES = 1 << 18  # to wake a thread for fewer takes longer than it saves
 MAX_REGION_VALUES = 1 << 21  # what a tile of few rows under a tall kernel may read
@@ -186,7 +187,8 @@ class FilterProblem(NamedTuple):
         row = max(columns * stride[1], wide) * self.channels * stride[0]
         least = min(height * width * self.channels // MIN_TILE_VALUES, tiles) or 1
         across = -(-width // columns)
-        rows = min(values // row, -(-height * across // least))
+        band_rows = MAX_BAND_VALUES // (width * self.channels * stride[0] * stride[1])
+        rows = min(values // row, band_rows, -(-height * across // least))
         # A tile of few rows under a tall kernel would read more than it writes.
         return max(rows, high // stride[0], 1), columns
 
