@@ -29,28 +29,28 @@ class Rates(NamedTuple):
     ----------
     product : float
         A multiplication and an addition of a large matrix product.
+    small_product : float
+        Likewise of many small matrices, as Winograd has them.
     narrow_product : float
         Likewise where one of the matrices has few rows or columns.
     copy : float
         One pass over an array: a value copied, or added to another.
     gather : float
         A value copied on its own, as every other column is.
-    sort : float
-        A value of a padded image sorted by its place in a Winograd tile.
-    transform : float
-        A value that comes out of a Winograd matrix.
+    filter : float
+        A value of a filter as Winograd multiplies it.
     interleave : float
-        Likewise, where the values of a tile come out side by side.
+        A value copied to its place in a Winograd tile.
     fft : float
         A value that goes through three FFTs of a tile.
     """
 
     product: float
+    small_product: float
     narrow_product: float
     copy: float
     gather: float
-    sort: float
-    transform: float
+    filter: float
     interleave: float
     fft: float
 
@@ -58,17 +58,17 @@ class Rates(NamedTuple):
 # Measured on one core of an AMD EPYC (Zen 3) with NumPy's wheels, as what whole algorithms take.
 AVX2 = Rates(
     product=6.6e-12,
+    small_product=8e-12,
     narrow_product=12e-12,
     copy=50e-12,
-    gather=125e-12,
-    sort=400e-12,
-    transform=158e-12,
+    gather=150e-12,
+    filter=474e-12,
     interleave=280e-12,
     fft=2e-9,
 )
 # On one core of a Xeon, products are 1.4 times as fast as there with AVX2; the rest is limited by
 # memory, and taken to be the same.
-AVX512 = AVX2._replace(product=4.7e-12, narrow_product=7.2e-12)
+AVX512 = AVX2._replace(product=4.7e-12, small_product=5.7e-12, narrow_product=7.2e-12)
 
 
 def find_rates() -> Rates:
@@ -81,8 +81,6 @@ def find_rates() -> Rates:
 
 
 NARROW = 8  # columns that each product of matrices takes longer, whatever its width
-# A value of a filter takes so many times as long to transform as an input's; measured on Zen 3.
-FILTER_TRANSFORMS = 3
 PRODUCT_CALL_S = 0.08e-6  # one of many products of matrices; measured on Zen 3
 # What the calls of a layer take, however little they compute; measured on Zen 3. Those of Winograd
 # are many, and short.
@@ -149,13 +147,14 @@ def _im2col_s(size: ConvSize, copies: int, columns: int, positions: int, calls: 
 def winograd_s(size: ConvSize, tile: Pair) -> float:
     """Return the seconds of F(a, kh) x F(b, kw): G·w·Gᵀ, then Bᵀ·x·B, products and Aᵀ·(...)·A."""
     rates = find_rates()
-    c_in, c_out, (kh, kw) = size.c_in, size.c_out, size.window.kernel
-    (a, b), (t, s) = tile, (tile[0] + kh - 1, tile[1] + kw - 1)
-    rows, columns = ceil(size.output[0] / a), ceil(size.output[1] / b) + 1
-    tiles = rows * columns
-    before = (a * b * rates.sort + (t * b + t * s) * rates.transform) * c_in * (tiles + columns)
-    products = t * s * c_in * c_out * (tiles + NARROW) * rates.product
-    after = (a * s * rates.transform + a * b * (rates.interleave + rates.copy)) * c_out * tiles
-    weights = FILTER_TRANSFORMS * t * s * rates.transform * c_in * c_out
-    values = weights + size.batch * (before + products + after)
-    return WINOGRAD_CALLS_S + size.dtype.itemsize * values
+    c_in, c_out = size.c_in, size.c_out
+    inputs = prod(side + taps - 1 for side, taps in zip(tile, size.window.kernel, strict=True))
+    outputs = prod(tile)
+    tiles = prod(ceil(length / side) for length, side in zip(size.output, tile, strict=True))
+    before = outputs * rates.copy + inputs * (rates.gather + inputs * rates.small_product)
+    products = inputs * c_in * c_out * (tiles + NARROW) * rates.small_product
+    # Placed, added a bias, and looked through for what is not finite.
+    after = outputs * (inputs * rates.small_product + rates.interleave + 2 * rates.copy)
+    each = before * c_in * tiles + products + after * c_out * tiles
+    filters = inputs * rates.filter * c_in * c_out
+    return WINOGRAD_CALLS_S + size.dtype.itemsize * (filters + size.batch * each)

@@ -2,7 +2,8 @@
 
 Along one axis, F(a, k) gives `a` outputs of a kernel of `k` taps for `t = a + k - 1` products
 instead of `a·k`: `y = Aᵀ((G·w) * (Bᵀ·x))`, over two axes `Aᵀ((G·w·Gᵀ) * (Bᵀ·x·B))A`. Summed over
-channels, each of the t·t products becomes a product of matrices, and so do the transforms.
+channels, each of the t·t products becomes a product of matrices. So do the transforms: that of a
+whole tile, as one column, is the Kronecker product of those of its columns and of its rows.
 
 S. Winograd, "Arithmetic complexity of computations" (1980); A. Lavin and S. Gray, "Fast algorithms
 for convolutional neural networks" (2016), whose points and scaling these are.
@@ -13,10 +14,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 from itertools import product
-from math import isqrt
 from typing import TypeAlias
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 
 from convcli.arithmetic.values import Pair
 from convcli.engine.arrays import Array
@@ -30,7 +31,7 @@ _POINTS = (0, 1, -1, 2, -2)
 _BLOCK_BYTES = 2 << 20  # of the transformed part of an image
 _BLOCK_FILTERS = 64  # computed at a time
 _MIN_BLOCKS = 4  # of a layer, for as many threads
-_MIN_BLOCK_ROWS = 4  # rows of tiles: where two blocks meet, rows are transformed twice
+_MIN_BLOCK_ROWS = 4  # rows of tiles: narrower matrices are slow to multiply
 
 _Block: TypeAlias = tuple[int, slice, slice, slice]  # an image, rows and columns of tiles, filters
 
@@ -117,12 +118,12 @@ class _Plan:
     ----------
     inputs : (int, int)
         t and s: the rows and columns that a tile reads.
+    of_inputs : ndarray, (t·s, t·s)
+        The transform of a tile's inputs.
     of_filters : ndarray, (t·s, kh·kw)
         The transform of a filter.
-    counts : (int, int)
-        Rows and columns of tiles.
-    reach : (int, int)
-        How many tiles further on the last input of a tile lies.
+    to_outputs : ndarray, (a·b, t·s)
+        The transform to a tile's outputs.
     blocks : list
         What is computed at a time.
     revisits_filters : bool
@@ -133,17 +134,10 @@ class _Plan:
         self.problem, self.tile = problem, tile
         kh, kw = problem.window.kernel
         self.inputs = tile[0] + kh - 1, tile[1] + kw - 1
-        dtype = problem.images.dtype
-        (
-            (self.of_rows, row_weights, self.to_rows),
-            (self.of_columns, column_weights, self.to_columns),
-        ) = (
-            [matrix.astype(dtype) for matrix in transform(outputs, taps)]
-            for outputs, taps in zip(tile, (kh, kw), strict=True)
+        self.of_inputs, self.of_filters, self.to_outputs = (
+            np.kron(*matrices).astype(problem.images.dtype)
+            for matrices in zip(transform(tile[0], kh), transform(tile[1], kw), strict=True)
         )
-        self.of_filters = np.kron(row_weights, column_weights)
-        self.counts = -(-problem.output[0] // tile[0]), -(-problem.output[1] // tile[1])
-        self.reach = (self.inputs[0] - 1) // tile[0], (self.inputs[1] - 1) // tile[1]
         self.blocks = self._blocks()
         filters = {block[3].start for block in self.blocks}
         self.revisits_filters = 1 < len(filters) < len(self.blocks)
@@ -151,14 +145,16 @@ class _Plan:
     def _blocks(self) -> list[_Block]:
         images, c_in = self.problem.images.shape[:2]
         filters = list(split_range(len(self.problem.filters), _BLOCK_FILTERS))
+        counts = [
+            -(-size // side) for size, side in zip(self.problem.output, self.tile, strict=True)
+        ]
         tile_bytes = self.problem.images.itemsize * len(self.of_filters) * c_in
         tiles = _BLOCK_BYTES // tile_bytes
-        columns = even_size(self.counts[1], isqrt(2 * tiles))  # about as wide as high, in outputs
-        rows = max(tiles // (columns + self.reach[1]) - self.reach[0], 1)
+        columns = even_size(counts[1], tiles // _MIN_BLOCK_ROWS)
         wanted = -(-_MIN_BLOCKS // max(images * len(filters), 1))
-        rows = min(rows, max(-(-self.counts[0] // wanted), _MIN_BLOCK_ROWS))
-        rows = even_size(self.counts[0], rows)
-        regions = split_range(self.counts[0], rows), split_range(self.counts[1], columns)
+        rows = min(max(tiles // columns, 1), max(-(-counts[0] // wanted), _MIN_BLOCK_ROWS))
+        rows = even_size(counts[0], rows)
+        regions = split_range(counts[0], rows), split_range(counts[1], columns)
         return list(product(range(images), *regions, filters))
 
     def transform_all_filters(self) -> Array:
@@ -181,9 +177,8 @@ class _Plan:
 class _Worker:
     """Transforms, multiplies and transforms back, in its own scratch memory.
 
-    Inputs are sorted by their position in a tile: those of one position are one flat row over
-    channels, rows of tiles and columns of tiles. What a tile shares with the next is then that row
-    moved by one. The last of each row of tiles has no neighbor: its results are never used.
+    Values are sorted by their position in a tile: those of one position are one row, over channels
+    and tiles.
     """
 
     def __init__(self, plan: _Plan, weights: Array | None, maps: Array) -> None:
@@ -203,7 +198,8 @@ class _Worker:
                 self._inputs = self._transform_inputs(image, rows, columns)
                 self._inputs_of = image, rows, columns
             target = self._maps[image, filters, output_rows, output_columns]
-            if self._multiply_into(target, filters, rows.stop - rows.start):
+            products = self._multiply(filters)
+            if self._transform_into(target, products, rows.stop - rows.start, filters):
                 return []
         if output_columns == slice(0, ow):
             return [Part(image, output_rows, output_columns, filters)]
@@ -214,63 +210,49 @@ class _Worker:
 
     def _transform_inputs(self, image: int, rows: slice, columns: slice) -> Array:
         """Bᵀ·x·B of these tiles: (t·s, C_in, tiles)."""
-        plan = self._plan
-        images, (a, b), (t, s) = plan.problem.images, plan.tile, plan.inputs
-        count, c_in = rows.stop - rows.start, images.shape[1]
-        high, wide = count + plan.reach[0], columns.stop - columns.start + plan.reach[1]
-        # Each row of the tiles by itself: what is sorted next then lies in the longest runs.
-        padded = self._scratch("padded", (a, c_in, high, wide * b), images.dtype)
-        whole = plan.problem.padded(image)
-        input_columns = range(columns.start * b, columns.start * b + wide * b)
-        for i in range(a):
-            first = rows.start * a
-            whole.copy_into(padded[i], range(first + i, first + high * a, a), input_columns)
-        inputs = self._scratch("inputs", (t, s, c_in * high * wide), images.dtype)
-        self._sort_and_transform(padded, wide, inputs)
-        return inputs.reshape(t * s, c_in, high * wide)[:, :, : count * wide]
-
-    def _sort_and_transform(self, padded: Array, wide: int, inputs: Array) -> None:
-        """Bᵀ·x·B of all tiles: (a, C_in, rows of tiles, columns) -> (t, s, C_in·tiles)."""
-        plan = self._plan
+        plan, scratch = self._plan, self._scratch
         (a, b), (t, s) = plan.tile, plan.inputs
-        length = inputs.shape[2]
-        positions = self._scratch("positions", (t, b, length), padded.dtype)
-        np.copyto(positions[:a], padded.reshape(a, length, b).swapaxes(1, 2))
-        for i in range(a, t):
-            further = i // a * wide
-            np.copyto(positions[i, :, : length - further], positions[i % a, :, further:])
-            positions[i, :, length - further :] = 0
-        halves = self._scratch("halves", (t, s, length), padded.dtype)
-        half = halves.reshape(t, -1)[:, : b * length]
-        np.matmul(plan.of_rows, positions.reshape(t, -1), out=half)
-        for j in range(b, s):
-            np.copyto(halves[:, j, : length - j // b], halves[:, j % b, j // b :])
-            halves[:, j, length - j // b :] = 0
-        np.matmul(plan.of_columns, halves, out=inputs)
+        under_rows = range(rows.start * a, (rows.stop - 1) * a + t)
+        under_columns = range(columns.start * b, (columns.stop - 1) * b + s)
+        padded = plan.problem.padded(image).region(under_rows, under_columns, scratch)
+        per_channel, per_row, per_value = padded.strides
+        counts = rows.stop - rows.start, columns.stop - columns.start
+        shape = t, s, len(padded), *counts
+        positions = scratch("positions", shape, padded.dtype)
+        steps = per_row, per_value, per_channel, per_row * a, per_value * b
+        np.copyto(positions, as_strided(padded, shape, steps, writeable=False))
+        inputs = scratch("inputs", (t * s, positions[0, 0].size), padded.dtype)
+        np.matmul(plan.of_inputs, positions.reshape(inputs.shape), out=inputs)
+        return inputs.reshape(t * s, len(padded), -1)
 
-    def _multiply_into(self, target: Array, filters: slice, count: int) -> bool:
-        """Multiply, and Aᵀ·(...)·A of the products: into (C_out, rows, columns) of the maps.
+    def _multiply(self, filters: slice) -> Array:
+        """Sum over the channels: (t·s, C_out, tiles)."""
+        count, _, tiles = self._inputs.shape
+        shape = count, filters.stop - filters.start, tiles
+        products = self._scratch("products", shape, self._inputs.dtype)
+        multiply_into(products, self._transformed_filters(filters), self._inputs)
+        return products
+
+    def _transform_into(self, target: Array, products: Array, rows: int, filters: slice) -> bool:
+        """Aᵀ·(...)·A of the products: into (C_out, rows, columns) of the maps.
 
         Return whether all of them are finite.
         """
-        plan = self._plan
-        (a, b), (t, s) = plan.tile, plan.inputs
-        c_out, tiles = len(target), self._inputs.shape[2]
-        dtype = target.dtype
-        products = self._scratch("products", (t * s, c_out, tiles), dtype)
-        multiply_into(products, self._transformed_filters(filters), self._inputs)
-        halves = self._scratch("halves", (a, s, c_out * tiles), dtype)
-        np.matmul(plan.to_rows, products.reshape(t, -1), out=halves.reshape(a, -1))
-        outputs = self._scratch("positions", (a, c_out * tiles, b), dtype)
-        np.matmul(halves.swapaxes(1, 2), plan.to_columns.T, out=outputs)
-        outputs = outputs.reshape(a, c_out, count, -1)
-        for i in range(a):
-            part = target[:, i::a]
-            np.copyto(part, outputs[i, :, : part.shape[1], : part.shape[2]])
-        if plan.problem.bias is not None:
-            target += plan.problem.bias[filters, np.newaxis, np.newaxis]
-        if plan.problem.finish is not None:
-            plan.problem.finish(target)
+        problem, (a, b), scratch = self._plan.problem, self._plan.tile, self._scratch
+        c_out, columns = len(target), products.shape[2] // rows
+        outputs = scratch("positions", (a * b, products[0].size), target.dtype)
+        np.matmul(self._plan.to_outputs, products.reshape(len(products), -1), out=outputs)
+        whole = target
+        if target.shape[1:] != (rows * a, columns * b):  # the last tiles reach beyond the output
+            whole = scratch("whole", (c_out, rows * a, columns * b), target.dtype)
+        by_tile = outputs.reshape(a, b, c_out, rows, columns).transpose(2, 3, 0, 4, 1)
+        np.copyto(whole.reshape(by_tile.shape), by_tile)
+        if whole is not target:
+            np.copyto(target, whole[:, : target.shape[1], : target.shape[2]])
+        if problem.bias is not None:
+            target += problem.bias[filters, np.newaxis, np.newaxis]
+        if problem.finish is not None:
+            problem.finish(target)
         flat = outputs.reshape(-1)
         return bool(np.isfinite(flat @ flat))
 
