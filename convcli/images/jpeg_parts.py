@@ -7,12 +7,15 @@ piece.
 
 from __future__ import annotations
 
-import errno
 import os
 import struct
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
+from io import BytesIO
 from typing import Any, BinaryIO
+
+from PIL import Image
 
 from convcli.images import Values
 from convcli.images.parts import PART_BYTES, PixelLayout
@@ -60,12 +63,7 @@ class JpegEncoder:
     def encode(self, top: int, pixels: Values) -> bytearray:
         """Return the scan of a part; of the first one with all headers, for the whole height."""
         options = self._settings | (self._metadata if top == 0 else {})
-        with _open_memory() as file:
-            to_image(pixels).save(file, "JPEG", **options)
-            file.seek(0)
-            content = bytearray(file.read())
-        if not content.endswith(END_OF_IMAGE):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        content = _encode(to_image(pixels), options)
         frame, scan = _find_scan(content)
         del content[-len(END_OF_IMAGE) :]
         if top:
@@ -96,8 +94,25 @@ def _split(layout: PixelLayout, settings: dict[str, Any]) -> tuple[int, int]:
     return unit, max(PART_BYTES // (width * channels * unit), 1) * unit
 
 
-def _open_memory() -> BinaryIO:
-    """Open a file that is none of a folder, for the encoder releases the GIL for files alone."""
+def _encode(image: Image.Image, options: dict[str, Any]) -> bytearray:
+    """Return a whole JPEG.
+
+    The encoder releases the GIL for files alone. A file that cannot be had, or not as large as is
+    needed (`ulimit -f`), is no reason to fail: the output itself may go into a pipe.
+    """
+    with suppress(OSError), _open_file() as file:
+        image.save(file, "JPEG", **options)
+        file.seek(0)
+        content = bytearray(file.read())
+        if content.endswith(END_OF_IMAGE):  # the encoder does not see that a write was cut short
+            return content
+    memory = BytesIO()
+    image.save(memory, "JPEG", **options)
+    return bytearray(memory.getbuffer())
+
+
+def _open_file() -> BinaryIO:
+    """Open a file that is in no folder, in memory if there can be one."""
     if hasattr(os, "memfd_create"):
         return open(os.memfd_create("jpeg"), "w+b", buffering=0)  # noqa: PTH123
     return tempfile.TemporaryFile(buffering=0)

@@ -119,6 +119,18 @@ def test_a_full_disk_leaves_the_old_file_whole(suffix: str, tmp_path: Path) -> N
     assert snapshot(folder) == before
 
 
+@pytest.mark.skipif(shutil.which("sh") is None, reason="ulimit is the shell's")
+def test_a_limit_of_files_does_not_hold_for_a_pipe(tmp_path: Path) -> None:
+    noise = random.Random(0).randbytes(300 * 300)
+    Image.frombytes("L", (300, 300), noise).save(tmp_path / "noise.png")
+    typed = ("apply", "noise.png", "-k", "identity", "-q", "-o", "-", "--to", "jpg")
+    limited = ("/bin/sh", "-c", 'ulimit -f 16; exec "$@"', "sh")
+    free, bound = (command(*typed, cwd=tmp_path, prefix=prefix) for prefix in ((), limited))
+    assert (bound.code, bound.stderr) == (0, b"")
+    assert bound.stdout == free.stdout
+    assert len(bound.stdout) > 16 << 10  # sh counts in blocks of 512 or 1,024 bytes
+
+
 def test_an_output_folder_is_made(tmp_path: Path) -> None:
     folder = place(tmp_path)
     ended = forked("apply", "a.png", "-k", "blur", "--output-dir", "new/er", cwd=folder)
