@@ -22,7 +22,7 @@ from convcli.records import NamedTuple
 MAX_CODE_BITS = 13  # those of a pair, and their number, fit 32 bits
 MAX_RUN_SHARE = 1 / 32  # of bytes; codes alone then take 4 % more than runs and codes, at most
 SAMPLED_ROWS = 16  # one of so many is looked at
-PIECE_BYTES = 1 << 19  # coded by one call: eight times as much memory is needed
+PIECE_BYTES = 1 << 19  # counted or coded by one call: eight times as much memory is needed
 END_OF_BLOCK = 256
 DYNAMIC_CODES = 2  # the type of a block that begins with its code
 DISTANCE_LENGTHS = (1, 1)  # of two codes that do not occur, as zlib writes them
@@ -74,9 +74,12 @@ def deflate_codes(rows: Values, *, is_last: bool) -> bytes:
     >>> zlib.decompress(deflate_codes(rows, is_last=True), wbits=-15) == rows.tobytes()
     True
     """
-    counts = np.bincount(rows[::SAMPLED_ROWS].ravel(), minlength=END_OF_BLOCK + 1)
-    code = assign_codes(limit_lengths(counts + 1, MAX_CODE_BITS))
-    table, values = _make_table(code), rows.reshape(-1)
+    values, sample = rows.reshape(-1), rows[::SAMPLED_ROWS].reshape(-1)
+    counts = np.ones(END_OF_BLOCK + 1, np.int64)
+    for start in range(0, len(sample), PIECE_BYTES):
+        counts += np.bincount(sample[start : start + PIECE_BYTES], minlength=len(counts))
+    code = assign_codes(limit_lengths(counts, MAX_CODE_BITS))
+    table = _make_table(code)
     stream = BitStream()
     stream.add(*_encode_header(code, is_last=is_last))
     whole = len(values) // 4 * 4

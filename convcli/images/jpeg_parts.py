@@ -7,6 +7,7 @@ piece.
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
 import tempfile
@@ -64,6 +65,8 @@ class JpegEncoder:
         """Return the scan of a part; of the first one with all headers, for the whole height."""
         options = self._settings | (self._metadata if top == 0 else {})
         content = _encode(to_image(pixels), options)
+        if not content.endswith(END_OF_IMAGE):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         frame, scan = _find_scan(content)
         del content[-len(END_OF_IMAGE) :]
         if top:
@@ -95,7 +98,7 @@ def _split(layout: PixelLayout, settings: dict[str, Any]) -> tuple[int, int]:
 
 
 def _encode(image: Image.Image, options: dict[str, Any]) -> bytearray:
-    """Return a whole JPEG.
+    """Return a JPEG.
 
     The encoder releases the GIL for files alone. A file that cannot be had, or not as large as is
     needed (`ulimit -f`), is no reason to fail: the output itself may go into a pipe.

@@ -89,9 +89,21 @@ def can_take_rows(frames: FrameSource, header: Header, computation: Computation)
 
 
 def write_filtered(
-    picture: Picture, computation: Computation, paths: Sequence[str], target: OutputTarget
+    picture: Picture,
+    computation: Computation,
+    files: Sequence[Sequence[str]],
+    target: OutputTarget,
 ) -> list[OutputFile]:
-    """Write the map of each kernel as an image; in formats that have parts, it is never whole."""
+    """Write the map of each kernel as an image; in formats that have parts, it is never whole.
+
+    Parameters
+    ----------
+    picture : Picture
+    computation : Computation
+    files : sequence of sequence of str
+        The files of each map, as `Route` has them: one.
+    target : OutputTarget
+    """
     plan, depth = computation.plan, picture.depth or 8
     policy = plan.range_policy(picture.depth)
     metadata = NO_METADATA if plan.strip else picture.metadata
@@ -100,7 +112,8 @@ def write_filtered(
     del picture
     dtype = np.dtype(np.uint8 if depth == 8 else np.uint16)
     written = []
-    for number, (path, filter_plan) in enumerate(zip(paths, computation.kernels, strict=True), 1):
+    plans = zip(files, computation.kernels, strict=True)
+    for number, ((path,), filter_plan) in enumerate(plans, 1):
         height, width, channels = (*filter_plan.shape, 1)[:3]
         layout = PixelLayout((height, width, channels), dtype, has_alpha=False)
         if target.format in PART_FORMATS[depth]:

@@ -21,6 +21,7 @@ from convcli.pipeline.plan import Plan
 from convcli.pipeline.preprocess import has_preprocessing
 
 if TYPE_CHECKING:
+    from convcli.engine.filter2d.plan import FilterPlan
     from convcli.pipeline.computation import Computation, MapShapes
     from convcli.pipeline.route import Execution
 
@@ -33,7 +34,9 @@ RESCALE_TEMPORARIES = 3
 # Where NaN is, and what is there as float64, for each value; a map's divisors and quotients.
 NAN_BYTES, NAN_COPIES = 18, 3
 FRAME_BYTES = 24  # of a decoder that joins frames and what is encoded, for each pixel
-PART_COPIES = 8  # of a row that is longer than a part, by each thread
+# Of the rows of a part, by each thread that encodes it: prepared (as differences), in pieces that
+# are encoded, and as what these are joined to; with what waits for parts before it.
+PART_COPIES = 4
 GAPS_PERCENT = 110  # of what is held at once: memory has unused gaps
 FIGURE_BYTES = 16  # per value of a map that is drawn
 
@@ -86,7 +89,7 @@ def estimate_memory(
         held = header.bytes
         if takes_rows:
             decoding = held = decoder + held_bytes  # of which rows are taken
-        fused = _fused_bytes(header, held, plan, outputs, target.format)
+        fused = _fused_bytes(header, held, computation, outputs, target.format)
         return fixed + max(decoding, fused) * GAPS_PERCENT // 100
     maps, filtering = _filter_bytes(header, computation)
     if computation.network is not None:
@@ -159,19 +162,31 @@ def _decoder_bytes(header: Header, file_format: str) -> int:
 
 
 def _fused_bytes(
-    header: Header, values: int, plan: Plan, outputs: Sequence[Shape], file_format: str
+    header: Header,
+    values: int,
+    computation: Computation,
+    outputs: Sequence[Shape],
+    file_format: str,
 ) -> int:
     """Values, and parts of pixels that are encoded; or pixels, and their copy in the encoder."""
-    depth = header.depth or 8
-    values += math.prod(header.shape[:2]) * sum_dtype(header.dtype).itemsize * plan.gray
+    depth, gray = header.depth or 8, computation.plan.gray
+    values += math.prod(header.shape[:2]) * sum_dtype(header.dtype).itemsize * gray
     pixels = [math.prod(shape) * depth // 8 for shape in outputs]
     if file_format in PART_FORMATS[depth]:
-        rows = [size // shape[1] for size, shape in zip(pixels, outputs, strict=True)]
-        return values + PART_COPIES * get_threads() * max(rows)
+        return values + max(map(_part_bytes, computation.kernels, pixels))
     kept = 0 if len(outputs) == 1 else values
     encoders = [_encoder_bytes(shape, depth, file_format) for shape in outputs]
     writing = [kept + size + encoder for size, encoder in zip(pixels, encoders, strict=True)]
     return max(values + max(pixels), *writing)
+
+
+def _part_bytes(filter_plan: FilterPlan, pixel_bytes: int) -> int:
+    """The pixels of rows of tiles that are begun, and what encodes a row of pixels each."""
+    (height, width), threads = filter_plan.shape[:2], get_threads()
+    rows, columns = filter_plan.algorithm.tile
+    begun = 1 + -(-threads // -(-width // columns))  # rows of tiles
+    count = min(begun * rows, height) + PART_COPIES * min(threads, height)
+    return count * (pixel_bytes // height)
 
 
 def _filter_bytes(header: Header, computation: Computation) -> tuple[int, int]:

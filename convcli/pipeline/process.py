@@ -214,7 +214,7 @@ def _run(
         # No name keeps its values, which are released as soon as they are filtered.
         values, picture = [picture], picture._replace(values=PLACEHOLDER, rows=None)
         with rows or nullcontext():
-            written = write_filtered(values.pop(), computation, route.outputs, target)
+            written = write_filtered(values.pop(), computation, route.files, target)
         notes += () if rows is None else rows.notes
         return route, picture._replace(notes=notes), [], written
     arguments = route, computation, target, on_stage

@@ -102,6 +102,18 @@ def test_the_estimate_holds_for_a_sequence(tmp_path: Path, source: str) -> None:
     assert measured <= estimated < 2.5 * measured
 
 
+@needs_linux
+@pytest.mark.parametrize("suffix", ["png", pytest.param("tif", marks=pytest.mark.slow)])
+def test_the_estimate_holds_for_a_row_that_is_longer_than_a_part(
+    tmp_path: Path, suffix: str
+) -> None:
+    row = np.random.default_rng(5).integers(0, 256, (1, 16_000_000), np.uint8)
+    Image.fromarray(row).save(tmp_path / "in.png", compress_level=0)
+    typed = ("in.png", "-k", "sharpen", "-o", f"out.{suffix}")
+    estimated, measured = estimate_and_measure(tmp_path, *typed)
+    assert measured < estimated < 1.5 * measured
+
+
 def estimate_and_measure(folder: Path, *arguments: str) -> tuple[int, int]:
     """Return the bytes that a dry run says, and that a process takes."""
     typed = (*arguments, "--threads", "2", "-f")
