@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -113,6 +114,26 @@ def test_workers_are_told_to_compute_in_one_thread(
     monkeypatch.setattr("convcli.batch.processes.process_pool", start)
     done = here("apply", "p0.png", "p1.png", "-k", "blur", "-j", "2", cwd=place)
     assert (done.code, environments) == (0, [dict.fromkeys(BLAS_THREAD_VARIABLES, "1")])
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="of the C library of GNU")
+def test_workers_keep_the_memory_that_they_free(place: Path) -> None:
+    (place / "ask.py").write_text(
+        "import resource\n"
+        "from convcli.batch.processes import process_pool\n"
+        "count, size, page = 40, 1 << 20, resource.getpagesize()\n"
+        "def work():\n"
+        "    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
+        "    for _ in range(count):\n"
+        "        bytearray(size), bytearray(size)\n"
+        "    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before\n"
+        "if __name__ == '__main__':\n"
+        "    import ask\n"
+        "    with process_pool(1) as workers:\n"
+        "        faults = workers.submit(ask.work).result()\n"
+        "    assert faults < 10 * size // page, faults\n"
+    )
+    subprocess.run([sys.executable, "ask.py"], cwd=place, check=True, timeout=PATIENCE)
 
 
 @pytest.mark.parametrize("closing", [">&-", "2>&-", "<&-", "<&- >&- 2>&-"])
