@@ -15,6 +15,7 @@ from support.command import here
 from support.oracles import pixels
 
 from convcli import Kernel, filter2d, load_kernel
+from convcli.engine.filter2d.plan import plan_filter
 from convcli.errors import ArgumentError, KernelFileError, LimitError
 from convcli.kernels.outer import OuterProduct, factorize
 
@@ -33,6 +34,13 @@ def by_scipy(image: NDArray[Any], factors: Any, mode: str, value: float = 0.0) -
 def lopsided(rows: int = 1203, columns: int = 1005) -> OuterProduct:
     rng = np.random.default_rng(6)
     return OuterProduct(rng.normal(size=rows), rng.normal(size=columns))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_tile_reads_little_more_rows_than_the_kernel_spans(channels: int) -> None:
+    kernel = lopsided(2001, 9)
+    rows, _ = plan_filter((9000, 4000, channels), np.uint8, kernel).algorithm.tile
+    assert 100 < rows < 2001 / 4
 
 
 @pytest.mark.parametrize("spec", ["gaussian:170", "gaussian:0.5:170", "box:1003", "motion:1003"])

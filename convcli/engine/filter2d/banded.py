@@ -41,8 +41,8 @@ class _Views(NamedTuple):
     windows : ndarray, (blocks, terms, values)
         The columns of each block of stacked rows, which overlap.
     products : ndarray, (blocks, shifts·stacked, phases, values)
-    terms : ndarray, (shifts, blocks, stacked, phases, planes, values)
-        The products that add up, each shift further on.
+    terms : list of ndarray, (blocks, stacked, phases, planes, values)
+        The products that add up, one for each shift.
     total : ndarray, (blocks, stacked, phases, planes, values)
     sums : ndarray, (oh, ow, C)
         The products of a single shift, or else the total.
@@ -51,7 +51,7 @@ class _Views(NamedTuple):
     columns: Array
     windows: Array
     products: Array
-    terms: Array
+    terms: list[Array]
     total: Array
     sums: Array
 
@@ -100,7 +100,7 @@ def _shifted_rows(rows: Array, columns: tuple[int, ...], window: Window) -> Arra
 def _make_views(
     problem: FilterProblem, layout: BandedLayout, shape: tuple[int, ...], scratch: Scratch
 ) -> _Views:
-    window, dtype, size = problem.window, problem.sums, problem.sums.itemsize
+    window, dtype = problem.window, problem.sums
     unrolled, shifts, step, stacked = layout
     (sh, sw), (phases, dw) = window.stride, window.dilation
     height, width = (
@@ -112,40 +112,32 @@ def _make_views(
     skipped = step * dw * channels // sw  # values from one shift to the next
     length = width * channels
     read = length + (shifts - 1) * skipped
-    pitch = row_pitch(planes * read, size)
+    pitch = row_pitch(planes * read, dtype.itemsize)
     blocks = -(-height // (stacked * phases))
     seen = rows_seen(window, layout)
 
     count = (blocks - 1) * stacked * sh + seen
     columns = scratch("columns", (count, unrolled, pitch), dtype)
     apart = pitch if shifts > 1 else read * planes  # sums without gaps are rounded the fastest
-    products = scratch("products", (blocks, shifts * stacked, phases, apart), dtype)
+    products = scratch("products", (blocks, shifts, stacked, phases, apart), dtype)
+    values = products[..., : planes * read]
+    by_plane = values.reshape(*values.shape[:-1], planes, read)
     total = products
     if shifts > 1:
         total = scratch("total", (blocks, stacked, phases, planes, length), dtype)
-    per_pixel, per_channel = (size * channels, size) if sw == 1 else (size, size * length)
-    row, block = size * phases * apart, size * phases * apart * shifts * stacked
+    rows = total.reshape(-1, planes, length)[:height]
     return _Views(
-        as_strided(
-            columns,
-            (count, unrolled, planes, read),
-            (size * unrolled * pitch, size * pitch, size * read, size),
-        ),
+        columns[..., : planes * read].reshape(count, unrolled, planes, read),
         as_strided(
             columns,
             (blocks, seen * unrolled, planes * read),
-            (size * stacked * sh * unrolled * pitch, size * pitch, size),
+            (stacked * sh * columns.strides[0], *columns.strides[1:]),
         ),
-        products[..., : planes * read],
-        as_strided(
-            products,
-            (shifts, blocks, stacked, phases, planes, length),
-            (stacked * row + size * skipped, block, row, size * apart, size * read, size),
-        ),
+        values.reshape(blocks, shifts * stacked, phases, -1),
+        [
+            by_plane[:, shift, ..., shift * skipped : shift * skipped + length]
+            for shift in range(shifts)
+        ],
         total,
-        as_strided(
-            total,
-            (height, width, shape[2]),
-            (size * planes * length, per_pixel, per_channel),
-        ),
+        rows.reshape(height, width, -1) if sw == 1 else rows.swapaxes(1, 2),
     )
