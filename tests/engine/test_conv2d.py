@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from support.conv2d import ALWAYS, channels, layer, modes
 from support.oracles import (
     SCIPY_MODES,
@@ -240,3 +240,19 @@ def test_same_is_what_onnx_means_by_it(geometry: Geometry, seed: int) -> None:
         dilations=geometry.dilation,
     )
     assert_allclose(conv2d(x, weight, **geometry.settings), expected)
+
+
+@pytest.mark.parametrize("side", [4, 100])  # of which no memory is kept for the next, and some
+def test_maps_have_memory_of_their_own_until_they_are_given_up(side: int) -> None:
+    x, weight = whole_numbers(1, 8, side, side), whole_numbers(2, 8, 8, 3, 3)
+    first, second = conv2d(x, weight), conv2d(-x, weight)
+    part = first[2:, 1:]  # keeps the memory of all
+    copy = first.copy()
+    del first
+    third = conv2d(2 * x, weight)
+    assert not any(np.shares_memory(second, other) for other in (part, third))
+    assert_array_equal(part, copy[2:, 1:])
+    assert_array_equal(second, -copy)
+    assert_array_equal(third, 2 * copy)
+    assert third.flags.writeable
+    assert third.flags.c_contiguous

@@ -6,6 +6,7 @@ Correlation, as every CNN framework has it: the kernel is not flipped.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -19,11 +20,15 @@ from convcli.engine.conv2d.winograd import run_winograd
 from convcli.engine.hints import add_hint, conv_hint
 from convcli.engine.integers import as_floats, check_sums, result_dtype
 from convcli.engine.naive import conv2d_naive
+from convcli.engine.scratch import Scratch
 from convcli.errors import ArgumentError
 
 __all__ = ["METHODS", "conv2d"]
 
 METHODS = ("auto", "im2col", "winograd", "naive")
+# Maps that are given up leave their memory to the next ones: the system would clear its pages anew,
+# which takes a quarter of the time of a layer with few channels. Larger ones are not kept.
+MAX_RECYCLED_BYTES = 8 << 20
 
 
 def conv2d(
@@ -150,7 +155,9 @@ def convolve(
 def run_conv(problem: ConvProblem, method: ConvMethod) -> Array:
     """Return the maps, (N, C_out, oh, ow)."""
     shape = len(problem.images), len(problem.filters), *problem.output
-    maps = np.empty(shape, problem.images.dtype)
+    dtype = problem.images.dtype
+    is_large = prod(shape) * dtype.itemsize > MAX_RECYCLED_BYTES
+    maps = np.empty(shape, dtype) if is_large else Scratch()("maps", shape, dtype)
     parts = None
     if method.tile is not None:
         parts = run_winograd(problem, method.tile, maps)  # over which it spread NaN or infinity
