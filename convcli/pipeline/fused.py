@@ -1,4 +1,4 @@
-"""Filter without a map of floats: pixels to pixels, part by part, and `.npy` to `.npy` in bands."""
+"""Filter without a map of floats: pixels to pixels, and `.npy` to `.npy`, part by part."""
 
 from __future__ import annotations
 
@@ -173,7 +173,7 @@ def _filter_into(
 
 
 def can_stream(source: str, plan: Plan, target: OutputTarget) -> bool:
-    """Whether an input can be filtered from file to file in bands: one kernel, `.npy` to `.npy`."""
+    """Whether an input can be filtered from file to file in parts: one kernel, `.npy` to `.npy`."""
     if plan.nan != "refuse":
         return False
     is_single = len(plan.kernels) == 1 and not (plan.layers or plan.gray or plan.resize)
@@ -190,7 +190,7 @@ def can_stream(source: str, plan: Plan, target: OutputTarget) -> bool:
 
 
 def stream_npy(source: str, computation: Computation, path: str, *, force: bool) -> OutputFile:
-    """Filter a grid from file to file; only some bands of it are in memory.
+    """Filter a grid from file to file; only some parts of it are in memory.
 
     Raises
     ------
@@ -209,8 +209,8 @@ def stream_npy(source: str, computation: Computation, path: str, *, force: bool)
         layout = PixelLayout((height, width, channels), computation.dtype, has_alpha=False)
         with atomic_write(path, force=force) as stream:
             np.lib.format.write_array_header_1_0(stream, header)
-            bands = BandWriter(stream, source, filter_plan.algorithm.tile[0])
-            fill = PartWriter(bands, layout).fill
+            encoder = NumberEncoder(stream, source, filter_plan.algorithm.tile[0])
+            fill = PartWriter(encoder, layout).fill
 
             def take(tile: Tile, sums: Array) -> None:
                 for own, target in fill(*tile):
@@ -222,8 +222,8 @@ def stream_npy(source: str, computation: Computation, path: str, *, force: bool)
     return OutputFile(path, shape)
 
 
-class BandWriter:
-    """Writes bands of numbers, each where it belongs in its file as soon as it is there.
+class NumberEncoder:
+    """Writes parts of numbers, each where it belongs in its file as soon as it is there.
 
     A `PartEncoder`, whose threads write, too: to copy numbers to the system takes as long as to
     filter them.
@@ -235,7 +235,7 @@ class BandWriter:
     source : str
         The input, for errors.
     rows : int
-        Of a band.
+        Of a part.
     """
 
     def __init__(self, stream: BinaryIO, source: str, rows: int) -> None:
@@ -246,7 +246,7 @@ class BandWriter:
         self._number = None if isinstance(stream, BytesIO) else stream.fileno()
 
     def encode(self, top: int, pixels: Array) -> bytes:
-        """Write a band of finite numbers; return what is to be written in order instead."""
+        """Write a part of finite numbers; return what is to be written in order instead."""
         # A sum of finite numbers is finite, mostly, and quicker to find than whether each one is.
         if not (math.isfinite(pixels.sum()) or np.isfinite(pixels).all()):
             raise GridError(self._source, "holds NaN or infinity, or sums that go beyond floats")
@@ -261,5 +261,5 @@ class BandWriter:
         return b""
 
     def write(self, encoded: bytes) -> None:
-        """Write a band of what has no file."""
+        """Write a part of what has no file."""
         self._stream.write(encoded)

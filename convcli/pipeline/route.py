@@ -32,7 +32,7 @@ NO_METHODS: Mapping[str, int] = {}
 MAX_KNOWN_ROUTES = 16  # of one input, whose pages may all differ in size
 
 # Whole maps, one frame after another, from pixels to pixels without a map of floats, or from
-# `.npy` to `.npy` in bands.
+# `.npy` to `.npy` in parts.
 Execution: TypeAlias = Literal["maps", "frames", "fused", "streamed"]
 
 

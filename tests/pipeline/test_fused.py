@@ -1,4 +1,4 @@
-"""Grids that go from file to file in bands come out as those that are read whole."""
+"""Grids that go from file to file in parts come out as those that are read whole."""
 
 from __future__ import annotations
 
@@ -52,12 +52,12 @@ def test_bands_give_what_the_whole_gives(
 
 
 @pytest.mark.parametrize("has_file", [True, False])
-def test_bands_are_written_where_they_belong(tmp_path: Path, has_file: bool) -> None:
+def test_parts_are_written_where_they_belong(tmp_path: Path, has_file: bool) -> None:
     values = np.arange(42.0).reshape(7, 6, 1)
     with (tmp_path / "out").open("w+b") if has_file else io.BytesIO() as stream:
         stream.write(b"header")
-        bands = fused.BandWriter(stream, "in.npy", 2)
-        writer = PartWriter(bands, PixelLayout((7, 6, 1), values.dtype, has_alpha=False))
+        encoder = fused.NumberEncoder(stream, "in.npy", 2)
+        writer = PartWriter(encoder, PixelLayout((7, 6, 1), values.dtype, has_alpha=False))
         for top in (4, 0, 6, 2):
             writer.encode(top, values[top : top + 2])
         stream.seek(0)
@@ -71,17 +71,17 @@ def test_what_the_system_takes_in_pieces_is_written_whole(
     monkeypatch.setattr(os, "pwrite", lambda file, data, at: write(file, data[:5], at))
     values = np.arange(42.0).reshape(7, 6, 1)
     with (tmp_path / "out").open("w+b") as stream:
-        fused.BandWriter(stream, "in.npy", 7).encode(0, values)
+        fused.NumberEncoder(stream, "in.npy", 7).encode(0, values)
     assert (tmp_path / "out").read_bytes() == values.tobytes()
 
 
 def test_a_sum_that_overflows_is_no_fault_of_finite_numbers() -> None:
-    bands = fused.BandWriter(io.BytesIO(), "in.npy", 1)
+    encoder = fused.NumberEncoder(io.BytesIO(), "in.npy", 1)
     largest = np.full((1, 2, 1), np.finfo(np.float32).max, np.float32)
     with np.errstate(over="ignore"):
-        assert bands.encode(0, largest) == largest.tobytes()
+        assert encoder.encode(0, largest) == largest.tobytes()
         with pytest.raises(GridError, match="infinity"):
-            bands.encode(0, np.full((1, 2, 1), -np.inf))
+            encoder.encode(0, np.full((1, 2, 1), -np.inf))
 
 
 @pytest.mark.usefixtures("every_size")

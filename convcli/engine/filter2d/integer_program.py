@@ -1,6 +1,6 @@
 """Kernels of small whole numbers as programs: sums of shifted rows, in integers.
 
-A band is flat in memory, row after row, channels interleaved: the tap below is one row's length
+A region is flat in memory, row after row, channels interleaved: the tap below is one row's length
 further on, the tap to the right one pixel's. So a sum over taps is a few additions of one long
 slice to another, and a program of such instructions is all that is needed:
 
@@ -32,7 +32,7 @@ Step: TypeAlias = tuple[Ufunc, Array, Any, Array]
 
 
 class Tap(NamedTuple):
-    """The result of an instruction, from 1, or 0 for the band; read from some values further on."""
+    """The result of an instruction, from 1, or 0 for the region; read from some values further on."""
 
     source: int
     shift: int = 0
@@ -43,7 +43,7 @@ class Tap(NamedTuple):
 
 
 class Instruction(NamedTuple):
-    """One pass over the band: two taps added or subtracted, or one times a whole number."""
+    """One pass over the region: two taps added or subtracted, or one times a whole number."""
 
     operation: Operation
     left: Tap
@@ -56,13 +56,13 @@ class Instruction(NamedTuple):
 
 
 class BoundProgram(NamedTuple):
-    """A program for a flat band, which the steps read.
+    """A program for a flat region, which the steps read.
 
     Parameters
     ----------
     steps : list of (ufunc, left, right, out)
     sums : ndarray
-        Flat, as far as they reach: in the memory of the last step, or of the band.
+        Flat, as far as they reach: in the memory of the last step, or of the region.
     """
 
     steps: list[Step]
@@ -76,7 +76,7 @@ def run_steps(steps: Iterable[Step]) -> None:
 
 
 class IntegerProgram:
-    """The instructions that compute the sums of a band.
+    """The instructions that compute the sums of a region.
 
     Examples
     --------
@@ -107,22 +107,22 @@ class IntegerProgram:
         self.instructions.append(instruction)
         return Tap(len(self.instructions))
 
-    def bind(self, band: Array, scratch: Scratch) -> BoundProgram:
-        """Return the program as steps in scratch memory, for whatever a flat band holds then.
+    def bind(self, region: Array, scratch: Scratch) -> BoundProgram:
+        """Return the program as steps in scratch memory, for whatever a flat region holds then.
 
         Intermediate results may wrap around.
         """
-        results, steps = [band], list[Step]()
+        results, steps = [region], list[Step]()
         for instruction, buffer in zip(self.instructions, self._buffers(), strict=True):
             left, right = _operands(instruction, results)
-            out = scratch(f"buffer {buffer}", band.shape, band.dtype)[: len(left)]
+            out = scratch(f"buffer {buffer}", region.shape, region.dtype)[: len(left)]
             steps.append((_UFUNCS[instruction.operation], left, right, out))
             results.append(out)
         return BoundProgram(steps, results[self.result.source][self.result.shift :])
 
-    def run(self, band: Array) -> Array:
-        """Compute the sums of a flat band, as far as they reach, in its own type."""
-        bound = self.bind(band, Scratch())
+    def run(self, region: Array) -> Array:
+        """Compute the sums of a flat region, as far as they reach, in its own type."""
+        bound = self.bind(region, Scratch())
         run_steps(bound.steps)
         return bound.sums
 
