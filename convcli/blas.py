@@ -79,7 +79,7 @@ def single_threaded_blas() -> Iterator[None]:
 
 
 class BlasFunctions(NamedTuple):
-    """Those of the BLAS that are used here; as they stand, they do nothing."""
+    """The functions of the BLAS that are used here; the defaults do nothing."""
 
     set_threads: Callable[[int], Any] = lambda _: None
     get_threads: Callable[[], int] = lambda: 1

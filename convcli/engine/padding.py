@@ -178,7 +178,7 @@ class PaddedImage:
         self.value = padding_value(self._mode)
 
     def view(self, rows: range, columns: range) -> Array | None:
-        """View rows and columns of the image; None for none, and where some lie beyond it."""
+        """Return a view of rows and columns; None without any, or if some lie beyond the image."""
         slices = []
         for axis, positions in enumerate((rows, columns)):
             before, size = self.pads[axis][0], self.image.shape[axis - 2]

@@ -14,7 +14,7 @@ from convcli.engine.arrays import Array
 from convcli.engine.scratch import Scratch, split_range
 from convcli.errors import ArgumentError
 
-# Values whose neighbors in a row are apart in memory, of a part: each needs a line of the cache.
+# Of a row, copied together where they lie apart in memory: each takes a line of the cache.
 MAX_APART_VALUES = 384
 INT16 = np.dtype(np.int16)
 
@@ -32,7 +32,7 @@ def round_into(
     Parameters
     ----------
     sums, result : ndarray, (rows, columns, C), or of any one shape
-        The memory of the sums may be in any order of the axes; that of the result is as it is said.
+        In memory, the axes of the sums may have any order; those of the result have this one.
     bounds : (float, float), optional
         The smallest and largest possible sum: spares the search for NaN, and clamping where the
         result holds both.

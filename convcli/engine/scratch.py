@@ -110,7 +110,7 @@ def split_range(length: int, max_length: int) -> Iterator[slice]:
 
 
 def even_size(count: int, limit: int) -> int:
-    """The size of parts of a count, at most so large: all much alike.
+    """The size of the parts of a count, at most `limit`: all of one size, but for a smaller last.
 
     >>> even_size(28, 9)
     7

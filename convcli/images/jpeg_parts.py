@@ -40,7 +40,7 @@ class JpegEncoder:
         What Pillow's `save` is given for each part: the quality, and the subsampling of colors, 0
         or 2 (both across and down).
     metadata : dict
-        What it is given for the first part beside.
+        What it is also given for the first part.
     finish : callable
         Changes the bytes of the first part, which has the headers.
     """

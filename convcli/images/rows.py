@@ -49,7 +49,7 @@ class DecodedRows:
     Attributes
     ----------
     notes : tuple of str
-        What is to be said of the picture beside its own notes, once its last row was given.
+        Further remarks for the user, once the last row was read.
     """
 
     def __init__(self, image: Image.Image) -> None:
@@ -94,7 +94,7 @@ class DecodingRows(DecodedRows):
     image : ImageFile
         Not loaded yet.
     decode : callable
-        Loads it, in the thread; returns what is to be said of it.
+        Loads it, in the thread; returns remarks for the user.
     """
 
     def __init__(self, image: Any, decode: Callable[[], tuple[str, ...]]) -> None:

@@ -32,7 +32,7 @@ Step: TypeAlias = tuple[Ufunc, Array, Any, Array]
 
 
 class Tap(NamedTuple):
-    """The result of an instruction, from 1, or 0 for the region; read from some values further on."""
+    """The result of an instruction, from 1, or 0 for the region; read some values further on."""
 
     source: int
     shift: int = 0
