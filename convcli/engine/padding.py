@@ -21,7 +21,7 @@ from convcli.engine.arrays import Array, as_numbers
 from convcli.engine.scratch import Scratch, split_range
 from convcli.errors import ArgumentError, ShapeError
 
-MAX_COPIED_BYTES = 1 << 18  # of rows that are copied at once: they are still in the cache then
+MAX_COPIED_BYTES = 1 << 20  # of rows that are copied at once: each time takes some microseconds
 _NUMPY_MODES: dict[str, Any] = {  # all others are constant: 0 0 | a b c | 0 0
     "reflect": "reflect",  # c b | a b c | b a
     "replicate": "edge",  # a a | a b c | c c

@@ -147,8 +147,9 @@ class NpyRows:
     def __getitem__(self, key: tuple[Any, ...]) -> Grid:
         """Return rows, given as `[..., rows, columns]`: a slice or an array, and a slice."""
         _, rows, columns = key
-        numbers = np.arange(self.shape[1])[rows]
-        return self._read(numbers)[..., columns]
+        if isinstance(rows, slice):
+            rows = np.arange(*rows.indices(self.shape[1]))
+        return self._read(rows)[..., columns]
 
     def check_unchanged(self) -> None:
         """Raise if the file was changed since it was opened."""

@@ -63,11 +63,12 @@ class DecodedRows:
         """Return rows and columns, (C, rows, columns), given as `[..., rows, columns]`."""
         _, rows, columns = key
         channels, height, width = self.shape
-        found = np.arange(height)[rows]
-        breaks = np.flatnonzero(np.diff(found) != 1) + 1  # where rows do not follow one another
+        if isinstance(rows, slice):
+            rows = np.arange(*rows.indices(height))
+        breaks = np.flatnonzero(np.diff(rows) != 1) + 1  # where rows do not follow one another
         parts = [
             _pack_rows(self._core, self._mode, int(run[0]), int(run[-1]) + 1)
-            for run in np.split(found, breaks)
+            for run in np.split(rows, breaks)
         ]
         pixels = parts[0] if len(parts) == 1 else np.concatenate(parts)
         return pixels.reshape(-1, width, channels)[:, columns].transpose(2, 0, 1)
@@ -118,7 +119,10 @@ class DecodingRows(DecodedRows):
         ImageError
             If the picture cannot be decoded.
         """
-        end = int(np.arange(self.shape[1])[key[1]].max(initial=-1)) + 1
+        rows = key[1]
+        if isinstance(rows, slice):
+            rows = range(self.shape[1])[rows]
+        end = int(max(rows, default=-1)) + 1
         with self._changed:
             self._changed.wait_for(lambda: self._count >= end or self._error is not None)
         if self._error is not None:
