@@ -120,7 +120,8 @@ def separable_algorithm(problem: FilterProblem) -> Algorithm:
     more_passes = 2 * is_turned if find_blas().has_small_kernel else PACKING_PASSES
     row_values = ROW_VALUES
     if is_turned:
-        rows = -(-TURNED_VALUES // (problem.channels * down)) * down
+        rows = min(-(-TURNED_VALUES // problem.channels), problem.output[0])
+        rows = -(-rows // down) * down
         row_values = TILE_VALUES // rows
     tile_rows, tile_columns = problem.tile_size(TILE_VALUES, row_values=row_values)
     if problem.factors is not None:  # a tile reads all rows that the kernel spans, and these
