@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from support.filter2d import plan_for
 from support.oracles import MODES, filter_channels, pixels, seeds
 
-from convcli.engine.filter2d import filter2d, integer
+from convcli.engine.filter2d import filter2d, integer, integer_program
 from convcli.engine.filter2d.integer import (
     as_integer_kernel,
     division_steps,
@@ -24,6 +24,7 @@ from convcli.engine.filter2d.integer_program import (
     add_run,
     add_taps,
     build_program,
+    factorize_integers,
     run_steps,
 )
 from convcli.engine.scratch import Scratch
@@ -205,6 +206,27 @@ def test_a_program_of_a_matrix_is_its_correlation(seed: int, kh: int, kw: int, p
     expected = filter_channels(band.reshape(6, 5, pixel), weights)
     for (row, column, channel), total in np.ndenumerate(expected):
         assert flat[(row * 5 + column) * pixel + channel] == total
+
+
+@given(seeds, st.integers(1, 6), st.integers(1, 6), st.integers(1, 3))
+def test_a_program_is_the_shorter_of_two(seed: int, kh: int, kw: int, largest: int) -> None:
+    random = np.random.default_rng(seed)
+    column, row = (random.integers(-largest, largest + 1, size) for size in (kh, kw))
+    column[0] = row[0] = 1
+    weights = np.outer(column, row)
+    factors = factorize_integers(weights)
+    assert factors is not None
+    column, row = factors
+    one_by_one, passes = IntegerProgram(), IntegerProgram()
+    add_taps(one_by_one, Tap(0), {y * 20 + x: int(weights[y, x]) for y, x in np.ndindex(kh, kw)})
+    add_line(passes, add_line(passes, Tap(0), column.tolist(), 20), row.tolist(), 1)
+    shorter = min(len(one_by_one.instructions), len(passes.instructions))
+    assert len(build_program(weights, 20, 1).instructions) == shorter
+
+
+def test_the_program_of_a_large_box_is_built_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(integer_program, "add_taps", None)
+    assert len(build_program(np.ones((31, 31), int), 100, 1).instructions) == 14
 
 
 def test_few_pieces_of_memory_are_enough() -> None:

@@ -178,19 +178,21 @@ def build_program(weights: Array, row: int, pixel: int) -> IntegerProgram:
     row, pixel : int
         The values from a tap to the one below, and to the one on its right.
     """
-    found = []
-    factors = factorize_integers(weights)
-    if factors is None or np.count_nonzero(weights) <= MAX_TAPS:
-        taps = {y * row + x * pixel: int(weights[y, x]) for y, x in np.argwhere(weights).tolist()}
-        program = IntegerProgram()
-        program.result = add_taps(program, Tap(0), taps)
-        found.append(program)
+    factors, taps = factorize_integers(weights), np.count_nonzero(weights)
+    separable = None
     if factors is not None:
-        program = IntegerProgram(is_separable=min(weights.shape) > 1)
-        column_sums = add_line(program, Tap(0), factors[0].tolist(), row)
-        program.result = add_line(program, column_sums, factors[1].tolist(), pixel)
-        found.append(program)
-    return min(found, key=lambda program: len(program.instructions))
+        separable = IntegerProgram(is_separable=min(weights.shape) > 1)
+        column_sums = add_line(separable, Tap(0), factors[0].tolist(), row)
+        separable.result = add_line(separable, column_sums, factors[1].tolist(), pixel)
+        # Taps one by one take an addition each, but for the first.
+        if taps > MAX_TAPS or len(separable.instructions) < taps - 1:
+            return separable
+    program = IntegerProgram()
+    places = {y * row + x * pixel: int(weights[y, x]) for y, x in np.argwhere(weights).tolist()}
+    program.result = add_taps(program, Tap(0), places)
+    if separable is not None and len(separable.instructions) < len(program.instructions):
+        return separable
+    return program
 
 
 def factorize_integers(weights: Array) -> tuple[Array, Array] | None:
