@@ -42,6 +42,7 @@ NAME = re.compile(r"[\w./-]+")
 MASKS = {
     re.compile(r'(?<="seconds": )[\d.e-]+|\d+\.\d\d(?= s$)', re.MULTILINE): "SECONDS",
     re.compile("; BLAS for [^;]+"): "",
+    re.compile(r"(?<=would cost )[\d.]+(?= times as much)"): "RATIO",  # by the rates of the BLAS
     re.compile(r"(?<=^convcli, version )\S+"): "VERSION",
     re.compile(r'(?<=cannot be decoded: )[^"\n]+'): "REASON",  # which is Pillow's
 }
