@@ -12,7 +12,8 @@ from support.oracles import convolve, whole_numbers
 
 from convcli.blas import MAX_SMALL_PRODUCTS, Blas
 from convcli.engine.conv2d import conv2d, products
-from convcli.engine.conv2d.products import find_block, multiply_into
+from convcli.engine.conv2d import convolve as convolve_layer
+from convcli.engine.conv2d.products import find_block, multiply_into, pad_filters
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -101,3 +102,43 @@ def test_layers_are_the_loops(
     maps = conv2d(x.astype(np.float32), weight, bias, method=method, **asked)
     tolerance = 1e-5 if method == "winograd" else 0
     assert_allclose(maps, expected, rtol=0, atol=tolerance * np.abs(expected).max())
+
+
+@pytest.mark.parametrize(
+    ("blas", "filters", "count"),
+    [(Blas(), 1, 1), (Blas(), 2, 4), (Blas(), 3, 4), (Blas(), 4, 4), (Blas(), 5, 5), (None, 3, 3)],
+)
+def test_few_filters_are_four_for_avx2(
+    monkeypatch: pytest.MonkeyPatch, blas: Blas | None, filters: int, count: int
+) -> None:
+    if blas is not None:
+        monkeypatch.setattr(products, "find_blas", lambda: blas)
+    weights = whole_numbers(1, 2, filters, 5)
+    padded = pad_filters(weights)
+    assert padded.shape == (2, count, 5)
+    assert_array_equal(padded[:, :filters], weights)
+    assert (padded[:, filters:] == weights[:, -1:]).all()
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("has_finish", [False, True])
+@pytest.mark.parametrize("groups", [1, 2])
+@pytest.mark.parametrize("size", [(9, 8), (20, 60)])
+def test_layers_of_few_filters_are_the_loops(
+    monkeypatch: pytest.MonkeyPatch, size: tuple[int, int], groups: int, has_finish: bool
+) -> None:
+    monkeypatch.setattr(products, "find_blas", Blas)
+    x = whole_numbers(1, 1, 4, *size)
+    weight, bias = whole_numbers(2, 3 * groups, 4 // groups, 3, 3), whole_numbers(3, 3 * groups)
+    weight = np.where(weight == 0, 1, weight)
+    expected = convolve(
+        x, weight, groups=groups, stride=(1, 1), sides=((1, 1),) * 2, dilation=(1, 1)
+    )
+    expected += bias[:, np.newaxis, np.newaxis]
+    finish = (lambda sums: np.negative(sums, out=sums)) if has_finish else None
+    maps = convolve_layer(x, weight, bias, groups=groups, padding=1, method="im2col", finish=finish)
+    assert_array_equal(maps, -expected if has_finish else expected)
+    x[0, 0, 4, 5] = np.inf
+    maps = convolve_layer(x, weight, bias, groups=groups, padding=1, method="im2col")[0]
+    assert np.isinf(maps[:3, 3:6, 4:7]).all()
+    assert np.isfinite(maps).sum() == maps.size - 3 * 9

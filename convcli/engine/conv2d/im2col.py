@@ -14,7 +14,7 @@ from numpy.lib.stride_tricks import as_strided
 
 from convcli.engine.arrays import Array
 from convcli.engine.conv2d.problem import ConvMethod, ConvProblem, Part
-from convcli.engine.conv2d.products import multiply_into
+from convcli.engine.conv2d.products import multiply_into, pad_filters
 from convcli.engine.conv2d.windows import can_copy_windows, copy_windows
 from convcli.engine.im2col import view_windows
 from convcli.engine.padding import PaddedImage
@@ -56,7 +56,8 @@ class ColumnLayout:
 
     Attributes
     ----------
-    weights : ndarray, (G, [1,] C_out/G, K)
+    weights : ndarray, (G, [1,] at least C_out/G, K)
+        With some filters at the end whose products are thrown away.
     bias : ndarray, (G, [1,] C_out/G, 1), or None
         What is added to the products, where no column ends in 1.
     """
@@ -79,6 +80,8 @@ class ColumnLayout:
                 self.weights = _append_bias(self.weights, bias, rows)
             else:
                 self.bias = bias
+        self._count = self.weights.shape[1]
+        self.weights = pad_filters(self.weights)
         if self._has_shared_rows:
             self.weights = self.weights[:, np.newaxis]
             self.bias = None if self.bias is None else self.bias[:, np.newaxis]
@@ -104,16 +107,21 @@ class ColumnLayout:
     def multiply_into(self, maps: Array, part: Part, columns: Array, scratch: Scratch) -> None:
         """Fill a part of the maps with its products, and finish them."""
         finish, target = self._problem.finish, self._target(maps, part)
-        products = target
-        if finish is not None and not target.flags.c_contiguous:
-            # NumPy changes values that lie side by side several times as fast as others.
-            products = scratch("products", target.shape, target.dtype)
-        multiply_into(products, self.weights[..., part.filters, :], columns)
+        products, count = target, target.shape[-2]
+        is_last = part.filters.stop == self._count
+        weights = self.weights[..., part.filters.start : None if is_last else part.filters.stop, :]
+        # NumPy changes values that lie side by side several times as fast as others.
+        is_slow = finish is not None and not target.flags.c_contiguous
+        if is_slow or weights.shape[-2] > count:
+            shape = *target.shape[:-2], weights.shape[-2], target.shape[-1]
+            products = scratch("products", shape, target.dtype)
+        multiply_into(products, weights, columns)
+        products = products[..., :count, :]
         if self.bias is not None:
             products += self.bias[..., part.filters, :]
         if finish is not None:
             finish(products)
-        if products is not target:
+        if not np.may_share_memory(products, target):
             np.copyto(target, products)
 
     def _unroll_windows(self, image: PaddedImage, part: Part, scratch: Scratch) -> Array:

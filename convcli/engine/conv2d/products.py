@@ -17,8 +17,23 @@ from convcli.blas import MAX_SMALL_PRODUCTS, find_blas
 from convcli.engine.arrays import Array
 from convcli.engine.scratch import even_size
 
+# That the kernels of AVX2 multiply at once: 2 or 3 take up to twice as long as 4 on Zen 3. One has
+# a kernel of its own, and from 5 on it makes no difference.
+FILTERS_AT_ONCE = 4
 BLOCK_FILTERS = 32
 BLOCK_POSITIONS = 32  # or a multiple
+
+
+def pad_filters(weights: Array) -> Array:
+    """Repeat the last of 2 or 3 filters, (..., F, K), if four take less time.
+
+    Zeros would make NaN of infinity, and NumPy warn of it.
+    """
+    filters = weights.shape[-2]
+    if not 1 < filters < FILTERS_AT_ONCE or find_blas().has_small_kernel:
+        return weights
+    missing = FILTERS_AT_ONCE - filters
+    return np.concatenate([weights, *[weights[..., -1:, :]] * missing], axis=-2)
 
 
 def multiply_into(out: Array, weights: Array, columns: Array) -> None:
