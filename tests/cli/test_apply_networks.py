@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -337,21 +338,20 @@ def test_a_dry_run_says_what_will_run(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("run", "options", "said"),
     [
-        (("--net", "cls.onnx", "--print"), "cls at y 5 (2 convolutions: 2 im2col by "),
-        (("--net", "blur.onnx"), "blur at y 18x14x3 (1 convolution: 1 im2col by "),
-        (("--net", "blur.onnx", "--tile", "8"), "y in tiles of 8 18x14x3 (1 convolution: 1 im2col"),
-        (("-l", "conv:kernel=layer.npy"), " 18x14x2 by im2col: 9 taps in each of 3 channels, by "),
-        (("-k", "random:3", "--method", "im2col"), " by im2col: asked for, in bands; "),
+        (convcli, ("--net", "cls.onnx", "--print"), "cls at y 5 (2 convolutions: 2 im2col by "),
+        (here, ("--net", "blur.onnx"), "blur at y 18x14x3 (1 convolution: 1 im2col by "),
+        (here, ("--net", "blur.onnx", "--tile", "8"), " of 8 18x14x3 (1 convolution: 1 im2col"),
+        (here, ("-l", "conv:kernel=layer.npy"), "2 by im2col: 9 taps in each of 3 channels, by "),
+        (here, ("-k", "random:3", "--method", "im2col"), " by im2col: asked for, in bands; "),
     ],
-    ids=" ".join,
 )
 def test_verbose_names_methods_and_layouts(
-    folder: Path, options: tuple[str, ...], said: str
+    folder: Path, run: Callable[..., Finished], options: tuple[str, ...], said: str
 ) -> None:
     np.save(folder / "layer.npy", np.ones((2, 3, 3, 3)))
-    done = convcli("apply", "in.png", *options, "-v", "-f", "-o", "o.npy", cwd=folder)
+    done = run("apply", "in.png", *options, "-v", "-f", "-o", "o.npy", cwd=folder)
     assert done.code == 0, done.stderr
     (line,) = [line for line in done.stderr.splitlines() if "; BLAS for " in line]
     assert said in line
