@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from support.command import SAMPLES, convcli
+from support.command import SAMPLES, convcli, here
 from support.oracles import assert_rounded, convolve, scipy_correlate
 
 Rows = list[list[float]]
@@ -69,7 +69,7 @@ def test_a_letter_filtered_with_ones_counts_its_pixels(
 ) -> None:
     letter = SAMPLES / "letter_a.csv"
     settings = ("-k", f"ones:{size}", "-p", "valid", "-s", str(stride), "--print")
-    done = convcli("apply", letter, *settings, cwd=tmp_path)
+    done = here("apply", letter, *settings, cwd=tmp_path)
     assert done.code == 0
     assert done.rows == windows(drawn(LETTER_A, 12), size, stride, total)
     assert [len(row) for row in done.rows] == [side] * side
@@ -83,7 +83,7 @@ def test_pools_of_a_letter_at_stride_1_are_11_by_11(
     tmp_path: Path, kind: str, value: Callable[[Rows], float]
 ) -> None:
     letter = SAMPLES / "letter_a.csv"
-    done = convcli("apply", letter, "--pool", f"{kind}:2,s=1", "--print", cwd=tmp_path)
+    done = here("apply", letter, "--pool", f"{kind}:2,s=1", "--print", cwd=tmp_path)
     assert done.rows == windows(drawn(LETTER_A, 12), 2, 1, value)
     assert [len(row) for row in done.rows] == [11] * 11
 
@@ -102,7 +102,7 @@ def test_the_edge_with_zeros_around_it_and_with_longer_steps(
     grid = [[10.0] * 3 + [0.0] * 4 for _ in range(8)]
     kernel = weighed((1, 0, -1), (1, 0, -1), (1, 0, -1))
     settings = ("-p", str(padding), "--padding-mode", "zero", "-s", str(stride), "--print")
-    done = convcli("apply", SAMPLES / "edge.csv", "-k", "vertical-edge", *settings, cwd=tmp_path)
+    done = here("apply", SAMPLES / "edge.csv", "-k", "vertical-edge", *settings, cwd=tmp_path)
     assert done.rows == windows(grid, 3, stride, kernel, padding)
 
 
@@ -112,7 +112,7 @@ def test_the_edge_with_zeros_around_it_and_with_longer_steps(
 def test_sizes_of_a_224_picture(tmp_path: Path, size: int, padding: str, side: int) -> None:
     Image.new("L", (224, 224), 90).save(tmp_path / "gray.png")
     settings = ("-k", f"box:{size}", "-p", padding, "-o", "out.png")
-    assert convcli("apply", "gray.png", *settings, cwd=tmp_path).code == 0
+    assert here("apply", "gray.png", *settings, cwd=tmp_path).code == 0
     assert np.asarray(Image.open(tmp_path / "out.png")).shape == (side, side)
 
 
@@ -128,15 +128,15 @@ def test_a_224_picture_with_and_without_clamping(tmp_path: Path, name: str, matr
     pixels = np.random.default_rng(3).integers(0, 256, (224, 224), np.uint8)
     Image.fromarray(pixels).save(tmp_path / "gray.png")
     exact = scipy_correlate(pixels, np.array(matrix), "replicate")
-    convcli("apply", "gray.png", "-k", name, "-o", "out.png", cwd=tmp_path)
-    convcli("apply", "gray.png", "-k", name, "-o", "out.npy", cwd=tmp_path)
+    here("apply", "gray.png", "-k", name, "-o", "out.png", cwd=tmp_path)
+    here("apply", "gray.png", "-k", name, "-o", "out.npy", cwd=tmp_path)
     assert_rounded(np.asarray(Image.open(tmp_path / "out.png")), exact)
     np.testing.assert_allclose(np.load(tmp_path / "out.npy"), exact, rtol=1e-6)
 
 
 @pytest.mark.parametrize("method", ["auto", "naive"])
 def test_a_left_sobel_over_a_5_by_5_grid(tmp_path: Path, method: str) -> None:
-    done = convcli(
+    done = here(
         *("apply", SAMPLES / "grid5.csv", "-k", "1 0 -1; 2 0 -2; 1 0 -1", "-p", "valid"),
         *("--print", "--method", method),
         cwd=tmp_path,
@@ -148,9 +148,9 @@ def test_a_left_sobel_over_a_5_by_5_grid(tmp_path: Path, method: str) -> None:
 def test_a_step_answers_4_beside_it_and_at_a_border_of_zeros(tmp_path: Path) -> None:
     step = ("apply", SAMPLES / "step.csv", "-k", "sobel-x", "-p", "1", "--print")
     inner = slice(1, 15)
-    zeros = convcli(*step, "--padding-mode", "zero", cwd=tmp_path)
+    zeros = here(*step, "--padding-mode", "zero", cwd=tmp_path)
     assert zeros.rows[inner] == [[0] * 7 + [4, 4] + [0] * 6 + [-4]] * 14
-    repeated = convcli(*step, cwd=tmp_path)
+    repeated = here(*step, cwd=tmp_path)
     assert repeated.rows == [[0] * 7 + [4, 4] + [0] * 7] * 16
 
 
@@ -168,7 +168,7 @@ def test_im2col_agrees_with_the_loops_on_8_filters_over_3_channels(tmp_path: Pat
     maps = {}
     for method in ("im2col", "naive"):
         settings = ("-k", "w.npy", "-p", "valid", "--method", method, "-o", f"{method}.npy")
-        assert convcli("apply", "x.npy", *settings, cwd=tmp_path).code == 0
+        assert here("apply", "x.npy", *settings, cwd=tmp_path).code == 0
         maps[method] = np.load(tmp_path / f"{method}.npy")
     assert maps["im2col"].shape == (14, 14, 8)
     assert maps["im2col"].dtype == np.float32
@@ -183,7 +183,7 @@ def test_im2col_agrees_with_the_loops_on_8_filters_over_3_channels(tmp_path: Pat
 )
 def test_a_signal_is_a_grid_of_one_row(tmp_path: Path, padding: str, expected: list[float]) -> None:
     settings = ("-k", "4 5 6", "--flip", "-p", padding, "--padding-mode", "zero", "--print")
-    done = convcli("apply", "-", *settings, cwd=tmp_path, stdin=b"1 2 3\n")
+    done = here("apply", "-", *settings, cwd=tmp_path, stdin=b"1 2 3\n")
     assert done.rows == [expected]
 
 
@@ -206,6 +206,6 @@ def test_strokes_and_a_bar_under_a_blur_and_under_lines(
     tmp_path: Path, spec: str, kernel: tuple[tuple[float, ...], ...]
 ) -> None:
     settings = ("-k", spec, "-p", "same", "--padding-mode", "zero", "--print")
-    done = convcli("apply", SAMPLES / "letter_h.csv", *settings, cwd=tmp_path)
+    done = here("apply", SAMPLES / "letter_h.csv", *settings, cwd=tmp_path)
     expected = windows(drawn(LETTER_H, 16), 3, 1, weighed(*kernel), 1)
     np.testing.assert_allclose(done.rows, expected, atol=1e-12)

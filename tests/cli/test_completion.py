@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.command import convcli, here
+from support.command import here
+from support.forked import forked
 
 from convcli.arithmetic.zoo import ZOO
 from convcli.cli.commands import COMMANDS
@@ -23,9 +24,9 @@ def offered(line: str, cwd: Path) -> list[str]:
         "COMP_WORDS": line,
         "COMP_CWORD": str(len(words) - 1),
     }
-    done = convcli(cwd=cwd, env=asking)
-    assert (done.code, done.stderr) == (0, "")
-    return done.text.splitlines()
+    done = forked(cwd=cwd, env=asking)
+    assert (done.code, done.stderr) == (0, b"")
+    return done.stdout.decode().splitlines()
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

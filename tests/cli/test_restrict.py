@@ -10,6 +10,7 @@ from typing import Any
 import click
 import numpy as np
 import pytest
+from support.forked import forked
 from support.hostile import check_contract, command, snapshot
 from support.hostile_cases import GOOD_PNG
 
@@ -44,9 +45,11 @@ def inside(tmp_path: Path) -> Path:
 
 
 def outside(inside: Path) -> dict[str, Any]:
-    """All files, but the report of what a command took."""
+    """All files, but what a command printed."""
     found = snapshot(inside.parent)
-    return {name: entry for name, entry in found.items() if not name.endswith(".usage")}
+    return {
+        name: entry for name, entry in found.items() if not name.endswith((".stdout", ".stderr"))
+    }
 
 
 OUTSIDE = [
@@ -92,7 +95,7 @@ def test_a_path_that_is_typed_outside_is_a_usage_error(
     arguments: tuple[str, ...], inside: Path
 ) -> None:
     before = outside(inside)
-    ended = command(*arguments, "--restrict", ".", cwd=inside)
+    ended = forked(*arguments, "--restrict", ".", cwd=inside)
     check_contract(ended, 2, "which --restrict names")
     assert outside(inside) == before
 
@@ -128,7 +131,7 @@ def test_a_link_that_leads_outside_is_an_error_of_its_file(
     arguments: tuple[str, ...], inside: Path
 ) -> None:
     before = outside(inside)
-    ended = command(*arguments, "--restrict", str(inside), cwd=inside)
+    ended = forked(*arguments, "--restrict", str(inside), cwd=inside)
     check_contract(ended, 1, "leads outside the folder that --restrict names")
     assert outside(inside) == before
 
@@ -161,7 +164,7 @@ def test_a_link_outside_fails_its_input_alone(jobs: str, inside: Path) -> None:
 )
 def test_what_lies_inside_goes(arguments: tuple[str, ...], inside: Path) -> None:
     for folder in (".", str(inside), "../inside", "deep/.."):
-        ended = command(*arguments, "--restrict", folder, cwd=inside, stdin=GOOD_PNG)
+        ended = forked(*arguments, "--restrict", folder, cwd=inside, stdin=GOOD_PNG)
         assert (ended.code, ended.stderr) == (0, b"")
 
 
@@ -169,7 +172,7 @@ def test_the_folder_may_be_named_through_a_link(inside: Path) -> None:
     link = inside.parent / "link"
     link.symlink_to("inside")
     for source in ("link/a.png", "inside/a.png", str(inside / "a.png")):
-        ended = command(
+        ended = forked(
             *("apply", source, "-k", "blur", "-f", "-o", "link/new.png", "--restrict", "link"),
             cwd=inside.parent,
         )
@@ -198,7 +201,7 @@ def test_no_name_of_an_input_leads_outside(stem: str, inside: Path) -> None:
     (inside / f"{stem}.png").write_bytes(GOOD_PNG)
     before = outside(inside)
     output = "{stem}/new.png"
-    ended = command(
+    ended = forked(
         *("apply", f"./{stem}.png", "-k", "blur", "-o", output, "--restrict", "."), cwd=inside
     )
     check_contract(ended, 1)

@@ -6,6 +6,7 @@ import struct
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +29,16 @@ def text_bomb(kind: bytes, start: bytes) -> Callable[[Path], None]:
     """A PNG with a compressed chunk that expands to 200 MB."""
 
     def make(path: Path) -> None:
-        packer = zlib.compressobj(1)
-        zeros = bytes(MEGABYTE)
-        packed = b"".join(packer.compress(zeros) for _ in range(200)) + packer.flush()
-        path.write_bytes(png(extra=chunk(kind, start + packed)))
+        path.write_bytes(png(extra=chunk(kind, start + packed_zeros())))
 
     return make
+
+
+@cache
+def packed_zeros() -> bytes:
+    packer = zlib.compressobj(1)
+    zeros = bytes(MEGABYTE)
+    return b"".join(packer.compress(zeros) for _ in range(200)) + packer.flush()
 
 
 def made_jpeg(start: Callable[[], bytes]) -> Callable[[Path], None]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import itertools
 import struct
 import zlib
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TypeAlias
 
@@ -68,17 +70,10 @@ def tiff_chain(
     extra: Sequence[bytes] = (),
 ) -> bytes:
     """Pages of (W, H), one after another; the last goes on at an offset. Values start at 8."""
-    step = len(tiff_page(offset=8, extra=extra))
+    page = tiff_page(*size, offset=8, extra=extra)
     at = 8 + len(values)
-    pages = (
-        tiff_page(
-            *size,
-            offset=8,
-            extra=extra,
-            following=last if n == count - 1 else at + (n + 1) * step,
-        )
-        for n in range(count)
-    )
+    following = (*(at + n * len(page) for n in range(1, count)), last)
+    pages = (page[:-4] + struct.pack("<I", offset) for offset in following)
     return b"II*\0" + struct.pack("<I", at) + values + b"".join(pages)
 
 
@@ -151,12 +146,17 @@ def jpeg(
     *, start: bytes = b"", side: int = 16, progressive: bool = False, scans: bytes = b""
 ) -> bytes:
     """A picture with bytes before its other segments, and scans after its own."""
+    content = plain_jpeg(side, is_progressive=progressive)
+    return content[:2] + start + content[2:-2] + scans + content[-2:]
+
+
+@cache
+def plain_jpeg(side: int, *, is_progressive: bool) -> bytes:
     from PIL import Image
 
     stream = io.BytesIO()
-    Image.new("RGB", (side, side), (9, 99, 199)).save(stream, "JPEG", progressive=progressive)
-    content = stream.getvalue()
-    return content[:2] + start + content[2:-2] + scans + content[-2:]
+    Image.new("RGB", (side, side), (9, 99, 199)).save(stream, "JPEG", progressive=is_progressive)
+    return stream.getvalue()
 
 
 def jpeg_exif(block: bytes) -> bytes:
@@ -237,11 +237,13 @@ def gif_of_noise(width: int, height: int) -> Callable[[Path], None]:
 # WebP
 
 
+@cache  # many of a file are the same
+def riff_chunk(name: bytes, content: bytes) -> bytes:
+    return name + struct.pack("<I", len(content)) + content + bytes(len(content) % 2)
+
+
 def riff(*chunks: tuple[bytes, bytes]) -> bytes:
-    body = b"".join(
-        name + struct.pack("<I", len(content)) + content + bytes(len(content) % 2)
-        for name, content in chunks
-    )
+    body = b"".join(itertools.starmap(riff_chunk, chunks))
     return b"RIFF" + struct.pack("<I", len(body) + 4) + b"WEBP" + body
 
 

@@ -15,7 +15,7 @@ import resource
 import subprocess
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from select import select
@@ -49,8 +49,27 @@ def run_main(main: Callable[[], None]) -> int:
     return code
 
 
-def forked(*arguments: str | bytes, cwd: Path) -> Ended:
-    """Run the command with nothing on standard input, and measure it.
+def forked(
+    *arguments: str | bytes,
+    cwd: Path,
+    stdin: bytes = b"",
+    env: Mapping[str, str] | None = None,
+    terminal: str | None = None,
+) -> Ended:
+    """Run the command, and measure it.
+
+    Parameters
+    ----------
+    *arguments : str or bytes
+        What is typed after `convcli`.
+    cwd : Path
+        The working folder; the streams are files beside it.
+    stdin : bytes
+        What comes through the pipe that is standard input: no more than one holds.
+    env : mapping or None
+        Variables of the environment beside those of the tests.
+    terminal : str or None
+        The path of a terminal that is standard output, of which nothing is returned.
 
     Raises
     ------
@@ -61,7 +80,8 @@ def forked(*arguments: str | bytes, cwd: Path) -> Ended:
     assert server.stdin is not None
     assert server.stdout is not None
     streams = [cwd.with_name(f"{cwd.name}.{name}") for name in ("stdout", "stderr")]
-    asked = [list(map(os.fsdecode, arguments)), str(cwd), [str(path) for path in streams]]
+    paths = [terminal or str(streams[0]), str(streams[1])]
+    asked = [list(map(os.fsdecode, arguments)), str(cwd), stdin.hex(), paths, dict(env or {})]
     server.stdin.write(json.dumps(asked).encode() + b"\n")
     child = int(server.stdout.readline())
     if not select([server.stdout], [], [], MAX_WAIT_S)[0]:
@@ -69,7 +89,7 @@ def forked(*arguments: str | bytes, cwd: Path) -> Ended:
         server.stdout.readline()
         raise subprocess.TimeoutExpired(["convcli", *arguments], MAX_WAIT_S)
     code, memory, seconds = json.loads(server.stdout.readline())
-    stdout, stderr = (path.read_bytes() for path in streams)
+    stdout, stderr = (b"" if path == terminal else Path(path).read_bytes() for path in paths)
     return Ended(code, stdout, stderr, memory / MEGABYTE, seconds)
 
 
@@ -106,21 +126,36 @@ def _serve(asked: IO[str], answers: IO[str]) -> None:
         print(json.dumps(answer), file=answers, flush=True)
 
 
-def _become(arguments: list[str], cwd: str, streams: list[str]) -> None:
+def _become(
+    arguments: list[str], cwd: str, stdin: str, streams: list[str], env: dict[str, str]
+) -> None:
     code = 70
     try:
         os.setsid()
         resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_BYTES, ADDRESS_BYTES))
         os.chdir(cwd)
-        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os.environ.update(env)
+        os.dup2(_open_stdin(bytes.fromhex(stdin)), 0)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOCTTY
         for number, stream in enumerate(streams, start=1):
-            os.dup2(os.open(stream, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), number)
+            os.dup2(os.open(stream, flags, 0o600), number)
         sys.argv = ["convcli", *arguments]
         from convcli.__main__ import run_process
 
         code = run_main(run_process)
     finally:
         os._exit(code)
+
+
+def _open_stdin(content: bytes) -> int:
+    if not content:
+        return os.open(os.devnull, os.O_RDONLY)
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)  # what is too much fails, and waits for nobody
+    if os.write(writing, content) < len(content):
+        raise ValueError("no pipe holds that much")
+    os.close(writing)
+    return reading
 
 
 def main() -> None:

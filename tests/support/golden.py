@@ -14,10 +14,10 @@ import os
 import pty
 import re
 import shlex
-import subprocess
 import tomllib
 import warnings
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -26,7 +26,8 @@ from unittest.mock import patch
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageSequence
-from support.command import COMMAND, Finished, convcli, here
+from support.command import Finished, convcli, here
+from support.forked import forked
 from support.golden_compare import Record, is_text_lines
 from support.golden_inputs import content
 
@@ -192,19 +193,16 @@ def run(case: Case, folder: Path) -> Finished:
 def on_terminal(arguments: list[str], folder: Path) -> Finished:
     """Run a command whose standard output is a terminal of 80 columns."""
     ours, theirs = pty.openpty()
-    with subprocess.Popen(
-        [*COMMAND, *arguments],
-        cwd=folder,
-        stdin=subprocess.DEVNULL,
-        stdout=theirs,
-        stderr=subprocess.PIPE,
-        env=os.environ | TERMINAL,
-    ) as process:
-        os.close(theirs)
-        printed = b"".join(iter(lambda: read_terminal(ours), b""))
-        _, stderr = process.communicate(timeout=60)
+    with ThreadPoolExecutor(1) as executor:
+        printed = executor.submit(lambda: b"".join(iter(lambda: read_terminal(ours), b"")))
+        try:
+            env = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ} | TERMINAL
+            ended = forked(*arguments, cwd=folder, env=env, terminal=os.ttyname(theirs))
+        finally:
+            os.close(theirs)  # which ends the reading
     os.close(ours)
-    return Finished(process.returncode, printed.replace(b"\r\n", b"\n"), stderr.decode())
+    stdout = printed.result().replace(b"\r\n", b"\n")
+    return Finished(ended.code, stdout, ended.stderr.decode())
 
 
 def read_terminal(descriptor: int) -> bytes:

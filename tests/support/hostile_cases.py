@@ -15,6 +15,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import TypeAlias
 
@@ -111,13 +112,20 @@ def folder(path: Path) -> None:
 
 def zip_bomb(path: Path) -> None:
     """An .npz of 200 MB of zeros."""
+    path.write_bytes(zipped_zeros())
+
+
+@cache
+def zipped_zeros() -> bytes:
+    file = io.BytesIO()
     with (
-        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
+        zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
         archive.open("kernel.npy", "w") as stream,
     ):
         stream.write(npy("(5000, 5000)"))
         for _ in range(200):
             stream.write(bytes(MEGABYTE))
+    return file.getvalue()
 
 
 class Payload:

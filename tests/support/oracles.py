@@ -127,12 +127,16 @@ def convolve(
         for axis, step in enumerate(stride)
     )
     out = np.zeros((len(x), c_out, len(rows), len(columns)))
-    for o, (i, row), (j, column) in product(range(c_out), enumerate(rows), enumerate(columns)):
-        group = o * groups // c_out
-        seen = padded[:, group * depth : (group + 1) * depth]
-        for u, v in product(range(kh), range(kw)):
-            taps = seen[:, :, row + u * dilation[0], column + v * dilation[1]]
-            out[:, o, i, j] += taps @ weight[o, :, u, v].astype(np.float64)
+    ends = [span(side, step) for side, step in zip((kh, kw), dilation, strict=True)]
+    weights = weight.astype(np.float64).reshape(c_out, -1)
+    for (i, row), (j, column) in product(enumerate(rows), enumerate(columns)):
+        window = padded[
+            :, :, row : row + ends[0] : dilation[0], column : column + ends[1] : dilation[1]
+        ]
+        for o in range(c_out):
+            group = o * groups // c_out
+            taps = window[:, group * depth : (group + 1) * depth].reshape(len(x), -1)
+            out[:, o, i, j] = taps @ weights[o]
     return out
 
 
