@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from support.command import convcli, here
 from support.many_files import (
+    PATIENCE,
     documents,
     names,
     outcome_lines,
@@ -159,7 +160,7 @@ def test_what_another_program_makes_meanwhile_is_not_replaced(
             made.write_bytes(b"of another program")
             os.utime(made, (time.time() - age,) * 2)
             pipe.write((place / "p5.png").read_bytes())
-        _, stderr = one.communicate(timeout=30)
+        _, stderr = one.communicate(timeout=PATIENCE)
     assert one.returncode == 1
     assert outcome_lines(stderr) == [
         "convcli: slow.blur.png: exists already; --force replaces it",

@@ -24,7 +24,7 @@ from typing import IO
 from support.ended import Ended
 
 ADDRESS_BYTES = 6 << 30  # what would take more fails, and takes no machine with it
-MAX_WAIT_S = 20
+MAX_WAIT_S = 60
 PLAIN = {
     name: value
     for name, value in os.environ.items()
