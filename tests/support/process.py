@@ -46,22 +46,10 @@ def wait_for(what: Callable[[], object], process: subprocess.Popen[bytes]) -> No
 
 
 def ended(process: subprocess.Popen[bytes]) -> tuple[int, bytes, float]:
-    """Exit code, standard error, and the seconds that it took to end.
-
-    Where Linux tells, those are left out in which something had to wait for a processor.
-    """
-    start = time.monotonic() - busy_s()
+    """Exit code, standard error, and the seconds that it took to end."""
+    start = time.monotonic()
     _, stderr = process.communicate(timeout=PATIENCE)
-    return process.returncode, stderr, time.monotonic() - busy_s() - start
-
-
-def busy_s() -> float:
-    """Seconds in which more was to be run than there are processors, since the system started."""
-    try:
-        some, *_ = Path("/proc/pressure/cpu").read_text(encoding="ascii").splitlines()
-    except OSError:
-        return 0.0
-    return int(some.rpartition("=")[2]) / 1e6
+    return process.returncode, stderr, time.monotonic() - start
 
 
 def hidden(folder: Path) -> list[str]:
