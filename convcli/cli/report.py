@@ -178,8 +178,9 @@ def _method_text(step: RouteEntry) -> str:
         return f" ({total} convolution{'s' if total > 1 else ''}: {', '.join(counts)})"
     if step.choice is None or step.tile is None:
         return ""
-    is_cut = any(part < whole for part, whole in zip(step.tile, step.shape, strict=False))
-    tiles = f", in tiles of {format_shape(step.tile)}" if is_cut else ""
+    size = step.shape[:2]
+    tile = tuple(map(min, step.tile, size))  # what is computed at once may go beyond the output
+    tiles = f", in tiles of {format_shape(tile)}" if tile != size else ""
     return f" by {_choice_text(step)}{tiles}"
 
 

@@ -199,7 +199,7 @@ def stream_npy(source: str, computation: Computation, path: str, *, force: bool)
     """
     from convcli.grids.npy import CHANGED, open_rows
 
-    filter_plan = computation.kernels[0].with_whole_rows()
+    filter_plan = computation.kernels[0]
     with open_rows(source, computation.plan.reading.max_pixels) as grid:
         if not filter_plan.can_run(grid):
             raise GridError(source, CHANGED)

@@ -114,7 +114,7 @@ def estimate_memory(
 
 def _streamed_bytes(computation: Computation) -> int:
     """Return about the most bytes of a filter from file to file, however large the files are."""
-    filter_plan, threads = computation.kernels[0].with_whole_rows(), get_threads()
+    filter_plan, threads = computation.kernels[0], get_threads()
     row_bytes = math.prod(filter_plan.shape[1:]) * computation.dtype.itemsize
     parts = (threads + 1) * filter_plan.algorithm.tile[0] * row_bytes  # one is begun
     return BASE_BYTES + max(MIN_SCRATCH_BYTES, filter_plan.scratch_bytes(threads)) + parts

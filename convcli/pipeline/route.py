@@ -233,6 +233,9 @@ def choose_route(
         computation = plan_computation(
             *(plan, header, shape, shapes), integer_output=execution == "fused"
         )
+    if is_streamed:  # a part of a file is whole rows
+        filters = tuple(found.with_whole_rows() for found in computation.kernels)
+        computation = computation._replace(kernels=filters)
     maps = tuple(zip(target.labels, _steps(computation, shape), strict=True))
     takes_rows = execution == "fused" and can_take_rows(frames, header, computation)
     memory = estimate_memory(

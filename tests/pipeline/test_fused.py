@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -49,6 +50,27 @@ def test_bands_give_what_the_whole_gives(
     np.testing.assert_array_equal(banded, whole)
     assert banded.shape == (35, 25, 2)
     assert values.shape == (70, 50, 2)
+
+
+@pytest.mark.parametrize("kernel", ["gaussian:1", "random:5", "random:15"])
+def test_verbose_names_the_rows_that_a_stream_computes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kernel: str
+) -> None:
+    grid(tmp_path, np.ones((600, 5000), np.float32))
+    typed = ("apply", "in.npy", "-k", kernel, "-o", "out.npy", "-v", "-f")
+    whole = here(*typed, cwd=tmp_path).stderr
+    assert re.search(r", in tiles of \d+x\d+;", whole)
+    monkeypatch.setattr(fused, "MIN_STREAMED_BYTES", 0)
+    heights: set[int] = set()
+    encode = fused.NumberEncoder.encode
+
+    def watch(encoder: fused.NumberEncoder, top: int, pixels: Array) -> bytes:
+        heights.add(len(pixels))
+        return encode(encoder, top, pixels)
+
+    monkeypatch.setattr(fused.NumberEncoder, "encode", watch)
+    streamed = here(*typed, cwd=tmp_path).stderr
+    assert f", in tiles of {max(heights)}x5000;" in streamed
 
 
 @pytest.mark.parametrize("has_file", [True, False])
