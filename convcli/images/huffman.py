@@ -21,7 +21,7 @@ from convcli.records import NamedTuple
 
 MAX_CODE_BITS = 13  # those of a pair, and their number, fit 32 bits
 MAX_RUN_SHARE = 1 / 32  # of bytes; codes alone then take 4 % more than runs and codes, at most
-SAMPLED_ROWS = 16  # one of so many is looked at
+SAMPLED_ROWS = 17  # one of so many is looked at: a prime, as pictures repeat rows in powers of 2
 PIECE_BYTES = 1 << 19  # counted or coded by one call: eight times as much memory is needed
 END_OF_BLOCK = 256
 DYNAMIC_CODES = 2  # the type of a block that begins with its code

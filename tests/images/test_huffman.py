@@ -154,6 +154,20 @@ def test_runs_are_found() -> None:
     assert has_few_runs(threes)
 
 
+@pytest.mark.parametrize("times", [2, 4, 8, 16])
+def test_an_enlarged_picture_has_runs_wherever_its_rows_repeat(times: int) -> None:
+    rows = np.zeros((64 * times, 300), np.uint8)  # of which those that repeat differ by nothing
+    rows[::times] = draw_noise((64, 300), 9.0)
+    assert not has_few_runs(rows)
+
+
+@pytest.mark.parametrize("rows", [2, 16, 64])
+def test_the_code_suits_all_rows_of_a_texture(rows: int) -> None:
+    texture = np.random.default_rng(0).integers(0, 256, (rows, 64), np.uint8)
+    content = deflate_codes(np.tile(texture, (1024 // rows, 10)), is_last=True)
+    assert len(content) < 1.1 * 1024 * 640
+
+
 # ---- in files ------------------------------------------------------------------------------------
 
 
