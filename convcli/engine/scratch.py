@@ -61,8 +61,9 @@ def _borrow(size: int) -> Array:
         buffer = np.empty(size, np.uint8)
     else:
         thread = get_ident()
+        # With the memory itself: while it is there, its id stays its own, whoever takes it.
         fitting = [
-            (key[0] != thread, memory.nbytes, key)  # the cache of this core may still hold its own
+            (key[0] != thread, memory.nbytes, key, memory)  # this core's cache may hold its own
             for key, memory in list(free.items())
             if size <= memory.nbytes <= 2 * size
         ]

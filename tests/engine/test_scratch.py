@@ -1,4 +1,5 @@
 from threading import Thread
+from typing import Any
 
 import numpy as np
 import pytest
@@ -104,3 +105,24 @@ def test_a_thread_gets_the_memory_that_it_had_before_that_of_others() -> None:
     kept_for_later.clear()
     assert len(kept()) == 2
     assert Scratch()("values", (SIZE // 2,), np.uint8).ctypes.data == own
+
+
+class Contested(dict[tuple[int, int], Any]):
+    """Memory that another thread takes and drops, whose id another memory then gets."""
+
+    def pop(self, key: Any, default: Any = None) -> Any:
+        """Take memory just after another thread has done so."""
+        super().pop(key)
+        others = []
+        for _ in range(100):
+            others.append(np.empty(scratch.MIN_KEPT_BYTES, np.uint8))
+            if id(others[-1]) == key[1]:
+                return others[-1]
+        return default
+
+
+def test_other_memory_of_the_same_id_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scratch, "free", Contested())
+    Scratch()("values", (SIZE,), np.uint8)
+    assert kept() == [SIZE]
+    assert Scratch()("values", (SIZE,), np.uint8).nbytes == SIZE
