@@ -143,7 +143,8 @@ def test_verbose_says_how_and_quiet_excludes_it(folder: Path) -> None:
     assert re.search(r"blur 900x1000x3 by separable: .*, in tiles of \d+x\d+ -> maxpool", wide)
     deep = here("apply", "large.png", "-k", "random:15", "-v", cwd=folder).stderr
     found = re.search(r"900x1000x3 by fft: .*, in tiles of (\d+)x(\d+); BLAS", deep)
-    assert found and int(found[1]) < 900 and int(found[2]) <= 1000
+    assert found is not None
+    assert (int(found[1]) < 900, int(found[2]) <= 1000) == (True, True)
     pooled = here("apply", "in.png", "-l", "maxpool:2", "-v", "-f", cwd=folder).stderr
     assert "BLAS" not in pooled
     assert here("apply", "in.png", "-k", "blur", "-v", "-q", "-f", cwd=folder).code == 2
