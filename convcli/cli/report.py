@@ -118,8 +118,7 @@ def _render_preview(outcome: Outcome, plan: Plan) -> str:
 
 def dry_run_text(source: str, route: Route) -> str:
     """Return an input's steps to each map, the memory, and the paths that would be written."""
-    frames = f", {route.frames} frames" if route.frames > 1 else ""
-    lines = [f"{escape_control(source)}: {format_shape(route.shape)} {route.dtype}{frames}"]
+    lines = [f"{escape_control(source)}: {_input_text(route)}"]
     for label, steps in route.maps:
         rows = [(step.title, format_shape(step.shape), _choice_text(step)) for step in steps]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -158,12 +157,17 @@ def summary_text(route: Route, seconds: float) -> str:
         for _, steps in route.maps
         for step in steps
     ]
-    texts = [f"{format_shape(route.shape)} {route.dtype}", *dict.fromkeys(titles)]
+    texts = [_input_text(route), *dict.fromkeys(titles)]
     return (
         f"{(' -> ' if len(route.maps) == 1 else '; ').join(texts)}; "
         + (f"BLAS for {route.blas}; " if route.blas else "")
         + f"about {format_bytes(route.memory)} of memory; {seconds:.2f} s"
     )
+
+
+def _input_text(route: Route) -> str:
+    frames = f", {route.frames} frames" if route.frames > 1 else ""
+    return f"{format_shape(route.shape)} {route.dtype}{frames}"
 
 
 def _method_text(step: RouteEntry) -> str:

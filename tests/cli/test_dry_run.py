@@ -294,6 +294,16 @@ def test_a_dry_run_knows_the_frames_and_the_figure(folder: Path) -> None:
     assert drawn.text.endswith("\n  output: drawn.svg\n")
 
 
+def test_frames_are_counted_before_a_run_and_after(folder: Path) -> None:
+    frames = [Image.fromarray(np.roll(NOISE, shift)) for shift in range(3)]
+    frames[0].save(folder / "in.gif", save_all=True, append_images=frames[1:])
+    typed = ("apply", "in.gif", "-k", "blur", "-o", "out.gif")
+    dry = here(*typed, "--dry-run", cwd=folder)
+    assert dry.text.startswith("in.gif: 60x80x3 uint8, 3 frames\n")
+    said = here(*typed, "-v", cwd=folder).stderr
+    assert said.startswith("convcli: in.gif: 60x80x3 uint8, 3 frames -> blur 60x80x3 by ")
+
+
 @pytest.mark.parametrize("template", ["{stme}.png", "{}.png", "{stem}-{suffix}.png"])
 def test_an_unknown_placeholder_is_refused(folder: Path, template: str) -> None:
     done = here("apply", "in.png", "-k", "blur", "--name", template, cwd=folder)
