@@ -75,8 +75,7 @@ def can_take_rows(frames: FrameSource, header: Header, computation: Computation)
 
     They read all columns of some rows together, which is more than the array of a wide picture.
     """
-    plan = computation.plan
-    if plan.frame or frames.decode_rows is None or has_preprocessing(plan, header):
+    if frames.decode_rows is None or has_preprocessing(computation.plan, header):
         return False
     height, itemsize = header.shape[0], header.dtype.itemsize
     return all(

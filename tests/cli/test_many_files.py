@@ -119,7 +119,7 @@ def test_workers_are_told_to_compute_in_one_thread(
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="of the C library of GNU")
 def test_workers_keep_the_memory_that_they_free(place: Path) -> None:
     (place / "ask.py").write_text(
-        "import resource\n"
+        "import os, resource\n"
         "from convcli.batch.processes import process_pool\n"
         "count, size, page = 40, 1 << 20, resource.getpagesize()\n"
         "def work():\n"
@@ -131,9 +131,13 @@ def test_workers_keep_the_memory_that_they_free(place: Path) -> None:
         "    import ask\n"
         "    with process_pool(1) as workers:\n"
         "        faults = workers.submit(ask.work).result()\n"
+        "        own = workers.submit(os.getenv, 'MALLOC_TRIM_THRESHOLD_').result()\n"
         "    assert faults < 10 * size // page, faults\n"
+        "    assert own == '50000000', own\n"
     )
-    subprocess.run([sys.executable, "ask.py"], cwd=place, check=True, timeout=PATIENCE)
+    environment = {**os.environ, "MALLOC_TRIM_THRESHOLD_": "50000000"}  # the user's own holds
+    typed = [sys.executable, "ask.py"]
+    subprocess.run(typed, cwd=place, env=environment, check=True, timeout=PATIENCE)
 
 
 @pytest.mark.parametrize("closing", [">&-", "2>&-", "<&-", "<&- >&- 2>&-"])

@@ -21,6 +21,7 @@ from support.oracles import (
 )
 from support.peers import require_peer
 
+from convcli.engine import scratch
 from convcli.engine.conv2d import conv2d
 from convcli.engine.naive import conv2d_naive
 
@@ -256,3 +257,18 @@ def test_maps_have_memory_of_their_own_until_they_are_given_up(side: int) -> Non
     assert_array_equal(third, 2 * copy)
     assert third.flags.writeable
     assert third.flags.c_contiguous
+
+
+@pytest.mark.parametrize(("more", "is_kept"), [(0, True), (-1, False)])
+def test_only_memory_of_small_maps_is_left_to_the_next(
+    monkeypatch: pytest.MonkeyPatch, *, more: int, is_kept: bool
+) -> None:
+    x, weight = np.ones((8, 50, 70), np.float32), np.ones((3, 8, 3, 3), np.float32)
+    maps = conv2d(x, weight)
+    monkeypatch.setattr("convcli.engine.conv2d.MAX_RECYCLED_BYTES", maps.nbytes + more)
+    monkeypatch.setattr(scratch, "free", {})
+    maps = conv2d(x, weight)
+    size = maps.nbytes + scratch.ALIGNMENT_BYTES
+    monkeypatch.setattr(scratch, "free", {})
+    del maps
+    assert [memory.nbytes == size for memory in scratch.free.values()] == [True] * is_kept

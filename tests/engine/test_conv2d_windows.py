@@ -77,6 +77,9 @@ def make_window(kernel: int, padding: int, **settings: Any) -> Window:
             "zero",
             False,
         ),  # taps beyond its width
+        (Window((1, 20), padding=((0, 0), (0, 19))), "zero", False),  # likewise, on the right alone
+        # Windows that see less than the rows that they span.
+        (Window((3, 1), padding=((30, 30), (0, 0)), dilation=(30, 1)), "zero", False),
     ],
 )
 def test_which_windows_can_be_copied(shape: Window, mode: str, can: bool) -> None:

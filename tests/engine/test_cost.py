@@ -31,6 +31,18 @@ def test_many_small_products_are_left_to_large_maps(
     assert choose_conv_method(size).has_shared_rows == by_rows
 
 
+def test_columns_of_few_filters_cost_as_much_as_their_reading(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    window = Window(kernel=(3, 3), padding=((1, 1), (1, 1)))
+    monkeypatch.setattr(cost, "find_rates", lambda: AVX2)
+    one, two, many = (
+        cost.im2col_windows_s(ConvSize(1, 16, filters, (100, 100), window))
+        for filters in (1, 2, 64)
+    )
+    assert one == two < many
+
+
 def test_faster_products_make_winograd_worth_less(monkeypatch: pytest.MonkeyPatch) -> None:
     window = Window(kernel=(3, 3), padding=((1, 1), (1, 1)))
     size = ConvSize(1, 256, 256, (14, 14), window)

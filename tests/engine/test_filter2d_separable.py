@@ -124,6 +124,17 @@ def test_the_layout_suits_the_blas(blas: Blas) -> None:
     assert separable.separable_layout(strided).is_turned
 
 
+@pytest.mark.usefixtures("blas")
+def test_tiles_of_few_rows_are_wide() -> None:
+    weights = load_kernel("gaussian:2").matrix
+    tiles = [
+        plan_for(np.zeros((rows, columns, 3), np.uint8), weights, stride=2).algorithm.tile
+        for rows, columns in ((16, 20_000), (5_000, 4_000))
+    ]
+    assert tiles[0][0] < tiles[1][0]
+    assert tiles[0][1] > 8 * tiles[1][1]
+
+
 def test_rows_are_whole_lines_and_never_pages_apart() -> None:
     for itemsize in (4, 8):
         for values in range(1, 5000, 7):

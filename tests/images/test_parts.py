@@ -200,6 +200,18 @@ def test_an_encoder_that_writes_less_than_all_is_an_error(monkeypatch: pytest.Mo
         encoder.encode(0, smooth((8, 900, 3)))
 
 
+def test_a_file_that_is_cut_short_is_not_the_jpeg(monkeypatch: pytest.MonkeyPatch) -> None:
+    class CutFile(io.BytesIO):
+        def read(self, *_: Any) -> bytes:
+            return super().read()[:-1]
+
+    layout = PixelLayout((8, 900, 3), np.dtype(np.uint8), has_alpha=False)
+    encoder = JpegEncoder(io.BytesIO(), layout, {"quality": 92, "subsampling": 0}, {}, len)
+    whole = encoder.encode(0, smooth((8, 900, 3)))
+    monkeypatch.setattr(jpeg_parts, "_open_file", CutFile)
+    assert encoder.encode(0, smooth((8, 900, 3))) == whole
+
+
 # ---- TIFF ----------------------------------------------------------------------------------------
 
 

@@ -4,8 +4,8 @@ OpenBLAS for AVX-512 multiplies small matrices where they lie, and others after 
 into another order. A layer's products are cut into such blocks there: of 32 filters, and of as many
 positions, in 32s, as stay below its limit. It is one call of NumPy all the same.
 
-The sizes come from prototypes that were measured on a Xeon (OpenBLAS 0.3.31 for SkylakeX); this
-code was not measured there. Kernels of AVX2 copy matrices of any size.
+The sizes are those of simpler code that was measured on a Xeon (OpenBLAS 0.3.31 for SkylakeX);
+this code was not measured there. Kernels of AVX2 copy matrices of any size.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from convcli.blas import MAX_SMALL_PRODUCTS, find_blas
 from convcli.engine.arrays import Array
 from convcli.engine.scratch import even_size
 
-# That the kernels of AVX2 multiply at once: 2 or 3 take up to twice as long as 4 on Zen 3. One has
-# a kernel of its own, and from 5 on it makes no difference.
+# The kernels of AVX2 multiply so many at once: 2 or 3 take up to twice as long as 4 on Zen 3. One
+# filter has a kernel of its own, and from 5 on it makes no difference.
 FILTERS_AT_ONCE = 4
 BLOCK_FILTERS = 32
 BLOCK_POSITIONS = 32  # or a multiple

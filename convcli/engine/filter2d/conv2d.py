@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from math import prod
 
 import numpy as np
@@ -40,26 +41,6 @@ def conv2d_algorithm(problem: FilterProblem, method: str) -> Algorithm:
         if method == "auto" and problem.groups == 1:
             reason += f"; {found.reason}"
 
-    def make_filter() -> TileFilter:
-        weights = filters.astype(problem.sums)
-
-        def correlate(region: Array) -> Array:
-            planes = region.transpose(2, 0, 1)
-            images = planes[:, np.newaxis] if is_channelwise else planes[np.newaxis]
-            if method == "naive":
-                maps = conv2d_naive(
-                    *(images, weights),
-                    stride=window.stride,
-                    dilation=window.dilation,
-                    groups=problem.groups,
-                )
-            else:
-                layer = ConvProblem(images, weights, None, window, groups=problem.groups)
-                maps = run_conv(layer, found)
-            return maps[:, 0].transpose(1, 2, 0) if is_channelwise else maps[0].transpose(1, 2, 0)
-
-        return correlate
-
     # A tile's maps may be larger than what it reads.
     values = TILE_VALUES * problem.channels // max(len(filters), problem.channels)
     return Algorithm(
@@ -67,9 +48,31 @@ def conv2d_algorithm(problem: FilterProblem, method: str) -> Algorithm:
         found.cost_s,
         problem.sums,
         problem.sums,
-        make_filter,
+        partial(_make_filter, problem, filters, found),
         problem.tile_size(values, tiles=1),
         copies=8 if found.name == "im2col" else 4,
         leaks_nonfinite=found.name == "winograd",
         is_multithreaded=True,
     )
+
+
+def _make_filter(problem: FilterProblem, filters: Array, method: ConvMethod) -> TileFilter:
+    window, weights = problem.window, filters.astype(problem.sums)
+    is_channelwise = problem.kernel.ndim == 2
+
+    def correlate(region: Array) -> Array:
+        planes = region.transpose(2, 0, 1)
+        images = planes[:, np.newaxis] if is_channelwise else planes[np.newaxis]
+        if method.name == "naive":
+            maps = conv2d_naive(
+                *(images, weights),
+                stride=window.stride,
+                dilation=window.dilation,
+                groups=problem.groups,
+            )
+        else:
+            layer = ConvProblem(images, weights, None, window, groups=problem.groups)
+            maps = run_conv(layer, method)
+        return maps[:, 0].transpose(1, 2, 0) if is_channelwise else maps[0].transpose(1, 2, 0)
+
+    return correlate

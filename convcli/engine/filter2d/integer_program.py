@@ -188,8 +188,8 @@ def build_program(weights: Array, row: int, pixel: int) -> IntegerProgram:
         if taps > MAX_TAPS or len(separable.instructions) < taps - 1:
             return separable
     program = IntegerProgram()
-    places = {y * row + x * pixel: int(weights[y, x]) for y, x in np.argwhere(weights).tolist()}
-    program.result = add_taps(program, Tap(0), places)
+    shifts = {y * row + x * pixel: int(weights[y, x]) for y, x in np.argwhere(weights).tolist()}
+    program.result = add_taps(program, Tap(0), shifts)
     if separable is not None and len(separable.instructions) < len(program.instructions):
         return separable
     return program

@@ -105,18 +105,18 @@ def plan_network(plan: Plan, header: Header) -> Computation:
     names = step.at or (list(network.outputs)[-1],)
     inputs = {next(iter(network.inputs)): shape}
     schedules = [network.schedule(inputs, [name]) for name in names]
-    outputs = [one.shapes[one.targets[0]] for one in schedules]
+    outputs = [schedule.shapes[schedule.targets[0]] for schedule in schedules]
     dtype = sum_dtype(preprocessed_dtype(plan, header))
     if header.depth is not None:  # whose values float32 holds
         dtype = np.dtype(np.float32)
     scale = step.scale or (default_scale(step, header),)
     for factors in (scale, step.mean, step.std):
         check_factors(factors, shape[0])
-    is_lost = header.has_alpha and not all(keeps_alpha(one, shape) for one in outputs)
+    is_lost = header.has_alpha and not all(keeps_alpha(output, shape) for output in outputs)
     run = NetworkRun(
         *(network, shape, names, tuple(outputs), dtype, scale, step.mean, step.std),
         notes=(LOST_ALPHA,) if is_lost else (),
-        methods=tuple(one.conv_methods(dtype) for one in schedules),
+        methods=tuple(schedule.conv_methods(dtype) for schedule in schedules),
     )
     weights = PARAMETER_BYTES * max(map(_count_weights, schedules))
     copies = COPIES * (sum(map(prod, outputs)) + prod(shape)) * dtype.itemsize
@@ -127,7 +127,7 @@ def plan_network(plan: Plan, header: Header) -> Computation:
         kept = BASE_BYTES + MIN_SCRATCH_BYTES + weights + copies + 2 * header.bytes
         run = _choose_tile(run, None if limit is None else int(MEMORY_SHARE * limit) - kept)
     run = run._replace(bytes=run.bytes + weights + copies)
-    shapes = tuple(MapShapes(_as_map(one), ()) for one in outputs)
+    shapes = tuple(MapShapes(_as_map(output), ()) for output in outputs)
     return Computation(plan, dtype, shapes, (), ((),) * len(shapes), network=run)
 
 
@@ -162,7 +162,7 @@ def _choose_tile(run: NetworkRun, most: int | None) -> NetworkRun:
             break
         if tile < max(run.shape[1:]):
             try:
-                least = min(least, _in_tiles(run, tile), key=lambda one: one.bytes)
+                least = min(least, _in_tiles(run, tile), key=lambda tiled: tiled.bytes)
             except ArgumentError:  # it cannot be cut, or not so small
                 break
     return least
@@ -171,9 +171,9 @@ def _choose_tile(run: NetworkRun, most: int | None) -> NetworkRun:
 def _in_tiles(run: NetworkRun, tile: int) -> NetworkRun:
     inputs = {next(iter(run.network.inputs)): run.shape}
     plans = [run.network.plan_tiles(inputs, tile, name) for name in run.names]
-    scratch: int = max(one.schedule.scratch_bytes() for one in plans)
-    values: int = max(one.peak_values() for one in plans)
-    methods = tuple(one.middle_schedule().conv_methods(run.dtype) for one in plans)
+    scratch: int = max(tiles.schedule.scratch_bytes() for tiles in plans)
+    values: int = max(tiles.peak_values() for tiles in plans)
+    methods = tuple(tiles.middle_schedule().conv_methods(run.dtype) for tiles in plans)
     needed = values * run.dtype.itemsize + scratch
     return run._replace(tile=tile, bytes=needed, methods=methods)
 
