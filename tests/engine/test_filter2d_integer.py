@@ -212,7 +212,7 @@ def test_a_program_of_a_matrix_is_its_correlation(seed: int, kh: int, kw: int, p
 def test_a_program_is_the_shorter_of_two(seed: int, kh: int, kw: int, largest: int) -> None:
     random = np.random.default_rng(seed)
     column, row = (random.integers(-largest, largest + 1, size) for size in (kh, kw))
-    column[0] = row[0] = 1
+    column[0], row[0] = random.choice([-1, 1]), 1
     weights = np.outer(column, row)
     factors = factorize_integers(weights)
     assert factors is not None

@@ -308,3 +308,10 @@ def test_tiles_stay_small_until_the_kernel_asks_for_more() -> None:
     lengths, step = tile_lengths(problem_of(reals(1, 501, 501)))
     assert lengths[0] * lengths[1] < 1 << 22
     assert step == 1
+
+
+@pytest.mark.parametrize("filters", [1, 3, 64])
+def test_the_maps_of_a_tile_are_as_large_whatever_their_number(filters: int) -> None:
+    plan = plan_filter((4000, 3000, 3), np.uint8, np.ones((filters, 3, 3, 3)), FilterSettings())
+    rows, columns = plan.algorithm.tile
+    assert (1 << 20) < rows * columns * max(filters, 3) <= (1 << 21)
