@@ -51,7 +51,6 @@ def conv2d_algorithm(problem: FilterProblem, method: str) -> Algorithm:
         partial(_make_filter, problem, filters, found),
         problem.tile_size(values, tiles=1),
         copies=8 if found.name == "im2col" else 4,
-        leaks_nonfinite=found.name == "winograd",
         is_multithreaded=True,
     )
 

@@ -225,11 +225,8 @@ def plan_filter(
     algorithm = choose_algorithm(problem, settings.method)
     fallback = None
     if problem.dtype.kind == "f" and algorithm.leaks_nonfinite:
-        is_layer = problem.kernel.ndim > 2
         if problem.factors is not None:
             fallback = algorithm._replace(make_filter=_refuse_nonfinite)
-        elif is_layer:
-            fallback = choose_algorithm(problem, "im2col")
         else:
             fallback = tap_im2col_algorithm(problem)
     channels = {2: image_shape[2:], 3: (), 4: problem.kernel.shape[:1]}[problem.kernel.ndim]
