@@ -297,6 +297,15 @@ def test_a_region_is_the_same_of_an_image_and_of_rows(name: str, dtype: Any, siz
                     assert len(region) == 1 or region.strides[0] == pitch * itemsize
 
 
+def test_rows_of_one_tile_are_copied_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    image = pixels(4, 40, 23, 3)
+    plan = plan_for(image, KERNELS["banded"])
+    reader = TileReader(plan.problem, plan.algorithm, Rows(image))
+    monkeypatch.setattr(TileReader, "_read_band", None)  # what several tiles are cut from
+    groups = split_output(plan.problem.output, (7, 50))
+    assert [len(list(reader.read(tiles))) for tiles in groups] == [1] * 6
+
+
 @pytest.mark.parametrize("count", [1, 2])
 @pytest.mark.parametrize("out", [np.int16, np.uint8, np.float32])
 @pytest.mark.parametrize("name", ["sobel-x", "sharpen", "identity", "laplacian-8", "box:15"])

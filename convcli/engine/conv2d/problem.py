@@ -29,10 +29,10 @@ MAX_PART_BYTES = 2 << 20  # of the columns of one part
 _PART_PRODUCTS = 25_000_000  # of one part: they take 0.4 ms, and starting a part 0.04 ms
 _MIN_PARTS = 4  # so that as many threads have work; divided by filters where positions are few
 _MIN_PART_PRODUCTS = 4_000_000  # of one part: a small convolution has fewer than `_MIN_PARTS`
+_MIN_PART_POSITIONS = 256  # narrower matrices are slow to multiply
 # Winograd is taken up to so much of the cost of im2col: its calls are shorter, and threads wait for
 # each other at the end of each. On two cores of Zen 3 it loses a tenth to im2col.
 MAX_WINOGRAD_COST = 0.9
-_MIN_PART_POSITIONS = 256  # narrower matrices are slow to multiply
 
 
 Finish: TypeAlias = Callable[[Array], object]
