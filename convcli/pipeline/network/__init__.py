@@ -187,7 +187,7 @@ class Network:
     def run_tiles(
         self, x: Inputs, tile: int, at: str | list[str] | tuple[str, ...] | None = None
     ) -> Array | dict[str, Array]:
-        """Run the network in tiles: the values are those of `run`, in less memory.
+        """Run the network in tiles: the values of `run`, up to rounding, in less memory.
 
         Each layer runs on the part of its input that a tile of the output depends on, and no more.
 
