@@ -245,7 +245,7 @@ FORMATS = {
         quality_options=_plain_quality,
         default_quality=90,  # the plug-in's
         lossless_options={"lossless": True},
-        codec_bytes=(8, 66),
+        codec_bytes=(8, 70),
         package="pillow_jxl",
     ),
     "JPEG2000": Format(
