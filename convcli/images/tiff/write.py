@@ -15,7 +15,13 @@ import numpy as np
 
 from convcli.images import Values
 from convcli.images.metadata.directory import NO_TAGS, Block, Value, encode_page, of_numbers
-from convcli.images.parts import MIN_CODED_BYTES, PART_BYTES, PixelLayout, write_parts
+from convcli.images.parts import (
+    PART_BYTES,
+    ZLIB_HEADER,
+    PixelLayout,
+    deflate_rows,
+    write_parts,
+)
 from convcli.images.structure.tiff import STRIPS
 
 MAX_TIFF_BYTES = (1 << 32) - 1
@@ -23,7 +29,6 @@ STRIP_BYTES = PART_BYTES  # of pixels that are compressed together
 DEFLATE, UNSIGNED, REAL = 8, 1, 3
 NO_PREDICTOR, HORIZONTAL_DIFFERENCES = 1, 2
 GRAY, RGB = 1, 2
-ZLIB_HEADER = b"\x78\x01"  # a window of 32 kB, compressed fast (RFC 1950)
 UNSPECIFIED, STRAIGHT_ALPHA = 0, 2  # of samples beside the colors
 TOO_LARGE = "it takes more than the 4 GB that a TIFF may have; write .npy"
 
@@ -128,14 +133,8 @@ class TiffPage:
         differences[:, :1] = ordered[:, :1]
         np.subtract(ordered[:, 1:], ordered[:, :-1], out=differences[:, 1:])
         rows = differences.reshape(len(pixels), -1).view(np.uint8)
-        if rows.size >= MIN_CODED_BYTES:
-            from convcli.images.huffman import deflate_codes, has_few_runs
-
-            if has_few_runs(rows):
-                checksum = struct.pack(">I", zlib.adler32(rows.data))
-                return b"".join((ZLIB_HEADER, deflate_codes(rows, is_last=True), checksum))
-        compressor = zlib.compressobj(1, memLevel=zlib.DEF_MEM_LEVEL + 1, strategy=zlib.Z_RLE)
-        return compressor.compress(rows.data) + compressor.flush()
+        checksum = struct.pack(">I", zlib.adler32(rows.data))
+        return b"".join((ZLIB_HEADER, deflate_rows(rows, is_last=True), checksum))
 
     def write(self, encoded: bytes) -> None:
         """Write a strip, and after the last one the page's directory."""
