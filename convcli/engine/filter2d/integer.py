@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from convcli.arithmetic.values import Pair
 from convcli.engine.arrays import Array
 from convcli.engine.filter2d.integer_program import (
     MAX_TAPS,
@@ -130,28 +131,10 @@ class IntegerSums(NamedTuple):
     dtype: np.dtype[Any]
     is_divided: bool
 
-    def build_program(self, tile: _TileShape) -> IntegerProgram:
-        """The additions over a tile."""
-        return build_program(self.kernel.weights, tile.row, tile.problem.channels)
-
-
-class _TileShape(NamedTuple):
-    """The rows and columns that a tile reads, as a flat array."""
-
-    problem: FilterProblem
-    rows: int
-    columns: int
-
-    @property
-    def row(self) -> int:
-        """The values of a row."""
-        return self.columns * self.problem.channels
-
-    def view(self, flat: Array) -> Array:
-        """View flat sums, which begin with the first window's, as (oh, ow·C)."""
-        (high, wide), channels = self.problem.extent, self.problem.channels
-        shape = self.rows - high + 1, (self.columns - wide + 1) * channels
-        return view_rows(flat, shape, self.row)
+    def build_program(self, region: Array) -> IntegerProgram:
+        """The additions over a region, (rows, columns, C)."""
+        _, columns, channels = region.shape
+        return build_program(self.kernel.weights, columns * channels, channels)
 
 
 def plan_integer_sums(problem: FilterProblem) -> IntegerSums | None:
@@ -238,11 +221,10 @@ def _make_filter(problem: FilterProblem, sums: IntegerSums, *, is_integer: bool)
 
     def bind(region: Array) -> tuple[list[Step], Array]:
         """Return the steps for a region, and the sums that they leave."""
-        tile = _TileShape(problem, *region.shape[:2])
-        steps, flat = sums.build_program(tile).bind(region.reshape(-1), scratch)
+        steps, flat = sums.build_program(region).bind(region.reshape(-1), scratch)
         if sums.is_divided:
             steps += division_steps(flat, divisor or 1, scratch)
-        rows = tile.view(flat)
+        rows = _view_sums(flat, region, problem.extent)
         result = rows.reshape(len(rows), -1, problem.channels)
         if not is_integer:
             values = scratch("values", result.shape, problem.sums)
@@ -267,8 +249,7 @@ def _make_writer(problem: FilterProblem, sums: IntegerSums) -> TileWriter:
 
     def bind(region: Array) -> tuple[list[Step], tuple[Ufunc, Array, Any]]:
         """Return the steps for a region, and a last one that gives rows."""
-        tile = _TileShape(problem, *region.shape[:2])
-        program = sums.build_program(tile)
+        program = sums.build_program(region)
         steps, flat = program.bind(region.reshape(-1), scratch)
         ufunc: Ufunc = np.add
         left, right = flat, sums.dtype.type(0)
@@ -276,8 +257,8 @@ def _make_writer(problem: FilterProblem, sums: IntegerSums) -> TileWriter:
             ufunc, left, right, _ = steps.pop()
             left = left[program.result.shift :]
             if isinstance(right, np.ndarray):
-                right = tile.view(right[program.result.shift :])
-        return steps, (ufunc, tile.view(left), right)
+                right = _view_sums(right[program.result.shift :], region, problem.extent)
+        return steps, (ufunc, _view_sums(left, region, problem.extent), right)
 
     find = bind_once(bind)
 
@@ -287,3 +268,9 @@ def _make_writer(problem: FilterProblem, sums: IntegerSums) -> TileWriter:
         ufunc(left, right, target.reshape(left.shape))
 
     return write
+
+
+def _view_sums(flat: Array, region: Array, extent: Pair) -> Array:
+    """View flat sums of a region, which begin with the first window's, as (oh, ow·C)."""
+    (rows, columns, channels), (high, wide) = region.shape, extent
+    return view_rows(flat, (rows - high + 1, (columns - wide + 1) * channels), columns * channels)
